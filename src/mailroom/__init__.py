@@ -1,0 +1,1 @@
+"""Mailroom: accounts and mail, self-hosted; no mail is lost, and everyone can see where it is."""

@@ -1,0 +1,1 @@
+"""Kit: what has no word of the domain in it."""

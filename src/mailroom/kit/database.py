@@ -1,0 +1,108 @@
+"""The database engine, and the unit of work: one request or task, one transaction, and what follows it."""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import ClassVar
+
+import psycopg
+from sqlalchemy import MetaData
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
+from sqlalchemy.orm import DeclarativeBase
+
+from mailroom.kit.errors import Unavailable
+
+logger = logging.getLogger(__name__)
+
+
+class Base(DeclarativeBase):
+    """Base of every table; constraints get predictable names, so that migrations can speak of them."""
+
+    metadata: ClassVar[MetaData] = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class UnitOfWork:
+    """One transaction, and what is to happen once it is committed (never before, never when it fails)."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self.session = session
+        self._after: list[Callable[[], None]] = []
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Have `call` called after the commit. It must not block; what it raises is logged, never passed on."""
+        self._after.append(call)
+
+    def run_after_commit(self) -> None:
+        """Call what `after_commit` was given, in order."""
+        for call in self._after:
+            try:
+                call()
+            except Exception:
+                logger.exception("a step after the commit failed; the sweep will make up for it")
+
+
+class Database:
+    """PostgreSQL for one process: at most `connections` connections, made when first needed."""
+
+    def __init__(self, url: str, *, connections: int, name: str) -> None:
+        self.engine = create_async_engine(
+            url,
+            pool_size=connections,
+            max_overflow=0,
+            pool_timeout=10,
+            pool_pre_ping=True,  # after a restart of PostgreSQL nobody meets a dead connection
+            pool_use_lifo=True,
+            connect_args={"connect_timeout": 5, "application_name": name, "prepare_threshold": 2},
+        )
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[UnitOfWork]:
+        """Open a unit of work: commits at the end of the block, rolls back when it raises.
+
+        Raises `Unavailable` where PostgreSQL cannot be reached; nothing is saved then.
+        """
+        async with reachable(), AsyncSession(self.engine, expire_on_commit=False) as session:
+            work = UnitOfWork(session)
+            async with session.begin():
+                yield work
+        work.run_after_commit()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator["psycopg.AsyncConnection[tuple[object, ...]]"]:
+        """Lend a plain psycopg connection of the same pool, in a transaction, for the hot statements."""
+        async with reachable(), self.engine.connect() as connection:
+            raw = await self._psycopg(connection)
+            yield raw
+            await raw.commit()  # an exception leaves it to the pool, which rolls back
+
+    async def _psycopg(self, connection: AsyncConnection) -> "psycopg.AsyncConnection[tuple[object, ...]]":
+        raw = (await connection.get_raw_connection()).driver_connection
+        assert isinstance(raw, psycopg.AsyncConnection)
+        return raw
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.engine.dispose()
+
+
+@asynccontextmanager
+async def reachable() -> AsyncIterator[None]:
+    """Turn "PostgreSQL is away" in its many forms into `Unavailable`; other errors pass as they are."""
+    try:
+        yield
+    except (psycopg.OperationalError, PoolTimeout, ConnectionError) as error:
+        raise Unavailable from error
+    except DBAPIError as error:
+        if error.connection_invalidated or isinstance(error.orig, psycopg.OperationalError):
+            raise Unavailable from error
+        raise

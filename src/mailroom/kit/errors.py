@@ -1,0 +1,15 @@
+"""The root of Mailroom's errors. An error's docstring is its message; `web/errors.py` maps each to a page."""
+
+import inspect
+
+
+class MailroomError(Exception):
+    """Something went wrong."""
+
+    def __str__(self) -> str:
+        """Return the given words, or the docstring: the sentence a person may read."""
+        return super().__str__() or inspect.getdoc(type(self)) or type(self).__name__
+
+
+class Unavailable(MailroomError):
+    """Mailroom cannot reach its database right now. Nothing was saved; please try again in a minute."""

@@ -1,0 +1,96 @@
+"""The outbox: a row a mail (the truth about it) and a row for each attempt at it."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Text,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from mailroom.kit.database import Base
+
+
+class Mail(Base):
+    """One mail, from promise to inbox. States and stages: `mail/states.py`."""
+
+    __tablename__ = "mails"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(Text)
+    recipient: Mapped[str] = mapped_column(Text)
+    params: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    """What the templates need, nothing secret; dropped some time after the end."""
+    nonce: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """What a token or code is derived from with SECRET_KEY; useless without it; dropped with `params`."""
+
+    state: Mapped[str] = mapped_column(Text, server_default="queued")
+    stage: Mapped[str | None] = mapped_column(Text)
+    attempt: Mapped[int] = mapped_column(Integer, server_default="0")
+    """Rises with each claim: with the lease, the fence against a worker that comes back from the dead."""
+    step: Mapped[int] = mapped_column(Integer, server_default="0")
+    """Rises with each change within an attempt: (attempt, step) orders what reports and rows say."""
+    crashes: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    """Attempts whose lease ran out before the handing over: a poison mail is known by them."""
+    on_uncertain: Mapped[str] = mapped_column(Text)
+    """The kind's policy where nobody knows whether the server has the mail: ``resend`` or ``hold``."""
+
+    lease_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    nudge_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When the sweep should look at the row next; none: never (it is final, or waits for a person)."""
+    nudges: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    next_attempt_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+    reason: Mapped[str | None] = mapped_column(Text)
+    """Why it waits or ended, in one word of `mail/states.py`."""
+    code: Mapped[int | None] = mapped_column(SmallInteger)
+    enhanced: Mapped[str | None] = mapped_column(Text)
+    answer: Mapped[str | None] = mapped_column(Text)
+    """The server's own words: for confirmed owners and operators only."""
+
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    changed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+    __table_args__ = (
+        Index("ix_mails_nudge_at", "nudge_at", postgresql_where=text("nudge_at IS NOT NULL")),
+        Index("ix_mails_state_created_at", "state", "created_at"),
+        Index("ix_mails_ended_at", "ended_at", postgresql_where=text("params IS NOT NULL")),
+    )
+
+
+class Attempt(Base):
+    """One attempt at a mail: when it reached which stage, and what the server answered."""
+
+    __tablename__ = "attempts"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    mail_id: Mapped[UUID] = mapped_column(ForeignKey("mails.id", ondelete="CASCADE"))
+    attempt: Mapped[int] = mapped_column(Integer)
+    worker: Mapped[str] = mapped_column(Text)
+    server: Mapped[str | None] = mapped_column(Text)
+    claimed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    connected_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    handing_over_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    outcome: Mapped[str | None] = mapped_column(Text)
+    """The state it brought the mail to, or ``queued`` where its lease ran out."""
+    reason: Mapped[str | None] = mapped_column(Text)
+    code: Mapped[int | None] = mapped_column(SmallInteger)
+    enhanced: Mapped[str | None] = mapped_column(Text)
+    answer: Mapped[str | None] = mapped_column(Text)
+
+    __table_args__ = (Index("uq_attempts_mail_id_attempt", "mail_id", "attempt", unique=True),)

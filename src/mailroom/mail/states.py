@@ -1,0 +1,67 @@
+"""The words for where a mail is: the database, the Celery result, the API, the pages and the tests use these.
+
+queued → sending → sent                     queued | retrying → cancelled
+sending → retrying → sending                queued | retrying → expired (too old for its kind)
+sending → queued     (lease over before the handing over)
+sending → uncertain  (lease or answer lost after it) → sending (policy resend) | sent (late acceptance)
+sending → failed     (refused for good, or crashed too often) → queued (retried by a person)
+"""
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where a mail is."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    RETRYING = "retrying"
+    UNCERTAIN = "uncertain"
+    SENT = "sent"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+class Stage(StrEnum):
+    """How far an attempt came; the line between safe to repeat and uncertain is the handing over."""
+
+    CLAIMED = "claimed"
+    CONNECTED = "connected"
+    HANDING_OVER = "handing over"
+    ACCEPTED = "accepted"
+
+
+class Reason(StrEnum):
+    """Why a mail waits or has ended."""
+
+    UNREACHABLE = "unreachable"  # no connection, no greeting, or a server that is closing (421)
+    TLS = "tls"  # STARTTLS is required and not offered, or the certificate is not good
+    SIGN_IN = "sign-in"  # the server does not take our user and password
+    DEFERRED = "deferred"  # a 4yz answer: later
+    REFUSED = "refused"  # a 5yz answer: never
+    DISCONNECTED = "disconnected"  # the connection ended before the handing over
+    NO_ANSWER = "no answer"  # the connection ended, or time ran out, after it
+    WORKER_LOST = "worker lost"  # the lease ran out
+    CRASHED = "crashed"  # it ended its worker too often
+    BROKEN = "broken"  # it cannot be rendered or addressed
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+FINAL = frozenset({State.SENT, State.FAILED, State.EXPIRED, State.CANCELLED})
+"""States that end a mail. (`uncertain` ends it too where its kind's policy is to hold.)"""
+
+MOVES: dict[State, frozenset[State]] = {
+    State.QUEUED: frozenset({State.SENDING, State.RETRYING, State.CANCELLED, State.EXPIRED}),
+    State.RETRYING: frozenset({State.SENDING, State.RETRYING, State.CANCELLED, State.EXPIRED, State.QUEUED}),
+    State.SENDING: frozenset(
+        {State.SENT, State.RETRYING, State.QUEUED, State.UNCERTAIN, State.FAILED, State.EXPIRED}
+    ),
+    State.UNCERTAIN: frozenset({State.SENDING, State.SENT, State.QUEUED, State.FAILED, State.EXPIRED}),
+    State.FAILED: frozenset({State.QUEUED}),
+    State.EXPIRED: frozenset({State.QUEUED}),
+    State.CANCELLED: frozenset({State.QUEUED}),
+    State.SENT: frozenset(),
+}
+"""The state machine: from each state, where a mail may go next. The tests hold rows and live states to it."""

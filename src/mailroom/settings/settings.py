@@ -1,0 +1,225 @@
+"""What an operator may set, each with its default and its reason (12-factor: the environment, then `.env`)."""
+
+import os
+from email.headerregistry import Address
+from email.utils import parseaddr
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from mailroom.settings import urls
+
+SHORTEST_KEY = 32
+
+
+class SettingsError(Exception):
+    """The settings cannot be used as they are; `problems` says why, one sentence each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class Settings(BaseSettings):
+    """Mailroom's settings; the name of each environment variable is the field's, in capitals."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    # -- the servers
+    database_url: str = Field(description="PostgreSQL: postgresql://user:password@host:5432/name")
+    database_connections: int = Field(10, ge=2, description="PostgreSQL connections a process may hold")
+    redis_url: str = Field(description="Redis or Valkey: redis://:password@host:6379/0; rediss:// for TLS")
+    redis_connections: int = Field(20, ge=4, description="Redis connections a process may hold")
+    redis_tls_verify: bool = Field(True, description="no: accept any certificate of a rediss:// server")
+    broker_url: str = Field("", description="Celery's broker where it is not REDIS_URL; several joined by ;")
+    result_backend_url: str = Field("", description="Celery's result backend where it is not REDIS_URL")
+    visibility_timeout: int = Field(
+        3600,
+        ge=1,
+        description="seconds until the broker hands a task to another worker; above the longest task",
+    )
+    results_expire: int = Field(
+        86400, ge=60, description="seconds until a finished task's result leaves Redis"
+    )
+
+    # -- the mail server
+    smtp_url: str = Field(
+        description="smtp://user:password@host:587?starttls=required|opportunistic|never, smtps://"
+    )
+    mail_from: str = Field(description='the From of every mail: "Mailroom <hello@example.org>"')
+    smtp_connections: int = Field(
+        8, ge=1, description="connections to the mail server a worker process may hold"
+    )
+    smtp_mails_per_connection: int = Field(
+        100, ge=1, description="mails sent before a connection is made anew"
+    )
+    smtp_idle_seconds: float = Field(5, ge=0, description="an unused connection is closed after this")
+    smtp_connect_timeout: float = Field(
+        10, gt=0, description="seconds to reach the mail server (TCP and TLS)"
+    )
+    smtp_command_timeout: float = Field(
+        300, gt=0, description="seconds for the greeting and each command before DATA (RFC 5321 asks for 300)"
+    )
+    smtp_data_timeout: float = Field(
+        120, gt=0, description="seconds for the answer to DATA (RFC 5321 asks for 120)"
+    )
+    smtp_accept_timeout: float = Field(
+        600,
+        gt=0,
+        description="seconds for the answer to the final dot (RFC 5321 asks for 600; less sends twice)",
+    )
+    keep_bodies_days: int = Field(30, ge=1, description="days until a finished mail's contents are dropped")
+    confirmation_hours: int = Field(
+        48, ge=1, description="hours a confirmation mail is good for, from its sending"
+    )
+
+    # -- the web
+    public_url: str = Field(description="where people reach Mailroom: https://mail.example.org")
+    secret_key: SecretStr = Field(
+        description="32 random characters or more; several joined by commas: the first signs, all verify"
+    )
+    host: str = Field("0.0.0.0", description="address the web listens on")  # noqa: S104  # hosts route to it
+    port: int = Field(8000, ge=1, le=65535, description="port the web listens on")
+    trusted_proxies: int = Field(
+        0, ge=0, description="number of proxies in front whose Forwarded headers are true"
+    )
+    web_concurrency: int = Field(1, ge=1, description="web processes on the one port")
+    worker_processes: int = Field(
+        os.cpu_count() or 1, ge=1, description="worker processes (default: the cores)"
+    )
+    worker_threads: int = Field(16, ge=1, description="tasks one worker process runs at a time")
+    metrics_token: SecretStr = Field(
+        SecretStr(""), description="bearer token for /metrics; empty: no such page"
+    )
+    log_level: str = Field("info", description="debug, info, warning or error")
+
+    # -- the embedded stack; `mailroom up` sets the last two for its own processes
+    mailroom_home: Path = Field(Path(".mailroom"), description="folder of `mailroom up`: data, keys, logs")
+    mailroom_embedded: bool = Field(
+        False, description="set by `mailroom up`: loopback names count as PUBLIC_URL"
+    )
+    mailroom_inbox: Path | None = Field(
+        None, description="set by `mailroom up`: folder of the mails it caught"
+    )
+
+    env_file: Path | None = Field(None, exclude=True, description="the .env that was read, if one was")
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: str) -> str:
+        return urls.database_url(value)
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _smtp(cls, value: str) -> str:
+        urls.SMTPServer.parse(value)
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _from(cls, value: str) -> str:
+        name, address = parseaddr(value)
+        try:
+            Address(display_name=name, addr_spec=address)
+        except Exception:
+            raise ValueError('must be an address: "Mailroom <hello@example.org>"') from None
+        if "@" not in address:
+            raise ValueError('must be an address: "Mailroom <hello@example.org>"')
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _public_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/"):
+            raise ValueError("must be scheme and host only: https://mail.example.org")
+        return value.rstrip("/")
+
+    @field_validator("secret_key")
+    @classmethod
+    def _secret_key(cls, value: SecretStr) -> SecretStr:
+        if any(len(key) < SHORTEST_KEY for key in value.get_secret_value().split(",")):
+            raise ValueError(
+                f"every key must have {SHORTEST_KEY} characters or more: "
+                'python -c "import secrets; print(secrets.token_urlsafe(48))"'
+            )
+        return value
+
+    @field_validator("log_level")
+    @classmethod
+    def _log_level(cls, value: str, _info: ValidationInfo) -> str:
+        if value.lower() not in {"debug", "info", "warning", "error"}:
+            raise ValueError("must be debug, info, warning or error")
+        return value.lower()
+
+    @model_validator(mode="after")
+    def _redis_urls(self) -> "Settings":
+        for name, read in (("redis_url", urls.redis_url), ("broker_url", urls.broker_url)):
+            try:
+                read(getattr(self, name) or self.redis_url, verify_tls=self.redis_tls_verify)
+            except ValueError as error:
+                raise ValueError(f"{name.upper()} {error}") from None
+        if ";" in self.result_backend_url:
+            raise ValueError("RESULT_BACKEND_URL can name one server only; BROKER_URL may list several")
+        try:
+            urls.redis_url(self.result_backend_url or self.redis_url, verify_tls=self.redis_tls_verify)
+        except ValueError as error:
+            raise ValueError(f"RESULT_BACKEND_URL {error}") from None
+        return self
+
+    @property
+    def broker(self) -> str:
+        """The broker's address or addresses, as kombu takes them."""
+        return urls.broker_url(self.broker_url or self.redis_url, verify_tls=self.redis_tls_verify)
+
+    @property
+    def results(self) -> str:
+        """The result backend's address, as Celery and redis-py take it."""
+        return urls.redis_url(self.result_backend_url or self.redis_url, verify_tls=self.redis_tls_verify)
+
+    @property
+    def limits(self) -> str:
+        """The address of the Redis that keeps the rate limits."""
+        return urls.redis_url(self.redis_url, verify_tls=self.redis_tls_verify)
+
+    @property
+    def smtp(self) -> urls.SMTPServer:
+        """The mail server."""
+        return urls.SMTPServer.parse(self.smtp_url)
+
+    @property
+    def secret_keys(self) -> list[str]:
+        """The keys, newest first: the first signs, all verify."""
+        return self.secret_key.get_secret_value().split(",")
+
+    @property
+    def https(self) -> bool:
+        """True where people reach Mailroom by https, so that cookies can be Secure."""
+        return self.public_url.startswith("https://")
+
+
+def load(env_file: Path | None = None, **overrides: object) -> Settings:
+    """Read the environment and `.env` of the current folder (or `env_file`); the environment wins.
+
+    Raises `SettingsError` naming every problem, one sentence each, never a value.
+    """
+    path = env_file or Path(".env")
+    found = path.resolve() if path.is_file() else None
+    try:
+        return Settings(_env_file=found, env_file=found, **overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise SettingsError([_sentence(detail) for detail in error.errors(include_input=False)]) from None
+
+
+def _sentence(detail: object) -> str:
+    assert isinstance(detail, dict)
+    name = ".".join(str(part) for part in detail["loc"]).upper()
+    if detail["type"] == "missing":
+        description = Settings.model_fields[name.lower()].description
+        return f"{name} is not set ({description})."
+    words = str(detail["msg"]).removeprefix("Value error, ")
+    return f"{name} {words}.".strip() if name else f"{words}."

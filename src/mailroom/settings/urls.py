@@ -1,0 +1,103 @@
+"""The addresses of the three servers Mailroom needs, read once and checked once."""
+
+from dataclasses import dataclass
+from typing import Literal, Self
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+
+StartTLS = Literal["required", "opportunistic", "never"]
+
+
+def database_url(url: str) -> str:
+    """Return `url` with the driver SQLAlchemy needs; hosts give ``postgres://`` or ``postgresql://``."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
+        raise ValueError(
+            "must look like postgresql://user:password@host:5432/name; Mailroom needs PostgreSQL"
+        )
+    if not urlsplit(url).path.strip("/"):
+        raise ValueError("names no database: end it with /name")
+    return f"postgresql+psycopg://{rest}"
+
+
+def redis_url(url: str, *, verify_tls: bool) -> str:
+    """Return `url` in the one form that kombu, Celery's backend and redis-py all take.
+
+    ``rediss://`` needs ``ssl_cert_reqs`` for Celery; it is ``required`` unless `verify_tls` is false.
+    The database number is the path, 0 when left out.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"redis", "rediss", "valkey", "valkeys"} or not parts.hostname:
+        raise ValueError("must look like redis://:password@host:6379/0 (or rediss:// for TLS)")
+    database = parts.path.strip("/") or "0"
+    if not database.isdigit():
+        raise ValueError(f"the database after the host must be a number, not {database!r}")
+    scheme = "rediss" if parts.scheme in {"rediss", "valkeys"} else "redis"
+    query = dict(parse_qsl(parts.query))
+    if scheme == "rediss":
+        query["ssl_cert_reqs"] = "required" if verify_tls else "none"
+    return urlunsplit(SplitResult(scheme, parts.netloc, f"/{database}", urlencode(query), ""))
+
+
+def broker_url(urls: str, *, verify_tls: bool) -> str:
+    """Like `redis_url`, for several brokers joined by ``;`` (Celery takes the first that answers)."""
+    return ";".join(redis_url(url.strip(), verify_tls=verify_tls) for url in urls.split(";") if url.strip())
+
+
+@dataclass(frozen=True, slots=True)
+class SMTPServer:
+    """Where mail is handed over.
+
+    `tls` means TLS from the first byte (RFC 8314 §3.3); `starttls` says what to do about RFC 3207 otherwise.
+    """
+
+    host: str
+    port: int
+    tls: bool
+    starttls: StartTLS
+    username: str | None
+    password: str | None
+
+    @classmethod
+    def parse(cls, url: str) -> Self:
+        """Read ``smtp://user:password@host:587?starttls=required`` or ``smtps://…``.
+
+        STARTTLS is required where credentials are given (they must not cross a network in the clear),
+        else used when offered.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
+            raise ValueError("must look like smtp://user:password@host:587 or smtps://user:password@host:465")
+        tls = parts.scheme == "smtps"
+        query = dict(parse_qsl(parts.query))
+        starttls = query.pop("starttls", None) or ("required" if parts.username else "opportunistic")
+        if query:
+            raise ValueError(f"does not know the option {min(query)!r}; there is only starttls")
+        if starttls not in {"required", "opportunistic", "never"}:
+            raise ValueError(f"starttls must be required, opportunistic or never, not {starttls!r}")
+        if parts.username and not parts.password:
+            raise ValueError("names a user but no password: smtp://user:password@host:587")
+        try:
+            port = parts.port or (465 if tls else 587 if parts.username else 25)
+        except ValueError:
+            raise ValueError("the port must be a number from 1 to 65535") from None
+        return cls(
+            host=parts.hostname,
+            port=port,
+            tls=tls,
+            starttls="never" if tls else starttls,  # type: ignore[arg-type]  # checked above
+            username=unquote(parts.username) if parts.username else None,
+            password=unquote(parts.password) if parts.password else None,
+        )
+
+    def __str__(self) -> str:
+        """``host:port``, safe to show: no credentials."""
+        return f"{self.host}:{self.port}"
+
+
+def without_password(url: str) -> str:
+    """Return `url` fit for a log or a screen: the password replaced by ``***``."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    user, host = quote(parts.username or ""), parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{user}:***@{host}"))
