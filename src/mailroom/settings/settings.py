@@ -42,25 +42,17 @@ class Settings(BaseSettings):
         ge=1,
         description="seconds until the broker hands a task to another worker; above the longest task",
     )
-    results_expire: int = Field(
-        86400, ge=60, description="seconds until a finished task's result leaves Redis"
-    )
+    results_expire: int = Field(86400, ge=60, description="seconds until a finished task's result leaves Redis")
 
     # -- the mail server
     smtp_url: str = Field(
         description="smtp://user:password@host:587?starttls=required|opportunistic|never, smtps://"
     )
     mail_from: str = Field(description='the From of every mail: "Mailroom <hello@example.org>"')
-    smtp_connections: int = Field(
-        8, ge=1, description="connections to the mail server a worker process may hold"
-    )
-    smtp_mails_per_connection: int = Field(
-        100, ge=1, description="mails sent before a connection is made anew"
-    )
+    smtp_connections: int = Field(8, ge=1, description="connections to the mail server a worker process may hold")
+    smtp_mails_per_connection: int = Field(100, ge=1, description="mails sent before a connection is made anew")
     smtp_idle_seconds: float = Field(5, ge=0, description="an unused connection is closed after this")
-    smtp_connect_timeout: float = Field(
-        10, gt=0, description="seconds to reach the mail server (TCP and TLS)"
-    )
+    smtp_connect_timeout: float = Field(10, gt=0, description="seconds to reach the mail server (TCP and TLS)")
     smtp_command_timeout: float = Field(
         300, gt=0, description="seconds for the greeting and each command before DATA (RFC 5321 asks for 300)"
     )
@@ -88,23 +80,15 @@ class Settings(BaseSettings):
         0, ge=0, description="number of proxies in front whose Forwarded headers are true"
     )
     web_concurrency: int = Field(1, ge=1, description="web processes on the one port")
-    worker_processes: int = Field(
-        os.cpu_count() or 1, ge=1, description="worker processes (default: the cores)"
-    )
+    worker_processes: int = Field(os.cpu_count() or 1, ge=1, description="worker processes (default: the cores)")
     worker_threads: int = Field(16, ge=1, description="tasks one worker process runs at a time")
-    metrics_token: SecretStr = Field(
-        SecretStr(""), description="bearer token for /metrics; empty: no such page"
-    )
+    metrics_token: SecretStr = Field(SecretStr(""), description="bearer token for /metrics; empty: no such page")
     log_level: str = Field("info", description="debug, info, warning or error")
 
     # -- the embedded stack; `mailroom up` sets the last two for its own processes
     mailroom_home: Path = Field(Path(".mailroom"), description="folder of `mailroom up`: data, keys, logs")
-    mailroom_embedded: bool = Field(
-        False, description="set by `mailroom up`: loopback names count as PUBLIC_URL"
-    )
-    mailroom_inbox: Path | None = Field(
-        None, description="set by `mailroom up`: folder of the mails it caught"
-    )
+    mailroom_embedded: bool = Field(False, description="set by `mailroom up`: loopback names count as PUBLIC_URL")
+    mailroom_inbox: Path | None = Field(None, description="set by `mailroom up`: folder of the mails it caught")
 
     env_file: Path | None = Field(None, exclude=True, description="the .env that was read, if one was")
 

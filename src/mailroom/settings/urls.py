@@ -11,9 +11,7 @@ def database_url(url: str) -> str:
     """Return `url` with the driver SQLAlchemy needs; hosts give ``postgres://`` or ``postgresql://``."""
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
-        raise ValueError(
-            "must look like postgresql://user:password@host:5432/name; Mailroom needs PostgreSQL"
-        )
+        raise ValueError("must look like postgresql://user:password@host:5432/name; Mailroom needs PostgreSQL")
     if not urlsplit(url).path.strip("/"):
         raise ValueError("names no database: end it with /name")
     return f"postgresql+psycopg://{rest}"
