@@ -1,0 +1,62 @@
+"""The outbox: a mail is a row in the transaction of whatever caused it, and a nudge after the commit."""
+
+import os
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+
+from mailroom.kit.database import UnitOfWork
+from mailroom.kit.ids import new_id
+from mailroom.mail.interfaces import Kinds, Nudge
+from mailroom.mail.models import Mail
+from mailroom.progress.tickets import Tickets
+
+FIRST_NUDGE = 10
+"""Seconds after which the sweep takes a queued mail for one whose message was lost."""
+
+
+class Outbox:
+    """Promises mails. What was promised and committed is sent, or its end is shown."""
+
+    def __init__(self, kinds: Kinds, tickets: Tickets, nudge: Nudge) -> None:
+        self._kinds = kinds
+        self._tickets = tickets
+        self._nudge = nudge
+
+    async def put(
+        self,
+        work: UnitOfWork,
+        kind: str,
+        to: str,
+        params: dict[str, Any] | None = None,
+        *,
+        session_id: UUID | None = None,
+        owner_id: UUID | None = None,
+    ) -> UUID:
+        """Write the mail's row and its ticket in `work`; return the id, which is also the Celery task's.
+
+        `params` hold what the templates need and nothing secret. The browser session or the owner given may
+        watch it. Raises `UnknownKind`.
+        """
+        mail_id, promise = new_id(), self._kinds[kind]
+        await work.session.execute(
+            insert(Mail).values(
+                id=mail_id,
+                kind=kind,
+                recipient=to,
+                params=params or {},
+                nonce=os.urandom(16),
+                on_uncertain=promise.on_uncertain,
+                nudge_at=func.now() + func.make_interval(0, 0, 0, 0, 0, 0, FIRST_NUDGE),
+                expires_at=func.now() + promise.expires_after,
+            )
+        )
+        await self._tickets.open(work, mail_id, promise.title, session_id=session_id, owner_id=owner_id)
+        work.after_commit(lambda: self._nudge([mail_id]))
+        return mail_id
+
+    async def find(self, work: UnitOfWork, mail_id: UUID) -> Mail | None:
+        """Return the mail of this id, or None."""
+        return (await work.session.execute(select(Mail).where(Mail.id == mail_id))).scalar_one_or_none()

@@ -1,0 +1,67 @@
+"""Tickets: who may watch which task."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, insert, or_, select, update
+
+from mailroom.kit.database import UnitOfWork
+from mailroom.progress.models import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Watcher:
+    """Whoever asks: a browser session, the account signed in there, and whether it operates Mailroom."""
+
+    session_id: UUID | None = None
+    account_id: UUID | None = None
+    operator: bool = False
+
+    @property
+    def knows(self) -> bool:
+        """True where a server's own words may be shown: to confirmed owners and operators."""
+        return self.account_id is not None
+
+
+class Tickets:
+    """The table of tasks that may be watched."""
+
+    async def open(
+        self, work: UnitOfWork, task_id: UUID, title: str, *, session_id: UUID | None, owner_id: UUID | None
+    ) -> None:
+        """Write the ticket of a task about to begin, for this browser session and this owner."""
+        await work.session.execute(
+            insert(Task).values(id=task_id, title=title, session_id=session_id, owner_id=owner_id)
+        )
+
+    async def drop_watchers(self, work: UnitOfWork, ids: Sequence[UUID]) -> None:
+        """Let no browser session watch these any more; their owners still may."""
+        await work.session.execute(update(Task).where(Task.id.in_(ids)).values(session_id=None))
+
+    async def give_to(
+        self, work: UnitOfWork, ids: Sequence[UUID], owner_id: UUID, afterword: str | None = None
+    ) -> None:
+        """Make these the account's own, and tell those who still watch what came of it."""
+        await work.session.execute(
+            update(Task).where(Task.id.in_(ids)).values(owner_id=owner_id, afterword=afterword)
+        )
+
+    async def of_owner(self, work: UnitOfWork, owner_id: UUID, limit: int = 50) -> list[Task]:
+        """Return the account's tasks, newest first."""
+        rows = select(Task).where(Task.owner_id == owner_id).order_by(Task.created_at.desc()).limit(limit)
+        return list((await work.session.scalars(rows)).all())
+
+    async def watchable(self, work: UnitOfWork, ids: Iterable[UUID], watcher: Watcher) -> dict[UUID, Task]:
+        """Return those of the tasks that this watcher may watch; an unknown and a foreign id look alike."""
+        rows = select(Task).where(Task.id.in_(list(ids)))
+        if not watcher.operator:
+            mine: list[ColumnElement[bool]] = []
+            if watcher.session_id:
+                mine.append(Task.session_id == watcher.session_id)
+            if watcher.account_id:
+                mine.append(Task.owner_id == watcher.account_id)
+            if not mine:
+                return {}
+            rows = rows.where(or_(*mine))
+        return {task.id: task for task in (await work.session.scalars(rows)).all()}
