@@ -1,0 +1,96 @@
+"""Who may come in: accounts (confirmed addresses only), sign-ups on their way there, and browser sessions."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import DateTime, ForeignKey, Index, LargeBinary, SmallInteger, Text, func, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from mailroom.kit.database import Base
+
+OPEN = text("replaced_at IS NULL AND confirmed_at IS NULL")
+"""A sign-up that waits for its confirmation."""
+
+
+class Account(Base):
+    """The account of a confirmed address. An address that was never confirmed has none."""
+
+    __tablename__ = "accounts"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    email: Mapped[str] = mapped_column(Text)
+    """The address as its owner wrote it (normalised); mail goes here."""
+    email_key: Mapped[str] = mapped_column(Text, unique=True)
+    """The same without regard to case, the domain in ASCII: what makes an address unique."""
+    password_hash: Mapped[str] = mapped_column(Text)
+    is_operator: Mapped[bool] = mapped_column(server_default=text("false"))
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    confirmed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class SignUp(Base):
+    """One sign-up, whatever the address: new, pending, or (a decoy, never confirmed) somebody's already."""
+
+    __tablename__ = "sign_ups"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    email: Mapped[str] = mapped_column(Text)
+    email_key: Mapped[str] = mapped_column(Text)
+    password_hash: Mapped[str | None] = mapped_column(Text)
+    """None once the sign-up is over: the account has it then, or nobody."""
+    session_id: Mapped[UUID | None] = mapped_column()
+    """The browser that signed up. No foreign key: that session may end while the sign-up goes on."""
+    mail_id: Mapped[UUID] = mapped_column()
+    """Its newest mail, which is also the ticket to show."""
+    mailed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    tries: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    """Wrong codes typed since the newest mail."""
+    replaced_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    confirmed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    account_id: Mapped[UUID | None] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    """The account it became."""
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+    __table_args__ = (
+        # An address has one open sign-up at most: the newest.
+        Index("uq_sign_ups_open_email_key", "email_key", unique=True, postgresql_where=OPEN),
+        Index(None, "session_id"),
+        Index(None, "account_id"),
+        Index("ix_sign_ups_unconfirmed", "mailed_at", postgresql_where=text("confirmed_at IS NULL")),
+    )
+
+
+class SignUpMail(Base):
+    """Which mails belong to which sign-up: each of them confirms it, and each counts against the limit."""
+
+    __tablename__ = "sign_up_mails"
+
+    mail_id: Mapped[UUID] = mapped_column(ForeignKey("mails.id", ondelete="CASCADE"), primary_key=True)
+    sign_up_id: Mapped[UUID] = mapped_column(ForeignKey("sign_ups.id", ondelete="CASCADE"))
+    email_key: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+    __table_args__ = (
+        Index(None, "sign_up_id"),
+        Index(None, "email_key", "created_at"),
+    )
+
+
+class BrowserSession(Base):
+    """One browser: anonymous (it may watch its tickets and type its code) or signed in to an account."""
+
+    __tablename__ = "sessions"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    """SHA-256 of the secret in the cookie; the secret itself is nowhere but there."""
+    account_id: Mapped[UUID | None] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    user_agent: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    seen_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+    __table_args__ = (
+        Index(None, "account_id"),
+        Index(None, "expires_at"),
+    )
