@@ -1,0 +1,21 @@
+"""The Procfile: which processes there are, and how a host would run them."""
+
+import re
+import shlex
+from pathlib import Path
+
+
+def read_procfile(path: Path) -> dict[str, str]:
+    """Return the Procfile's lines, in order: ``name: command``; comments and empty lines are skipped."""
+    lines = (re.match(r"([A-Za-z0-9_-]+):\s*(.+)", line) for line in path.read_text().splitlines())
+    return {line[1]: line[2].strip() for line in lines if line}
+
+
+def shell_command(line: str) -> list[str]:
+    """Return how to run a Procfile's line: as it stands where it is one plain program, else by the shell.
+
+    A shell in between would get the signals meant for the program.
+    """
+    if re.search(r"[$`;&|<>(){}*?~\\]", line) or "=" in shlex.split(line)[0]:
+        return ["/bin/sh", "-c", line]
+    return ["/usr/bin/env", *shlex.split(line)]

@@ -1,0 +1,155 @@
+"""Runs programs and keeps them running: order, readiness, restarts with backoff, one way to stop them all.
+
+Our own, because none at hand starts a dead program again, stops all in order, and leaves nothing behind when
+it is killed itself.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from mailroom.ops.embedded import processes
+from mailroom.ops.embedded.errors import NotReady
+from mailroom.ops.embedded.output import Output, sink
+from mailroom.ops.embedded.processes import Program
+
+FIRST_BACKOFF, LONGEST_BACKOFF, RAN_WELL = 1.0, 30.0, 60.0
+STOP_SECONDS, SECONDS_FOR_LAST_LAYERS = 9.0, 2.5
+GIVE_UP_STARTING = 3
+POLL = 0.05
+
+
+class Records(Protocol):
+    """Where running processes are noted, for whoever has to clean up after us."""
+
+    def record(self, pid: int, name: str) -> None:
+        """Note a process that was started."""
+
+    def forget(self, pid: int) -> None:
+        """Strike a process that has ended."""
+
+
+@dataclass(eq=False)
+class _Kept:
+    program: Program
+    process: asyncio.subprocess.Process | None = None
+    task: asyncio.Task[None] | None = None
+    ends: int = 0
+
+
+@dataclass
+class Supervisor:
+    """Keeps programs running in layers; `stop` ends the last layer first."""
+
+    output: Output
+    records: Records
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    hurry: asyncio.Event = field(default_factory=asyncio.Event)
+    _layers: list[list[_Kept]] = field(default_factory=list)
+
+    def stop_on_signals(self, stop: Callable[[], object]) -> None:
+        """Call `stop` on SIGINT, SIGTERM and SIGHUP (unless ignored: nohup); a second one kills what is left."""
+
+        def handle() -> None:
+            if self.stopping.is_set():
+                self.hurry.set()
+            self.stopping.set()
+            stop()
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN or number != signal.SIGHUP:
+                asyncio.get_running_loop().add_signal_handler(number, handle)
+
+    async def start(self, *programs: Program, seconds: float = 60.0) -> None:
+        """Start a layer of programs together and wait until all are ready. Raises `NotReady`."""
+        layer = [_Kept(program) for program in programs]
+        self._layers.append(layer)
+        for kept in layer:
+            kept.task = asyncio.create_task(self._keep(kept), name=kept.program.name)
+        await asyncio.gather(*(self._wait_ready(kept, seconds) for kept in layer))
+
+    async def once(self, program: Program) -> int:
+        """Run a program to its end; return its exit status (negative: the signal that ended it)."""
+        kept = _Kept(program)
+        self._layers.append([kept])
+        result: list[int] = []
+
+        async def run() -> None:
+            result.append(await self._run(kept))
+
+        kept.task = asyncio.create_task(run(), name=program.name)
+        await kept.task
+        return result[0]
+
+    async def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """Stop everything, last layer first: each program's stop signal, then SIGKILL for what is left of it."""
+        self.stopping.set()
+        until = time.monotonic() + seconds
+        for number, layer in reversed(list(enumerate(self._layers))):
+            late = until if number == 0 else until - SECONDS_FOR_LAST_LAYERS
+            await asyncio.gather(*(self._end(kept, late) for kept in layer))
+
+    async def _keep(self, kept: _Kept) -> None:
+        backoff = FIRST_BACKOFF
+        while not self.stopping.is_set():
+            began = time.monotonic()
+            status = await self._run(kept)
+            if self.stopping.is_set():
+                return
+            kept.ends += 1
+            backoff = FIRST_BACKOFF if time.monotonic() - began >= RAN_WELL else backoff
+            how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+            self.output.say(f"{kept.program.name} {how}; starting it again in {backoff:g} s")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.stopping.wait(), backoff)
+            backoff = min(backoff * 2, LONGEST_BACKOFF)
+
+    async def _run(self, kept: _Kept) -> int:
+        program = kept.program
+        async with sink(program, self.output) as descriptor:
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *processes.launch_line(program),
+                    cwd=program.folder,
+                    env=dict(program.environment),
+                    stdin=subprocess.DEVNULL,
+                    stdout=descriptor,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            finally:
+                os.close(descriptor)
+            kept.process = process
+            self.records.record(process.pid, program.name)
+            status = await process.wait()
+            kept.process = None
+            processes.signal_group(process.pid, signal.SIGKILL)  # what it left behind must not hold its port
+            self.records.forget(process.pid)
+        return status
+
+    async def _end(self, kept: _Kept, until: float) -> None:
+        asked = None
+        while kept.task and not kept.task.done():
+            process = kept.process
+            if process and (time.monotonic() >= until or self.hurry.is_set()):
+                processes.signal_group(process.pid, signal.SIGKILL)
+            elif process and process is not asked:
+                asked = process
+                with contextlib.suppress(ProcessLookupError):
+                    process.send_signal(kept.program.stop_signal)
+            await asyncio.wait({kept.task}, timeout=POLL)
+
+    async def _wait_ready(self, kept: _Kept, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        ready = kept.program.ready
+        while ready and not (kept.process is not None and await asyncio.to_thread(ready)):
+            if kept.ends >= GIVE_UP_STARTING or time.monotonic() > until:
+                where = f"its log: {kept.program.log}" if kept.program.log else "its lines above say why"
+                raise NotReady(f"{kept.program.name} did not become ready; {where}")
+            await asyncio.sleep(POLL)
