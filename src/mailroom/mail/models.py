@@ -56,6 +56,8 @@ class Mail(Base):
 
     reason: Mapped[str | None] = mapped_column(Text)
     """Why it waits or ended, in one word of `mail/states.py`."""
+    reason_since: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """Since when a mail server that cannot be used has been so."""
     code: Mapped[int | None] = mapped_column(SmallInteger)
     enhanced: Mapped[str | None] = mapped_column(Text)
     answer: Mapped[str | None] = mapped_column(Text)

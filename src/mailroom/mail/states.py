@@ -64,4 +64,7 @@ MOVES: dict[State, frozenset[State]] = {
     State.CANCELLED: frozenset({State.QUEUED}),
     State.SENT: frozenset(),
 }
-"""The state machine: from each state, where a mail may go next. The tests hold rows and live states to it."""
+"""The state machine: from each state, where a mail may go next. The tests hold rows and live states to it.
+
+One move is not drawn: a late acceptance makes a mail `sent` from any state, since the server then has it.
+"""

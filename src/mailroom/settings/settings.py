@@ -52,7 +52,9 @@ class Settings(BaseSettings):
     smtp_connections: int = Field(8, ge=1, description="connections to the mail server a worker process may hold")
     smtp_mails_per_connection: int = Field(100, ge=1, description="mails sent before a connection is made anew")
     smtp_idle_seconds: float = Field(5, ge=0, description="an unused connection is closed after this")
-    smtp_connect_timeout: float = Field(10, gt=0, description="seconds to reach the mail server (TCP and TLS)")
+    smtp_connect_timeout: float = Field(
+        30, gt=0, description="seconds to reach the mail server: TCP, TLS, its greeting, signing in"
+    )
     smtp_command_timeout: float = Field(
         300, gt=0, description="seconds for the greeting and each command before DATA (RFC 5321 asks for 300)"
     )

@@ -1,0 +1,67 @@
+"""Celery's configuration, in one place for workers and publishers."""
+
+from celery import Celery
+
+from mailroom.settings import Settings
+
+QUEUE = "mailroom"
+PUBLISH_TIMEOUT = 1.0
+"""Seconds a publisher waits for Redis; the sweep publishes again what this costs."""
+
+
+def configured(settings: Settings, *, worker: bool) -> Celery:
+    """Return a Celery app for this side of the broker.
+
+    A worker's app has the result backend. A publisher's has none: with one, it would subscribe to the
+    channel of every task it publishes.
+    """
+    app = Celery(
+        "mailroom",
+        broker=settings.broker,
+        backend=settings.results if worker else None,
+        set_as_current=worker,
+        # Without these, a second app in one process would pick up the tasks of the first.
+        autofinalize=True,
+    )
+    patience = 5.0 if worker else PUBLISH_TIMEOUT
+    app.conf.update(
+        task_default_queue=QUEUE,
+        task_serializer="json",
+        accept_content=["json"],
+        result_serializer="json",
+        result_expires=settings.results_expire,
+        result_extended=False,
+        enable_utc=True,
+        timezone="UTC",
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_connection_timeout=patience,
+        broker_pool_limit=min(4, settings.redis_connections),
+        broker_transport_options={
+            "visibility_timeout": settings.visibility_timeout,
+            "socket_connect_timeout": patience,
+            "socket_timeout": None if worker else patience,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+            # kombu looks for messages whose worker is gone at these intervals; its defaults take minutes.
+            "unacked_restore_interval": 5,
+            "unacked_restore_limit": 100,
+        },
+        result_backend_transport_options={
+            "visibility_timeout": settings.visibility_timeout,
+            "retry_policy": {"max_retries": 3, "interval_start": 0.1, "interval_step": 0.2, "interval_max": 1},
+        },
+        redis_max_connections=settings.redis_connections,
+        redis_socket_connect_timeout=5.0,
+        redis_socket_timeout=5.0,
+        redis_socket_keepalive=True,
+        redis_retry_on_timeout=False,
+        # The row's claim decides who sends; a task whose connection broke simply ends.
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_prefetch_multiplier=4,
+        worker_soft_shutdown_timeout=settings.visibility_timeout and 30,
+        worker_hijack_root_logger=False,
+        worker_send_task_events=False,
+        task_track_started=True,
+    )
+    return app

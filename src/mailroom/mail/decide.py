@@ -1,0 +1,68 @@
+"""What becomes of a mail after an attempt: one pure function."""
+
+import random
+from dataclasses import dataclass
+from datetime import timedelta
+
+from mailroom.mail.states import Reason, Stage, State
+
+MOST_CRASHES = 5
+"""A mail whose attempts ended with their worker this often is taken for the cause (a poison mail)."""
+
+SHORTEST_WAIT = timedelta(seconds=10)
+LONGEST_WAIT = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the mail server said, or what kept it from saying anything.
+
+    `code` is the reply code (RFC 5321 §4.2), `enhanced` the enhanced status code (RFC 3463), `text` the
+    server's own words. `reason` says what they mean to us; none: the server took the mail.
+    """
+
+    reason: Reason | None = None
+    code: int | None = None
+    enhanced: str | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The state a mail goes to, why, and for `retrying` the seconds until its next attempt."""
+
+    state: State
+    reason: Reason | None = None
+    retry_in: float | None = None
+
+
+def decide(stage: Stage, answer: Answer, *, age: timedelta, expires_in: timedelta, crashes: int = 0) -> Decision:
+    """Return what becomes of a mail whose attempt reached `stage` and ended with `answer`.
+
+    `age` is counted from its queueing, `expires_in` until it is too old for its kind; `crashes` counts the
+    attempts that ended with their worker, this one included. Waiting grows with age, from 10 seconds to an
+    hour, so that a short trouble costs little and a long one does not hammer the server.
+    """
+    if answer.reason is None:
+        return Decision(State.SENT)
+    if answer.reason in {Reason.REFUSED, Reason.BROKEN}:
+        return Decision(State.FAILED, answer.reason)
+    if crashes >= MOST_CRASHES:
+        return Decision(State.FAILED, Reason.CRASHED)
+    if stage is Stage.HANDING_OVER and answer.reason in {Reason.NO_ANSWER, Reason.WORKER_LOST}:
+        return Decision(State.UNCERTAIN, answer.reason)
+    if answer.reason is Reason.WORKER_LOST:
+        return Decision(State.QUEUED, answer.reason)
+    if expires_in <= timedelta():
+        return Decision(State.EXPIRED, answer.reason)
+    return Decision(State.RETRYING, answer.reason, wait(answer.reason, age))
+
+
+def wait(reason: Reason, age: timedelta) -> float:
+    """Return the seconds until the next attempt; a server that is away is probed by its circuit instead."""
+    if reason in {Reason.UNREACHABLE, Reason.TLS, Reason.SIGN_IN, Reason.DISCONNECTED, Reason.NO_ANSWER}:
+        longest = timedelta(minutes=1) if reason is not Reason.UNREACHABLE else timedelta(seconds=15)
+    else:
+        longest = LONGEST_WAIT
+    seconds = min(max(age / 2, SHORTEST_WAIT), longest).total_seconds()
+    return seconds * random.uniform(0.9, 1.1)  # noqa: S311  # spreads retries; nothing secret

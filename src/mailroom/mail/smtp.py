@@ -1,0 +1,210 @@
+"""One connection to the mail server: aiosmtplib, with a time for each stage and an answer that always fits.
+
+A connection that was interrupted in mid-answer would pair the late answer with the next mail, so whatever
+goes wrong here closes it.
+"""
+
+import re
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import aiosmtplib
+from aiosmtplib import SMTPResponse
+
+from mailroom.mail.decide import Answer
+from mailroom.mail.rendering import Envelope
+from mailroom.mail.states import Reason
+from mailroom.settings import SMTPServer
+
+ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
+SIGN_IN_CODES = frozenset({454, 530, 534, 535, 538})  # RFC 4954 §6
+CLOSING = 421
+START_INPUT = 354
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds each stage may take (RFC 5321 §4.5.3.2)."""
+
+    connect: float = 30
+    command: float = 300
+    data: float = 120
+    accept: float = 600
+
+
+class Undelivered(Exception):
+    """An attempt ended without the server taking the mail for sure; `answer` says how.
+
+    `handed_over` is true where the server may have it all the same. `usable` is false where the connection
+    is not to be used again.
+    """
+
+    def __init__(self, answer: Answer, *, handed_over: bool = False, usable: bool = False) -> None:
+        super().__init__(answer.reason)
+        self.answer = answer
+        self.handed_over = handed_over
+        self.usable = usable
+
+
+class ServerTrouble(Exception):
+    """The mail server cannot be used at all right now; not this mail's fault."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.reason)
+        self.answer = answer
+
+
+class Connection:
+    """An open, signed-in connection; carries one mail at a time."""
+
+    def __init__(self, smtp: aiosmtplib.SMTP, timeouts: Timeouts) -> None:
+        self._smtp = smtp
+        self._timeouts = timeouts
+        self.mails = 0
+
+    @classmethod
+    async def open(cls, server: SMTPServer, timeouts: Timeouts, hostname: str) -> "Connection":
+        """Connect, greet as `hostname`, secure, sign in. Raises `ServerTrouble`."""
+        smtp = aiosmtplib.SMTP(
+            hostname=server.host,
+            port=server.port,
+            use_tls=server.tls,
+            start_tls={"required": True, "opportunistic": None, "never": False}[server.starttls],
+            # Opportunistic TLS is better than none whatever the certificate says (RFC 7435).
+            validate_certs=server.tls or server.starttls == "required",
+            username=server.username,
+            password=server.password,
+            local_hostname=hostname,
+            timeout=timeouts.connect,
+        )
+        try:
+            await smtp.connect()
+        except ssl.SSLError as error:
+            raise ServerTrouble(Answer(Reason.TLS, text=str(error.reason or error))) from error
+        except aiosmtplib.SMTPException as error:
+            raise ServerTrouble(_trouble(error)) from error
+        except (OSError, TimeoutError) as error:
+            raise ServerTrouble(Answer(Reason.UNREACHABLE, text=str(error))) from error
+        smtp.timeout = timeouts.command
+        return cls(smtp, timeouts)
+
+    @property
+    def usable(self) -> bool:
+        """True while neither side has closed."""
+        return self._smtp.is_connected
+
+    async def deliver(self, envelope: Envelope, may_hand_over: Callable[[], Awaitable[bool]]) -> Answer:
+        """Hand the mail over and return the server's acceptance.
+
+        `may_hand_over` is awaited just before DATA; where it says no, the connection closes and nothing was
+        sent. Raises `Undelivered`. On cancellation the connection closes: its answers are out of step.
+        """
+        self.mails += 1
+        try:
+            return await self._deliver(envelope, may_hand_over)
+        except Undelivered as error:
+            if not error.usable:
+                self.close()
+            raise
+        except aiosmtplib.SMTPResponseException as error:
+            answer = classify(error.code, error.message)
+            await self._start_over(error.code)
+            raise Undelivered(answer, usable=self.usable) from error
+        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+            self.close()
+            raise Undelivered(Answer(Reason.DISCONNECTED, text=str(error))) from error
+        except BaseException:
+            self.close()
+            raise
+
+    async def _deliver(self, envelope: Envelope, may_hand_over: Callable[[], Awaitable[bool]]) -> Answer:
+        smtp = self._smtp
+        if envelope.utf8 and not smtp.supports_extension("smtputf8"):
+            text = "the server does not take addresses outside ASCII (no SMTPUTF8)"
+            raise Undelivered(Answer(Reason.REFUSED, 553, "5.6.7", text), usable=True)
+        options = ["SMTPUTF8", "BODY=8BITMIME"] if envelope.utf8 else []
+        await smtp.mail(envelope.sender, options=options, encoding="utf-8")
+        await smtp.rcpt(envelope.recipient, encoding="utf-8")
+        if not await may_hand_over():
+            raise Undelivered(Answer(Reason.WORKER_LOST))
+        ready = await smtp.execute_command(b"DATA", timeout=self._timeouts.data)
+        if ready.code != START_INPUT:
+            raise aiosmtplib.SMTPDataError(ready.code, ready.message)
+        done = await self._content(envelope.data)
+        answer = classify(done.code, done.message)
+        if answer.reason is not None:
+            if done.code == CLOSING:
+                self.close()
+            raise Undelivered(answer, usable=self.usable)
+        return answer
+
+    async def _content(self, data: bytes) -> SMTPResponse:
+        """Send the content with its dot; aiosmtplib's own call has one timeout for DATA and for the dot."""
+        protocol = self._smtp.protocol
+        if protocol is None:
+            raise aiosmtplib.SMTPServerDisconnected("Connection lost")
+        protocol.write(data)
+        try:
+            return await protocol.read_response(timeout=self._timeouts.accept)
+        except aiosmtplib.SMTPResponseException:
+            raise
+        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+            raise Undelivered(Answer(Reason.NO_ANSWER, text=str(error)), handed_over=True) from error
+
+    async def _start_over(self, code: int) -> None:
+        """After a refusal, drop what is left of the transaction (RFC 5321 §4.1.1.5), or the connection."""
+        if code == CLOSING or not self.usable:
+            self.close()
+            return
+        try:
+            await self._smtp.rset(timeout=self._timeouts.connect)
+        except (aiosmtplib.SMTPException, OSError, TimeoutError):
+            self.close()
+
+    async def quit(self) -> None:
+        """Say goodbye and close; never raises, never waits long."""
+        try:
+            await self._smtp.quit(timeout=1)
+        except (aiosmtplib.SMTPException, OSError, TimeoutError):
+            pass
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Close at once, whatever stage it is in."""
+        self._smtp.close()
+
+
+def classify(code: int, text: str) -> Answer:
+    """Return what a reply means for the mail: by its code, never by which command met it (RFC 5321 §4.2.1)."""
+    words = " ".join(text.split())
+    match = ENHANCED.match(words)
+    enhanced = match.group(1) if match else None
+    if 200 <= code < 300:  # noqa: PLR2004  # the positive completion replies
+        reason = None
+    elif code == CLOSING:
+        reason = Reason.DISCONNECTED
+    elif code in SIGN_IN_CODES:
+        reason = Reason.SIGN_IN
+    elif 500 <= code < 600:  # noqa: PLR2004  # the permanent negative ones
+        reason = Reason.REFUSED
+    else:
+        reason = Reason.DEFERRED
+    return Answer(reason, code, enhanced, words[:500])
+
+
+def _trouble(error: aiosmtplib.SMTPException) -> Answer:
+    """Return why no connection came about."""
+    cause = error.__cause__
+    if isinstance(cause, ssl.SSLError):
+        return Answer(Reason.TLS, text=str(cause.reason or cause))
+    if isinstance(error, aiosmtplib.SMTPNotSupported):
+        tls = "TLS" in error.message.upper()
+        return Answer(Reason.TLS if tls else Reason.SIGN_IN, text=error.message)
+    if isinstance(error, aiosmtplib.SMTPResponseException):
+        answer = classify(error.code, error.message)
+        sign_in = isinstance(error, aiosmtplib.SMTPAuthenticationError) or answer.reason is Reason.SIGN_IN
+        reason = Reason.SIGN_IN if sign_in else Reason.UNREACHABLE
+        return Answer(reason, answer.code, answer.enhanced, answer.text)
+    return Answer(Reason.UNREACHABLE, text=error.message)
