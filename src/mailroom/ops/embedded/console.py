@@ -60,6 +60,6 @@ class Console:
         while (line := self._lines.get()) is not None:
             while line and not dead:
                 try:
-                    line = line[os.write(self._descriptor, line) :]  # noqa: PLW2901  # what is left of it
+                    line = line[os.write(self._descriptor, line) :]  # what is left of it
                 except OSError:
                     dead = True

@@ -63,7 +63,7 @@ def _keep_only(capability: int) -> None:
 
 
 def prctl(option: int, *arguments: int) -> None:
-    """Call prctl(2) of Linux; OSError where it fails."""
+    """Set a property of this process, as Linux's manual says under prctl; OSError where it fails."""
     libc = ctypes.CDLL(None, use_errno=True)
     padded = [ctypes.c_ulong(value) for value in (*arguments, 0, 0, 0, 0)[:4]]
     if libc.prctl(ctypes.c_int(option), *padded) != 0:

@@ -14,6 +14,7 @@ from mailroom.ops.embedded.ports import free_port
 
 POLL = 0.03
 STOP_SECONDS = 5.0
+LARGEST_LOG = 5 * 1024 * 1024
 
 
 class Server(ABC):
@@ -49,6 +50,11 @@ class Server(ABC):
         """The file it writes its log to."""
         return self.folder / f"{self.name}.log"
 
+    def trim_log(self) -> None:
+        """Start a new log where the old one has grown large; the old one is kept beside it."""
+        if self.log.exists() and self.log.stat().st_size > LARGEST_LOG:
+            self.log.replace(self.log.with_suffix(".log.1"))
+
     @property
     def process(self) -> subprocess.Popen[bytes]:
         """The process started by `start`."""
@@ -58,6 +64,7 @@ class Server(ABC):
     def start(self) -> Self:
         """Start it, without waiting until it is ready. It dies with the thread that calls this."""
         self.prepare()
+        self.trim_log()
         self._process = processes.spawn(self.program, self.log)
         return self
 

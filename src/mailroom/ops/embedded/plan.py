@@ -1,0 +1,139 @@
+"""What `mailroom up` will run, from the environment, `.env` and the Procfile; decided before anything starts."""
+
+import os
+import shlex
+import sys
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+import mailroom
+from mailroom.ops.embedded import postgres, valkey
+from mailroom.ops.embedded.errors import NotInstalled, Refused
+from mailroom.ops.embedded.ports import HIGHEST, LOOPBACK, free_port
+from mailroom.ops.embedded.procfile import read_procfile
+from mailroom.settings import Settings
+
+PORT = 8000
+RELEASE, WEB = "release", "web"
+SOURCE = Path(mailroom.__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All of it; `given` is the environment with `.env` behind it, empty values left out."""
+
+    root: Path
+    home: Path
+    given: Mapping[str, str]
+    wanted_port: int
+    port: int
+    release: str | None
+    apps: Mapping[str, str]
+    left_out: Mapping[str, str]
+    embed_postgres: bool
+    embed_valkey: bool
+    embed_inbox: bool
+
+    @property
+    def local_url(self) -> str:
+        """Where the web answers on this machine."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def public_url(self) -> str:
+        """Where the links in mails lead: what was set by hand, else the local address."""
+        return self.given.get("PUBLIC_URL", self.local_url)
+
+    def exports(self, environment: Mapping[str, str]) -> str:
+        """Return lines for a shell, so that a process started by hand finds what is running (secrets included)."""
+        ours = sorted({"PYTHONPATH", *map(str.upper, Settings.model_fields)} & environment.keys())
+        lines = [f"export {name}={shlex.quote(environment[name])}" for name in ours]
+        lines.append(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"')
+        return "\n".join(lines) + "\n"
+
+    def environment(self, secret_key: str, servers: Mapping[str, str]) -> dict[str, str]:
+        """Return the environment of the Procfile's processes; `servers` are settings of what is embedded."""
+        environment = {
+            name: value
+            for name, value in self.given.items()
+            if not (self.embed_postgres and name.startswith("PG"))  # libpq would let PGSSLMODE and others rule
+        }
+        results, brokers = self.given.get("RESULT_BACKEND_URL"), self.given.get("BROKER_URL")
+        redis = results or (brokers or "").split(";")[0]
+        return {
+            "MAIL_FROM": "Mailroom <mailroom@localhost>",
+            "SECRET_KEY": secret_key,
+            **({"REDIS_URL": redis} if redis else {}),
+            **environment,
+            **servers,
+            "PUBLIC_URL": self.public_url,
+            "PORT": str(self.port),
+            "HOST": LOOPBACK,
+            "MAILROOM_EMBEDDED": "yes",
+            "MAILROOM_HOME": str(self.home),
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(SOURCE), self.given.get("PYTHONPATH")])),
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), self.given.get("PATH", os.defpath)]),
+        }
+
+
+def make(root: Path | None, environment: Mapping[str, str], port: int | None, without: Collection[str]) -> Plan:
+    """Decide what to run; starts and writes nothing. Raises `Refused` with the sentence to show."""
+    root = (root or _root()).resolve()
+    given = _given(root, environment)
+    lines = read_procfile(root / "Procfile")
+    unknown = sorted(set(without) - set(lines))
+    if unknown:
+        raise Refused(f"The Procfile has no {unknown[0]!r} to leave out; it has: {', '.join(lines)}.")
+    kept = {name: line for name, line in lines.items() if name not in without}
+    wanted = port or _port(given.get("PORT"))
+    home = given.get("MAILROOM_HOME")
+    plan = Plan(
+        root=root,
+        home=Path(home).resolve() if home else root / ".mailroom",
+        given=given,
+        wanted_port=wanted,
+        port=free_port(wanted),
+        release=kept.pop(RELEASE, None),
+        apps=kept,
+        left_out={name: lines[name] for name in lines if name in without},
+        embed_postgres="DATABASE_URL" not in given,
+        embed_valkey=not given.keys() & {"REDIS_URL", "BROKER_URL", "RESULT_BACKEND_URL"},
+        embed_inbox="SMTP_URL" not in given,
+    )
+    _check_installed(plan)
+    return plan
+
+
+def _root() -> Path:
+    """The checkout this code runs from, else the current folder: where the Procfile is."""
+    for folder in (SOURCE.parent, Path.cwd()):
+        if (folder / "Procfile").is_file():
+            return folder
+    raise Refused("There is no Procfile here. Run `mailroom up` in Mailroom's own folder.")
+
+
+def _given(root: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    found = {name.upper(): value for name, value in dotenv_values(root / ".env").items()}
+    return {name: value for name, value in {**found, **environment}.items() if value}
+
+
+def _port(text: str | None) -> int:
+    if text is None:
+        return PORT
+    if not text.isdigit() or not 1 <= int(text) <= HIGHEST:
+        raise Refused(f"PORT must be a number from 1 to {HIGHEST}.")
+    return int(text)
+
+
+def _check_installed(plan: Plan) -> None:
+    if plan.embed_postgres:
+        postgres.programs()
+    if plan.embed_valkey:
+        valkey.server_binary()
+    if plan.embed_inbox and find_spec("aiosmtpd") is None:
+        raise NotInstalled
