@@ -1,0 +1,1 @@
+"""The API: what programs, and the pages' own script, read."""

@@ -1,0 +1,85 @@
+"""The web application: its rooms, and what holds for all of them."""
+
+from pathlib import Path
+from typing import Any
+
+from quart import Quart, Response, request, send_from_directory
+from quart_schema import Info, QuartSchema
+from quart_schema.openapi import OpenAPIProvider
+from werkzeug.routing import Rule
+
+from mailroom.services import Services
+from mailroom.web import errors, health, limits, security, words
+from mailroom.web.api import tasks
+from mailroom.web.browser import write_cookie
+from mailroom.web.limit_store import LimitStore
+from mailroom.web.page import STATIC, fingerprint, static_url
+from mailroom.web.pages import account, accounts, confirm, home, mails
+from mailroom.web.progress_view import clock_time
+
+LARGEST_BODY = 64 * 1024
+"""Bytes a request's body may have; the largest form is a few hundred."""
+KEPT = "public, max-age=31536000, immutable"
+CHECKED = "no-cache"
+
+
+class _ApiOnly(OpenAPIProvider):
+    """Documents the API, not the pages."""
+
+    def generate_rules(self) -> Any:
+        rules: list[Rule] = list(super().generate_rules())
+        return [rule for rule in rules if rule.rule.startswith("/api/")]
+
+
+def create_app(services: Services) -> Quart:
+    """Return the web application over `services`, which the caller opens and closes.
+
+    Its own connection to Redis, for the rate limits, it opens when needed and closes after serving.
+    """
+    settings = services.settings
+    app = Quart("mailroom.web", root_path=str(Path(__file__).parent), static_folder=None)
+    app.extensions["mailroom"] = services
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+    app.config["BODY_TIMEOUT"] = 20
+    app.url_map.strict_slashes = False
+    _looks(app)
+
+    security.protect(app, settings)
+    store = LimitStore(settings.limits, connections=max(2, settings.redis_connections // 4))
+    limits.limit(app, store, settings)
+    errors.handle(app)
+    app.after_request(write_cookie)
+    QuartSchema(
+        app,
+        openapi_path="/api/openapi.json",
+        swagger_ui_path=None,
+        redoc_ui_path=None,
+        scalar_ui_path=None,
+        info=Info(title="Mailroom", version="1", description="Where a mail is, for those who may know."),
+        openapi_provider_class=_ApiOnly,
+    )
+    for room in (health, home, accounts, confirm, mails, account, tasks):
+        app.register_blueprint(room.blueprint)
+    if settings.mailroom_inbox is not None:
+        from mailroom.web.pages import inbox  # the embedded stack's; nothing of it is loaded elsewhere
+
+        app.register_blueprint(inbox.make_blueprint(settings.mailroom_inbox))
+    return app
+
+
+def _looks(app: Quart) -> None:
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.globals.update(static_url=static_url, words=words.as_data())
+    app.jinja_env.filters["clock_time"] = clock_time
+
+    async def static(filename: str) -> Response:
+        response = await send_from_directory(STATIC, filename, conditional=True)
+        kept = request.args.get("v") == fingerprint(filename)
+        response.headers["Cache-Control"] = KEPT if kept else CHECKED
+        return response
+
+    async def favicon() -> Response:
+        return await static("favicon.svg")
+
+    app.add_url_rule("/static/<path:filename>", "static", static)
+    app.add_url_rule("/favicon.ico", "favicon", favicon)

@@ -1,0 +1,90 @@
+"""The browser's session: a secret in a cookie, looked up once a request and only when it is asked for."""
+
+from collections.abc import Mapping
+
+from quart import Response, current_app, g, request
+
+from mailroom.accounts.views import Session, Started
+from mailroom.kit import clock
+from mailroom.services import Services
+from mailroom.settings import Settings
+
+_LONGEST_SECRET = 200
+
+
+def cookie_name(settings: Settings) -> str:
+    """Return the cookie's name. `__Host-` (RFC 6265bis §4.1.3) needs https: other clients refuse it on http."""
+    return "__Host-mailroom" if settings.https else "mailroom"
+
+
+def session_secret(cookies: Mapping[str, str], settings: Settings) -> str | None:
+    """Return the session's secret out of a request's or websocket's cookies, or None."""
+    secret = cookies.get(cookie_name(settings))
+    return secret if secret and len(secret) <= _LONGEST_SECRET else None
+
+
+def services() -> Services:
+    """Return the application's services; for functions that Quart calls."""
+    found: Services = current_app.extensions["mailroom"]
+    return found
+
+
+def user_agent() -> str:
+    """Return what the browser calls itself, at most 300 characters of it."""
+    return request.headers.get("User-Agent", "")[:300]
+
+
+async def current_session() -> Session | None:
+    """Return the session of this request; the first call looks it up."""
+    if "mailroom_session" not in g:
+        secret = session_secret(request.cookies, services().settings)
+        g.mailroom_session = await services().sessions.find(secret) if secret else None
+    found: Session | None = g.mailroom_session
+    return found
+
+
+async def current_or_new_session() -> Session:
+    """Return the session of this request; a browser without one gets an anonymous one, and its cookie."""
+    session = await current_session()
+    if session is None:
+        started = await services().sessions.start(user_agent())
+        g.mailroom_started = started
+        session = g.mailroom_session = started.session
+    return session
+
+
+def begin(started: Started) -> None:
+    """Have this request's answer carry the cookie of a session that has just begun."""
+    g.mailroom_started, g.mailroom_session = started, started.session
+
+
+def forget() -> None:
+    """Have this request's answer take the cookie away."""
+    g.mailroom_forgotten, g.mailroom_session = True, None
+
+
+async def write_cookie(response: Response) -> Response:
+    """Put what `begin` or `forget` asked for on the answer, and a new end on the cookie of a long-lived session."""
+    settings = services().settings
+    name = cookie_name(settings)
+    if g.get("mailroom_forgotten"):
+        response.delete_cookie(name, secure=settings.https, httponly=True, samesite="Lax", path="/")
+        return response
+    started: Started | None = g.get("mailroom_started")
+    session: Session | None = g.get("mailroom_session")
+    if started:
+        secret, ends = started.secret, started.expires_at
+    elif session and session.extended_to:
+        secret, ends = session_secret(request.cookies, settings) or "", session.extended_to
+    else:
+        return response
+    response.set_cookie(
+        name,
+        secret,
+        max_age=max(0, int((ends - clock.now()).total_seconds())),
+        secure=settings.https,
+        httponly=True,
+        samesite="Lax",
+        path="/",
+    )
+    return response

@@ -1,0 +1,88 @@
+"""Forms: what a page sends, checked, with messages that say what to do. HTML forms and JSON alike."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from quart import request
+from werkzeug.exceptions import BadRequest
+
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=320)]
+Secret = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+
+
+class Form(BaseModel):
+    """A form; `messages` says for each field what to do when it is missing or cannot be right."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+
+class SignUpForm(Form):
+    """An address, and a password for it."""
+
+    email: Line
+    password: Secret
+
+
+class SignInForm(Form):
+    """An address and its password."""
+
+    email: Line
+    password: Secret
+
+
+class CodeForm(Form):
+    """The code out of the mail, and the ticket of the page it was typed on."""
+
+    code: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40)]
+    ticket: str = ""
+
+
+MISSING = {
+    "email": "Please type your mail address.",
+    "password": "Please type a password.",
+    "code": "Please type the code from the mail.",
+}
+TOO_LONG = {
+    "email": "No mail address is this long. Please check it.",
+    "password": "This password is longer than 1000 characters. Please choose a shorter one.",
+    "code": "The code has eight letters and digits only. Please check it.",
+}
+
+Checked = TypeVar("Checked", bound=Form)
+
+
+class Invalid(Exception):  # named for what it says
+    """A form cannot be used as it is; `messages` says why, by field."""
+
+    def __init__(self, messages: Mapping[str, str]) -> None:
+        super().__init__("; ".join(messages.values()))
+        self.messages = dict(messages)
+
+
+def is_json() -> bool:
+    """Tell whether this request's body is JSON."""
+    return request.mimetype == "application/json"
+
+
+async def sent_values() -> dict[str, Any]:
+    """Return what this request sent, from a form or a JSON object."""
+    if not is_json():
+        return dict(await request.form)
+    body = await request.get_json()
+    if not isinstance(body, dict):
+        raise BadRequest("The body must be a JSON object.")
+    return body
+
+
+def check(form: type[Checked], values: Mapping[str, Any]) -> Checked:
+    """Return `values` as a checked `form`; raises `Invalid` with one message a field."""
+    try:
+        return form.model_validate(values)
+    except ValidationError as error:
+        messages: dict[str, str] = {}
+        for detail in error.errors(include_input=False, include_url=False):
+            name = str(detail["loc"][0])
+            words = TOO_LONG if detail["type"] == "string_too_long" else MISSING
+            messages.setdefault(name, words.get(name, "Please check this."))
+        raise Invalid(messages) from None

@@ -1,0 +1,66 @@
+"""For platforms: is the process alive, is it ready, and its metrics."""
+
+import asyncio
+import hmac
+from importlib import import_module
+
+from quart import Blueprint, Response, abort, current_app, json, request
+from quart_schema import hide
+from sqlalchemy import text
+
+from mailroom.kit.errors import Unavailable
+from mailroom.services import Services
+from mailroom.web.browser import services
+from mailroom.web.limit_store import LimitStore
+
+blueprint = Blueprint("health", __name__)
+
+PATIENCE = 2.0
+"""Seconds a server of ours may take to answer before it counts as away."""
+
+
+@blueprint.get("/healthz")
+@hide
+async def healthz() -> Response:
+    """Say that this process is alive; asks no one else."""
+    return _json({"alive": True}, 200)
+
+
+@blueprint.get("/readyz")
+@hide
+async def readyz() -> Response:
+    """Say whether PostgreSQL and Redis answer: 200, or 503 with which does not."""
+    store: LimitStore = current_app.extensions["mailroom_limits"]
+    database, redis = await asyncio.gather(_database_answers(services()), store.ping(PATIENCE))
+    checks = {"database": _word(database), "redis": _word(redis)}
+    ready = database and redis
+    return _json({"ready": ready, "checks": checks}, 200 if ready else 503)
+
+
+@blueprint.get("/metrics")
+@hide
+async def metrics() -> Response:
+    """Give Prometheus its page for `Authorization: Bearer <METRICS_TOKEN>`; else there is no such page."""
+    token = services().settings.metrics_token.get_secret_value()
+    given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    if not token or not hmac.compare_digest(given.encode(), token.encode()):
+        abort(404)
+    body: bytes = import_module("mailroom.ops.metrics").render(services())  # loaded where it is used only
+    return Response(body, content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+async def _database_answers(wired: Services) -> bool:
+    try:
+        async with asyncio.timeout(PATIENCE), wired.database.begin() as work:
+            await work.session.execute(text("SELECT 1"))
+    except (Unavailable, TimeoutError):
+        return False
+    return True
+
+
+def _word(answers: bool) -> str:
+    return "ok" if answers else "does not answer"
+
+
+def _json(body: object, status: int) -> Response:
+    return Response(json.dumps(body), status, content_type="application/json")

@@ -1,0 +1,46 @@
+"""How a page is made: the layout's own values, and the template's."""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from quart import Response, g, make_response, render_template
+
+from mailroom.web.browser import current_session, services
+
+STATIC = Path(__file__).parent / "static"
+
+
+@cache
+def fingerprint(name: str) -> str:
+    """Return a short hash of a static file, by which its address changes with its content."""
+    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+
+
+def static_url(name: str) -> str:
+    """Return the address of a static file, good to be kept for ever."""
+    return f"/static/{name}?v={fingerprint(name)}"
+
+
+async def page(template: str, status: int = 200, **values: Any) -> Response:
+    """Return a page for whoever is looking; looks the session up for the layout's head."""
+    return await _render(template, status, viewer=await current_session(), **values)
+
+
+async def page_without_lookup(template: str, status: int, **values: Any) -> Response:
+    """Return a page without asking the database, for when that may be what is broken."""
+    return await _render(template, status, viewer=g.get("mailroom_session"), **values)
+
+
+async def _render(template: str, status: int, **values: Any) -> Response:
+    values.setdefault("has_inbox", services().settings.mailroom_inbox is not None)
+    text = await render_template(template, **values)
+    made = await make_response(text, status)
+    assert isinstance(made, Response)
+    return made
+
+
+def to(address: str) -> Response:
+    """Send the browser on to `address` with a GET (303)."""
+    return Response("", 303, headers={"Location": address})

@@ -1,0 +1,86 @@
+"""Confirming an address: by the mail's link, or by its code in the browser that signed up.
+
+GET only ever shows a button: mail scanners open links and run what is there.
+"""
+
+from quart import Blueprint, Response, request
+
+from mailroom.accounts import errors
+from mailroom.kit.ids import parse_id
+from mailroom.web import browser, limits
+from mailroom.web.browser import current_session, services
+from mailroom.web.client import client_of
+from mailroom.web.errors import respond, wants_json
+from mailroom.web.forms import CodeForm, Invalid, check, sent_values
+from mailroom.web.page import page, to
+from mailroom.web.pages.mails import mail_page
+from mailroom.web.security import hide_address, is_trustworthy
+
+blueprint = Blueprint("confirm", __name__)
+
+
+@blueprint.get("/confirm")
+async def code_form() -> Response:
+    """Show the form for the code alone."""
+    return await page("code.html", values={}, messages={})
+
+
+@blueprint.post("/confirm")
+@limits.limited(limits.CONFIRM)
+async def by_code() -> Response:
+    """Confirm by a typed code; what is wrong is said beside the field, on the page it was typed on."""
+    values = await sent_values()
+    ticket = parse_id(str(values.get("ticket", "")))
+    try:
+        form = check(CodeForm, values)
+        started = await services().accounts.confirm_by_code(
+            form.code, session=await current_session(), ticket=ticket, user_agent=browser.user_agent()
+        )
+    except (Invalid, errors.WrongCode) as error:
+        if wants_json():
+            raise
+        messages = error.messages if isinstance(error, Invalid) else {"code": str(error)}
+        shown = await mail_page(str(ticket), 422, messages=messages) if ticket else None
+        return shown or await page("code.html", 422, values={"ticket": ticket or ""}, messages=messages)
+    browser.begin(started)
+    return to("/account?welcome=1")
+
+
+@blueprint.get("/confirm/<token>")
+async def link(token: str) -> Response:
+    """Show whose address the link confirms, and the button that does it."""
+    return await _private(await _preview(token))
+
+
+@blueprint.post("/confirm/<token>")
+@limits.limited(limits.CONFIRM)
+async def by_link(token: str) -> Response:
+    """Confirm; from a browser that did not sign up only with the sign-up's password."""
+    values = await sent_values()
+    password = str(values.get("password", ""))[:1000] or None
+    try:
+        started = await services().accounts.confirm(
+            token, session=await current_session(), password=password, user_agent=browser.user_agent()
+        )
+    except errors.WrongPassword as error:
+        if wants_json():
+            return await _private(await respond(error))
+        said = str(error) if password else "Please type the password you signed up with."
+        return await _private(await _preview(token, 422, {"password": said}))
+    except errors.AccountError as error:
+        return await _private(await respond(error))
+    browser.begin(started)
+    return await _private(to("/account?welcome=1"))
+
+
+async def _preview(token: str, status: int = 200, messages: dict[str, str] | None = None) -> Response:
+    try:
+        confirmation = await services().accounts.preview(token, await current_session())
+    except errors.AccountError as error:
+        return await respond(error)
+    return await page("confirm.html", status, confirmation=confirmation, messages=messages or {})
+
+
+async def _private(response: Response) -> Response:
+    client = client_of(request, services().settings.trusted_proxies)
+    return hide_address(response, secure=is_trustworthy(client.scheme, client.host))

@@ -1,0 +1,136 @@
+"""A snapshot as a page shows it. `static/live.js` draws the same from the same words; keep the two alike."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from mailroom.web import words
+
+_ORDER = list(words.STEPS)
+_STOPPED = {"retrying": "problem", "failed": "problem", "expired": "problem", "cancelled": "problem"}
+_ALMOST = 0.96
+_COUNTED = frozenset({"running", "done"})
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the way. `status`: done, now, problem, unsure or todo."""
+
+    stage: str
+    label: str
+    status: str
+    at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the history."""
+
+    at: str
+    attempt: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressView:
+    """Everything the timeline shows."""
+
+    task: str
+    state: str
+    mood: str
+    word: str
+    headline: str
+    detail: str
+    share: float
+    steps: list[Step]
+    history: list[Event]
+    retry_at: str | None
+    code: str
+    answer: str
+    afterword: str | None
+    final: bool
+
+
+def view_of(public: Mapping[str, Any]) -> ProgressView:
+    """Return what to show for a snapshot in its public form (`Snapshot.public()`)."""
+    state = public["state"]
+    error = public.get("error") or {}
+    timeline = public.get("timeline") or ()
+    afterword = public.get("afterword")
+    said = words.AFTERWORDS.get(afterword or "") or words.STATES.get(state) or words.STATES["running"]
+    headline, detail = said["headline"], public.get("message") or said["detail"]
+    if not afterword and state in {"retrying", "failed"}:
+        headline = words.REASONS.get(error.get("reason", ""), headline)
+        detail = error.get("message") or detail
+    elif state == "sending":
+        detail = words.STAGES.get(public.get("stage") or "", detail)
+    return ProgressView(
+        task=public["task"],
+        state=state,
+        mood=said["mood"],
+        word=said["word"],
+        headline=headline,
+        detail=detail,
+        share=share_of(public),
+        steps=[] if state in _COUNTED else steps_of(public),
+        history=history_of(timeline, public.get("attempt", 0)),
+        retry_at=public.get("retry_at") if state == "retrying" else None,
+        code=" ".join(str(error[key]) for key in ("code", "enhanced") if error.get(key)),
+        answer=error.get("answer") or "",
+        afterword=afterword,
+        final=public["final"],
+    )
+
+
+def steps_of(public: Mapping[str, Any]) -> list[Step]:
+    """Return the five steps of a mail, as far as its newest attempt came."""
+    state, attempt = public["state"], public.get("attempt", 0)
+    times: dict[str, str] = {}
+    for entry in public.get("timeline") or ():
+        if entry["stage"] == "queued":
+            times.setdefault("queued", entry["at"])
+        elif entry.get("attempt", attempt) == attempt:
+            times[entry["stage"]] = entry["at"]
+    reached = 0
+    for index, stage in enumerate(_ORDER):
+        if state != "queued" and (stage in times or stage == public.get("stage")):
+            reached = index
+    steps = []
+    for index, (stage, label) in enumerate(words.STEPS.items()):
+        if state == "sent" or index < reached:
+            status = "done"
+        elif state in _STOPPED or state == "uncertain":
+            if index == reached:
+                status = "done"
+            else:
+                status = _STOPPED.get(state, "unsure") if index == reached + 1 else "todo"
+        else:
+            status = "now" if index == reached and state != "unknown" else "todo"
+        steps.append(Step(stage, label, status, times.get(stage) if status != "todo" else None))
+    return steps
+
+
+def share_of(public: Mapping[str, Any]) -> float:
+    """Return how much of the way is done, 0 to 1: never 1 before the end, never less in a later attempt."""
+    if public["state"] in {"sent", "done"}:
+        return 1.0
+    if public.get("total"):
+        return min(_ALMOST, public.get("current", 0) / public["total"])
+    seen = [entry["stage"] for entry in public.get("timeline") or ()] + [public.get("stage") or "queued"]
+    return min(_ALMOST, max(words.SHARE.get(stage, 0.0) for stage in seen))
+
+
+def history_of(timeline: Sequence[Mapping[str, Any]], attempt: int) -> list[Event]:
+    """Return what happened so far, newest first, once there was more than one attempt."""
+    if attempt < 2 and not any(entry["stage"] in {"retrying", "uncertain"} for entry in timeline):  # noqa: PLR2004
+        return []
+    return [
+        Event(entry["at"], entry.get("attempt", 0), words.EVENTS.get(entry["stage"], entry["stage"]))
+        for entry in reversed(timeline)
+    ]
+
+
+def clock_time(iso: str) -> str:
+    """Return the time of day of an ISO 8601 moment, in UTC; the page's script makes it the reader's own."""
+    return f"{datetime.fromisoformat(iso):%H:%M:%S} UTC"

@@ -1,0 +1,155 @@
+"""Which requests are let in, and the headers every answer leaves with."""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from quart import Quart, Response, current_app, request
+from werkzeug.exceptions import BadRequest, Forbidden
+
+from mailroom.settings import Settings
+from mailroom.web.client import client_of
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+ANY_HOST = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Paths that platforms and scrapers ask for by address, not by name."""
+_PORTS = {"http": 80, "https": 443}
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+PAGE_POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self' data:",
+    "connect-src": "'self'",
+    "frame-src": "'self'",
+    "form-action": "'self'",
+    "frame-ancestors": "'none'",
+    "base-uri": "'none'",
+}
+HEADERS = {
+    "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in PAGE_POLICY.items()),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=(), browsing-topics=()",
+    "Cache-Control": "no-store",  # every page is someone's own; static files say otherwise themselves
+}
+HSTS = "max-age=31536000"
+
+
+class UnknownHost(BadRequest):
+    """A request by a name that is not ours: its links and cookies would be for someone else."""
+
+    def __init__(self, public_url: str) -> None:
+        super().__init__(f"This server answers to {public_url} only (its operator sets that with PUBLIC_URL).")
+
+
+class CrossSite(Forbidden):
+    """A form that was sent from somewhere else."""
+
+    description = "This form was sent from another site, so nothing was done."
+
+
+def is_known_host(host: str, settings: Settings) -> bool:
+    """Tell whether `host` (with its port) is PUBLIC_URL's, or a loopback name of the embedded stack."""
+    public = urlsplit(settings.public_url)
+    asked = _split_host(host, public.scheme)
+    if asked is None:
+        return False
+    if asked == (public.hostname, public.port or _PORTS[public.scheme]):
+        return True
+    return settings.mailroom_embedded and asked[0] in _LOOPBACK and asked[1] == settings.port
+
+
+def is_same_origin(headers: Mapping[str, str], scheme: str, host: str, settings: Settings) -> bool:
+    """Tell whether a request or websocket handshake comes from a page of our own.
+
+    `scheme` and `host` are those of `client_of`. Host must be ours (`is_known_host`), and `Origin` must be
+    that scheme and host. Where PUBLIC_URL is https and a proxy ends the TLS unknown to us, PUBLIC_URL itself
+    counts as well. What the browser says in `Sec-Fetch-Site` (W3C Fetch Metadata) must agree.
+
+    `Origin: null` is what browsers send from a page under `Referrer-Policy: no-referrer` (Fetch §3.2.6), as
+    our confirmation page is, but also from a sandboxed frame: it counts only where `Sec-Fetch-Site`, which
+    no page can forge, says same-origin.
+
+    Neither header: not a browser (all that still work send one of them with each POST and each handshake), so
+    there is no one whose cookies could be misused; SameSite=Lax covers what is older. That counts as ours.
+    """
+    if not is_known_host(host, settings):
+        return False
+    site, origin = headers.get("Sec-Fetch-Site"), headers.get("Origin")
+    if site is not None and site not in {"same-origin", "none"}:
+        return False
+    if origin is None:
+        return True
+    if origin == "null":
+        return site == "same-origin"
+    return _origin(origin) in {_origin(f"{scheme}://{host}"), _public_origin(host, settings)}
+
+
+def _origin(text: str) -> tuple[str, str | None, int | None]:
+    try:
+        parts = urlsplit(text.lower())
+        return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        return "", None, None
+
+
+def _public_origin(host: str, settings: Settings) -> tuple[str, str | None, int | None] | None:
+    public = _origin(settings.public_url)
+    return public if _split_host(host, public[0]) == public[1:] else None
+
+
+def _split_host(host: str, scheme: str) -> tuple[str | None, int] | None:
+    try:
+        parts = urlsplit(f"//{host}")
+        return parts.hostname, parts.port or _PORTS[scheme]
+    except ValueError:
+        return None
+
+
+async def guard() -> None:
+    """Turn away unknown hosts (400) and state-changing requests from other sites (403)."""
+    settings: Settings = current_app.extensions["mailroom"].settings
+    client = client_of(request, settings.trusted_proxies)
+    if request.path in ANY_HOST:
+        return
+    if not is_known_host(client.host, settings):
+        raise UnknownHost(settings.public_url)
+    if request.method not in SAFE_METHODS and not is_same_origin(
+        request.headers, client.scheme, client.host, settings
+    ):
+        raise CrossSite
+
+
+def protect(app: Quart, settings: Settings) -> None:
+    """Put the guard before every request and the headers on every answer of `app`."""
+    app.before_request(guard)
+
+    async def add_headers(response: Response) -> Response:
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        if settings.https:
+            response.headers.setdefault("Strict-Transport-Security", HSTS)
+        return response
+
+    app.after_request(add_headers)
+
+
+def hide_address(response: Response, *, secure: bool) -> Response:
+    """Keep a page's own address, which holds a token, from being sent anywhere as a referrer.
+
+    Under `secure` (https, or http on loopback) that is no-referrer. There the browser's own Sec-Fetch-Site
+    tells our form from a stranger's; on plain http it says nothing, and no-referrer would leave nothing to
+    check the form by, so there it is same-origin, which no other origin gets to see either.
+    """
+    response.headers["Referrer-Policy"] = "no-referrer" if secure else "same-origin"
+    return response
+
+
+def is_trustworthy(scheme: str, host: str) -> bool:
+    """Tell whether browsers take this for a secure context (W3C Secure Contexts §3.1): https or loopback."""
+    parts = _split_host(host, "http")
+    return scheme == "https" or (parts is not None and parts[0] in _LOOPBACK)

@@ -1,0 +1,176 @@
+// <mail-progress ticket="…">: keeps the timeline the server drew up to date, in place.
+// The words and what is drawn are those of web/words.py and web/progress_view.py.
+
+import { subscribe } from "./connection.js";
+import { countDown, localTime } from "./times.js";
+
+const words = JSON.parse(document.getElementById("mail-words").textContent);
+const ORDER = Object.keys(words.steps);
+const ALMOST = 0.96; // the bar is full at the end only
+const PROBLEM = new Set(["retrying", "failed", "expired", "cancelled"]);
+
+// The newer of two snapshots of a task is decided by the server; here only what was already true stays true.
+class MailProgress extends HTMLElement {
+  #leave = null;
+  #share = 0;
+  #said = "";
+  #heard = false;
+
+  connectedCallback() {
+    this.#share = this.#part("bar")?.value ?? 0;
+    this.#said = this.#part("headline")?.textContent ?? "";
+    this.#countDown(this.#part("countdown")?.dataset.until);
+    const ticket = this.getAttribute("ticket");
+    this.#leave = subscribe(ticket, (snapshot) => this.show(snapshot), (word) => this.#stand(word));
+    mirror(ticket, this.dataset);
+  }
+
+  disconnectedCallback() {
+    this.#leave?.();
+    countDown(this.#part("countdown"), null);
+  }
+
+  show(snapshot) {
+    if (this.dataset.afterword && !snapshot.afterword) return;
+    const { state, final } = snapshot;
+    const error = snapshot.error ?? {};
+    const said = words.afterwords[snapshot.afterword] ?? words.states[state] ?? words.states.running;
+    const known = this.#sentences(snapshot, said, error);
+    this.dataset.state = state;
+    this.dataset.mood = said.mood;
+    this.toggleAttribute("data-final", final);
+    if (snapshot.afterword) this.dataset.afterword = snapshot.afterword;
+    this.#write("headline", known.headline);
+    this.#write("detail", known.detail);
+    const code = [error.code, error.enhanced].filter(Boolean).join(" ");
+    this.#write("code", code);
+    this.#write("answer", error.answer ?? "");
+    this.#part("server").hidden = !code && !error.answer;
+    this.#countDown(state === "retrying" && !snapshot.afterword ? snapshot.retry_at : null);
+    this.#bar(snapshot);
+    this.#route(snapshot);
+    this.#history(snapshot);
+    if (known.headline !== this.#said) {
+      this.#said = known.headline;
+      this.#write("live", `${known.headline}. ${known.detail}`);
+    }
+    mirror(snapshot.task, this.dataset);
+    this.#heard = true;
+    this.dispatchEvent(new CustomEvent("mail-progress", { bubbles: true, detail: snapshot }));
+  }
+
+  #sentences(snapshot, said, error) {
+    if (snapshot.afterword) return said;
+    if (["retrying", "failed"].includes(snapshot.state)) {
+      return { headline: words.reasons[error.reason] ?? said.headline, detail: error.message ?? said.detail };
+    }
+    if (snapshot.state === "sending") return { ...said, detail: words.stages[snapshot.stage] ?? said.detail };
+    return { ...said, detail: snapshot.message ?? said.detail };
+  }
+
+  #bar(snapshot) {
+    const bar = this.#part("bar");
+    let share = 0;
+    if (["sent", "done"].includes(snapshot.state)) share = 1;
+    else if (snapshot.total) share = Math.min(ALMOST, (snapshot.current ?? 0) / snapshot.total);
+    else {
+      const seen = [snapshot.stage ?? "queued", ...(snapshot.timeline ?? []).map((entry) => entry.stage)];
+      share = Math.min(ALMOST, Math.max(...seen.map((stage) => words.share[stage] ?? 0)));
+    }
+    this.#share = Math.max(this.#share, share);
+    bar.value = this.#share;
+  }
+
+  #route(snapshot) {
+    const attempt = snapshot.attempt ?? 0;
+    const times = {};
+    for (const entry of snapshot.timeline ?? []) {
+      if (entry.stage === "queued") times.queued ??= entry.at;
+      else if ((entry.attempt ?? attempt) === attempt) times[entry.stage] = entry.at;
+    }
+    let reached = 0;
+    ORDER.forEach((stage, index) => {
+      if (snapshot.state !== "queued" && (times[stage] || stage === snapshot.stage)) reached = index;
+    });
+    for (const item of this.#part("route").children) {
+      const index = ORDER.indexOf(item.dataset.step);
+      const status = statusOf(snapshot.state, index, reached);
+      item.dataset.status = status;
+      if (status === "now") item.setAttribute("aria-current", "step");
+      else item.removeAttribute("aria-current");
+      localTime(item.querySelector("time"), status === "todo" ? null : times[item.dataset.step]);
+    }
+  }
+
+  #history(snapshot) {
+    const timeline = snapshot.timeline ?? [];
+    const eventful = (snapshot.attempt ?? 0) > 1 || timeline.some((e) => ["retrying", "uncertain"].includes(e.stage));
+    this.#part("history").hidden = !eventful;
+    if (!eventful) return;
+    const lines = timeline.toReversed?.() ?? [...timeline].reverse();
+    this.#part("events").replaceChildren(...lines.map(eventLine));
+  }
+
+  #stand(word) {
+    const line = this.#part("connection");
+    line.hidden = word !== "reconnecting";
+    line.textContent = word === "reconnecting" ? "Reconnecting… The mail goes on meanwhile." : "";
+  }
+
+  #countDown(until) {
+    this.#part("again").hidden = !until;
+    countDown(this.#part("countdown"), until);
+  }
+
+  #part(name) {
+    return this.querySelector(`[data-part="${name}"]`);
+  }
+
+  #write(name, text) {
+    const part = this.#part(name);
+    if (part && part.textContent !== text) part.textContent = text;
+  }
+}
+
+function statusOf(state, index, reached) {
+  if (state === "sent" || index < reached) return "done";
+  const stopped = PROBLEM.has(state) ? "problem" : state === "uncertain" ? "unsure" : null;
+  if (stopped) return index === reached ? "done" : index === reached + 1 ? stopped : "todo";
+  return index === reached && state !== "unknown" ? "now" : "todo";
+}
+
+function eventLine(entry) {
+  const line = document.createElement("li");
+  const time = document.createElement("time");
+  const what = document.createElement("span");
+  localTime(time, entry.at);
+  what.textContent = words.events[entry.stage] ?? entry.stage;
+  line.append(time, what);
+  if (entry.attempt) {
+    const which = document.createElement("small");
+    which.textContent = `attempt ${entry.attempt}`;
+    line.append(which);
+  }
+  return line;
+}
+
+// What stands elsewhere on the page about the same mail: postmark, tab, favicon, the parts for some states.
+function mirror(ticket, { state, mood, afterword }) {
+  const said = words.afterwords[afterword] ?? words.states[state] ?? words.states.running;
+  for (const mark of document.querySelectorAll(`[data-mirrors="${CSS.escape(ticket)}"]`)) {
+    mark.dataset.mood = mood;
+    mark.firstElementChild.textContent = said.word;
+    document.title = `${said.word} · Mailroom`;
+    const icon = document.querySelector('link[rel="icon"]');
+    icon.href = `/static/favicon-${mood}.svg`;
+  }
+  for (const block of document.querySelectorAll(`[data-mail="${CSS.escape(ticket)}"] > [data-for]`)) {
+    const states = block.dataset.for.split(" ");
+    const typing = block.contains(document.activeElement) && document.activeElement !== document.body;
+    const wanted = afterword ? states.includes("afterword") : states.includes(state);
+    if (wanted) block.hidden = false;
+    else if (afterword || !(typing || block.querySelector(".message"))) block.hidden = true;
+  }
+}
+
+customElements.define("mail-progress", MailProgress);

@@ -1,0 +1,48 @@
+"""What the one who asks may know of a ticket."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mailroom.accounts.views import Session
+from mailroom.kit.ids import parse_id
+from mailroom.progress.models import Task
+from mailroom.progress.tickets import Watcher
+from mailroom.web.browser import current_session, services
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A task that may be seen, and where it is, in the protocol's form (`Snapshot.public()`)."""
+
+    task: Task
+    public: dict[str, Any]
+
+
+def watcher_of(session: Session | None) -> Watcher:
+    """Return whoever a session stands for, as the tickets ask for it."""
+    if session is None:
+        return Watcher()
+    account = session.account
+    return Watcher(session.id, account.id if account else None, account.is_operator if account else False)
+
+
+def may_read_answers(task: Task, watcher: Watcher) -> bool:
+    """Tell whether this watcher may read the server's own words: a confirmed owner's and the operators' only."""
+    return watcher.operator or (watcher.account_id is not None and task.owner_id == watcher.account_id)
+
+
+async def see(ticket: str) -> Seen | None:
+    """Return the task of `ticket`; None where it is unknown or someone else's, which look alike."""
+    task_id, watcher = parse_id(ticket), watcher_of(await current_session())
+    if task_id is None or watcher.session_id is None:
+        return None
+    async with services().database.begin() as work:
+        task = (await services().tickets.watchable(work, [task_id], watcher)).get(task_id)
+    if task is None:
+        return None
+    snapshot = await services().watching.snapshot(str(task_id))
+    if snapshot is None:
+        return None
+    if task.afterword and not snapshot.afterword:
+        snapshot = replace(snapshot, afterword=task.afterword)
+    return Seen(task, snapshot.public(owner=may_read_answers(task, watcher)))

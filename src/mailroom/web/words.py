@@ -1,0 +1,136 @@
+"""The sentences for where a mail is: pages and `live.js` both speak from this one table."""
+
+from typing import Any
+
+STEPS = {
+    "queued": "Queued",
+    "claimed": "Picked up by a worker",
+    "connected": "Connected to the mail server",
+    "handing over": "Handing over",
+    "accepted": "Accepted by the mail server",
+}
+"""The way of a mail, in order: stage → what the timeline calls it."""
+
+SHARE = {"queued": 0.06, "claimed": 0.25, "connected": 0.5, "handing over": 0.75, "accepted": 1.0}
+"""How much of the way is behind a mail that reached this stage, for the bar."""
+
+STATES: dict[str, dict[str, str]] = {
+    "queued": {
+        "mood": "waiting",
+        "word": "Queued",
+        "headline": "Waiting for a worker",
+        "detail": "Your mail is stored safely. It goes out as soon as a worker is free; you can close this page "
+        "and come back.",
+    },
+    "sending": {
+        "mood": "moving",
+        "word": "Sending",
+        "headline": "On its way",
+        "detail": "A worker has picked it up and is talking to the mail server.",
+    },
+    "running": {"mood": "moving", "word": "Working", "headline": "Under way", "detail": ""},
+    "retrying": {
+        "mood": "unsure",
+        "word": "Will retry",
+        "headline": "Not yet: it will be tried again",
+        "detail": "Nothing is lost. Mailroom keeps the mail and tries again by itself.",
+    },
+    "uncertain": {
+        "mood": "unsure",
+        "word": "Unclear",
+        "headline": "Probably there: please look",
+        "detail": "The mail was handed over, but the mail server's answer got lost, so it may well be in the "
+        "inbox already. Should it come twice, both are the same mail.",
+    },
+    "sent": {
+        "mood": "good",
+        "word": "Accepted",
+        "headline": "Accepted: look in your inbox",
+        "detail": "The mail server has taken the mail. It should be there within a minute; if not, look among "
+        "the spam.",
+    },
+    "done": {"mood": "good", "word": "Done", "headline": "Done", "detail": ""},
+    "failed": {
+        "mood": "bad",
+        "word": "Refused",
+        "headline": "It could not be delivered",
+        "detail": "The mail will not be tried again by itself.",
+    },
+    "expired": {
+        "mood": "bad",
+        "word": "Given up",
+        "headline": "It could not be delivered in time",
+        "detail": "The mail server did not take it for too long, so it was given up. Please ask for a new mail.",
+    },
+    "cancelled": {
+        "mood": "bad",
+        "word": "Cancelled",
+        "headline": "It was cancelled",
+        "detail": "Someone who runs this Mailroom stopped this mail. Please ask them, or start again.",
+    },
+    "unknown": {
+        "mood": "bad",
+        "word": "Unknown",
+        "headline": "Nothing to see here any more",
+        "detail": "This browser cannot follow this mail. If you signed up again, the newer page shows it.",
+    },
+}
+"""State of `mail/states.py` (or of another task) → what it looks like and what is said."""
+
+STAGES = {
+    "claimed": "A worker has picked it up.",
+    "connected": "Connected to the mail server.",
+    "handing over": "Handing the mail over to the mail server.",
+    "accepted": "The mail server has accepted it.",
+}
+"""Stage → the sentence while a mail is being sent."""
+
+REASONS = {
+    "unreachable": "The mail server cannot be reached",
+    "tls": "The mail server offers no safe connection",
+    "sign-in": "The mail server does not let Mailroom in",
+    "deferred": "The mail server asked to come back later",
+    "refused": "The mail server refused it",
+    "disconnected": "The connection was cut",
+    "no answer": "The mail server's answer got lost",
+    "worker lost": "The worker stopped",
+    "crashed": "It stopped its worker several times",
+    "broken": "The mail could not be written",
+    "expired": "It could not be delivered in time",
+    "cancelled": "It was cancelled",
+}
+"""Reason of `mail/states.py` → headline. The sentence below it comes with the snapshot (`error.message`)."""
+
+AFTERWORDS = {
+    "confirmed": {
+        "mood": "good",
+        "word": "Confirmed",
+        "headline": "Your address is confirmed",
+        "detail": "It was confirmed on another device or in another window. You can sign in here now.",
+    },
+}
+
+EVENTS = {
+    **STEPS,
+    "retrying": "Will be tried again",
+    "uncertain": "No answer",
+    "sent": "Accepted by the mail server",
+    "failed": "Refused",
+    "expired": "Given up",
+    "cancelled": "Cancelled",
+    "confirmed": "Address confirmed",
+}
+"""What the list of earlier attempts calls each entry of a snapshot's timeline."""
+
+
+def as_data() -> dict[str, Any]:
+    """Return every table, for the page's script."""
+    return {
+        "steps": STEPS,
+        "share": SHARE,
+        "states": STATES,
+        "stages": STAGES,
+        "reasons": REASONS,
+        "afterwords": AFTERWORDS,
+        "events": EVENTS,
+    }

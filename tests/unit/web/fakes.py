@@ -1,0 +1,254 @@
+"""Services in memory, by the contract of the real ones: for the looks and manners of pages, not for what
+accounts and mail do."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+from mailroom.accounts import errors
+from mailroom.accounts.views import AccountView, Confirmation, Session, Started
+from mailroom.kit.errors import Unavailable
+from mailroom.kit.ids import new_id
+from mailroom.mail.models import Attempt, Mail
+from mailroom.progress.events import Snapshot
+from mailroom.progress.models import Task
+from mailroom.progress.tickets import Watcher
+from mailroom.settings import Settings
+
+NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+PASSWORD = "otter lamp quiet ferry"
+TOKEN = "right-token"
+CODE = "ABCD2345"
+TOKENS: dict[str, Exception] = {
+    "wrong": errors.WrongToken(),
+    "used": errors.UsedToken(new_id()),
+    "expired": errors.ExpiredToken(),
+    "replaced": errors.ReplacedToken(),
+}
+
+
+def settings(**changes: Any) -> Settings:
+    """Settings for an application nobody can reach; Redis is where no Redis listens."""
+    return Settings(
+        _env_file=None,
+        **{
+            "database_url": "postgresql://nobody@127.0.0.1:1/none",
+            "redis_url": "redis://127.0.0.1:1/0",
+            "smtp_url": "smtp://127.0.0.1:1",
+            "mail_from": "Mailroom <hello@example.org>",
+            "public_url": "http://localhost",
+            "secret_key": "k" * 40,
+            **changes,
+        },
+    )
+
+
+@dataclass
+class World:
+    """What there is: sessions by secret, tasks, mails and where they are."""
+
+    sessions: dict[str, Session] = field(default_factory=dict)
+    tasks: dict[UUID, Task] = field(default_factory=dict)
+    mails: dict[UUID, Mail] = field(default_factory=dict)
+    snapshots: dict[str, Snapshot] = field(default_factory=dict)
+    sign_ups: set[UUID] = field(default_factory=set)
+    resend_in: float = 0.0
+    needs_password: bool = False
+    raises: Exception | None = None
+    database_away: bool = False
+    looked_up: int = 0
+
+    def start(self, email: str | None = None, *, operator: bool = False, agent: str = "") -> Started:
+        account = AccountView(new_id(), email, operator, NOON) if email else None
+        session = Session(new_id(), account, NOON, agent, NOON)
+        secret = f"secret-{len(self.sessions)}-{'x' * 20}"
+        self.sessions[secret] = session
+        return Started(session, secret, datetime.now(UTC) + timedelta(days=30))
+
+    def put_mail(self, session: Session, to: str = "alice@example.org", state: str = "queued", **more: Any) -> UUID:
+        ticket, account = new_id(), session.account
+        self.tasks[ticket] = Task(
+            id=ticket,
+            title="Sign-up mail",
+            session_id=session.id,
+            owner_id=account.id if account else None,
+            afterword=more.pop("afterword", None),
+            created_at=NOON,
+        )
+        self.mails[ticket] = Mail(
+            id=ticket, recipient=to, state=state, on_uncertain="resend", attempt=1, step=1, created_at=NOON
+        )
+        more.setdefault("timeline", ({"stage": "queued", "at": "2026-11-24T12:00:00.000+00:00", "attempt": 0},))
+        self.snapshots[str(ticket)] = Snapshot(str(ticket), state, **more)
+        self.sign_ups.add(ticket)
+        return ticket
+
+
+class FakeDatabase:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Any]:
+        if self.world.database_away:
+            raise Unavailable
+        yield SimpleNamespace(session=self)
+
+    async def execute(self, _statement: Any) -> None:
+        return None
+
+    async def scalars(self, statement: Any) -> Any:
+        entity = statement.column_descriptions[0]["entity"]
+        rows = [] if entity is Attempt else list(self.world.mails.values())
+        return SimpleNamespace(all=lambda: rows, __iter__=lambda: iter(rows)) if entity is Mail else rows
+
+
+class FakeSessions:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def find(self, secret: str) -> Session | None:
+        if self.world.database_away:
+            raise Unavailable
+        self.world.looked_up += 1
+        return self.world.sessions.get(secret)
+
+    async def start(self, user_agent: str) -> Started:
+        return self.world.start(agent=user_agent)
+
+    async def of_account(self, account_id: UUID) -> list[Session]:
+        return [one for one in self.world.sessions.values() if one.account and one.account.id == account_id]
+
+    async def revoke(self, account_id: UUID, session_id: UUID) -> None:
+        self.world.sessions = {
+            secret: one
+            for secret, one in self.world.sessions.items()
+            if one.id != session_id or not one.account or one.account.id != account_id
+        }
+
+
+class FakeAccounts:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def _fail(self) -> None:
+        if self.world.raises:
+            raise self.world.raises
+
+    async def sign_up(self, *, email: str, password: str, session: Session) -> UUID:
+        self._fail()
+        if "@" not in email:
+            raise errors.InvalidAddress("There is no @ in it.")
+        if len(password) < 15:
+            raise errors.WeakPassword("That is shorter than 15 characters.")
+        return self.world.put_mail(session, email)
+
+    async def resend(self, *, ticket: UUID, session: Session) -> UUID:
+        self._fail()
+        if ticket not in self.world.sign_ups or self.world.tasks[ticket].session_id != session.id:
+            raise errors.UnknownSignUp
+        if self.world.resend_in:
+            raise errors.TooSoon(self.world.resend_in)
+        return self.world.put_mail(session)
+
+    async def can_resend_in(self, ticket: UUID, session: Session) -> float | None:
+        mine = self.world.tasks[ticket].session_id == session.id
+        return self.world.resend_in if ticket in self.world.sign_ups and mine else None
+
+    async def preview(self, token: str, session: Session | None) -> Confirmation:
+        self._fail()
+        if token != TOKEN:
+            raise TOKENS.get(token, errors.WrongToken())
+        return Confirmation("alice@example.org", self.world.needs_password)
+
+    async def confirm(
+        self, token: str, *, session: Session | None, password: str | None, user_agent: str
+    ) -> Started:
+        await self.preview(token, session)
+        if self.world.needs_password and password != PASSWORD:
+            raise errors.WrongPassword
+        return self.world.start("alice@example.org", agent=user_agent)
+
+    async def confirm_by_code(
+        self, code: str, *, session: Session | None, ticket: UUID | None, user_agent: str
+    ) -> Started:
+        self._fail()
+        if session is None:
+            raise errors.UnknownSignUp
+        if code.replace("-", "").upper() != CODE:
+            raise errors.WrongCode(4)
+        return self.world.start("alice@example.org", agent=user_agent)
+
+    async def sign_in(self, email: str, password: str, *, session: Session | None, user_agent: str) -> Started:
+        self._fail()
+        if password != PASSWORD:
+            raise errors.WrongCredentials
+        return self.world.start(email, agent=user_agent)
+
+    async def sign_out(self, session: Session) -> None:
+        self.world.sessions = {key: one for key, one in self.world.sessions.items() if one.id != session.id}
+
+
+class FakeTickets:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def watchable(self, _work: Any, ids: list[UUID], watcher: Watcher) -> dict[UUID, Task]:
+        found = [self.world.tasks[one] for one in ids if one in self.world.tasks]
+        return {
+            task.id: task
+            for task in found
+            if watcher.operator
+            or (watcher.session_id and task.session_id == watcher.session_id)
+            or (watcher.account_id and task.owner_id == watcher.account_id)
+        }
+
+    async def of_owner(self, _work: Any, owner_id: UUID, limit: int = 50) -> list[Task]:
+        return [task for task in self.world.tasks.values() if task.owner_id == owner_id][:limit]
+
+
+class FakeOutbox:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def find(self, _work: Any, mail_id: UUID) -> Mail | None:
+        return self.world.mails.get(mail_id)
+
+
+class FakeWatching:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def snapshot(self, task: str) -> Snapshot | None:
+        return self.world.snapshots.get(task)
+
+
+def services(world: World, **changes: Any) -> Any:
+    """Return services over `world`; `changes` are settings."""
+    return SimpleNamespace(
+        settings=settings(**changes),
+        database=FakeDatabase(world),
+        sessions=FakeSessions(world),
+        accounts=FakeAccounts(world),
+        outbox=FakeOutbox(world),
+        tickets=FakeTickets(world),
+        watching=FakeWatching(world),
+    )
+
+
+def put_in_inbox(folder: Path, *, html: str, subject: str = "Please confirm your address") -> str:
+    """Store one message of both kinds of body; return its id."""
+    from email.message import EmailMessage
+
+    from mailroom.ops.embedded.inbox_store import InboxStore
+
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = "hello@example.org", "alice@example.org", subject
+    message.set_content("Hello, open http://localhost/confirm/right-token please.")
+    message.add_alternative(html, subtype="html")
+    return InboxStore(folder).put(bytes(message), "hello@example.org", ["alice@example.org"])
