@@ -39,6 +39,10 @@ class Tickets:
         """Let no browser session watch these any more; their owners still may."""
         await work.session.execute(update(Task).where(Task.id.in_(ids)).values(session_id=None))
 
+    async def move_to(self, work: UnitOfWork, ids: Sequence[UUID], session_id: UUID) -> None:
+        """Let this browser session watch these, instead of the one that did."""
+        await work.session.execute(update(Task).where(Task.id.in_(ids)).values(session_id=session_id))
+
     async def give_to(
         self, work: UnitOfWork, ids: Sequence[UUID], owner_id: UUID, afterword: str | None = None
     ) -> None:

@@ -1,0 +1,49 @@
+"""The mails of this room: what their templates get to say. It runs in the worker, while rendering."""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from mailroom.accounts.sign_ups import ALREADY, CONFIRM
+from mailroom.accounts.tokens import Tokens
+from mailroom.mail.interfaces import MailKind, MailRow
+from mailroom.settings import Settings
+
+TITLE = "Sign-up mail"
+"""One for both: whoever watches must not learn which it is."""
+
+
+def kinds(tokens: Tokens, settings: Settings) -> list[MailKind]:
+    """Return the kinds of mail this room sends."""
+    words = {
+        "public_url": settings.public_url,
+        "site": urlsplit(settings.public_url).netloc,
+        "hours": _in_words(settings.confirmation_hours),
+    }
+
+    def confirm(row: MailRow) -> Mapping[str, str]:
+        link = f"{settings.public_url}/confirm/{tokens.token(row.id, row.nonce)}"
+        return {**words, **_asked(row), "link": link, "code": tokens.code(row.id, row.nonce)}
+
+    def already(row: MailRow) -> Mapping[str, str]:
+        return {**words, **_asked(row), "link": f"{settings.public_url}/sign-in"}
+
+    return [
+        MailKind(CONFIRM, TITLE, variables=confirm),
+        MailKind(ALREADY, TITLE, variables=already),
+    ]
+
+
+def _asked(row: MailRow) -> dict[str, str]:
+    """Say who asked, and when. Nothing here is a stranger's to choose: it would be read as ours."""
+    at = row.created_at
+    return {
+        "address": row.recipient,
+        "asked_at": f"{at.day} {at:%B %Y, %H:%M} UTC",
+        "browser": str(row.params.get("browser", "a browser")),
+    }
+
+
+def _in_words(hours: int) -> str:
+    if hours % 24 == 0 and hours > 24:  # noqa: PLR2004  # "two days" reads better than 48 hours
+        return f"{hours // 24} days"
+    return "one hour" if hours == 1 else f"{hours} hours"

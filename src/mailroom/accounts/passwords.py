@@ -1,0 +1,109 @@
+"""Passwords at rest: Argon2id, off the event loop, on no more threads than there are cores."""
+
+import asyncio
+import base64
+import hmac
+import os
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+import argon2
+from argon2.low_level import hash_secret
+
+from mailroom.accounts import password_rules
+
+T = TypeVar("T")
+
+SALT_BYTES = 16
+
+
+class Passwords:
+    """Checks, hashes and compares passwords.
+
+    The defaults are OWASP's: 19 MiB, 2 passes, 1 lane. `threads` is both the speed and the memory in use.
+    """
+
+    def __init__(self, *, memory_kib: int = 19456, passes: int = 2, lanes: int = 1, threads: int = 0) -> None:
+        self._hasher = argon2.PasswordHasher(
+            time_cost=passes, memory_cost=memory_kib, parallelism=lanes, salt_len=SALT_BYTES
+        )
+        self._threads = ThreadPoolExecutor(threads or _cores(), thread_name_prefix="passwords")
+        self._nobodys = self._made_up()
+
+    async def check(self, password: str, context: Collection[str]) -> None:
+        """Raise `WeakPassword` or `TooLong` with the reason in words; `context`: words it must not be made of."""
+        await self._run(password_rules.check, password, context)
+
+    async def hash(self, password: str, *, like: str | None = None) -> str:
+        """Return the hash to store, in PHC form.
+
+        With the salt of the hash `like` (of the same address), so that one computation compares a password
+        with both; two equal passwords then have equal hashes, for that one address.
+        """
+        salt = _salt(like) if like and not self.outdated(like) else os.urandom(SALT_BYTES)
+        return await self._run(partial(self._hasher.hash, salt=salt), _secret(password))
+
+    async def match(self, password: str, hashes: Sequence[str | None]) -> list[bool]:
+        """Tell for each hash whether the password is its own; None is nobody's.
+
+        Takes one computation of Argon2 for hashes that share their salt, and one where there is no hash at
+        all: how long it takes does not tell whether there is an account.
+        """
+        by_start = {_start(known): known for known in hashes if known} or {_start(self._nobodys): self._nobodys}
+        made = {start: await self._run(_computed, password, known) for start, known in by_start.items()}
+        return [known is not None and hmac.compare_digest(made[_start(known)], known) for known in hashes]
+
+    def outdated(self, known: str) -> bool:
+        """Tell whether a hash was made with other parameters than today's, and should be made anew."""
+        return self._hasher.check_needs_rehash(known)
+
+    def close(self) -> None:
+        """End the threads once they have finished what they do."""
+        self._threads.shutdown(wait=False)
+
+    async def _run(self, call: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call, *arguments)
+
+    def _made_up(self) -> str:
+        """Return a hash of today's parameters that no password has: random, never computed."""
+        of = self._hasher
+        salt, digest = (
+            base64.b64encode(os.urandom(size)).decode().rstrip("=") for size in (SALT_BYTES, of.hash_len)
+        )
+        return f"$argon2id$v=19$m={of.memory_cost},t={of.time_cost},p={of.parallelism}${salt}${digest}"
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _start(known: str) -> str:
+    """Return a hash without its digest: the parameters and the salt."""
+    return known.rpartition("$")[0]
+
+
+def _salt(known: str) -> bytes:
+    salt = known.split("$")[4]
+    return base64.b64decode(salt + "=" * (-len(salt) % 4))
+
+
+def _secret(password: str) -> bytes:
+    # One character more than any password has: a longer text stays a wrong one, and costs no more.
+    return password_rules.prepared(password[: password_rules.LONGEST + 1]).encode(errors="surrogatepass")
+
+
+def _computed(password: str, known: str) -> str:
+    """Return the hash of `password` under the parameters and the salt of `known`."""
+    of = argon2.extract_parameters(known)
+    return hash_secret(
+        _secret(password),
+        _salt(known),
+        time_cost=of.time_cost,
+        memory_cost=of.memory_cost,
+        parallelism=of.parallelism,
+        hash_len=of.hash_len,
+        type=of.type,
+        version=of.version,
+    ).decode()

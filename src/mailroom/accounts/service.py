@@ -1,0 +1,101 @@
+"""Who may come in: the one door to sign-ups, confirmations, sessions and accounts."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import update
+
+from mailroom.accounts import sign_ups
+from mailroom.accounts.addresses import Address
+from mailroom.accounts.confirming import Confirming
+from mailroom.accounts.errors import UnknownAccount
+from mailroom.accounts.models import Account
+from mailroom.accounts.passwords import Passwords
+from mailroom.accounts.sessions import Sessions
+from mailroom.accounts.signing_in import SigningIn
+from mailroom.accounts.signing_up import SigningUp
+from mailroom.accounts.tokens import Tokens
+from mailroom.accounts.views import AccountView, Confirmation, Session, Started
+from mailroom.kit.database import Database, UnitOfWork
+from mailroom.mail.outbox import Outbox
+from mailroom.progress.tickets import Tickets
+from mailroom.settings import Settings
+
+KEPT = timedelta(days=7)
+"""How long an unconfirmed sign-up is kept at least, so that a late click gets a fitting answer."""
+LONGEST_WAY = timedelta(days=3)
+"""How long a mail may be on its way, and its clock not have begun (it expires after 48 hours)."""
+
+
+class Accounts:
+    """Signs people up, confirms their addresses, signs them in and out. Errors: `accounts/errors.py`."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        outbox: Outbox,
+        tickets: Tickets,
+        tokens: Tokens,
+        passwords: Passwords,
+        sessions: Sessions,
+        settings: Settings,
+    ) -> None:
+        self._database = database
+        self._sessions = sessions
+        self._hours = settings.confirmation_hours
+        self._signing_up = SigningUp(database, outbox, tickets, passwords, settings.public_url)
+        self._confirming = Confirming(database, tickets, tokens, passwords, sessions, hours=self._hours)
+        self._signing_in = SigningIn(database, tickets, passwords, sessions)
+
+    async def sign_up(self, *, email: str, password: str, session: Session) -> UUID:
+        """See `SigningUp.sign_up`."""
+        return await self._signing_up.sign_up(email=email, password=password, session=session)
+
+    async def resend(self, *, ticket: UUID, session: Session) -> UUID:
+        """See `SigningUp.resend`."""
+        return await self._signing_up.resend(ticket=ticket, session=session)
+
+    async def can_resend_in(self, ticket: UUID, session: Session) -> float | None:
+        """See `SigningUp.can_resend_in`."""
+        return await self._signing_up.can_resend_in(ticket, session)
+
+    async def preview(self, token: str, session: Session | None) -> Confirmation:
+        """See `Confirming.preview`."""
+        return await self._confirming.preview(token, session)
+
+    async def confirm(
+        self, token: str, *, session: Session | None, password: str | None, user_agent: str
+    ) -> Started:
+        """See `Confirming.confirm`."""
+        return await self._confirming.confirm(token, session=session, password=password, user_agent=user_agent)
+
+    async def confirm_by_code(
+        self, code: str, *, session: Session | None, ticket: UUID | None, user_agent: str
+    ) -> Started:
+        """See `Confirming.confirm_by_code`."""
+        return await self._confirming.confirm_by_code(code, session=session, ticket=ticket, user_agent=user_agent)
+
+    async def sign_in(self, email: str, password: str, *, session: Session | None, user_agent: str) -> Started:
+        """See `SigningIn.sign_in`."""
+        return await self._signing_in.sign_in(email, password, session=session, user_agent=user_agent)
+
+    async def sign_out(self, session: Session) -> None:
+        """End this session."""
+        await self._sessions.end(session.id)
+
+    async def grant_operator(self, email: str, granted: bool = True) -> AccountView:
+        """Make an account an operator's, or no longer. Raises `InvalidAddress` and `UnknownAccount`."""
+        key = Address.parse(email).key
+        mine = update(Account).where(Account.email_key == key).values(is_operator=granted).returning(Account)
+        async with self._database.begin() as work:
+            account = (await work.session.scalars(mine)).one_or_none()
+        if account is None:
+            raise UnknownAccount
+        return AccountView.of(account)
+
+    async def clean_up(self, work: UnitOfWork) -> None:
+        """Delete a bounded number of sessions and unconfirmed sign-ups that are over; the sweep calls this."""
+        await self._sessions.purge(work)
+        kept = max(KEPT, timedelta(hours=self._hours) + LONGEST_WAY)
+        await sign_ups.purge(work, older_than=kept)

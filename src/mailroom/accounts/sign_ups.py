@@ -1,0 +1,153 @@
+"""The rows of sign-ups: found, replaced, counted. Whoever changes one holds the lock of its address."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import Select, delete, func, insert, select, update
+
+from mailroom.accounts.models import OPEN, Account, SignUp, SignUpMail
+from mailroom.kit.database import UnitOfWork
+from mailroom.mail.models import Mail
+from mailroom.mail.states import State
+
+CONFIRM = "confirm_sign_up"
+ALREADY = "already_have_account"
+
+MOST_MAILS = 5
+MAILS_WITHIN = timedelta(hours=1)
+"""No address gets more mails of ours within this time, whoever it belongs to."""
+
+AT_ONCE = 1000
+"""Rows one clean-up deletes at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A sign-up with one of its mails, at one moment of PostgreSQL's clock."""
+
+    sign_up: SignUp
+    mail: Mail
+    now: datetime
+
+
+def is_too_old(mail: Mail, hours: int, now: datetime) -> bool:
+    """Tell whether a mail was sent more than `hours` before `now`; the clock starts at its sending.
+
+    One that is not recorded as sent (yet) is as good as new: a click may beat the record.
+    """
+    sent_at = mail.ended_at if mail.state == State.SENT else None
+    return sent_at is not None and now - sent_at > timedelta(hours=hours)
+
+
+async def lock(work: UnitOfWork, email_key: str) -> None:
+    """Wait for this address's turn, until the end of `work`: its sign-ups and confirmations go one by one."""
+    number = int.from_bytes(hashlib.sha256(b"sign-ups of " + email_key.encode()).digest()[:8], signed=True)
+    await work.session.execute(select(func.pg_advisory_xact_lock(number)))
+
+
+async def lock_of_mail(work: UnitOfWork, mail_id: UUID) -> None:
+    """Lock the address this mail of a sign-up went to, if it is one."""
+    row = select(SignUpMail.email_key).where(SignUpMail.mail_id == mail_id)
+    if (email_key := await work.session.scalar(row)) is not None:
+        await lock(work, email_key)
+
+
+async def account_of(work: UnitOfWork, email_key: str) -> Account | None:
+    """Return the account of an address, if it has one."""
+    return await work.session.scalar(select(Account).where(Account.email_key == email_key))
+
+
+async def open_of(work: UnitOfWork, email_key: str) -> SignUp | None:
+    """Return the sign-up that waits for this address, if there is one."""
+    return await work.session.scalar(select(SignUp).where(SignUp.email_key == email_key, OPEN))
+
+
+async def of_mail(work: UnitOfWork, mail_id: UUID) -> Found | None:
+    """Return the sign-up a mail belongs to."""
+    return await _found(work, _with_mail().where(SignUpMail.mail_id == mail_id))
+
+
+async def newest_of_browser(work: UnitOfWork, session_id: UUID) -> UUID | None:
+    """Return the newest mail of the sign-up a browser speaks of: one that waits, or else one it confirmed."""
+    rows = (
+        select(SignUp.mail_id)
+        .where(SignUp.session_id == session_id, SignUp.replaced_at.is_(None))
+        .order_by(SignUp.confirmed_at.is_not(None), SignUp.created_at.desc(), SignUp.id.desc())
+        .limit(1)
+    )
+    return await work.session.scalar(rows)
+
+
+async def mail_ids_of(work: UnitOfWork, sign_up_ids: Sequence[UUID]) -> list[UUID]:
+    """Return the ids of all mails of these sign-ups."""
+    rows = select(SignUpMail.mail_id).where(SignUpMail.sign_up_id.in_(sign_up_ids))
+    return list((await work.session.scalars(rows)).all())
+
+
+async def mails_of(work: UnitOfWork, sign_up_id: UUID, *, newest: int) -> list[Mail]:
+    """Return the newest mails of a sign-up."""
+    rows = (
+        select(Mail)
+        .join(SignUpMail, SignUpMail.mail_id == Mail.id)
+        .where(SignUpMail.sign_up_id == sign_up_id)
+        .order_by(SignUpMail.created_at.desc(), SignUpMail.mail_id.desc())
+        .limit(newest)
+    )
+    return list((await work.session.scalars(rows)).all())
+
+
+async def add_mail(work: UnitOfWork, sign_up_id: UUID, email_key: str, mail_id: UUID) -> None:
+    """Note that a mail belongs to a sign-up."""
+    mail = {"mail_id": mail_id, "sign_up_id": sign_up_id, "email_key": email_key}
+    await work.session.execute(insert(SignUpMail).values(mail))
+
+
+async def replace_open(work: UnitOfWork, email_key: str) -> list[UUID]:
+    """End the sign-up that waits for this address; return the ids of its mails. Its password is forgotten."""
+    ended = (
+        update(SignUp)
+        .where(SignUp.email_key == email_key, OPEN)
+        .values(replaced_at=func.now(), password_hash=None)
+        .returning(SignUp.id)
+    )
+    return await mail_ids_of(work, (await work.session.scalars(ended)).all())
+
+
+async def seconds_until_next_mail(work: UnitOfWork, email_key: str) -> float:
+    """Return how long no further mail may go to an address, whoever it belongs to; 0: one may go now."""
+    free_at = SignUpMail.created_at + MAILS_WITHIN
+    rows = (
+        select(func.extract("epoch", free_at - func.now()))
+        .where(SignUpMail.email_key == email_key)
+        .order_by(SignUpMail.created_at.desc())
+        .offset(MOST_MAILS - 1)
+        .limit(1)
+    )
+    return max(0.0, float(await work.session.scalar(rows) or 0))
+
+
+async def purge(work: UnitOfWork, *, older_than: timedelta) -> int:
+    """Delete a bounded number of sign-ups that were not confirmed in time; return how many."""
+    old = (
+        select(SignUp.id)
+        .where(SignUp.confirmed_at.is_(None), SignUp.mailed_at < func.now() - older_than)
+        .limit(AT_ONCE)
+    )
+    gone = delete(SignUp).where(SignUp.id.in_(old)).returning(SignUp.id)
+    return len((await work.session.scalars(gone)).all())
+
+
+def _with_mail() -> Select[SignUp, Mail, datetime]:
+    return (
+        select(SignUp, Mail, func.now())
+        .join(SignUpMail, SignUpMail.sign_up_id == SignUp.id)
+        .join(Mail, Mail.id == SignUpMail.mail_id)
+    )
+
+
+async def _found(work: UnitOfWork, rows: Select[SignUp, Mail, datetime]) -> Found | None:
+    row = (await work.session.execute(rows)).one_or_none()
+    return Found(*row) if row else None

@@ -1,0 +1,130 @@
+"""Signing up, and asking for the mail again.
+
+The steps are the same whether an address is new, waits for its confirmation or is somebody's: there is no
+branch but which mail goes out, so there is nothing to tell them apart by.
+"""
+
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from sqlalchemy import func, insert, update
+
+from mailroom.accounts import sign_ups
+from mailroom.accounts.addresses import Address
+from mailroom.accounts.browsers import described
+from mailroom.accounts.errors import AlreadyConfirmed, TooManyMails, TooSoon, UnknownSignUp
+from mailroom.accounts.models import SignUp
+from mailroom.accounts.passwords import Passwords
+from mailroom.accounts.sign_ups import Found
+from mailroom.accounts.views import Session
+from mailroom.kit.database import Database, UnitOfWork
+from mailroom.kit.ids import new_id
+from mailroom.mail.outbox import Outbox
+from mailroom.progress.tickets import Tickets
+
+COOLDOWN = 60.0
+"""Seconds between two mails of one sign-up."""
+
+
+class SigningUp:
+    """Takes sign-ups and promises their mails."""
+
+    def __init__(
+        self, database: Database, outbox: Outbox, tickets: Tickets, passwords: Passwords, public_url: str
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._tickets = tickets
+        self._passwords = passwords
+        self._site = (urlsplit(public_url).hostname or "").split(".")
+
+    async def sign_up(self, *, email: str, password: str, session: Session) -> UUID:
+        """Take a sign-up; return the ticket of its mail. It takes the place of an earlier one that waits.
+
+        Raises `InvalidAddress`, `WeakPassword`, `TooLong`, `TooManyMails`; nothing has changed then.
+        """
+        address = Address.parse(email)
+        await self._passwords.check(password, [*address.words, *self._site])
+        async with self._database.begin() as work:
+            account = await sign_ups.account_of(work, address.key)
+        # The account's salt, where there is one: signing in then compares with both at the cost of one.
+        password_hash = await self._passwords.hash(password, like=account.password_hash if account else None)
+        async with self._database.begin() as work:
+            await sign_ups.lock(work, address.key)
+            await self._heed_limit(work, address.key)
+            replaced = await sign_ups.replace_open(work, address.key)
+            await self._tickets.drop_watchers(work, replaced)
+            sign_up_id = new_id()
+            mail_id = await self._promise(work, sign_up_id, address, session)
+            await work.session.execute(
+                insert(SignUp).values(
+                    id=sign_up_id,
+                    email=address.email,
+                    email_key=address.key,
+                    password_hash=password_hash,
+                    session_id=session.id,
+                    mail_id=mail_id,
+                )
+            )
+            await sign_ups.add_mail(work, sign_up_id, address.key, mail_id)
+        return mail_id
+
+    async def resend(self, *, ticket: UUID, session: Session) -> UUID:
+        """Promise another mail for the sign-up of this ticket; return the new ticket. Codes may be tried anew.
+
+        Raises `UnknownSignUp` (also where it was replaced), `AlreadyConfirmed` (by whoever knows its
+        password), `TooSoon` and `TooManyMails` with the seconds to wait.
+        """
+        async with self._database.begin() as work:
+            await sign_ups.lock_of_mail(work, ticket)
+            found = _of_this_browser(await sign_ups.of_mail(work, ticket), session)
+            sign_up = found.sign_up
+            if sign_up.confirmed_at:
+                raise AlreadyConfirmed
+            if (wait := _cooldown(found)) > 0:
+                raise TooSoon(wait)
+            await self._heed_limit(work, sign_up.email_key)
+            address = Address(sign_up.email, sign_up.email_key)
+            mail_id = await self._promise(work, sign_up.id, address, session)
+            await sign_ups.add_mail(work, sign_up.id, sign_up.email_key, mail_id)
+            renewed = {"mail_id": mail_id, "mailed_at": func.now(), "tries": 0}
+            await work.session.execute(update(SignUp).where(SignUp.id == sign_up.id).values(renewed))
+        return mail_id
+
+    async def can_resend_in(self, ticket: UUID, session: Session) -> float | None:
+        """Return the seconds until `resend` may be asked for; None where it has nothing to send."""
+        async with self._database.begin() as work:
+            try:
+                found = _of_this_browser(await sign_ups.of_mail(work, ticket), session)
+            except UnknownSignUp:
+                return None
+            if found.sign_up.confirmed_at:
+                return None
+            limit = await sign_ups.seconds_until_next_mail(work, found.sign_up.email_key)
+        return max(_cooldown(found), limit)
+
+    async def _heed_limit(self, work: UnitOfWork, email_key: str) -> None:
+        if (wait := await sign_ups.seconds_until_next_mail(work, email_key)) > 0:
+            raise TooManyMails(wait)
+
+    async def _promise(self, work: UnitOfWork, sign_up_id: UUID, address: Address, session: Session) -> UUID:
+        """Put the mail that fits the address into the outbox; its watchers cannot tell which it is."""
+        account = await sign_ups.account_of(work, address.key)
+        return await self._outbox.put(
+            work,
+            sign_ups.ALREADY if account else sign_ups.CONFIRM,
+            account.email if account else address.email,
+            {"sign_up": str(sign_up_id), "browser": described(session.user_agent)},
+            session_id=session.id,
+        )
+
+
+def _of_this_browser(found: Found | None, session: Session) -> Found:
+    """Return `found` where it waits in this browser. A foreign, unknown and replaced sign-up look alike."""
+    if found is None or found.sign_up.session_id != session.id or found.sign_up.replaced_at:
+        raise UnknownSignUp
+    return found
+
+
+def _cooldown(found: Found) -> float:
+    return max(0.0, COOLDOWN - (found.now - found.sign_up.mailed_at).total_seconds())

@@ -1,0 +1,96 @@
+"""Links and codes that are stored nowhere: made from a mail's id and nonce with a key of SECRET_KEY.
+
+The mail's row holds the nonce and the environment holds the key; whoever has only one of them can make
+neither. Both are the same in every attempt at a mail.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+ID_BYTES = 16
+MAC_BYTES = 20  # 160 bits; with the id 36 bytes, which base64 writes without padding
+TOKEN_LENGTH = (ID_BYTES + MAC_BYTES) * 4 // 3
+
+ALPHABET = "23456789BCDFGHJKMNPQRSTVWXYZ"
+"""No 0 O 1 I L, which look alike; no vowels, so that no code is a word."""
+CODE_LENGTH = 8  # 28 ** 8: 38 bits, with five tries
+
+LINK = "confirmation link"
+CODE = "confirmation code"
+
+
+class Tokens:
+    """Makes links' tokens and codes with the first of `secret_keys`, and knows those made with any of them."""
+
+    def __init__(self, secret_keys: Sequence[str]) -> None:
+        self._link_keys = [_derived(key, LINK) for key in secret_keys]
+        self._code_keys = [_derived(key, CODE) for key in secret_keys]
+
+    def token(self, mail_id: UUID, nonce: bytes) -> str:
+        """Return the token of this mail's link: 48 characters, fit for a URL's path."""
+        mac = _mac(self._link_keys[0], LINK, mail_id, nonce)[:MAC_BYTES]
+        return base64.urlsafe_b64encode(mail_id.bytes + mac).decode()
+
+    def code(self, mail_id: UUID, nonce: bytes) -> str:
+        """Return the code of this mail, as it is shown: ``XXXX-XXXX``."""
+        code = _code(self._code_keys[0], mail_id, nonce)
+        return f"{code[:4]}-{code[4:]}"
+
+    def fits(self, token: str, mail_id: UUID, nonce: bytes) -> bool:
+        """Tell whether this is the token of this mail, under any of the keys, in constant time."""
+        given = _decoded(token)
+        made = (mail_id.bytes + _mac(key, LINK, mail_id, nonce)[:MAC_BYTES] for key in self._link_keys)
+        return given is not None and _any_equal(given, made)
+
+    def code_fits(self, code: str, mail_id: UUID, nonce: bytes) -> bool:
+        """Tell whether a code, as `typed_code` reads it, is this mail's, under any of the keys."""
+        made = (_code(key, mail_id, nonce).encode() for key in self._code_keys)
+        return _any_equal(code.encode(), made)
+
+
+def mail_id_of(token: str) -> UUID | None:
+    """Return the id a token names (it proves nothing yet), or None where the text cannot be a token."""
+    given = _decoded(token)
+    return UUID(bytes=given[:ID_BYTES]) if given else None
+
+
+def typed_code(text: str) -> str | None:
+    """Return what a person typed as a code: any case, with or without dashes and spaces; None: it is none."""
+    code = "".join(text.split()).replace("-", "").upper()
+    return code if len(code) == CODE_LENGTH and set(code) <= set(ALPHABET) else None
+
+
+def _derived(secret_key: str, purpose: str) -> bytes:
+    """Return a key for one purpose only (as HKDF does, RFC 5869 §2.2): a code never serves as a link."""
+    return hmac.digest(secret_key.encode(), b"mailroom/accounts/" + purpose.encode(), hashlib.sha256)
+
+
+def _mac(key: bytes, purpose: str, mail_id: UUID, nonce: bytes) -> bytes:
+    return hmac.digest(key, purpose.encode() + b"\0" + mail_id.bytes + nonce, hashlib.sha256)
+
+
+def _code(key: bytes, mail_id: UUID, nonce: bytes) -> str:
+    # 256 bits over 38: no character is noticeably likelier than another.
+    number, letters = int.from_bytes(_mac(key, CODE, mail_id, nonce)), []
+    for _ in range(CODE_LENGTH):
+        number, letter = divmod(number, len(ALPHABET))
+        letters.append(ALPHABET[letter])
+    return "".join(letters)
+
+
+def _decoded(token: str) -> bytes | None:
+    if len(token) != TOKEN_LENGTH or not token.isascii():
+        return None
+    try:
+        return base64.b64decode(token, altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _any_equal(given: bytes, made: Iterable[bytes]) -> bool:
+    fits = [hmac.compare_digest(given, candidate) for candidate in made]  # all of them, whichever fits
+    return any(fits)

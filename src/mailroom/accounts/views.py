@@ -1,0 +1,56 @@
+"""What the edges get to see of accounts and sessions: plain values, no rows."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from mailroom.accounts.models import Account
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """An account; its address is confirmed."""
+
+    id: UUID
+    email: str
+    is_operator: bool
+    created_at: datetime
+
+    @classmethod
+    def of(cls, account: Account) -> "AccountView":
+        """Return what may be seen of this row."""
+        return cls(account.id, account.email, account.is_operator, account.created_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A browser: anonymous, or signed in to `account`. `created_at` is when it began or signed in."""
+
+    id: UUID
+    account: AccountView | None
+    created_at: datetime
+    user_agent: str
+    seen_at: datetime
+    extended_to: datetime | None = None
+    """The new end, where this look moved it: time to set the cookie again, with the secret it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A session with a fresh secret, for the cookie; nobody else ever sees the secret."""
+
+    session: Session
+    secret: str
+    expires_at: datetime
+
+    def __repr__(self) -> str:
+        """Leave the secret out: this may reach a log."""
+        return f"Started(session={self.session.id})"
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """What a link would confirm, and whether the sign-up's password must be given (another browser)."""
+
+    email: str
+    needs_password: bool
