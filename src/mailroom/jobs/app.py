@@ -9,19 +9,17 @@ PUBLISH_TIMEOUT = 1.0
 """Seconds a publisher waits for Redis; the sweep publishes again what this costs."""
 
 
-def configured(settings: Settings, *, worker: bool) -> Celery:
+def configured(settings: Settings, *, worker: bool, current: bool = False) -> Celery:
     """Return a Celery app for this side of the broker.
 
     A worker's app has the result backend. A publisher's has none: with one, it would subscribe to the
-    channel of every task it publishes.
+    channel of every task it publishes. A `current` app is the one that `celery.shared_task` speaks to.
     """
     app = Celery(
         "mailroom",
         broker=settings.broker,
         backend=settings.results if worker else None,
-        set_as_current=worker,
-        # Without these, a second app in one process would pick up the tasks of the first.
-        autofinalize=True,
+        set_as_current=current,
     )
     patience = 5.0 if worker else PUBLISH_TIMEOUT
     app.conf.update(
@@ -42,10 +40,10 @@ def configured(settings: Settings, *, worker: bool) -> Celery:
             "socket_connect_timeout": patience,
             "socket_timeout": None if worker else patience,
             "socket_keepalive": True,
-            "health_check_interval": 10,
+            "health_check_interval": 5,
             # kombu looks for messages whose worker is gone at these intervals; its defaults take minutes.
             "unacked_restore_interval": 5,
-            "unacked_restore_limit": 100,
+            "unacked_restore_throttle": 1,
         },
         result_backend_transport_options={
             "visibility_timeout": settings.visibility_timeout,
@@ -59,7 +57,7 @@ def configured(settings: Settings, *, worker: bool) -> Celery:
         # The row's claim decides who sends; a task whose connection broke simply ends.
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_prefetch_multiplier=4,
-        worker_soft_shutdown_timeout=settings.visibility_timeout and 30,
+        worker_soft_shutdown_timeout=30,
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
         task_track_started=True,

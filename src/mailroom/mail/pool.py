@@ -65,7 +65,7 @@ class Pool:
         self._limit = limit
         self._mails_each = mails_each
         self._idle_seconds = idle
-        self._on_recovery = on_recovery
+        self.on_recovery = on_recovery
         self._open: set[Connection] = set()
         self._idle: deque[tuple[float, Connection]] = deque()
         self._lent = 0
@@ -194,8 +194,8 @@ class Pool:
             logger.warning("mail server %s is back after %s", self.server, clock.now() - self.outage.since)
             self.outage = None
             self._take_back(connection)
-            if self._on_recovery:
-                await self._on_recovery()
+            if self.on_recovery:
+                await self.on_recovery()
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

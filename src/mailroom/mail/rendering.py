@@ -34,13 +34,15 @@ class Envelope:
 class Renderer:
     """Makes mails. The same row gives the same Message-ID, link and code in every attempt."""
 
-    def __init__(self, kinds: Kinds, *, mail_from: str, product: Mapping[str, str]) -> None:
+    def __init__(
+        self, kinds: Kinds, *, mail_from: str, product: Mapping[str, str], templates: Path = TEMPLATES
+    ) -> None:
         self._kinds = kinds
         self._name, self._address = parseaddr(mail_from)
         self._product = product
         self._domain = self._address.rpartition("@")[2]
         self._templates = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(TEMPLATES),
+            loader=jinja2.FileSystemLoader(templates),
             autoescape=jinja2.select_autoescape(["html"]),
             undefined=jinja2.StrictUndefined,
             keep_trailing_newline=True,

@@ -1,0 +1,25 @@
+"""Runs the migrations against DATABASE_URL, one at a time however many deploys run at once."""
+
+from alembic import context
+from sqlalchemy import create_engine, pool, text
+
+import mailroom.accounts.models
+import mailroom.mail.models
+import mailroom.progress.models  # noqa: F401  # the imports fill the metadata
+from mailroom.kit.database import Base
+from mailroom.settings import load
+
+LOCK = 0x6D696772  # "migr"
+
+
+def run() -> None:
+    engine = create_engine(context.config.attributes.get("url") or load().database_url, poolclass=pool.NullPool)
+    with engine.connect() as connection:
+        connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": LOCK})
+        connection.commit()
+        context.configure(connection=connection, target_metadata=Base.metadata, compare_type=True)
+        with context.begin_transaction():
+            context.run_migrations()
+
+
+run()

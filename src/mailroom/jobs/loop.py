@@ -1,0 +1,105 @@
+"""One event loop a worker process, in a thread of its own; Celery's tasks hand it coroutines.
+
+Works alike under the solo, threads, prefork, gevent and eventlet pools: whatever must not cross a fork is
+made on first use in the process that uses it.
+"""
+
+import asyncio
+import os
+import sys
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from typing import Any, Generic, Protocol, TypeVar
+
+Result = TypeVar("Result")
+
+
+class Closing(Protocol):
+    """What lives in a loop: made inside it, stopped and closed inside it."""
+
+    async def start(self) -> None:
+        """Begin what runs by itself."""
+
+    async def stop(self) -> None:
+        """Take on nothing new and let what runs end, within a bounded time."""
+
+    async def close(self) -> None:
+        """Close everything."""
+
+
+Living = TypeVar("Living", bound=Closing)
+
+
+class WorkerLoop(Generic[Living]):
+    """The loop of this process, and what `build` made to live in it."""
+
+    def __init__(self, build: Callable[[], Living]) -> None:
+        self._build = build
+        self._lock = threading.Lock()
+        self._pid = 0
+        self._loop: asyncio.AbstractEventLoop
+        self._thread: threading.Thread
+        self._living: Living
+
+    def start(self) -> Living:
+        """Start the loop in this process unless it runs; return what lives in it."""
+        if self._pid == os.getpid():
+            return self._living
+        with self._lock:
+            if self._pid != os.getpid():
+                self._loop = _new_loop()
+                self._thread = threading.Thread(target=self._loop.run_forever, name="worker-loop", daemon=True)
+                self._thread.start()
+                self._living = self._submit(self._begin()).result()
+                self._pid = os.getpid()
+        return self._living
+
+    async def _begin(self) -> Living:
+        living = self._build()
+        await living.start()
+        return living
+
+    def run(self, work: Callable[[Living], Coroutine[Any, Any, Result]]) -> Result:
+        """Run a coroutine in the loop and wait for it; the calling thread's context goes along."""
+        return self._submit(work(self.start())).result()
+
+    def _submit(self, coroutine: Coroutine[Any, Any, Result]) -> "Future[Result]":
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+    def stop(self) -> None:
+        """Ask what lives here to take on nothing new; returns at once."""
+        if self._pid == os.getpid():
+            self._submit(self._living.stop())
+
+    def close(self) -> None:
+        """Close what lives here and end the loop."""
+        if self._pid != os.getpid():
+            return
+        try:
+            self._submit(self._living.close()).result(timeout=5)
+        except TimeoutError:
+            pass
+        finally:
+            self._pid = 0
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(timeout=2)
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """Return uvloop's loop, or the standard one where threads are gevent's or eventlet's: uvloop blocks those."""
+    if "gevent" in sys.modules and getattr(threading, "_start_new_thread", None) is not None:
+        from gevent import monkey
+
+        if monkey.is_module_patched("threading"):
+            return asyncio.SelectorEventLoop()
+    if "eventlet" in sys.modules:
+        from eventlet import patcher
+
+        if patcher.is_monkey_patched("thread"):
+            return asyncio.SelectorEventLoop()
+    try:
+        import uvloop
+    except ImportError:  # not on every system
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()

@@ -1,0 +1,74 @@
+"""The Celery tasks that send mail: thin doors to `mail/delivery.py`."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from celery import Celery
+from celery.exceptions import Ignore
+
+from mailroom.jobs.loop import WorkerLoop
+from mailroom.jobs.queue import DELIVER, SEND_MANY
+from mailroom.jobs.runtime import Runtime
+from mailroom.kit.errors import Unavailable
+from mailroom.mail.states import State
+from mailroom.progress.events import Snapshot
+from mailroom.progress.reporting import Report
+
+
+class MailNotSent(Exception):
+    """A mail has ended without being sent; the words say why."""
+
+
+def register(app: Celery, loop: WorkerLoop[Runtime]) -> None:
+    """Give the app its mail tasks."""
+
+    @app.task(name=DELIVER, track_started=False)
+    def deliver(mail_id: str) -> dict[str, Any]:
+        """Send one mail. Its result is where the mail is; a run that does not end the mail leaves none.
+
+        Raises `MailNotSent` where it has ended unsent.
+        """
+        runtime = loop.start()
+        try:
+            shown = loop.run(lambda living: living.delivery.deliver(UUID(mail_id)))
+        except Unavailable:
+            raise Ignore from None  # the sweep asks again once the database is back
+        if shown is None or not shown.final:
+            raise Ignore
+        runtime.reporter.forget(mail_id)
+        if shown.state != State.SENT:
+            raise MailNotSent(_words(shown))
+        return stored(shown)
+
+    @app.task(name=SEND_MANY, track_started=False, ignore_result=True)
+    def send_many(mail_ids: list[str]) -> None:
+        """Send these mails; each one's result is stored under its own id."""
+        ids = [UUID(mail_id) for mail_id in mail_ids]
+        loop.run(lambda living: living.delivery.deliver_many(ids))
+
+
+def stored(shown: Snapshot) -> dict[str, Any]:
+    """Return a snapshot as a result holds it: what anyone may read, and its place in the order of things."""
+    return {**shown.public(), "attempt": shown.attempt, "step": shown.step}
+
+
+def reports(put: Callable[[Report], None]) -> Callable[[Snapshot], None]:
+    """Return what shows a mail's snapshots as results: its own states while on its way, Celery's at the end."""
+
+    def show(shown: Snapshot) -> None:
+        if shown.state == State.SENT:
+            put(Report(shown.task, "SUCCESS", stored(shown), urgent=True))
+        elif shown.final:
+            failure = {"exc_type": "MailNotSent", "exc_message": [_words(shown)], "exc_module": __name__}
+            put(Report(shown.task, "FAILURE", failure, urgent=True))
+        else:
+            put(Report(shown.task, shown.state, stored(shown), urgent=True))
+
+    return show
+
+
+def _words(shown: Snapshot) -> str:
+    error = shown.error or {}
+    code = " ".join(str(error[key]) for key in ("code", "enhanced") if key in error)
+    return f"{shown.state}: {error.get('message', '')}" + (f" ({code})" if code else "")

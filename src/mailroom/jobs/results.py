@@ -1,0 +1,77 @@
+"""The result backend: written by workers through reports, read by web processes in batches."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from celery import Celery
+from redis.asyncio import BlockingConnectionPool, Redis
+
+from mailroom.jobs.app import configured
+from mailroom.progress.reporting import Report
+from mailroom.settings import Settings
+
+READY = frozenset({"SUCCESS", "FAILURE"})
+
+
+class ResultWriter:
+    """Stores reports as Celery results, all of a batch in one round trip."""
+
+    def __init__(self, app: Celery) -> None:
+        self._backend = app.backend
+
+    def __call__(self, reports: Sequence[Report]) -> None:
+        """Store the reports. Blocks; raises redis-py's errors."""
+        with self._backend.client.pipeline(transaction=False) as pipeline:
+            for report in reports:
+                key = self._backend.get_key_for_task(report.task)
+                meta = self._backend.encode(_meta(report))
+                pipeline.setex(key, self._backend.expires, meta)
+                if report.state in READY:
+                    pipeline.publish(key, meta)  # whoever waits in AsyncResult.get()
+            pipeline.execute()
+
+
+def _meta(report: Report) -> dict[str, Any]:
+    """Return what Celery stores for a task (its message protocol's result format)."""
+    return {
+        "status": report.state,
+        "result": report.result,
+        "traceback": None,
+        "children": [],
+        "date_done": datetime.now(UTC).isoformat() if report.state in READY else None,
+        "task_id": report.task,
+    }
+
+
+class ResultReader:
+    """Reads results for the poller: raw bytes by MGET, decoded by the backend that knows their form."""
+
+    def __init__(self, settings: Settings) -> None:
+        # Never publishes: it only lends the backend's keys and decoder.
+        self._backend = configured(settings, worker=True, current=False).backend
+        self._redis: Redis = Redis(
+            connection_pool=BlockingConnectionPool.from_url(
+                settings.results, max_connections=2, timeout=1, socket_timeout=1, socket_connect_timeout=1
+            )
+        )
+
+    async def read(self, tasks: Sequence[str]) -> Sequence[bytes | None]:
+        """Return each task's stored bytes, None where there are none. Raises redis-py's errors."""
+        values: list[bytes | None] = await self._redis.mget(
+            [self._backend.get_key_for_task(task) for task in tasks]
+        )
+        return values
+
+    def decode(self, raw: bytes) -> Mapping[str, Any]:
+        """Return Celery's meta."""
+        meta: Mapping[str, Any] = self._backend.decode_result(raw)
+        return meta
+
+    async def ping(self) -> None:
+        """Raise where Redis does not answer within a second."""
+        await self._redis.ping()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()

@@ -1,0 +1,38 @@
+"""What lives in a worker process's loop."""
+
+import asyncio
+from dataclasses import dataclass
+
+from mailroom.jobs.queue import Queue
+from mailroom.jobs.sweep import Sweep
+from mailroom.mail.delivery import Delivery
+from mailroom.progress.reporting import Reporter
+from mailroom.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The services a task may use, as a web request has them, and what sends mail."""
+
+    services: Services
+    delivery: Delivery
+    sweep: Sweep
+    reporter: Reporter
+    queue: Queue
+
+    async def start(self) -> None:
+        """Begin to sweep."""
+        self.sweep.start()
+
+    async def stop(self) -> None:
+        """Claim nothing new; let what is on its way end, within 25 seconds."""
+        self.sweep.stop()
+        await self.delivery.stop()
+
+    async def close(self) -> None:
+        """Store what was reported last and close every connection."""
+        self.sweep.stop()
+        await asyncio.to_thread(self.reporter.close)
+        await self.delivery.close()
+        self.queue.close()
+        await self.services.database.close()

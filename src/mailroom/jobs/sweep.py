@@ -1,0 +1,71 @@
+"""The sweep, in every worker: what fell between row and queue is published again. No beat process needed."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+from mailroom.jobs.queue import Queue
+from mailroom.kit.errors import Unavailable
+from mailroom.mail.overdue import Overdue
+from mailroom.mail.pool import Pool
+from mailroom.mail.snapshots import SERVER_TROUBLE
+
+logger = logging.getLogger(__name__)
+
+EVERY = 1.0
+"""Seconds between two sweeps of one process."""
+CHORES_EVERY = 600.0
+"""Seconds between two clean-ups."""
+WAIT_ON = 15.0
+"""Seconds by which mails are put off while the mail server is away."""
+
+Chore = Callable[[], Awaitable[None]]
+
+
+class Sweep:
+    """Sweeps while the process lives."""
+
+    def __init__(self, overdue: Overdue, queue: Queue, pool: Pool, chores: Sequence[Chore]) -> None:
+        self._overdue = overdue
+        self._queue = queue
+        self._pool = pool
+        self._chores = chores
+        self._task: asyncio.Task[None] | None = None
+        self._chores_at = time.monotonic() + random.uniform(5, 60)  # noqa: S311  # not all processes at once
+
+    def start(self) -> None:
+        """Begin, in the running loop."""
+        self._task = asyncio.create_task(self._run(), name="sweep")
+
+    def stop(self) -> None:
+        """Sweep no more."""
+        if self._task:
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        away = False
+        while True:
+            await asyncio.sleep(EVERY * random.uniform(0.8, 1.2))  # noqa: S311
+            try:
+                await self._sweep()
+                away = False
+            except Unavailable:
+                if not away:
+                    logger.warning("no sweep while the database is away")
+                away = True
+            except Exception:
+                logger.exception("a sweep failed; the next one tries again")
+
+    async def _sweep(self) -> None:
+        waiting_for = sorted(SERVER_TROUBLE) if self._pool.outage else []
+        depth = await asyncio.to_thread(self._queue.depth)
+        due = await self._overdue.sweep(queue_empty=depth == 0, waiting_for=waiting_for, wait=WAIT_ON)
+        if due:
+            logger.info("%d mails were overdue and are published again", len(due))
+            self._queue(due)
+        if time.monotonic() >= self._chores_at:
+            self._chores_at = time.monotonic() + CHORES_EVERY
+            for chore in self._chores:
+                await chore()

@@ -1,0 +1,107 @@
+"""Real servers for every test that wants them: one PostgreSQL and one Valkey for each test process."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from alembic import command
+from alembic.config import Config
+
+from mailroom.ops.embedded.postgres import Postgres, running_postgres
+from mailroom.ops.embedded.valkey import Valkey, running_valkey
+from mailroom.settings import Settings, load
+from mailroom.settings.urls import database_url as sqlalchemy_url
+
+ROOT = Path(__file__).parents[1]
+SECRET_KEY = "a-key-for-tests-only-but-long-enough-to-be-one"
+ENVIRONMENT = tuple(name.upper() for name in Settings.model_fields)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside() -> Iterator[None]:
+    """Tests say what they want set; a developer's own environment or .env must not reach them."""
+    kept = {name: os.environ.pop(name) for name in ENVIRONMENT if name in os.environ}
+    yield
+    os.environ.update(kept)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A PostgreSQL with a migrated database to copy: `mailroom`."""
+    with running_postgres(tmp_path_factory.mktemp("postgres") / "data") as server:
+        migrate(server.url)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    """A Valkey with a password."""
+    with running_valkey(tmp_path_factory.mktemp("valkey") / "data") as server:
+        yield server
+
+
+def migrate(url: str) -> None:
+    config = Config(toml_file=ROOT / "pyproject.toml")
+    config.attributes["url"] = sqlalchemy_url(url)
+    command.upgrade(config, "head")
+
+
+_databases = iter(range(1_000_000))
+
+
+@pytest.fixture
+def database_url(postgres: Postgres) -> Iterator[str]:
+    """An empty, migrated database of the test's own."""
+    name = f"test_{os.getpid()}_{next(_databases)}"
+    with psycopg.connect(postgres.url, dbname="postgres", autocommit=True) as connection:
+        connection.execute(f"create database {name} template mailroom")
+    yield postgres.url.rpartition("/")[0] + f"/{name}"
+    with psycopg.connect(postgres.url, dbname="postgres", autocommit=True) as connection:
+        connection.execute(f"drop database {name} with (force)")
+
+
+_numbers = iter(range(1_000_000))
+
+
+@pytest.fixture
+def redis_url(valkey: Valkey) -> str:
+    """An empty Redis database of the test's own."""
+    import redis
+
+    url = f"{valkey.url.rpartition('/')[0]}/{next(_numbers) % 16}"
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+    return url
+
+
+@pytest.fixture
+def environment(database_url: str, redis_url: str) -> dict[str, str]:
+    """What a process of Mailroom needs to be told; SMTP_URL names a port where nobody listens."""
+    return {
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "SMTP_URL": "smtp://127.0.0.1:9?starttls=never",
+        "MAIL_FROM": "Mailroom <hello@mailroom.example>",
+        "PUBLIC_URL": "http://localhost:8000",
+        "SECRET_KEY": SECRET_KEY,
+        "WORKER_PROCESSES": "1",
+        "HOST": "127.0.0.1",
+        "PYTHONPATH": str(ROOT / "src"),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+@pytest.fixture
+def settings(environment: dict[str, str]) -> Settings:
+    return settings_of(environment)
+
+
+def settings_of(environment: dict[str, str], **changes: Any) -> Settings:
+    """Return the settings a process with this environment would have."""
+    fields = {name.lower(): value for name, value in environment.items() if name in ENVIRONMENT}
+    return load(**{**fields, **changes})

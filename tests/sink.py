@@ -1,0 +1,207 @@
+"""An SMTP server of our own that keeps what it accepted and misbehaves as it is told, on a real socket."""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A mail the sink has taken, and when (Unix time)."""
+
+    message_id: str
+    recipient: str
+    at: float
+    raw: bytes
+
+    @property
+    def message(self) -> EmailMessage:
+        return message_from_bytes(self.raw, policy=policy.default)  # type: ignore[return-value]
+
+    def part(self, kind: str) -> str:
+        body = self.message.get_body((kind,))
+        assert body is not None
+        return body.get_content()
+
+
+@dataclass
+class Fault:
+    """What to do when a stage is reached: connect, ehlo, mail, rcpt, data, or dot (the content is in).
+
+    `reply` answers with that line instead of the usual one; `delay` waits first; `hang` says nothing more;
+    `close` hangs up. At the dot, `keep` says whether the mail counts as accepted all the same.
+    """
+
+    stage: str
+    reply: str | None = None
+    delay: float = 0
+    hang: bool = False
+    close: bool = False
+    keep: bool = False
+    times: int | None = None
+    """How often it happens; none: always."""
+    recipient: str | None = None
+    """Only for mails to this address (from the rcpt stage on)."""
+
+
+@dataclass
+class Sink:
+    """The server. Use as a context manager; it runs on a thread of its own."""
+
+    port: int = 0
+    delay: float = 0
+    faults: list[Fault] = field(default_factory=list)
+    accepted: list[Accepted] = field(default_factory=list)
+    connections: int = 0
+    open_now: int = 0
+    commands: list[str] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"smtp://127.0.0.1:{self.port}?starttls=never"
+
+    def to(self, recipient: str) -> list[Accepted]:
+        return [mail for mail in self.accepted if mail.recipient == recipient]
+
+    def __enter__(self) -> "Sink":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Listen (again), on the same port as before."""
+        ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(ready)), daemon=True)
+        self._thread.start()
+        assert ready.wait(5)
+
+    def stop(self) -> None:
+        """Stop listening and hang up on everyone: the port then refuses."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join(5)
+
+    async def _serve(self, ready: threading.Event) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        self._sessions: set[asyncio.Task[None]] = set()
+        server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, limit=2**25)
+        self.port = server.sockets[0].getsockname()[1]
+        ready.set()
+        await self._stopping.wait()
+        server.close()
+        for task in list(self._sessions):
+            task.cancel()
+        await asyncio.gather(*self._sessions, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task
+        self._sessions.add(task)
+        self.connections += 1
+        self.open_now += 1
+        try:
+            await _Session(self, reader, writer).run()
+        except (asyncio.CancelledError, ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            self.open_now -= 1
+            self._sessions.discard(task)
+            writer.transport.abort()
+
+    def fault_at(self, stage: str, recipient: str | None) -> Fault | None:
+        for fault in self.faults:
+            if fault.stage != stage or fault.times == 0:
+                continue
+            if fault.recipient and fault.recipient != recipient:
+                continue
+            if fault.times is not None:
+                fault.times -= 1
+            return fault
+        return None
+
+
+class _HungUp(ConnectionError):
+    pass
+
+
+class _Session:
+    def __init__(self, sink: Sink, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.sink = sink
+        self.reader = reader
+        self.writer = writer
+        self.recipient: str | None = None
+
+    async def run(self) -> None:
+        await self.answer("connect", "220 sink.example ESMTP")
+        while line := await self.reader.readline():
+            command = line.decode("utf-8").strip()
+            self.sink.commands.append(command)
+            verb = command.partition(" ")[0].upper()
+            if verb == "QUIT":
+                self.say("221 2.0.0 goodbye")
+                return
+            await self.obey(verb, command)
+
+    async def obey(self, verb: str, command: str) -> None:
+        if verb in {"EHLO", "HELO"}:
+            await self.answer("ehlo", "250-sink.example\r\n250-8BITMIME\r\n250 SMTPUTF8")
+        elif verb == "MAIL":
+            await self.answer("mail", "250 2.1.0 ok")
+        elif verb == "RCPT":
+            self.recipient = command.partition("<")[2].partition(">")[0]
+            await self.answer("rcpt", "250 2.1.5 ok")
+        elif verb == "DATA":
+            if await self.answer("data", "354 go on"):
+                await self.take()
+        else:
+            self.say("250 2.0.0 ok")
+
+    async def take(self) -> None:
+        raw = await self.reader.readuntil(b"\r\n.\r\n")
+        raw = raw[:-3].replace(b"\r\n..", b"\r\n.")
+        fault = self.sink.fault_at("dot", self.recipient)
+        if fault is None or fault.keep:
+            message_id = str(message_from_bytes(raw)["Message-ID"])
+            self.sink.accepted.append(Accepted(message_id, self.recipient or "", time.time(), raw))
+        if self.sink.delay:
+            await asyncio.sleep(self.sink.delay)
+        await self.act(fault, "250 2.0.0 accepted")
+
+    async def answer(self, stage: str, usual: str) -> bool:
+        return await self.act(self.sink.fault_at(stage, self.recipient), usual)
+
+    async def act(self, fault: Fault | None, usual: str) -> bool:
+        """Answer as the fault says; True where the usual answer was given."""
+        if fault is None:
+            self.say(usual)
+            return True
+        if fault.delay:
+            await asyncio.sleep(fault.delay)
+        if fault.hang:
+            await asyncio.Event().wait()
+        if fault.close:
+            raise _HungUp
+        self.say(fault.reply or usual)
+        await self.writer.drain()
+        if (fault.reply or "").startswith("421"):
+            raise _HungUp
+        return fault.reply is None
+
+    def say(self, line: str) -> None:
+        self.writer.write(line.encode() + b"\r\n")
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 10, what: str = "") -> None:
+    """Wait until `condition` holds; fails after `seconds`."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, f"not within {seconds} s: {what or condition}"
+        time.sleep(0.02)
