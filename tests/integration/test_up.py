@@ -27,7 +27,15 @@ from mailroom.ops.embedded.processes import started_at, wait_gone
 from mailroom.ops.embedded.valkey import running_valkey
 
 SOURCE = Path(__file__).parents[2] / "src"
-SETTINGS = {"DATABASE_URL", "REDIS_URL", "BROKER_URL", "RESULT_BACKEND_URL", "SMTP_URL", "PUBLIC_URL", "MAILROOM_HOME"}
+SETTINGS = {
+    "DATABASE_URL",
+    "REDIS_URL",
+    "BROKER_URL",
+    "RESULT_BACKEND_URL",
+    "SMTP_URL",
+    "PUBLIC_URL",
+    "MAILROOM_HOME",
+}
 STOPS_WITHIN = 10.0
 RUN = "import sys; from mailroom.ops.up import up; sys.exit(up(without=sys.argv[1:]))"
 PROCFILE = """\
@@ -157,9 +165,7 @@ def test_a_stopping_signal_ends_everything_within_ten_seconds(tmp_path: Path, nu
 def test_a_closed_terminal_ends_everything_within_ten_seconds(tmp_path: Path) -> None:
     master, slave = pty.openpty()
     up = Up(tmp_path)
-    up.start(
-        stdin=slave, stdout=slave, stderr=slave, preexec_fn=lambda: fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
-    )
+    up.start(stdin=slave, stdout=slave, stderr=slave, preexec_fn=lambda: fcntl.ioctl(slave, termios.TIOCSCTTY, 0))
     os.close(slave)
     shown = b""
     while b"Mailroom is up" not in shown:
@@ -171,7 +177,9 @@ def test_a_closed_terminal_ends_everything_within_ten_seconds(tmp_path: Path) ->
     assert wait_gone(everything, 0.5)
 
 
-def test_a_killed_up_leaves_nothing_that_holds_data_or_ports_and_the_next_one_ends_the_rest(tmp_path: Path) -> None:
+def test_a_killed_up_leaves_nothing_that_holds_data_or_ports_and_the_next_one_ends_the_rest(
+    tmp_path: Path,
+) -> None:
     with running(tmp_path) as up:
         children, everything = list(up.children.values()), up.everything
         stray = int(re.search(r"working with (\d+)", up.wait_said("working with").said)[1])
@@ -271,7 +279,9 @@ def test_data_and_secrets_survive_a_restart(tmp_path: Path) -> None:
 
 def test_no_password_stands_on_a_command_line_or_in_a_log(tmp_path: Path) -> None:
     with running(tmp_path) as up:
-        secrets = [(up.home / name).read_text().strip() for name in ("secret-key", "valkey/password", "postgres/password")]
+        secrets = [
+            (up.home / name).read_text().strip() for name in ("secret-key", "valkey/password", "postgres/password")
+        ]
         shown = up.said + "".join(path.read_text() for path in up.home.glob("*/*.log"))
         for pid in up.everything:
             shown += Path(f"/proc/{pid}/cmdline").read_text()
@@ -282,7 +292,11 @@ def test_no_password_stands_on_a_command_line_or_in_a_log(tmp_path: Path) -> Non
 def test_servers_given_from_outside_are_used_and_nothing_is_embedded(tmp_path: Path) -> None:
     (tmp_path / "alembic" / "versions").mkdir(parents=True)
     with running_postgres(tmp_path / "pg") as database, running_valkey(tmp_path / "vk") as valkey:
-        given = {"DATABASE_URL": database.url, "BROKER_URL": f"{valkey.url};{valkey.url}", "SMTP_URL": "smtp://127.0.0.1:9"}
+        given = {
+            "DATABASE_URL": database.url,
+            "BROKER_URL": f"{valkey.url};{valkey.url}",
+            "SMTP_URL": "smtp://127.0.0.1:9",
+        }
         with running(tmp_path, **given) as up:
             assert set(up.children) == {"web", "worker"}
             seen = up.ask_web()
@@ -305,7 +319,9 @@ def test_a_database_with_tables_of_somebody_else_is_refused_untouched(tmp_path: 
         assert "Nothing was changed" in up.said
         assert database.password not in up.said
         assert not up.home.exists()
-        found = shop.execute("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace").fetchone()
+        found = shop.execute(
+            "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+        ).fetchone()
         assert found == (3,)
 
 
@@ -368,9 +384,12 @@ def test_it_works_as_an_ordinary_user_too(tmp_path: Path) -> None:
     path = f"{SOURCE}:{packages}"
     who = {"user": nobody, "group": nobody, "extra_groups": []}
     probe = [python, "-c", "import mailroom, psycopg"]
-    if not shutil.which(python) or subprocess.run(
-        probe, **who, env={"PYTHONPATH": path}, capture_output=True, check=False, cwd="/"
-    ).returncode:
+    if (
+        not shutil.which(python)
+        or subprocess.run(
+            probe, **who, env={"PYTHONPATH": path}, capture_output=True, check=False, cwd="/"
+        ).returncode
+    ):
         pytest.skip("no Python that another user could run")
     folder = Path(subprocess.check_output(["mktemp", "-d"], text=True).strip())  # tmp_path is root's alone
     try:

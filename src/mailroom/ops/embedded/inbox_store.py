@@ -119,7 +119,7 @@ class InboxStore:
 def _parse(message_id: str, envelope: bytes, raw: bytes) -> Message:
     known = json.loads(envelope)
     mail = message_from_bytes(raw, policy=policy.default)
-    headers = [(name, _clean(value)) for name, value in mail.raw_items()]
+    headers = [(name, "".join(_clean(value).splitlines())) for name, value in mail.raw_items()]
     return Message(
         id=message_id,
         sender=_header(mail, "From") or known["from"],
