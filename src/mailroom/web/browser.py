@@ -64,7 +64,7 @@ def forget() -> None:
 
 
 async def write_cookie(response: Response) -> Response:
-    """Put what `begin` or `forget` asked for on the answer, and a new end on the cookie of a long-lived session."""
+    """Put on the answer what `begin` or `forget` asked for, and the new end of a session that lives on."""
     settings = services().settings
     name = cookie_name(settings)
     if g.get("mailroom_forgotten"):

@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from quart import Quart, Response, current_app, json, make_response, request
+from quart import Quart, Response, current_app, g, has_request_context, json, make_response, request
 from quart_rate_limiter import RateLimitExceeded
 from werkzeug.exceptions import HTTPException
 
@@ -157,10 +157,12 @@ async def respond(error: Exception) -> Response:
     """Return the page or the problem for `error`."""
     entry, advice, wait = answer_for(error), advice_for(error), wait_of(error)
     status = error.code if isinstance(error, HTTPException) and error.code else entry.status
+    if not has_request_context():  # a websocket's handshake: its client reads the status and no more
+        return Response("", status)
     if wants_json():
         response = await problem(status, entry.title, advice, fields=getattr(error, "messages", None))
     else:
-        label, href = entry.way
+        label, href = _way_on(error, entry)
         response = await page_without_lookup(
             "error.html",
             status,
@@ -176,6 +178,13 @@ async def respond(error: Exception) -> Response:
     if wait is not None:
         response.headers["Retry-After"] = str(max(1, round(wait)))
     return response
+
+
+def _way_on(error: Exception, entry: Answer) -> tuple[str, str]:
+    viewer = g.get("mailroom_session")
+    if isinstance(error, accounts.UsedToken) and viewer and viewer.account:
+        return ("To your account", "/account") if viewer.account.id == error.account_id else entry.way
+    return entry.way
 
 
 def page_above(path: str) -> str:

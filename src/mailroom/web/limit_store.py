@@ -98,7 +98,7 @@ class MemoryStore:
 
 
 class LimitStore:
-    """Rates counted in Redis. While it is away or frozen, one request in `AWAY` seconds waits for it: `PATIENCE`."""
+    """Rates counted in Redis. While it is away or frozen, a request in `AWAY` seconds waits for it: `PATIENCE`."""
 
     def __init__(self, url: str, *, connections: int, prefix: str = "mailroom:limit:") -> None:
         self._pool = BlockingConnectionPool.from_url(

@@ -46,6 +46,7 @@ class ProgressView:
     steps: list[Step]
     history: list[Event]
     retry_at: str | None
+    since: str | None
     code: str
     answer: str
     afterword: str | None
@@ -59,28 +60,36 @@ def view_of(public: Mapping[str, Any]) -> ProgressView:
     timeline = public.get("timeline") or ()
     afterword = public.get("afterword")
     said = words.AFTERWORDS.get(afterword or "") or words.STATES.get(state) or words.STATES["running"]
-    headline, detail = said["headline"], public.get("message") or said["detail"]
-    if not afterword and state in {"retrying", "failed"}:
-        headline = words.REASONS.get(error.get("reason", ""), headline)
-        detail = error.get("message") or detail
-    elif state == "sending":
-        detail = words.STAGES.get(public.get("stage") or "", detail)
+    detail = said["detail"]
+    if not afterword:
+        detail = _explained(public, error) or detail
     return ProgressView(
         task=public["task"],
         state=state,
         mood=said["mood"],
         word=said["word"],
-        headline=headline,
+        headline=said["headline"],
         detail=detail,
         share=share_of(public),
         steps=[] if state in _COUNTED else steps_of(public),
         history=history_of(timeline, public.get("attempt", 0)),
-        retry_at=public.get("retry_at") if state == "retrying" else None,
+        retry_at=public.get("retry_at") if state == "retrying" and not afterword else None,
+        since=error.get("since") if state == "retrying" and not afterword else None,
         code=" ".join(str(error[key]) for key in ("code", "enhanced") if error.get(key)),
         answer=error.get("answer") or "",
         afterword=afterword,
         final=public["final"],
     )
+
+
+def _explained(public: Mapping[str, Any], error: Mapping[str, Any]) -> str | None:
+    """Return what is known beyond the state: why it waits or ended, or how far it is."""
+    state = public["state"]
+    if state in {"queued", "retrying", "failed"} and error.get("message"):
+        return str(error["message"])
+    if state == "sending":
+        return words.STAGES.get(public.get("stage") or "")
+    return public.get("message")
 
 
 def steps_of(public: Mapping[str, Any]) -> list[Step]:

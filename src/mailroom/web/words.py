@@ -32,7 +32,7 @@ STATES: dict[str, dict[str, str]] = {
     "retrying": {
         "mood": "unsure",
         "word": "Will retry",
-        "headline": "Not yet: it will be tried again",
+        "headline": "Waiting to try again",
         "detail": "Nothing is lost. Mailroom keeps the mail and tries again by itself.",
     },
     "uncertain": {
@@ -85,22 +85,6 @@ STAGES = {
 }
 """Stage → the sentence while a mail is being sent."""
 
-REASONS = {
-    "unreachable": "The mail server cannot be reached",
-    "tls": "The mail server offers no safe connection",
-    "sign-in": "The mail server does not let Mailroom in",
-    "deferred": "The mail server asked to come back later",
-    "refused": "The mail server refused it",
-    "disconnected": "The connection was cut",
-    "no answer": "The mail server's answer got lost",
-    "worker lost": "The worker stopped",
-    "crashed": "It stopped its worker several times",
-    "broken": "The mail could not be written",
-    "expired": "It could not be delivered in time",
-    "cancelled": "It was cancelled",
-}
-"""Reason of `mail/states.py` → headline. The sentence below it comes with the snapshot (`error.message`)."""
-
 AFTERWORDS = {
     "confirmed": {
         "mood": "good",
@@ -126,11 +110,10 @@ EVENTS = {
 def as_data() -> dict[str, Any]:
     """Return every table, for the page's script."""
     return {
-        "steps": STEPS,
+        "order": list(STEPS),  # JSON's objects have none: Jinja sorts their keys
         "share": SHARE,
         "states": STATES,
         "stages": STAGES,
-        "reasons": REASONS,
         "afterwords": AFTERWORDS,
         "events": EVENTS,
     }

@@ -70,7 +70,9 @@ class World:
         self.sessions[secret] = session
         return Started(session, secret, datetime.now(UTC) + timedelta(days=30))
 
-    def put_mail(self, session: Session, to: str = "alice@example.org", state: str = "queued", **more: Any) -> UUID:
+    def put_mail(
+        self, session: Session, to: str = "alice@example.org", state: str = "queued", **more: Any
+    ) -> UUID:
         ticket, account = new_id(), session.account
         self.tasks[ticket] = Task(
             id=ticket,
@@ -99,8 +101,9 @@ class FakeDatabase:
             raise Unavailable
         yield SimpleNamespace(session=self)
 
-    async def execute(self, _statement: Any) -> None:
-        return None
+    async def execute(self, _statement: Any) -> Any:
+        mails = [(mail, None) for mail in self.world.mails.values()]
+        return SimpleNamespace(all=lambda: mails)
 
     async def scalars(self, statement: Any) -> Any:
         entity = statement.column_descriptions[0]["entity"]

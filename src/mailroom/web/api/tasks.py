@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 from quart import Blueprint, Response, abort, json, request
-from quart_schema import document, document_response, operation_id, tag
+from quart_schema import document_response, operation_id, tag
 
 from mailroom.web.limits import READ, limited_reads
 from mailroom.web.watching import see
@@ -34,7 +34,6 @@ class TaskBody(BaseModel):
 
 @blueprint.get("/tasks/<ticket>")
 @limited_reads(READ)
-@document(summary="Where a task is")
 @operation_id("task")
 @tag(["tasks"])
 @document_response(TaskBody, 200)

@@ -86,7 +86,7 @@ function again(soon) {
   // Jitter: after a restart not every browser comes back in the same instant.
   retryTimer = setTimeout(connect, wait * (0.5 + Math.random()));
   if (failures >= TRIES_BEFORE_POLLING) poll();
-  else stand("reconnecting");
+  else if (failures > 1) stand("reconnecting"); // a blink is not worth a word
 }
 
 function poll() {

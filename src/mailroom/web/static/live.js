@@ -5,7 +5,7 @@ import { subscribe } from "./connection.js";
 import { countDown, localTime } from "./times.js";
 
 const words = JSON.parse(document.getElementById("mail-words").textContent);
-const ORDER = Object.keys(words.steps);
+const ORDER = words.order;
 const ALMOST = 0.96; // the bar is full at the end only
 const PROBLEM = new Set(["retrying", "failed", "expired", "cancelled"]);
 
@@ -14,7 +14,6 @@ class MailProgress extends HTMLElement {
   #leave = null;
   #share = 0;
   #said = "";
-  #heard = false;
 
   connectedCallback() {
     this.#share = this.#part("bar")?.value ?? 0;
@@ -47,6 +46,9 @@ class MailProgress extends HTMLElement {
     this.#write("answer", error.answer ?? "");
     this.#part("server").hidden = !code && !error.answer;
     this.#countDown(state === "retrying" && !snapshot.afterword ? snapshot.retry_at : null);
+    const since = state === "retrying" && !snapshot.afterword ? error.since : null;
+    this.#part("since").hidden = !since;
+    localTime(this.#part("since").querySelector("time"), since);
     this.#bar(snapshot);
     this.#route(snapshot);
     this.#history(snapshot);
@@ -55,17 +57,15 @@ class MailProgress extends HTMLElement {
       this.#write("live", `${known.headline}. ${known.detail}`);
     }
     mirror(snapshot.task, this.dataset);
-    this.#heard = true;
     this.dispatchEvent(new CustomEvent("mail-progress", { bubbles: true, detail: snapshot }));
   }
 
   #sentences(snapshot, said, error) {
     if (snapshot.afterword) return said;
-    if (["retrying", "failed"].includes(snapshot.state)) {
-      return { headline: words.reasons[error.reason] ?? said.headline, detail: error.message ?? said.detail };
-    }
-    if (snapshot.state === "sending") return { ...said, detail: words.stages[snapshot.stage] ?? said.detail };
-    return { ...said, detail: snapshot.message ?? said.detail };
+    let detail = snapshot.message;
+    if (["queued", "retrying", "failed"].includes(snapshot.state)) detail = error.message ?? detail;
+    else if (snapshot.state === "sending") detail = words.stages[snapshot.stage];
+    return { headline: said.headline, detail: detail ?? said.detail };
   }
 
   #bar(snapshot) {
