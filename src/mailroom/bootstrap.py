@@ -6,6 +6,7 @@ either of them.
 
 import os
 import socket
+import sys
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -76,12 +77,14 @@ def web(settings: Settings | None = None) -> "Quart":
     from mailroom.mail.snapshots import MailRows
     from mailroom.progress.watching import Watching
     from mailroom.web.app import create_app
+    from mailroom.web.live import serve_live
 
     settings = settings or load()
     database = Database(settings.database_url, connections=settings.database_connections, name="mailroom web")
     queue, results = Queue(settings), ResultReader(settings)
     watching = Watching(results, MailRows(database))
     app = create_app(services(settings, queue, name="mailroom web", watching=watching, database=database))
+    serve_live(app)
 
     async def close() -> None:
         await watching.stop()
@@ -151,6 +154,33 @@ def runtime(settings: Settings, app: "Celery") -> "Runtime":
 
     sweep = Sweep(overdue, queue, pool, [drop_bodies, clean_up_accounts])
     return Runtime(have, delivery, sweep, reporter, queue)
+
+
+def serve_web(settings: Settings, fd: int | None = None) -> int:
+    """Serve the web until stopped: in this process, or WEB_CONCURRENCY of them on the one socket (then `fd`)."""
+    from mailroom.ops.fleet import Fleet
+    from mailroom.web import serving
+
+    if fd is None and settings.web_concurrency > 1:
+        with serving.listen(settings) as listening:
+            command = [sys.executable, "-m", "mailroom", "web", "--fd", str(listening.fileno())]
+            return Fleet("web", command, settings.web_concurrency, pass_fds=[listening.fileno()]).run()
+    serving.run(web(settings), serving.listen(settings) if fd is None else socket.socket(fileno=fd))
+    return 0
+
+
+def run_worker(settings: Settings, *, one: bool = False) -> int:
+    """Run WORKER_PROCESSES workers (or just `one`, in this process) until stopped."""
+    from mailroom.ops.fleet import Fleet
+
+    if not one and settings.worker_processes > 1:
+        command = [sys.executable, "-m", "mailroom", "worker", "--one"]
+        return Fleet("worker", command, settings.worker_processes).run()
+    options = ["--pool=threads", f"--concurrency={settings.worker_threads}", f"--loglevel={settings.log_level}"]
+    # No gossip, no mingle: the rows and the advisory lock are all that workers need to agree on.
+    options += [f"--hostname=mailroom-{os.getpid()}@%h", "--without-gossip", "--without-mingle"]
+    worker(settings).worker_main(["worker", *options])
+    return 0
 
 
 def shell(settings: Settings) -> "Services":

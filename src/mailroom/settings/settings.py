@@ -130,7 +130,7 @@ class Settings(BaseSettings):
     def _secret_key(cls, value: SecretStr) -> SecretStr:
         if any(len(key) < SHORTEST_KEY for key in value.get_secret_value().split(",")):
             raise ValueError(
-                f"every key must have {SHORTEST_KEY} characters or more: "
+                f"must have {SHORTEST_KEY} random characters or more in each key: "
                 'python -c "import secrets; print(secrets.token_urlsafe(48))"'
             )
         return value

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import signal
 import socket
+from collections.abc import Callable
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
@@ -54,21 +55,21 @@ async def _serve(app: Quart, listening: socket.socket) -> None:
 
 def _config(listening: socket.socket) -> Config:
     config = Config()
-    config.bind = [f"fd://{listening.fileno()}"]
+    config.bind = [f"fd://{listening.detach()}"]
     config.graceful_timeout = GRACE
     config.shutdown_timeout = GRACE
     config.websocket_max_message_size = 16 * 1024
     config.websocket_ping_interval = 20  # keeps the line open through proxies that end idle ones
     config.include_server_header = False
-    config.accesslog = logging.getLogger("mailroom.access")
+    config.accesslog = "-"
     config.errorlog = logging.getLogger("hypercorn.error")
     config.logger_class = AccessLog
     return config
 
 
-def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     try:
         import uvloop
     except ImportError:  # not on every system
-        return None
-    return uvloop.new_event_loop  # type: ignore[return-value]  # a function that makes one
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop

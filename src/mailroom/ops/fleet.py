@@ -1,0 +1,83 @@
+"""Several processes of one kind under one: `mailroom web` and `mailroom worker` on more than one core.
+
+A process that dies is started again with backoff. SIGTERM and SIGINT are passed on and waited for. Should
+this process be killed, the kernel ends the others (Linux).
+"""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from types import FrameType
+
+from mailroom.ops.embedded.processes import LAUNCH
+
+logger = logging.getLogger(__name__)
+
+LONGEST_BACKOFF = 30.0
+STEADY_AFTER = 60.0
+"""Seconds a process must have run for its next death to count as the first."""
+
+
+class Fleet:
+    """`count` processes of the same command, kept running until a signal says stop."""
+
+    def __init__(self, name: str, command: Sequence[str], count: int, *, pass_fds: Sequence[int] = ()) -> None:
+        self._name = name
+        self._command = command
+        self._pass_fds = tuple(pass_fds)
+        self._slots = [Slot() for _ in range(count)]
+        self._stopping = False
+
+    def run(self) -> int:
+        """Run until told to stop and all have ended; return the exit status for this process."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, self._stop)
+        while not self._stopping:
+            for number, slot in enumerate(self._slots, 1):
+                self._tend(number, slot)
+            time.sleep(0.1)
+        for slot in self._slots:
+            if slot.process:
+                slot.process.wait()
+        return 0
+
+    def _tend(self, number: int, slot: "Slot") -> None:
+        now = time.monotonic()
+        if slot.process and slot.process.poll() is not None:
+            wait = slot.ended(now)
+            words = "%s %d ended with status %s; starting it again in %.0f s"
+            logger.warning(words, self._name, number, slot.process.returncode, wait)
+            slot.process = None
+        if slot.process is None and now >= slot.start_at and not self._stopping:
+            slot.started, slot.process = now, self._start()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        launch = [sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid()), str(int(signal.SIGTERM)), "-"]
+        return subprocess.Popen([*launch, *self._command], pass_fds=self._pass_fds, start_new_session=True)
+
+    def _stop(self, number: int, _frame: FrameType | None) -> None:
+        self._stopping = True
+        for slot in self._slots:
+            if slot.process and slot.process.poll() is None:
+                slot.process.send_signal(signal.SIGTERM if number == signal.SIGINT else number)
+
+
+class Slot:
+    """The place of one process, and when it may be started next."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[bytes] | None = None
+        self.started = 0.0
+        self.start_at = 0.0
+        self._deaths = 0
+
+    def ended(self, now: float) -> float:
+        """Note a death; return the seconds until the next start: 1, 2, 4, … up to 30."""
+        self._deaths = 0 if now - self.started > STEADY_AFTER else self._deaths + 1
+        wait = min(2.0 ** max(0, self._deaths - 1), LONGEST_BACKOFF)
+        self.start_at = now + wait
+        return wait
