@@ -35,7 +35,7 @@ class Notebook:
 
     async def wait(self, words: str) -> None:
         async with asyncio.timeout(8):
-            while not any(words in line for line in self.lines):  # noqa: ASYNC110  # no event tells of it
+            while not any(words in line for line in self.lines):  # no event tells of it
                 await asyncio.sleep(0.01)
 
 
