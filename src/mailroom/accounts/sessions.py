@@ -106,7 +106,7 @@ class Sessions:
             .order_by(BrowserSession.seen_at.desc())
         )
         async with self._database.begin() as work:
-            return [_view(row, account) for row, account in (await work.session.execute(rows)).tuples()]
+            return [_view(row, account) for row, account in await work.session.execute(rows)]
 
     async def revoke(self, account_id: UUID, session_id: UUID) -> None:
         """End a session of this account; nobody else's."""

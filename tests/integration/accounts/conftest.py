@@ -1,0 +1,134 @@
+"""The accounts room on a real PostgreSQL, with its real outbox and tickets; the cast have a browser each."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from mailroom.accounts.mails import kinds
+from mailroom.accounts.passwords import Passwords
+from mailroom.accounts.service import Accounts
+from mailroom.accounts.sessions import Sessions
+from mailroom.accounts.tokens import Tokens
+from mailroom.accounts.views import Session, Started
+from mailroom.kit.database import Database
+from mailroom.mail.interfaces import Kinds
+from mailroom.mail.models import Mail
+from mailroom.mail.outbox import Outbox
+from mailroom.progress.tickets import Tickets, Watcher
+from mailroom.settings import Settings
+
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
+ALICE = "alice@example.org"
+ALICES = "seven quiet lanterns over water"
+MALLORYS = "crooked umbrella borrows thunder"
+
+
+class Reception:
+    """The room, wired as in production but for the nudge, which it notes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.nudged: list[UUID] = []
+        self.database = Database(settings.database_url, connections=8, name="tests")
+        self.tickets = Tickets()
+        self.tokens = Tokens(settings.secret_keys)
+        self.outbox = Outbox(Kinds(kinds(self.tokens, settings)), self.tickets, self._nudge)
+        self.sessions = Sessions(self.database)
+        self.passwords = Passwords()
+        self.accounts = self.with_passwords(settings, self.passwords)
+
+    def with_passwords(self, settings: Settings, passwords: Passwords) -> Accounts:
+        return Accounts(
+            database=self.database,
+            outbox=self.outbox,
+            tickets=self.tickets,
+            tokens=self.tokens,
+            passwords=passwords,
+            sessions=self.sessions,
+            settings=settings,
+        )
+
+    def _nudge(self, mail_ids: Sequence[UUID]) -> None:
+        self.nudged += mail_ids
+
+    async def browser(self) -> Session:
+        return (await self.sessions.start(FIREFOX)).session
+
+    async def mail(self, ticket: UUID) -> Mail:
+        async with self.database.begin() as work:
+            mail = await self.outbox.find(work, ticket)
+        assert mail
+        return mail
+
+    async def token(self, ticket: UUID) -> str:
+        """What stands in the link of this mail, or would."""
+        mail = await self.mail(ticket)
+        assert mail.nonce
+        return self.tokens.token(mail.id, mail.nonce)
+
+    async def code(self, ticket: UUID) -> str:
+        mail = await self.mail(ticket)
+        assert mail.nonce
+        return self.tokens.code(mail.id, mail.nonce)
+
+    async def may_watch(self, ticket: UUID, session: Session) -> bool:
+        watcher = Watcher(session.id, session.account.id if session.account else None)
+        async with self.database.begin() as work:
+            return ticket in await self.tickets.watchable(work, [ticket], watcher)
+
+    async def sent(self, ticket: UUID, *, hours_ago: float = 0) -> None:
+        """Record the mail as the worker does."""
+        await self.run(
+            "update mails set state = 'sent', ended_at = now() - :ago where id = :id",
+            ago=timedelta(hours=hours_ago),
+            id=ticket,
+        )
+
+    async def wait(self, **past: float) -> None:
+        """Let time go by: everything noted so far gets older."""
+        for change in (
+            "update sign_ups set mailed_at = mailed_at - :ago, created_at = created_at - :ago",
+            "update sign_up_mails set created_at = created_at - :ago",
+            "update sessions set seen_at = seen_at - :ago, expires_at = expires_at - :ago",
+        ):
+            await self.run(change, ago=timedelta(**past))
+
+    async def run(self, sql: str, **values: Any) -> None:
+        async with self.database.begin() as work:
+            await work.session.execute(text(sql), values)
+
+    async def rows(self, sql: str, **values: Any) -> list[Any]:
+        async with self.database.begin() as work:
+            return list((await work.session.execute(text(sql), values)).all())
+
+    async def sign_up(self, session: Session, email: str = ALICE, password: str = ALICES) -> UUID:
+        return await self.accounts.sign_up(email=email, password=password, session=session)
+
+    async def member(self, email: str = ALICE, password: str = ALICES) -> Started:
+        """Somebody with a confirmed account, signed in; their sign-up was an hour ago and more."""
+        session = await self.browser()
+        ticket = await self.sign_up(session, email, password)
+        started = await self.confirm(ticket, session)
+        await self.wait(hours=2)
+        return started
+
+    async def confirm(self, ticket: UUID, session: Session | None, password: str | None = None) -> Started:
+        token = await self.token(ticket)
+        return await self.accounts.confirm(token, session=session, password=password, user_agent=FIREFOX)
+
+    async def type_code(self, code: str, session: Session | None, ticket: UUID | None = None) -> Started:
+        return await self.accounts.confirm_by_code(code, session=session, ticket=ticket, user_agent=FIREFOX)
+
+    async def sign_in(self, email: str, password: str, session: Session | None = None) -> Started:
+        return await self.accounts.sign_in(email, password, session=session, user_agent=FIREFOX)
+
+
+@pytest.fixture
+async def reception(settings: Settings) -> AsyncIterator[Reception]:
+    reception = Reception(settings)
+    yield reception
+    reception.passwords.close()
+    await reception.database.close()
