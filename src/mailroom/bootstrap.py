@@ -16,6 +16,7 @@ from mailroom.progress.tickets import Tickets
 from mailroom.settings import Settings, load
 
 if TYPE_CHECKING:
+    import click
     from celery import Celery
     from quart import Quart
 
@@ -86,13 +87,16 @@ def web(settings: Settings | None = None) -> "Quart":
     app = create_app(services(settings, queue, name="mailroom web", watching=watching, database=database))
     serve_live(app)
 
+    async def start() -> None:
+        watching.start()
+
     async def close() -> None:
         await watching.stop()
         await results.close()
         queue.close()
         await database.close()
 
-    app.before_serving(watching.start)
+    app.before_serving(start)
     app.after_serving(close)
     return app
 
@@ -188,3 +192,32 @@ def shell(settings: Settings) -> "Services":
     from mailroom.jobs.queue import Queue
 
     return services(settings, Queue(settings), name="mailroom shell")
+
+
+def commands() -> "click.Group":
+    """Return the shell's commands; each opens its edge only when it runs."""
+    from mailroom.ops.commands import shell as group
+    from mailroom.ops.doors import Doors
+
+    return group(
+        Doors(
+            web=serve_web,
+            worker=lambda settings, one: run_worker(settings, one=one),
+            services=shell,
+            queue_depth=_queue_depth,
+            workers=_workers,
+        )
+    )
+
+
+def _queue_depth(settings: Settings) -> int | None:
+    from mailroom.jobs.queue import Queue
+
+    return Queue(settings).depth()
+
+
+def _workers(settings: Settings) -> list[str]:
+    from mailroom.jobs.app import configured
+
+    answers = configured(settings, worker=False).control.ping(timeout=1.5)
+    return sorted(name for answer in answers for name in answer)

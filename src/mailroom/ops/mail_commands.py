@@ -1,0 +1,160 @@
+"""`mailroom mails`, `show`, `retry`, `cancel`: the outbox in an operator's hands."""
+
+import json
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import click
+from sqlalchemy import select
+
+from mailroom.kit import clock
+from mailroom.kit.database import UnitOfWork
+from mailroom.kit.errors import MailroomError
+from mailroom.kit.ids import parse_id
+from mailroom.mail.mailbox import CANCELLABLE, RETRYABLE, Mailbox
+from mailroom.mail.models import Mail
+from mailroom.mail.states import State
+from mailroom.ops import mail_views
+from mailroom.ops.doors import Doors
+from mailroom.ops.with_services import with_services
+from mailroom.ops.words import counted
+from mailroom.services import Services
+
+BATCH = 100
+"""Mails in one transaction where a whole state is meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What can be done with mails, and the words to ask and to tell of it."""
+
+    verb: str
+    call: Callable[[Mailbox, UnitOfWork, UUID], Awaitable[None]]
+    done: str
+
+
+class MailId(click.ParamType[UUID]):
+    """A mail's id, as `mailroom mails` shows it."""
+
+    name = "id"
+
+    def convert(self, value: str | UUID, param: click.Parameter | None, ctx: click.Context | None) -> UUID:
+        """Return the id; fails with a sentence where it is none."""
+        found = value if isinstance(value, UUID) else parse_id(value)
+        if found is None:
+            self.fail(f"{value!r} is no mail's id; `mailroom mails` shows them in front.", param, ctx)
+        return found
+
+
+@click.command()
+@click.option("--state", type=click.Choice([state.value for state in State]), help="Only those in this state.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def mails(doors: Doors, state: str | None, limit: int, as_json: bool) -> None:
+    """List mails, newest first."""
+
+    async def read(services: Services) -> tuple[Sequence[Mail], dict[str, int]]:
+        async with services.database.begin() as work:
+            found = await services.mailbox.list(work, state=state, limit=limit)
+            return found, await services.mailbox.counts(work)
+
+    found, counts = with_services(doors, read)
+    if as_json:
+        click.echo(json.dumps([mail_views.mail_json(mail) for mail in found], indent=2))
+        return
+    mail_views.print_mails(found, clock.now())
+    total = counts.get(state, 0) if state else sum(counts.values())
+    if len(found) < total:
+        click.echo(f"The newest {len(found)} of {total}; --limit shows more.", err=True)
+    if not found:
+        click.echo(f"No mail is {state}." if state else "There are no mails yet.", err=True)
+
+
+@click.command()
+@click.argument("mail_id", metavar="ID", type=MailId())
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def show(doors: Doors, mail_id: UUID, as_json: bool) -> None:
+    """Show one mail with every attempt at it, and the mail server's own words."""
+
+    async def read(services: Services) -> None:
+        async with services.database.begin() as work:
+            shown = await services.mailbox.show(work, mail_id)
+            if as_json:
+                click.echo(json.dumps(mail_views.shown_json(shown), indent=2))
+            else:
+                mail_views.print_shown(shown, clock.now())
+
+    with_services(doors, read)
+
+
+@click.command()
+@click.argument("ids", metavar="ID...", type=MailId(), nargs=-1)
+@click.option("--state", type=click.Choice([state.value for state in RETRYABLE]), help="All mails in this state.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def retry(doors: Doors, ids: tuple[UUID, ...], state: str | None, yes: bool) -> None:
+    """Send mails again that have ended unsent, or now those that wait."""
+    _do(doors, ids, state, Deed("Send", Mailbox.retry, "queued again"), yes=yes)
+
+
+@click.command()
+@click.argument("ids", metavar="ID...", type=MailId(), nargs=-1)
+@click.option(
+    "--state", type=click.Choice([state.value for state in CANCELLABLE]), help="All mails in this state."
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def cancel(doors: Doors, ids: tuple[UUID, ...], state: str | None, yes: bool) -> None:
+    """Give up mails that are queued or wait for their next attempt."""
+    _do(doors, ids, state, Deed("Cancel", Mailbox.cancel, "cancelled"), yes=yes)
+
+
+def _do(doors: Doors, ids: Sequence[UUID], state: str | None, deed: Deed, *, yes: bool) -> None:
+    """Do it to each mail and say so; exit code 1 where it was not possible with one of them."""
+    if bool(ids) == bool(state):
+        raise click.UsageError("Name the ids of mails, or a state with --state; not both.")
+
+    async def work(services: Services) -> int:
+        chosen = ids or await _in_state(services, str(state))
+        if state and not (chosen and _agreed(f"{deed.verb} {counted(len(chosen), f'{state} mail')}?", yes=yes)):
+            click.echo("Nothing was done." if chosen else f"No mail is {state}.", err=True)
+            return 0
+        return await _each(services, chosen, deed)
+
+    if with_services(doors, work):
+        sys.exit(1)
+
+
+async def _in_state(services: Services, state: str) -> Sequence[UUID]:
+    async with services.database.begin() as work:
+        return (await work.session.scalars(select(Mail.id).where(Mail.state == state).order_by(Mail.id))).all()
+
+
+def _agreed(question: str, *, yes: bool) -> bool:
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{question} There is nobody to ask; say --yes.")
+    return click.confirm(question)
+
+
+async def _each(services: Services, ids: Sequence[UUID], deed: Deed) -> int:
+    """Return with how many mails it was not possible. What was possible is done."""
+    impossible = 0
+    for start in range(0, len(ids), BATCH):
+        said: list[tuple[str, bool]] = []
+        async with services.database.begin() as work:
+            for mail_id in ids[start : start + BATCH]:
+                try:
+                    await deed.call(services.mailbox, work, mail_id)
+                    said.append((f"{mail_id} {deed.done}", False))
+                except MailroomError as error:
+                    said.append((f"{mail_id}: {error}", True))
+                    impossible += 1
+        for line, wrong in said:  # only now is it so
+            click.echo(line, err=wrong)
+    return impossible

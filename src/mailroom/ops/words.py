@@ -1,0 +1,50 @@
+"""How the shell writes times and others' words."""
+
+from datetime import datetime
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+
+def clean(text: str) -> str:
+    """Return `text` with every control character shown as an escape.
+
+    Addresses and servers' answers come from outside; none of them may command the terminal.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def span(seconds: float) -> str:
+    """Return a length of time in its largest fitting unit: ``12 s``, ``5 min``, ``3 h``, ``2 d``."""
+    seconds = abs(seconds)
+    for unit, name in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
+        if seconds >= unit:
+            return f"{seconds // unit:.0f} {name}"
+    return f"{seconds:.0f} s"
+
+
+def age(moment: datetime, now: datetime) -> str:
+    """Return how long ago `moment` was."""
+    return span(max((now - moment).total_seconds(), 0))
+
+
+def until(moment: datetime | None, now: datetime) -> str:
+    """Return ``in 3 min``, ``now`` where it is due, and nothing for no moment."""
+    if moment is None:
+        return ""
+    seconds = (moment - now).total_seconds()
+    return f"in {span(seconds)}" if seconds >= 1 else "now"
+
+
+def full(moment: datetime) -> str:
+    """Return a moment to the second: ``2026-11-24 04:16:00 UTC``."""
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def clock(moment: datetime) -> str:
+    """Return the time of day to the millisecond."""
+    return f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return ``1 mail``, ``2 mails``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
