@@ -34,8 +34,8 @@ class Fleet:
 
     def run(self) -> int:
         """Run until told to stop and all have ended; return the exit status for this process."""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-            signal.signal(number, self._stop)
+        for stop in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(stop, self._stop)
         while not self._stopping:
             for number, slot in enumerate(self._slots, 1):
                 self._tend(number, slot)
@@ -57,7 +57,7 @@ class Fleet:
 
     def _start(self) -> "subprocess.Popen[bytes]":
         launch = [sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid()), str(int(signal.SIGTERM)), "-"]
-        return subprocess.Popen([*launch, *self._command], pass_fds=self._pass_fds, start_new_session=True)
+        return subprocess.Popen([*launch, *self._command], pass_fds=self._pass_fds, process_group=0)
 
     def _stop(self, number: int, _frame: FrameType | None) -> None:
         self._stopping = True

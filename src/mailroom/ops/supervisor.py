@@ -129,7 +129,7 @@ class Supervisor:
             self.records.record(process.pid, program.name)
             status = await process.wait()
             kept.process = None
-            processes.signal_group(process.pid, signal.SIGKILL)  # what it left behind must not hold its port
+            processes.kill_all(process.pid)  # what it left behind must not hold its port
             self.records.forget(process.pid)
         return status
 
@@ -138,7 +138,7 @@ class Supervisor:
         while kept.task and not kept.task.done():
             process = kept.process
             if process and (time.monotonic() >= until or self.hurry.is_set()):
-                processes.signal_group(process.pid, signal.SIGKILL)
+                processes.kill_all(process.pid)
             elif process and process is not asked:
                 asked = process
                 with contextlib.suppress(ProcessLookupError):

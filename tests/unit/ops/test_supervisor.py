@@ -75,9 +75,10 @@ async def test_the_last_started_are_stopped_first(supervisor: Supervisor, notebo
 async def test_what_does_not_listen_is_killed_with_its_children(
     supervisor: Supervisor, notebook: Notebook
 ) -> None:
-    await supervisor.start(shell("web", "trap '' TERM; sleep 600 & echo child $!; wait; sleep 600"))
+    await supervisor.start(shell("web", "set -m; trap '' TERM; sleep 600 & echo child $!; wait; sleep 600"))
     await notebook.wait("web: child")
-    pids = [*notebook.running, int(notebook.lines[0].split()[-1])]
+    child = next(line for line in notebook.lines if "child" in line)  # in a process group of its own (set -m)
+    pids = [*notebook.running, int(child.split()[-1])]
     assert all(started_at(pid) for pid in pids)
     began = time.monotonic()
     await supervisor.stop(3.0)

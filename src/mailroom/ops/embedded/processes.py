@@ -92,22 +92,25 @@ def members(session: int) -> list[int]:
     return found
 
 
-def signal_group(group: int, number: int) -> None:
-    """Send a signal to every process of a group; none left is fine."""
+def kill_all(leader: int) -> None:
+    """Kill a program and all that is left of its session, in whatever process group; none left is fine."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)
+        os.killpg(leader, signal.SIGKILL)
+    for pid in members(leader):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def end(process: subprocess.Popen[bytes], stop_signal: int, seconds: float) -> None:
-    """End a started program: `stop_signal`, then SIGKILL for its whole group after `seconds`."""
+    """End a started program: `stop_signal`, then SIGKILL for its whole session after `seconds`."""
     with contextlib.suppress(ProcessLookupError):
         process.send_signal(stop_signal)
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
-        signal_group(process.pid, signal.SIGKILL)
+        kill_all(process.pid)
         process.wait()
-    signal_group(process.pid, signal.SIGKILL)
+    kill_all(process.pid)
 
 
 def wait_gone(pids: Sequence[int], seconds: float) -> bool:
