@@ -32,7 +32,7 @@ class Address:
             raise InvalidAddress(f"An address has at most {LONGEST} characters.")
         try:
             # test_environment: names under .test lead nowhere, and are what people try Mailroom with.
-            found = validate_email(text, check_deliverability=False, test_environment=True)
+            found = validate_email(text, check_deliverability=False, test_environment=True, strict=True)
         except EmailNotValidError as error:
             raise InvalidAddress(str(error)) from None
         local = unicodedata.normalize("NFC", found.local_part.casefold())

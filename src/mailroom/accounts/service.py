@@ -49,35 +49,35 @@ class Accounts:
         self._signing_in = SigningIn(database, tickets, passwords, sessions)
 
     async def sign_up(self, *, email: str, password: str, session: Session) -> UUID:
-        """See `SigningUp.sign_up`."""
+        """Take a sign-up; return the ticket of its mail. More, and its errors: `SigningUp.sign_up`."""
         return await self._signing_up.sign_up(email=email, password=password, session=session)
 
     async def resend(self, *, ticket: UUID, session: Session) -> UUID:
-        """See `SigningUp.resend`."""
+        """Promise the mail once more; return the new ticket. More, and its errors: `SigningUp.resend`."""
         return await self._signing_up.resend(ticket=ticket, session=session)
 
     async def can_resend_in(self, ticket: UUID, session: Session) -> float | None:
-        """See `SigningUp.can_resend_in`."""
+        """Return the seconds until `resend` may be asked for; None where it has nothing to send."""
         return await self._signing_up.can_resend_in(ticket, session)
 
     async def preview(self, token: str, session: Session | None) -> Confirmation:
-        """See `Confirming.preview`."""
+        """Say what a link would confirm; changes nothing. Its errors: `Confirming.preview`."""
         return await self._confirming.preview(token, session)
 
     async def confirm(
         self, token: str, *, session: Session | None, password: str | None, user_agent: str
     ) -> Started:
-        """See `Confirming.confirm`."""
+        """Confirm by link and sign this browser in. More, and its errors: `Confirming.confirm`."""
         return await self._confirming.confirm(token, session=session, password=password, user_agent=user_agent)
 
     async def confirm_by_code(
         self, code: str, *, session: Session | None, ticket: UUID | None, user_agent: str
     ) -> Started:
-        """See `Confirming.confirm_by_code`."""
+        """Confirm by a typed code and sign in. More, and its errors: `Confirming.confirm_by_code`."""
         return await self._confirming.confirm_by_code(code, session=session, ticket=ticket, user_agent=user_agent)
 
     async def sign_in(self, email: str, password: str, *, session: Session | None, user_agent: str) -> Started:
-        """See `SigningIn.sign_in`."""
+        """Start a session of an account. More, and its errors: `SigningIn.sign_in`."""
         return await self._signing_in.sign_in(email, password, session=session, user_agent=user_agent)
 
     async def sign_out(self, session: Session) -> None:

@@ -113,7 +113,7 @@ class SigningUp:
         return await self._outbox.put(
             work,
             sign_ups.ALREADY if account else sign_ups.CONFIRM,
-            account.email if account else address.email,
+            address.email,  # as typed, also where the account has it in another case: the page shows it
             {"sign_up": str(sign_up_id), "browser": described(session.user_agent)},
             session_id=session.id,
         )

@@ -1,0 +1,140 @@
+import os
+import re
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from html.parser import HTMLParser
+from types import SimpleNamespace
+
+import pytest
+
+from mailroom.accounts.mails import kinds
+from mailroom.accounts.tokens import Tokens
+from mailroom.kit.ids import new_id
+from mailroom.mail.interfaces import Kinds, MailRow
+from mailroom.mail.rendering import Renderer
+
+TOKENS = Tokens(["k" * 40])
+NAMES = ["confirm_sign_up", "already_have_account"]
+
+
+def all_kinds(hours: int = 48) -> Kinds:
+    settings = SimpleNamespace(public_url="https://mail.example.org", confirmation_hours=hours)
+    return Kinds(kinds(TOKENS, settings))
+
+
+def row(kind: str, recipient: str = "alice@example.org", **params: str) -> MailRow:
+    params = {"sign_up": str(new_id()), "browser": "Firefox on Linux", **params}
+    return MailRow(new_id(), kind, recipient, params, os.urandom(16), datetime(2026, 11, 24, 9, 5, tzinfo=UTC))
+
+
+def rendered(mail: MailRow, hours: int = 48) -> EmailMessage:
+    renderer = Renderer(all_kinds(hours), mail_from="Mailroom <hello@example.org>", product={})
+    received = re.sub(rb"(?m)^\.", b"", renderer.render(mail).data)  # as a server undoes the dots
+    message = message_from_bytes(received, policy=policy.default)
+    assert isinstance(message, EmailMessage)
+    return message
+
+
+def part(message: EmailMessage, subtype: str) -> str:
+    body = message.get_body((subtype,))
+    assert body
+    return body.get_content().replace("\r\n", "\n")
+
+
+def test_both_mails_have_one_title_so_that_nobody_who_watches_can_tell_them_apart() -> None:
+    assert {kind.title for kind in all_kinds()} == {"Sign-up mail"}
+    assert [kind.name for kind in all_kinds()] == NAMES
+    assert {(kind.on_uncertain, kind.expires_after) for kind in all_kinds()} == {
+        ("resend", all_kinds()[NAMES[0]].expires_after)
+    }
+
+
+def test_the_confirmation_holds_link_and_code_in_text_and_html_and_says_who_asked() -> None:
+    mail = row("confirm_sign_up")
+    message = rendered(mail)
+    link = f"https://mail.example.org/confirm/{TOKENS.token(mail.id, mail.nonce)}"
+    code = TOKENS.code(mail.id, mail.nonce)
+    assert message["Subject"] == "Please confirm your address for mail.example.org"
+    text, html = part(message, "plain"), part(message, "html")
+    assert f"\n{link}\n" in text
+    assert code in text
+    assert html.count(link) == 3, "button, plain link, and where it leads"
+    assert code in html
+    for words in (text, html):
+        flat = " ".join(words.split())
+        assert "Firefox on Linux" in flat
+        assert "24 November 2026, 09:05 UTC" in flat
+        assert "If it was not you, do nothing" in flat
+        assert "2 days" in flat
+
+
+@pytest.mark.parametrize(("hours", "words"), [(1, "one hour"), (24, "24 hours"), (36, "36 hours"), (72, "3 days")])
+def test_how_long_link_and_code_work_is_said_in_words(hours: int, words: str) -> None:
+    assert f"Link and code work for {words}." in part(rendered(row("confirm_sign_up"), hours), "plain")
+
+
+def test_the_owner_of_an_account_is_sent_to_sign_in_and_gets_no_token() -> None:
+    mail = row("already_have_account")
+    message = rendered(mail)
+    for subtype in ("plain", "html"):
+        words = part(message, subtype)
+        assert "https://mail.example.org/sign-in" in words
+        assert "/confirm/" not in words
+        assert TOKENS.code(mail.id, mail.nonce) not in words
+        assert "Nothing has changed" in words
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_every_attempt_renders_the_same_mail(kind: str) -> None:
+    mail = row(kind)
+    first, second = rendered(mail), rendered(mail)
+    for subtype in ("plain", "html"):
+        assert part(first, subtype) == part(second, subtype)
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_an_address_with_markup_stays_text(kind: str) -> None:
+    html = part(rendered(row(kind, "a&b'c@example.org")), "html")
+    assert "a&amp;b&#39;c@example.org" in html
+
+
+class Seen(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in {"meta", "br"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_the_html_loads_nothing_follows_nobody_and_closes_what_it_opens(kind: str) -> None:
+    html = part(rendered(row(kind)), "html")
+    seen = Seen()
+    seen.feed(html)
+    assert seen.open == []
+    assert not {"img", "script", "link", "iframe", "form", "svg"} & set(seen.tags)
+    assert "src" not in dict(seen.attributes)
+    assert not re.search(r"url\(|@import|background=", html)
+    targets = [value or "" for name, value in seen.attributes if name == "href"]
+    assert targets
+    assert all(target.startswith("https://mail.example.org/") for target in targets)
+    assert ("name", "color-scheme") in seen.attributes
+    assert ("lang", "en") in seen.attributes
+    assert all(("role", "presentation") in seen.attributes for tag in seen.tags if tag == "table")
+    assert len(html) < 100_000, "some clients cut longer mails off"
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_the_text_has_lines_that_fit_every_reader(kind: str) -> None:
+    lines = part(rendered(row(kind)), "plain").splitlines()
+    assert all(len(line) <= 78 for line in lines if "https://" not in line)
