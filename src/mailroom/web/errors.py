@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from quart import Quart, Response, current_app, g, has_request_context, json, make_response, request
-from quart_rate_limiter import RateLimitExceeded
 from werkzeug.exceptions import HTTPException
 
 from mailroom.accounts import errors as accounts
 from mailroom.kit.errors import MailroomError, Unavailable
 from mailroom.web.forms import Invalid
+from mailroom.web.limits import TooFast
 from mailroom.web.page import page_without_lookup
 from mailroom.web.security import CrossSite, UnknownHost
 
@@ -129,8 +129,8 @@ def in_words(seconds: float) -> str:
 
 def wait_of(error: Exception) -> float | None:
     """Return the seconds after which to try again, where the error tells."""
-    if isinstance(error, RateLimitExceeded):
-        return error.retry_after
+    if isinstance(error, TooFast):
+        return error.seconds
     if isinstance(error, (accounts.TooSoon, accounts.TooManyMails)):
         return error.seconds
     return SOON if isinstance(error, Unavailable) else None
@@ -138,8 +138,8 @@ def wait_of(error: Exception) -> float | None:
 
 def advice_for(error: Exception) -> str:
     """Return what to do about `error`, in one or two sentences."""
-    if isinstance(error, RateLimitExceeded):
-        return f"That was a lot at once. Please try again in {in_words(error.retry_after)}."
+    if isinstance(error, TooFast):
+        return f"That was a lot at once. Please try again in {in_words(error.seconds)}."
     if isinstance(error, UnknownHost):
         return str(error.description)
     return answer_for(error).advice or (str(error) if isinstance(error, (MailroomError, Invalid)) else "")

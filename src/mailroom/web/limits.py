@@ -38,6 +38,14 @@ async def _is_page_view() -> bool:
     return request.method in {"GET", "HEAD", "OPTIONS"}
 
 
+class TooFast(RateLimitExceeded):
+    """More requests than the limit allows; `seconds` until the next one passes."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
 class Limiter(RateLimiter):
     """quart-rate-limiter, with all limits of a request taken in one step.
 
@@ -76,7 +84,7 @@ class Limiter(RateLimiter):
         if limits:
             g.mailroom_limit = (limits[0], verdict.used[0])
         if verdict.wait > 0:
-            raise RateLimitExceeded(ceil(verdict.wait))
+            raise TooFast(ceil(verdict.wait))
 
     async def _after_request(self, response: Response) -> Response:
         limit, used = g.get("mailroom_limit", (None, 0.0))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from mailroom.web import words
@@ -125,7 +125,7 @@ def share_of(public: Mapping[str, Any]) -> float:
     if public["state"] in {"sent", "done"}:
         return 1.0
     if public.get("total"):
-        return min(_ALMOST, public.get("current", 0) / public["total"])
+        return min(_ALMOST, float(public.get("current", 0) / public["total"]))
     seen = [entry["stage"] for entry in public.get("timeline") or ()] + [public.get("stage") or "queued"]
     return min(_ALMOST, max(words.SHARE.get(stage, 0.0) for stage in seen))
 
@@ -142,4 +142,4 @@ def history_of(timeline: Sequence[Mapping[str, Any]], attempt: int) -> list[Even
 
 def clock_time(iso: str) -> str:
     """Return the time of day of an ISO 8601 moment, in UTC; the page's script makes it the reader's own."""
-    return f"{datetime.fromisoformat(iso):%H:%M:%S} UTC"
+    return f"{datetime.fromisoformat(iso).astimezone(UTC):%H:%M:%S} UTC"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from quart import Quart, Response, current_app, request
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import BadRequest, Forbidden
 
 from mailroom.settings import Settings
@@ -63,7 +64,7 @@ def is_known_host(host: str, settings: Settings) -> bool:
     return settings.mailroom_embedded and asked[0] in _LOOPBACK and asked[1] == settings.port
 
 
-def is_same_origin(headers: Mapping[str, str], scheme: str, host: str, settings: Settings) -> bool:
+def is_same_origin(headers: Headers | Mapping[str, str], scheme: str, host: str, settings: Settings) -> bool:
     """Tell whether a request or websocket handshake comes from a page of our own.
 
     `scheme` and `host` are those of `client_of`. Host must be ours (`is_known_host`), and `Origin` must be

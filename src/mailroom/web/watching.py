@@ -40,7 +40,8 @@ async def see(ticket: str) -> Seen | None:
         task = (await services().tickets.watchable(work, [task_id], watcher)).get(task_id)
     if task is None:
         return None
-    snapshot = await services().watching.snapshot(str(task_id))
+    watching = services().watching
+    snapshot = await watching.snapshot(str(task_id)) if watching else None
     if snapshot is None:
         return None
     if task.afterword and not snapshot.afterword:

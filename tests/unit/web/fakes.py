@@ -12,6 +12,7 @@ from uuid import UUID
 
 from mailroom.accounts import errors
 from mailroom.accounts.views import AccountView, Confirmation, Session, Started
+from mailroom.kit import clock
 from mailroom.kit.errors import Unavailable
 from mailroom.kit.ids import new_id
 from mailroom.mail.models import Attempt, Mail
@@ -68,7 +69,7 @@ class World:
         session = Session(new_id(), account, NOON, agent, NOON)
         secret = f"secret-{len(self.sessions)}-{'x' * 20}"
         self.sessions[secret] = session
-        return Started(session, secret, datetime.now(UTC) + timedelta(days=30))
+        return Started(session, secret, clock.now() + timedelta(days=30))
 
     def put_mail(
         self, session: Session, to: str = "alice@example.org", state: str = "queued", **more: Any

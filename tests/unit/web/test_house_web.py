@@ -1,0 +1,73 @@
+"""House rules of the web, held against every route there is."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from quart import Quart
+from quart_rate_limiter import QUART_RATE_LIMITER_LIMITS_ATTRIBUTE as LIMITS
+
+from mailroom.web.security import SAFE_METHODS
+
+WEB = Path(__file__).parents[3] / "src" / "mailroom" / "web"
+
+
+def changing_routes(app: Quart) -> list[tuple[str, str, str]]:
+    return [
+        (re.sub(r"<[^>]+>", "00000000-0000-7000-8000-000000000000", rule.rule), method, rule.endpoint)
+        for rule in app.url_map.iter_rules()
+        for method in sorted((rule.methods or set()) - SAFE_METHODS)
+        if not rule.websocket
+    ]
+
+
+@pytest.fixture
+def everything(make_app: Callable[..., Quart], tmp_path: Path) -> Quart:
+    return make_app(mailroom_inbox=tmp_path)
+
+
+async def test_every_state_changing_route_turns_strangers_away(everything: Quart) -> None:
+    routes = changing_routes(everything)
+    assert len(routes) >= 7
+    for path, method, _ in routes:
+        for headers in (
+            {"Origin": "https://mallory.example"},
+            {"Sec-Fetch-Site": "cross-site"},
+            {"Sec-Fetch-Site": "same-site", "Origin": "http://localhost"},
+            {"Origin": "null"},
+        ):
+            answer = await everything.test_client().open(path, method=method, headers=headers)
+            assert answer.status_code == 403, (path, headers)
+
+
+def test_every_state_changing_route_has_a_rate_limit(everything: Quart) -> None:
+    for path, method, endpoint in changing_routes(everything):
+        assert getattr(everything.view_functions[endpoint], LIMITS, []), f"{method} {path} has no limit"
+
+
+def test_no_page_has_inline_scripts_styles_or_handlers() -> None:
+    for template in (WEB / "templates").glob("*.html"):
+        text = template.read_text()
+        assert not re.search(r"<style|\sstyle=|\son[a-z]+=", text), template.name
+        for script in re.findall(r"<script[^>]*>", text):
+            assert "src=" in script or "application/json" in script, (template.name, script)
+
+
+def test_scripts_build_pages_from_nodes_never_from_html() -> None:
+    for script in (WEB / "static").glob("*.js"):
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", script.read_text())
+
+
+def test_nothing_is_loaded_from_elsewhere() -> None:
+    for file in (*(WEB / "templates").glob("*.html"), *(WEB / "static").iterdir()):
+        text = file.read_text().replace("http://www.w3.org/2000/svg", "")
+        assert not re.search(r"https?://", text), file.name
+
+
+def test_every_icon_a_state_needs_exists() -> None:
+    from mailroom.web import words
+
+    moods = {said["mood"] for said in (*words.STATES.values(), *words.AFTERWORDS.values())}
+    for mood in moods:
+        assert (WEB / "static" / f"favicon-{mood}.svg").is_file()
