@@ -1,0 +1,1 @@
+"""`mailroom doctor`: is everything as Mailroom needs it, and if not, what is to be done."""

@@ -1,0 +1,152 @@
+"""PostgreSQL: reachable, new enough, migrated, on time, and with room for our connections."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg.rows import class_row
+
+import mailroom
+from mailroom.ops.doctor.findings import Finding, broken, budget, care, good, quoted, unknown
+from mailroom.settings import Settings
+
+CHECK, MIGRATIONS, CLOCK, CONNECTIONS = "database", "migrations", "clock", "database connections"
+OLDEST = 14
+CLOCK_SECONDS = 5
+SCRIPTS = Path(mailroom.__file__).resolve().parents[2] / "alembic"
+UPGRADE = "Run `alembic upgrade head` (the release line of the Procfile)."
+
+ABOUT = """
+select current_setting('server_version') as version,
+    current_setting('server_version_num')::int / 10000 as major,
+    current_setting('server_encoding') as encoding,
+    pg_is_in_recovery() as standby,
+    clock_timestamp() as now,
+    to_regclass('alembic_version') is not null as migrated,
+    least(
+        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+            - coalesce(current_setting('reserved_connections', true)::int, 0),
+        (select nullif(rolconnlimit, -1) from pg_roles where rolname = current_user),
+        (select nullif(datconnlimit, -1) from pg_database where datname = current_database())
+    ) as connections
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What the server says about itself."""
+
+    version: str
+    major: int
+    encoding: str
+    standby: bool
+    now: datetime
+    migrated: bool
+    connections: int
+
+
+def plain(url: str) -> str:
+    """Return DATABASE_URL as psycopg takes it."""
+    return url.replace("postgresql+psycopg:", "postgresql:", 1)
+
+
+async def check(settings: Settings) -> list[Finding]:
+    """Check DATABASE_URL, and what hangs on it."""
+    try:
+        connection = await psycopg.AsyncConnection.connect(
+            plain(settings.database_url), autocommit=True, connect_timeout=4, application_name="mailroom doctor"
+        )
+    except psycopg.Error as error:
+        return [_unreachable(error, settings)]
+    async with connection:
+        before = time.time()
+        cursor = connection.cursor(row_factory=class_row(Server))
+        server = await (await cursor.execute(ABOUT)).fetchone()
+        assert server
+        late = (before + time.time()) / 2 - server.now.timestamp()
+        return [
+            _server(server, settings),
+            await _migrations(connection, server),
+            _clock(late),
+            _connections(server, settings),
+        ]
+
+
+def where(settings: Settings) -> str:
+    """Return host and database name: fit to show."""
+    parts = urlsplit(settings.database_url)
+    return f"{parts.hostname or 'the local socket'}{f':{parts.port}' if parts.port else ''}{parts.path}"
+
+
+def _unreachable(error: psycopg.Error, settings: Settings) -> Finding:
+    told = str(error)
+    place = where(settings)
+    if "password authentication failed" in told or "no password supplied" in told:
+        return broken(CHECK, f"{place} does not accept the user and password", "Correct them in DATABASE_URL.")
+    if "does not exist" in told:
+        words = f"{place}: {quoted(error, settings).rpartition('FATAL:')[2].strip()}"
+        return broken(CHECK, words, "Create it, or correct DATABASE_URL.")
+    return broken(
+        CHECK,
+        f"{place} cannot be reached: {quoted(error, settings)}",
+        "Start PostgreSQL, or correct DATABASE_URL.",
+    )
+
+
+def _server(server: Server, settings: Settings) -> Finding:
+    title = f"PostgreSQL {server.version} at {where(settings)}"
+    if server.major < OLDEST:
+        return broken(CHECK, f"{title} is too old", f"Mailroom needs {OLDEST} or later.")
+    if server.standby:
+        return broken(CHECK, f"{title} is a standby, which takes no writes", "Name the primary in DATABASE_URL.")
+    if server.encoding != "UTF8":
+        words = f"{title} keeps its text as {server.encoding}"
+        return care(
+            CHECK, words, "Use a database made with encoding UTF8: not every name can be kept in this one."
+        )
+    return good(CHECK, title)
+
+
+async def _migrations(connection: "psycopg.AsyncConnection[Any]", server: Server) -> Finding:
+    heads, known = await asyncio.to_thread(_revisions)
+    if not heads:
+        return unknown(
+            MIGRATIONS, f"the migrations are not beside the program ({SCRIPTS}), so there is no telling"
+        )
+    if not server.migrated:
+        return broken(MIGRATIONS, "the database has no tables of Mailroom's yet", UPGRADE)
+    rows = await (await connection.execute("select version_num from alembic_version")).fetchall()
+    applied = {str(row[0]) for row in rows}
+    if applied == heads:
+        return good(MIGRATIONS, f"at head ({', '.join(sorted(heads))})")
+    if applied - known:
+        words = f"the database was migrated by another version of Mailroom ({', '.join(sorted(applied - known))})"
+        return broken(MIGRATIONS, words, "Run the version of Mailroom that goes with it.")
+    words = f"the database is at {', '.join(sorted(applied)) or 'nothing'}, this version needs {', '.join(heads)}"
+    return broken(MIGRATIONS, words, UPGRADE)
+
+
+def _revisions() -> tuple[set[str], set[str]]:
+    """Return the newest migrations and all there are; none where their folder is not installed."""
+    if not SCRIPTS.is_dir():
+        return set(), set()
+    from alembic.script import ScriptDirectory
+
+    scripts = ScriptDirectory(str(SCRIPTS))
+    return set(scripts.get_heads()), {script.revision for script in scripts.walk_revisions()}
+
+
+def _clock(late: float) -> Finding:
+    if abs(late) <= CLOCK_SECONDS:
+        return good(CLOCK, "this machine and the database agree")
+    words = f"this machine is {abs(late):.0f} s {'ahead of' if late > 0 else 'behind'} the database"
+    return care(CLOCK, words, "Let both follow a time server (NTP); times shown to people are off until then.")
+
+
+def _connections(server: Server, settings: Settings) -> Finding:
+    return budget(CONNECTIONS, settings, "DATABASE_CONNECTIONS", available=server.connections)

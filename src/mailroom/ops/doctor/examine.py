@@ -1,0 +1,44 @@
+"""Runs all checks at once, each within its time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from mailroom.ops.doctor import addresses, database, mail_server, redis_servers, workers
+from mailroom.ops.doctor.daemons import Daemons
+from mailroom.ops.doctor.findings import Finding, broken, quoted
+from mailroom.ops.doors import Doors
+from mailroom.settings import Settings
+
+PATIENCE = 5.0
+"""Seconds a check may take."""
+
+Check = Callable[[Settings], Awaitable[list[Finding]]]
+
+
+def examine(settings: Settings, doors: Doors) -> list[Finding]:
+    """Return what all checks found, in their order. Takes hardly longer than `PATIENCE`."""
+    checks: Mapping[str, Check] = {
+        "settings": addresses.check,
+        database.CHECK: database.check,
+        "redis": redis_servers.check,
+        mail_server.CHECK: mail_server.check,
+        workers.CHECK: workers.check(doors),
+    }
+
+    async def run() -> list[Finding]:
+        asyncio.get_running_loop().set_default_executor(Daemons())
+        found = await asyncio.gather(*(_bounded(name, check, settings) for name, check in checks.items()))
+        return [finding for findings in found for finding in findings]
+
+    return asyncio.run(run())
+
+
+async def _bounded(name: str, check: Check, settings: Settings) -> list[Finding]:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await check(settings)
+    except TimeoutError:
+        advice = "Something on the way there swallows what is sent: a firewall, or a server that has frozen."
+        return [broken(name, f"no answer within {PATIENCE:.0f} s", advice)]
+    except Exception as error:  # a check that stumbles must not hide what the others found
+        return [broken(name, f"the check itself failed: {type(error).__name__}: {quoted(error, settings)}")]

@@ -1,0 +1,62 @@
+"""The mail server: connect, greet, secure, sign in, goodbye; nothing is sent."""
+
+from urllib.parse import urlsplit
+
+from mailroom.mail.decide import Answer
+from mailroom.mail.smtp import Connection, ServerTrouble, Timeouts
+from mailroom.mail.states import Reason
+from mailroom.ops.doctor.findings import Finding, broken, care, good, quoted
+from mailroom.settings import Settings, SMTPServer
+
+CHECK = "mail server"
+PATIENCE = 4.0
+
+
+async def check(settings: Settings) -> list[Finding]:
+    """Check SMTP_URL by doing all that comes before a mail."""
+    server = settings.smtp
+    hostname = urlsplit(settings.public_url).hostname or "localhost"
+    try:
+        connection = await Connection.open(server, Timeouts(connect=PATIENCE, command=PATIENCE), hostname)
+    except ServerTrouble as trouble:
+        return [_trouble(trouble.answer, settings)]
+    await connection.quit()
+    if settings.mailroom_inbox:
+        return [good(CHECK, f"the inbox of `mailroom up` at {server}: it keeps every mail and sends none on")]
+    most = settings.worker_processes * settings.smtp_connections
+    words = f"{server} answers, {_security(server)}{', sign-in accepted' if server.username else ''}"
+    findings = [good(CHECK, f"{words}; up to {most} connections at once")]
+    if server.username and not server.tls and server.starttls != "required" and not is_loopback(server.host):
+        words = f"starttls={server.starttls}: the password may cross the network in the clear"
+        findings.append(care(CHECK, words, "Say starttls=required or smtps:// in SMTP_URL."))
+    return findings
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine by name."""
+    return host in {"localhost", "::1"} or host.startswith("127.") or host.endswith(".localhost")
+
+
+def _security(server: SMTPServer) -> str:
+    if server.tls:
+        return "TLS, certificate good"
+    words = {
+        "required": "STARTTLS, certificate good",
+        "opportunistic": "STARTTLS if it offers it",
+        "never": "not encrypted",
+    }
+    return words[server.starttls]
+
+
+def _trouble(answer: Answer, settings: Settings) -> Finding:
+    server = settings.smtp
+    code = f"{answer.code} " if answer.code else ""
+    told = f"{code}{quoted(answer.text or 'no answer', settings)}"
+    if answer.reason is Reason.TLS:
+        advice = "Correct host and port in SMTP_URL. Only where the network is your own: starttls=opportunistic."
+        return broken(CHECK, f"{server} offers no safe connection: {told}", advice)
+    if answer.reason is Reason.SIGN_IN:
+        advice = "Correct user and password in SMTP_URL (special characters percent-encoded)."
+        return broken(CHECK, f"{server} does not accept the sign-in: {told}", advice)
+    advice = "Start it, or correct host and port in SMTP_URL. Some hosts block port 25: try 587 or 465."
+    return broken(CHECK, f"{server} cannot be reached: {told}", advice)
