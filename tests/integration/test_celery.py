@@ -104,10 +104,9 @@ def test_the_visibility_timeout_reaches_broker_and_backend(settings: Settings) -
 def test_a_publisher_subscribes_to_nothing(settings: Settings, redis_url: str) -> None:
     app = configured(settings, worker=False)
     with redis.Redis.from_url(redis_url) as server:
-        before = server.info("stats")["pubsub_channels"] if "pubsub_channels" in server.info("stats") else 0
         app.send_task("mailroom.deliver", ["x"], task_id="x", retry=False)
         assert server.pubsub_numpat() == 0
-        assert server.pubsub_channels() == [] or before == 0
+        assert server.pubsub_channels() == []
         assert server.llen("mailroom") == 1
     app.close()
 

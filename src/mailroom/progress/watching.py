@@ -119,8 +119,9 @@ class Watching:
         self._redis_away = False
         self._rows_away = False
 
-    def __len__(self) -> int:
-        """Return how many tasks are watched."""
+    @property
+    def watched(self) -> int:
+        """How many tasks are watched."""
         return len(self._watched)
 
     def subscribe(self) -> Subscription:

@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 from contextlib import suppress
+from typing import Any
 from uuid import UUID
 
 from quart import Blueprint, Quart, Response, websocket
@@ -65,8 +66,9 @@ class Hub:
         if not mine:
             self._open.pop(socket.session_id, None)
 
-    def __len__(self) -> int:
-        """Return how many sockets are open."""
+    @property
+    def sockets(self) -> int:
+        """How many sockets are open."""
         return sum(map(len, self._open.values()))
 
     def close_all(self) -> None:
@@ -97,8 +99,9 @@ class LiveSocket:
     async def run(self) -> None:
         """Serve until either side ends it."""
         parts = [asyncio.create_task(self._receive()), asyncio.create_task(self._send())]
+        ends: list[asyncio.Future[Any]] = [*parts, self._end]
         try:
-            await asyncio.wait({*parts, self._end}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if self._end.done():
                 code, reason = self._end.result()
                 async with asyncio.timeout(1):
@@ -180,7 +183,7 @@ async def live() -> Response | None:
     have = services()
     settings = have.settings
     client = client_of(websocket, settings.trusted_proxies)
-    if not is_same_origin(websocket.headers, client.scheme, client.host, settings):
+    if not is_same_origin(dict(websocket.headers), client.scheme, client.host, settings):
         return Response("Only Mailroom's own pages may open this.\n", 403)
     try:
         session = await _session(have)

@@ -1,0 +1,160 @@
+"""From sign-up to a confirmed account, as a person goes."""
+
+import json
+import signal
+from pathlib import Path
+
+from mailroom.mail.states import MOVES, State
+from tests import processes
+from tests.journeys.conftest import code_in, link_in
+from tests.journeys.people import PASSWORD, Person, text_of
+from tests.sink import Fault, Sink, wait_for
+
+
+def test_alice_signs_up_watches_confirms_and_signs_in(
+    alice: Person, worker: processes.Running, sink: Sink
+) -> None:
+    ticket = alice.sign_up()
+    assert alice.get(f"/mails/{ticket}").status_code == 200
+    told = alice.watch(ticket)
+    states = [State(event["state"]) for event in told]
+    assert states[-1] == State.SENT
+    for before, after in zip(states, states[1:], strict=False):
+        assert after == before or after in MOVES[before]
+    assert [m["stage"] for m in told[-1]["timeline"]] == [
+        "queued",
+        "claimed",
+        "connected",
+        "handing over",
+        "accepted",
+    ]
+
+    (mail,) = sink.to(alice.email)
+    link = link_in(mail.part("plain"))
+    page = alice.get(link)
+    assert page.status_code == 200 and alice.email in text_of(page)
+    assert page.headers["Cache-Control"] == "no-store"
+    assert alice.get("/account").status_code in {302, 303}  # looking has confirmed nothing
+
+    assert alice.post(link).status_code == 303
+    account = alice.get("/account")
+    assert account.status_code == 200 and alice.email in text_of(account)
+    assert alice.post("/sign-out").status_code == 303
+    assert alice.get("/account").status_code in {302, 303}
+    assert alice.post("/sign-in", data={"email": alice.email, "password": PASSWORD}).status_code == 303
+    assert alice.get("/account").status_code == 200
+
+
+def test_the_typed_code_confirms_in_the_browser_that_signed_up(
+    alice: Person, mallory: Person, worker: processes.Running, sink: Sink
+) -> None:
+    ticket = alice.sign_up()
+    alice.watch(ticket)
+    code = code_in(sink.to(alice.email)[0].part("plain"))
+    mallory.sign_up()
+    assert mallory.post("/confirm", data={"code": code}).status_code == 422
+    assert alice.post("/confirm", data={"code": code.lower().replace("-", "")}).status_code == 303
+    assert alice.get("/account").status_code == 200
+
+
+def test_another_device_needs_the_password_and_the_first_page_hears_of_it(
+    alice: Person, worker: processes.Running, sink: Sink, environment: dict[str, str]
+) -> None:
+    ticket = alice.sign_up()
+    with alice.live() as socket, Person(alice.email, environment["PUBLIC_URL"]) as phone:
+        socket.send(json.dumps({"watch": [ticket]}))
+        while not json.loads(socket.recv(timeout=20))["final"]:
+            pass
+        link = link_in(sink.to(alice.email)[0].part("plain"))
+        assert "password" in phone.get(link).text
+        assert phone.post(link).status_code == 422
+        assert phone.post(link, data={"password": "not the right one at all"}).status_code == 422
+        assert phone.get("/account").status_code in {302, 303}
+        assert phone.post(link, data={"password": PASSWORD}).status_code == 303
+        assert phone.get("/account").status_code == 200
+        assert json.loads(socket.recv(timeout=10))["afterword"] == "confirmed"
+
+
+def test_new_pending_and_known_addresses_look_alike(
+    alice: Person, mallory: Person, worker: processes.Running, sink: Sink, environment: dict[str, str]
+) -> None:
+    alice.watch(alice.sign_up())
+    assert alice.post(link_in(sink.to(alice.email)[0].part("plain"))).status_code == 303
+
+    seen = {}
+    mallory.sign_up("pending@example.org")
+    with Person("mallory@example.net", environment["PUBLIC_URL"]) as again:
+        for name, address in (
+            ("known", alice.email),
+            ("pending", "pending@example.org"),
+            ("new", "new@example.org"),
+        ):
+            ticket = again.sign_up(address)
+            told = again.watch(ticket)
+            page = text_of(again.get(f"/mails/{ticket}")).replace(address, "ADDRESS").replace(ticket, "TICKET")
+            shape = {key: type(value).__name__ for key, value in told[-1].items()}
+            seen[name] = (
+                [m["stage"] for m in told[-1]["timeline"]],
+                shape,
+                told[-1]["state"],
+                [line for line in page.splitlines() if "<h1" in line or "<title" in line],
+            )
+    assert seen["known"] == seen["pending"] == seen["new"]
+    assert "already" in str(sink.to(alice.email)[-1].message["Subject"]).lower()
+
+
+def test_without_a_worker_the_page_waits_and_a_worker_started_later_finishes(
+    alice: Person, sink: Sink, environment: dict[str, str], tmp_path: Path
+) -> None:
+    ticket = alice.sign_up()
+    assert alice.task(ticket)["state"] == "queued"
+    with processes.celery_worker(environment, tmp_path):
+        wait_for(lambda: alice.task(ticket)["state"] == "sent", 20)
+
+
+def test_with_smtp_down_the_page_says_why_and_when_and_the_mail_goes_once_it_is_back(
+    alice: Person, worker: processes.Running, sink: Sink
+) -> None:
+    sink.stop()
+    ticket = alice.sign_up()
+    wait_for(lambda: alice.task(ticket)["state"] == "retrying", 20)
+    told = alice.task(ticket)
+    assert told["error"]["reason"] == "unreachable" and told["retry_at"] and told["error"]["since"]
+    assert "cannot be reached" in told["error"]["message"]
+    sink.start()
+    wait_for(lambda: alice.task(ticket)["state"] == "sent", 10)
+
+
+def test_a_refused_mail_says_so_and_keeps_the_servers_words_from_strangers(
+    alice: Person, worker: processes.Running, sink: Sink
+) -> None:
+    sink.faults.append(Fault("rcpt", reply="550 5.1.1 no such person in house Secret"))
+    told = alice.watch(alice.sign_up())[-1]
+    assert told["state"] == "failed"
+    assert told["error"]["code"] == 550 and told["error"]["enhanced"] == "5.1.1"
+    assert "Secret" not in json.dumps(told)
+
+
+def test_a_ticket_is_for_the_browser_that_has_it(alice: Person, mallory: Person) -> None:
+    ticket = alice.sign_up()
+    mallory.sign_up()
+    assert mallory.get(f"/api/v1/tasks/{ticket}").status_code == 404
+    assert mallory.get(f"/mails/{ticket}").status_code == 404
+    told = mallory.watch(ticket)
+    assert told[0]["state"] == "unknown" and told[0]["final"]
+
+
+def test_a_terminating_web_tells_its_sockets_to_come_back_and_ends_quickly(
+    alice: Person, web: processes.Running
+) -> None:
+    ticket = alice.sign_up()
+    with alice.live() as socket:
+        socket.send(json.dumps({"watch": [ticket]}))
+        socket.recv(timeout=5)
+        web.signal(signal.SIGTERM)
+        try:
+            while True:
+                socket.recv(timeout=5)
+        except Exception:
+            assert socket.close_code == 1012
+    assert web.stop() < 5
