@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup, escape
 from quart import Quart, Response, request, send_from_directory
 from quart_schema import Info, QuartSchema
 from quart_schema.openapi import OpenAPIProvider
@@ -68,15 +67,10 @@ def create_app(services: Services) -> Quart:
     return app
 
 
-def breakable(address: str) -> Markup:
-    """Return an address that may be broken after its @ and before its dots, where lines are short."""
-    return Markup(str(escape(address)).replace("@", "@<wbr>").replace(".", "<wbr>."))  # noqa: S704  # escaped
-
-
 def _looks(app: Quart) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals.update(static_url=static_url, words=words.as_data())
-    app.jinja_env.filters.update(clock_time=clock_time, address=breakable)
+    app.jinja_env.filters["clock_time"] = clock_time
 
     async def static(filename: str) -> Response:
         response = await send_from_directory(STATIC, filename, conditional=True)

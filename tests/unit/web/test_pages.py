@@ -138,7 +138,7 @@ async def test_the_right_code_signs_in(as_: As, world: World) -> None:
     browser = as_(bob)
     answer = await browser.post("/confirm", form={"code": f" {CODE.lower()} "})
     assert answer.status_code == 303
-    assert "alice@example.org" in (await text_of(browser, "/account")).replace("<wbr>", "")
+    assert "alice@example.org" in await text_of(browser, "/account")
 
 
 async def test_a_code_in_a_foreign_browser_leads_on(browser: Client) -> None:
@@ -231,7 +231,7 @@ async def test_the_api_describes_itself_and_only_itself(browser: Client) -> None
 
 
 async def test_a_link_shows_whose_address_it_is_and_changes_nothing(browser: Client, world: World) -> None:
-    page = (await text_of(browser, f"/confirm/{TOKEN}")).replace("<wbr>", "")
+    page = await text_of(browser, f"/confirm/{TOKEN}")
     assert "alice@example.org" in page
     assert '<form class="sheet confirm" method="post">' in page
     assert not world.sessions
@@ -250,18 +250,19 @@ async def test_from_another_browser_the_password_is_asked_for(browser: Client, w
 
 
 @pytest.mark.parametrize(
-    ("token", "status", "title", "way"),
+    ("token", "said"),
     [
-        ("wrong", 404, "This link is not right", "/confirm"),
-        ("used", 410, "Already confirmed", "/sign-in"),
-        ("expired", 410, "This link is too old", "/sign-up"),
-        ("replaced", 410, "There is a newer mail", "/sign-up"),
+        ("wrong", (404, "This link is not right", "/confirm")),
+        ("used", (410, "Already confirmed", "/sign-in")),
+        ("expired", (410, "This link is too old", "/sign-up")),
+        ("replaced", (410, "There is a newer mail", "/sign-up")),
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_each_bad_link_has_a_page_with_a_way_on(
-    browser: Client, token: str, status: int, title: str, way: str, method: str
+    browser: Client, token: str, said: tuple[int, str, str], method: str
 ) -> None:
+    status, title, way = said
     answer = await browser.open(f"/confirm/{token}", method=method)
     page = await answer.get_data(as_text=True)
     assert answer.status_code == status

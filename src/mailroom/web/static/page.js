@@ -4,6 +4,12 @@ import { inWords, localiseAll } from "./times.js";
 
 localiseAll();
 
+// An address too long for its line breaks after the @ and before a dot, not just anywhere.
+for (const place of document.querySelectorAll("[data-address]")) {
+  const pieces = place.textContent.trim().split(/(?<=@)|(?=\.)/);
+  place.replaceChildren(...pieces.flatMap((piece, n) => (n ? [document.createElement("wbr"), piece] : [piece])));
+}
+
 for (const button of document.querySelectorAll("[data-reveals]")) {
   const input = document.getElementById(button.dataset.reveals);
   button.hidden = false;
