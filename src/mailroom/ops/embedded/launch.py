@@ -6,11 +6,13 @@ this way the pid stays the program's own. Imports nothing of Mailroom.
 Arguments: parent's pid, signal to get when the parent dies, ``uid:gid`` or ``-``, program, its arguments.
 """
 
+import contextlib
 import ctypes
 import os
 import sys
 
 PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 1, 8, 47, 2
+PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP = 28, 4
 CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
 CAPABILITY_VERSION_3 = 0x20080522
 
@@ -38,6 +40,8 @@ def become(uid: int, gid: int, program: str) -> None:
     capability = _capability(program) if sys.platform == "linux" else None
     if capability is not None:
         prctl(PR_SET_KEEPCAPS, 1)
+        with contextlib.suppress(OSError):  # else access(2) would forget the capability; a container may forbid it
+            prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP)
     os.setgroups([])
     os.setgid(gid)
     os.setuid(uid)
