@@ -33,7 +33,11 @@ async def test_metrics_are_for_who_has_the_token(
     make_app: Callable[..., Quart], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module: Any = ModuleType("mailroom.ops.metrics")
-    module.render = lambda _services: b"mailroom_mails 1\n"
+
+    async def render(_services: object) -> bytes:
+        return b"mailroom_mails 1\n"
+
+    module.render = render
     monkeypatch.setitem(sys.modules, "mailroom.ops.metrics", module)
     client = make_app(metrics_token="olga-s-token").test_client()
     for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer "}):
