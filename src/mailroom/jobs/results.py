@@ -74,4 +74,4 @@ class ResultReader:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._redis.aclose()
+        await self._redis.aclose(close_connection_pool=True)  # a pool given is not its own

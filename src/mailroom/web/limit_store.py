@@ -18,6 +18,7 @@ PATIENCE = 0.05
 """Seconds a request may wait for Redis."""
 AWAY = 5.0
 """Seconds this process counts by itself after Redis failed, before one request tries it again."""
+PREFIX = "mailroom:limit:"
 MOST_KEYS = 20_000
 """Keys the in-process store holds at most; the ones longest unused go first."""
 
@@ -100,19 +101,19 @@ class MemoryStore:
 class LimitStore:
     """Rates counted in Redis. While it is away or frozen, a request in `AWAY` seconds waits for it: `PATIENCE`."""
 
-    def __init__(self, url: str, *, connections: int, prefix: str = "mailroom:limit:") -> None:
+    def __init__(self, url: str, *, connections: int, patience: float = PATIENCE, away: float = AWAY) -> None:
         self._pool = BlockingConnectionPool.from_url(
             url,
             max_connections=connections,
-            timeout=PATIENCE,
-            socket_timeout=PATIENCE,
-            socket_connect_timeout=PATIENCE,
+            timeout=patience,
+            socket_timeout=patience,
+            socket_connect_timeout=patience,
             retry=Retry(NoBackoff(), 0),
         )
         self._redis = Redis(connection_pool=self._pool)
         self._script = self._redis.register_script(_SCRIPT)
         self._memory = MemoryStore()
-        self._prefix = prefix
+        self._patience, self._away = patience, away
         self._try_again_at = 0.0
 
     async def take(self, rates: Sequence[Rate]) -> Verdict:
@@ -123,17 +124,17 @@ class LimitStore:
             return self._memory.take(rates)
         before = self._try_again_at
         if before:  # it failed before: this request alone finds out whether it is back
-            self._try_again_at = time.monotonic() + AWAY
+            self._try_again_at = time.monotonic() + self._away
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(self._patience):
                 wait, *used = await self._script(
-                    keys=[self._prefix + rate.key for rate in rates],
+                    keys=[PREFIX + rate.key for rate in rates],
                     args=[number for rate in rates for number in (rate.count, rate.period)],
                 )
         except (RedisError, OSError, TimeoutError) as error:
             if not before:
                 logger.warning("rate limits are counted in this process for now: %s", type(error).__name__)
-            self._try_again_at = time.monotonic() + AWAY
+            self._try_again_at = time.monotonic() + self._away
             return self._memory.take(rates)
         self._try_again_at = 0.0
         return Verdict(float(wait), tuple(float(seconds) for seconds in used))

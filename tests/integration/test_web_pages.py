@@ -1,0 +1,125 @@
+"""The pages over real services: PostgreSQL, Valkey, no worker. (Mails on their way are in tests/journeys.)"""
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from quart.typing import TestAppProtocol as App
+from quart.typing import TestClientProtocol as Client
+
+from mailroom import bootstrap
+from mailroom.accounts.tokens import Tokens
+from mailroom.kit.ids import parse_id
+from mailroom.services import Services
+from mailroom.settings import Settings
+from tests.conftest import SECRET_KEY
+
+PASSWORD = "otter lamp quiet ferry window"
+ALICE = {"email": "alice@example.org", "password": PASSWORD}
+
+
+@pytest.fixture
+async def app(settings: Settings) -> AsyncIterator[App]:
+    async with bootstrap.web(settings.model_copy(update={"public_url": "http://localhost"})).test_app() as running:
+        yield running
+
+
+def browser_of(app: App) -> Client:
+    return app.test_client()
+
+
+async def sign_up(browser: Client, form: dict[str, str] = ALICE) -> str:
+    answer = await browser.post("/sign-up", form=form)
+    assert answer.status_code == 303, await answer.get_data(as_text=True)
+    return answer.headers["Location"].rpartition("/")[2]
+
+
+async def token_and_code(app: App, ticket: str) -> tuple[str, str]:
+    services: Services = app.app.extensions["mailroom"]
+    task_id = parse_id(ticket)
+    assert task_id
+    async with services.database.begin() as work:
+        mail = await services.outbox.find(work, task_id)
+    assert mail
+    assert mail.nonce
+    tokens = Tokens([SECRET_KEY])
+    return tokens.token(mail.id, mail.nonce), tokens.code(mail.id, mail.nonce)
+
+
+async def test_everything_it_needs_answers(app: App) -> None:
+    answer = await browser_of(app).get("/readyz")
+    assert json.loads(await answer.get_data()) == {"ready": True, "checks": {"database": "ok", "redis": "ok"}}
+
+
+async def test_without_a_worker_the_page_says_queued_and_waits(app: App) -> None:
+    alice, mallory = browser_of(app), browser_of(app)
+    ticket = await sign_up(alice)
+    page = await (await alice.get(f"/mails/{ticket}")).get_data(as_text=True)
+    assert "Waiting for a worker" in page
+    assert "alice@example.org" in page
+    body = json.loads(await (await alice.get(f"/api/v1/tasks/{ticket}")).get_data())
+    assert (body["state"], body["final"], body["timeline"][0]["stage"]) == ("queued", False, "queued")
+    await sign_up(mallory, {"email": "mallory@example.org", "password": PASSWORD})
+    for path in (f"/mails/{ticket}", f"/api/v1/tasks/{ticket}"):
+        assert (await mallory.get(path)).status_code == 404
+
+
+async def test_the_link_confirms_and_the_account_shows_its_mail(app: App) -> None:
+    alice = browser_of(app)
+    ticket = await sign_up(alice)
+    token, _ = await token_and_code(app, ticket)
+    assert "alice@example.org" in await (await alice.get(f"/confirm/{token}")).get_data(as_text=True)
+    answer = await alice.post(f"/confirm/{token}")
+    assert answer.status_code == 303
+    page = await (await alice.get(answer.headers["Location"])).get_data(as_text=True)
+    assert "alice@example.org" in page
+    assert f"/mails/{ticket}" in page
+    again = await alice.get(f"/confirm/{token}")
+    assert "Already confirmed" in await again.get_data(as_text=True)
+
+
+async def test_on_a_phone_the_link_asks_for_the_password_and_the_first_page_hears_of_it(
+    app: App,
+) -> None:
+    alice, phone = browser_of(app), browser_of(app)
+    ticket = await sign_up(alice)
+    token, _ = await token_and_code(app, ticket)
+    assert (await phone.post(f"/confirm/{token}")).status_code == 422
+    assert (await phone.post(f"/confirm/{token}", form={"password": PASSWORD})).status_code == 303
+    body = json.loads(await (await alice.get(f"/api/v1/tasks/{ticket}")).get_data())
+    assert body["afterword"] == "confirmed"
+    page = await (await alice.get(f"/mails/{ticket}")).get_data(as_text=True)
+    assert "Your address is confirmed" in page
+
+
+async def test_the_typed_code_confirms_where_it_was_asked_for(app: App) -> None:
+    alice = browser_of(app)
+    ticket = await sign_up(alice)
+    _, code = await token_and_code(app, ticket)
+    wrong = await alice.post("/confirm", form={"code": "2222-2222", "ticket": ticket})
+    assert wrong.status_code == 422
+    assert "you have 4 tries left" in await wrong.get_data(as_text=True)
+    assert (await alice.post("/confirm", form={"code": code, "ticket": ticket})).status_code == 303
+
+
+async def test_asking_again_at_once_is_too_soon(app: App) -> None:
+    alice = browser_of(app)
+    ticket = await sign_up(alice)
+    answer = await alice.post(f"/mails/{ticket}/resend")
+    assert answer.status_code == 429
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+async def test_signing_in_before_confirming_offers_the_mail_again(app: App) -> None:
+    await sign_up(browser_of(app))
+    elsewhere = browser_of(app)
+    answer = await elsewhere.post("/sign-in", form=ALICE)
+    assert answer.status_code == 422
+    assert "not confirmed yet" in await answer.get_data(as_text=True)
+
+
+async def test_a_weak_password_is_refused_with_the_reason_beside_it(app: App) -> None:
+    answer = await browser_of(app).post("/sign-up", form={**ALICE, "password": "password"})
+    page = await answer.get_data(as_text=True)
+    assert answer.status_code == 422
+    assert 'id="password-wrong"' in page
