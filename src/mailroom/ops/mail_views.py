@@ -67,7 +67,8 @@ def print_mails(mails: Sequence[Mail], now: datetime) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim")
     shown = [i for i, name in enumerate(COLUMNS) if name in WHOLE or any(row[i] for row in rows)]
     for i in shown:
-        table.add_column(COLUMNS[i], no_wrap=True, min_width=max(len(r[i]) for r in rows) if i == 0 else None)
+        widest = max(len(row[i]) for row in (COLUMNS, *rows))
+        table.add_column(COLUMNS[i], no_wrap=True, min_width=widest if COLUMNS[i] in WHOLE else None)
     for row in rows:
         table.add_row(*(Text(row[i], style=COLOURS.get(State(row[i]), "") if i == STATE else "") for i in shown))
     Console().print(table)
