@@ -31,7 +31,7 @@ STATES: dict[str, dict[str, str]] = {
     "running": {"mood": "moving", "word": "Working", "headline": "Under way", "detail": ""},
     "retrying": {
         "mood": "unsure",
-        "word": "Will retry",
+        "word": "Retrying",
         "headline": "Waiting to try again",
         "detail": "Nothing is lost. Mailroom keeps the mail and tries again by itself.",
     },

@@ -113,8 +113,9 @@ class MailProgress extends HTMLElement {
 
   #stand(word) {
     const line = this.#part("connection");
-    line.hidden = word !== "reconnecting";
-    line.textContent = word === "reconnecting" ? "Reconnecting… The mail goes on meanwhile." : "";
+    const waiting = word === "reconnecting" && !this.dataset.afterword;
+    line.hidden = !waiting;
+    line.textContent = waiting ? "Reconnecting… The mail goes on meanwhile." : "";
   }
 
   #countDown(until) {
