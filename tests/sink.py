@@ -31,7 +31,7 @@ class Accepted:
 
 @dataclass
 class Fault:
-    """What to do when a stage is reached: connect, ehlo, mail, rcpt, data, or dot (the content is in).
+    """What to do when a stage is reached: connect, ehlo, auth, mail, rcpt, data, or dot (the content is in).
 
     `reply` answers with that line instead of the usual one; `delay` waits first; `hang` says nothing more;
     `close` hangs up. At the dot, `keep` says whether the mail counts as accepted all the same.
@@ -153,6 +153,8 @@ class _Session:
     async def obey(self, verb: str, command: str) -> None:
         if verb in {"EHLO", "HELO"}:
             await self.answer("ehlo", "250-sink.example\r\n250-8BITMIME\r\n250 SMTPUTF8")
+        elif verb == "AUTH":
+            await self.answer("auth", "235 2.7.0 welcome")
         elif verb == "MAIL":
             await self.answer("mail", "250 2.1.0 ok")
         elif verb == "RCPT":

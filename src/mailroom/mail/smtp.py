@@ -199,9 +199,9 @@ def _trouble(error: aiosmtplib.SMTPException) -> Answer:
     cause = error.__cause__
     if isinstance(cause, ssl.SSLError):
         return Answer(Reason.TLS, text=str(cause.reason or cause))
-    if isinstance(error, aiosmtplib.SMTPNotSupported):
-        tls = "TLS" in error.message.upper()
-        return Answer(Reason.TLS if tls else Reason.SIGN_IN, text=error.message)
+    if type(error) is aiosmtplib.SMTPException:  # what the server does not offer has no class of its own
+        reason = Reason.TLS if error.message.startswith("SMTP STARTTLS") else Reason.SIGN_IN
+        return Answer(reason, text=error.message)
     if isinstance(error, aiosmtplib.SMTPResponseException):
         answer = classify(error.code, error.message)
         sign_in = isinstance(error, aiosmtplib.SMTPAuthenticationError) or answer.reason is Reason.SIGN_IN
