@@ -26,7 +26,7 @@ class ResultWriter:
             for report in reports:
                 key = self._backend.get_key_for_task(report.task)
                 meta = self._backend.encode(_meta(report))
-                pipeline.setex(key, self._backend.expires, meta)
+                pipeline.set(key, meta, ex=self._backend.expires)
                 if report.state in READY:
                     pipeline.publish(key, meta)  # whoever waits in AsyncResult.get()
             pipeline.execute()
@@ -58,10 +58,10 @@ class ResultReader:
 
     async def read(self, tasks: Sequence[str]) -> Sequence[bytes | None]:
         """Return each task's stored bytes, None where there are none. Raises redis-py's errors."""
-        values: list[bytes | None] = await self._redis.mget(
+        values: Any = await self._redis.mget(
             [self._backend.get_key_for_task(task) for task in tasks]
         )
-        return values
+        return list(values)
 
     def decode(self, raw: bytes) -> Mapping[str, Any]:
         """Return Celery's meta."""

@@ -71,7 +71,8 @@ class Renderer:
         message = EmailMessage(policy=SMTP)
         message["Subject"] = subject
         message["From"] = Address(self._name, addr_spec=self._address)
-        message["To"] = Address(addr_spec=row.recipient if utf8 else recipient)
+        local, _, domain = (row.recipient if utf8 else recipient).rpartition("@")
+        message["To"] = Address(username=local, domain=domain)
         message["Date"] = format_datetime(row.created_at)
         message["Message-ID"] = self.message_id(row)
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday notes in return

@@ -1,0 +1,217 @@
+"""The poller, with results in a real Valkey and rows in a real PostgreSQL."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from celery import Celery
+from sqlalchemy import text
+
+from mailroom.jobs.app import configured
+from mailroom.jobs.mail_jobs import reports
+from mailroom.jobs.results import ResultReader, ResultWriter
+from mailroom.kit.database import Database
+from mailroom.mail.interfaces import Kinds, MailKind
+from mailroom.mail.outbox import Outbox
+from mailroom.mail.snapshots import MailRows, snapshot
+from mailroom.ops.embedded.valkey import running_valkey
+from mailroom.progress.events import Snapshot
+from mailroom.progress.reporting import Report
+from mailroom.progress.tickets import Tickets
+from mailroom.progress.watching import Known, Subscription, Watching
+from mailroom.settings import Settings
+
+
+class Office:
+    """A web process's poller, and a worker's pen."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.database = Database(settings.database_url, connections=4, name="test")
+        self.results = ResultReader(settings)
+        self.asked = 0
+        rows = MailRows(self.database)
+
+        async def counted(known: list[Known]) -> dict[str, Snapshot]:
+            self.asked += 1
+            return await rows(known)
+
+        self.watching = Watching(self.results, counted)  # type: ignore[arg-type]
+        self.app: Celery = configured(settings, worker=True)
+        self.writer = ResultWriter(self.app)
+        self.outbox = Outbox(Kinds([MailKind("note", "A note")]), Tickets(), lambda _ids: None)
+        self.watching.start()
+
+    async def promise(self) -> UUID:
+        async with self.database.begin() as work:
+            return await self.outbox.put(work, "note", "alice@example.org")
+
+    def say(self, shown: Snapshot) -> None:
+        """Store what a worker would have stored."""
+        said: list[Report] = []
+        reports(said.append)(shown)
+        self.writer(said)
+
+    async def sql(self, statement: str, **values: object) -> None:
+        async with self.database.begin() as work:
+            await work.session.execute(text(statement), values)
+
+    async def close(self) -> None:
+        await self.watching.stop()
+        await self.results.close()
+        await self.database.close()
+        self.app.close()
+
+
+@pytest.fixture
+async def office(settings: Settings) -> AsyncIterator[Office]:
+    office = Office(settings)
+    yield office
+    await office.close()
+
+
+class Watcher:
+    """Collects what a subscription is told."""
+
+    def __init__(self, subscription: Subscription) -> None:
+        self.subscription = subscription
+        self.told: list[Snapshot] = []
+        self.task = asyncio.create_task(self._collect())
+
+    async def _collect(self) -> None:
+        async for shown in self.subscription:
+            self.told.append(shown)
+
+    async def until(self, state: str, stage: str | None = None, seconds: float = 6) -> Snapshot:
+        async with asyncio.timeout(seconds):
+            while not (self.told and self.told[-1].state == state and self.told[-1].stage == stage):
+                await asyncio.sleep(0.02)
+        return self.told[-1]
+
+    async def close(self) -> None:
+        self.subscription.close()
+        await self.task
+
+
+async def watch(office: Office, *ids: UUID) -> Watcher:
+    watcher = Watcher(office.watching.subscribe())
+    await watcher.subscription.watch([str(mail_id) for mail_id in ids])
+    return watcher
+
+
+SENT = "update mails set state = 'sent', stage = 'accepted', attempt = 1, step = 4, ended_at = now()"
+
+
+async def test_a_watcher_gets_a_snapshot_then_changes_then_the_end(office: Office) -> None:
+    mail_id = await office.promise()
+    watcher = await watch(office, mail_id)
+    await watcher.until("queued")
+    office.say(snapshot(mail_id, "sending", stage="claimed", attempt=1, step=1))
+    await watcher.until("sending", "claimed")
+    office.say(snapshot(mail_id, "sending", stage="connected", attempt=1, step=2))
+    await watcher.until("sending", "connected")
+    await office.sql(SENT)
+    office.say(snapshot(mail_id, "sent", stage="accepted", attempt=1, step=4))
+    end = await watcher.until("sent", "accepted", seconds=1)
+    assert end.final
+    await watcher.close()
+
+
+async def test_the_end_is_shown_only_when_the_row_knows_it(office: Office) -> None:
+    mail_id = await office.promise()
+    watcher = await watch(office, mail_id)
+    office.say(snapshot(mail_id, "sent", stage="accepted", attempt=1, step=4))
+    await asyncio.sleep(0.5)
+    assert watcher.told[-1].state == "queued"
+    await watcher.close()
+
+
+async def test_a_stale_report_never_goes_back_behind_the_row(office: Office) -> None:
+    mail_id = await office.promise()
+    await office.sql("update mails set state = 'retrying', attempt = 2, step = 4, next_attempt_at = now()")
+    watcher = await watch(office, mail_id)
+    await watcher.until("retrying")
+    office.say(snapshot(mail_id, "sending", stage="handing over", attempt=1, step=3))
+    await asyncio.sleep(0.5)
+    assert {shown.state for shown in watcher.told} == {"retrying"}
+    office.say(snapshot(mail_id, "sending", stage="claimed", attempt=3, step=1))
+    await watcher.until("sending", "claimed")
+    await watcher.close()
+
+
+async def test_a_flushed_redis_is_made_up_for_by_the_row(office: Office) -> None:
+    mail_id = await office.promise()
+    office.say(snapshot(mail_id, "sending", stage="claimed", attempt=1, step=1))
+    watcher = await watch(office, mail_id)
+    await watcher.until("sending", "claimed")
+    office.app.backend.client.flushall()
+    await office.sql(SENT)
+    await watcher.until("sent", "accepted", seconds=5)
+    await watcher.close()
+
+
+async def test_many_watchers_of_one_task_cost_no_more_than_one(office: Office) -> None:
+    mail_id = await office.promise()
+    watchers = [await watch(office, mail_id) for _ in range(50)]
+    commands = office.app.backend.client.info("commandstats").get("cmdstat_mget", {"calls": 0})["calls"]
+    await asyncio.sleep(1)
+    after = office.app.backend.client.info("commandstats")["cmdstat_mget"]["calls"]
+    assert after - commands <= 11
+    assert office.watching.watched == 1
+    for watcher in watchers:
+        await watcher.close()
+    assert office.watching.watched == 0
+
+
+async def test_a_slow_watcher_gets_the_newest_state_only(office: Office) -> None:
+    mail_id = await office.promise()
+    subscription = office.watching.subscribe()
+    await subscription.watch([str(mail_id)])
+    for step, stage in enumerate(("claimed", "connected", "handing over"), 1):
+        office.say(snapshot(mail_id, "sending", stage=stage, attempt=1, step=step))
+        await asyncio.sleep(0.25)
+    watcher = Watcher(subscription)
+    await watcher.until("sending", "handing over")
+    assert len(watcher.told) == 1
+    await watcher.close()
+
+
+async def test_those_who_still_watch_hear_what_came_of_it(office: Office) -> None:
+    mail_id = await office.promise()
+    await office.sql(SENT)
+    watcher = await watch(office, mail_id)
+    await watcher.until("sent", "accepted")
+    await office.sql("update tasks set afterword = 'confirmed'")
+    async with asyncio.timeout(5):
+        while watcher.told[-1].afterword != "confirmed":
+            await asyncio.sleep(0.05)
+    await watcher.close()
+
+
+async def test_nothing_is_asked_while_nobody_watches(office: Office) -> None:
+    await asyncio.sleep(0.3)
+    assert office.asked == 0
+
+
+@pytest.mark.parametrize("how", ["frozen", "dead"])
+async def test_a_redis_that_is_away_is_made_up_for_by_the_rows(
+    how: str, settings: Settings, tmp_path: Path
+) -> None:
+    with running_valkey(tmp_path / "own") as server:
+        office = Office(settings.model_copy(update={"redis_url": server.url}))
+        mail_id = await office.promise()
+        watcher = await watch(office, mail_id)
+        await watcher.until("queued")
+        os.kill(server.process.pid, signal.SIGSTOP if how == "frozen" else signal.SIGKILL)
+        try:
+            await office.sql(SENT)
+            await watcher.until("sent", "accepted", seconds=6)
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(server.process.pid, signal.SIGCONT)
+        await watcher.close()
+        await office.close()
