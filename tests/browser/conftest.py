@@ -1,0 +1,64 @@
+"""Chromium, driven by Playwright, against a Mailroom of real processes."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from mailroom.ops.embedded.postgres import Postgres
+from tests.browser.people import People
+from tests.browser.stack import Stack, running_stack
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))  # one stack a file, not one a test
+            if CHROMIUM is None:
+                item.add_marker(pytest.mark.skip(reason="no Chromium here: install Debian's package chromium"))
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    # One a module, not one a session: while it lives, its event loop is in the way of asynchronous tests.
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def stack(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running_stack(postgres, tmp_path_factory.mktemp("stack")) as stack:
+        yield stack
+
+
+@pytest.fixture
+def mailroom(stack: Stack) -> Stack:
+    """All of Mailroom, up and well."""
+    stack.reset()
+    return stack
+
+
+@pytest.fixture
+def people(chromium: Browser, mailroom: Stack) -> Iterator[People]:
+    """Browsers for people; at the end none of them may have had anything to complain about."""
+    people = People(chromium, mailroom.url)
+    yield people
+    people.go_home()
+    assert people.complaints == []

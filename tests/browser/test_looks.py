@@ -1,0 +1,115 @@
+"""Every page at the width of a phone and of a desk, in light and dark, with addresses as long as they get."""
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.people import PASSWORD, People, expect_signed_in, expect_state, mail_to, sign_up
+from tests.browser.stack import Stack
+from tests.journeys.conftest import link_in
+from tests.sink import Fault
+
+PHONE = {"width": 390, "height": 844}
+LONG_NAME = "somebody-with-a-great-deal-to-say-about-their-work-at-home"
+READABLE = 4.5
+"""Contrast of text on what is behind it (WCAG 2.2, 1.4.3)."""
+
+CONTRASTS = """elements => elements.map(element => {
+        const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+        const paint = colours => {
+            canvas.clearRect(0, 0, 1, 1);
+            for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
+            return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+        };
+        const light = rgb => rgb.map(v => v / 255).map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
+            .reduce((sum, v, n) => sum + v * [.2126, .7152, .0722][n], 0);
+        const behind = [];
+        for (let at = element; at; at = at.parentElement) behind.unshift(getComputedStyle(at).backgroundColor);
+        const ground = light(paint(behind)), ink = light(paint([...behind, getComputedStyle(element).color]));
+        const ratio = (Math.max(ground, ink) + .05) / (Math.min(ground, ink) + .05);
+        return [element.innerText.trim().slice(0, 40), ratio];
+    })"""
+
+
+def fits(page: Page) -> None:
+    """The page is no wider than the window, and nothing sticks out."""
+    width = page.viewport_size["width"] if page.viewport_size else 0
+    wide, culprits = page.evaluate(
+        """width => [document.scrollingElement.scrollWidth,
+            [...document.querySelectorAll("main *, header *, footer *")]
+                .filter(e => e.getBoundingClientRect().right > width + 1 && e.checkVisibility()
+                    && !e.closest(".for-ears, .skip, .rows, iframe"))
+                .map(e => e.outerHTML.slice(0, 80))]""",
+        width,
+    )
+    assert wide <= width and not culprits, (page.url, wide, culprits)
+
+
+def readable(texts: Locator) -> None:
+    """Every one of these texts stands out from what is behind it."""
+    found: list[tuple[str, float]] = texts.evaluate_all(CONTRASTS)
+    assert found
+    for words, ratio in found:
+        assert ratio >= READABLE, f"{words!r} has a contrast of {ratio:.2f}"
+
+
+def look(page: Page) -> None:
+    fits(page)
+    readable(page.locator("main :is(h1, h2, p, label, .hint, .label, .button, .plain, a):visible"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_every_page_of_the_journey_fits_and_can_be_read(
+    mailroom: Stack, people: People, scheme: str, width: int
+) -> None:
+    people.expected = "status of (422|404|400|410)"  # pages asked for on purpose
+    page = people.page(color_scheme=scheme, viewport={"width": width, "height": 844})
+    email = f"{LONG_NAME}{scheme[0]}{width:04d}@{'long-' * 9}name.{'example-' * 5}example.org"
+    for path in ("/", "/sign-up", "/sign-in", "/confirm", "/nothing-here", "/confirm/not-one-of-ours"):
+        page.goto(path)
+        look(page)
+    page.goto("/sign-up")
+    page.get_by_label("Mail address").fill(email)
+    page.get_by_label("Password", exact=True).fill("password")
+    page.get_by_role("button", name="Sign up").click()
+    expect(page.locator(".message")).to_be_visible()
+    look(page)
+    ticket = sign_up(page, email)
+    expect_state(page, "sent")
+    look(page)
+    page.get_by_label("Code from the mail").fill("BBBB-2222")
+    page.get_by_role("button", name="Confirm", exact=True).click()
+    expect(page.locator(".message")).to_be_visible()
+    look(page)
+    page.goto(link_in(mail_to(mailroom.sink, email)))
+    look(page)
+    page.get_by_role("button", name="Confirm this address").click()
+    expect_signed_in(page, email)
+    look(page)
+    page.goto(f"/mails/{ticket}")
+    look(page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_of_mails_in_trouble_fit_a_phone(mailroom: Stack, people: People, scheme: str) -> None:
+    mailroom.sink.faults += [
+        Fault("rcpt", reply="550 5.7.1 " + "unbroken" * 30, recipient="refused@example.org"),
+        Fault("rcpt", reply="451 4.7.1 later", recipient="deferred@example.org"),
+    ]
+    page = people.page(color_scheme=scheme, viewport=PHONE)
+    for email, state in (("refused@example.org", "failed"), ("deferred@example.org", "retrying")):
+        sign_up(page, email)
+        expect_state(page, state)
+        look(page)
+        page.reload()
+        look(page)
+
+
+def test_with_large_text_a_phone_shows_everything(mailroom: Stack, people: People) -> None:
+    """Text at 200 % (WCAG 2.2, 1.4.4), which is a page of half the width."""
+    page = people.page(viewport={"width": 320, "height": 640})
+    page.goto("/")
+    fits(page)
+    sign_up(page, f"{LONG_NAME}@example.org", PASSWORD)
+    expect_state(page, "sent")
+    fits(page)
