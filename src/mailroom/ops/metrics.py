@@ -33,7 +33,7 @@ group by 1, 2
 """
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)  # the registry hashes its collectors
 class Numbers(Collector):
     """What one scrape found out."""
 
