@@ -1,0 +1,50 @@
+"""House rules about where things are: small files, telling names, rooms as the architecture page has them."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "mailroom"
+MOST_LINES = 400
+SAYS_NOTHING = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "misc"}
+WRITTEN = {".py", ".js", ".css", ".html", ".txt"}
+
+
+def written() -> list[Path]:
+    return [path for path in SOURCE.rglob("*") if path.suffix in WRITTEN and "__pycache__" not in path.parts]
+
+
+def test_every_file_can_be_read_in_one_go() -> None:
+    assert len(written()) > 100
+    long = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in written()}
+    assert {name: lines for name, lines in long.items() if lines >= MOST_LINES} == {}
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    """Such a room fills with what nobody found a place for."""
+    named = [*written(), *(path for path in SOURCE.rglob("*") if path.is_dir())]
+    assert [path for path in named if set(re.split(r"[_.]", path.name)) & SAYS_NOTHING] == []
+
+
+def test_the_rooms_of_the_architecture_page_exist_and_none_is_missing_from_it() -> None:
+    page = (ROOT / "docs" / "ARCHITECTURE.md").read_text()
+    named = set(re.findall(r"src/mailroom/([a-z_/]+)/`", page))
+    assert [room for room in sorted(named) if not (SOURCE / room).is_dir()] == []
+    rooms = {path.name for path in SOURCE.iterdir() if path.is_dir() and not path.name.startswith("_")}
+    assert rooms - named == set()
+
+
+def test_the_layers_that_import_linter_checks_are_the_rooms_there_are() -> None:
+    contract = (ROOT / "pyproject.toml").read_text()
+    layers = set(re.findall(r"mailroom\.(\w+)", contract.partition("layers = [")[2].partition("]")[0]))
+    names = {path.stem for path in SOURCE.iterdir() if path.is_dir() or path.suffix == ".py"}
+    assert {name for name in names if not name.startswith("__") or name == "__main__"} == layers
+
+
+def test_there_is_one_alembic_head() -> None:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    script = ScriptDirectory.from_config(Config(toml_file=ROOT / "pyproject.toml"))
+    assert len(script.get_heads()) == 1, "two migrations follow the same one: merge them"
+    assert all(revision.doc for revision in script.walk_revisions())

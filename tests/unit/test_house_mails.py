@@ -1,0 +1,40 @@
+"""House rule: every kind of mail has its three files, and fills them from what it makes."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mailroom import bootstrap
+from mailroom.accounts.tokens import Tokens
+from mailroom.mail.interfaces import MailKind
+from mailroom.settings import load
+
+TEMPLATES = Path(__file__).parents[2] / "src" / "mailroom" / "mail" / "templates"
+SETTINGS = load(
+    database_url="postgresql://localhost/none",
+    redis_url="redis://localhost",
+    smtp_url="smtp://localhost",
+    mail_from="hello@mailroom.example",
+    public_url="http://localhost:8000",
+    secret_key="k" * 32,
+)
+KINDS = list(bootstrap.kinds(SETTINGS, Tokens(SETTINGS.secret_keys)))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_every_kind_of_mail_has_subject_text_and_html(kind: MailKind) -> None:
+    for name in ("subject.txt", "body.txt", "body.html"):
+        assert (TEMPLATES / kind.name / name).read_text().strip(), name
+    assert len((TEMPLATES / kind.name / "subject.txt").read_text().strip().splitlines()) == 1
+    assert kind.title
+
+
+def test_no_folder_of_templates_is_left_without_a_kind() -> None:
+    assert {path.name for path in TEMPLATES.iterdir() if path.is_dir()} == {kind.name for kind in KINDS}
+
+
+def test_no_mail_loads_anything_from_elsewhere() -> None:
+    """A picture of ours in a mail would tell us who opened it, and when."""
+    for file in TEMPLATES.rglob("*.html"):
+        assert not re.search(r"(?i)<(img|link|script|iframe)\b|url\(|@import", file.read_text()), file
