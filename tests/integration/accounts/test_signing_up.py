@@ -188,4 +188,5 @@ async def test_a_sign_up_takes_as_long_for_a_new_a_pending_and_a_known_address(r
             times.append((time.perf_counter() - start) * 1000)
     middle = {status: median(times) for status, times in taken.items()}
     logger.info("sign_up, median ms: %s", {status: round(ms, 1) for status, ms in middle.items()})
-    assert max(middle.values()) < min(middle.values()) * 1.5
+    quickest = [min(times) for times in taken.values()]  # what other work on the machine disturbs least
+    assert max(quickest) < min(quickest) * 1.5
