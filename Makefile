@@ -47,6 +47,10 @@ lint: $(VENV)/.dev ## lint, format, types and the rooms' import contracts
 .PHONY: check
 check: lint test ## lint, format, types, import contracts, tests: what .ci/run runs
 
+.PHONY: bench
+bench: $(VENV)/.dev ## the benchmarks, beside the usual recipe in the same run (about 5 minutes); benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks.mails
+
 .PHONY: format
 format: $(VENV)/.dev ## mend what the linter and formatter can mend by themselves
 	$(BIN)/ruff check --fix-only .

@@ -7,6 +7,7 @@ either of them.
 import os
 import socket
 import sys
+import warnings
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -183,7 +184,11 @@ def run_worker(settings: Settings, *, one: bool = False) -> int:
     options = ["--pool=threads", f"--concurrency={settings.worker_threads}", f"--loglevel={settings.log_level}"]
     # No gossip, no mingle: the rows and the advisory lock are all that workers need to agree on.
     options += [f"--hostname=mailroom-{os.getpid()}@%h", "--without-gossip", "--without-mingle"]
-    worker(settings).worker_main(["worker", *options])
+    if settings.mailroom_embedded:  # on one's own machine root is no news; elsewhere Celery's warning stands
+        from celery.platforms import SecurityWarning
+
+        warnings.simplefilter("ignore", SecurityWarning)
+    worker(settings).worker_main(["--quiet", "worker", *options])
     return 0
 
 

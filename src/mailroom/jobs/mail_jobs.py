@@ -23,7 +23,7 @@ class MailNotSent(Exception):
 def register(app: Celery, loop: WorkerLoop[Runtime]) -> None:
     """Give the app its mail tasks."""
 
-    @app.task(name=DELIVER, track_started=False)
+    @app.task(name=DELIVER, track_started=False, resultrepr_maxsize=60)
     def deliver(mail_id: str) -> dict[str, Any]:
         """Send one mail. Its result is where the mail is; a run that does not end the mail leaves none.
 

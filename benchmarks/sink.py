@@ -1,0 +1,64 @@
+"""A fast SMTP server in a process of its own: takes everything, keeps only the time of each mail."""
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+
+
+class Session(asyncio.Protocol):
+    """One connection; `delay` seconds before the answer to the dot."""
+
+    delay = 0.0
+    times: list[float] = []  # noqa: RUF012  # shared on purpose: all connections count together
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.buffer = b""
+        self.content = False
+        transport.write(b"220 sink\r\n")
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        while True:
+            end = b"\r\n.\r\n" if self.content else b"\r\n"
+            line, found, rest = self.buffer.partition(end)
+            if not found:
+                return
+            self.buffer = rest
+            self.answer(line[:4].upper())
+
+    def answer(self, verb: bytes) -> None:
+        if self.content:
+            self.content = False
+            asyncio.get_running_loop().call_later(self.delay, self.accept)
+        elif verb == b"DATA":
+            self.content = True
+            self.transport.write(b"354 go on\r\n")
+        elif verb == b"QUIT":
+            self.transport.write(b"221 bye\r\n")
+            self.transport.close()
+        else:
+            self.transport.write(b"250 ok\r\n")
+
+    def accept(self) -> None:
+        self.times.append(time.time())
+        self.transport.write(b"250 2.0.0 accepted\r\n")
+
+
+async def main(port: int, delay: float, journal: Path) -> None:
+    Session.delay = delay
+    server = await asyncio.get_running_loop().create_server(Session, "127.0.0.1", port)
+    async with server:
+        written = 0
+        while True:
+            await asyncio.sleep(0.02)
+            if len(Session.times) > written:
+                with journal.open("a") as file:
+                    file.writelines(f"{at}\n" for at in Session.times[written:])
+                written = len(Session.times)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]), float(sys.argv[2]), Path(sys.argv[3])))
