@@ -9,13 +9,12 @@ import fcntl
 import json
 import logging
 import os
-import shlex
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import psycopg
@@ -27,6 +26,7 @@ from mailroom import bootstrap
 from mailroom.accounts.models import Account
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.ids import new_id
+from mailroom.ops.embedded.plan import Plan
 from mailroom.services import Services
 from tests.conftest import settings_of
 
@@ -397,8 +397,8 @@ def stack(environment: dict[str, str], tmp_path: Path) -> Iterator[Path]:
         lock.write("1\n")
         lock.flush()
         fcntl.flock(lock, fcntl.LOCK_EX)
-        lines = [f"export {name}={shlex.quote(value)}" for name, value in environment.items() if name.isupper()]
-        (home / "environment").write_text("\n".join([*lines, 'export PATH="/bin":"$PATH"', ""]))
+        exports = Plan.exports(cast("Plan", None), environment)  # as `up` writes them; it needs no plan for it
+        (home / "environment").write_text(exports)
         yield home
 
 

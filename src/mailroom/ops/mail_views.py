@@ -17,7 +17,9 @@ from mailroom.mail.words import sentence
 from mailroom.ops.words import age, clean, clock, full, span, until
 
 COLUMNS = ("id", "kind", "to", "state", "stage", "attempt", "reason", "age", "next try")
-STATE, WHOLE = COLUMNS.index("state"), {"id", "state", "attempt", "age", "next try"}
+STATE, WHOLE = COLUMNS.index("state"), {"id", "state", "age", "next try"}
+NARROW, ROOMY = 110, {"kind", "stage", "attempt"}
+"""Columns of terminal below which the table does without these; `mailroom show` has them."""
 COLOURS = {
     State.SENT: "green", State.FAILED: "red", State.EXPIRED: "red", State.RETRYING: "yellow",
     State.UNCERTAIN: "yellow", State.SENDING: "cyan",
@@ -64,14 +66,16 @@ def print_mails(mails: Sequence[Mail], now: datetime) -> None:
         return
     if not rows:
         return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    shown = [i for i, name in enumerate(COLUMNS) if name in WHOLE or any(row[i] for row in rows)]
+    console = Console()
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
+    left_out = ROOMY if console.width < NARROW else set()
+    shown = [i for i, name in enumerate(COLUMNS) if name not in left_out and any(row[i] for row in rows)]
     for i in shown:
         widest = max(len(row[i]) for row in (COLUMNS, *rows))
         table.add_column(COLUMNS[i], no_wrap=True, min_width=widest if COLUMNS[i] in WHOLE else None)
     for row in rows:
         table.add_row(*(Text(row[i], style=COLOURS.get(State(row[i]), "") if i == STATE else "") for i in shown))
-    Console().print(table)
+    console.print(table)
 
 
 def _row(mail: Mail, now: datetime) -> tuple[str, ...]:

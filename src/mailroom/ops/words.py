@@ -14,10 +14,9 @@ def clean(text: str) -> str:
 
 
 def span(seconds: float) -> str:
-    """Return a length of time in its largest fitting unit: ``12 s``, ``5 min``, ``3 h``, ``2 d``."""
-    seconds = abs(seconds)
-    for unit, name in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
-        if seconds >= unit:
+    """Return a length of time in its largest fitting unit: ``12 s``, ``5 min``, ``30 h``, ``2 d``."""
+    for least, unit, name in ((2 * DAY, DAY, "d"), (HOUR, HOUR, "h"), (MINUTE, MINUTE, "min")):
+        if seconds >= least:
             return f"{seconds // unit:.0f} {name}"
     return f"{seconds:.0f} s"
 

@@ -13,7 +13,16 @@ NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0 s"), (59, "59 s"), (60, "1 min"), (3599, "59 min"), (3600, "1 h"), (86400, "1 d"), (10**6, "11 d")],
+    [
+        (0, "0 s"),
+        (59, "59 s"),
+        (60, "1 min"),
+        (3599, "59 min"),
+        (3600, "1 h"),
+        (86400, "24 h"),
+        (172800, "2 d"),
+        (10**6, "11 d"),
+    ],
 )
 def test_a_span_is_told_in_its_largest_unit(seconds: float, text: str) -> None:
     assert words.span(seconds) == text

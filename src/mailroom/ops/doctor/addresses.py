@@ -7,7 +7,7 @@ from mailroom.ops.doctor.findings import Finding, broken, care, good
 from mailroom.ops.doctor.mail_server import is_loopback
 from mailroom.settings import Settings
 
-FROM, PUBLIC, PROXIES, KEY, METRICS = "from address", "public url", "proxies", "secret key", "metrics token"
+FROM, PUBLIC, PROXIES, KEY, METRICS = "from address", "public URL", "proxies", "secret key", "metrics token"
 RESERVED = (
     "example",
     "invalid",
