@@ -16,9 +16,12 @@ from mailroom.jobs.app import configured
 from mailroom.jobs.mail_jobs import reports
 from mailroom.jobs.results import ResultReader, ResultWriter
 from mailroom.kit.database import Database
+from mailroom.mail.decide import Answer, Decision
 from mailroom.mail.interfaces import Kinds, MailKind
+from mailroom.mail.ledger import Ending, Ledger
 from mailroom.mail.outbox import Outbox
 from mailroom.mail.snapshots import MailRows, snapshot
+from mailroom.mail.states import Reason, State
 from mailroom.ops.embedded.valkey import running_valkey
 from mailroom.progress.events import Snapshot
 from mailroom.progress.reporting import Report
@@ -151,6 +154,19 @@ async def test_a_flushed_redis_is_made_up_for_by_the_row(office: Office) -> None
     office.app.backend.client.flushall()
     await office.sql(SENT)
     await watcher.until("sent", "accepted", seconds=5)
+    await watcher.close()
+
+
+async def test_an_end_before_the_handing_over_is_shown_to_those_who_saw_it_connected(office: Office) -> None:
+    mail_id = await office.promise()
+    watcher = await watch(office, mail_id)
+    ledger = Ledger(office.database, "test:1")
+    await ledger.claim([mail_id])
+    office.say(snapshot(mail_id, "sending", stage="connected", attempt=1, step=2))
+    await watcher.until("sending", "connected")
+    refused = Ending(mail_id, 1, Decision(State.FAILED, Reason.REFUSED), Answer(Reason.REFUSED, 550))
+    await ledger.record([refused])
+    assert (await watcher.until("failed", seconds=5)).final
     await watcher.close()
 
 

@@ -62,6 +62,7 @@ class Database:
             pool_timeout=10,
             pool_pre_ping=True,  # after a restart of PostgreSQL nobody meets a dead connection
             pool_use_lifo=True,
+            hide_parameters=True,  # an error may reach a log; addresses and hashes must not
             connect_args={"connect_timeout": 5, "application_name": name, "prepare_threshold": 2},
         )
 

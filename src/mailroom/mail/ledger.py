@@ -128,6 +128,7 @@ select id, changed_at from moved
 
 # An acceptance that comes late is the truth all the same, unless the next attempt is just being handed over
 # (its own ending follows). Everything else holds only for the attempt that is the row's.
+# `connected` (step 2) is only ever reported: an ending comes after it, also where the row never got there.
 RECORD = """
 with wish as (
     select * from unnest(
@@ -143,7 +144,7 @@ with wish as (
     order by mails.id for update of mails
 ), moved as (
     update mails set
-        state = held.state, step = step + 1, lease_until = null, changed_at = clock_timestamp(),
+        state = held.state, step = greatest(step, 2) + 1, lease_until = null, changed_at = clock_timestamp(),
         stage = case when held.state = 'sent' then 'accepted' when held.state = 'uncertain' then stage end,
         reason = held.reason, code = held.code, enhanced = held.enhanced, answer = held.answer,
         reason_since = held.since, crashes = crashes + held.crashed::int, nudges = 0,
