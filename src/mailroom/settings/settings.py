@@ -56,7 +56,7 @@ class Settings(BaseSettings):
         30, gt=0, description="seconds to reach the mail server: TCP, TLS, its greeting, signing in"
     )
     smtp_command_timeout: float = Field(
-        300, gt=0, description="seconds for the greeting and each command before DATA (RFC 5321 asks for 300)"
+        300, gt=0, description="seconds for the answer to each command before DATA (RFC 5321 asks for 300)"
     )
     smtp_data_timeout: float = Field(
         120, gt=0, description="seconds for the answer to DATA (RFC 5321 asks for 120)"

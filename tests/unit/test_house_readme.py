@@ -1,0 +1,57 @@
+"""House rule: the settings table of the README is that of the settings. The failure shows the rows to write."""
+
+import re
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from mailroom.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+NOT_SET_BY_HAND = "env_file"  # the .env that was read
+BY_MACHINE = "worker_processes"
+
+
+def default_of(name: str) -> str:
+    field = Settings.model_fields[name]
+    if field.is_required():
+        return "**required**"
+    if name == BY_MACHINE:
+        return "the cores"
+    value = field.default
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    if isinstance(value, bool):
+        value = "yes" if value else "no"
+    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`" if value not in {None, ""} else ""
+
+
+def rows() -> list[str]:
+    return [
+        f"| `{name.upper()}` | {default_of(name)} | {(field.description or '').replace('|', chr(92) + '|')} |"
+        for name, field in Settings.model_fields.items()
+        if name != NOT_SET_BY_HAND
+    ]
+
+
+def test_the_settings_table_of_the_readme_is_that_of_the_settings() -> None:
+    written = re.findall(r"^\| `[A-Z_]+` \|.*\|$", README, re.MULTILINE)
+    assert written == rows()
+
+
+def test_every_link_of_the_documents_leads_somewhere() -> None:
+    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    assert len(documents) > 10
+    for document in documents:
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text()):
+            if "://" not in target:
+                assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_every_command_of_make_that_the_documents_name_exists() -> None:
+    known = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for document in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")):
+        assert set(re.findall(r"(?:`|^)make ([a-z-]+)", document.read_text(), re.MULTILINE)) <= known, (
+            document.name
+        )
