@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import Celery, Task, signals
+from celery.exceptions import Ignore
 
 from mailroom.jobs import mail_jobs
 from mailroom.jobs.app import configured
@@ -40,9 +41,13 @@ class MailroomTask(Task):  # type: ignore[misc]  # Celery ships no types
                 if inspect.iscoroutine(result):
                     coroutine = result
                     result = self.loop.run(lambda _living: coroutine)
-                return result
-        finally:
+        except Ignore:
+            raise  # Celery stores nothing: what was reported last is what stands, and has to get there
+        except BaseException:
             reporter.forget(task_id)
+            raise
+        reporter.forget(task_id)
+        return result
 
 
 def create(settings: Settings, build: Callable[[Celery], Runtime]) -> Celery:

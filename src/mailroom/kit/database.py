@@ -16,6 +16,9 @@ from mailroom.kit.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
+ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
+"""For libpq: a server that vanished without a word is known to be away in half a minute, not after hours."""
+
 
 class Base(DeclarativeBase):
     """Base of every table; constraints get predictable names, so that migrations can speak of them."""
@@ -63,7 +66,7 @@ class Database:
             pool_pre_ping=True,  # after a restart of PostgreSQL nobody meets a dead connection
             pool_use_lifo=True,
             hide_parameters=True,  # an error may reach a log; addresses and hashes must not
-            connect_args={"connect_timeout": 5, "application_name": name, "prepare_threshold": 2},
+            connect_args={"connect_timeout": 5, "application_name": name, "prepare_threshold": 2, **ALIVE},
         )
 
     @asynccontextmanager

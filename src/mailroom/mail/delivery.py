@@ -68,7 +68,7 @@ class Delivery:
         self._renderer = renderer
         self._show = show
         self._leases = Leases(ledger.renew)
-        self._journeys: dict[UUID, Journey] = {}
+        self._journeys: dict[tuple[UUID, int], Journey] = {}
         self._stopping = False
         self._claim: Batch[UUID, Claim | None] = Batch(self._claim_all)
         self._hand_over: Batch[HandingOver, datetime | None] = Batch(ledger.hand_over)
@@ -88,13 +88,14 @@ class Delivery:
         claim = await self._claim(mail_id)
         if claim is None:
             return None
-        journey = self._journeys[mail_id] = Journey(claim, asyncio.current_task(), server=str(self._pool.server))
+        journey = Journey(claim, asyncio.current_task(), server=str(self._pool.server))
+        self._journeys[mail_id, claim.attempt] = journey
         self._leases.hold(mail_id, claim.attempt)
         try:
             return await self._carry(journey)
         finally:
-            self._leases.drop(mail_id)
-            self._journeys.pop(mail_id, None)
+            self._leases.drop(mail_id, claim.attempt)
+            self._journeys.pop((mail_id, claim.attempt), None)
 
     async def deliver_many(self, mail_ids: Sequence[UUID]) -> None:
         """Carry these mails at the same time, as many as the pool has connections."""

@@ -16,18 +16,18 @@ class Leases:
 
     def __init__(self, renew: Callable[[Sequence[tuple[UUID, int]]], Awaitable[None]]) -> None:
         self._renew = renew
-        self._held: dict[UUID, int] = {}
+        self._held: set[tuple[UUID, int]] = set()
         self._task: asyncio.Task[None] | None = None
 
     def hold(self, mail_id: UUID, attempt: int) -> None:
         """Renew this mail's lease from now on."""
-        self._held[mail_id] = attempt
+        self._held.add((mail_id, attempt))
         if self._task is None:
             self._task = asyncio.create_task(self._keep())
 
-    def drop(self, mail_id: UUID) -> None:
-        """Renew it no longer."""
-        self._held.pop(mail_id, None)
+    def drop(self, mail_id: UUID, attempt: int) -> None:
+        """Renew it no longer; a later attempt of this process at the same mail stays held."""
+        self._held.discard((mail_id, attempt))
 
     async def _keep(self) -> None:
         try:
@@ -40,7 +40,7 @@ class Leases:
 
     async def _renew_all(self) -> None:
         try:
-            await self._renew(list(self._held.items()))
+            await self._renew(list(self._held))
         except Exception as error:
             # The condition at the handing over guards what a missed renewal would let through.
             logger.warning("leases of %d mails not renewed: %s", len(self._held), error)

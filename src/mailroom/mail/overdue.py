@@ -34,7 +34,8 @@ order by id limit %(most)s for update skip locked
 EXPIRE = """
 with old as materialized (
     select id from mails
-    where state in ('queued', 'retrying') and nudge_at is not null and expires_at <= clock_timestamp()
+    where state in ('queued', 'retrying', 'uncertain') and nudge_at is not null
+        and expires_at <= clock_timestamp()
     order by id limit %(most)s for update skip locked
 )
 update mails set state = 'expired', reason = coalesce(reason, 'expired'), stage = null, step = step + 1,
@@ -72,7 +73,8 @@ from due where mails.id = due.id
 
 DROP_BODIES = """
 update mails set params = null, nonce = null
-where id in (select id from mails where params is not null and ended_at < now() - %(age)s limit %(most)s)
+where ended_at < now() - %(age)s  -- said twice: a person may be sending it again at this moment
+    and id in (select id from mails where params is not null and ended_at < now() - %(age)s limit %(most)s)
 """
 
 

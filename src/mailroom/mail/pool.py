@@ -96,6 +96,7 @@ class Pool:
                     raise CircuitOpen(self.outage or Outage(trouble.answer)) from trouble
                 # The server serves some of us, only not one more: wait for one of those for a while.
                 self._crowded_until = time.monotonic() + CROWDED_FOR
+                asyncio.get_running_loop().call_later(CROWDED_FOR, self._give_turns)
                 self._end_turn()
             except BaseException:
                 self._end_turn()
@@ -126,6 +127,9 @@ class Pool:
 
     def _end_turn(self) -> None:
         self._lent -= 1
+        self._give_turns()
+
+    def _give_turns(self) -> None:
         while self._waiting and self._lent < self._turns:
             turn = self._waiting.popleft()
             if not turn.done():
@@ -190,6 +194,9 @@ class Pool:
                 connection = await self._connect()
             except ServerTrouble as trouble:
                 self.outage = Outage(trouble.answer, self.outage.since)
+                continue
+            except Exception:  # whatever it is, the circuit must not stay open for want of a probe
+                logger.exception("a probe of mail server %s failed; the next one tries again", self.server)
                 continue
             logger.warning("mail server %s is back after %s", self.server, clock.now() - self.outage.since)
             self.outage = None

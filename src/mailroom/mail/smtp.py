@@ -7,7 +7,7 @@ goes wrong here closes it.
 import re
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import aiosmtplib
 from aiosmtplib import SMTPResponse
@@ -21,6 +21,8 @@ ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
 SIGN_IN_CODES = frozenset({454, 530, 534, 535, 538})  # RFC 4954 §6
 CLOSING = 421
 START_INPUT = 354
+REFUSALS = range(400, 600)
+"""The negative replies; any other that is not what a command waits for is out of step with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +83,11 @@ class Connection:
         try:
             await smtp.connect()
         except ssl.SSLError as error:
-            raise ServerTrouble(Answer(Reason.TLS, text=str(error.reason or error))) from error
+            raise ServerTrouble(Answer(Reason.TLS, text=readable(error.reason or error))) from error
         except aiosmtplib.SMTPException as error:
             raise ServerTrouble(_trouble(error)) from error
         except (OSError, TimeoutError) as error:
-            raise ServerTrouble(Answer(Reason.UNREACHABLE, text=str(error))) from error
+            raise ServerTrouble(Answer(Reason.UNREACHABLE, text=readable(error))) from error
         smtp.timeout = timeouts.command
         return cls(smtp, timeouts)
 
@@ -109,11 +111,14 @@ class Connection:
             raise
         except aiosmtplib.SMTPResponseException as error:
             answer = classify(error.code, error.message)
+            if error.code not in REFUSALS:  # no refusal, nor what was asked for: these answers are another's
+                self.close()
+                raise Undelivered(replace(answer, reason=Reason.DISCONNECTED)) from error
             await self._start_over(error.code)
             raise Undelivered(answer, usable=self.usable) from error
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             self.close()
-            raise Undelivered(Answer(Reason.DISCONNECTED, text=str(error))) from error
+            raise Undelivered(Answer(Reason.DISCONNECTED, text=readable(error))) from error
         except BaseException:
             self.close()
             raise
@@ -125,7 +130,11 @@ class Connection:
             raise Undelivered(Answer(Reason.REFUSED, 553, "5.6.7", text), usable=True)
         options = ["SMTPUTF8", "BODY=8BITMIME"] if envelope.utf8 else []
         await smtp.mail(envelope.sender, options=options, encoding="utf-8")
-        await smtp.rcpt(envelope.recipient, encoding="utf-8")
+        try:
+            await smtp.rcpt(envelope.recipient, encoding="utf-8")
+        except aiosmtplib.SMTPRecipientRefused as error:
+            if classify(error.code, error.message).reason is not None:
+                raise  # else 252 or the like: the first digit is what counts (RFC 5321 §4.2.1)
         if not await may_hand_over():
             raise Undelivered(Answer(Reason.WORKER_LOST))
         ready = await smtp.execute_command(b"DATA", timeout=self._timeouts.data)
@@ -134,6 +143,8 @@ class Connection:
         done = await self._content(envelope.data)
         answer = classify(done.code, done.message)
         if answer.reason is not None:
+            if done.code not in REFUSALS:  # neither yes nor no
+                raise Undelivered(replace(answer, reason=Reason.NO_ANSWER), handed_over=True)
             if done.code == CLOSING:
                 self.close()
             raise Undelivered(answer, usable=self.usable)
@@ -147,10 +158,8 @@ class Connection:
         protocol.write(data)
         try:
             return await protocol.read_response(timeout=self._timeouts.accept)
-        except aiosmtplib.SMTPResponseException:
-            raise
-        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
-            raise Undelivered(Answer(Reason.NO_ANSWER, text=str(error)), handed_over=True) from error
+        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:  # an answer that is no reply, too
+            raise Undelivered(Answer(Reason.NO_ANSWER, text=readable(error)), handed_over=True) from error
 
     async def _start_over(self, code: int) -> None:
         """After a refusal, drop what is left of the transaction (RFC 5321 §4.1.1.5), or the connection."""
@@ -161,6 +170,9 @@ class Connection:
             await self._smtp.rset(timeout=self._timeouts.connect)
         except (aiosmtplib.SMTPException, OSError, TimeoutError):
             self.close()
+        except BaseException:  # cancelled: its answer would be taken for the next command's
+            self.close()
+            raise
 
     async def quit(self) -> None:
         """Say goodbye and close; never raises, never waits long."""
@@ -178,7 +190,7 @@ class Connection:
 
 def classify(code: int, text: str) -> Answer:
     """Return what a reply means for the mail: by its code, never by which command met it (RFC 5321 §4.2.1)."""
-    words = " ".join(text.split())
+    words = readable(text)
     match = ENHANCED.match(words)
     enhanced = match.group(1) if match else None
     if 200 <= code < 300:  # noqa: PLR2004  # the positive completion replies
@@ -191,20 +203,26 @@ def classify(code: int, text: str) -> Answer:
         reason = Reason.REFUSED
     else:
         reason = Reason.DEFERRED
-    return Answer(reason, code, enhanced, words[:500])
+    return Answer(reason, code if code > 0 else None, enhanced, words[:500])
+
+
+def readable(text: object) -> str:
+    """Return a server's words as one line that can be stored: servers send Latin-1, NUL and worse."""
+    words = " ".join(str(text).split())
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in words)
 
 
 def _trouble(error: aiosmtplib.SMTPException) -> Answer:
     """Return why no connection came about."""
     cause = error.__cause__
     if isinstance(cause, ssl.SSLError):
-        return Answer(Reason.TLS, text=str(cause.reason or cause))
+        return Answer(Reason.TLS, text=readable(cause.reason or cause))
     if type(error) is aiosmtplib.SMTPException:  # what the server does not offer has no class of its own
         reason = Reason.TLS if error.message.startswith("SMTP STARTTLS") else Reason.SIGN_IN
-        return Answer(reason, text=error.message)
+        return Answer(reason, text=readable(error.message))
     if isinstance(error, aiosmtplib.SMTPResponseException):
         answer = classify(error.code, error.message)
         sign_in = isinstance(error, aiosmtplib.SMTPAuthenticationError) or answer.reason is Reason.SIGN_IN
         reason = Reason.SIGN_IN if sign_in else Reason.UNREACHABLE
         return Answer(reason, answer.code, answer.enhanced, answer.text)
-    return Answer(Reason.UNREACHABLE, text=error.message)
+    return Answer(Reason.UNREACHABLE, text=readable(error.message))

@@ -54,6 +54,8 @@ class Fleet:
             slot.process = None
         if slot.process is None and now >= slot.start_at and not self._stopping:
             slot.started, slot.process = now, self._start()
+            if self._stopping:  # the signal came while it was being started
+                slot.process.send_signal(signal.SIGTERM)
 
     def _start(self) -> "subprocess.Popen[bytes]":
         launch = [sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid()), str(int(signal.SIGTERM)), "-"]

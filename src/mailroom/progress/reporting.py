@@ -60,6 +60,7 @@ class Reporter:
             self._slots.pop(task, None)
             self._written.pop(task, None)
             self._changed.wait_for(lambda: task not in self._writing, timeout)
+            self._slots.pop(task, None)  # a write that failed has put its report back
 
     def flush(self, timeout: float = 2.0) -> bool:
         """Wait until everything is stored; False where that took longer than `timeout` seconds."""
