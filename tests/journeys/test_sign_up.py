@@ -15,6 +15,7 @@ from tests.sink import Fault, Sink, wait_for
 def test_alice_signs_up_watches_confirms_and_signs_in(
     alice: Person, worker: processes.Running, sink: Sink
 ) -> None:
+    sink.faults += [Fault("mail", delay=0.4), Fault("data", delay=0.4)]  # slow enough to be seen in each state
     ticket = alice.sign_up()
     assert alice.get(f"/mails/{ticket}").status_code == 200
     told = alice.watch(ticket)

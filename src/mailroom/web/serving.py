@@ -21,8 +21,8 @@ from mailroom.web.access_log import AccessLog
 logger = logging.getLogger(__name__)
 
 BACKLOG = 1024
-GRACE = 3.0
-"""Seconds requests under way have to end."""
+GRACE = 2.0
+"""Seconds requests under way and websockets that were told to go have to end."""
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -46,18 +46,39 @@ async def _serve(app: Quart, listening: socket.socket) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
 
+    lingering: list[asyncio.Task[None]] = []
+
     async def until_stopped() -> None:
         await stopping.wait()
         app.extensions["mailroom_hub"].close_all()
+        lingering.append(asyncio.create_task(_end_connections_after(GRACE)))
 
     await serve(app, _config(listening), shutdown_trigger=until_stopped)
+    for task in lingering:
+        task.cancel()
+
+
+async def _end_connections_after(seconds: float) -> None:
+    """End the connections that are still open then: a client need not be polite for this process to end.
+
+    From Python 3.12 on, closing an asyncio server waits for all of its connections, without limit, and
+    Hypercorn offers no way to them but their tasks.
+    """
+    await asyncio.sleep(seconds)
+    for task in asyncio.all_tasks():
+        coroutine = task.get_coro()
+        if getattr(coroutine, "__qualname__", "").endswith("_server_callback"):
+            task.cancel()
+    await asyncio.sleep(seconds / 2)
+    logger.warning("a client that takes nothing any more holds a connection open; ending without it")
+    raise SystemExit(0)
 
 
 def _config(listening: socket.socket) -> Config:
     config = Config()
     config.bind = [f"fd://{listening.detach()}"]
     config.graceful_timeout = GRACE
-    config.shutdown_timeout = GRACE
+    config.shutdown_timeout = GRACE  # for what follows serving: closing the database, say
     config.websocket_max_message_size = 16 * 1024
     config.websocket_ping_interval = 20  # keeps the line open through proxies that end idle ones
     config.include_server_header = False

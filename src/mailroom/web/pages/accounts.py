@@ -58,7 +58,11 @@ async def sign_in() -> Response:
     try:
         form = check(SignInForm, values)
         started = await services().accounts.sign_in(
-            form.email, form.password, session=await current_session(), user_agent=browser.user_agent()
+            # A session also for a stranger: a right password before the confirmation leads to that mail's page.
+            form.email,
+            form.password,
+            session=await current_or_new_session(),
+            user_agent=browser.user_agent(),
         )
     except Invalid as error:
         if wants_json():
