@@ -43,8 +43,11 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def stack(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(postgres, tmp_path_factory.mktemp("stack")) as stack:
+def stack(
+    request: pytest.FixtureRequest, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    inbox = getattr(request.module, "WITH_INBOX", False)
+    with running_stack(postgres, tmp_path_factory.mktemp("stack"), inbox=inbox) as stack:
         yield stack
 
 

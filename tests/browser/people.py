@@ -22,7 +22,7 @@ class People:
         self._browser = browser
         self._url = url
         self._contexts: list[BrowserContext] = []
-        self._errors: list[str] = []
+        self.heard: list[str] = []
         self.expected: str | None = None
         """A pattern of complaints that belong to the test: its server is gone, say."""
 
@@ -34,18 +34,18 @@ class People:
         if options.get("java_script_enabled", True):
             context.add_init_script(DIARY)
         context.on("console", self._hear)
-        context.on("weberror", lambda error: self._errors.append(f"uncaught: {error.error}"))
+        context.on("weberror", lambda error: self.heard.append(f"uncaught: {error.error}"))
         return context.new_page()
 
     @property
     def complaints(self) -> list[str]:
         """Errors and warnings of every console, uncaught errors and broken content policies."""
         expected = "|".join(filter(None, (LEFT_EARLY, self.expected)))
-        return [words for words in self._errors if not re.search(expected, words)]
+        return [words for words in self.heard if not re.search(expected, words)]
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
-            self._errors.append(f"{message.type}: {message.text}")
+            self.heard.append(f"{message.type}: {message.text}")
 
     def go_home(self) -> None:
         """Close every browser."""

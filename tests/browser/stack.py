@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import redis
 
+from mailroom.ops.embedded.inbox_store import InboxStore
 from mailroom.ops.embedded.ports import free_port
 from mailroom.ops.embedded.postgres import Postgres
 from mailroom.ops.embedded.valkey import Valkey, running_valkey
@@ -19,7 +20,7 @@ from tests.sink import Sink
 class Stack:
     """Web, worker and mail server. `reset` gives a test all of them, as if nobody had been here today."""
 
-    def __init__(self, database_url: str, valkey: Valkey, sink: Sink, folder: Path) -> None:
+    def __init__(self, database_url: str, valkey: Valkey, sink: Sink, folder: Path, *, inbox: bool) -> None:
         port = free_port()
         self.url = f"http://localhost:{port}"
         self.port = port
@@ -42,6 +43,9 @@ class Stack:
             "PATH": os.environ["PATH"],
             "PYTHONUNBUFFERED": "1",
         }
+        self.inbox = InboxStore(folder / "inbox")
+        if inbox:
+            self._environment["MAILROOM_INBOX"] = str(folder / "inbox")
         self._mail_server_away = False
         self.web: Running | None = None
         self.worker: Running | None = None
@@ -94,14 +98,14 @@ class Stack:
 
 
 @contextmanager
-def running_stack(postgres: Postgres, folder: Path) -> Iterator[Stack]:
-    """Run a stack on a database and a Valkey of its own."""
+def running_stack(postgres: Postgres, folder: Path, *, inbox: bool) -> Iterator[Stack]:
+    """Run a stack on a database and a Valkey of its own; with the pages of the inbox or without."""
     name = f"browser_{os.getpid()}_{folder.name.replace('-', '_')}"
     with psycopg.connect(postgres.url, dbname="postgres", autocommit=True) as connection:
         connection.execute(f"create database {name} template mailroom")
     try:
         with running_valkey(folder / "valkey") as valkey, Sink() as sink:
-            stack = Stack(f"{postgres.url.rpartition('/')[0]}/{name}", valkey, sink, folder)
+            stack = Stack(f"{postgres.url.rpartition('/')[0]}/{name}", valkey, sink, folder, inbox=inbox)
             try:
                 yield stack
             finally:
