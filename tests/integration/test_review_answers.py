@@ -5,8 +5,12 @@ from uuid import UUID
 
 import pytest
 
+from mailroom.kit import clock
+from mailroom.mail.decide import Answer, Decision
 from mailroom.mail.leases import Leases
+from mailroom.mail.ledger import Ending, HandingOver, Ledger
 from mailroom.mail.smtp import Timeouts, classify
+from mailroom.mail.states import Reason, State
 from tests.integration.test_delivery import Make, Post, make, post, sink, templates
 from tests.sink import Fault, Sink, _Session
 
@@ -134,3 +138,37 @@ async def test_the_end_of_an_old_attempt_leaves_the_lease_of_a_newer_one(monkeyp
 
 def test_the_code_of_an_answer_without_one_is_none() -> None:
     assert classify(-1, "garbage").code is None
+
+
+async def _accepted_while_sent_again(post: Post, *, handing_over: bool) -> tuple[UUID, list[Ending]]:
+    """A first attempt's acceptance comes when a second one is under way, which then is put off."""
+    mail_id, ledger = await post.promise(), Ledger(post.database, "test:2")
+    await ledger.claim([mail_id])
+    await ledger.hand_over([HandingOver(mail_id, 1, clock.now(), "server")])
+    await post.sql("update mails set lease_until = now(), nudge_at = now()")
+    await post.overdue.sweep(queue_empty=True)
+    await ledger.claim([mail_id])
+    if handing_over:
+        await ledger.hand_over([HandingOver(mail_id, 2, clock.now(), "server")])
+    put_off = Decision(State.RETRYING, Reason.DEFERRED, 10.0)
+    return mail_id, [
+        Ending(mail_id, 1, Decision(State.SENT), Answer(code=250)),
+        Ending(mail_id, 2, put_off, Answer(Reason.DEFERRED, 450)),
+    ]
+
+
+@pytest.mark.parametrize("handing_over", [False, True])
+@pytest.mark.parametrize("how", ["one by one", "together", "together, turned round"])
+async def test_what_was_accepted_stays_accepted_whatever_a_later_attempt_meets(
+    post: Post, how: str, handing_over: bool
+) -> None:
+    mail_id, endings = await _accepted_while_sent_again(post, handing_over=handing_over)
+    ledger = Ledger(post.database, "test:2")
+    if how == "one by one":
+        for ending in endings:
+            await ledger.record([ending])
+    else:
+        await ledger.record(endings if how == "together" else endings[::-1])
+    row = await post.row(mail_id)
+    assert (row.state, row.nudge_at, row.reason) == ("sent", None, None)
+    assert [attempt.outcome for attempt in await post.attempts(mail_id)] == ["sent", "retrying"]

@@ -158,8 +158,8 @@ class Delivery:
             claim.id, claim.attempt, decision, answer, journey.connected_at, journey.server, since or journey.now
         )
         ended = await self._recorded(ending)
-        if ended is None or ended.attempt != claim.attempt:
-            return None  # a later attempt has the word
+        if ended is None or ended.attempt != claim.attempt or ended.state != decision.state:
+            return None  # another attempt has the word: a later one, or one whose acceptance came late
         shown = self._shown(journey, ended, decision, answer)
         self._show(shown)
         return shown

@@ -9,6 +9,8 @@ logger = logging.getLogger(__name__)
 
 RENEW_EVERY = 10.0
 """Seconds; a third of the lease, so that two renewals may fail."""
+AGAIN_AFTER = 1.0
+"""Seconds from a renewal that failed to the next: before the sweep takes the mails of a database outage."""
 
 
 class Leases:
@@ -31,19 +33,22 @@ class Leases:
 
     async def _keep(self) -> None:
         try:
+            renewed = True
             while self._held:
-                await asyncio.sleep(RENEW_EVERY)
+                await asyncio.sleep(RENEW_EVERY if renewed else AGAIN_AFTER)
                 if self._held:
-                    await self._renew_all()
+                    renewed = await self._renew_all()
         finally:
             self._task = None
 
-    async def _renew_all(self) -> None:
+    async def _renew_all(self) -> bool:
         try:
             await self._renew(list(self._held))
         except Exception as error:
             # The condition at the handing over guards what a missed renewal would let through.
             logger.warning("leases of %d mails not renewed: %s", len(self._held), error)
+            return False
+        return True
 
     def close(self) -> None:
         """Stop renewing; what is still held runs out."""

@@ -127,15 +127,25 @@ select id, changed_at from moved
 """
 
 # An acceptance that comes late is the truth all the same, unless the next attempt is just being handed over
-# (its own ending follows). Everything else holds only for the attempt that is the row's.
+# (its own ending follows, and cannot undo the acceptance). Everything else holds only for the attempt that is
+# the row's.
 # `connected` (step 2) is only ever reported: an ending comes after it, also where the row never got there.
 RECORD = """
-with wish as (
+with said as (
     select * from unnest(
         %(ids)s::uuid[], %(attempts)s::int[], %(states)s::text[], %(reasons)s::text[], %(retry_in)s::float8[],
         %(codes)s::int[], %(enhanced)s::text[], %(answers)s::text[], %(since)s::timestamptz[],
         %(crashed)s::bool[], %(connected)s::timestamptz[], %(servers)s::text[]
     ) as wish (id, attempt, state, reason, retry_in, code, enhanced, answer, since, crashed, connected_at, server)
+), taken as materialized (
+    select id from said where state = 'sent'
+    union select mail_id from attempts where mail_id in (select id from said where state <> 'sent')
+        and outcome = 'sent'
+), wish as (
+    select * from said where state = 'sent' or id not in (select id from taken)
+    union all
+    select id, attempt, 'sent', null, null, null, null, null, null, crashed, connected_at, server
+    from said where state <> 'sent' and id in (select id from taken)
 ), held as materialized (
     select wish.*, mails.on_uncertain from wish join mails on mails.id = wish.id
     where (mails.attempt = wish.attempt and mails.state = 'sending')
@@ -158,11 +168,11 @@ with wish as (
     from held where mails.id = held.id
     returning mails.id, mails.attempt, mails.step, mails.state, next_attempt_at, reason_since, changed_at
 ), noted as (
-    update attempts set ended_at = clock_timestamp(), outcome = wish.state, reason = wish.reason,
-        code = wish.code, enhanced = wish.enhanced, answer = wish.answer,
-        connected_at = coalesce(attempts.connected_at, wish.connected_at),
-        server = coalesce(attempts.server, wish.server)
-    from wish where attempts.mail_id = wish.id and attempts.attempt = wish.attempt
+    update attempts set ended_at = clock_timestamp(), outcome = said.state, reason = said.reason,
+        code = said.code, enhanced = said.enhanced, answer = said.answer,
+        connected_at = coalesce(attempts.connected_at, said.connected_at),
+        server = coalesce(attempts.server, said.server)
+    from said where attempts.mail_id = said.id and attempts.attempt = said.attempt
 )
 select * from moved
 """
