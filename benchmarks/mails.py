@@ -141,7 +141,7 @@ class Publisher:
     def __init__(self, settings: Settings) -> None:
         self.celery = configured(settings, worker=False)
         self.nudged: list[UUID] = []
-        self.services = bootstrap.services(settings, self.nudged.extend, name="bench")
+        self.services = bootstrap.services(settings, self.nudged.extend, lambda *_: None, name="bench")
 
     async def promise(self, count: int) -> None:
         """Commit `count` mails, a transaction each."""

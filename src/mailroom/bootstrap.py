@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from mailroom.kit.database import Database
 from mailroom.mail.interfaces import Kinds, Nudge
+from mailroom.progress.background import Background, Begin
 from mailroom.progress.tickets import Tickets
 from mailroom.settings import Settings, load
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 def services(
     settings: Settings,
     nudge: Nudge,
+    begin: Begin,
     *,
     name: str,
     watching: "Watching | None" = None,
@@ -45,7 +47,8 @@ def services(
 
     database = database or Database(settings.database_url, connections=settings.database_connections, name=name)
     tickets, tokens = Tickets(), _tokens(settings)
-    outbox = Outbox(kinds(settings, tokens), tickets, nudge)
+    known = kinds(settings, tokens)
+    outbox, mailbox = Outbox(known, tickets, nudge), Mailbox(known, nudge)
     sessions = Sessions(database)
     accounts = Accounts(
         database=database,
@@ -56,7 +59,9 @@ def services(
         sessions=sessions,
         settings=settings,
     )
-    return Services(settings, database, accounts, sessions, outbox, Mailbox(nudge), tickets, watching)
+    return Services(
+        settings, database, accounts, sessions, outbox, mailbox, tickets, Background(tickets, begin), watching
+    )
 
 
 def kinds(settings: Settings, tokens: "Tokens") -> Kinds:
@@ -85,7 +90,9 @@ def web(settings: Settings | None = None) -> "Quart":
     database = Database(settings.database_url, connections=settings.database_connections, name="mailroom web")
     queue, results = Queue(settings), ResultReader(settings)
     watching = Watching(results, MailRows(database))
-    app = create_app(services(settings, queue, name="mailroom web", watching=watching, database=database))
+    app = create_app(
+        services(settings, queue, queue.begin, name="mailroom web", watching=watching, database=database)
+    )
     serve_live(app)
 
     async def start() -> None:
@@ -126,7 +133,7 @@ def runtime(settings: Settings, app: "Celery") -> "Runtime":
     from mailroom.progress.reporting import Reporter
 
     queue = Queue(settings)
-    have = services(settings, queue, name="mailroom worker")
+    have = services(settings, queue, queue.begin, name="mailroom worker")
     ledger, overdue = Ledger(have.database, f"{socket.gethostname()}:{os.getpid()}"), Overdue(have.database)
     reporter = Reporter(ResultWriter(app))
     pool = Pool(
@@ -196,7 +203,8 @@ def shell(settings: Settings) -> "Services":
     """Wire the services for one command."""
     from mailroom.jobs.queue import Queue
 
-    return services(settings, Queue(settings), name="mailroom shell")
+    queue = Queue(settings)
+    return services(settings, queue, queue.begin, name="mailroom shell")
 
 
 def commands() -> "click.Group":

@@ -7,6 +7,7 @@ from mailroom.accounts.sessions import Sessions
 from mailroom.kit.database import Database
 from mailroom.mail.mailbox import Mailbox
 from mailroom.mail.outbox import Outbox
+from mailroom.progress.background import Background
 from mailroom.progress.tickets import Tickets
 from mailroom.progress.watching import Watching
 from mailroom.settings import Settings
@@ -23,5 +24,6 @@ class Services:
     outbox: Outbox
     mailbox: Mailbox
     tickets: Tickets
+    background: Background
     watching: Watching | None = None
     """The poller of a web process; a worker has none."""

@@ -1,5 +1,6 @@
 """What a Celery user expects, tested with real workers and a real Valkey."""
 
+import asyncio
 import signal
 import time
 from collections.abc import Iterator
@@ -13,6 +14,13 @@ from celery.exceptions import TimeoutError as ResultTimeout
 from kombu.exceptions import OperationalError
 
 from mailroom.jobs.app import configured
+from mailroom.jobs.queue import Queue
+from mailroom.jobs.results import ResultReader
+from mailroom.kit.database import Database
+from mailroom.mail.snapshots import MailRows
+from mailroom.progress.background import Background
+from mailroom.progress.tickets import Tickets
+from mailroom.progress.watching import Watching
 from mailroom.settings import Settings
 from tests.conftest import ROOT
 from tests.processes import celery_worker
@@ -84,6 +92,41 @@ def test_a_task_reports_its_progress_as_its_own_result(
             time.sleep(0.02)
         assert result.get(timeout=5) == 20
         assert len(seen) >= 3 and seen == sorted(seen)
+
+
+@pytest.mark.parametrize(("name", "arguments", "end"), [("counting", [10], "done"), ("broken", [], "failed")])
+async def test_a_background_task_is_watched_from_its_beginning_to_its_end(
+    name: str, arguments: list[int], end: str, settings: Settings, environment: dict[str, str], tmp_path: Path
+) -> None:
+    queue, results = Queue(settings), ResultReader(settings)
+    database = Database(settings.database_url, connections=4, name="test")
+    watching = Watching(results, MailRows(database))
+    watching.start()
+    async with database.begin() as work:
+        begin = Background(Tickets(), queue.begin)
+        ticket = str(await begin.start(work, f"{TASKS}.{name}", *arguments, title="A count"))
+    subscription = watching.subscribe()
+    await subscription.watch([ticket])
+    with celery_worker(environment, tmp_path, app=TASKS):
+        seen = []
+        async with asyncio.timeout(20):
+            async for shown in subscription:
+                seen.append(shown)
+                if shown.final:
+                    break
+    assert seen[0].state == "queued"
+    assert seen[-1].state == end
+    if end == "failed":
+        assert seen[-1].error == {"message": "this one always fails"}
+    else:
+        counts = [shown.current for shown in seen if shown.state == "running" and shown.current]
+        assert counts
+        assert counts == sorted(counts)
+    subscription.close()
+    await watching.stop()
+    await results.close()
+    await database.close()
+    queue.close()
 
 
 def test_results_expire(settings: Settings, client: Celery, environment: dict[str, str], tmp_path: Path) -> None:

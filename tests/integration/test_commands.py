@@ -86,7 +86,7 @@ def shell(environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.Monke
 
 def with_services(environment: dict[str, str], work: Callable[[Services, UnitOfWork], Awaitable[Any]]) -> Any:
     async def run() -> Any:
-        services = bootstrap.services(settings_of(environment), lambda _ids: None, name="test")
+        services = bootstrap.services(settings_of(environment), lambda _ids: None, lambda *_: None, name="test")
         try:
             async with services.database.begin() as unit:
                 return await work(services, unit)

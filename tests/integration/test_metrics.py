@@ -11,7 +11,7 @@ from tests.conftest import settings_of
 
 
 async def scrape(settings: Settings) -> dict[tuple[str, ...], float]:
-    services = bootstrap.services(settings, lambda _ids: None, name="test")
+    services = bootstrap.services(settings, lambda _ids: None, lambda *_: None, name="test")
     try:
         page = await metrics.render(services)
     finally:

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from uuid import UUID
 
 from mailroom.jobs.app import QUEUE, configured
@@ -31,23 +32,28 @@ class Queue:
 
     def __call__(self, mail_ids: Sequence[UUID]) -> None:
         """Publish these mails in the background; never blocks, never raises."""
-        chunks = [mail_ids] if len(mail_ids) == 1 else _chunks(mail_ids)
-        for chunk in chunks:
-            if not self._waiting.acquire(blocking=False):
-                return
-            try:
-                self._threads.submit(self._publish, chunk)
-            except RuntimeError:  # shutting down
-                self._waiting.release()
-                return
+        ids = [str(mail_id) for mail_id in mail_ids]
+        if len(ids) == 1:  # the mail's id is the task's: whoever has it can ask Celery for the result
+            self._submit(DELIVER, ids, task_id=ids[0])
+            return
+        for start in range(0, len(ids), MANY):
+            self._submit(SEND_MANY, [ids[start : start + MANY]], ignore_result=True)
 
-    def _publish(self, mail_ids: Sequence[UUID]) -> None:
+    def begin(self, name: str, task_id: UUID, arguments: Sequence[Any]) -> None:
+        """Publish a background task in the background; never blocks, never raises."""
+        self._submit(name, arguments, task_id=str(task_id))
+
+    def _submit(self, name: str, arguments: Sequence[Any], **options: Any) -> None:
+        if not self._waiting.acquire(blocking=False):
+            return
         try:
-            ids = [str(mail_id) for mail_id in mail_ids]
-            if len(ids) == 1:  # the mail's id is the task's: whoever has it can ask Celery for the result
-                self._app.send_task(DELIVER, ids, task_id=ids[0], retry=False)
-            else:
-                self._app.send_task(SEND_MANY, [ids], retry=False, ignore_result=True)
+            self._threads.submit(self._publish, name, arguments, options)
+        except RuntimeError:  # shutting down
+            self._waiting.release()
+
+    def _publish(self, name: str, arguments: Sequence[Any], options: dict[str, Any]) -> None:
+        try:
+            self._app.send_task(name, arguments, retry=False, **options)
             self._failing = False
         except Exception as error:
             if not self._failing:
@@ -70,7 +76,3 @@ class Queue:
     def close(self) -> None:
         """Give up what still waits; the sweep publishes it again."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-
-
-def _chunks(mail_ids: Sequence[UUID]) -> list[Sequence[UUID]]:
-    return [mail_ids[start : start + MANY] for start in range(0, len(mail_ids), MANY)]

@@ -41,7 +41,7 @@ class MailKind:
 
 
 class UnknownKind(LookupError):
-    """No such kind of mail; `accounts/mails.py` and `mail/kinds.py` list them."""
+    """No such kind of mail; `bootstrap.kinds` lists those there are."""
 
 
 class Kinds:

@@ -8,7 +8,7 @@ from sqlalchemy import func, select, update
 
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.errors import MailroomError
-from mailroom.mail.interfaces import Nudge
+from mailroom.mail.interfaces import Kinds, Nudge
 from mailroom.mail.models import Attempt, Mail
 from mailroom.mail.states import State
 
@@ -35,7 +35,8 @@ class Shown:
 class Mailbox:
     """What people do with mails by hand."""
 
-    def __init__(self, nudge: Nudge) -> None:
+    def __init__(self, kinds: Kinds, nudge: Nudge) -> None:
+        self._kinds = kinds
         self._nudge = nudge
 
     async def list(self, work: UnitOfWork, *, state: str | None = None, limit: int = 50) -> Sequence[Mail]:
@@ -67,14 +68,14 @@ class Mailbox:
                               "can be sent again.")  # fmt: skip
         if mail.nonce is None:
             raise NotPossible("The contents of this mail have been dropped; it cannot be sent again.")
-        expired = func.now() + (mail.expires_at - mail.created_at)
+        lifetime = self._kinds[mail.kind].expires_after
         await work.session.execute(
             update(Mail)
             .where(Mail.id == mail_id)
             .values(
                 state=State.QUEUED, stage=None, step=Mail.step + 1, crashes=0, nudges=0, reason=None,
                 reason_since=None, next_attempt_at=None, ended_at=None, nudge_at=func.now(),
-                expires_at=func.greatest(Mail.expires_at, expired), changed_at=func.now(),
+                expires_at=func.greatest(Mail.expires_at, func.now() + lifetime), changed_at=func.now(),
             )
         )  # fmt: skip
         work.after_commit(lambda: self._nudge([mail_id]))

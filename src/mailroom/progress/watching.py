@@ -63,6 +63,8 @@ class Watched:
     fresh: float = 0.0
     """When it was last known to be true, by the monotonic clock."""
     ask_row: bool = False
+    has_row: bool = False
+    """True where a row of its own tells of it, as of a mail: then only the row can end it."""
 
 
 class Subscription:
@@ -227,9 +229,9 @@ class Watching:
         except Exception as error:
             logger.warning("a result of task %s makes no sense: %s", watched.snapshot.task, type(error).__name__)
             return
-        if told is None or told.final:
+        if watched.has_row and (told is None or told.final):
             watched.ask_row = True  # the end is shown when the row knows it
-        else:
+        elif told is not None:
             self._take(watched, told)
 
     async def _compare(self, some: dict[str, Watched]) -> None:
@@ -252,12 +254,14 @@ class Watching:
         for task, watched in some.items():
             watched.fresh, watched.ask_row = now, False
             if row := better.get(task):
+                watched.has_row = True
                 self._take(watched, row)
 
     def _take(self, watched: Watched, told: Snapshot) -> None:
         """Take a snapshot for the newer one if it is, and tell the watchers."""
         old = watched.snapshot
-        if (told.attempt, told.step, told.final) < (old.attempt, old.step, old.final):
+        ends = told.final and not old.final and not watched.has_row
+        if not ends and (told.attempt, told.step, told.final) < (old.attempt, old.step, old.final):
             return
         merged = replace(
             told,
@@ -279,18 +283,23 @@ def merge(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) ->
 
 
 def from_result(task: str, meta: Mapping[str, Any]) -> Snapshot | None:
-    """Return what a stored Celery result says, in our words; None where only its row can tell."""
-    result = meta.get("result")
-    told = result if isinstance(result, Mapping) else {}
-    state = str(told.get("state") or CELERY_STATES.get(meta["status"], meta["status"]))
-    if "step" not in told:
-        return None
-    names = ("stage", "message", "current", "total", "retry_at", "error")
+    """Return what a stored Celery result says, in our words; None where it says nothing about progress.
+
+    The return value of a task is its own business and is not shown; of a failed one, the message is.
+    """
+    status, result = meta["status"], meta.get("result")
+    told = result if isinstance(result, Mapping) and "step" in result else {}
+    state = str(told.get("state") or CELERY_STATES.get(status, status))
+    if not told and state not in FINAL:
+        return Snapshot(task, state=state) if state != "queued" else None
+    error = {"message": str(result)} if isinstance(result, Exception) else None
+    names = ("stage", "message", "current", "total", "retry_at")
     return Snapshot(
         task=task,
         state=state,
         attempt=int(told.get("attempt", 0)),
-        step=int(told["step"]),
+        step=int(told.get("step", 0)),
+        error=told.get("error", error),
         timeline=tuple(told.get("timeline", ())),
         final=bool(told.get("final", state in FINAL)),
         **{name: told[name] for name in names if name in told},

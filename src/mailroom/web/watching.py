@@ -5,6 +5,7 @@ from typing import Any
 
 from mailroom.accounts.views import Session
 from mailroom.kit.ids import parse_id
+from mailroom.progress.events import Snapshot
 from mailroom.progress.models import Task
 from mailroom.progress.tickets import Watcher
 from mailroom.web.browser import current_session, services
@@ -43,7 +44,7 @@ async def see(ticket: str) -> Seen | None:
     watching = services().watching
     snapshot = await watching.snapshot(str(task_id)) if watching else None
     if snapshot is None:
-        return None
+        snapshot = Snapshot(str(task_id))  # begun and not heard of yet
     if task.afterword and not snapshot.afterword:
         snapshot = replace(snapshot, afterword=task.afterword)
     return Seen(task, snapshot.public(owner=may_read_answers(task, watcher)))
