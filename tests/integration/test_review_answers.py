@@ -1,6 +1,7 @@
 """What a mail server may say that it should not: nothing of it loses a mail, or sends one twice unseen."""
 
 import asyncio
+from collections.abc import Sequence
 from uuid import UUID
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from mailroom.kit import clock
 from mailroom.mail.decide import Answer, Decision
 from mailroom.mail.leases import Leases
-from mailroom.mail.ledger import Ending, HandingOver, Ledger
+from mailroom.mail.ledger import Claim, Ending, HandingOver, Ledger
 from mailroom.mail.smtp import Timeouts, classify
 from mailroom.mail.states import Reason, State
 from tests.integration.test_delivery import Make, Post, make, post, sink, templates
@@ -172,3 +173,23 @@ async def test_what_was_accepted_stays_accepted_whatever_a_later_attempt_meets(
     row = await post.row(mail_id)
     assert (row.state, row.nudge_at, row.reason) == ("sent", None, None)
     assert [attempt.outcome for attempt in await post.attempts(mail_id)] == ["sent", "retrying"]
+
+
+async def test_a_mail_claimed_while_its_worker_is_told_to_stop_goes_straight_back(
+    post: Post, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = post.delivery._ledger.claim
+
+    async def slow(ids: Sequence[UUID]) -> list[Claim]:
+        await asyncio.sleep(0.3)
+        return await claim(ids)
+
+    monkeypatch.setattr(post.delivery._ledger, "claim", slow)
+    mail_id = await post.promise()
+    sending = asyncio.create_task(post.delivery.deliver(mail_id))
+    await asyncio.sleep(0.1)
+    await post.delivery.stop()
+    await sending
+    row = await post.row(mail_id)
+    assert (row.state, row.crashes) == ("queued", 0)
+    assert sink.accepted == []

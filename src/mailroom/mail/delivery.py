@@ -92,6 +92,8 @@ class Delivery:
         self._journeys[mail_id, claim.attempt] = journey
         self._leases.hold(mail_id, claim.attempt)
         try:
+            if self._stopping:  # asked to stop while the claim was under way: straight back
+                return await self._end(journey, Answer(Reason.WORKER_LOST), None)
             return await self._carry(journey)
         finally:
             self._leases.drop(mail_id, claim.attempt)
