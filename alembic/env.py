@@ -1,5 +1,7 @@
 """Runs the migrations against DATABASE_URL, one at a time however many deploys run at once."""
 
+from typing import Any
+
 from alembic import context
 from sqlalchemy import create_engine, pool, text
 
@@ -12,12 +14,19 @@ from mailroom.settings import load
 LOCK = 0x6D696772  # "migr"
 
 
+def say(*, step: Any, **_: Any) -> None:
+    """Tell the deploy's log what was done."""
+    print(f"migrated: {step}")  # noqa: T201
+
+
 def run() -> None:
     engine = create_engine(context.config.attributes.get("url") or load().database_url, poolclass=pool.NullPool)
     with engine.connect() as connection:
         connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": LOCK})
         connection.commit()
-        context.configure(connection=connection, target_metadata=Base.metadata, compare_type=True)
+        context.configure(
+            connection=connection, target_metadata=Base.metadata, compare_type=True, on_version_apply=say
+        )
         with context.begin_transaction():
             context.run_migrations()
 

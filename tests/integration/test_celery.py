@@ -46,6 +46,8 @@ def client(settings: Settings) -> Iterator[Celery]:
     """A Celery client as another program would have one."""
     app = configured(settings, worker=True)
     yield app
+    app.backend.result_consumer.stop()
+    app.backend.client.connection_pool.disconnect()  # Celery leaves these open
     app.close()
 
 

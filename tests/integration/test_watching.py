@@ -67,6 +67,7 @@ class Office:
         await self.watching.stop()
         await self.results.close()
         await self.database.close()
+        self.app.backend.client.connection_pool.disconnect()  # Celery leaves these open
         self.app.close()
 
 

@@ -61,8 +61,14 @@ class WorkerLoop(Generic[Living]):
         return living
 
     def run(self, work: Callable[[Living], Coroutine[Any, Any, Result]]) -> Result:
-        """Run a coroutine in the loop and wait for it; the calling thread's context goes along."""
-        return self._submit(work(self.start())).result()
+        """Run a coroutine in the loop and wait for it; the calling thread's context goes along.
+
+        Raises RuntimeError when called from inside the loop.
+        """
+        living = self.start()
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("A task called from inside the event loop would wait for itself; await it instead.")
+        return self._submit(work(living)).result()
 
     def _submit(self, coroutine: Coroutine[Any, Any, Result]) -> "Future[Result]":
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)

@@ -1,6 +1,7 @@
 """The Celery tasks that send mail: thin doors to `mail/delivery.py`."""
 
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from typing import Any
 from uuid import UUID
 
@@ -32,8 +33,8 @@ def register(app: Celery, loop: WorkerLoop[Runtime]) -> None:
         runtime = loop.start()
         try:
             shown = loop.run(lambda living: living.delivery.deliver(UUID(mail_id)))
-        except Unavailable:
-            raise Ignore from None  # the sweep asks again once the database is back
+        except (Unavailable, CancelledError):
+            raise Ignore from None  # the sweep asks again: once the database is back, or in another worker
         if shown is None or not shown.final:
             raise Ignore
         runtime.reporter.forget(mail_id)

@@ -58,9 +58,7 @@ class ResultReader:
 
     async def read(self, tasks: Sequence[str]) -> Sequence[bytes | None]:
         """Return each task's stored bytes, None where there are none. Raises redis-py's errors."""
-        values: Any = await self._redis.mget(
-            [self._backend.get_key_for_task(task) for task in tasks]
-        )
+        values: Any = await self._redis.mget([self._backend.get_key_for_task(task) for task in tasks])
         return list(values)
 
     def decode(self, raw: bytes) -> Mapping[str, Any]:

@@ -34,7 +34,7 @@ class Fleet:
 
     def run(self) -> int:
         """Run until told to stop and all have ended; return the exit status for this process."""
-        for stop in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        for stop in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
             signal.signal(stop, self._stop)
         while not self._stopping:
             for number, slot in enumerate(self._slots, 1):
@@ -65,7 +65,7 @@ class Fleet:
         self._stopping = True
         for slot in self._slots:
             if slot.process and slot.process.poll() is None:
-                slot.process.send_signal(signal.SIGTERM if number == signal.SIGINT else number)
+                slot.process.send_signal(number if number == signal.SIGQUIT else signal.SIGTERM)
 
 
 class Slot:

@@ -8,6 +8,7 @@ from quart_schema import Info, QuartSchema
 from quart_schema.openapi import OpenAPIProvider
 from werkzeug.routing import Rule
 
+from mailroom.kit import clock
 from mailroom.services import Services
 from mailroom.web import errors, health, limits, security, words
 from mailroom.web.api import tasks
@@ -67,9 +68,14 @@ def create_app(services: Services) -> Quart:
     return app
 
 
+def _now() -> str:
+    """Return the server's time, so that a page can count down whatever the reader's clock says."""
+    return clock.now().isoformat(timespec="milliseconds")
+
+
 def _looks(app: Quart) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.globals.update(static_url=static_url, words=words.as_data())
+    app.jinja_env.globals.update(static_url=static_url, words=words.as_data(), now=_now)
     app.jinja_env.filters["clock_time"] = clock_time
 
     async def static(filename: str) -> Response:

@@ -112,7 +112,9 @@ class LiveSocket:
             self.subscription.close()
             for part in parts:
                 part.cancel()
-            await asyncio.gather(*parts, return_exceptions=True)
+            for error in await asyncio.gather(*parts, return_exceptions=True):
+                if isinstance(error, Exception):
+                    logger.error("a socket ended by a fault of ours", exc_info=error)
 
     async def _send(self) -> None:
         async for snapshot in self.subscription:

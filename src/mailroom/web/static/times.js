@@ -28,12 +28,19 @@ export function inWords(seconds) {
   return minutes < 90 ? `${minutes} minutes` : `${Math.round(minutes / 60)} hours`;
 }
 
-// Counts down to a moment in `element`; null ends it.
+// How far the server's clock is ahead of this one, in milliseconds: the page says when it was written.
+function skew() {
+  const [navigation] = performance.getEntriesByType("navigation");
+  const arrived = performance.timeOrigin + (navigation?.responseStart ?? 0);
+  return Date.parse(document.body.dataset.now) - arrived || 0;
+}
+
+// Counts down to a moment of the server's clock in `element`; null ends it.
 export function countDown(element, iso) {
   if (!element) return;
   clearInterval(running.get(element));
   if (!iso) return;
-  const until = Date.parse(iso);
+  const until = Date.parse(iso) - skew();
   const tick = () => {
     const left = Math.ceil((until - Date.now()) / 1000);
     element.textContent = left > 0 ? `in ${inWords(left)}` : "now";
