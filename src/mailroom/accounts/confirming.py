@@ -13,6 +13,7 @@ from mailroom.accounts import sign_ups
 from mailroom.accounts.errors import (
     AccountError,
     ExpiredToken,
+    MalformedCode,
     ReplacedToken,
     TooManyTries,
     UnknownSignUp,
@@ -136,7 +137,7 @@ class Confirming:
             return TooManyTries()
         code = typed_code(text)
         if code is None:
-            return WrongCode(MOST_TRIES - sign_up.tries)  # a slip of the finger guesses nothing
+            return MalformedCode(MOST_TRIES - sign_up.tries)  # a slip of the finger guesses nothing
         mail = await self._mail_with(work, sign_up, code)
         # A decoy's code is in no mail, so nobody has it; should somebody guess it, it is as wrong as any other.
         if await sign_ups.account_of(work, sign_up.email_key) or mail is None:

@@ -129,6 +129,15 @@ class WrongCode(AccountError):
         self.tries_left = tries_left
 
 
+class MalformedCode(WrongCode):
+    """What was typed cannot be a code; it does not count as a try."""
+
+    def __init__(self, tries_left: int) -> None:
+        super().__init__(tries_left)
+        words = "That is no code: it has eight letters and digits, and never a vowel, an L, a 0 or a 1."
+        self.args = (f"{words} Please look at the mail again.",)
+
+
 class TooManyTries(AccountError):
     """Those were too many wrong codes. Please have a new mail sent, or use the link in the one you have."""
 

@@ -39,7 +39,7 @@ def check(password: str, context: Collection[str]) -> None:
         raise WeakPassword(f"A password needs {SHORTEST} characters or more; this one has {len(password)}.")
     words = {*(word.casefold() for word in context), *CONTEXT}
     if _left_over(password, words) < MOST_LEFT_OVER:
-        raise WeakPassword("This password is made of your address or the name of this site.")
+        raise WeakPassword("This password is made of your address, the name of this site or words of its pages.")
     if reason := _guessable(password, words):
         raise WeakPassword(reason)
 

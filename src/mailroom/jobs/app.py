@@ -29,6 +29,7 @@ def configured(settings: Settings, *, worker: bool, current: bool = False) -> Ce
         result_serializer="json",
         result_expires=settings.results_expire,
         result_extended=False,
+        result_backend_thread_safe=True,  # one pool of connections a process, not one for each thread
         enable_utc=True,
         timezone="UTC",
         broker_connection_retry_on_startup=True,

@@ -63,7 +63,7 @@ class Sweep:
         depth = await asyncio.to_thread(self._queue.depth)
         due = await self._overdue.sweep(queue_empty=depth == 0, waiting_for=waiting_for, wait=WAIT_ON)
         if due:
-            logger.info("%d mails were overdue and are published again", len(due))
+            logger.info("overdue mails published again: %d", len(due))
             self._queue(due)
         if time.monotonic() >= self._chores_at:
             self._chores_at = time.monotonic() + CHORES_EVERY

@@ -57,6 +57,7 @@ TABLE: dict[type[Exception] | int, Answer] = {
     ),
     accounts.WrongPassword: Answer(422, "That is not the password", way=("Try again", "")),
     accounts.WrongCode: Answer(422, "That is not the code", way=CODE),
+    accounts.MalformedCode: Answer(422, "That is no code", way=CODE),
     accounts.TooManyTries: Answer(
         429,
         "Too many tries",

@@ -63,14 +63,12 @@ async def test_older_parameters_still_match_and_are_known_as_outdated(passwords:
 
 async def test_an_unknown_address_takes_as_long_as_a_known_one(passwords: Passwords) -> None:
     known = await passwords.hash(GOOD)
-    taken = []
-    for hashes in ([known, None], [None, None]):
-        best = float("inf")
-        for _ in range(7):
+    taken = [float("inf"), float("inf")]
+    for _ in range(15):  # interleaved, and the quickest of each: other work on the machine must not decide
+        for which, hashes in enumerate(([known, None], [None, None])):
             start = time.perf_counter()
             await passwords.match("wrong", hashes)
-            best = min(best, time.perf_counter() - start)
-        taken.append(best)
+            taken[which] = min(taken[which], time.perf_counter() - start)
     assert max(taken) < min(taken) * 1.6
 
 

@@ -36,12 +36,13 @@ async def by_code() -> Response:
         started = await services().accounts.confirm_by_code(
             form.code, session=await current_session(), ticket=ticket, user_agent=browser.user_agent()
         )
-    except (Invalid, errors.WrongCode) as error:
+    except (Invalid, errors.WrongCode, errors.TooManyTries) as error:
         if wants_json():
             raise
         messages = error.messages if isinstance(error, Invalid) else {"code": str(error)}
-        shown = await mail_page(str(ticket), 422, messages=messages) if ticket else None
-        return shown or await page("code.html", 422, values={"ticket": ticket or ""}, messages=messages)
+        status = 429 if isinstance(error, errors.TooManyTries) else 422
+        shown = await mail_page(str(ticket), status, messages=messages) if ticket else None
+        return shown or await page("code.html", status, values={"ticket": ticket or ""}, messages=messages)
     browser.begin(started)
     return to("/account?welcome=1")
 
