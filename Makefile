@@ -8,8 +8,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
-# Test workers in parallel; every one has its own PostgreSQL database and Valkey.
-JOBS ?= 2
+# Tests at a time: they wait more than they work. Every process has its own PostgreSQL and Valkey.
+JOBS ?= 4
 
 .PHONY: help
 help: ## this page

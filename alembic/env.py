@@ -16,7 +16,7 @@ LOCK = 0x6D696772  # "migr"
 
 def say(*, step: Any, **_: Any) -> None:
     """Tell the deploy's log what was done."""
-    print(f"migrated: {step}")  # noqa: T201
+    print(f"migrated to {step.up_revision_id}")  # noqa: T201
 
 
 def run() -> None:

@@ -76,3 +76,4 @@ class Queue:
     def close(self) -> None:
         """Give up what still waits; the sweep publishes it again."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._app.close()
