@@ -94,6 +94,7 @@ def test_a_wrong_code_says_how_many_tries_are_left_and_the_right_one_signs_in(
 
 
 def test_by_keyboard_alone_and_for_people_who_listen(mailroom: Stack, people: People) -> None:
+    slow_down(mailroom.sink, 1.0)  # a change is announced; what the page came with is read as it stands
     page, email = people.page(), "keyboard@example.org"
     page.goto("/")
     _tab_to(page, "Create an account")
