@@ -6,7 +6,7 @@ mid-sweep is cut off by PostgreSQL and another takes over.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -135,13 +135,6 @@ class Overdue:
         """Forget what mails were about `days` days after their end."""
         async with self._database.connection() as connection:
             await connection.execute(DROP_BODIES, {"age": timedelta(days=days), "most": 10 * MOST})
-
-    async def backlog(self) -> tuple[int, datetime | None]:
-        """Return how many mails want sending now, and since when the oldest of them waits."""
-        query = "select count(*), min(created_at) from mails where nudge_at is not null"
-        async with self._database.connection() as connection:
-            row: Any = await (await connection.execute(query)).fetchone()
-        return row[0], row[1]
 
 
 async def _one(connection: AsyncConnection[tuple[object, ...]], query: str, values: tuple[Any, ...]) -> object:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -217,8 +217,3 @@ class Pool:
         resting = [connection for _, connection in self._idle if connection.usable]
         self._idle.clear()
         await asyncio.gather(*(connection.quit() for connection in resting))
-
-    def abort(self, connections: Iterable[Connection] | None = None) -> None:
-        """Close connections at once (all of them, unless some are given), whatever they are doing."""
-        for connection in list(self._open if connections is None else connections):
-            connection.close()
