@@ -94,3 +94,22 @@ class BrowserSession(Base):
         Index(None, "account_id"),
         Index(None, "expires_at"),
     )
+
+
+class Export(Base):
+    """What an account asked to be given of itself: a zip file, kept where every web process can read it."""
+
+    __tablename__ = "exports"
+
+    id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True)
+    """The task that made it."""
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    content: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    """When it is deleted; from then on nobody gets it."""
+
+    __table_args__ = (
+        Index(None, "account_id"),
+        Index(None, "expires_at"),
+    )

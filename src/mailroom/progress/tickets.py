@@ -53,7 +53,7 @@ class Tickets:
 
     async def of_owner(self, work: UnitOfWork, owner_id: UUID, limit: int = 50) -> list[Task]:
         """Return the account's tasks, newest first."""
-        rows = select(Task).where(Task.owner_id == owner_id).order_by(Task.created_at.desc()).limit(limit)
+        rows = select(Task).where(Task.owner_id == owner_id).order_by(Task.id.desc()).limit(limit)
         return list((await work.session.scalars(rows)).all())
 
     async def watchable(self, work: UnitOfWork, ids: Iterable[UUID], watcher: Watcher) -> dict[UUID, Task]:
