@@ -128,13 +128,15 @@ def runtime(settings: Settings, app: "Celery") -> "Runtime":
     from mailroom.mail.ledger import Ledger
     from mailroom.mail.overdue import Overdue
     from mailroom.mail.pool import Pool
+    from mailroom.mail.presence import Presence, new_name
     from mailroom.mail.rendering import Renderer
     from mailroom.mail.smtp import Timeouts
     from mailroom.progress.reporting import Reporter
 
     queue = Queue(settings)
     have = services(settings, queue, queue.begin, name="mailroom worker")
-    ledger, overdue = Ledger(have.database, f"{socket.gethostname()}:{os.getpid()}"), Overdue(have.database)
+    worker_name = new_name()
+    ledger, overdue = Ledger(have.database, worker_name), Overdue(have.database)
     reporter = Reporter(ResultWriter(app))
     pool = Pool(
         settings.smtp,
@@ -165,7 +167,7 @@ def runtime(settings: Settings, app: "Celery") -> "Runtime":
             await have.accounts.clean_up(work)
 
     sweep = Sweep(overdue, queue, pool, [drop_bodies, clean_up_accounts])
-    return Runtime(have, delivery, sweep, reporter, queue)
+    return Runtime(have, delivery, sweep, reporter, queue, Presence(have.database, worker_name))
 
 
 def serve_web(settings: Settings, fd: int | None = None) -> int:

@@ -101,7 +101,7 @@ async def make(settings: Settings, sink: Sink, templates: Path) -> AsyncIterator
         delivery = Delivery(ledger=Ledger(database, "test:1"), pool=pool, renderer=renderer, show=shown.append)
         pool.on_recovery = delivery.on_recovery
         outbox = Outbox(kinds, Tickets(), lambda _ids: None)
-        made.append(Post(database, outbox, delivery, Overdue(database), pool, shown))
+        made.append(Post(database, outbox, delivery, Overdue(database, grace=timedelta()), pool, shown))
         return made[-1]
 
     yield make

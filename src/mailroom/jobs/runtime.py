@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from mailroom.jobs.queue import Queue
 from mailroom.jobs.sweep import Sweep
 from mailroom.mail.delivery import Delivery
+from mailroom.mail.presence import Presence
 from mailroom.progress.reporting import Reporter
 from mailroom.services import Services
 
@@ -19,9 +20,11 @@ class Runtime:
     sweep: Sweep
     reporter: Reporter
     queue: Queue
+    presence: Presence
 
     async def start(self) -> None:
-        """Begin to sweep."""
+        """Be known to live, and begin to sweep."""
+        await self.presence.start()
         self.sweep.start()
 
     async def stop(self) -> None:
@@ -35,4 +38,5 @@ class Runtime:
         await asyncio.to_thread(self.reporter.close)
         await self.delivery.close()
         self.queue.close()
+        await self.presence.close()
         await self.services.database.close()

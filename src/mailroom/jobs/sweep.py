@@ -6,6 +6,8 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
+from psycopg.errors import IdleInTransactionSessionTimeout
+
 from mailroom.jobs.queue import Queue
 from mailroom.kit.errors import Unavailable
 from mailroom.mail.overdue import Overdue
@@ -55,6 +57,8 @@ class Sweep:
                 if not away:
                     logger.warning("no sweep while the database is away")
                 away = True
+            except IdleInTransactionSessionTimeout:
+                logger.warning("this process stood still in mid-sweep; PostgreSQL has let another one sweep")
             except Exception:
                 logger.exception("a sweep failed; the next one tries again")
 

@@ -11,6 +11,7 @@ from mailroom.jobs import mail_jobs
 from mailroom.jobs.app import configured
 from mailroom.jobs.loop import WorkerLoop
 from mailroom.jobs.runtime import Runtime
+from mailroom.jobs.stop_line import StopLine
 from mailroom.progress.reporting import running
 from mailroom.services import Services
 from mailroom.settings import Settings
@@ -63,8 +64,14 @@ def create(settings: Settings, build: Callable[[Celery], Runtime]) -> Celery:
 def _follow_the_worker(app: Celery, loop: WorkerLoop[Runtime]) -> None:
     """Start and stop the loop with the process that runs tasks: the worker itself, or each prefork child."""
 
-    def start(**_: object) -> None:
+    line = StopLine()
+
+    def open_line(**_: object) -> None:
+        line.open()
+
+    def start_child(**_: object) -> None:
         loop.start()
+        line.listen(loop.stop)
 
     def start_unless_forking(sender: Any, **_: object) -> None:
         if "prefork" not in type(sender.pool).__module__:
@@ -72,13 +79,15 @@ def _follow_the_worker(app: Celery, loop: WorkerLoop[Runtime]) -> None:
 
     def stop(**_: object) -> None:
         loop.stop()
+        line.ring()
 
     def close(**_: object) -> None:
         loop.close()
 
     # The app keeps these alive: signals hold their receivers weakly.
-    app.receivers = (start, start_unless_forking, stop, close)
-    signals.worker_process_init.connect(start)
+    app.receivers = (open_line, start_child, start_unless_forking, stop, close)
+    signals.worker_init.connect(open_line)
+    signals.worker_process_init.connect(start_child)
     signals.worker_ready.connect(start_unless_forking)
     signals.worker_shutting_down.connect(stop)
     signals.worker_process_shutdown.connect(close)

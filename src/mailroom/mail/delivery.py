@@ -57,6 +57,13 @@ class Journey:
         ]
 
 
+class Suspect:
+    """A mail that may be what ended its workers: claimed only once no other of its like is under way here.
+
+    Whatever is under way when a worker ends counts as a crash; so its company would end as failed along with it.
+    """
+
+
 class Delivery:
     """Carries mails for one worker process. `show` is told every stage; it must not block."""
 
@@ -70,7 +77,8 @@ class Delivery:
         self._leases = Leases(ledger.renew)
         self._journeys: dict[tuple[UUID, int], Journey] = {}
         self._stopping = False
-        self._claim: Batch[UUID, Claim | None] = Batch(self._claim_all)
+        self._claim: Batch[UUID, Claim | Suspect | None] = Batch(self._claim_all)
+        self._one_suspect = asyncio.Lock()
         self._hand_over: Batch[HandingOver, datetime | None] = Batch(ledger.hand_over)
         self._record: Batch[Ending, Ended | None] = Batch(ledger.record)
         self._defer: Batch[UUID, Ended | None] = Batch(self._defer_all)
@@ -86,8 +94,14 @@ class Delivery:
         if self._pool.outage:
             return await self._let_wait(mail_id)
         claim = await self._claim(mail_id)
-        if claim is None:
-            return None
+        if isinstance(claim, Suspect):
+            async with self._one_suspect:
+                alone = await self._ledger.claim([mail_id], suspects=True)
+                return await self._deliver(alone[0]) if alone else None
+        return await self._deliver(claim) if claim else None
+
+    async def _deliver(self, claim: Claim) -> Snapshot | None:
+        mail_id = claim.id
         journey = Journey(claim, asyncio.current_task(), server=str(self._pool.server))
         self._journeys[mail_id, claim.attempt] = journey
         self._leases.hold(mail_id, claim.attempt)
@@ -160,8 +174,12 @@ class Delivery:
             claim.id, claim.attempt, decision, answer, journey.connected_at, journey.server, since or journey.now
         )
         ended = await self._recorded(ending)
-        if ended is None or ended.attempt != claim.attempt or ended.state != decision.state:
-            return None  # another attempt has the word: a later one, or one whose acceptance came late
+        if ended is None or (
+            ended.state != State.SENT and (ended.attempt, ended.state) != (claim.attempt, decision.state)
+        ):
+            return None  # another attempt has the word
+        if decision.state is not State.SENT and ended.state == State.SENT:  # another one's acceptance came late
+            decision, answer = Decision(State.SENT), Answer()
         shown = self._shown(journey, ended, decision, answer)
         self._show(shown)
         return shown
@@ -247,8 +265,10 @@ class Delivery:
         except Unavailable:
             logger.warning("mails that waited for the mail server go at their own time: no database")
 
-    async def _claim_all(self, ids: Sequence[UUID]) -> list[Claim | None]:
-        claims = {claim.id: claim for claim in await self._ledger.claim(ids)}
+    async def _claim_all(self, ids: Sequence[UUID]) -> list[Claim | Suspect | None]:
+        claims: dict[UUID, Claim | Suspect] = {claim.id: claim for claim in await self._ledger.claim(ids)}
+        if unclaimed := [mail_id for mail_id in ids if mail_id not in claims]:
+            claims |= {mail_id: Suspect() for mail_id in await self._ledger.suspects(unclaimed)}
         return [claims.pop(mail_id, None) for mail_id in ids]  # pop: asked twice, claimed once
 
     # -- the end

@@ -15,8 +15,9 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 from mailroom.kit.database import Database
-from mailroom.mail.decide import Answer, Decision
+from mailroom.mail.decide import SUSPECT_FROM, Answer, Decision
 from mailroom.mail.interfaces import MailRow
+from mailroom.mail.states import State
 
 LEASE = 30
 """Seconds a worker holds a mail without saying that it still does."""
@@ -84,7 +85,7 @@ class Ended:
 CLAIM = """
 with mine as materialized (
     select id from mails
-    where id = any(%(ids)s) and expires_at > clock_timestamp() and (
+    where id = any(%(ids)s) and expires_at > clock_timestamp() and (%(suspects)s or crashes < %(suspect)s) and (
         state = 'queued'
         or (state = 'retrying' and next_attempt_at <= clock_timestamp())
         or (state = 'uncertain' and nudge_at is not null)
@@ -104,6 +105,10 @@ with mine as materialized (
     select id, attempt, %(worker)s, claimed_at from claimed
 )
 select * from claimed
+"""
+
+SUSPECTS = """
+select id from mails where id = any(%(ids)s) and crashes >= %(suspect)s and state in ('queued', 'retrying', 'uncertain')
 """
 
 HAND_OVER = """
@@ -130,6 +135,10 @@ select id, changed_at from moved
 # (its own ending follows, and cannot undo the acceptance). Everything else holds only for the attempt that is
 # the row's.
 # `connected` (step 2) is only ever reported: an ending comes after it, also where the row never got there.
+# An attempt that was uncertain stays marked so, also where its acceptance came late: the mail may be there twice.
+# Two attempts may end at the same moment in two processes. Both lock the mail's row, so that one comes after the
+# other; and LOCK goes before what reads the attempts, whose snapshot would else be older than the lock.
+LOCK = "select id from mails where id = any(%(ids)s) order by id for update"
 RECORD = """
 with said as (
     select * from unnest(
@@ -137,6 +146,9 @@ with said as (
         %(codes)s::int[], %(enhanced)s::text[], %(answers)s::text[], %(since)s::timestamptz[],
         %(crashed)s::bool[], %(connected)s::timestamptz[], %(servers)s::text[]
     ) as wish (id, attempt, state, reason, retry_in, code, enhanced, answer, since, crashed, connected_at, server)
+), locked as materialized (
+    select id, state, stage, attempt, on_uncertain from mails where id in (select id from said)
+    order by id for update
 ), taken as materialized (
     select id from said where state = 'sent'
     union select mail_id from attempts where mail_id in (select id from said where state <> 'sent')
@@ -147,11 +159,10 @@ with said as (
     select id, attempt, 'sent', null, null, null, null, null, null, crashed, connected_at, server
     from said where state <> 'sent' and id in (select id from taken)
 ), held as materialized (
-    select wish.*, mails.on_uncertain from wish join mails on mails.id = wish.id
-    where (mails.attempt = wish.attempt and mails.state = 'sending')
-        or (wish.state = 'sent' and mails.state <> 'sent'
-            and not (mails.state = 'sending' and mails.stage = 'handing over' and mails.attempt > wish.attempt))
-    order by mails.id for update of mails
+    select wish.*, locked.on_uncertain from wish join locked on locked.id = wish.id
+    where (locked.attempt = wish.attempt and locked.state = 'sending')
+        or (wish.state = 'sent' and locked.state <> 'sent'
+            and not (locked.state = 'sending' and locked.stage = 'handing over' and locked.attempt > wish.attempt))
 ), moved as (
     update mails set
         state = held.state, step = greatest(step, 2) + 1, lease_until = null, changed_at = clock_timestamp(),
@@ -171,7 +182,8 @@ with said as (
     update attempts set ended_at = clock_timestamp(), outcome = said.state, reason = said.reason,
         code = said.code, enhanced = said.enhanced, answer = said.answer,
         connected_at = coalesce(attempts.connected_at, said.connected_at),
-        server = coalesce(attempts.server, said.server)
+        server = coalesce(attempts.server, said.server),
+        uncertain_at = case when said.state = 'uncertain' then clock_timestamp() else attempts.uncertain_at end
     from said where attempts.mail_id = said.id and attempts.attempt = said.attempt
 )
 select * from moved
@@ -220,15 +232,31 @@ class Ledger:
         self._database = database
         self._worker = worker
 
-    async def claim(self, ids: Sequence[UUID]) -> list[Claim]:
-        """Take those of the mails that may be sent now and that nobody else has; lease them for `LEASE` s."""
-        arguments = {"ids": list(ids), "lease": timedelta(seconds=LEASE), "worker": self._worker}
+    async def claim(self, ids: Sequence[UUID], *, suspects: bool = False) -> list[Claim]:
+        """Take those of the mails that may be sent now and that nobody else has; lease them for `LEASE` s.
+
+        A mail that may be what ended its workers is only taken where `suspects` is true.
+        """
+        arguments = {
+            "ids": list(ids),
+            "lease": timedelta(seconds=LEASE),
+            "worker": self._worker,
+            "suspects": suspects,
+            "suspect": SUSPECT_FROM,
+        }
         async with (
             self._database.connection() as connection,
             connection.cursor(row_factory=class_row(Claim)) as cur,
         ):
             await cur.execute(CLAIM, arguments)
             return await cur.fetchall()
+
+    async def suspects(self, ids: Sequence[UUID]) -> set[UUID]:
+        """Return those of the mails that wait and may be what ended their workers."""
+        async with self._database.connection() as connection:
+            arguments = {"ids": list(ids), "suspect": SUSPECT_FROM}
+            rows: list[Any] = await (await connection.execute(SUSPECTS, arguments)).fetchall()
+        return {row[0] for row in rows}
 
     async def hand_over(self, wishes: Sequence[HandingOver]) -> list[datetime | None]:
         """Record that these are about to be handed over; for each, when, or None where it is no longer ours."""
@@ -299,6 +327,8 @@ async def record(connection: AsyncConnection[tuple[object, ...]], endings: Seque
         "servers": [ending.server for ending in endings],
     }
     async with connection.cursor(row_factory=class_row(Ended)) as cursor:
+        if any(ending.decision.state is not State.SENT for ending in endings):
+            await connection.execute(LOCK, arguments)
         await cursor.execute(RECORD, arguments)
         moved = {ended.id: ended for ended in await cursor.fetchall()}
     return [moved.get(ending.id) for ending in endings]

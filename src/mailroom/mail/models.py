@@ -87,6 +87,8 @@ class Attempt(Base):
     claimed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     connected_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     handing_over_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    uncertain_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When nobody knew any more whether the server had the mail; stays, also where its acceptance came late."""
     ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     outcome: Mapped[str | None] = mapped_column(Text)
     """The state it brought the mail to, or ``queued`` where its lease ran out."""

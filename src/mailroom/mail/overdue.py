@@ -1,4 +1,4 @@
-"""The sweep's statements: leases that ran out, mails too old, and rows whose message got lost.
+"""The sweep's statements: mails whose worker is gone, mails too old, and rows whose message got lost.
 
 One transaction under an advisory lock, so that one process sweeps at a time. A sweeper that freezes in
 mid-sweep is cut off by PostgreSQL and another takes over.
@@ -6,7 +6,7 @@ mid-sweep is cut off by PostgreSQL and another takes over.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,19 +16,43 @@ from psycopg.rows import class_row
 from mailroom.kit.database import Database
 from mailroom.mail.decide import Answer, decide
 from mailroom.mail.ledger import Ending, record
+from mailroom.mail.presence import MARK
 from mailroom.mail.states import Reason, Stage
+
+Connection = AsyncConnection[tuple[object, ...]]
 
 MOST = 500
 """Rows one sweep publishes at most; a longer queue gains nothing from more."""
 LOCK = 0x6D61696C  # "mail"
 FROZEN_AFTER = 5000
 """Milliseconds a sweep may stand still before PostgreSQL ends it."""
+BROKEN_AFTER = timedelta(seconds=5)
+"""A pause between two sweeps that means: PostgreSQL or this process was away."""
+GRACE = timedelta(seconds=4)
+"""How long after it nobody's mails are taken away, so that those who live can say so."""
+ABSENT_FOR = timedelta(seconds=3)
+"""How long a worker may be without its presence, which it takes again within a second where it can."""
 
-LEASES_OVER = """
-select id, attempt, stage, crashes, now() - created_at as age, expires_at - now() as expires_in
-from mails
-where state = 'sending' and nudge_at <= clock_timestamp() and lease_until <= clock_timestamp()
-order by id limit %(most)s for update skip locked
+ABSENT = """
+select worker from (
+    select distinct worker from mails join attempts on mail_id = mails.id and attempts.attempt = mails.attempt
+    where state = 'sending' and worker like %(marked)s
+) as sending
+where not exists (
+    select from pg_locks
+    where locktype = 'advisory' and objsubid = 1 and granted
+        and database = (select oid from pg_database where datname = current_database())
+        and (classid::bigint << 32 | objid::bigint) = hashtextextended(sending.worker, 0)
+)
+"""
+
+# The last condition: where this very statement was held up (PostgreSQL frozen, say), so were the renewals.
+ABANDONED = """
+select mails.id, mails.attempt, stage, crashes, now() - created_at as age, expires_at - now() as expires_in
+from mails join attempts on attempts.mail_id = mails.id and attempts.attempt = mails.attempt
+where state = 'sending' and (lease_until <= clock_timestamp() or worker = any(%(gone)s))
+    and clock_timestamp() < %(began)s + interval '2 s'
+order by mails.id limit %(most)s for update of mails skip locked
 """
 
 EXPIRE = """
@@ -71,15 +95,23 @@ update mails set next_attempt_at = clock_timestamp() + %(wait)s, nudge_at = cloc
 from due where mails.id = due.id
 """
 
+# Said twice: a person may be sending it again at this moment. A mail that is held as uncertain waits for a person
+# who may never come; its contents end all the same.
 DROP_BODIES = """
-update mails set params = null, nonce = null
-where ended_at < now() - %(age)s  -- said twice: a person may be sending it again at this moment
-    and id in (select id from mails where params is not null and ended_at < now() - %(age)s limit %(most)s)
+with old as materialized (
+    (select id from mails where params is not null and ended_at < now() - %(age)s limit %(most)s)
+    union all
+    (select id from mails where state = 'uncertain' and nudge_at is null and params is not null
+        and changed_at < now() - %(age)s limit %(most)s)
+)
+update mails set params = null, nonce = null from old
+where mails.id = old.id
+    and (ended_at < now() - %(age)s or (state = 'uncertain' and nudge_at is null and changed_at < now() - %(age)s))
 """
 
 
 @dataclass(frozen=True, slots=True)
-class LeaseOver:
+class Abandoned:
     """A mail whose worker has not been heard of."""
 
     id: UUID
@@ -100,20 +132,27 @@ class LeaseOver:
 class Overdue:
     """Finds what fell between row and queue."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, grace: timedelta = GRACE) -> None:
         self._database = database
+        self._grace = grace
+        self._last: datetime | None = None
+        self._unbroken_since: datetime | None = None
+        self._absent_since: dict[str, datetime] = {}
 
     async def sweep(self, *, queue_empty: bool, waiting_for: Sequence[str] = (), wait: float = 0) -> list[UUID]:
-        """Settle leases that ran out and mails too old; return the mails whose message is to be sent again.
+        """Settle mails whose worker is gone and mails too old; return those whose message is to be sent again.
 
         `waiting_for` are reasons (of `mail/states.py`) this process knows to hold still: rows that wait for
         them are put off by `wait` seconds instead. Returns nothing where another process sweeps.
         """
         async with self._database.connection() as connection:
             await connection.execute(f"set local idle_in_transaction_session_timeout = {FROZEN_AFTER}")
+            began: datetime = await _one(connection, "select clock_timestamp()")
+            gone = await self._gone(connection, began)
             if not await _one(connection, "select pg_try_advisory_xact_lock(%s)", (LOCK,)):
                 return []
-            await self._settle(connection)
+            if gone is not None:
+                await self._settle(connection, began, gone)
             await connection.execute(EXPIRE, {"most": MOST})
             if waiting_for:
                 holding = {"reasons": list(waiting_for), "wait": timedelta(seconds=wait), "most": MOST}
@@ -124,19 +163,36 @@ class Overdue:
             ).fetchall()
         return [row[0] for row in rows]
 
-    async def _settle(self, connection: AsyncConnection[tuple[object, ...]]) -> None:
-        async with connection.cursor(row_factory=class_row(LeaseOver)) as cursor:
-            await cursor.execute(LEASES_OVER, {"most": MOST})
+    async def _gone(self, connection: Connection, now: datetime) -> list[str] | None:
+        """Return the workers that have been absent for a while; None where it is too early to tell.
+
+        After a time without sweeps PostgreSQL, or this process, was away. The workers may have been cut off as
+        well, and get time to renew their leases and to show themselves.
+        """
+        if self._last is None or self._unbroken_since is None or now - self._last > BROKEN_AFTER:
+            self._unbroken_since = now
+            self._absent_since = {}
+        self._last = now
+        cursor = await connection.execute(ABSENT, {"marked": f"%{MARK}%"})
+        absent = [str(row[0]) for row in await cursor.fetchall()]
+        self._absent_since = {worker: self._absent_since.get(worker, now) for worker in absent}
+        if now - self._unbroken_since < self._grace:
+            return None
+        return [worker for worker, since in self._absent_since.items() if now - since >= ABSENT_FOR]
+
+    async def _settle(self, connection: Connection, began: datetime, gone: Sequence[str]) -> None:
+        async with connection.cursor(row_factory=class_row(Abandoned)) as cursor:
+            await cursor.execute(ABANDONED, {"most": MOST, "began": began, "gone": list(gone)})
             over = await cursor.fetchall()
         if over:
             await record(connection, [row.ending() for row in over])
 
     async def drop_bodies(self, *, days: int) -> None:
-        """Forget what mails were about `days` days after their end."""
+        """Forget what mails were about `days` days after their end, or since when they wait for a person."""
         async with self._database.connection() as connection:
             await connection.execute(DROP_BODIES, {"age": timedelta(days=days), "most": 10 * MOST})
 
 
-async def _one(connection: AsyncConnection[tuple[object, ...]], query: str, values: tuple[Any, ...]) -> object:
+async def _one(connection: Connection, query: str, values: tuple[Any, ...] = ()) -> Any:
     row = await (await connection.execute(query, values)).fetchone()
     return row[0] if row else None

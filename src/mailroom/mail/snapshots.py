@@ -140,6 +140,8 @@ def _timeline(mail: Mail, attempts: Sequence[Attempt]) -> Iterable[Moment]:
         yield Stage.CLAIMED, tried.claimed_at, tried.attempt
         yield Stage.CONNECTED, tried.connected_at, tried.attempt
         yield Stage.HANDING_OVER, tried.handing_over_at, tried.attempt
+        if tried.outcome != State.UNCERTAIN:  # it was, until its acceptance came late
+            yield State.UNCERTAIN, tried.uncertain_at, tried.attempt
         outcome = Stage.ACCEPTED if tried.outcome == State.SENT else tried.outcome
         if outcome:
             yield outcome, tried.ended_at, tried.attempt
