@@ -12,8 +12,8 @@ from mailroom.mail.ledger import Ending, HandingOver, Ledger, record
 from mailroom.mail.overdue import Overdue
 from mailroom.mail.presence import Presence, new_name
 from mailroom.mail.states import Reason, State
+from mailroom.ops.doctor.database import plain
 from mailroom.settings import Settings
-from mailroom.settings.urls import plain
 from tests.integration.test_delivery import Make, Post, make, post, sink, templates
 from tests.sink import Fault, Sink
 

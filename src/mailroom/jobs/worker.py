@@ -63,7 +63,6 @@ def create(settings: Settings, build: Callable[[Celery], Runtime]) -> Celery:
 
 def _follow_the_worker(app: Celery, loop: WorkerLoop[Runtime]) -> None:
     """Start and stop the loop with the process that runs tasks: the worker itself, or each prefork child."""
-
     line = StopLine()
 
     def open_line(**_: object) -> None:

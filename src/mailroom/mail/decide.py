@@ -10,7 +10,7 @@ MOST_CRASHES = 5
 """A mail whose attempts ended with their worker this often is taken for the cause (a poison mail)."""
 
 SUSPECT_FROM = 2
-"""Crashes after which a mail is sent alone: what ends its worker then is it, and not what it happened to be with."""
+"""Crashes after which a mail is sent alone: what ends its worker then is it, not what it happened to be with."""
 
 SHORTEST_WAIT = timedelta(seconds=10)
 LONGEST_WAIT = timedelta(hours=1)

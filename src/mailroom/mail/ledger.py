@@ -108,7 +108,8 @@ select * from claimed
 """
 
 SUSPECTS = """
-select id from mails where id = any(%(ids)s) and crashes >= %(suspect)s and state in ('queued', 'retrying', 'uncertain')
+select id from mails
+where id = any(%(ids)s) and crashes >= %(suspect)s and state in ('queued', 'retrying', 'uncertain')
 """
 
 HAND_OVER = """
