@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from mailroom.ops.embedded.postgres import Postgres
 from tests.browser.people import People
-from tests.browser.stack import Stack, running_stack
+from tests.stack import Stack, running_stack
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = [
@@ -24,30 +24,28 @@ FLAGS = [
 HERE = Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))  # one stack a file, not one a test
+            item.add_marker(pytest.mark.xdist_group("browser"))  # one stack for all, not one a test
             if CHROMIUM is None:
                 item.add_marker(pytest.mark.skip(reason="no Chromium here: install Debian's package chromium"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    # One a module, not one a session: while it lives, its event loop is in the way of asynchronous tests.
+    # One for these tests, not one a session: while it lives, its event loop is in the way of asynchronous tests.
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
 
 
-@pytest.fixture(scope="module")
-def stack(
-    request: pytest.FixtureRequest, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Stack]:
-    inbox = getattr(request.module, "WITH_INBOX", False)
-    with running_stack(postgres, tmp_path_factory.mktemp("stack"), inbox=inbox) as stack:
+@pytest.fixture(scope="package")
+def stack(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running_stack(postgres, tmp_path_factory.mktemp("stack")) as stack:
         yield stack
 
 

@@ -18,8 +18,8 @@ from tests.browser.people import (
     sign_up,
     slow_down,
 )
-from tests.browser.stack import Stack
 from tests.journeys.conftest import code_in, link_in
+from tests.stack import Stack
 
 STEPS = ["queued", "claimed", "connected", "handing over"]
 

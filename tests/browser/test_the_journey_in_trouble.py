@@ -6,9 +6,9 @@ from playwright.sync_api import expect
 
 from tests.browser.old_proxy import OldProxy
 from tests.browser.people import PASSWORD, People, diary, expect_signed_in, expect_state, mail_to, sign_up
-from tests.browser.stack import Stack
 from tests.journeys.conftest import link_in
 from tests.sink import Fault
+from tests.stack import Stack
 
 LOST_CONNECTION = "WebSocket connection to|net::ERR_|status of 502"
 """What Chromium itself notes when a server is gone."""

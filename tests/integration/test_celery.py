@@ -1,6 +1,7 @@
 """What a Celery user expects, tested with real workers and a real Valkey."""
 
 import asyncio
+import gc
 import signal
 import time
 from collections.abc import Iterator
@@ -47,6 +48,7 @@ def client(settings: Settings) -> Iterator[Celery]:
     """A Celery client as another program would have one."""
     app = configured(settings, worker=True)
     yield app
+    gc.collect()  # a result that is found only later opens the client's connections anew
     app.backend.result_consumer.stop()
     app.backend.client.connection_pool.disconnect()  # Celery leaves these open
     app.close()

