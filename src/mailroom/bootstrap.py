@@ -59,9 +59,7 @@ def services(
         sessions=sessions,
         settings=settings,
     )
-    return Services(
-        settings, database, accounts, sessions, outbox, mailbox, tickets, Background(tickets, begin), watching
-    )
+    return Services(settings, database, accounts, sessions, outbox, mailbox, tickets, Background(begin), watching)
 
 
 def kinds(settings: Settings, tokens: "Tokens") -> Kinds:
@@ -119,6 +117,7 @@ def worker(settings: Settings | None = None) -> "Celery":
 
 def runtime(settings: Settings, app: "Celery") -> "Runtime":
     """Wire what lives in one worker process; called in its event loop."""
+    from mailroom.jobs.holding import Holding
     from mailroom.jobs.mail_jobs import reports
     from mailroom.jobs.queue import Queue
     from mailroom.jobs.results import ResultWriter
@@ -131,7 +130,8 @@ def runtime(settings: Settings, app: "Celery") -> "Runtime":
     from mailroom.mail.presence import Presence, new_name
     from mailroom.mail.rendering import Renderer
     from mailroom.mail.smtp import Timeouts
-    from mailroom.progress.reporting import Reporter
+    from mailroom.progress.reporter import Reporter
+    from mailroom.progress.runs import Runs
 
     queue = Queue(settings)
     have = services(settings, queue, queue.begin, name="mailroom worker")
@@ -167,7 +167,8 @@ def runtime(settings: Settings, app: "Celery") -> "Runtime":
             await have.accounts.clean_up(work)
 
     sweep = Sweep(overdue, queue, pool, [drop_bodies, clean_up_accounts])
-    return Runtime(have, delivery, sweep, reporter, queue, Presence(have.database, worker_name))
+    holding = Holding(Runs(have.database), queue.begin, reporter.put)
+    return Runtime(have, delivery, sweep, holding, reporter, queue, Presence(have.database, worker_name))
 
 
 def serve_web(settings: Settings, fd: int | None = None) -> int:

@@ -11,7 +11,8 @@ from celery import Celery
 from celery.exceptions import Ignore
 
 from mailroom.jobs.worker import create
-from mailroom.progress.reporting import Report, Reporter, report
+from mailroom.progress.reporter import Report, Reporter
+from mailroom.progress.reporting import report
 from mailroom.settings import Settings
 from tests.sink import wait_for
 

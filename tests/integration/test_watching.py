@@ -24,7 +24,7 @@ from mailroom.mail.snapshots import MailRows, snapshot
 from mailroom.mail.states import Reason, State
 from mailroom.ops.embedded.valkey import running_valkey
 from mailroom.progress.events import Snapshot
-from mailroom.progress.reporting import Report
+from mailroom.progress.reporter import Report
 from mailroom.progress.tickets import Tickets
 from mailroom.progress.watching import Known, Subscription, Watching
 from mailroom.settings import Settings

@@ -14,7 +14,7 @@ from mailroom.jobs.runtime import Runtime
 from mailroom.kit.errors import Unavailable
 from mailroom.mail.states import State
 from mailroom.progress.events import Snapshot
-from mailroom.progress.reporting import Report
+from mailroom.progress.reporter import Report
 
 
 class MailNotSent(Exception):

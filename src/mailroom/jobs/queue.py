@@ -14,6 +14,8 @@ logger = logging.getLogger(__name__)
 
 DELIVER = "mailroom.deliver"
 SEND_MANY = "mailroom.send_many"
+HAS_ROW = "mailroom_row"
+"""Header of a message whose task has a row in `tasks`, which its worker begins and ends."""
 THREADS = 4
 MOST_WAITING = 256
 """Messages that wait for a frozen Redis; what comes beyond is left to the sweep."""
@@ -41,7 +43,7 @@ class Queue:
 
     def begin(self, name: str, task_id: UUID, arguments: Sequence[Any]) -> None:
         """Publish a background task in the background; never blocks, never raises."""
-        self._submit(name, arguments, task_id=str(task_id))
+        self._submit(name, arguments, task_id=str(task_id), headers={HAS_ROW: True})
 
     def _submit(self, name: str, arguments: Sequence[Any], **options: Any) -> None:
         if not self._waiting.acquire(blocking=False):

@@ -8,7 +8,7 @@ from celery import Celery
 from redis.asyncio import BlockingConnectionPool, Redis
 
 from mailroom.jobs.app import configured
-from mailroom.progress.reporting import Report
+from mailroom.progress.reporter import Report
 from mailroom.settings import Settings
 
 READY = frozenset({"SUCCESS", "FAILURE"})

@@ -3,11 +3,12 @@
 import asyncio
 from dataclasses import dataclass
 
+from mailroom.jobs.holding import Holding
 from mailroom.jobs.queue import Queue
 from mailroom.jobs.sweep import Sweep
 from mailroom.mail.delivery import Delivery
 from mailroom.mail.presence import Presence
-from mailroom.progress.reporting import Reporter
+from mailroom.progress.reporter import Reporter
 from mailroom.services import Services
 
 
@@ -18,6 +19,7 @@ class Runtime:
     services: Services
     delivery: Delivery
     sweep: Sweep
+    holding: Holding
     reporter: Reporter
     queue: Queue
     presence: Presence
@@ -26,6 +28,7 @@ class Runtime:
         """Be known to live, and begin to sweep."""
         await self.presence.start()
         self.sweep.start()
+        self.holding.start()
 
     async def stop(self) -> None:
         """Claim nothing new; let what is on its way end, within 25 seconds."""
@@ -35,6 +38,7 @@ class Runtime:
     async def close(self) -> None:
         """Store what was reported last and close every connection."""
         self.sweep.stop()
+        await self.holding.close()
         await asyncio.to_thread(self.reporter.close)
         await self.delivery.close()
         self.queue.close()

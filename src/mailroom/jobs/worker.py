@@ -1,54 +1,17 @@
 """A worker: the Celery app with its tasks, and the loop of each of its processes."""
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
-from celery import Celery, Task, signals
-from celery.exceptions import Ignore
+from celery import Celery, signals
 
 from mailroom.jobs import mail_jobs
 from mailroom.jobs.app import configured
 from mailroom.jobs.loop import WorkerLoop
 from mailroom.jobs.runtime import Runtime
 from mailroom.jobs.stop_line import StopLine
-from mailroom.progress.reporting import running
-from mailroom.services import Services
+from mailroom.jobs.task import MailroomTask
 from mailroom.settings import Settings
-
-
-class MailroomTask(Task):  # type: ignore[misc]  # Celery ships no types
-    """Base of background tasks: live progress by `report()`, the services at hand, coroutines welcome.
-
-    A task may be an ordinary function or a coroutine function; the latter runs in the process's event loop,
-    where the services live.
-    """
-
-    abstract = True
-    loop: WorkerLoop[Runtime]
-
-    @property
-    def services(self) -> Services:
-        """The application's services, as a web request has them; use them in coroutine tasks."""
-        return self.loop.start().services
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the task with its reports going to its own result."""
-        reporter = self.loop.start().reporter
-        task_id = str(self.request.id)
-        try:
-            with running(task_id, reporter.put):
-                result = super().__call__(*args, **kwargs)
-                if inspect.iscoroutine(result):
-                    coroutine = result
-                    result = self.loop.run(lambda _living: coroutine)
-        except Ignore:
-            raise  # Celery stores nothing: what was reported last is what stands, and has to get there
-        except BaseException:
-            reporter.forget(task_id)
-            raise
-        reporter.forget(task_id)
-        return result
 
 
 def create(settings: Settings, build: Callable[[Celery], Runtime]) -> Celery:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from mailroom.mail.states import FINAL, Reason, Stage, State
 from mailroom.mail.words import sentence
 from mailroom.progress.events import Snapshot
 from mailroom.progress.models import Task
+from mailroom.progress.snapshots import iso, of_task
 from mailroom.progress.watching import Known
 
 SERVER_TROUBLE = frozenset({Reason.UNREACHABLE, Reason.TLS, Reason.SIGN_IN})
@@ -65,28 +66,26 @@ def snapshot(
     )
 
 
-def iso(moment: datetime | None) -> str | None:
-    """Return a time as the protocol writes it, to the millisecond."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds") if moment else None
-
-
 BETTER = """
-select mails.id from unnest(%(ids)s::uuid[], %(attempts)s::int[], %(steps)s::int[], %(afterwords)s::text[])
+select known.id, mails.id is not null
+from unnest(%(ids)s::uuid[], %(attempts)s::int[], %(steps)s::int[], %(afterwords)s::text[])
     as known (id, attempt, step, afterword)
-join mails on mails.id = known.id left join tasks on tasks.id = known.id
-where known.step < 0 or (mails.attempt, mails.step) > (known.attempt, known.step)
-    or tasks.afterword is distinct from known.afterword
+left join mails on mails.id = known.id left join tasks on tasks.id = known.id
+where (mails.id is not null or tasks.name is not null)
+    and (known.step < 0
+    or (coalesce(mails.attempt, tasks.attempt), coalesce(mails.step, tasks.step)) > (known.attempt, known.step)
+    or tasks.afterword is distinct from known.afterword)
 """
 
 
 class MailRows:
-    """Tells the poller of those rows that know better than what its watchers were shown."""
+    """Tells the poller of those rows, of mails and other tasks, that know better than what was shown."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def __call__(self, known: Sequence[Known]) -> dict[str, Snapshot]:
-        """Return the snapshots of the mails that moved past what is `known`, by ticket."""
+        """Return the snapshots of the mails and tasks that moved past what is `known`, by ticket."""
         arguments = {
             "ids": [UUID(told.task) for told in known],
             "attempts": [told.attempt for told in known],
@@ -98,11 +97,22 @@ class MailRows:
         if not rows:
             return {}
         async with self._database.begin() as work:
-            return await of_rows(work, [row[0] for row in rows])
+            tasks = await of_tasks(work, [row[0] for row in rows if not row[1]])
+            return {**tasks, **await of_rows(work, [row[0] for row in rows if row[1]])}
+
+
+async def of_tasks(work: UnitOfWork, ids: Sequence[UUID]) -> dict[str, Snapshot]:
+    """Return what the rows say of these tasks that are no mails, by ticket."""
+    if not ids:
+        return {}
+    rows = await work.session.scalars(select(Task).where(Task.id.in_(ids), Task.name.is_not(None)))
+    return {str(task.id): of_task(task) for task in rows}
 
 
 async def of_rows(work: UnitOfWork, ids: Sequence[UUID]) -> dict[str, Snapshot]:
     """Return what the rows say of these mails, by ticket; ids that are no mail's are left out."""
+    if not ids:
+        return {}
     query = select(Mail, Task.afterword).outerjoin(Task, Task.id == Mail.id).where(Mail.id.in_(ids))
     mails = (await work.session.execute(query)).all()
     found = await work.session.scalars(select(Attempt).where(Attempt.mail_id.in_(ids)).order_by(Attempt.attempt))

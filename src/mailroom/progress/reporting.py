@@ -1,165 +1,151 @@
-"""From a running task to the result backend: one slot a task, the latest value wins, one thread drains.
-
-The caller never waits: a Redis that is slow, frozen or gone costs the task nothing. What was reported last
-always goes out, as soon as Redis takes it.
-"""
+"""`report()`: what a running task says of itself, on its way to the result backend."""
 
 import contextlib
 import contextvars
+import functools
 import logging
+import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, ParamSpec, TypeVar
+
+from mailroom.progress.pace import Pace
+from mailroom.progress.reporter import Put, Report
 
 logger = logging.getLogger(__name__)
 
-SHORTEST_GAP = 0.1
-"""Seconds between two writes for one task, unless a report is urgent."""
-MOST_SLOTS = 10_000
-"""Tasks whose last value is kept while Redis is away; the rows know of the others."""
+LONGEST_TEXT = 500
+"""Characters of a message or stage that are kept."""
+PUT_AGAIN = 1.0
+"""Seconds after which a report that still waits is put once more: the reporter may have had to drop it."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What is to be stored for a task: a state (Celery's word or ours) and a result fit for JSON."""
+class Cancelled(BaseException):
+    """Whoever began this task has cancelled it. Raised by `report()`, in tasks that declare `cancellable=True`.
 
-    task: str
-    state: str
-    result: Any
-    urgent: bool = False
+    No `Exception`, so that a task's own `except Exception` does not take it for trouble of its work.
+    """
 
 
-class Reporter:
-    """Takes reports from any thread and stores them in batches through `store`."""
-
-    def __init__(self, store: Callable[[Sequence[Report]], None]) -> None:
-        self._store = store
-        self._slots: dict[str, Report] = {}
-        self._written: dict[str, float] = {}
-        self._writing: frozenset[str] = frozenset()
-        self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None
-        self._closed = False
-
-    def put(self, report: Report) -> None:
-        """Have `report` stored soon, in place of what still waits for its task. Never blocks, never raises."""
-        with self._changed:
-            if len(self._slots) >= MOST_SLOTS:
-                self._slots.pop(next(iter(self._slots)))
-            self._slots[report.task] = report
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._drain, name="reporter", daemon=True)
-                self._thread.start()
-            self._changed.notify_all()
-
-    def forget(self, task: str, timeout: float = 2.0) -> None:
-        """Store nothing more for `task`: its end is about to be stored. Waits for a write under way."""
-        with self._changed:
-            self._slots.pop(task, None)
-            self._written.pop(task, None)
-            self._changed.wait_for(lambda: task not in self._writing, timeout)
-            self._slots.pop(task, None)  # a write that failed has put its report back
-
-    def flush(self, timeout: float = 2.0) -> bool:
-        """Wait until everything is stored; False where that took longer than `timeout` seconds."""
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._slots and not self._writing, timeout)
-
-    def close(self, timeout: float = 2.0) -> None:
-        """Flush and end the thread."""
-        self.flush(timeout)
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-    def _drain(self) -> None:
-        pause = 0.1
-        while batch := self._take():
-            try:
-                self._store(batch)
-                pause = 0.1
-            except Exception as error:
-                logger.warning(
-                    "progress of %d tasks not stored, trying again: %s", len(batch), type(error).__name__
-                )
-                self._put_back(batch)
-                time.sleep(pause)
-                pause = min(pause * 2, 2.0)
-            with self._changed:
-                self._writing = frozenset()
-                self._changed.notify_all()
-
-    def _take(self) -> list[Report]:
-        """Wait for reports whose time has come and take them; nothing once closed."""
-        with self._changed:
-            while not self._closed:
-                now = time.monotonic()
-                due = [slot for slot in self._slots.values() if slot.urgent or now >= self._due(slot)]
-                if due:
-                    for report in due:
-                        del self._slots[report.task]
-                        self._written[report.task] = now
-                    self._writing = frozenset(report.task for report in due)
-                    self._forget_old(now)
-                    return due
-                self._changed.wait(min((self._due(slot) - now for slot in self._slots.values()), default=None))
-        return []
-
-    def _due(self, slot: Report) -> float:
-        return self._written.get(slot.task, 0.0) + SHORTEST_GAP
-
-    def _forget_old(self, now: float) -> None:
-        if len(self._written) > MOST_SLOTS:
-            self._written = {task: at for task, at in self._written.items() if now - at < SHORTEST_GAP}
-
-    def _put_back(self, batch: Sequence[Report]) -> None:
-        with self._changed:
-            if not self._closed:
-                for report in batch:
-                    self._slots.setdefault(report.task, report)
-
-
-@dataclass(slots=True)
 class Running:
-    """The task that runs here, and how far it says it is."""
+    """The task that runs here, and how far it says it is. Its threads and coroutines share one."""
 
-    task: str
-    put: Callable[[Report], None]
-    step: int = 0
-    said: dict[str, Any] = field(default_factory=dict)
+    def __init__(self, task: str, put: Put, *, attempt: int = 0, step: int = 0) -> None:
+        self.task = task
+        self.attempt = attempt
+        self.cancel_asked = False
+        """True once `report` is to raise `Cancelled`."""
+        self._put = put
+        self._step = step
+        self._said: dict[str, Any] = {}
+        self._pace = Pace()
+        self._lock = threading.Lock()
+        self._waits_since: float | None = None
+
+    def say(self, current: object, total: object, message: object, stage: object) -> None:
+        """Note what is known now, and have it stored soon. Cheap while an earlier report still waits."""
+        now, said = time.monotonic(), self._said
+        with self._lock:
+            for name, number in (("current", current), ("total", total)):
+                if number is not None and (fit := _number(number)) is not None:
+                    said[name] = fit
+            for name, words in (("message", message), ("stage", stage)):
+                if words is not None:
+                    said[name] = words if isinstance(words, str) else str(words)
+            self._step += 1
+            if current is not None and "current" in said:
+                self._pace.add(now, said["current"], said.get("total"))
+            if self._waits_since is not None and now - self._waits_since < PUT_AGAIN:
+                return  # it takes along what was just noted
+            self._waits_since = now
+        self._put(Report(self.task, "running", self.told))
+
+    def told(self) -> dict[str, Any]:
+        """Return all that was said, as it is stored."""
+        with self._lock:
+            self._waits_since = None
+            pace = {"rate": self._pace.rate, "eta": self._pace.eta}
+            known = {key: value for key, value in pace.items() if value is not None}
+            return {**self._cleaned(), **known, "attempt": self.attempt, "step": self._step}
+
+    def said(self) -> dict[str, Any]:
+        """Return what was said last of `current`, `total`, `message` and `stage`, and the `step`."""
+        with self._lock:
+            return {**self._cleaned(), "step": self._step}
+
+    def _cleaned(self) -> dict[str, Any]:
+        return {
+            key: fit_text(value, LONGEST_TEXT) if isinstance(value, str) else value
+            for key, value in self._said.items()
+        }
+
+
+def _number(value: Any) -> float | None:
+    """Return a count that JSON and PostgreSQL can hold; None for what is none (NaN, negative, text)."""
+    try:
+        number = value if type(value) in {int, float} else float(value)
+        return number if math.isfinite(number) and number >= 0 else None
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def fit_text(text: str, longest: int) -> str:
+    """Return text that JSON and PostgreSQL can hold: no NUL, no half of a surrogate pair, at most so long."""
+    return text[:longest].replace("\0", "").encode(errors="replace").decode()
 
 
 _running: contextvars.ContextVar[Running | None] = contextvars.ContextVar("running_task", default=None)
 
 
 @contextlib.contextmanager
-def running(task: str, put: Callable[[Report], None]) -> Iterator[None]:
+def running(here: Running) -> Iterator[None]:
     """Make `report` speak for this task in this context, and in the coroutines begun from it."""
-    token = _running.set(Running(task, put))
+    token = _running.set(here)
     try:
         yield
     finally:
         _running.reset(token)
 
 
+def carried(call: Callable[P, R]) -> Callable[P, R]:
+    """Return `call` for a thread of one's own, in which `report` speaks for the task that made it.
+
+    Coroutines and `asyncio.to_thread` need no such help; `threading.Thread` and executors do.
+    """
+    context = contextvars.copy_context()
+
+    @functools.wraps(call)
+    def inside(*args: P.args, **kwargs: P.kwargs) -> R:
+        return context.copy().run(call, *args, **kwargs)  # a copy each: two threads cannot be in the same one
+
+    return inside
+
+
 def report(
     *,
     current: float | None = None,
     total: float | None = None,
-    message: str | None = None,
-    stage: str | None = None,
+    message: object = None,
+    stage: object = None,
 ) -> None:
     """Say how far the running task is; anyone who may watch it sees it live.
 
-    `current` of `total` in whatever the task counts; `message` and `stage` in words. What is left out stays
-    as it was. At most ten a second go out, and the last one always. Outside a task it does nothing.
+    `current` of `total` in whatever the task counts; `message` and `stage` in words. What is left out, or is no
+    number or text, stays as it was. At most ten a second go out, and the last one always. Rate and time left
+    are worked out from it. Outside a task it does nothing.
+
+    Never raises, but for one: `Cancelled`, in a task that declares `cancellable=True` and was cancelled.
     """
     here = _running.get()
     if here is None:
         return
-    news = {"current": current, "total": total, "message": message, "stage": stage}
-    here.said.update((key, value) for key, value in news.items() if value is not None)
-    here.step += 1
-    here.put(Report(here.task, "running", {**here.said, "step": here.step}))
+    try:
+        here.say(current, total, message, stage)
+    except Exception as error:  # whatever it was given: the task's work is worth more than a word about it
+        logger.debug("a report was dropped: %s", type(error).__name__)
+    if here.cancel_asked:
+        raise Cancelled

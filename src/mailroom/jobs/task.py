@@ -1,0 +1,150 @@
+"""The base of every task: live progress, the services at hand, coroutines welcome, a row that tells its end."""
+
+import inspect
+import logging
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from celery import Task
+from celery.exceptions import Ignore, Reject, Retry
+
+from mailroom.jobs.holding import Held
+from mailroom.jobs.loop import WorkerLoop
+from mailroom.jobs.queue import HAS_ROW
+from mailroom.jobs.runtime import Runtime
+from mailroom.kit import clock
+from mailroom.kit.errors import Unavailable
+from mailroom.progress.reporting import Cancelled, Running, fit_text, running
+from mailroom.progress.states import Ending, TaskState
+from mailroom.services import Services
+
+logger = logging.getLogger(__name__)
+
+LONGEST_ERROR = 2_000
+LONGEST_TRACEBACK = 20_000
+"""Characters of what a task raised that its row keeps."""
+
+
+class MailroomTask(Task):  # type: ignore[misc]  # Celery ships no types
+    """Base of background tasks: live progress by `report()`, the services at hand, coroutines welcome.
+
+    A task may be an ordinary function or a coroutine function; the latter runs in the process's event loop,
+    where the services live. With `cancellable=True` it may be stopped at its reports.
+    """
+
+    abstract = True
+    cancellable = False
+    loop: WorkerLoop[Runtime]
+
+    @property
+    def services(self) -> Services:
+        """The application's services, as a web request has them; use them in coroutine tasks."""
+        return self.loop.start().services
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the task with its reports going to its own result, and its end to its row if it has one."""
+        if self.request.called_directly:  # by another task: part of that one
+            return super().__call__(*args, **kwargs)
+
+        def work() -> Any:
+            result = super(MailroomTask, self).__call__(*args, **kwargs)
+            return self.loop.run(lambda _living: result) if inspect.iscoroutine(result) else result
+
+        if HAS_ROW in (self.request.headers or {}):
+            return self._run_with_row(work)
+        living = self.loop.start()
+        return self._run(work, Running(str(self.request.id), living.reporter.put))
+
+    def _run(self, work: Callable[[], Any], here: Running) -> Any:
+        reporter = self.loop.start().reporter
+        try:
+            with running(here):
+                result = work()
+        except Ignore:
+            raise  # Celery stores nothing: what was reported last is what stands, and has to get there
+        except BaseException:
+            reporter.forget(here.task)
+            raise
+        reporter.forget(here.task)
+        return result
+
+    def _run_with_row(self, work: Callable[[], Any]) -> Any:
+        """Run the task if its row lets us, and write there how it ended before Celery stores its result."""
+        held = self._begin()
+        try:
+            result = self._run(work, held.running)
+        except BaseException as error:
+            ending = ending_of(error, held.running)
+            self.loop.run(lambda living: living.holding.end(held, ending))
+            if is_cancelled(error):
+                self._store_revoked()
+                raise Ignore from None
+            raise
+        done = Ending(TaskState.DONE, **held.running.said())
+        self.loop.run(lambda living: living.holding.end(held, done))
+        return result
+
+    def _begin(self) -> Held:
+        task, again = UUID(self.request.id), bool(self.acks_late)
+        try:
+            held = self.loop.run(
+                lambda living: living.holding.begin(task, cancellable=self.cancellable, again=again)
+            )
+        except Unavailable:
+            raise Ignore from None  # the sweep asks again once the database is back
+        if isinstance(held, Held):
+            return held
+        if held == TaskState.CANCELLED:
+            self._store_revoked()
+        raise Ignore  # it runs elsewhere, or has ended
+
+    def _store_revoked(self) -> None:
+        """Let Celery's own clients know; our watchers have the row."""
+        with suppress(Exception):
+            self.backend.mark_as_revoked(self.request.id, "cancelled", request=self.request)
+
+
+def ending_of(error: BaseException, here: Running) -> Ending:
+    """Return how a run ended that raised."""
+    said = here.said()
+    if is_cancelled(error) or isinstance(error, Ignore):
+        return Ending(TaskState.CANCELLED, **said)
+    if isinstance(error, Retry):
+        return Ending(
+            TaskState.RETRYING, error=_words(error.exc) if error.exc else None, retry_at=_when(error), **said
+        )
+    if isinstance(error, Reject):
+        return Ending(TaskState.QUEUED if error.requeue else TaskState.CANCELLED, **said)
+    trace = "".join(traceback.format_exception(error))
+    return Ending(
+        TaskState.FAILED,
+        error=_words(error),
+        traceback=fit_text(trace[-LONGEST_TRACEBACK:], LONGEST_TRACEBACK),
+        **said,
+    )
+
+
+def is_cancelled(error: BaseException) -> bool:
+    """Tell whether a task ended because `report` said that it is cancelled, be it in one of its coroutines."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(Cancelled)[1] is None
+    return isinstance(error, Cancelled)
+
+
+def _words(error: BaseException) -> str:
+    try:
+        said = str(error)
+    except Exception:
+        said = ""
+    return fit_text(said or type(error).__name__, LONGEST_ERROR)
+
+
+def _when(error: Retry) -> datetime:
+    when = error.when
+    if isinstance(when, datetime):
+        return when if when.tzinfo else when.replace(tzinfo=UTC)
+    return clock.now() + timedelta(seconds=float(when or 0))

@@ -1,0 +1,130 @@
+"""From a running task to the result backend: one slot a task, the latest value wins, one thread drains.
+
+The caller never waits: a Redis that is slow, frozen or gone costs the task nothing. What was reported last
+always goes out, as soon as Redis takes it.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+SHORTEST_GAP = 0.1
+"""Seconds between two writes for one task, unless a report is urgent."""
+MOST_SLOTS = 10_000
+"""Tasks whose last value is kept while Redis is away; the rows know of the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is to be stored for a task: a state (Celery's word or ours) and a result fit for JSON.
+
+    A `result` that can be called is called when its time has come to be stored: then it is the newest.
+    """
+
+    task: str
+    state: str
+    result: Any
+    urgent: bool = False
+
+
+Put = Callable[[Report], None]
+"""Have a report stored soon. Never blocks, never raises."""
+
+
+class Reporter:
+    """Takes reports from any thread and stores them in batches through `store`."""
+
+    def __init__(self, store: Callable[[Sequence[Report]], None]) -> None:
+        self._store = store
+        self._slots: dict[str, Report] = {}
+        self._written: dict[str, float] = {}
+        self._writing: frozenset[str] = frozenset()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def put(self, report: Report) -> None:
+        """Have `report` stored soon, in place of what still waits for its task. Never blocks, never raises."""
+        with self._changed:
+            if len(self._slots) >= MOST_SLOTS:
+                self._slots.pop(next(iter(self._slots)))
+            self._slots[report.task] = report
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._drain, name="reporter", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+
+    def forget(self, task: str, timeout: float = 2.0) -> None:
+        """Store nothing more for `task`: its end is about to be stored. Waits for a write under way."""
+        with self._changed:
+            self._slots.pop(task, None)
+            self._written.pop(task, None)
+            self._changed.wait_for(lambda: task not in self._writing, timeout)
+            self._slots.pop(task, None)  # a write that failed has put its report back
+
+    def flush(self, timeout: float = 2.0) -> bool:
+        """Wait until everything is stored; False where that took longer than `timeout` seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._slots and not self._writing, timeout)
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Flush and end the thread."""
+        self.flush(timeout)
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _drain(self) -> None:
+        pause = 0.1
+        while batch := self._take():
+            try:
+                self._store(batch)
+                pause = 0.1
+            except Exception as error:
+                logger.warning(
+                    "progress of %d tasks not stored, trying again: %s", len(batch), type(error).__name__
+                )
+                self._put_back(batch)
+                time.sleep(pause)
+                pause = min(pause * 2, 2.0)
+            with self._changed:
+                self._writing = frozenset()
+                self._changed.notify_all()
+
+    def _take(self) -> list[Report]:
+        """Wait for reports whose time has come and take them; nothing once closed."""
+        with self._changed:
+            while not self._closed:
+                now = time.monotonic()
+                due = [slot for slot in self._slots.values() if slot.urgent or now >= self._due(slot)]
+                if due:
+                    for report in due:
+                        del self._slots[report.task]
+                        self._written[report.task] = now
+                    self._writing = frozenset(report.task for report in due)
+                    self._forget_old(now)
+                    return [_now(report) for report in due]
+                self._changed.wait(min((self._due(slot) - now for slot in self._slots.values()), default=None))
+        return []
+
+    def _due(self, slot: Report) -> float:
+        return self._written.get(slot.task, 0.0) + SHORTEST_GAP
+
+    def _forget_old(self, now: float) -> None:
+        if len(self._written) > MOST_SLOTS:
+            self._written = {task: at for task, at in self._written.items() if now - at < SHORTEST_GAP}
+
+    def _put_back(self, batch: Sequence[Report]) -> None:
+        with self._changed:
+            if not self._closed:
+                for report in batch:
+                    self._slots.setdefault(report.task, report)
+
+
+def _now(report: Report) -> Report:
+    return replace(report, result=report.result()) if callable(report.result) else report
