@@ -21,7 +21,6 @@ from mailroom.jobs.results import ResultReader
 from mailroom.kit.database import Database
 from mailroom.mail.snapshots import MailRows
 from mailroom.progress.background import Background
-from mailroom.progress.tickets import Tickets
 from mailroom.progress.watching import Watching
 from mailroom.settings import Settings
 from tests.conftest import ROOT
@@ -108,7 +107,7 @@ async def test_a_background_task_is_watched_from_its_beginning_to_its_end(
     watching = Watching(results, MailRows(database))
     watching.start()
     async with database.begin() as work:
-        begin = Background(Tickets(), queue.begin)
+        begin = Background(queue.begin)
         ticket = str(await begin.start(work, f"{TASKS}.{name}", *arguments, title="A count"))
     subscription = watching.subscribe()
     await subscription.watch([ticket])

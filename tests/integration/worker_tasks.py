@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+from celery import shared_task
+
 from mailroom.progress.reporting import report
 from mailroom.worker import app
 
@@ -37,3 +39,38 @@ async def mails_in_database(self) -> dict[str, int]:
     await asyncio.sleep(0.01)
     async with self.services.database.begin() as work:
         return await self.services.mailbox.counts(work)
+
+
+@app.task
+def part(seconds: float, fails: bool = False) -> None:
+    time.sleep(seconds)
+    if fails:
+        raise ValueError("too dark")
+
+
+@app.task(cancellable=True)
+async def stoppable() -> None:
+    for current in range(600):
+        report(current=current, total=600)
+        await asyncio.sleep(0.05)
+
+
+@app.task
+def stubborn() -> None:
+    for current in range(30):
+        report(current=current, total=30)
+        time.sleep(0.05)
+
+
+@app.task(bind=True, max_retries=1)
+def second_time_lucky(self) -> str:
+    if not self.request.retries:
+        raise self.retry(countdown=1, exc=ValueError("not yet"))
+    return "lucky"
+
+
+@shared_task
+def shared(total: int) -> None:
+    for current in range(total + 1):
+        report(current=current, total=total, message=f"{current} shared")
+        time.sleep(0.02)

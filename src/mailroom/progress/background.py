@@ -58,7 +58,7 @@ class Background:
         """
         task_id = new_id()
         row = _row(task_id, name, arguments, title=title, session_id=session_id, owner_id=owner_id)
-        await work.session.execute(insert(Task).values(row, nudge_at=func.now() + FIRST_NUDGE))
+        await work.session.execute(insert(Task).values(**row, nudge_at=func.now() + FIRST_NUDGE))
         self._publish(work, [(name, task_id, arguments)])
         return task_id
 
@@ -107,7 +107,7 @@ class Background:
             raise ValueError(f"a {kind} needs at least one part")
         whole_id = new_id()
         whole = _row(whole_id, kind, None, title=title, session_id=session_id, owner_id=owner_id)
-        await work.session.execute(insert(Task).values(whole, current=0, total=len(parts), cancellable=True))
+        await work.session.execute(insert(Task).values(**whole, current=0, total=len(parts), cancellable=True))
         rows = [
             {**_row(new_id(), name, arguments, title=title), "part_of": whole_id, "place": place}
             for place, (name, arguments) in enumerate(parts)
