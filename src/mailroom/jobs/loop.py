@@ -41,6 +41,8 @@ class WorkerLoop(Generic[Living]):
         self._loop: asyncio.AbstractEventLoop
         self._thread: threading.Thread
         self._living: Living
+        self._begun: set[asyncio.Task[None]] = set()
+        self._stopping: Future[None] | None = None
 
     def start(self) -> Living:
         """Start the loop in this process unless it runs; return what lives in it."""
@@ -48,7 +50,7 @@ class WorkerLoop(Generic[Living]):
             return self._living
         with self._lock:
             if self._pid != os.getpid():
-                self._loop = _new_loop()
+                self._loop, self._stopping = _new_loop(), None
                 self._thread = threading.Thread(target=self._loop.run_forever, name="worker-loop", daemon=True)
                 self._thread.start()
                 self._living = self._submit(self._begin()).result()
@@ -70,19 +72,32 @@ class WorkerLoop(Generic[Living]):
             raise RuntimeError("A task called from inside the event loop would wait for itself; await it instead.")
         return self._submit(work(living)).result()
 
+    def begin(self, work: Callable[[Living], Coroutine[Any, Any, None]]) -> None:
+        """Run a coroutine in the loop without waiting for it; what it raises is lost."""
+        living = self.start()
+        self._loop.call_soon_threadsafe(self._keep, lambda: work(living))
+
+    def _keep(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        task = self._loop.create_task(work())
+        self._begun.add(task)  # the loop alone holds tasks weakly
+        task.add_done_callback(self._begun.discard)
+
     def _submit(self, coroutine: Coroutine[Any, Any, Result]) -> "Future[Result]":
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def stop(self) -> None:
-        """Ask what lives here to take on nothing new; returns at once."""
-        if self._pid == os.getpid():
-            self._submit(self._living.stop())
+        """Ask what lives here to take on nothing new and to let what runs end; returns at once."""
+        if self._pid == os.getpid() and self._stopping is None:
+            self._stopping = self._submit(self._living.stop())
 
     def close(self) -> None:
-        """Close what lives here and end the loop."""
+        """Let what runs end, within the bounded time of its stop; close what lives here and end the loop."""
         if self._pid != os.getpid():
             return
+        self.stop()
         try:
+            if self._stopping:
+                self._stopping.result(timeout=30)
             self._submit(self._living.close()).result(timeout=5)
         except TimeoutError:
             pass

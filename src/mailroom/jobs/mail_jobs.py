@@ -8,6 +8,7 @@ from uuid import UUID
 from celery import Celery
 from celery.exceptions import Ignore
 
+from mailroom.jobs.intake import MailIntake
 from mailroom.jobs.loop import WorkerLoop
 from mailroom.jobs.queue import DELIVER, SEND_MANY
 from mailroom.jobs.runtime import Runtime
@@ -23,8 +24,9 @@ class MailNotSent(Exception):
 
 def register(app: Celery, loop: WorkerLoop[Runtime]) -> None:
     """Give the app its mail tasks."""
+    base = type("DeliverTask", (MailIntake, app.Task), {"abstract": True, "loop": loop})
 
-    @app.task(name=DELIVER, track_started=False, resultrepr_maxsize=60)
+    @app.task(name=DELIVER, base=base, track_started=False, resultrepr_maxsize=60)
     def deliver(mail_id: str) -> dict[str, Any]:
         """Send one mail. Its result is where the mail is; a run that does not end the mail leaves none.
 

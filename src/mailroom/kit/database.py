@@ -1,11 +1,12 @@
 """The database engine, and the unit of work: one request or task, one transaction, and what follows it."""
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import psycopg
+from psycopg.rows import AsyncRowFactory, tuple_row
 from sqlalchemy import MetaData
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -13,8 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_e
 from sqlalchemy.orm import DeclarativeBase
 
 from mailroom.kit.errors import Unavailable
+from mailroom.kit.lanes import Lanes
 
 logger = logging.getLogger(__name__)
+
+Row = TypeVar("Row")
+
+LANES = 4
+"""Connections kept for single hot statements, at most; a worker has three kinds of them under way at a time."""
 
 ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
 """For libpq: a server that vanished without a word is known to be away in half a minute, not after hours."""
@@ -68,6 +75,7 @@ class Database:
             hide_parameters=True,  # an error may reach a log; addresses and hashes must not
             connect_args={"connect_timeout": 5, "application_name": name, "prepare_threshold": 2, **ALIVE},
         )
+        self._lanes = Lanes(self.engine, max(1, min(LANES, connections - 2)))
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[UnitOfWork]:
@@ -89,6 +97,19 @@ class Database:
             yield raw
             await raw.commit()  # an exception leaves it to the pool, which rolls back
 
+    async def fetch(
+        self,
+        query: str,
+        arguments: Mapping[str, Any],
+        row: AsyncRowFactory[Row] = tuple_row,  # type: ignore[assignment]
+    ) -> list[Row]:
+        """Run one hot statement in a transaction of its own and return its rows, committed.
+
+        It may run twice where its connection is lost, so it must be conditional. Raises `Unavailable`.
+        """
+        async with reachable():
+            return await self._lanes.fetch(query, arguments, row)
+
     async def _psycopg(self, connection: AsyncConnection) -> "psycopg.AsyncConnection[tuple[object, ...]]":
         raw = (await connection.get_raw_connection()).driver_connection
         assert isinstance(raw, psycopg.AsyncConnection)
@@ -96,6 +117,7 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
+        await self._lanes.close()
         await self.engine.dispose()
 
 

@@ -76,7 +76,7 @@ class Delivery:
         self._show = show
         self._leases = Leases(ledger.renew)
         self._journeys: dict[tuple[UUID, int], Journey] = {}
-        self._stopping = False
+        self.stopping = False
         self._claim: Batch[UUID, Claim | Suspect | None] = Batch(self._claim_all)
         self._one_suspect = asyncio.Lock()
         self._hand_over: Batch[HandingOver, datetime | None] = Batch(ledger.hand_over)
@@ -89,7 +89,7 @@ class Delivery:
         None where there was nothing to do: another process has it, it is not due, it has ended, or this
         worker is stopping. Raises `Unavailable` while PostgreSQL is away; the sweep asks again.
         """
-        if self._stopping:
+        if self.stopping:
             return None
         if self._pool.outage:
             return await self._let_wait(mail_id)
@@ -106,7 +106,7 @@ class Delivery:
         self._journeys[mail_id, claim.attempt] = journey
         self._leases.hold(mail_id, claim.attempt)
         try:
-            if self._stopping:  # asked to stop while the claim was under way: straight back
+            if self.stopping:  # asked to stop while the claim was under way: straight back
                 return await self._end(journey, Answer(Reason.WORKER_LOST), None)
             return await self._carry(journey)
         finally:
@@ -135,7 +135,7 @@ class Delivery:
             if not undelivered.handed_over:
                 journey.stage = Stage.CLAIMED  # nothing of it reached the server: safe to repeat
         except asyncio.CancelledError:
-            if not self._stopping:
+            if not self.stopping:
                 raise
             answer = Answer(Reason.NO_ANSWER if journey.stage is Stage.HANDING_OVER else Reason.WORKER_LOST)
         return await self._end(journey, answer, since)
@@ -275,7 +275,7 @@ class Delivery:
 
     async def stop(self) -> None:
         """Claim no more; after 20 s give back what is not handing over; leave the rest uncertain."""
-        self._stopping = True
+        self.stopping = True
         began = time.monotonic()
         # The last round is for endings that cannot be recorded: PostgreSQL is away, and the lease will tell.
         rounds = ((GIVE_BACK_AFTER, {Stage.CLAIMED}), (GIVE_UP_AFTER, set(Stage)), (GIVE_UP_AFTER + 2, set(Stage)))

@@ -245,18 +245,12 @@ class Ledger:
             "suspects": suspects,
             "suspect": SUSPECT_FROM,
         }
-        async with (
-            self._database.connection() as connection,
-            connection.cursor(row_factory=class_row(Claim)) as cur,
-        ):
-            await cur.execute(CLAIM, arguments)
-            return await cur.fetchall()
+        return await self._database.fetch(CLAIM, arguments, class_row(Claim))
 
     async def suspects(self, ids: Sequence[UUID]) -> set[UUID]:
         """Return those of the mails that wait and may be what ended their workers."""
-        async with self._database.connection() as connection:
-            arguments = {"ids": list(ids), "suspect": SUSPECT_FROM}
-            rows: list[Any] = await (await connection.execute(SUSPECTS, arguments)).fetchall()
+        arguments = {"ids": list(ids), "suspect": SUSPECT_FROM}
+        rows: list[Any] = await self._database.fetch(SUSPECTS, arguments)
         return {row[0] for row in rows}
 
     async def hand_over(self, wishes: Sequence[HandingOver]) -> list[datetime | None]:
@@ -267,13 +261,13 @@ class Ledger:
             "connected": [wish.connected_at for wish in wishes],
             "servers": [wish.server for wish in wishes],
         }
-        async with self._database.connection() as connection:
-            rows: list[Any] = await (await connection.execute(HAND_OVER, arguments)).fetchall()
-        moved: dict[UUID, datetime] = dict(rows)
+        moved: dict[UUID, datetime] = dict(await self._database.fetch(HAND_OVER, arguments))
         return [moved.get(wish.id) for wish in wishes]
 
     async def record(self, endings: Sequence[Ending]) -> list[Ended | None]:
         """Record how attempts ended; for each, where its mail is now, or None where the fence held."""
+        if all(ending.decision.state is State.SENT for ending in endings):
+            return _in_order(endings, await self._database.fetch(RECORD, _told(endings), class_row(Ended)))
         async with self._database.connection() as connection:
             return await record(connection, endings)
 
@@ -284,8 +278,7 @@ class Ledger:
             "attempts": [attempt for _, attempt in held],
             "lease": timedelta(seconds=LEASE),
         }
-        async with self._database.connection() as connection:
-            await connection.execute(RENEW, arguments)
+        await self._database.fetch(RENEW, arguments)
 
     async def defer(self, ids: Sequence[UUID], answer: Answer, since: datetime, wait: float) -> list[Ended]:
         """Let these wait `wait` seconds, without an attempt: the mail server cannot be used."""
@@ -298,22 +291,25 @@ class Ledger:
             "answer": answer.text,
             "wait": timedelta(seconds=wait),
         }
-        async with (
-            self._database.connection() as connection,
-            connection.cursor(row_factory=class_row(Ended)) as cur,
-        ):
-            await cur.execute(DEFER, arguments)
-            return await cur.fetchall()
+        return await self._database.fetch(DEFER, arguments, class_row(Ended))
 
     async def release(self, reasons: Sequence[str]) -> None:
         """Let the mails that wait for one of these reasons be tried now; the sweep picks them up."""
-        async with self._database.connection() as connection:
-            await connection.execute(RELEASE, {"reasons": list(reasons)})
+        await self._database.fetch(RELEASE, {"reasons": list(reasons)})
 
 
 async def record(connection: AsyncConnection[tuple[object, ...]], endings: Sequence[Ending]) -> list[Ended | None]:
     """Like `Ledger.record`, in the caller's transaction."""
-    arguments = {
+    arguments = _told(endings)
+    async with connection.cursor(row_factory=class_row(Ended)) as cursor:
+        if any(ending.decision.state is not State.SENT for ending in endings):
+            await connection.execute(LOCK, arguments)
+        await cursor.execute(RECORD, arguments)
+        return _in_order(endings, await cursor.fetchall())
+
+
+def _told(endings: Sequence[Ending]) -> dict[str, Any]:
+    return {
         "ids": [ending.id for ending in endings],
         "attempts": [ending.attempt for ending in endings],
         "states": [str(ending.decision.state) for ending in endings],
@@ -327,9 +323,8 @@ async def record(connection: AsyncConnection[tuple[object, ...]], endings: Seque
         "connected": [ending.connected_at for ending in endings],
         "servers": [ending.server for ending in endings],
     }
-    async with connection.cursor(row_factory=class_row(Ended)) as cursor:
-        if any(ending.decision.state is not State.SENT for ending in endings):
-            await connection.execute(LOCK, arguments)
-        await cursor.execute(RECORD, arguments)
-        moved = {ended.id: ended for ended in await cursor.fetchall()}
+
+
+def _in_order(endings: Sequence[Ending], ended: Sequence[Ended]) -> list[Ended | None]:
+    moved = {end.id: end for end in ended}
     return [moved.get(ending.id) for ending in endings]

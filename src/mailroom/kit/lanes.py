@@ -1,0 +1,74 @@
+"""Connections kept for single hot statements: each statement is its own transaction, in one round trip.
+
+A unit of work costs a look whether the connection lives, BEGIN, the statement, COMMIT and a reset. A statement
+that stands alone needs none of them.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.rows import AsyncRowFactory, tuple_row
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+Row = TypeVar("Row")
+Lane = tuple[AsyncConnection, "psycopg.AsyncConnection[Any]"]
+
+
+class Lanes:
+    """At most `most` connections of the engine's pool, in autocommit, lent for one statement at a time."""
+
+    def __init__(self, engine: AsyncEngine, most: int) -> None:
+        self._engine = engine
+        self._turns = asyncio.Semaphore(most)
+        self._free: list[Lane] = []
+
+    async def fetch(
+        self,
+        query: str,
+        arguments: Mapping[str, Any],
+        row: AsyncRowFactory[Row] = tuple_row,  # type: ignore[assignment]
+    ) -> list[Row]:
+        """Run one statement in a transaction of its own and return its rows, committed.
+
+        Where its connection turns out to be gone the statement runs once more on a new one, so it must be one
+        that does no harm when it runs twice (all of ours are conditional). Raises psycopg's errors.
+        """
+        async with self._turns:
+            try:
+                return await self._once(query, arguments, row)
+            except psycopg.OperationalError:
+                await self.close()  # a server that started again has dropped the others, too
+                return await self._once(query, arguments, row)
+
+    async def _once(self, query: str, arguments: Mapping[str, Any], row: AsyncRowFactory[Row]) -> list[Row]:
+        lane = self._free.pop() if self._free else await self._open()
+        try:
+            cursor = lane[1].cursor(row_factory=row)
+            await cursor.execute(query, arguments, prepare=True)
+            rows = await cursor.fetchall() if cursor.description else []
+        except BaseException:  # also where it was cancelled: whatever state it is in
+            await _drop(lane)
+            raise
+        self._free.append(lane)
+        return rows
+
+    async def _open(self) -> Lane:
+        connection = await self._engine.connect()
+        raw = (await connection.get_raw_connection()).driver_connection
+        assert isinstance(raw, psycopg.AsyncConnection)
+        await raw.set_autocommit(True)
+        return connection, raw
+
+    async def close(self) -> None:
+        """Close those that rest."""
+        while self._free:
+            await _drop(self._free.pop())
+
+
+async def _drop(lane: Lane) -> None:
+    connection, raw = lane
+    await raw.close()
+    await connection.invalidate()
+    await connection.close()
