@@ -75,7 +75,7 @@ def _mac(key: bytes, purpose: str, mail_id: UUID, nonce: bytes) -> bytes:
 
 def _code(key: bytes, mail_id: UUID, nonce: bytes) -> str:
     # 256 bits over 38: no character is noticeably likelier than another.
-    number, letters = int.from_bytes(_mac(key, CODE, mail_id, nonce)), []
+    number, letters = int.from_bytes(_mac(key, CODE, mail_id, nonce)) % len(ALPHABET) ** CODE_LENGTH, []
     for _ in range(CODE_LENGTH):
         number, letter = divmod(number, len(ALPHABET))
         letters.append(ALPHABET[letter])

@@ -25,10 +25,11 @@ class Runtime:
     presence: Presence
 
     async def start(self) -> None:
-        """Be known to live, and begin to sweep."""
+        """Be known to live, begin to sweep, and to connect to the mail server."""
         await self.presence.start()
         self.sweep.start()
         self.holding.start()
+        self.delivery.warm()
 
     async def stop(self) -> None:
         """Claim nothing new; let what is on its way end, within 25 seconds."""

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -77,11 +77,16 @@ class Delivery:
         self._leases = Leases(ledger.renew)
         self._journeys: dict[tuple[UUID, int], Journey] = {}
         self.stopping = False
+        self._server = str(pool.server)
         self._claim: Batch[UUID, Claim | Suspect | None] = Batch(self._claim_all)
         self._one_suspect = asyncio.Lock()
         self._hand_over: Batch[HandingOver, datetime | None] = Batch(ledger.hand_over)
         self._record: Batch[Ending, Ended | None] = Batch(ledger.record)
         self._defer: Batch[UUID, Ended | None] = Batch(self._defer_all)
+
+    def warm(self) -> None:
+        """Begin to connect to the mail server, before there is a mail for it."""
+        self._pool.warm()
 
     async def deliver(self, mail_id: UUID) -> Snapshot | None:
         """Carry the mail as far as it goes now; return where it is then.
@@ -95,33 +100,66 @@ class Delivery:
             return await self._let_wait(mail_id)
         claim = await self._claim(mail_id)
         if isinstance(claim, Suspect):
-            async with self._one_suspect:
-                alone = await self._ledger.claim([mail_id], suspects=True)
-                return await self._deliver(alone[0]) if alone else None
-        return await self._deliver(claim) if claim else None
+            return await self._carry_alone(mail_id)
+        if claim is None:
+            return None
+        self._leases.hold(claim.id, claim.attempt)
+        return await self._carry(claim)
 
-    async def _deliver(self, claim: Claim) -> Snapshot | None:
-        mail_id = claim.id
-        journey = Journey(claim, asyncio.current_task(), server=str(self._pool.server))
-        self._journeys[mail_id, claim.attempt] = journey
-        self._leases.hold(mail_id, claim.attempt)
-        try:
-            if self.stopping:  # asked to stop while the claim was under way: straight back
-                return await self._end(journey, Answer(Reason.WORKER_LOST), None)
-            return await self._carry(journey)
-        finally:
-            self._leases.drop(mail_id, claim.attempt)
-            self._journeys.pop((mail_id, claim.attempt), None)
+    async def _carry_alone(self, mail_id: UUID) -> Snapshot | None:
+        async with self._one_suspect:
+            for claim in await self._ledger.claim([mail_id], suspects=True):
+                self._leases.hold(claim.id, claim.attempt)
+                return await self._carry(claim)
+        return None
 
     async def deliver_many(self, mail_ids: Sequence[UUID]) -> None:
-        """Carry these mails at the same time, as many as the pool has connections."""
+        """Carry these mails: claimed in one statement, and as many at a time as the pool keeps busy."""
+        if self._pool.outage or self.stopping:
+            await self._one_by_one(mail_ids)
+            return
+        try:
+            claims = await self._claim_all(mail_ids)
+        except Unavailable as error:
+            logger.warning("%d mails wait for the sweep: %s", len(mail_ids), error)
+            return
+        ours = [claim for claim in claims if isinstance(claim, Claim)]
+        for claim in ours:
+            self._leases.hold(claim.id, claim.attempt)
+        # Twice as many as there are connections: while one's ending is recorded another one is sent.
+        waiting = iter(ours)
+        await asyncio.gather(*(self._carry_all(waiting) for _ in range(min(len(ours), 2 * self._pool.limit))))
+        await self._one_by_one(
+            [mail_id for mail_id, claim in zip(mail_ids, claims, strict=True) if isinstance(claim, Suspect)]
+        )
+
+    async def _carry_all(self, waiting: Iterator[Claim]) -> None:
+        for claim in waiting:
+            try:
+                await self._carry(claim)
+            except Exception:
+                logger.exception("mail %s stopped on its way; its lease brings it back", claim.id)
+
+    async def _one_by_one(self, mail_ids: Sequence[UUID]) -> None:
         done = await asyncio.gather(*map(self.deliver, mail_ids), return_exceptions=True)
         for error in {type(result): result for result in done if isinstance(result, BaseException)}.values():
             logger.warning("some of %d mails wait for the sweep: %s", len(mail_ids), error)
 
+    async def _carry(self, claim: Claim) -> Snapshot | None:
+        """Carry a mail that is ours, and its lease held, as far as it goes now."""
+        journey = Journey(claim, asyncio.current_task(), server=self._server)
+        self._journeys[claim.id, claim.attempt] = journey
+        try:
+            if self.stopping:  # asked to stop while the claim was under way: straight back
+                return await self._end(journey, Answer(Reason.WORKER_LOST), None)
+            return await self._go(journey)
+        finally:
+            self._leases.drop(claim.id, claim.attempt)
+            self._journeys.pop((claim.id, claim.attempt), None)
+
     # -- the stages
 
-    async def _carry(self, journey: Journey) -> Snapshot | None:
+    async def _go(self, journey: Journey) -> Snapshot | None:
         since: datetime | None = None
         self._tell(journey, Stage.CLAIMED, step=1)
         try:

@@ -1,6 +1,7 @@
 """The connections of one process to the mail server: kept, reused, limited; and the circuit over them."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import deque
@@ -62,7 +63,7 @@ class Pool:
         self.outage: Outage | None = None
         self._timeouts = timeouts
         self._hostname = hostname
-        self._limit = limit
+        self.limit = limit
         self._mails_each = mails_each
         self._idle_seconds = idle
         self.on_recovery = on_recovery
@@ -107,8 +108,8 @@ class Pool:
     @property
     def _turns(self) -> int:
         if time.monotonic() < self._crowded_until:
-            return max(1, min(self._limit, len(self._open)))
-        return self._limit
+            return max(1, min(self.limit, len(self._open)))
+        return self.limit
 
     async def _turn(self) -> None:
         if self.outage:
@@ -145,6 +146,15 @@ class Pool:
                 return connection
             self._open.discard(connection)
         return None
+
+    def warm(self) -> None:
+        """Begin to open a connection: no first mail waits for it, and a server that is away is known at once."""
+        self._start(self._warm())
+
+    async def _warm(self) -> None:
+        with contextlib.suppress(CircuitOpen):
+            async with self.connection():
+                pass
 
     async def _connect(self) -> Connection:
         connection = await Connection.open(self.server, self._timeouts, self._hostname)

@@ -1,19 +1,31 @@
 """From a row to the bytes a mail server takes: subject, text and HTML of one folder a kind."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import jinja2
 
-from mailroom.mail.interfaces import Kinds, MailRow
+from mailroom.mail.interfaces import Kinds, MailKind, MailRow
+from mailroom.mail.prepared import PARTS, Prepared
 
 TEMPLATES = Path(__file__).parent / "templates"
+
+ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+SIMPLE = re.compile(rf"{ATOM}(\.{ATOM})*@[A-Za-z0-9.-]+")
+"""Addresses a header holds as they are (RFC 5322 §3.4.1, dot-atom; no SMTPUTF8, no IDN)."""
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+LONGEST_SIMPLE = 74
+"""Characters of such an address that fit on the line of "To: " (RFC 5322 §2.1.1)."""
 
 
 class BrokenMail(ValueError):
@@ -32,7 +44,11 @@ class Envelope:
 
 
 class Renderer:
-    """Makes mails. The same row gives the same Message-ID, link and code in every attempt."""
+    """Makes mails. The same row gives the same Message-ID, link and code in every attempt.
+
+    Kinds whose templates only print their words are compiled at the first mail (`mail/prepared.py`); what
+    cannot be filled in so goes through the standard library, which is also the measure for the short way.
+    """
 
     def __init__(
         self, kinds: Kinds, *, mail_from: str, product: Mapping[str, str], templates: Path = TEMPLATES
@@ -40,7 +56,11 @@ class Renderer:
         self._kinds = kinds
         self._name, self._address = parseaddr(mail_from)
         self._product = product
-        self._domain = self._address.rpartition("@")[2]
+        self._domain = _ascii_domain(self._address.rpartition("@")[2])
+        self._prepared: dict[tuple[str, tuple[str, ...]], Prepared | None] = {}
+        sender = EmailMessage(policy=SMTP)
+        sender["From"] = Address(self._name, addr_spec=self._address)
+        self._from_line = sender.as_bytes().removesuffix(b"\r\n")
         self._templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(templates),
             autoescape=jinja2.select_autoescape(["html"]),
@@ -50,21 +70,58 @@ class Renderer:
 
     def message_id(self, row: MailRow) -> str:
         """Return the Message-ID (RFC 5322 §3.6.4), made from the mail's id."""
-        return f"<{row.id}@{_ascii_domain(self._domain)}>"
+        return f"<{row.id}@{self._domain}>"
 
     def render(self, row: MailRow) -> Envelope:
         """Return the mail as the server takes it. Raises `BrokenMail` where it never can be."""
+        return self._made(row, self._short_way)
+
+    def render_the_long_way(self, row: MailRow) -> Envelope:
+        """Like `render`, by Jinja and the standard library alone: the measure for the short way."""
+        return self._made(row, lambda *_: None)
+
+    def _made(
+        self, row: MailRow, short: Callable[[MailRow, MailKind, dict[str, Any]], Envelope | None]
+    ) -> Envelope:
         try:
             kind = self._kinds[row.kind]
             words = {**self._product, **row.params, **kind.variables(row)}
-            subject, text, html = (
-                self._templates.get_template(f"{kind.name}/{part}").render(words)
-                for part in ("subject.txt", "body.txt", "body.html")
-            )
+            if made := short(row, kind, words):
+                return made
+            subject, text, html = (self._write(kind.name, part, words) for part in PARTS)
             return self._envelope(row, " ".join(subject.split()), text, html)
         except Exception as error:
             # The words could hold a link: only the kind of trouble may leave here.
             raise BrokenMail(f"{row.kind}: {type(error).__name__}") from None
+
+    def _write(self, kind: str, part: str, words: Mapping[str, Any]) -> str:
+        return self._templates.get_template(f"{kind}/{part}").render(words)
+
+    def _short_way(self, row: MailRow, kind: MailKind, words: dict[str, Any]) -> Envelope | None:
+        recipient = row.recipient
+        if len(recipient) > LONGEST_SIMPLE or not SIMPLE.fullmatch(recipient):
+            return None
+        prepared = self._compiled(kind.name, tuple(words))
+        filled = prepared.filled(words) if prepared else None
+        if prepared is None or filled is None:
+            return None
+        subject, content = filled
+        head = (
+            f"To: {recipient}\r\nDate: {_date(row.created_at)}\r\n"
+            f"Message-ID: {self.message_id(row)}\r\nAuto-Submitted: auto-generated\r\n"
+            f"MIME-Version: 1.0\r\nContent-Type: {prepared.content_type}\r\n"
+        )
+        data = b"".join((_subject_line(subject), self._from_line, head.encode("ascii"), content, b".\r\n"))
+        return Envelope(self._address, recipient, data)
+
+    def _compiled(self, kind: str, names: tuple[str, ...]) -> Prepared | None:
+        key = (kind, names)
+        if key not in self._prepared:
+            try:
+                self._prepared[key] = Prepared(names, partial(self._write, kind))
+            except Exception:  # whatever its templates need that marks are not: the long way has it
+                self._prepared[key] = None
+        return self._prepared[key]
 
     def _envelope(self, row: MailRow, subject: str, text: str, html: str) -> Envelope:
         recipient, utf8 = deliverable(row.recipient)
@@ -92,7 +149,22 @@ def _ascii_domain(domain: str) -> str:
     return domain if domain.isascii() else domain.encode("idna").decode("ascii")
 
 
+@lru_cache(maxsize=64)
+def _subject_line(subject: str) -> bytes:
+    """Return the Subject as a header, encoded and folded; most mails of a kind share one."""
+    header = EmailMessage(policy=SMTP)
+    header["Subject"] = subject
+    return header.as_bytes().removesuffix(b"\r\n")
+
+
+def _date(at: datetime) -> str:
+    """Return a time as a header holds it (RFC 5322 §3.3), in UTC; three times as fast as the standard library."""
+    at = at.astimezone(UTC)
+    day, month = DAYS[at.weekday()], MONTHS[at.month - 1]
+    return f"{day}, {at.day:02} {month} {at.year} {at.hour:02}:{at.minute:02}:{at.second:02} +0000"
+
+
 def dot_stuffed(flat: bytes) -> bytes:
     """Return CRLF-ended `flat` as DATA takes it (RFC 5321 §4.5.2): leading dots doubled, the final dot added."""
-    end = b"" if flat.endswith(b"\r\n") else b"\r\n"
-    return re.sub(rb"(?m)^\.", b"..", flat) + end + b".\r\n"
+    end = b".\r\n" if flat.endswith(b"\r\n") else b"\r\n.\r\n"
+    return (b"." if flat.startswith(b".") else b"") + flat.replace(b"\r\n.", b"\r\n..") + end

@@ -11,14 +11,17 @@ from dataclasses import dataclass, replace
 
 import aiosmtplib
 from aiosmtplib import SMTPResponse
+from aiosmtplib.email import quote_address
 
 from mailroom.mail.decide import Answer
 from mailroom.mail.rendering import Envelope
 from mailroom.mail.states import Reason
 from mailroom.settings import SMTPServer
 
+UNUSUAL = re.compile(r"[\s<>\"(),:;\[\]\\]")
 ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
 SIGN_IN_CODES = frozenset({454, 530, 534, 535, 538})  # RFC 4954 §6
+OK = 250
 CLOSING = 421
 START_INPUT = 354
 REFUSALS = range(400, 600)
@@ -124,22 +127,21 @@ class Connection:
             raise
 
     async def _deliver(self, envelope: Envelope, may_hand_over: Callable[[], Awaitable[bool]]) -> Answer:
-        smtp = self._smtp
-        if envelope.utf8 and not smtp.supports_extension("smtputf8"):
+        if envelope.utf8 and not self._smtp.supports_extension("smtputf8"):
             text = "the server does not take addresses outside ASCII (no SMTPUTF8)"
             raise Undelivered(Answer(Reason.REFUSED, 553, "5.6.7", text), usable=True)
-        options = ["SMTPUTF8", "BODY=8BITMIME"] if envelope.utf8 else []
-        await smtp.mail(envelope.sender, options=options, encoding="utf-8")
-        try:
-            await smtp.rcpt(envelope.recipient, encoding="utf-8")
-        except aiosmtplib.SMTPRecipientRefused as error:
-            if classify(error.code, error.message).reason is not None:
-                raise  # else 252 or the like: the first digit is what counts (RFC 5321 §4.2.1)
+        options = " SMTPUTF8 BODY=8BITMIME" if envelope.utf8 else ""
+        said = await self._command(f"MAIL FROM:{_path(envelope.sender)}{options}", self._timeouts.command)
+        if said.code != OK:
+            raise aiosmtplib.SMTPResponseException(said.code, said.message)
+        said = await self._command(f"RCPT TO:{_path(envelope.recipient)}", self._timeouts.command)
+        if classify(said.code, said.message).reason is not None:  # 252 is a yes, too (RFC 5321 §4.2.1)
+            raise aiosmtplib.SMTPResponseException(said.code, said.message)
         if not await may_hand_over():
             raise Undelivered(Answer(Reason.WORKER_LOST))
-        ready = await smtp.execute_command(b"DATA", timeout=self._timeouts.data)
+        ready = await self._command("DATA", self._timeouts.data)
         if ready.code != START_INPUT:
-            raise aiosmtplib.SMTPDataError(ready.code, ready.message)
+            raise aiosmtplib.SMTPResponseException(ready.code, ready.message)
         done = await self._content(envelope.data)
         answer = classify(done.code, done.message)
         if answer.reason is not None:
@@ -149,6 +151,13 @@ class Connection:
                 self.close()
             raise Undelivered(answer, usable=self.usable)
         return answer
+
+    async def _command(self, line: str, seconds: float) -> SMTPResponse:
+        """Send a command as it is: aiosmtplib's own calls look at more than is needed for each mail."""
+        protocol = self._smtp.protocol
+        if protocol is None:
+            raise aiosmtplib.SMTPServerDisconnected("Connection lost")
+        return await protocol.execute_command(line.encode(), timeout=seconds)
 
     async def _content(self, data: bytes) -> SMTPResponse:
         """Send the content with its dot; aiosmtplib's own call has one timeout for DATA and for the dot."""
@@ -186,6 +195,11 @@ class Connection:
     def close(self) -> None:
         """Close at once, whatever stage it is in."""
         self._smtp.close()
+
+
+def _path(address: str) -> str:
+    """Return an address as a command names it (RFC 5321 §4.1.2)."""
+    return quote_address(address) if UNUSUAL.search(address) else f"<{address}>"
 
 
 def classify(code: int, text: str) -> Answer:

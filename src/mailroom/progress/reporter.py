@@ -5,6 +5,7 @@ always goes out, as soon as Redis takes it.
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -23,13 +24,15 @@ MOST_SLOTS = 10_000
 class Report:
     """What is to be stored for a task: a state (Celery's word or ours) and a result fit for JSON.
 
-    A `result` that can be called is called when its time has come to be stored: then it is the newest.
+    A `result` that can be called is called when its time has come to be stored: then it is the newest. An
+    `urgent` report is not held to the pace; it waits `wait` seconds for a newer one, and for company.
     """
 
     task: str
     state: str
     result: Any
     urgent: bool = False
+    wait: float = 0.0
 
 
 Put = Callable[[Report], None]
@@ -41,7 +44,8 @@ class Reporter:
 
     def __init__(self, store: Callable[[Sequence[Report]], None]) -> None:
         self._store = store
-        self._slots: dict[str, Report] = {}
+        self._slots: dict[str, tuple[float, Report]] = {}  # each with when it is due
+        self._asleep_until = 0.0
         self._written: dict[str, float] = {}
         self._writing: frozenset[str] = frozenset()
         self._changed = threading.Condition()
@@ -53,11 +57,15 @@ class Reporter:
         with self._changed:
             if len(self._slots) >= MOST_SLOTS:
                 self._slots.pop(next(iter(self._slots)))
-            self._slots[report.task] = report
+            due = self._due(report)
+            if report.task in self._slots:
+                due = min(due, self._slots[report.task][0])
+            self._slots[report.task] = (due, report)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._drain, name="reporter", daemon=True)
                 self._thread.start()
-            self._changed.notify_all()
+            if due < self._asleep_until:
+                self._changed.notify_all()
 
     def forget(self, task: str, timeout: float = 2.0) -> None:
         """Store nothing more for `task`: its end is about to be stored. Waits for a write under way."""
@@ -70,6 +78,8 @@ class Reporter:
     def flush(self, timeout: float = 2.0) -> bool:
         """Wait until everything is stored; False where that took longer than `timeout` seconds."""
         with self._changed:
+            self._slots = {task: (0.0, report) for task, (_, report) in self._slots.items()}
+            self._changed.notify_all()
             return self._changed.wait_for(lambda: not self._slots and not self._writing, timeout)
 
     def close(self, timeout: float = 2.0) -> None:
@@ -101,19 +111,22 @@ class Reporter:
         with self._changed:
             while not self._closed:
                 now = time.monotonic()
-                due = [slot for slot in self._slots.values() if slot.urgent or now >= self._due(slot)]
+                due = [report for at, report in self._slots.values() if at <= now]
                 if due:
                     for report in due:
                         del self._slots[report.task]
                         self._written[report.task] = now
                     self._writing = frozenset(report.task for report in due)
                     self._forget_old(now)
+                    self._asleep_until = 0.0
                     return [_now(report) for report in due]
-                self._changed.wait(min((self._due(slot) - now for slot in self._slots.values()), default=None))
+                self._asleep_until = min((at for at, _ in self._slots.values()), default=math.inf)
+                self._changed.wait(None if self._asleep_until == math.inf else self._asleep_until - now)
         return []
 
-    def _due(self, slot: Report) -> float:
-        return self._written.get(slot.task, 0.0) + SHORTEST_GAP
+    def _due(self, report: Report) -> float:
+        earliest = time.monotonic() + report.wait
+        return earliest if report.urgent else max(earliest, self._written.get(report.task, 0.0) + SHORTEST_GAP)
 
     def _forget_old(self, now: float) -> None:
         if len(self._written) > MOST_SLOTS:
@@ -123,7 +136,7 @@ class Reporter:
         with self._changed:
             if not self._closed:
                 for report in batch:
-                    self._slots.setdefault(report.task, report)
+                    self._slots.setdefault(report.task, (0.0, report))
 
 
 def _now(report: Report) -> Report:

@@ -49,7 +49,7 @@ class Settings(BaseSettings):
         description="smtp://user:password@host:587?starttls=required|opportunistic|never, smtps://"
     )
     mail_from: str = Field(description='the From of every mail: "Mailroom <hello@example.org>"')
-    smtp_connections: int = Field(8, ge=1, description="connections to the mail server a worker process may hold")
+    smtp_connections: int = Field(16, ge=1, description="connections to the mail server a worker process may hold")
     smtp_mails_per_connection: int = Field(100, ge=1, description="mails sent before a connection is made anew")
     smtp_idle_seconds: float = Field(5, ge=0, description="an unused connection is closed after this")
     smtp_connect_timeout: float = Field(
