@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from mailroom.kit.batching import Batch
 from mailroom.kit.errors import Unavailable
-from mailroom.mail.batching import Batch
 from mailroom.mail.decide import Answer, Decision, decide, wait
 from mailroom.mail.leases import Leases
 from mailroom.mail.ledger import Claim, Ended, Ending, HandingOver, Ledger

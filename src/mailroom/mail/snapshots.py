@@ -15,7 +15,7 @@ from mailroom.mail.words import sentence
 from mailroom.progress.events import Snapshot
 from mailroom.progress.models import Task
 from mailroom.progress.snapshots import iso, of_task
-from mailroom.progress.watching import Known
+from mailroom.progress.sources import Known
 
 SERVER_TROUBLE = frozenset({Reason.UNREACHABLE, Reason.TLS, Reason.SIGN_IN})
 Moment = tuple[str, datetime | None, int]

@@ -18,8 +18,8 @@ from mailroom.kit.errors import Unavailable
 from mailroom.kit.ids import parse_id
 from mailroom.progress.events import Snapshot
 from mailroom.progress.models import Task
+from mailroom.progress.subscription import Subscription
 from mailroom.progress.tickets import Watcher
-from mailroom.progress.watching import Subscription
 from mailroom.services import Services
 from mailroom.web.browser import services, session_secret
 from mailroom.web.client import client_of

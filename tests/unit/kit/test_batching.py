@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from mailroom.mail.batching import Batch
+from mailroom.kit.batching import Batch
 
 
 async def test_what_comes_while_a_statement_runs_goes_into_the_next_one() -> None:

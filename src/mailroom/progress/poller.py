@@ -1,0 +1,237 @@
+"""Asks the result backend for all watched tasks at once, compares raw bytes, decodes only what changed.
+
+Two loops: one reads results, one compares the rows of tasks without news; neither waits for the other. Each
+rests a multiple of what it cost, so that it takes a bounded share of the process, and lets the loop breathe
+between its steps.
+"""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from itertools import islice, takewhile
+
+from mailroom.kit.errors import Unavailable
+from mailroom.progress.events import Snapshot
+from mailroom.progress.meter import Meter
+from mailroom.progress.reading import from_result, merge
+from mailroom.progress.sources import Known, Results, Rows
+from mailroom.progress.subscription import Subscription
+
+logger = logging.getLogger(__name__)
+
+SHORTEST_REST = 0.05
+LONGEST_REST = 1.0
+READ_SHARE = 8
+"""After reading the loop rests so many times what it cost: a ninth of one core at most."""
+COMPARE_SHARE = 30
+"""The same for comparing with the rows."""
+BATCH = 1_000
+"""Keys in one MGET, and rows in one comparison: at most so many keep other users of the server waiting."""
+ASK_BATCH = 100
+"""Rows that are known to have news: each makes a snapshot, so fewer at once."""
+STALE_AFTER = 2.0
+"""Seconds without news until a task is compared with its row; longer where very many are watched."""
+AT_ONCE = 32
+"""Watchers told before the loop gets to send what they were told."""
+
+
+@dataclass(slots=True, eq=False)
+class Watched:
+    """A task that somebody watches."""
+
+    snapshot: Snapshot
+    key: bytes
+    watchers: set[Subscription] = field(default_factory=set)
+    raw: bytes | None = None
+    fresh: float = 0.0
+    """When it was last known to be true, by the monotonic clock."""
+    ask_row: bool = False
+    has_gap: bool = False
+    """True where something fell between two polls that the timeline should show."""
+    has_row: bool = False
+    """True where a row of its own tells of it, as of a mail: then only the row can end it."""
+
+
+class Poller:
+    """Keeps every watched task's snapshot true and tells its watchers."""
+
+    def __init__(self, results: Results, rows: Rows) -> None:
+        self._results = results
+        self._rows = rows
+        self.watched: OrderedDict[str, Watched] = OrderedDict()
+        """By ticket; those longest without news come first."""
+        self.reading, self.comparing = Meter(), Meter()
+        self._asking: dict[Watched, None] = {}
+        self._watchers, self._urgent = asyncio.Event(), asyncio.Event()
+        self._loops: list[asyncio.Task[None]] = []
+        self._told = 0
+        self._redis_away = self._rows_away = False
+
+    def start(self) -> None:
+        """Begin to poll, in the running loop."""
+        self._loops = [
+            asyncio.create_task(self._repeat(self.reading, self._read_all, READ_SHARE), name="poller"),
+            asyncio.create_task(self._repeat(self.comparing, self._compare_some, COMPARE_SHARE), name="rows"),
+        ]
+
+    async def stop(self) -> None:
+        """Stop polling."""
+        for task in self._loops:
+            task.cancel()
+        for task in self._loops:
+            with suppress(asyncio.CancelledError):
+                await task
+
+    def wake(self) -> None:
+        """Poll, now that somebody watches."""
+        self._watchers.set()
+
+    async def _repeat(self, meter: Meter, work: Callable[[], Awaitable[None]], share: int) -> None:
+        while True:
+            if not self.watched:
+                self._watchers.clear()
+                await self._watchers.wait()
+            before = meter.spent
+            try:
+                await meter.run(_coroutine(work))
+            except Exception:
+                logger.exception("a round of the poller failed; the next one tries again")
+            rest = min(max(SHORTEST_REST, (meter.spent - before) * share), LONGEST_REST)
+            if meter is self.comparing:
+                await _wait(self._urgent, rest)
+            else:
+                await asyncio.sleep(rest)
+
+    # -- results
+
+    async def _read_all(self) -> None:
+        running = [watched for watched in self.watched.values() if not watched.snapshot.final]
+        for start in range(0, len(running), BATCH):
+            if not await self.read(running[start : start + BATCH]):
+                return
+
+    async def read(self, some: Sequence[Watched]) -> bool:
+        """Take what Redis says of these tasks; only changed bytes are looked at. False where Redis is away."""
+        if not some:
+            return True
+        try:
+            raws = await self._results.read([watched.key for watched in some])
+        except Exception as error:
+            if not self._redis_away:
+                logger.warning("results cannot be read, the rows are asked instead: %s", type(error).__name__)
+            self._redis_away = True
+            return False
+        self._redis_away = False
+        for watched, raw in zip(some, raws, strict=True):
+            if raw is not None and raw != watched.raw:
+                watched.raw = raw
+                await self._take_result(watched, raw)
+        return True
+
+    async def _take_result(self, watched: Watched, raw: bytes) -> None:
+        old = watched.snapshot
+        try:
+            told = from_result(old.task, self._results.decode(raw))
+        except Exception as error:
+            logger.warning("a result of task %s makes no sense: %s", old.task, type(error).__name__)
+            return
+        if watched.has_row and (told is None or told.final):
+            self.ask(watched)  # the end is shown when the row knows it
+        elif told is not None:
+            if watched.has_row and told.attempt > max(old.attempt, 1):
+                watched.has_gap = True  # how the attempt before it ended may have fallen between two polls
+                self.ask(watched)
+            await self._take(watched, told)
+
+    # -- rows
+
+    def ask(self, watched: Watched) -> None:
+        """Have the row of this task asked at once."""
+        watched.ask_row = True
+        self._asking[watched] = None
+        self._urgent.set()
+
+    async def _compare_some(self) -> None:
+        self._urgent.clear()
+        asking = [watched for watched in self._asking if watched.ask_row]
+        self._asking.clear()
+        for start in range(0, len(asking), ASK_BATCH):
+            if not await self.compare(asking[start : start + ASK_BATCH]):
+                self._asking.update(dict.fromkeys(asking[start:]))
+                return
+        before = time.monotonic() - STALE_AFTER
+        stale = takewhile(lambda watched: watched.fresh <= before, self.watched.values())
+        await self.compare(list(islice(stale, BATCH)))
+
+    async def compare(self, some: Sequence[Watched]) -> bool:
+        """Ask the rows of these tasks whether they know better. False where the database is away."""
+        if not some:
+            return True
+        for watched in some:
+            watched.ask_row = False
+        try:
+            better = await self._rows([_known(watched) for watched in some])
+        except Unavailable as error:
+            if not self._rows_away:
+                logger.warning("rows cannot be read, only results are shown: %s", error)
+            self._rows_away = True
+            for watched in some:
+                watched.ask_row = True
+                self._freshen(watched)
+            return False
+        self._rows_away = False
+        for watched in some:
+            self._freshen(watched)
+            watched.has_gap = False
+            if row := better.get(watched.snapshot.task):
+                watched.has_row = True
+                await self._take(watched, row, from_row=True)
+        return True
+
+    def _freshen(self, watched: Watched) -> None:
+        watched.fresh = time.monotonic()
+        if self.watched.get(watched.snapshot.task) is watched:
+            self.watched.move_to_end(watched.snapshot.task)
+
+    # -- news
+
+    async def _take(self, watched: Watched, told: Snapshot, *, from_row: bool = False) -> None:
+        """Take a snapshot for the newer one if it is, and tell the watchers."""
+        old = watched.snapshot
+        ends = told.final and not old.final and not watched.has_row
+        if ends or (told.attempt, told.step, told.final) >= (old.attempt, old.step, old.final):
+            afterword = told.afterword or old.afterword
+            new = replace(told, timeline=merge(old.timeline, told.timeline), afterword=afterword)
+            self._freshen(watched)
+        elif from_row:  # the row is behind, but it knows the whole way
+            new = replace(old, timeline=merge(told.timeline, old.timeline))
+        else:
+            return
+        if new == old:
+            return
+        watched.snapshot = new
+        for subscription in tuple(watched.watchers):
+            if subscription in watched.watchers:
+                subscription.tell(watched.snapshot)  # the newest, should a newer one have come meanwhile
+            self._told += 1
+            if self._told % AT_ONCE == 0:
+                await asyncio.sleep(0)
+
+
+def _known(watched: Watched) -> Known:
+    told = watched.snapshot
+    return Known(told.task, told.attempt, -1 if watched.has_gap else told.step, told.final, told.afterword)
+
+
+async def _coroutine(work: Callable[[], Awaitable[None]]) -> None:
+    await work()
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

@@ -1,0 +1,35 @@
+"""What the poller asks: the result backend for news, the rows for the truth."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from mailroom.progress.events import Snapshot
+
+
+class Results(Protocol):
+    """The result backend, as Celery writes it."""
+
+    def key_of(self, task: str) -> bytes:
+        """Return the key under which a task's result is stored."""
+
+    async def read(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
+        """Return the stored bytes of each key, in one round trip."""
+
+    def decode(self, raw: bytes) -> Mapping[str, Any]:
+        """Return Celery's meta of a stored result: `status` and `result` at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a watcher has been told of a task, to ask the rows whether they know better."""
+
+    task: str
+    attempt: int
+    step: int
+    final: bool
+    afterword: str | None
+
+
+Rows = Callable[[Sequence[Known]], Awaitable[Mapping[str, Snapshot]]]
+"""Given what is known, returns the snapshots of those rows that know better (all of them for a step of -1)."""
