@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,7 @@ from sqlalchemy import delete, func, insert, select, update
 
 from mailroom.accounts.browsers import cleaned
 from mailroom.accounts.models import Account, BrowserSession
-from mailroom.accounts.views import AccountView, Session, Started
+from mailroom.accounts.views import AccountView, Session, Standing, Started
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.kit.ids import new_id
 
@@ -31,6 +32,11 @@ WHERE s.token_hash = %s AND s.expires_at > now()
 SEEN = """
 UPDATE sessions SET seen_at = now(), expires_at = now() + %s
 WHERE id = %s AND now() - seen_at > interval '1 minute' RETURNING seen_at, expires_at
+"""
+STANDING = """
+SELECT s.id, s.account_id, coalesce(a.is_operator, false)
+FROM sessions s LEFT JOIN accounts a ON a.id = s.account_id
+WHERE s.id = ANY(%s) AND s.expires_at > now()
 """
 
 
@@ -58,6 +64,12 @@ class Sessions:
                 seen_at, extended_to = seen or (seen_at, None)
         view = AccountView(*account) if account[0] else None
         return Session(session_id, view, created_at, user_agent, seen_at, extended_to)
+
+    async def standing(self, ids: Sequence[UUID]) -> dict[UUID, Standing]:
+        """Return what each of these sessions stands for now; those that ended are left out."""
+        async with self._database.connection() as connection:
+            rows: list[Any] = await (await connection.execute(STANDING, [list(ids)], binary=True)).fetchall()
+        return {session_id: Standing(account_id, operator) for session_id, account_id, operator in rows}
 
     async def start(self, user_agent: str) -> Started:
         """Start an anonymous session: it may watch its tickets and type its codes."""

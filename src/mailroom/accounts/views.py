@@ -54,3 +54,11 @@ class Confirmation:
 
     email: str
     needs_password: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a session stands for at the moment: the account signed in there, if any."""
+
+    account_id: UUID | None
+    is_operator: bool

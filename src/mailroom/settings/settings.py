@@ -82,6 +82,12 @@ class Settings(BaseSettings):
         0, ge=0, description="number of proxies in front whose Forwarded headers are true"
     )
     web_concurrency: int = Field(1, ge=1, description="web processes on the one port")
+    live_sockets_per_session: int = Field(
+        50, ge=1, description="websockets one browser may hold open in a web process"
+    )
+    live_sockets_per_address: int = Field(
+        500, ge=1, description="websockets one address may hold open in a web process; an office may share one"
+    )
     worker_processes: int = Field(os.cpu_count() or 1, ge=1, description="worker processes (default: the cores)")
     worker_threads: int = Field(16, ge=1, description="tasks one worker process runs at a time")
     metrics_token: SecretStr = Field(SecretStr(""), description="bearer token for /metrics; empty: no such page")

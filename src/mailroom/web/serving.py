@@ -1,4 +1,4 @@
-"""`mailroom web`: Hypercorn through its API, with a shutdown of our own.
+"""`mailroom web`: Hypercorn's protocols under a start and an end of our own.
 
 Hypercorn's own start does not end while a websocket is open (Python ≥ 3.12) and its API serves one process.
 Here the sockets are closed first, with a code that tells clients to come back, and several processes share
@@ -10,17 +10,18 @@ import logging
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
-from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from quart import Quart
 
 from mailroom.settings import Settings
 from mailroom.web.access_log import AccessLog
+from mailroom.web.connections import BACKLOG, Connections
 
 logger = logging.getLogger(__name__)
 
-BACKLOG = 1024
+MOST_FILES = 65_536
 GRACE = 2.0
 """Seconds requests under way and websockets that were told to go have to end."""
 
@@ -37,55 +38,50 @@ def listen(settings: Settings) -> socket.socket:
 
 def run(app: Quart, listening: socket.socket) -> None:
     """Serve `app` on an open socket until SIGTERM or SIGINT."""
+    _raise_file_limit()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(app, listening))
 
 
 async def _serve(app: Quart, listening: socket.socket) -> None:
-    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+    stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-
-    lingering: list[asyncio.Task[None]] = []
-
-    async def until_stopped() -> None:
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    connections = Connections(app, _config())
+    await app.startup()
+    try:
+        await connections.listen(listening)
+        host, port, *_ = listening.getsockname()
+        logger.info("listening on %s, port %d", host, port)
         await stopping.wait()
         app.extensions["mailroom_hub"].close_all()
-        lingering.append(asyncio.create_task(_end_connections_after(GRACE)))
-
-    await serve(app, _config(listening), shutdown_trigger=until_stopped)
-    for task in lingering:
-        task.cancel()
-
-
-async def _end_connections_after(seconds: float) -> None:
-    """End the connections that are still open then: a client need not be polite for this process to end.
-
-    From Python 3.12 on, closing an asyncio server waits for all of its connections, without limit, and
-    Hypercorn offers no way to them but their tasks.
-    """
-    await asyncio.sleep(seconds)
-    for task in asyncio.all_tasks():
-        frame = getattr(task.get_coro(), "cr_frame", None)
-        if frame and frame.f_code.co_name == "_server_callback" and "writer" in frame.f_locals:
-            frame.f_locals["writer"].transport.abort()
-    await asyncio.sleep(seconds / 2)
-    logger.warning("a client that takes nothing any more holds a connection open; ending without it")
-    raise SystemExit(0)
+        if not await connections.close(GRACE):
+            logger.warning("clients that took nothing any more were let go by force")
+    finally:
+        async with asyncio.timeout(GRACE):
+            await app.shutdown()
 
 
-def _config(listening: socket.socket) -> Config:
+def _config() -> Config:
     config = Config()
-    config.bind = [f"fd://{listening.detach()}"]
-    config.graceful_timeout = GRACE
-    config.shutdown_timeout = GRACE  # for what follows serving: closing the database, say
     config.websocket_max_message_size = 16 * 1024
-    config.websocket_ping_interval = 20  # keeps the line open through proxies that end idle ones
     config.include_server_header = False
     config.accesslog = "-"
     config.errorlog = logging.getLogger("hypercorn.error")
     config.logger_class = AccessLog
     return config
+
+
+def _raise_file_limit() -> None:
+    """Have as many sockets as the system lets us: the usual soft limit of 1,024 is for `select`."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

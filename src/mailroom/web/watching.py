@@ -7,7 +7,7 @@ from mailroom.accounts.views import Session
 from mailroom.kit.ids import parse_id
 from mailroom.progress.events import Snapshot
 from mailroom.progress.models import Task
-from mailroom.progress.tickets import Watcher
+from mailroom.progress.tickets import Holder, Watcher
 from mailroom.web.browser import current_session, services
 
 
@@ -27,7 +27,7 @@ def watcher_of(session: Session | None) -> Watcher:
     return Watcher(session.id, account.id if account else None, account.is_operator if account else False)
 
 
-def may_read_answers(task: Task, watcher: Watcher) -> bool:
+def may_read_answers(task: Task | Holder, watcher: Watcher) -> bool:
     """Tell whether this watcher may read the server's own words: a confirmed owner's and the operators' only."""
     return watcher.operator or (watcher.account_id is not None and task.owner_id == watcher.account_id)
 

@@ -1,0 +1,90 @@
+"""Sees to it that nobody watches on with a session that ended, or a ticket that is someone else's by now.
+
+Signing out, ending a session, claiming a ticket: each may happen in another process, or in the shell. So each
+process asks the database, all its sockets in one question, every few seconds.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from uuid import UUID
+
+from mailroom.accounts.views import Standing
+from mailroom.kit.errors import Unavailable
+from mailroom.progress.tickets import Holder
+from mailroom.services import Services
+from mailroom.web.hub import Hub
+from mailroom.web.live_socket import SESSION_ENDED, LiveSocket
+
+logger = logging.getLogger(__name__)
+
+EVERY = 3.0
+"""Seconds."""
+BATCH = 1_000
+"""Rows asked for at once."""
+
+
+class Recheck:
+    """The loop that asks, over the sockets of `hub`."""
+
+    def __init__(self, hub: Hub, have: Services) -> None:
+        self._hub, self._services = hub, have
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin, in the running loop."""
+        self._task = asyncio.create_task(self._repeat(), name="recheck")
+
+    async def stop(self) -> None:
+        """Stop."""
+        if self._task:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _repeat(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY)
+            try:
+                await self._sessions(list(self._hub.sockets))
+                await self._tickets(list(self._hub.sockets))
+            except Unavailable:
+                pass  # nothing can be known now; nothing can be changed either
+            except Exception:
+                logger.exception("sessions of open sockets were not looked at; the next round tries again")
+
+    async def _sessions(self, sockets: list[LiveSocket]) -> None:
+        """Close the sockets of sessions that ended; note who signed in, or may operate no more."""
+        standing: dict[UUID, Standing] = {}
+        for some in _batches({socket.session_id for socket in sockets}):
+            standing |= await self._services.sessions.standing(some)
+        for socket in sockets:
+            if now := standing.get(socket.session_id):
+                socket.watcher = replace(socket.watcher, account_id=now.account_id, operator=now.is_operator)
+            else:
+                socket.close(SESSION_ENDED, "the session ended")
+
+    async def _tickets(self, sockets: list[LiveSocket]) -> None:
+        """End the watching of what a socket may not watch any more."""
+        asked = {UUID(ticket) for socket in sockets for ticket in socket.tasks}
+        holders: dict[UUID, Holder] = {}
+        for some in _batches(asked):
+            async with self._services.database.connection() as connection:
+                holders |= await self._services.tickets.holders(connection, some)
+        for socket in sockets:
+            for ticket in list(socket.tasks):
+                task_id = UUID(ticket)
+                if task_id not in asked:
+                    continue  # watched since
+                holder = holders.get(task_id)
+                if holder and holder.lets(socket.watcher):
+                    socket.tasks[ticket] = holder
+                else:
+                    socket.lose(ticket)
+
+
+def _batches(ids: set[UUID]) -> Iterator[list[UUID]]:
+    found = list(ids)
+    return (found[start : start + BATCH] for start in range(0, len(found), BATCH))

@@ -1,0 +1,111 @@
+"""A websocket as Hypercorn speaks it, and what it leaves to its user: ends, silence, compression.
+
+- A message that is too long, not text or no UTF-8 ends the socket with the code that RFC 6455 §7.4.1 has for
+  it, and the application is told at once.
+- After a close was sent the peer gets some seconds to read it and answer; what it still sends is not looked at.
+- It is known when the peer was last heard, so that whoever answers no ping can be let go.
+- permessage-deflate (RFC 7692) is not offered: it costs more memory a socket than all the rest together, to
+  save some bytes of messages that are short.
+"""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+from hypercorn.protocol.events import Event, Request, StreamClosed
+from hypercorn.protocol.ws_stream import ASGIWebsocketState, FrameTooLargeError, WSStream
+from hypercorn.typing import ASGISendEvent
+from wsproto.connection import ConnectionState
+from wsproto.events import BytesMessage, CloseConnection, Message, Ping
+from wsproto.frame_protocol import CloseReason
+
+PING_EVERY = 20.0
+"""Seconds; also keeps the line open through proxies that end idle ones."""
+SILENT_FOR = 45.0
+"""Seconds without a byte from the peer, pongs included, until it counts as gone."""
+CLOSE_WITHIN = 3.0
+"""Seconds a peer has to answer a close."""
+
+
+class Stream(WSStream):
+    """One websocket."""
+
+    heard = 0.0
+    """When the peer last sent something, by the monotonic clock."""
+    _pinged = 0.0
+    _close_sent = 0.0
+
+    async def handle(self, event: Event) -> None:
+        """Take what came from the peer."""
+        self.heard = time.monotonic()
+        if isinstance(event, Request):
+            headers = [pair for pair in event.headers if pair[0].lower() != b"sec-websocket-extensions"]
+            event = replace(event, headers=headers)
+        await super().handle(event)
+
+    async def app_send(self, message: ASGISendEvent | None) -> None:
+        """Send what the application wants sent; None when it is through."""
+        if message is None:
+            self.app_put = None  # nobody takes from that queue any more
+        accepted = self.state in {ASGIWebsocketState.CONNECTED, ASGIWebsocketState.CLOSED}
+        if message is not None or self.closed or not accepted:
+            await super().app_send(message)
+        elif not self._close_sent:
+            await self._send_wsproto_event(CloseConnection(code=CloseReason.INTERNAL_ERROR))
+        # Then the peer's answer ends the connection, or `tend` does.
+
+    async def _send_wsproto_event(self, event: object) -> None:
+        if isinstance(event, CloseConnection) and not self._close_sent:
+            self._close_sent = time.monotonic()
+        await super()._send_wsproto_event(event)  # type: ignore[arg-type]
+
+    async def _close(self, code: int, reason: str) -> None:
+        """End the socket from below, and tell the application."""
+        first = not self._close_sent
+        await self._send_wsproto_event(CloseConnection(code=code, reason=reason))
+        if first and self.app_put is not None:
+            await self.app_put({"type": "websocket.disconnect", "code": int(code)})
+
+    async def _handle_events(self) -> None:
+        for event in self.connection.events():
+            if isinstance(event, CloseConnection):
+                if self.connection.state is ConnectionState.REMOTE_CLOSING:
+                    await self._send_wsproto_event(event.response())
+                elif self.connection.state is ConnectionState.OPEN:  # what came is not RFC 6455
+                    await self._close(event.code, event.reason or "")
+                    continue
+                await self.send(StreamClosed(stream_id=self.stream_id))
+                return
+            if self._close_sent:
+                continue
+            if isinstance(event, Ping):
+                await self._send_wsproto_event(event.response())
+            elif isinstance(event, BytesMessage):
+                await self._close(CloseReason.UNSUPPORTED_DATA, "text only")
+            elif isinstance(event, Message):
+                await self._take(event)
+
+    async def _take(self, event: Message[Any]) -> None:
+        try:
+            self.buffer.extend(event)
+        except FrameTooLargeError:
+            self.buffer.clear()
+            most = self.config.websocket_max_message_size
+            await self._close(CloseReason.MESSAGE_TOO_BIG, f"at most {most} characters a message")
+            return
+        if event.message_finished and self.app_put is not None:
+            await self.app_put(self.buffer.to_message())
+            self.buffer.clear()
+
+    def tend(self, now: float) -> bytes | None:
+        """Return what is to be sent now, if anything: a ping. None where the connection is to be aborted."""
+        if self.state not in {ASGIWebsocketState.CONNECTED, ASGIWebsocketState.CLOSED}:
+            return b""
+        if self._close_sent:
+            return b"" if now - self._close_sent < CLOSE_WITHIN else None
+        if now - self.heard > SILENT_FOR:
+            return None
+        if now - self._pinged < PING_EVERY:
+            return b""
+        self._pinged = now
+        return self.connection.send(Ping())
