@@ -124,8 +124,6 @@ class LiveSocket:
             self._want(ticket)
         if len(self._wanted) + len(self.tasks) > MOST_TICKETS:
             self.close(TOO_MUCH, f"at most {MOST_TICKETS} tickets a socket")
-        elif self._unknown > MOST_UNKNOWN:
-            self.close(TOO_MUCH, "too many unknown tickets")
         elif self._wanted and (self._asking is None or self._asking.done()):
             self._asking = asyncio.create_task(self._ask())
 
@@ -144,7 +142,9 @@ class LiveSocket:
 
     def _refuse(self, ticket: str) -> None:
         self._unknown += 1
-        if self._unknown <= MOST_UNKNOWN:
+        if self._unknown > MOST_UNKNOWN:
+            self.close(TOO_MUCH, "too many unknown tickets")
+        else:
             self._subscription.tell(_unknown(ticket))
 
     async def _ask(self) -> None:
@@ -162,7 +162,7 @@ class LiveSocket:
                     else:
                         self._refuse(ticket)
                 await self._subscription.watch([ticket for ticket in wanted if ticket in self.tasks])
-                self._subscription.unwatch([ticket for ticket in wanted if ticket not in self.tasks])
+                self._subscription.unwatch(self._subscription.tasks - self.tasks.keys())  # lost meanwhile
         except Unavailable:
             self.close(TRY_AGAIN_LATER, "database away")
         except Exception:

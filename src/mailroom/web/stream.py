@@ -12,7 +12,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from hypercorn.protocol.events import Event, Request, StreamClosed
+from hypercorn.protocol.events import Body, Data, Event, Request, StreamClosed
 from hypercorn.protocol.ws_stream import ASGIWebsocketState, FrameTooLargeError, WSStream
 from hypercorn.typing import ASGISendEvent
 from wsproto.connection import ConnectionState
@@ -41,6 +41,11 @@ class Stream(WSStream):
         if isinstance(event, Request):
             headers = [pair for pair in event.headers if pair[0].lower() != b"sec-websocket-extensions"]
             event = replace(event, headers=headers)
+        elif isinstance(event, (Body, Data)) and not self.closed and not self.handshake.accepted:
+            await self._send_error_response(400)  # RFC 6455 §4.1: a client waits for the answer
+            self.state = ASGIWebsocketState.HTTPCLOSED
+            await self.send(StreamClosed(stream_id=self.stream_id))
+            return
         await super().handle(event)
 
     async def app_send(self, message: ASGISendEvent | None) -> None:
