@@ -9,7 +9,7 @@ import mailroom.accounts.models
 import mailroom.mail.models
 import mailroom.progress.models  # noqa: F401  # the imports fill the metadata
 from mailroom.kit.database import Base
-from mailroom.settings import load
+from mailroom.ops.starting import settings_of_a_door
 
 LOCK = 0x6D696772  # "migr"
 
@@ -20,7 +20,9 @@ def say(*, step: Any, **_: Any) -> None:
 
 
 def run() -> None:
-    engine = create_engine(context.config.attributes.get("url") or load().database_url, poolclass=pool.NullPool)
+    engine = create_engine(
+        context.config.attributes.get("url") or settings_of_a_door().database_url, poolclass=pool.NullPool
+    )
     with engine.connect() as connection:
         connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": LOCK})
         connection.commit()

@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 
 from mailroom.kit.database import Database
 from mailroom.mail.interfaces import Kinds, Nudge
+from mailroom.ops.starting import settings_of_a_door
 from mailroom.progress.background import Background, Begin
 from mailroom.progress.tickets import Tickets
-from mailroom.settings import Settings, load
+from mailroom.settings import Settings
 
 if TYPE_CHECKING:
     import click
@@ -84,7 +85,7 @@ def web(settings: Settings | None = None) -> "Quart":
     from mailroom.web.app import create_app
     from mailroom.web.live import serve_live
 
-    settings = settings or load()
+    settings = settings or settings_of_a_door()
     database = Database(settings.database_url, connections=settings.database_connections, name="mailroom web")
     queue, results = Queue(settings), ResultReader(settings)
     watching = Watching(results, MailRows(database))
@@ -111,7 +112,7 @@ def worker(settings: Settings | None = None) -> "Celery":
     """Return the worker's Celery application."""
     from mailroom.jobs.worker import create
 
-    settings = settings or load()
+    settings = settings or settings_of_a_door()
     return create(settings, lambda app: runtime(settings, app))
 
 
@@ -173,7 +174,7 @@ def runtime(settings: Settings, app: "Celery") -> "Runtime":
 
 def serve_web(settings: Settings, fd: int | None = None) -> int:
     """Serve the web until stopped: in this process, or WEB_CONCURRENCY of them on the one socket (then `fd`)."""
-    from mailroom.ops.fleet import Fleet
+    from mailroom.ops.processes.fleet import Fleet
     from mailroom.web import serving
 
     if fd is None and settings.web_concurrency > 1:
@@ -186,7 +187,7 @@ def serve_web(settings: Settings, fd: int | None = None) -> int:
 
 def run_worker(settings: Settings, *, one: bool = False) -> int:
     """Run WORKER_PROCESSES workers (or just `one`, in this process) until stopped."""
-    from mailroom.ops.fleet import Fleet
+    from mailroom.ops.processes.fleet import Fleet
 
     if not one and settings.worker_processes > 1:
         command = [sys.executable, "-m", "mailroom", "worker", "--one"]

@@ -26,9 +26,10 @@ from mailroom import bootstrap
 from mailroom.accounts.models import Account
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.ids import new_id
+from mailroom.ops import starting
 from mailroom.ops.embedded.plan import Plan
 from mailroom.services import Services
-from tests.conftest import settings_of
+from tests.conftest import ROOT, settings_of
 
 ALICE, OLGA = "alice@example.org", "olga@example.org"
 
@@ -126,6 +127,27 @@ def state(environment: dict[str, str]) -> Callable[[UUID], str]:
 
 def no_traceback(run: Run) -> None:
     assert "Traceback" not in run.stderr + run.stdout
+
+
+# -- bad settings behind doors that are not ours
+
+
+@pytest.mark.parametrize("command", ["celery -A mailroom.worker report", "alembic upgrade head"])
+def test_celery_and_alembic_say_what_is_wrong_with_the_settings(
+    command: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", *command.split()],
+        env={**environment, "SECRET_KEY": "short"},
+        cwd=ROOT if command.startswith("alembic") else tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == starting.BAD_SETTINGS
+    assert "SECRET_KEY must have 32" in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
 
 
 # -- explaining itself

@@ -13,8 +13,8 @@ import redis
 from mailroom.ops.embedded.errors import HomeInUse, NotReady
 from mailroom.ops.embedded.home import Home
 from mailroom.ops.embedded.postgres import Postgres, running_postgres
-from mailroom.ops.embedded.processes import started_at, wait_gone
 from mailroom.ops.embedded.valkey import Valkey, running_valkey
+from mailroom.ops.processes.program import started_at, wait_gone
 
 
 def test_postgres_survives_a_kill_and_keeps_what_was_committed(tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ import redis
 from mailroom.ops.embedded import postgres
 from mailroom.ops.embedded.ports import free_port
 from mailroom.ops.embedded.postgres import Postgres, running_postgres
-from mailroom.ops.embedded.processes import started_at, wait_gone
 from mailroom.ops.embedded.valkey import running_valkey
+from mailroom.ops.processes.program import started_at, wait_gone
 
 SOURCE = Path(__file__).parents[2] / "src"
 SETTINGS = {

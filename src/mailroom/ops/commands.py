@@ -14,7 +14,6 @@ from mailroom.ops.mail_commands import cancel, mails, retry, show
 from mailroom.ops.operator_commands import operator
 from mailroom.settings import SettingsError
 
-BAD_SETTINGS = 2
 PORT = click.IntRange(1, 65535)
 
 
@@ -31,7 +30,7 @@ class Shell(click.Group):
             return super().invoke(ctx)
         except SettingsError as error:
             starting.say_problems(error)
-            ctx.exit(BAD_SETTINGS)
+            ctx.exit(starting.BAD_SETTINGS)
         except Unavailable as error:
             click.echo(f"{error} `mailroom doctor` says what is wrong.", err=True)
             ctx.exit(1)

@@ -8,6 +8,9 @@ import click
 from mailroom.ops import embedded_environment
 from mailroom.settings import Settings, SettingsError, load
 
+BAD_SETTINGS = 2
+"""Exit code."""
+
 
 def settings() -> Settings:
     """Read the settings; from a running `mailroom up` where some that are required are not set, saying so.
@@ -20,6 +23,18 @@ def settings() -> Settings:
             if not os.environ.get(name):
                 os.environ[name] = value  # also for the processes a command starts
     return load()
+
+
+def settings_of_a_door() -> Settings:
+    """Read the settings for a program that is not ours (celery, alembic, an ASGI server).
+
+    Ends it with exit code 2 and a sentence for each problem, where it would show a traceback.
+    """
+    try:
+        return load()
+    except SettingsError as error:
+        say_problems(error)
+        raise SystemExit(BAD_SETTINGS) from None
 
 
 def say_problems(error: SettingsError) -> None:

@@ -11,17 +11,17 @@ from contextlib import suppress
 from pathlib import Path
 
 from mailroom.ops.embedded import plan as plans
-from mailroom.ops.embedded.console import BOLD, DIM, Console
 from mailroom.ops.embedded.errors import Refused
 from mailroom.ops.embedded.home import Home, write_private
 from mailroom.ops.embedded.plan import RELEASE, WEB, Plan
 from mailroom.ops.embedded.ports import LOOPBACK, free_port
 from mailroom.ops.embedded.postgres import Postgres
-from mailroom.ops.embedded.processes import Program
 from mailroom.ops.embedded.procfile import shell_command
 from mailroom.ops.embedded.server import Server
 from mailroom.ops.embedded.valkey import Valkey
-from mailroom.ops.supervisor import Supervisor
+from mailroom.ops.processes.console import BOLD, DIM, Console
+from mailroom.ops.processes.program import Program
+from mailroom.ops.processes.supervisor import Supervisor
 
 HEALTHY = 200
 

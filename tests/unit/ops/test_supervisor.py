@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from mailroom.ops.embedded.errors import NotReady
-from mailroom.ops.embedded.processes import Program, started_at, wait_gone
-from mailroom.ops.supervisor import Supervisor
+from mailroom.ops.processes.program import Program, started_at, wait_gone
+from mailroom.ops.processes.supervisor import Supervisor
 
 
 @dataclass

@@ -15,7 +15,7 @@ from mailroom.settings import Settings
 CHECK = "workers"
 LONG = 60
 """Seconds a mail may be overdue: a worker's sweep looks at it far sooner."""
-START = "Start one: `mailroom worker`."
+START = "Start one: `mailroom worker`; one just started answers within some seconds."
 # A sweep moves nudge_at on, so a row whose moment is long past was seen by no worker since.
 LYING = "select count(*) from mails where nudge_at < now() - make_interval(secs => %s)"
 

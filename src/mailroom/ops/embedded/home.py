@@ -8,8 +8,8 @@ import signal
 from pathlib import Path
 from typing import Self
 
-from mailroom.ops.embedded import processes
 from mailroom.ops.embedded.errors import HomeInUse, Refused
+from mailroom.ops.processes import program as processes
 
 
 def write_private(path: Path, text: str) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 from mailroom.ops.embedded.errors import NotInstalled
 from mailroom.ops.embedded.home import secret, write_private
 from mailroom.ops.embedded.ports import LOOPBACK
-from mailroom.ops.embedded.processes import Program
 from mailroom.ops.embedded.server import Server
+from mailroom.ops.processes.program import Program
 
 CONFIG = """\
 bind 127.0.0.1

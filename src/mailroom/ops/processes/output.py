@@ -6,7 +6,7 @@ import os
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from mailroom.ops.embedded.processes import Program
+from mailroom.ops.processes.program import Program
 
 
 class Output(Protocol):
@@ -45,7 +45,8 @@ async def _relay(descriptor: int, name: str, output: Output) -> None:
         while chunk := await reader.read(65536):
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
-                output.line(name, line.decode(errors="replace").rstrip("\r"))
+                if line.strip():  # Celery's blank lines say nothing
+                    output.line(name, line.decode(errors="replace").rstrip("\r"))
         if rest:
             output.line(name, rest.decode(errors="replace"))
     finally:

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from mailroom.ops.embedded import processes
 from mailroom.ops.embedded.errors import NotReady
-from mailroom.ops.embedded.output import Output, sink
-from mailroom.ops.embedded.processes import Program
+from mailroom.ops.processes import program as processes
+from mailroom.ops.processes.output import Output, sink
+from mailroom.ops.processes.program import Program
 
 FIRST_BACKOFF, LONGEST_BACKOFF, RAN_WELL = 1.0, 30.0, 60.0
 STOP_SECONDS, SECONDS_FOR_LAST_LAYERS = 9.0, 2.5

@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from types import FrameType
 
-from mailroom.ops.embedded.processes import LAUNCH
+from mailroom.ops.processes.program import LAUNCH
 
 logger = logging.getLogger(__name__)
 
