@@ -51,6 +51,10 @@ check: lint test ## lint, format, types, import contracts, tests: what .ci/run r
 bench: $(VENV)/.dev ## the benchmarks, beside the usual recipe in the same run (about 5 minutes); benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks.mails
 
+.PHONY: bench-live
+bench-live: $(VENV)/.dev ## live progress with 10,000 tasks and 3,000 sockets, beside the usual way (about 7 minutes); benchmarks/LIVE.md
+	$(BIN)/python -m benchmarks.live
+
 .PHONY: format
 format: $(VENV)/.dev ## mend what the linter and formatter can mend by themselves
 	$(BIN)/ruff check --fix-only .

@@ -22,8 +22,10 @@ from mailroom.mail.ledger import Ending, Ledger
 from mailroom.mail.outbox import Outbox
 from mailroom.mail.snapshots import MailRows, snapshot
 from mailroom.mail.states import Reason, State
+from mailroom.ops.embedded.ports import free_port
 from mailroom.ops.embedded.valkey import running_valkey
 from mailroom.progress.events import Snapshot
+from mailroom.progress.poller import AT_ONCE
 from mailroom.progress.reporter import Report
 from mailroom.progress.sources import Known
 from mailroom.progress.subscription import Subscription
@@ -234,3 +236,77 @@ async def test_a_redis_that_is_away_is_made_up_for_by_the_rows(
                 os.kill(server.process.pid, signal.SIGCONT)
         await watcher.close()
         await office.close()
+
+
+async def test_a_redis_that_comes_back_is_read_again(settings: Settings, tmp_path: Path) -> None:
+    port = free_port()
+    with running_valkey(tmp_path / "own", port=port) as server:
+        office = Office(settings.model_copy(update={"redis_url": server.url}))
+        mail_id = await office.promise()
+        watcher = await watch(office, mail_id)
+        await watcher.until("queued")
+    with running_valkey(tmp_path / "own", port=port):
+        office.say(snapshot(mail_id, "sending", stage="claimed", attempt=1, step=1))
+        await watcher.until("sending", "claimed")
+        await watcher.close()
+        await office.close()
+
+
+async def test_what_fell_between_two_polls_is_filled_in_from_the_rows(office: Office) -> None:
+    mail_id = await office.promise()
+    watcher = await watch(office, mail_id)
+    ledger = Ledger(office.database, "test:1")
+    office.say(snapshot(mail_id, "sending", stage="claimed", attempt=1, step=1))
+    await watcher.until("sending", "claimed")
+    await ledger.claim([mail_id])
+    await ledger.record(
+        [Ending(mail_id, 1, Decision(State.RETRYING, Reason.DEFERRED, 0.0), Answer(Reason.DEFERRED, 451))]
+    )
+    await office.sql("update mails set next_attempt_at = now()")
+    await ledger.claim([mail_id])
+    office.say(snapshot(mail_id, "sending", stage="connected", attempt=2, step=2))  # nobody reported the rest
+    async with asyncio.timeout(5):
+        while not any(moment["stage"] == "retrying" for moment in watcher.told[-1].timeline):
+            await asyncio.sleep(0.02)
+    shown = watcher.told[-1]
+    assert (shown.state, shown.stage, shown.attempt) == ("sending", "connected", 2)
+    await watcher.close()
+
+
+async def test_the_loop_gets_its_turns_while_very_many_are_told(office: Office) -> None:
+    happened: list[str] = []
+
+    class Noted(Subscription):
+        def tell(self, snapshot: Snapshot) -> None:
+            happened.append(str(snapshot.stage))
+
+    mail_id = await office.promise()
+    subscriptions = [Noted(office.watching) for _ in range(1_000)]
+    for subscription in subscriptions:
+        await subscription.watch([str(mail_id)])
+    happened.clear()
+
+    async def take_turns() -> None:
+        while True:
+            happened.append("turn")
+            await asyncio.sleep(0)
+
+    turns = asyncio.create_task(take_turns())
+    office.say(snapshot(mail_id, "sending", stage="claimed", attempt=1, step=1))
+    async with asyncio.timeout(10):
+        while happened.count("claimed") < 1_000:
+            await asyncio.sleep(0.01)
+    turns.cancel()
+    groups = "".join("." if what == "turn" else "x" for what in happened).strip(".").split(".")
+    assert max(map(len, groups)) <= AT_ONCE
+    for subscription in subscriptions:
+        subscription.close()
+
+
+async def test_many_that_begin_to_watch_together_share_the_questions(office: Office) -> None:
+    ids = [await office.promise() for _ in range(40)]
+    watchers = await asyncio.gather(*(watch(office, mail_id) for mail_id in ids))
+    assert office.asked <= 4
+    for watcher in watchers:
+        await watcher.until("queued")
+        await watcher.close()

@@ -10,6 +10,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from mailroom.jobs.app import configured
+from mailroom.jobs.replies import MGetParser
 from mailroom.progress.reporter import Report
 from mailroom.settings import Settings
 
@@ -60,7 +61,8 @@ class ResultReader:
                 socket_timeout=1,
                 socket_connect_timeout=1,
                 retry=Retry(NoBackoff(), 0),  # the next poll is the next try
-                protocol=2,  # its replies are read in three quarters of the time
+                protocol=2,
+                parser_class=MGetParser,
             )
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from mailroom.kit.errors import Unavailable
@@ -38,6 +38,7 @@ class Numbers(Collector):
     """What one scrape found out."""
 
     watched: int | None
+    poller: tuple[float, float] = (0.0, 0.0)
     database: bool = False
     mails: dict[str, int] = field(default_factory=dict)
     backlog: int = 0
@@ -49,6 +50,11 @@ class Numbers(Collector):
         yield _gauge("mailroom_database_up", "Whether the database answered this scrape.", float(self.database))
         if self.watched is not None:
             yield _gauge("mailroom_watched_tasks", "Tasks that browsers watch through this process.", self.watched)
+            spent, longest = self.poller
+            words = "Processor time of this process's poller so far."
+            yield CounterMetricFamily("mailroom_poller_seconds", words, value=spent)
+            words = "The longest that its poller held up all else in this process."
+            yield _gauge("mailroom_poller_longest_step_seconds", words, longest)
         if self.database:
             yield from self._of_mails()
 
@@ -71,7 +77,9 @@ class Numbers(Collector):
 
 async def render(services: Services) -> bytes:
     """Return the page. Never raises for a database that is away: `mailroom_database_up` says so."""
-    numbers = Numbers(None if services.watching is None else services.watching.watched)
+    numbers = Numbers(None)
+    if watching := services.watching:
+        numbers = Numbers(watching.watched, (watching.spent, watching.longest_step))
     try:
         async with asyncio.timeout(PATIENCE), services.database.connection() as connection:
             await _ask(connection, numbers)

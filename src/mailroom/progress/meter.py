@@ -15,7 +15,7 @@ class Meter:
         self.spent = 0.0
         """Seconds of processor time, all steps together."""
         self.longest = 0.0
-        """Seconds by the clock that the longest step kept the loop from everything else."""
+        """Seconds of processor time of the longest step, which kept the loop from everything else."""
 
     async def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         """Run `coroutine` to its end; return or raise as it does."""
@@ -25,15 +25,16 @@ class Meter:
     def _steps(self, coroutine: Coroutine[Any, Any, Result]) -> Generator[Any, Any, Result]:
         error: BaseException | None = None
         while True:
-            cpu, clock = time.thread_time(), time.perf_counter()
+            began = time.thread_time()
             try:
                 waits_for = coroutine.send(None) if error is None else coroutine.throw(error)
             except StopIteration as end:
                 result: Result = end.value
                 return result
             finally:
-                self.spent += time.thread_time() - cpu
-                self.longest = max(self.longest, time.perf_counter() - clock)
+                took = time.thread_time() - began
+                self.spent += took
+                self.longest = max(self.longest, took)
             try:
                 yield waits_for
                 error = None

@@ -30,7 +30,9 @@ READ_SHARE = 8
 COMPARE_SHARE = 30
 """The same for comparing with the rows."""
 BATCH = 1_000
-"""Keys in one MGET, and rows in one comparison: at most so many keep other users of the server waiting."""
+"""Keys in one MGET: at most so many keep other users of Redis waiting."""
+COMPARE_BATCH = 500
+"""Rows in one comparison: to put the question into PostgreSQL's words takes a while."""
 ASK_BATCH = 100
 """Rows that are known to have news: each makes a snapshot, so fewer at once."""
 STALE_AFTER = 2.0
@@ -165,7 +167,7 @@ class Poller:
                 return
         before = time.monotonic() - STALE_AFTER
         stale = takewhile(lambda watched: watched.fresh <= before, self.watched.values())
-        await self.compare(list(islice(stale, BATCH)))
+        await self.compare(list(islice(stale, COMPARE_BATCH)))
 
     async def compare(self, some: Sequence[Watched]) -> bool:
         """Ask the rows of these tasks whether they know better. False where the database is away."""

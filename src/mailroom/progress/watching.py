@@ -37,7 +37,7 @@ class Watching:
 
     @property
     def longest_step(self) -> float:
-        """Seconds that the poller kept the loop from everything else, at its longest so far."""
+        """Seconds of processor time that the poller kept the loop from everything else, at its longest so far."""
         return max(self._poller.reading.longest, self._poller.comparing.longest)
 
     @property

@@ -14,6 +14,7 @@ from mailroom.kit.errors import Unavailable
 from mailroom.services import Services
 from mailroom.web.browser import services, session_secret
 from mailroom.web.client import client_of
+from mailroom.web.holders import Holders
 from mailroom.web.hub import Full, Hub
 from mailroom.web.live_socket import LiveSocket
 from mailroom.web.recheck import Recheck
@@ -26,7 +27,9 @@ blueprint = Blueprint("live", __name__)
 @blueprint.websocket("/live")
 async def live() -> Response | None:
     """Check, accept, serve."""
-    have, hub = services(), _hub()
+    have = services()
+    hub, holders = _of_this_process()
+    assert have.watching is not None
     client = client_of(websocket, have.settings.trusted_proxies)
     if not is_same_origin(dict(websocket.headers), client.scheme, client.host, have.settings):
         return Response("Only Mailroom's own pages may open this.\n", 403)
@@ -35,7 +38,7 @@ async def live() -> Response | None:
             session = await _session(have)
             if session is None:
                 return Response("No session: open a page of Mailroom first.\n", 401)
-            socket = LiveSocket(session.id, watcher_of(session), have)
+            socket = LiveSocket(session.id, watcher_of(session), have.watching.subscribe(), holders)
             with hub.counted(socket), suppress(asyncio.CancelledError):
                 await websocket.accept()
                 await socket.run()
@@ -51,9 +54,9 @@ async def _session(have: Services) -> Session | None:
     return await have.sessions.find(secret) if secret else None
 
 
-def _hub() -> Hub:
-    found: Hub = current_app.extensions["mailroom_hub"]
-    return found
+def _of_this_process() -> tuple[Hub, Holders]:
+    extensions = current_app.extensions
+    return extensions["mailroom_hub"], extensions["mailroom_holders"]
 
 
 def serve_live(app: Quart) -> None:
@@ -62,12 +65,13 @@ def serve_live(app: Quart) -> None:
     hub = Hub(
         per_session=have.settings.live_sockets_per_session, per_address=have.settings.live_sockets_per_address
     )
-    recheck = Recheck(hub, have)
+    holders = Holders(have)
+    recheck = Recheck(hub, have, holders)
 
     async def start() -> None:
         recheck.start()
 
-    app.extensions["mailroom_hub"] = hub
+    app.extensions["mailroom_hub"], app.extensions["mailroom_holders"] = hub, holders
     app.before_serving(start)
     app.after_serving(recheck.stop)
     app.register_blueprint(blueprint)

@@ -11,8 +11,9 @@ from quart import websocket
 from mailroom.kit.errors import Unavailable
 from mailroom.kit.ids import parse_id
 from mailroom.progress.events import Snapshot
+from mailroom.progress.subscription import Subscription
 from mailroom.progress.tickets import Holder, Watcher
-from mailroom.services import Services
+from mailroom.web.holders import Holders
 from mailroom.web.live_messages import Allowance, parse
 from mailroom.web.watching import may_read_answers
 
@@ -38,14 +39,13 @@ TOO_MUCH = 4429
 class LiveSocket:
     """Reads always and at once; what it was asked for and what it has to tell are both bounded."""
 
-    def __init__(self, session_id: UUID, watcher: Watcher, have: Services) -> None:
-        assert have.watching is not None
+    def __init__(self, session_id: UUID, watcher: Watcher, subscription: Subscription, holders: Holders) -> None:
         self.session_id = session_id
         self.watcher = watcher
         self.tasks: dict[str, Holder] = {}
         """What it watches, by ticket, and whose that is."""
-        self._subscription = have.watching.subscribe()
-        self._services = have
+        self._subscription = subscription
+        self._holders = holders
         self._allowance = Allowance()
         self._wanted: dict[str, UUID] = {}
         self._asking: asyncio.Task[None] | None = None
@@ -152,13 +152,13 @@ class LiveSocket:
         try:
             while self._wanted:
                 wanted = dict(self._wanted)
-                async with self._services.database.begin() as work:
-                    mine = await self._services.tickets.watchable(work, wanted.values(), self.watcher)
+                holders = await self._holders(list(wanted.values()))
                 for ticket, task_id in wanted.items():
                     if self._wanted.pop(ticket, None) is None:
                         continue  # unwatched meanwhile
-                    if task_id in mine:
-                        self.tasks[ticket] = Holder(mine[task_id].session_id, mine[task_id].owner_id)
+                    holder = holders.get(task_id)
+                    if holder and holder.lets(self.watcher):
+                        self.tasks[ticket] = holder
                     else:
                         self._refuse(ticket)
                 await self._subscription.watch([ticket for ticket in wanted if ticket in self.tasks])

@@ -6,15 +6,14 @@ process asks the database, all its sockets in one question, every few seconds.
 
 import asyncio
 import logging
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from uuid import UUID
 
 from mailroom.accounts.views import Standing
 from mailroom.kit.errors import Unavailable
-from mailroom.progress.tickets import Holder
 from mailroom.services import Services
+from mailroom.web.holders import Holders, in_batches
 from mailroom.web.hub import Hub
 from mailroom.web.live_socket import SESSION_ENDED, LiveSocket
 
@@ -22,15 +21,13 @@ logger = logging.getLogger(__name__)
 
 EVERY = 3.0
 """Seconds."""
-BATCH = 1_000
-"""Rows asked for at once."""
 
 
 class Recheck:
     """The loop that asks, over the sockets of `hub`."""
 
-    def __init__(self, hub: Hub, have: Services) -> None:
-        self._hub, self._services = hub, have
+    def __init__(self, hub: Hub, have: Services, holders: Holders) -> None:
+        self._hub, self._services, self._holders = hub, have, holders
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -58,7 +55,7 @@ class Recheck:
     async def _sessions(self, sockets: list[LiveSocket]) -> None:
         """Close the sockets of sessions that ended; note who signed in, or may operate no more."""
         standing: dict[UUID, Standing] = {}
-        for some in _batches({socket.session_id for socket in sockets}):
+        for some in in_batches({socket.session_id for socket in sockets}):
             standing |= await self._services.sessions.standing(some)
         for socket in sockets:
             if now := standing.get(socket.session_id):
@@ -69,10 +66,7 @@ class Recheck:
     async def _tickets(self, sockets: list[LiveSocket]) -> None:
         """End the watching of what a socket may not watch any more."""
         asked = {UUID(ticket) for socket in sockets for ticket in socket.tasks}
-        holders: dict[UUID, Holder] = {}
-        for some in _batches(asked):
-            async with self._services.database.connection() as connection:
-                holders |= await self._services.tickets.holders(connection, some)
+        holders = await self._holders(list(asked))
         for socket in sockets:
             for ticket in list(socket.tasks):
                 task_id = UUID(ticket)
@@ -83,8 +77,3 @@ class Recheck:
                     socket.tasks[ticket] = holder
                 else:
                     socket.lose(ticket)
-
-
-def _batches(ids: set[UUID]) -> Iterator[list[UUID]]:
-    found = list(ids)
-    return (found[start : start + BATCH] for start in range(0, len(found), BATCH))

@@ -1,0 +1,154 @@
+"""The live benchmark's figures in words: benchmarks/LIVE.md."""
+
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+Lag = tuple[float, float]
+"""Median and 99th percentile, in seconds."""
+
+
+@dataclass
+class Row:
+    """Mailroom with so many tasks watched through so many sockets."""
+
+    tasks: int
+    sockets: int
+    commands: float
+    cpu: float
+    database: float
+    lag: Lag
+    stall: float
+
+
+@dataclass
+class Usual:
+    """The usual way with so many pages, each with its task."""
+
+    tasks: int
+    commands: float
+    cpu: float
+    answered: float
+    lag: Lag
+
+
+@dataclass
+class Figures:
+    """All that was measured in one run."""
+
+    rows: list[Row]
+    memories: list[tuple[int, float, float]]
+    """Sockets, bytes a socket, seconds it took to open them."""
+    usual: list[Usual]
+    everybody: Lag
+    everybody_stall: float
+    rounds: list[float]
+    """Bytes of resident memory after each round of connects and disconnects."""
+    halted: dict[str, Any]
+    step: float
+    minutes: float
+    load: float
+
+
+def milliseconds(lag: Lag) -> str:
+    return f"{lag[0] * 1000:.0f} / {lag[1] * 1000:.0f} ms"
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    return [*lines, *("| " + " | ".join(map(str, row)) + " |" for row in rows), ""]
+
+
+def words(found: Figures) -> str:
+    """Return the page."""
+    usual = {one.tasks: one for one in found.usual}
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    versions = ", ".join(f"{name} {version(name)}" for name in ("Hypercorn", "Quart", "uvloop", "redis", "celery"))
+    largest, base = max(found.rows, key=lambda row: (row.tasks, row.sockets)), found.rounds[1]
+    halted, biggest = found.halted, found.memories[-1]
+    achieved, wanted = usual[largest.tasks].commands / largest.commands, largest.tasks * 2 / largest.commands
+    lines = [
+        "# Live progress, measured",
+        "",
+        f"Written by `make bench-live` on {datetime.now(UTC):%Y-%m-%d}: {machine}; {versions}.",
+        f"Load of the machine when it began {found.load:.1f}; {found.minutes:.1f} minutes. One `mailroom web`",
+        "process, real PostgreSQL and Valkey; sockets, reports and servers share the cores with it.",
+        "",
+        "## Mailroom: one poller, websockets",
+        "",
+        "Redis commands and processor time with nothing going on; then the lag from `report()` in a process of",
+        "its own to the client, median / 99th percentile, and the longest wait for `/healthz`, asked every 10 ms",
+        "meanwhile: no stall of the loop was longer.",
+        "",
+        *table(
+            ("tasks watched", "sockets", "Redis commands/s", "web CPU", "PostgreSQL CPU", "lag", "longest stall"),
+            [
+                (
+                    f"{row.tasks:,}",
+                    f"{row.sockets:,}",
+                    f"{row.commands:.0f}",
+                    f"{row.cpu:.0f} %",
+                    f"{row.database:.0f} %",
+                    milliseconds(row.lag),
+                    f"{row.stall * 1000:.0f} ms",
+                )
+                for row in found.rows
+            ],
+        ),
+        "## The usual way: each page asks for its task twice a second",
+        "",
+        "A Quart route over `AsyncResult` under the same Hypercorn and loop. Lag is the time for an answer plus",
+        "the half second between two questions, at the median and at its worst.",
+        "",
+        *table(
+            ("tasks watched", "wanted requests/s", "answered/s", "Redis commands/s", "server CPU", "lag"),
+            [
+                (
+                    f"{one.tasks:,}",
+                    f"{one.tasks * 2:,}",
+                    f"{one.answered:.0f}",
+                    f"{one.commands:.0f}",
+                    f"{one.cpu:.0f} %",
+                    milliseconds((one.lag[0] + 0.25, one.lag[1] + 0.5)),
+                )
+                for one in found.usual
+            ],
+        ),
+        f"At {largest.tasks:,} tasks the usual way runs {achieved:.0f} times the Redis commands, and would run",
+        f"{wanted:.0f} times as many could it keep up.",
+        "",
+        "## Memory, crowds, and clients that misbehave",
+        "",
+        *table(
+            ("what", "measured"),
+            [
+                *(
+                    (
+                        f"memory a socket, {count:,} sockets, after messages went out",
+                        f"{size / 1000:.0f} KB ({count / seconds:.0f} handshakes/s, client included)",
+                    )
+                    for count, size, seconds in found.memories
+                ),
+                (f"one task, {biggest[0]:,} sockets: lag", milliseconds(found.everybody)),
+                ("the same: longest stall", f"{found.everybody_stall * 1000:.0f} ms"),
+                (
+                    f"memory after {len(found.rounds) * biggest[0]:,} connects and disconnects",
+                    f"{(found.rounds[-1] - base) / 1e6:+.1f} MB since the second {biggest[0]:,}",
+                ),
+                (
+                    "100 sockets of a client stopped (SIGSTOP) for a minute",
+                    f"{halted['memory'] / 1e6:+.1f} MB at most; {halted['dropped']} let go; all came back",
+                ),
+                (
+                    "lag of 100 others before, and meanwhile",
+                    f"{milliseconds(halted['before'])}, {milliseconds(halted['during'])}",
+                ),
+                ("longest step of the poller in the whole run, by the clock", f"{found.step * 1000:.0f} ms"),
+            ],
+        ),
+    ]
+    return "\n".join(lines)
