@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -61,7 +62,9 @@ class Office:
         """Store what a worker would have stored."""
         said: list[Report] = []
         reports(said.append)(shown)
-        self.writer(said)
+        self.writer(
+            [replace(report, result=report.result()) if callable(report.result) else report for report in said]
+        )
 
     async def sql(self, statement: str, **values: object) -> None:
         async with self.database.begin() as work:
