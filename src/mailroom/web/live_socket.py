@@ -58,7 +58,7 @@ class LiveSocket:
         if self._end is None:
             self._end = (code, reason)
             self._subscription.close()
-            if self._patience:
+            if self._patience and not self._patience.expired():
                 self._patience.reschedule(asyncio.get_running_loop().time())
 
     def lose(self, ticket: str) -> None:
@@ -94,8 +94,8 @@ class LiveSocket:
                 async with asyncio.timeout(SEND_WITHIN) as self._patience:
                     await websocket.send(text)
             except TimeoutError:
+                self._patience = None
                 self.close(TRY_AGAIN_LATER, "too slow")
-                return
             self._patience = None
 
     # -- from the client
