@@ -71,6 +71,9 @@ def words(found: Figures) -> str:
     largest, base = max(found.rows, key=lambda row: (row.tasks, row.sockets)), found.rounds[1]
     halted, biggest = found.halted, found.memories[-1]
     achieved, wanted = usual[largest.tasks].commands / largest.commands, largest.tasks * 2 / largest.commands
+    smaller = found.memories[-2]
+    marginal = (biggest[0] * biggest[1] - smaller[0] * smaller[1]) / (biggest[0] - smaller[0])
+    opened = (biggest[0] - smaller[0]) / biggest[2]
     lines = [
         "# Live progress, measured",
         "",
@@ -126,14 +129,15 @@ def words(found: Figures) -> str:
         *table(
             ("what", "measured"),
             [
-                *(
-                    (
-                        f"memory a socket, {count:,} sockets, after messages went out",
-                        f"{size / 1000:.0f} KB ({count / seconds:.0f} handshakes/s, client included)",
-                    )
-                    for count, size, seconds in found.memories
+                (
+                    f"memory a socket, {biggest[0]:,} sockets and 10,000 tasks, after messages went out",
+                    f"{biggest[1] / 1000:.0f} KB, all that the process grew by ({opened:.0f} handshakes/s)",
                 ),
-                (f"one task, {biggest[0]:,} sockets: lag", milliseconds(found.everybody)),
+                (
+                    f"memory of each socket from {smaller[0]:,} to {biggest[0]:,}",
+                    f"{marginal / 1000:.0f} KB",
+                ),
+                (f"one task, {biggest[0]:,} sockets: lag, all of them counted", milliseconds(found.everybody)),
                 ("the same: longest stall", f"{found.everybody_stall * 1000:.0f} ms"),
                 (
                     f"memory after {len(found.rounds) * biggest[0]:,} connects and disconnects",

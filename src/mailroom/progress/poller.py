@@ -97,12 +97,13 @@ class Poller:
             if not self.watched:
                 self._watchers.clear()
                 await self._watchers.wait()
-            before = meter.spent
+            before, began = meter.spent, time.monotonic()
             try:
                 await meter.run(_coroutine(work))
             except Exception:
                 logger.exception("a round of the poller failed; the next one tries again")
-            rest = min(max(SHORTEST_REST, (meter.spent - before) * share), LONGEST_REST)
+            period = began + (meter.spent - before) * (share + 1)  # waiting for an answer is rest, too
+            rest = min(max(SHORTEST_REST, period - time.monotonic()), LONGEST_REST)
             if meter is self.comparing:
                 await _wait(self._urgent, rest)
             else:

@@ -21,7 +21,7 @@ RESEND = ((6, _MINUTE), (30, _HOUR))
 CHANGE = ((60, _MINUTE),)
 """Signing out, ending a session: cheap, and only one's own."""
 READ = ((600, _MINUTE),)
-"""The API, and opening the websocket: generous, as one office may share one address."""
+"""The API: generous, as one office may share one address. (Websockets have limits of their own: `web/hub.py`.)"""
 
 
 def limited(limits: Sequence[tuple[int, timedelta]]) -> Callable[[Any], Any]:
