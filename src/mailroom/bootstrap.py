@@ -39,6 +39,7 @@ def services(
     database: Database | None = None,
 ) -> "Services":
     """Wire the rooms below the edges."""
+    from mailroom.accounts.exports import Exports
     from mailroom.accounts.passwords import Passwords
     from mailroom.accounts.service import Accounts
     from mailroom.accounts.sessions import Sessions
@@ -50,7 +51,7 @@ def services(
     tickets, tokens = Tickets(), _tokens(settings)
     known = kinds(settings, tokens)
     outbox, mailbox = Outbox(known, tickets, nudge), Mailbox(known, nudge)
-    sessions = Sessions(database)
+    sessions, background = Sessions(database), Background(begin)
     accounts = Accounts(
         database=database,
         outbox=outbox,
@@ -60,7 +61,18 @@ def services(
         sessions=sessions,
         settings=settings,
     )
-    return Services(settings, database, accounts, sessions, outbox, mailbox, tickets, Background(begin), watching)
+    return Services(
+        settings=settings,
+        database=database,
+        accounts=accounts,
+        sessions=sessions,
+        outbox=outbox,
+        mailbox=mailbox,
+        tickets=tickets,
+        background=background,
+        exports=Exports(database, background),
+        watching=watching,
+    )
 
 
 def kinds(settings: Settings, tokens: "Tokens") -> Kinds:
@@ -167,7 +179,7 @@ def runtime(settings: Settings, app: "Celery") -> "Runtime":
         async with have.database.begin() as work:
             await have.accounts.clean_up(work)
 
-    sweep = Sweep(overdue, queue, pool, [drop_bodies, clean_up_accounts])
+    sweep = Sweep(overdue, queue, pool, [drop_bodies, clean_up_accounts, have.exports.clean_up])
     holding = Holding(Runs(have.database), queue.begin, reporter.put)
     return Runtime(have, delivery, sweep, holding, reporter, queue, Presence(have.database, worker_name))
 

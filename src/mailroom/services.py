@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mailroom.accounts.exports import Exports
 from mailroom.accounts.service import Accounts
 from mailroom.accounts.sessions import Sessions
 from mailroom.kit.database import Database
@@ -25,5 +26,6 @@ class Services:
     mailbox: Mailbox
     tickets: Tickets
     background: Background
+    exports: Exports
     watching: Watching | None = None
     """The poller of a web process; a worker has none."""

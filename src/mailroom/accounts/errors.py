@@ -11,6 +11,10 @@ class AccountError(MailroomError):
     """That did not work. Please try again."""
 
 
+class ExportGone(AccountError):
+    """This export is no longer kept: exports are deleted after a day, or when a newer one is made."""
+
+
 # -- forms
 
 

@@ -33,7 +33,6 @@ class Held:
 
     begun: Begun
     running: Running
-    cancellable: bool
 
 
 class Holding:
@@ -58,8 +57,8 @@ class Holding:
         begun = await self._runs.begin(task, cancellable=cancellable, again=again)
         if not isinstance(begun, Begun):
             return begun
-        here = Running(str(task), self._put, attempt=begun.attempt, step=1)
-        held = self._held[task] = Held(begun, here, cancellable)
+        here = Running(str(task), self._put, attempt=begun.attempt, step=1, cancellable=cancellable)
+        held = self._held[task] = Held(begun, here)
         return held
 
     async def end(self, held: Held, ending: Ending) -> None:
@@ -117,7 +116,7 @@ class Holding:
         if held and now >= self._renew_at:
             self._renew_at = now + RENEW_EVERY
             await self._runs.renew([one.begun for one in held])
-        if asking := [one for one in held if one.cancellable and not one.running.cancel_asked]:
+        if asking := [one for one in held if one.running.cancellable and not one.running.cancel_asked]:
             asked = await self._runs.asked_to_stop([one.begun for one in asking])
             for one in asking:
                 one.running.cancel_asked = one.begun.id in asked

@@ -5,7 +5,7 @@ from typing import Any
 
 from celery import Celery, signals
 
-from mailroom.jobs import mail_jobs
+from mailroom.jobs import export_jobs, mail_jobs
 from mailroom.jobs.app import configured
 from mailroom.jobs.loop import WorkerLoop
 from mailroom.jobs.runtime import Runtime
@@ -20,6 +20,7 @@ def create(settings: Settings, build: Callable[[Celery], Runtime]) -> Celery:
     loop: WorkerLoop[Runtime] = WorkerLoop(lambda: build(app))
     app.Task = type("MailroomTask", (MailroomTask,), {"abstract": True, "loop": loop})
     mail_jobs.register(app, loop)
+    export_jobs.register(app)
     _follow_the_worker(app, loop)
     return app
 

@@ -45,6 +45,8 @@ class Snapshot:
     timeline: tuple[Mapping[str, Any], ...] = field(default=())
     """What happened when: ``{"stage": …, "at": …, "attempt": n}``, oldest first."""
     afterword: str | None = None
+    cancellable: bool = False
+    """True where it runs and may be cancelled all the same."""
     final: bool = False
 
     @property
@@ -72,6 +74,7 @@ class Snapshot:
             "error": error,
             "timeline": list(self.timeline) or None,
             "afterword": self.afterword,
+            "cancellable": (self.cancellable and not self.final) or None,
         }
         known = {key: value for key, value in pairs.items() if value is not None}
         return {"task": self.task, "state": self.state, **known, "final": self.final}

@@ -23,7 +23,7 @@ def from_result(task: str, meta: Mapping[str, Any]) -> Snapshot | None:
     if not told and state not in FINAL:
         return Snapshot(task, state=state) if state != "queued" else None
     error = {"message": str(result)} if isinstance(result, Exception) else None
-    names = ("stage", "message", "current", "total", "rate", "eta", "retry_at")
+    names = ("stage", "message", "current", "total", "rate", "eta", "retry_at", "cancellable")
     return Snapshot(
         task=task,
         state=state,

@@ -34,9 +34,10 @@ class Cancelled(BaseException):
 class Running:
     """The task that runs here, and how far it says it is. Its threads and coroutines share one."""
 
-    def __init__(self, task: str, put: Put, *, attempt: int = 0, step: int = 0) -> None:
+    def __init__(self, task: str, put: Put, *, attempt: int = 0, step: int = 0, cancellable: bool = False) -> None:
         self.task = task
         self.attempt = attempt
+        self.cancellable = cancellable
         self.cancel_asked = False
         """True once `report` is to raise `Cancelled`."""
         self._put = put
@@ -68,8 +69,9 @@ class Running:
         """Return all that was said, as it is stored."""
         with self._lock:
             self._waits_since = None
-            pace = {"rate": self._pace.rate, "eta": self._pace.eta}
-            known = {key: value for key, value in pace.items() if value is not None}
+            willing = self.cancellable and not self.cancel_asked
+            more = {"rate": self._pace.rate, "eta": self._pace.eta, "cancellable": willing or None}
+            known = {key: value for key, value in more.items() if value is not None}
             return {**self._cleaned(), **known, "attempt": self.attempt, "step": self._step}
 
     def said(self) -> dict[str, Any]:

@@ -30,6 +30,7 @@ def of_task(task: Task) -> Snapshot:
             {"stage": str(stage), "at": iso(at), "attempt": n} for stage, at, n in moments if stage and at
         ),
         afterword=task.afterword,
+        cancellable=task.cancellable and state not in ENDED and task.cancel_asked_at is None,
         final=state in ENDED,
     )
 

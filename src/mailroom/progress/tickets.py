@@ -71,10 +71,9 @@ class Tickets:
             update(Task).where(Task.id.in_(ids)).values(owner_id=owner_id, afterword=afterword)
         )
 
-    async def of_owner(self, work: UnitOfWork, owner_id: UUID, limit: int = 50) -> list[Task]:
-        """Return the account's tasks, newest first."""
-        rows = select(Task).where(Task.owner_id == owner_id).order_by(Task.id.desc()).limit(limit)
-        return list((await work.session.scalars(rows)).all())
+    async def traceback(self, work: UnitOfWork, task_id: UUID) -> str | None:
+        """Return the traceback of a failed task, which is for operators only."""
+        return await work.session.scalar(select(Task.traceback).where(Task.id == task_id))
 
     async def watchable(self, work: UnitOfWork, ids: Iterable[UUID], watcher: Watcher) -> dict[UUID, Task]:
         """Return those of the tasks that this watcher may watch; an unknown and a foreign id look alike."""

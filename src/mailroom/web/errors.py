@@ -9,6 +9,7 @@ from werkzeug.exceptions import HTTPException
 
 from mailroom.accounts import errors as accounts
 from mailroom.kit.errors import MailroomError, Unavailable
+from mailroom.progress.background import CannotCancel, CannotRepeat
 from mailroom.web.forms import Invalid
 from mailroom.web.limits import TooFast
 from mailroom.web.page import page_without_lookup
@@ -74,6 +75,10 @@ TABLE: dict[type[Exception] | int, Answer] = {
         "link in the mail, or sign up again.",
         SIGN_UP,
     ),
+    accounts.ExportGone: Answer(410, "This file is gone", way=("To your account", "/account")),
+    # -- tasks
+    CannotCancel: Answer(409, "It cannot be cancelled", way=("Back", "")),
+    CannotRepeat: Answer(409, "It cannot be begun again", way=("Back", "")),
     accounts.AlreadyConfirmed: Answer(409, "Already confirmed", way=SIGN_IN),
     accounts.TooSoon: Answer(429, "A moment, please", way=("Back", "")),
     accounts.TooManyMails: Answer(429, "Enough mails for now", way=("Back", "")),

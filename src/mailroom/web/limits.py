@@ -18,6 +18,7 @@ SIGN_UP = ((10, _MINUTE), (60, _HOUR))
 CONFIRM = ((20, _MINUTE),)
 SIGN_IN = ((10, _MINUTE), (100, _HOUR))
 RESEND = ((6, _MINUTE), (30, _HOUR))
+EXPORT = ((3, _MINUTE), (20, _HOUR))
 CHANGE = ((60, _MINUTE),)
 """Signing out, ending a session: cheap, and only one's own."""
 READ = ((600, _MINUTE),)

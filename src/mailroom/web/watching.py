@@ -32,6 +32,15 @@ def may_read_answers(task: Task | Holder, watcher: Watcher) -> bool:
     return watcher.operator or (watcher.account_id is not None and task.owner_id == watcher.account_id)
 
 
+def may_act(task: Task, watcher: Watcher) -> bool:
+    """Tell whether this watcher may cancel the task or begin it again: whose it is, and operators."""
+    if watcher.operator:
+        return True
+    if task.owner_id is not None:
+        return task.owner_id == watcher.account_id
+    return task.session_id is not None and task.session_id == watcher.session_id
+
+
 async def see(ticket: str) -> Seen | None:
     """Return the task of `ticket`; None where it is unknown or someone else's, which look alike."""
     task_id, watcher = parse_id(ticket), watcher_of(await current_session())

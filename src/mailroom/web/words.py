@@ -75,7 +75,38 @@ STATES: dict[str, dict[str, str]] = {
         "detail": "This browser cannot follow this mail. If you signed up again, the newer page shows it.",
     },
 }
-"""State of `mail/states.py` (or of another task) → what it looks like and what is said."""
+"""State of `mail/states.py` → what it looks like and what is said."""
+
+TASK_STATES: dict[str, dict[str, str]] = {
+    "queued": {
+        "mood": "waiting",
+        "word": "Queued",
+        "headline": "Waiting for a worker",
+        "detail": "It begins as soon as a worker is free; you can close this page and come back.",
+    },
+    "running": {"mood": "moving", "word": "Working", "headline": "Under way", "detail": ""},
+    "retrying": {
+        "mood": "unsure",
+        "word": "Retrying",
+        "headline": "Waiting to try again",
+        "detail": "It did not work out this time, and begins again by itself.",
+    },
+    "done": {"mood": "good", "word": "Done", "headline": "Done", "detail": ""},
+    "failed": {
+        "mood": "bad",
+        "word": "Failed",
+        "headline": "It did not work out",
+        "detail": "It is not tried again by itself.",
+    },
+    "cancelled": {"mood": "bad", "word": "Cancelled", "headline": "It was cancelled", "detail": ""},
+    "unknown": {
+        "mood": "bad",
+        "word": "Unknown",
+        "headline": "Nothing to see here any more",
+        "detail": "This browser cannot follow this task.",
+    },
+}
+"""State of `progress/states.py` → the same for tasks that are no mails."""
 
 STAGES = {
     "claimed": "A worker has picked it up.",
@@ -113,6 +144,7 @@ def as_data() -> dict[str, Any]:
         "order": list(STEPS),  # JSON's objects have none: Jinja sorts their keys
         "share": SHARE,
         "states": STATES,
+        "tasks": TASK_STATES,
         "stages": STAGES,
         "afterwords": AFTERWORDS,
         "events": EVENTS,

@@ -102,8 +102,10 @@ class FakeDatabase:
             raise Unavailable
         yield SimpleNamespace(session=self)
 
-    async def execute(self, _statement: Any) -> Any:
-        mails = [(mail, None) for mail in self.world.mails.values()]
+    async def execute(self, statement: Any) -> Any:
+        mails: list[Any] = [(mail, None) for mail in self.world.mails.values()]
+        if statement.column_descriptions[0]["entity"] is Task:
+            mails = [(self.world.tasks[mail.id], mail.recipient) for mail in self.world.mails.values()]
         return SimpleNamespace(all=lambda: mails)
 
     async def scalars(self, statement: Any) -> Any:
@@ -211,9 +213,6 @@ class FakeTickets:
             or (watcher.session_id and task.session_id == watcher.session_id)
             or (watcher.account_id and task.owner_id == watcher.account_id)
         }
-
-    async def of_owner(self, _work: Any, owner_id: UUID, limit: int = 50) -> list[Task]:
-        return [task for task in self.world.tasks.values() if task.owner_id == owner_id][:limit]
 
 
 class FakeOutbox:

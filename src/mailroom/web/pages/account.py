@@ -3,17 +3,18 @@
 from quart import Blueprint, Response, abort, request
 
 from mailroom.accounts.views import Session
+from mailroom.kit import clock
 from mailroom.kit.ids import parse_id
-from mailroom.mail import snapshots
+from mailroom.mail.listing import listed
 from mailroom.web import browser, limits
 from mailroom.web.browser import current_session, services
 from mailroom.web.device import device_name
 from mailroom.web.page import page, to
-from mailroom.web.progress_view import view_of
+from mailroom.web.pages.tasks import line_of
 
 blueprint = Blueprint("account", __name__)
 
-SHOWN = 20
+SHOWN = 5
 """Mails on the page."""
 
 
@@ -24,17 +25,40 @@ async def account() -> Response:
     if session is None or session.account is None:
         return to("/sign-in")
     async with services().database.begin() as work:
-        tasks = await services().tickets.of_owner(work, session.account.id, limit=SHOWN)
-        found = await snapshots.of_rows(work, [task.id for task in tasks])
-    shown = [(task, found[str(task.id)]) for task in tasks if str(task.id) in found]
+        found = await listed(work, session.account.id, mails_only=True, limit=SHOWN)
     sessions = await services().sessions.of_account(session.account.id)
     return await page(
         "account.html",
         account=session.account,
-        mails=[(task, view_of(snapshot.public(owner=True))) for task, snapshot in shown],
+        mails=[line_of(one) for one in found],
         sessions=[(one, device_name(one.user_agent), one.id == session.id) for one in sessions],
         welcome="welcome" in request.args,
     )
+
+
+@blueprint.post("/account/export")
+@limits.limited(limits.EXPORT)
+async def export() -> Response:
+    """Have the account's data put together, and go on to the page where one sees it done."""
+    session = await current_session()
+    if session is None or session.account is None:
+        return to("/sign-in")
+    return to(f"/tasks/{await services().exports.start(session.account.id)}")
+
+
+@blueprint.get("/account/export/<ticket>")
+@limits.limited_reads(limits.READ)
+async def download(ticket: str) -> Response:
+    """Give an account its own export; a ticket that is somebody else's and one that never was look alike."""
+    session, export_id = await current_session(), parse_id(ticket)
+    if session is None or session.account is None or export_id is None:
+        abort(404)
+    content = await services().exports.content(export_id, session.account.id)
+    if content is None:
+        abort(404)
+    name = f"mailroom-export-{clock.now():%Y-%m-%d}.zip"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(content, content_type="application/zip", headers=headers)
 
 
 @blueprint.post("/account/sessions/<session_id>/end")

@@ -48,6 +48,8 @@ async def mail_page(
     seen, session = await see(ticket), await current_session()
     if seen is None or session is None:
         return None
+    if seen.task.name is not None:
+        return to(f"/tasks/{seen.task.id}")
     wait = await services().accounts.can_resend_in(seen.task.id, session)
     async with services().database.begin() as work:
         row = await services().outbox.find(work, seen.task.id)

@@ -2,11 +2,10 @@
 // The words and what is drawn are those of web/words.py and web/progress_view.py.
 
 import { subscribe } from "./connection.js";
+import { shareOf, showBlocks, wearIcon, words } from "./progress.js";
 import { countDown, localTime } from "./times.js";
 
-const words = JSON.parse(document.getElementById("mail-words").textContent);
 const ORDER = words.order;
-const ALMOST = 0.96; // the bar is full at the end only
 const PROBLEM = new Set(["retrying", "failed", "expired", "cancelled"]);
 
 // The newer of two snapshots of a task is decided by the server; here only what was already true stays true.
@@ -70,14 +69,7 @@ class MailProgress extends HTMLElement {
 
   #bar(snapshot) {
     const bar = this.#part("bar");
-    let share = 0;
-    if (["sent", "done"].includes(snapshot.state)) share = 1;
-    else if (snapshot.total) share = Math.min(ALMOST, (snapshot.current ?? 0) / snapshot.total);
-    else {
-      const seen = [snapshot.stage ?? "queued", ...(snapshot.timeline ?? []).map((entry) => entry.stage)];
-      share = Math.min(ALMOST, Math.max(...seen.map((stage) => words.share[stage] ?? 0)));
-    }
-    this.#share = Math.max(this.#share, share);
+    this.#share = Math.max(this.#share, shareOf(snapshot, true));
     bar.value = this.#share;
   }
 
@@ -162,16 +154,10 @@ function mirror(ticket, { state, mood, afterword }) {
     mark.dataset.mood = mood;
     mark.firstElementChild.textContent = said.word;
     document.title = `${said.word} · Mailroom`;
-    const icon = document.querySelector('link[rel="icon"]');
-    icon.href = `/static/favicon-${mood}.svg`;
+    wearIcon(mood);
   }
-  for (const block of document.querySelectorAll(`[data-mail="${CSS.escape(ticket)}"] > [data-for]`)) {
-    const states = block.dataset.for.split(" ");
-    const typing = block.contains(document.activeElement) && document.activeElement !== document.body;
-    const wanted = afterword ? states.includes("afterword") : states.includes(state);
-    if (wanted) block.hidden = false;
-    else if (afterword || !(typing || block.querySelector(".message"))) block.hidden = true;
-  }
+  const blocks = document.querySelectorAll(`[data-mail="${CSS.escape(ticket)}"] > [data-for]`);
+  showBlocks(blocks, [afterword ? "afterword" : state], !afterword);
 }
 
 customElements.define("mail-progress", MailProgress);

@@ -1,0 +1,66 @@
+"""The zip file of an export: each table once as JSON and once as CSV (RFC 4180), and nothing secret."""
+
+import csv
+import io
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""How a cell begins that a spreadsheet would compute."""
+README = """This is what Mailroom knows about your account, as of {at}.
+
+Each table is there twice: as .json for programs and as .csv for spreadsheets. Times are in UTC.
+In the .csv files a text that a spreadsheet could take for a formula has an apostrophe in front.
+Passwords and links are not in here: Mailroom keeps none that could be read.
+"""
+
+
+class ExportFiles:
+    """Collects tables row by row and gives the zip file. Works on one thread at a time."""
+
+    def __init__(self, at: datetime) -> None:
+        self._at = at
+        self._json: dict[str, io.StringIO] = {}
+        self._csv: dict[str, io.StringIO] = {}
+
+    def add(self, table: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add rows to a table, which is there from the first call on, even without any."""
+        if table not in self._json:
+            self._json[table], self._csv[table] = io.StringIO(), io.StringIO(newline="")
+            csv.writer(self._csv[table]).writerow(columns)
+        lines, cells = self._json[table], csv.writer(self._csv[table])
+        for row in rows:
+            plain = {column: as_json(row[column]) for column in columns}
+            lines.write(",\n" if lines.tell() else "\n")
+            lines.write(json.dumps(plain, ensure_ascii=False))
+            cells.writerow([as_cell(value) for value in plain.values()])
+
+    def zip(self) -> bytes:
+        """Return the file."""
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("README.txt", README.format(at=f"{self._at:%d %B %Y, %H:%M} UTC"))
+            for table, lines in self._json.items():
+                archive.writestr(f"{table}.json", f"[{lines.getvalue()}\n]\n")
+                archive.writestr(f"{table}.csv", self._csv[table].getvalue())
+        return packed.getvalue()
+
+
+def as_json(value: Any) -> Any:
+    """Return a value of a row as JSON has it; times are ISO 8601 in UTC."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="seconds")
+    return str(value) if isinstance(value, UUID) else value
+
+
+def as_cell(value: Any) -> Any:
+    """Return a value as a cell that no spreadsheet computes (OWASP, CSV Injection)."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

@@ -1,0 +1,161 @@
+"""One's own tasks and mails in a list, live; the page of a task; cancelling it and beginning it again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from quart import Blueprint, Response, abort, request
+
+from mailroom.accounts import exports
+from mailroom.kit.ids import parse_id
+from mailroom.mail.listing import Listed, listed
+from mailroom.progress.background import CannotCancel, CannotRepeat
+from mailroom.progress.models import Task
+from mailroom.web import limits
+from mailroom.web.browser import current_session, services
+from mailroom.web.errors import wants_json
+from mailroom.web.page import page, to
+from mailroom.web.progress_view import view_of
+from mailroom.web.task_view import TaskView, task_view
+from mailroom.web.watching import may_act, see, watcher_of
+
+blueprint = Blueprint("task_pages", __name__)
+
+SHOWN = 20
+"""Tasks on a page of the list."""
+FILTERS = {
+    "": "All",
+    "queued,sending,running,retrying": "Under way",
+    "sent,done": "Done",
+    "uncertain,failed,expired,cancelled": "Not done",
+}
+"""What the list can be cut down to: states in the address → the words of the link."""
+OK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the list."""
+
+    id: str
+    href: str
+    title: str
+    recipient: str | None
+    begun: Any
+    view: Any
+
+
+def line_of(found: Listed) -> Line:
+    """Return the line of one task or mail; both views have what the list shows."""
+    task, public = found.task, found.snapshot.public(owner=True)
+    view: Any = view_of(public) if found.is_mail else task_view(public)
+    room = "mails" if found.is_mail else "tasks"
+    return Line(str(task.id), f"/{room}/{task.id}", task.title, found.recipient, task.created_at, view)
+
+
+def asked_states(text: str) -> Sequence[str]:
+    """Return the states named in an address, parted by commas."""
+    return [state for state in (part.strip() for part in text[:200].split(",")) if state]
+
+
+@blueprint.get("/tasks")
+async def tasks() -> Response:
+    """List one's own mails and tasks, newest first; who is not signed in is asked to."""
+    session = await current_session()
+    if session is None or session.account is None:
+        return to("/sign-in")
+    state, before = request.args.get("state", ""), parse_id(request.args.get("before", ""))
+    async with services().database.begin() as work:
+        found = await listed(work, session.account.id, states=asked_states(state), before=before, limit=SHOWN + 1)
+    return await page(
+        "tasks.html",
+        lines=[line_of(one) for one in found[:SHOWN]],
+        filters=FILTERS,
+        state=state,
+        earlier=str(found[SHOWN - 1].task.id) if len(found) > SHOWN else None,
+        paged=before is not None,
+    )
+
+
+@blueprint.get("/tasks/<ticket>")
+async def task(ticket: str) -> Response:
+    """Show where a task is; complete without JavaScript."""
+    return await task_page(ticket) or abort(404)
+
+
+async def task_page(ticket: str, status: int = OK, *, message: str = "") -> Response | None:
+    """Return the page of a task; None where the ticket is unknown or someone else's."""
+    seen = await see(ticket)
+    if seen is None:
+        return None
+    if seen.task.name is None:
+        return to(f"/mails/{seen.task.id}")
+    watcher = watcher_of(await current_session())
+    view = task_view(seen.public)
+    return await page(
+        "task.html",
+        status,
+        task=seen.task,
+        view=view,
+        tab=tab_title(seen.task, view),
+        acts=may_act(seen.task, watcher),
+        stopping=seen.task.cancel_asked_at is not None and not view.final,
+        download=await _download(seen.task),
+        traceback=await _traceback(seen.task) if watcher.operator else None,
+        message=message,
+        refreshes=status == OK and not view.final,
+    )
+
+
+def tab_title(shown: Task, view: TaskView) -> str:
+    """Return what the tab says: how far it is, while that is known."""
+    share = view.share if view.state == "running" and view.counted else None
+    return f"{f'{share * 100:.0f} %' if share is not None else view.word} · {shown.title}"
+
+
+async def _download(shown: Task) -> Any:
+    """Return until when there is something to download; None where there is not."""
+    if shown.name != exports.NAME:
+        return None
+    session = await current_session()
+    if session is None or session.account is None or session.account.id != shown.owner_id:
+        return None
+    async with services().database.begin() as work:
+        return await services().exports.expires_at(work, shown.id)
+
+
+async def _traceback(shown: Task) -> str | None:
+    async with services().database.begin() as work:
+        return await services().tickets.traceback(work, shown.id)
+
+
+@blueprint.post("/tasks/<ticket>/cancel")
+@limits.limited(limits.CHANGE)
+async def cancel(ticket: str) -> Response:
+    """Cancel one's own task: at once while it waits, at its next report while it runs and allows it."""
+    return await _act(ticket, services().background.cancel)
+
+
+@blueprint.post("/tasks/<ticket>/retry")
+@limits.limited(limits.CHANGE)
+async def retry(ticket: str) -> Response:
+    """Begin one's own task again that failed or was cancelled."""
+    return await _act(ticket, services().background.repeat)
+
+
+async def _act(ticket: str, deed: Any) -> Response:
+    task_id, watcher = parse_id(ticket), watcher_of(await current_session())
+    if task_id is None or watcher.session_id is None:
+        abort(404)
+    try:
+        async with services().database.begin() as work:
+            mine = (await services().tickets.watchable(work, [task_id], watcher)).get(task_id)
+            if mine is None or mine.name is None or not may_act(mine, watcher):
+                abort(404)
+            await deed(work, task_id)
+    except (CannotCancel, CannotRepeat) as error:
+        shown = None if wants_json() else await task_page(ticket, 409, message=str(error))
+        if shown is None:
+            raise
+        return shown
+    return to(f"/tasks/{task_id}")

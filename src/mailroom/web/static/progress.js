@@ -1,0 +1,28 @@
+// What <mail-progress> and <task-progress> have in common: words, shares, numbers, the tab.
+
+export const words = JSON.parse(document.getElementById("mail-words").textContent);
+const ALMOST = 0.96; // the bar is full at the end only
+
+// How much of the way is done; null where nobody knows of how much. As web/progress_view.py and web/task_view.py.
+export function shareOf(snapshot, isMail) {
+  if (["sent", "done"].includes(snapshot.state)) return 1;
+  if (snapshot.total) return Math.min(ALMOST, (snapshot.current ?? 0) / snapshot.total);
+  if (!isMail && snapshot.state === "running") return null;
+  const seen = [snapshot.stage ?? "queued", ...(snapshot.timeline ?? []).map((entry) => entry.stage)];
+  return Math.min(ALMOST, Math.max(...seen.map((stage) => words.share[stage] ?? 0)));
+}
+
+export function wearIcon(mood) {
+  const icon = document.querySelector('link[rel="icon"]');
+  const address = `/static/favicon-${mood}.svg`;
+  if (!icon.href.endsWith(address)) icon.href = address;
+}
+
+// Shows the blocks of the page that are for this state, hides the others; never one that is being typed into.
+export function showBlocks(blocks, wanted, keepsMessages = true) {
+  for (const block of blocks) {
+    const typing = block.contains(document.activeElement) && document.activeElement !== document.body;
+    if (block.dataset.for.split(" ").some((state) => wanted.includes(state))) block.hidden = false;
+    else if (!keepsMessages || !(typing || block.querySelector(".message"))) block.hidden = true;
+  }
+}

@@ -1,0 +1,85 @@
+"""A task that is no mail as pages show it. `static/tasks.js` draws the same; keep the two alike."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mailroom.web import words
+from mailroom.web.progress_view import share_of
+
+_MINUTE, _HOUR = 90, 5400
+"""Seconds from which a time left is said in minutes, in hours."""
+_SOME, _MANY = 1, 10
+"""Rates from which they are said by the second, and without a fraction."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskView:
+    """Everything a page shows of a task. `share` is None where nobody knows of how much."""
+
+    task: str
+    state: str
+    mood: str
+    word: str
+    headline: str
+    detail: str
+    share: float | None
+    counted: str
+    pace: str
+    retry_at: str | None
+    cancellable: bool
+    final: bool
+
+
+def task_view(public: Mapping[str, Any]) -> TaskView:
+    """Return what to show for a snapshot in its public form (`Snapshot.public()`)."""
+    state, error = public["state"], public.get("error") or {}
+    said = words.TASK_STATES.get(state) or words.TASK_STATES["running"]
+    troubled = state in {"failed", "retrying"}
+    detail = (error.get("message") if troubled else public.get("message")) or said["detail"]
+    running = state == "running"
+    return TaskView(
+        task=public["task"],
+        state=state,
+        mood=said["mood"],
+        word=said["word"],
+        headline=said["headline"],
+        detail=str(detail),
+        share=share_of(public) if public.get("total") or not running else None,
+        counted=count_words(public.get("current"), public.get("total")),
+        pace=pace_words(public.get("rate"), public.get("eta")) if running else "",
+        retry_at=public.get("retry_at") if state == "retrying" else None,
+        cancellable=bool(public.get("cancellable")),
+        final=public["final"],
+    )
+
+
+def count_words(current: float | None, total: float | None) -> str:
+    """Return "1,200 of 3,400", or as much of it as is known."""
+    if current is None:
+        return ""
+    return f"{_number(current)} of {_number(total)}" if total else _number(current)
+
+
+def pace_words(rate: float | None, eta: float | None) -> str:
+    """Return "12 a second, about 3 min left", or as much of it as is known."""
+    said = []
+    if rate:
+        if rate < _SOME:
+            said.append(f"{_number(round(rate * 60, 1))} a minute")
+        else:
+            said.append(f"{_number(round(rate) if rate >= _MANY else round(rate, 1))} a second")
+    if eta:
+        said.append(f"about {time_left(eta)} left")
+    return ", ".join(said)
+
+
+def time_left(seconds: float) -> str:
+    """Return a length of time as roughly as one believes it."""
+    if seconds < _MINUTE:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < _HOUR else f"{round(seconds / 3600)} h"
+
+
+def _number(value: float) -> str:
+    return f"{int(value):,}" if float(value).is_integer() else f"{value:,.1f}"
