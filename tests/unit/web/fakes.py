@@ -104,7 +104,7 @@ class FakeDatabase:
 
     async def execute(self, statement: Any) -> Any:
         mails: list[Any] = [(mail, None) for mail in self.world.mails.values()]
-        if statement.column_descriptions[0]["entity"] is Task:
+        if getattr(statement, "column_descriptions", [{"entity": None}])[0]["entity"] is Task:
             mails = [(self.world.tasks[mail.id], mail.recipient) for mail in self.world.mails.values()]
         return SimpleNamespace(all=lambda: mails)
 
