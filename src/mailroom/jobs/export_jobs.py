@@ -6,7 +6,7 @@ from uuid import UUID
 from celery import Celery
 
 from mailroom.accounts.exports import NAME
-from mailroom.progress.reporting import report
+from mailroom.progress.reporting import own_ticket, report
 
 
 def register(app: Celery) -> None:
@@ -19,4 +19,6 @@ def register(app: Celery) -> None:
         def progress(written: int, total: int, table: str) -> None:
             report(current=written, total=total, stage=table, message=f"Writing your {table}")
 
-        return int(await self.services.exports.make(UUID(self.request.id), UUID(account_id), progress))
+        size: int = await self.services.exports.make(UUID(own_ticket()), UUID(account_id), progress)
+        report(message="Your file is ready.")
+        return size

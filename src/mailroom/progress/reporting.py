@@ -127,6 +127,15 @@ def carried(call: Callable[P, R]) -> Callable[P, R]:
     return inside
 
 
+def own_ticket() -> str | None:
+    """Return the ticket of the task that runs here, None outside of one; also in its coroutines.
+
+    (Celery's `self.request` knows only the thread that began the task.)
+    """
+    here = _running.get()
+    return here.task if here else None
+
+
 def report(
     *,
     current: float | None = None,

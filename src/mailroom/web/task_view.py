@@ -66,9 +66,9 @@ def pace_words(rate: float | None, eta: float | None) -> str:
     said = []
     if rate:
         if rate < _SOME:
-            said.append(f"{_number(round(rate * 60, 1))} a minute")
+            said.append(f"{_rough(rate * 60)} a minute")
         else:
-            said.append(f"{_number(round(rate) if rate >= _MANY else round(rate, 1))} a second")
+            said.append(f"{_rough(rate)} a second")
     if eta:
         said.append(f"about {time_left(eta)} left")
     return ", ".join(said)
@@ -79,6 +79,10 @@ def time_left(seconds: float) -> str:
     if seconds < _MINUTE:
         return f"{max(1, round(seconds))} s"
     return f"{round(seconds / 60)} min" if seconds < _HOUR else f"{round(seconds / 3600)} h"
+
+
+def _rough(rate: float) -> str:
+    return _number(round(rate) if rate >= _MANY else round(rate, 1))
 
 
 def _number(value: float) -> str:

@@ -7,6 +7,7 @@ import { countDown } from "./times.js";
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const tenths = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const rough = (rate) => number(rate >= 10 ? Math.round(rate) : Math.round(rate * 10) / 10);
 const number = (value) => (Number.isInteger(value) ? whole : tenths).format(value);
 
 class TaskProgress extends HTMLElement {
@@ -112,8 +113,7 @@ function countWords({ current, total }) {
 function paceWords({ rate, eta }) {
   const said = [];
   if (rate) {
-    if (rate < 1) said.push(`${number(Math.round(rate * 600) / 10)} a minute`);
-    else said.push(`${number(rate >= 10 ? Math.round(rate) : Math.round(rate * 10) / 10)} a second`);
+    said.push(rate < 1 ? `${rough(rate * 60)} a minute` : `${rough(rate)} a second`);
   }
   if (eta) said.push(`about ${timeLeft(eta)} left`);
   return said.join(", ");
