@@ -12,6 +12,7 @@ from mailroom.kit import clock
 from mailroom.services import Services
 from mailroom.web import errors, health, limits, security, words
 from mailroom.web.api import tasks
+from mailroom.web.api.waits import Waits
 from mailroom.web.browser import write_cookie
 from mailroom.web.limit_store import LimitStore
 from mailroom.web.page import STATIC, fingerprint, static_url
@@ -41,6 +42,7 @@ def create_app(services: Services) -> Quart:
     settings = services.settings
     app = Quart("mailroom.web", root_path=str(Path(__file__).parent), static_folder=None)
     app.extensions["mailroom"] = services
+    app.extensions["mailroom_waits"] = Waits()
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.config["BODY_TIMEOUT"] = 20
     app.url_map.strict_slashes = False

@@ -153,7 +153,7 @@ def advice_for(error: Exception) -> str:
 
 def wants_json() -> bool:
     """Tell whether this request is a program's: by path, by what it sends, by what it accepts."""
-    if "/api/" in request.path or request.mimetype == "application/json":
+    if "/api/" in f"{request.path}/" or request.mimetype == "application/json":
         return True
     accepts = request.accept_mimetypes
     return max(accepts["application/json"], accepts["application/problem+json"]) > accepts["text/html"]

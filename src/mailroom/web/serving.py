@@ -55,6 +55,7 @@ async def _serve(app: Quart, listening: socket.socket) -> None:
         logger.info("listening on %s, port %d", host, port)
         await stopping.wait()
         app.extensions["mailroom_hub"].close_all()
+        app.extensions["mailroom_waits"].end()
         if not await connections.close(GRACE):
             logger.warning("clients that took nothing any more were let go by force")
     finally:

@@ -1,52 +1,167 @@
-"""Where one task is, for programs, and for pages that cannot hold a websocket."""
+"""Where tasks are, for programs, and for pages that cannot hold a websocket."""
 
 import hashlib
 from typing import Any
 
 from pydantic import BaseModel, Field
-from quart import Blueprint, Response, abort, json, request
-from quart_schema import document_response, operation_id, tag
+from quart import Blueprint, Response, abort, current_app, json, request
+from quart_schema import document_querystring, document_response, operation_id, tag
 
+from mailroom.kit.ids import parse_id
+from mailroom.mail.listing import listed
+from mailroom.progress.events import Snapshot
+from mailroom.progress.snapshots import iso
+from mailroom.web.api.waits import LONGEST, Waits
+from mailroom.web.browser import current_session, services
+from mailroom.web.errors import problem
 from mailroom.web.limits import READ, limited_reads
-from mailroom.web.watching import see
+from mailroom.web.pages.tasks import asked_states
+from mailroom.web.watching import Seen, may_read_answers, see, watcher_of
 
 blueprint = Blueprint("tasks", __name__, url_prefix="/api/v1")
+
+LISTED, MOST_LISTED = 50, 100
 
 
 class TaskBody(BaseModel):
     """Where a task is; only the keys that apply are there."""
 
     task: str = Field(description="the ticket")
-    state: str = Field(description="queued, sending, retrying, uncertain, sent, failed, expired or cancelled")
-    stage: str | None = Field(None, description="claimed, connected, handing over or accepted")
-    message: str | None = None
-    current: float | None = None
-    total: float | None = None
-    rate: float | None = Field(None, description="a second")
+    state: str = Field(
+        description="of a mail: queued, sending, retrying, uncertain, sent, failed, expired or cancelled; "
+        "of another task: queued, running, retrying, done, failed or cancelled"
+    )
+    stage: str | None = Field(None, description="of a mail: claimed, connected, handing over or accepted")
+    message: str | None = Field(None, description="what the task says of itself")
+    current: float | None = Field(None, description="how far it is, in whatever it counts")
+    total: float | None = Field(None, description="of how much")
+    rate: float | None = Field(None, description="a second, smoothed")
     eta: float | None = Field(None, description="seconds left")
     attempt: int | None = None
     retry_at: str | None = Field(None, description="ISO 8601, UTC")
-    error: dict[str, Any] | None = Field(None, description="reason, code, enhanced (RFC 3463), message")
+    error: dict[str, Any] | None = Field(
+        None, description="reason, code, enhanced (RFC 3463), message; for operators the traceback"
+    )
     timeline: list[dict[str, Any]] | None = Field(None, description="stage, at, attempt; oldest first")
     afterword: str | None = Field(None, description="what came of it after its end: confirmed")
+    cancellable: bool | None = Field(None, description="true where it may be cancelled while it runs")
     final: bool = Field(description="no more changes to come")
+
+
+class ListedBody(TaskBody):
+    """A task in a list."""
+
+    title: str
+    kind: str = Field(description="mail or task")
+    created_at: str = Field(description="ISO 8601, UTC")
+
+
+class TasksBody(BaseModel):
+    """Tasks and mails of an account, newest first."""
+
+    tasks: list[ListedBody]
+    next: str | None = Field(None, description="the `before` of the next page; null on the last")
+
+
+class Wait(BaseModel):
+    """How long to wait for news."""
+
+    wait: float | None = Field(
+        None, description=f"seconds to wait for news, at most {LONGEST:.0f}, where If-None-Match still holds"
+    )
+
+
+class Which(BaseModel):
+    """Which tasks to list."""
+
+    state: str | None = Field(None, description="only in these states, parted by commas")
+    before: str | None = Field(None, description="only those begun before this ticket")
+    limit: int | None = Field(None, description=f"at most so many: {LISTED}, or up to {MOST_LISTED}")
+
+
+@blueprint.get("/tasks")
+@limited_reads(READ)
+@operation_id("tasks")
+@tag(["tasks"])
+@document_querystring(Which)
+@document_response(TasksBody, 200)
+async def tasks() -> Response:
+    """List the mails and tasks of the account that is signed in, newest first; else 401."""
+    session = await current_session()
+    if session is None or session.account is None:
+        abort(401)
+    limit = min(max(request.args.get("limit", LISTED, type=int), 1), MOST_LISTED)
+    states, before = asked_states(request.args.get("state", "")), parse_id(request.args.get("before", ""))
+    async with services().database.begin() as work:
+        found = await listed(work, session.account.id, states=states, before=before, limit=limit + 1)
+    shown = [
+        {
+            **one.snapshot.public(owner=True),
+            "title": one.task.title,
+            "kind": "mail" if one.is_mail else "task",
+            "created_at": iso(one.task.created_at),
+        }
+        for one in found[:limit]
+    ]
+    more = str(found[limit - 1].task.id) if len(found) > limit else None
+    return _answer(json.dumps({"tasks": shown, "next": more}))
 
 
 @blueprint.get("/tasks/<ticket>")
 @limited_reads(READ)
 @operation_id("task")
 @tag(["tasks"])
+@document_querystring(Wait)
 @document_response(TaskBody, 200)
 async def task(ticket: str) -> Response:
     """Tell where the task of this ticket is, if this browser or its account may know; else 404.
 
-    Answers 304 to an `If-None-Match` with the ETag of an answer that still holds.
+    Answers 304 to an `If-None-Match` with the ETag of an answer that still holds; with `wait`, only once that
+    many seconds went by without news.
     """
     seen = await see(ticket)
     if seen is None:
         abort(404)
-    body = json.dumps(seen.public)
+    response = _answer(await _body(seen, seen.public))
+    wait = request.args.get("wait", 0.0, type=float)
+    if wait > 0 and (response.get_etag()[0] or "") in request.if_none_match:
+        return await _later(seen, wait) or await response.make_conditional(request)
+    return await response.make_conditional(request)
+
+
+async def _later(seen: Seen, seconds: float) -> Response | None:
+    """Return the next answer that is another one; None after so many seconds without."""
+    session, watching = await current_session(), services().watching
+    waits: Waits = current_app.extensions["mailroom_waits"]
+    if session is None or watching is None:
+        return None
+    if not waits.may_wait(session.id):
+        refused = await problem(429, "Too many waiting requests", "End some of them, or ask without `wait`.")
+        refused.headers["Retry-After"] = "5"
+        return refused
+    watcher = watcher_of(session)
+
+    def public(snapshot: Snapshot) -> dict[str, Any]:
+        return snapshot.public(owner=may_read_answers(seen.task, watcher))
+
+    snapshot = await waits.news(
+        watching, session.id, str(seen.task.id), seconds=seconds, is_news=lambda told: public(told) != seen.public
+    )
+    return _answer(await _body(seen, public(snapshot))) if snapshot else None
+
+
+async def _body(seen: Seen, public: dict[str, Any]) -> str:
+    """Return the JSON of a task; operators get the traceback of one that failed."""
+    session = await current_session()
+    if public["state"] == "failed" and seen.task.name and watcher_of(session).operator:
+        async with services().database.begin() as work:
+            traceback = await services().tickets.traceback(work, seen.task.id)
+        public = {**public, "error": {**public.get("error", {}), "traceback": traceback}}
+    return json.dumps(public)
+
+
+def _answer(body: str) -> Response:
     response = Response(body, content_type="application/json")
     response.set_etag(hashlib.sha256(body.encode()).hexdigest()[:20])
     response.headers["Cache-Control"] = "private, no-cache"
-    return await response.make_conditional(request)
+    return response
