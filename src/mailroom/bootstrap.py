@@ -8,6 +8,8 @@ import os
 import socket
 import sys
 import warnings
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -77,9 +79,10 @@ def services(
 
 def kinds(settings: Settings, tokens: "Tokens") -> Kinds:
     """Return every kind of mail there is."""
-    from mailroom.accounts import mails
+    from mailroom.accounts import mails as accounts_mails
+    from mailroom.ops import mails as ops_mails
 
-    return Kinds(mails.kinds(tokens, settings))
+    return Kinds([*accounts_mails.kinds(tokens, settings), *ops_mails.kinds(settings)])
 
 
 def _tokens(settings: Settings) -> "Tokens":
@@ -233,10 +236,27 @@ def commands() -> "click.Group":
             web=serve_web,
             worker=lambda settings, one: run_worker(settings, one=one),
             services=shell,
+            watching=_watching,
             queue_depth=_queue_depth,
             workers=_workers,
         )
     )
+
+
+@asynccontextmanager
+async def _watching(have: "Services") -> "AsyncIterator[Watching]":
+    from mailroom.jobs.results import ResultReader
+    from mailroom.mail.snapshots import MailRows
+    from mailroom.progress.watching import Watching
+
+    results = ResultReader(have.settings)
+    watching = Watching(results, MailRows(have.database))
+    watching.start()
+    try:
+        yield watching
+    finally:
+        await watching.stop()
+        await results.close()
 
 
 def _queue_depth(settings: Settings) -> int | None:

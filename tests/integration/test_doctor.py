@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
@@ -84,6 +84,7 @@ def doors(workers: list[str] | Exception) -> Doors:
         web=lambda _settings, _fd: 0,
         worker=lambda _settings, _one: 0,
         services=bootstrap.shell,
+        watching=bootstrap._watching,
         queue_depth=lambda _settings: 3,
         workers=ask,
     )
@@ -378,7 +379,7 @@ def test_a_call_that_never_ends_holds_up_neither_the_checks_nor_the_exit(
     monkeypatch.setattr(examine, "PATIENCE", 0.5)
     forever = threading.Event()
     stuck = doors([])
-    stuck = Doors(stuck.web, stuck.worker, stuck.services, stuck.queue_depth, lambda _: [str(forever.wait())])
+    stuck = replace(stuck, workers=lambda _: [str(forever.wait())])
     began = time.monotonic()
     found = one(examine.examine(settings, stuck), "workers")
     assert found.mark is Mark.BROKEN

@@ -10,6 +10,7 @@ import click
 from mailroom.kit.errors import MailroomError, Unavailable
 from mailroom.ops import logs, starting
 from mailroom.ops.doors import Doors
+from mailroom.ops.live_commands import send, watch
 from mailroom.ops.mail_commands import cancel, mails, retry, show
 from mailroom.ops.operator_commands import operator
 from mailroom.settings import SettingsError
@@ -117,6 +118,6 @@ def shell(doors: Doors) -> click.Group:
         if ctx.invoked_subcommand is None:
             click.echo(ctx.get_help())
 
-    for command in (up, web, worker, doctor, mails, show, retry, cancel, operator, inbox):
+    for command in (up, web, worker, doctor, mails, show, watch, send, retry, cancel, operator, inbox):
         mailroom.add_command(command)
     return mailroom

@@ -1,8 +1,10 @@
 """What the shell needs from the rooms above it, handed in by `bootstrap.py`."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
+from mailroom.progress.watching import Watching
 from mailroom.services import Services
 from mailroom.settings import Settings
 
@@ -17,6 +19,8 @@ class Doors:
     """Run WORKER_PROCESSES workers until stopped and return the exit code; with true one, in this process."""
     services: Callable[[Settings], Services]
     """Wire the services for one command; its database is closed by the caller."""
+    watching: Callable[[Services], AbstractAsyncContextManager[Watching]]
+    """Open a poller for one command, over the database of its services."""
     queue_depth: Callable[[Settings], int | None]
     """How many messages wait in the queue, None where the broker does not say. Blocks."""
     workers: Callable[[Settings], Sequence[str]]

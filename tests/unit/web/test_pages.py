@@ -224,7 +224,7 @@ async def test_an_answer_that_still_holds_is_not_sent_twice(as_: As, world: Worl
 
 async def test_the_api_describes_itself_and_only_itself(browser: Client) -> None:
     body = json.loads(await (await browser.get("/api/openapi.json")).get_data())
-    assert list(body["paths"]) == ["/api/v1/tasks/{ticket}"]
+    assert list(body["paths"]) == ["/api/v1/tasks", "/api/v1/tasks/{ticket}"]
 
 
 # -- confirming by link

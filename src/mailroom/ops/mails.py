@@ -1,0 +1,14 @@
+"""The mail of this room: what an operator writes in the shell."""
+
+from urllib.parse import urlsplit
+
+from mailroom.mail.interfaces import MailKind
+from mailroom.settings import Settings
+
+PLAIN = "plain"
+
+
+def kinds(settings: Settings) -> list[MailKind]:
+    """Return the kinds of mail this room sends. One that may have arrived is not sent twice by itself."""
+    words = {"site": urlsplit(settings.public_url).netloc}
+    return [MailKind(PLAIN, "Mail", on_uncertain="hold", variables=lambda _row: words)]
