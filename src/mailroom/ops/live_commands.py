@@ -1,5 +1,7 @@
 """`mailroom watch` and `mailroom send`: a mail or task followed in the terminal, to its end."""
 
+import asyncio
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from uuid import UUID
@@ -69,12 +71,7 @@ def send(doors: Doors, address: str, subject: str, text: str | None, no_wait: bo
 
 
 def _finish(doors: Doors, work: Callable[[Services], Awaitable[int]]) -> None:
-    try:
-        code = with_services(doors, work)
-    except KeyboardInterrupt:
-        click.echo("No longer followed; it goes on all the same.", err=True)
-        sys.exit(INTERRUPTED)
-    sys.exit(code)
+    sys.exit(with_services(doors, work))
 
 
 async def _follow(doors: Doors, services: Services, ticket: UUID) -> int:
@@ -84,10 +81,13 @@ async def _follow(doors: Doors, services: Services, ticket: UUID) -> int:
         raise UnknownTicket
     async with doors.watching(services) as watching:
         subscription = watching.subscribe()
+        # Ctrl-C ends the stream, and with it all that was opened here, in order.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, subscription.close)
         await subscription.watch([str(ticket)])
         with LiveView(title) as view:
             async for shown in subscription:
                 view.show(shown)
                 if shown.final:
                     return 0 if shown.state in GOOD else 1
-    return 1
+    click.echo("No longer followed; it goes on all the same.", err=True)
+    return INTERRUPTED
