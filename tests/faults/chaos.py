@@ -11,15 +11,13 @@ from tests.faults.stack import PREFORK, THREADS, Stack, kill, restart
 from tests.processes import Running
 from tests.sink import Fault
 
-A_SECOND = 20
-"""Mails put into the outbox each second."""
-
 
 class Chaos:
     """Two workers, a web process, traffic, and one fault at a time."""
 
-    def __init__(self, stack: Stack, seed: int) -> None:
+    def __init__(self, stack: Stack, seed: int, *, mails_a_second: int) -> None:
         self.stack = stack
+        self._mails_a_second = mails_a_second
         self.random = random.Random(seed)
         self.tried: list[Tried] = []
         self.told: list[str] = []
@@ -48,7 +46,7 @@ class Chaos:
 
     def run(self, seconds: float, every: float = 10.0) -> None:
         """Let all this happen for a while, a fault every so often; then mend everything and stop the traffic."""
-        self._web = self.stack.web()
+        self._web = self.stack.begin_web()
         self._workers = [self.stack.begin_worker(THREADS), self.stack.begin_worker(PREFORK)]
         traffic = [threading.Thread(target=self._put_mails), threading.Thread(target=self._sign_up)]
         for thread in traffic:
@@ -72,10 +70,10 @@ class Chaos:
         while not self._stopping.is_set():
             began = time.monotonic()
             try:
-                self.stack.put(A_SECOND, to=f"s{self.put}-")
+                self.stack.put_together(self._mails_a_second, to=f"s{self.put}-")
             except Exception as error:  # PostgreSQL is away: nobody was promised anything
                 print(f"         no mails put: {type(error).__name__}", flush=True)  # noqa: T201
-            self.put += A_SECOND
+            self.put += self._mails_a_second
             self._stopping.wait(max(0.0, began + 1 - time.monotonic()))
 
     def _sign_up(self) -> None:
@@ -119,7 +117,7 @@ class Chaos:
     def web_sigkill(self) -> None:
         assert self._web
         self._web.kill()
-        self._web = self.stack.web()
+        self._web = self.stack.begin_web()
 
     def valkey_sigkill(self) -> None:
         kill(self.stack.valkey)

@@ -98,10 +98,15 @@ class Stack:
         process.wait_for(" ready.")
         return process
 
-    def web(self) -> Running:
-        """Start a web process; it answers when this returns."""
+    def begin_web(self) -> Running:
+        """Start a web process without waiting for it."""
         process = Running("web", ["mailroom", "web"], self.environment, self.folder)
         self.running.append(process)
+        return process
+
+    def web(self) -> Running:
+        """Start a web process; it answers when this returns."""
+        process = self.begin_web()
         processes.wait_until_healthy(process, self.port, 40)
         return process
 
@@ -166,7 +171,11 @@ class Stack:
         """Promise mails through the outbox, one transaction each, with their nudges; return their ids."""
         return asyncio.run(self._put(count, kind, to))
 
-    async def _put(self, count: int, kind: str, to: str) -> list[UUID]:
+    def put_together(self, count: int, to: str) -> list[UUID]:
+        """Promise mails in one transaction."""
+        return asyncio.run(self._put(count, "confirm_sign_up", to, together=True))
+
+    async def _put(self, count: int, kind: str, to: str, *, together: bool = False) -> list[UUID]:
         from tests.faults.worker_app import with_test_kinds
 
         settings = settings_of(self.environment)
@@ -175,10 +184,11 @@ class Stack:
             have = bootstrap.services(settings, queue, queue.begin, name="test")
         ids = []
         try:
-            for number in range(count):
+            params = {"sign_up": str(new_id()), "browser": "a browser"}
+            addresses = [f"{to}{number}@example.org" for number in range(count)]
+            for batch in [addresses] if together else [[address] for address in addresses]:
                 async with have.database.begin() as work:
-                    params = {"sign_up": str(new_id()), "browser": "a browser"}
-                    ids.append(await have.outbox.put(work, kind, f"{to}{number}@example.org", params))
+                    ids += [await have.outbox.put(work, kind, address, params) for address in batch]
         finally:
             until = time.monotonic() + 3  # with Redis away the nudges would take minutes
             while queue._waiting._value < MOST_WAITING and time.monotonic() < until:

@@ -19,7 +19,7 @@ SEED = int(os.environ.get("SOAK_SEED") or random.randrange(10**6))
 @pytest.mark.timeout(SECONDS + 200)
 def test_soak(stack: Stack) -> None:
     print(f"\nSOAK_SEED={SEED} SOAK_SECONDS={SECONDS:.0f}", flush=True)  # noqa: T201
-    chaos = Chaos(stack, SEED)
+    chaos = Chaos(stack, SEED, mails_a_second=15 if SECONDS <= 60 else 40)
     chaos.run(SECONDS)
     recovery = settle(stack, since=time.time(), within=60 if SECONDS > 60 else 90)
     each_has_a_mail(stack, chaos.tried, others="s%")
