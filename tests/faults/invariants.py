@@ -84,7 +84,7 @@ def _results(stack: Stack, states: dict[str, str]) -> None:
             if state is None:
                 continue
             assert meta["status"] != "SUCCESS" or state == "sent", f"{meta['task_id']}: SUCCESS, but {state}"
-            assert meta["status"] != "FAILURE" or state != "sent", f"{meta['task_id']}: FAILURE, but sent"
+            assert meta["status"] != "FAILURE" or state != "sent", f"FAILURE, but sent: {meta}"
 
 
 def twice(stack: Stack) -> int:
