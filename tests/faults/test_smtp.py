@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.conftest import Recovers
 from tests.faults.invariants import twice
-from tests.faults.stack import IN_FLIGHT, Stack
+from tests.faults.stack import IN_FLIGHT, TEST_KINDS, Stack
 from tests.faults.test_postgres import marked
 from tests.sink import Fault, wait_for
 
@@ -63,9 +63,7 @@ def test_no_answer_after_the_dot(stack: Stack, recovers: Recovers, how: str, kep
     """Nobody can know (RFC 1047): marked, and sent again under the same Message-ID; or held, as its kind says."""
     fault = Fault("dot", close=how == "hang up", hang=how == "hang", keep=kept, times=6)
     stack.sink.faults.append(fault)
-    stack.worker(
-        ("celery", "-A", "tests.faults.worker_app", "worker", "--pool=threads", "-c", "8"), FAULTS_MEND="no"
-    )
+    stack.worker(TEST_KINDS, FAULTS_MEND="no")
     stack.put(20, kind="held", to="held")
     wait_for(lambda: fault.times == 0, 20)
     fault.times = 6
