@@ -37,6 +37,18 @@ up: $(VENV)/.embedded ## everything on this machine: servers, migrations, web, w
 test: $(VENV)/.dev ## the whole test suite, on real servers; ARGS="-k name" picks some
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
+.PHONY: faults
+faults: $(VENV)/.dev ## kill, freeze, cut and fill everything with 200 mails in flight; prints recovery times (about 8 minutes)
+	$(BIN)/python -m pytest tests/faults -m faults -n $(JOBS) --dist worksteal $(ARGS)
+
+.PHONY: faults-mutants
+faults-mutants: $(VENV)/.dev ## take the claim, the sweep, the renewal and the stage out of a copy: each must turn a fault red
+	$(BIN)/python -m tests.faults.mutants
+
+.PHONY: soak
+soak: $(VENV)/.dev ## 5 minutes of mixed traffic with a random fault every 10 s; SOAK_SECONDS and SOAK_SEED may be set
+	SOAK_SECONDS=$${SOAK_SECONDS:-300} $(BIN)/python -m pytest tests/faults/test_soak.py -s $(ARGS)
+
 .PHONY: lint
 lint: $(VENV)/.dev ## lint, format, types and the rooms' import contracts
 	$(BIN)/ruff check .

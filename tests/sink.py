@@ -60,6 +60,7 @@ class Sink:
     connections: int = 0
     open_now: int = 0
     commands: list[str] = field(default_factory=list)
+    _thread: threading.Thread | None = None
 
     @property
     def url(self) -> str:
@@ -75,6 +76,11 @@ class Sink:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    @property
+    def listening(self) -> bool:
+        """Whether the port is open."""
+        return self._thread is not None and self._thread.is_alive()
+
     def start(self) -> None:
         """Listen (again), on the same port as before."""
         ready = threading.Event()
@@ -86,7 +92,8 @@ class Sink:
         """Stop listening and hang up on everyone: the port then refuses."""
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join(5)
+        if self._thread:
+            self._thread.join(5)
 
     async def _serve(self, ready: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()

@@ -34,6 +34,9 @@ def configured(settings: Settings, *, worker: bool, current: bool = False) -> Ce
         timezone="UTC",
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        # A server that refuses (its disk is full, or it has just lost its place as primary) is one that is away; a
+        # worker would else end by it.
+        broker_channel_error_retry=True,
         broker_connection_timeout=patience,
         broker_pool_limit=min(4, settings.redis_connections),
         broker_transport_options={

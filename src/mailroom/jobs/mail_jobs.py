@@ -1,5 +1,6 @@
 """The Celery tasks that send mail: thin doors to `mail/delivery.py`."""
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from functools import partial
@@ -24,6 +25,9 @@ ENDS_WAIT = 0.005
 """Seconds an end waits for others to be stored with."""
 
 
+logger = logging.getLogger(__name__)
+
+
 class MailNotSent(Exception):
     """A mail has ended without being sent; the words say why."""
 
@@ -43,6 +47,10 @@ def register(app: Celery, loop: WorkerLoop[Runtime]) -> None:
             shown = loop.run(lambda living: living.delivery.deliver(UUID(mail_id)))
         except (Unavailable, CancelledError):
             raise Ignore from None  # the sweep asks again: once the database is back, or in another worker
+        except Exception:
+            # Whatever it is, it is no end of the mail: a failure stored here would be shown, and be a lie.
+            logger.exception("a mail waits for the sweep")
+            raise Ignore from None
         if shown is None or not shown.final:
             raise Ignore
         runtime.reporter.forget(mail_id)

@@ -126,9 +126,11 @@ async def reachable() -> AsyncIterator[None]:
     """Turn "PostgreSQL is away" in its many forms into `Unavailable`; other errors pass as they are."""
     try:
         yield
-    except (psycopg.OperationalError, PoolTimeout, ConnectionError) as error:
+    except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, ConnectionError) as error:
         raise Unavailable from error
     except DBAPIError as error:
-        if error.connection_invalidated or isinstance(error.orig, psycopg.OperationalError):
+        if error.connection_invalidated or isinstance(
+            error.orig, psycopg.OperationalError | psycopg.InterfaceError
+        ):
             raise Unavailable from error
         raise

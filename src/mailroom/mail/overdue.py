@@ -147,9 +147,10 @@ class Overdue:
         """
         async with self._database.connection() as connection:
             await connection.execute(f"set local idle_in_transaction_session_timeout = {FROZEN_AFTER}")
+            mine = await _one(connection, "select pg_try_advisory_xact_lock(%s)", (LOCK,))
             began: datetime = await _one(connection, "select clock_timestamp()")
-            gone = await self._gone(connection, began)
-            if not await _one(connection, "select pg_try_advisory_xact_lock(%s)", (LOCK,)):
+            gone = await self._gone(connection, began)  # whoever sweeps: an absence is seen from beginning to end
+            if not mine:
                 return []
             if gone is not None:
                 await self._settle(connection, began, gone)

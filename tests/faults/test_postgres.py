@@ -1,0 +1,75 @@
+"""PostgreSQL that restarts, is killed, frozen and gone, while mails go out."""
+
+import signal
+import time
+
+import pytest
+
+from tests.faults.conftest import Recovers
+from tests.faults.invariants import twice
+from tests.faults.stack import IN_FLIGHT, Stack, frozen, kill, restart
+from tests.faults.test_workers import under_way
+
+pytestmark = pytest.mark.faults
+
+
+def marked(stack: Stack) -> int:
+    ((found,),) = stack.sql("select count(*) from attempts where uncertain_at is not null")
+    return int(found)
+
+
+@pytest.mark.parametrize(("how", "gone"), [("restart", 0), ("SIGKILL", 0), ("gone", 10)])
+def test_postgresql_ends_and_comes_back(stack: Stack, recovers: Recovers, how: str, gone: float) -> None:
+    """Workers live: what they have sent is recorded once they can, and nothing is taken from them."""
+    stack.sink.delay = 0.2
+    stack.worker()
+    stack.worker()
+    stack.put()
+    under_way(stack)
+    if how == "SIGKILL":
+        kill(stack.postgres)
+    else:
+        stack.postgres.process.send_signal(signal.SIGINT)
+        stack.postgres.process.wait(10)
+    time.sleep(gone)
+    restart(stack.postgres)
+    recovers()
+    assert twice(stack) == 0
+    assert marked(stack) == 0
+
+
+def test_gone_for_longer_than_a_lease_with_answers_outstanding(stack: Stack, recovers: Recovers) -> None:
+    """Every lease has run out when it returns; the living keep what is theirs."""
+    stack.sink.delay = 4
+    stack.worker(SMTP_CONNECTIONS="100", WORKER_THREADS="100")
+    stack.put()
+    under_way(stack, 50)
+    stack.postgres.process.send_signal(signal.SIGINT)
+    stack.postgres.process.wait(10)
+    time.sleep(32)
+    restart(stack.postgres)
+    stack.sink.delay = 0
+    stack.worker()
+    recovers()
+    assert twice(stack) == 0
+    assert marked(stack) == 0
+
+
+def test_frozen_for_ten_seconds(stack: Stack, recovers: Recovers) -> None:
+    import psutil
+
+    stack.sink.delay = 0.2
+    stack.worker()
+    stack.put()
+    under_way(stack)
+    backends = [stack.postgres.process, *psutil.Process(stack.postgres.process.pid).children()]
+    for backend in backends:
+        backend.send_signal(signal.SIGSTOP)
+    with frozen(stack.postgres.process):
+        time.sleep(10)
+    for backend in backends:
+        backend.send_signal(signal.SIGCONT)
+    recovers()
+    assert twice(stack) == 0
+    assert marked(stack) == 0
+    assert stack.count("state = 'sent'") == IN_FLIGHT

@@ -1,0 +1,195 @@
+"""Valkey that dies, freezes, forgets, repeats itself and is full."""
+
+import base64
+import contextlib
+import json
+import resource
+import time
+
+import pytest
+import redis
+
+from mailroom.kit.ids import new_id
+from tests.faults.conftest import Recovers
+from tests.faults.invariants import twice
+from tests.faults.stack import IN_FLIGHT, Stack, frozen, kill, restart
+from tests.faults.test_workers import under_way
+
+pytestmark = pytest.mark.faults
+
+
+def test_sigkill_with_tasks_in_flight_and_a_restart_after_five_seconds(stack: Stack, recovers: Recovers) -> None:
+    stack.sink.delay = 0.2
+    stack.worker()
+    stack.put()
+    under_way(stack)
+    kill(stack.valkey)
+    time.sleep(5)
+    restart(stack.valkey)
+    recovers()
+    assert twice(stack) == 0
+
+
+def test_frozen_for_fifteen_seconds(stack: Stack, recovers: Recovers) -> None:
+    stack.sink.delay = 0.2
+    stack.worker()
+    stack.put()
+    under_way(stack)
+    with frozen(stack.valkey.process):
+        time.sleep(15)
+    recovers()
+    assert twice(stack) == 0
+
+
+def test_every_connection_cut(stack: Stack, recovers: Recovers) -> None:
+    stack.sink.delay = 0.1
+    stack.worker()
+    stack.put()
+    under_way(stack)
+    with stack.redis() as client:
+        for kind in ("normal", "pubsub"):
+            client.client_kill_filter(_type=kind)
+    recovers()
+    assert twice(stack) == 0
+
+
+def test_flushall(stack: Stack, recovers: Recovers) -> None:
+    stack.sink.delay = 0.1
+    stack.worker()
+    stack.put()
+    under_way(stack)
+    with stack.redis() as client:
+        client.flushall()
+    recovers()
+    assert twice(stack) == 0
+
+
+def test_messages_deleted_from_the_queue(stack: Stack, recovers: Recovers) -> None:
+    stack.put()
+    with stack.redis() as client:
+        for _ in range(IN_FLIGHT // 2):
+            client.rpop("mailroom")
+    stack.worker()
+    recovers()
+    assert twice(stack) == 0
+
+
+def test_every_message_delivered_three_times(stack: Stack, recovers: Recovers) -> None:
+    stack.sink.delay = 0.05  # so that the copies meet
+    stack.put()
+    with stack.redis() as client:
+        messages = client.lrange("mailroom", 0, -1)
+        mixed = [message for message in messages for _ in range(2)]  # type: ignore[union-attr]
+        client.rpush("mailroom", *mixed)
+    stack.worker()
+    stack.worker()
+    recovers()
+    assert twice(stack) == 0
+    assert stack.count("attempt = 1") == IN_FLIGHT
+
+
+def test_the_visibility_timeout_elapses_during_the_sending(stack: Stack, recovers: Recovers) -> None:
+    stack.sink.delay = 3
+    stack.worker(VISIBILITY_TIMEOUT="1", SMTP_CONNECTIONS="40", WORKER_THREADS="40")
+    stack.worker(VISIBILITY_TIMEOUT="1", SMTP_CONNECTIONS="40", WORKER_THREADS="40")
+    stack.put()
+    recovers()
+    assert twice(stack) == 0
+
+
+@pytest.mark.parametrize("how", ["memory", "disk"])
+def test_full(stack: Stack, recovers: Recovers, how: str) -> None:
+    """Writes fail for ten seconds: no message can be published, no result stored; mails that were taken go out."""
+    stack.sink.delay = 0.2
+    stack.worker()
+    stack.put(IN_FLIGHT // 2)
+    under_way(stack)
+    pid, unlimited = stack.valkey.process.pid, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    with stack.redis() as client:
+        if how == "memory":
+            client.config_set("maxmemory", 1)
+        else:
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+        with pytest.raises(redis.ResponseError):
+            client.set("anything", "new")
+        stack.put(IN_FLIGHT // 2, to="full")
+        time.sleep(10)
+        if how == "memory":
+            client.config_set("maxmemory", 0)
+        else:
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, unlimited)
+    recovers()
+    assert twice(stack) == 0
+
+
+def test_ten_thousand_mails_queued_with_no_worker_for_a_while(stack: Stack, recovers: Recovers) -> None:
+    """Workers that come later, and are slow, do not sweep the full queue fuller."""
+    many = 10_000
+    stack.put(1, to="template")
+    with stack.redis() as client:
+        (template,) = client.lrange("mailroom", 0, -1)  # type: ignore[misc]
+        client.delete("mailroom")
+        ids = [str(new_id()) for _ in range(many)]
+        stack.sql(
+            "insert into mails (id, kind, recipient, params, nonce, on_uncertain, nudge_at, expires_at) "
+            "select made::uuid, kind, made || '@example.org', params, nonce, on_uncertain, "
+            "now() - interval '1 minute', expires_at from mails, unnest(%s::text[]) as made",
+            ids,
+        )
+        stack.sql("delete from mails where recipient like 'template%%'")
+        client.rpush("mailroom", *(_for(template, mail_id) for mail_id in ids))
+        stack.sink.delay = 2
+        longest = 0
+        for _ in range(2):
+            stack.worker()
+        until = time.time() + 25
+        while time.time() < until:
+            longest = max(longest, client.llen("mailroom"))  # type: ignore[type-var]
+            time.sleep(0.2)
+    assert longest <= many + many / 100, f"the queue grew to {longest} messages"
+    assert stack.count("nudges > 0") > many / 2, "it was swept"
+    stack.sink.delay = 0
+    recovers(within=100)
+    assert twice(stack) == 0
+
+
+def _for(template: bytes, mail_id: str) -> bytes:
+    """Return a message like the template, for another mail."""
+    message = json.loads(template)
+    old = message["headers"]["id"]
+    message["body"] = ""
+    text = json.dumps(message).replace(old, mail_id)
+    made = json.loads(text)
+    arguments = json.loads(base64.b64decode(json.loads(template)["body"]))
+    arguments[0] = [mail_id]
+    made["body"] = base64.b64encode(json.dumps(arguments).encode()).decode()
+    return json.dumps(made).encode()
+
+
+def test_nothing_secret_passes_through_valkey(stack: Stack, recovers: Recovers) -> None:
+    """Every command of it is watched."""
+    import threading
+
+    from tests.faults.leaks import Secrets, in_redis
+
+    seen: list[str] = []
+    with stack.redis() as client, client.monitor() as monitor:
+        client.connection_pool.connection_kwargs["socket_timeout"] = 1
+        monitor.connection._sock.settimeout(1)
+
+        def watch() -> None:
+            with contextlib.suppress(redis.TimeoutError):  # nothing more for a second
+                seen.extend(str(command["command"]) for command in monitor.listen())
+
+        watching = threading.Thread(target=watch)
+        watching.start()
+        stack.put()
+        secrets = Secrets(stack)
+        for text in in_redis(stack):  # with the queue full
+            assert not secrets.in_text(text), text[:200]
+        stack.worker()
+        recovers(first=None)
+        watching.join(10)
+    assert len(seen) > IN_FLIGHT
+    for command in seen:
+        assert not secrets.in_text(command), command[:200]
