@@ -60,8 +60,8 @@ lint: $(VENV)/.dev ## lint, format, types and the rooms' import contracts
 check: lint test ## lint, format, types, import contracts, tests: what .ci/run runs
 
 .PHONY: bench
-bench: $(VENV)/.dev ## the benchmarks, beside the usual recipe in the same run (about 5 minutes); benchmarks/RESULTS.md
-	$(BIN)/python -m benchmarks.mails
+bench: $(VENV)/.dev ## the benchmarks, beside the usual recipe in the same run (about 10 minutes); benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks
 
 .PHONY: bench-live
 bench-live: $(VENV)/.dev ## live progress with 10,000 tasks and 3,000 sockets, beside the usual way (about 7 minutes); benchmarks/LIVE.md

@@ -4,43 +4,62 @@ import asyncio
 import sys
 import time
 from pathlib import Path
+from typing import cast
+
+import uvloop
+
+DOT = b"\r\n.\r\n"
 
 
 class Session(asyncio.Protocol):
-    """One connection; `delay` seconds before the answer to the dot."""
+    """One connection; `delay` seconds before the answer to the dot. Takes commands in groups (RFC 2920)."""
 
     delay = 0.0
     times: list[float] = []  # noqa: RUF012  # shared on purpose: all connections count together
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's has no such base
         self.buffer = b""
         self.content = False
         transport.write(b"220 sink\r\n")
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
-        while True:
-            end = b"\r\n.\r\n" if self.content else b"\r\n"
-            line, found, rest = self.buffer.partition(end)
+        while self.buffer:
+            if self.content:
+                if self.buffer.endswith(DOT) and self.buffer.find(DOT) == len(self.buffer) - len(DOT):
+                    self.buffer = b""
+                else:
+                    end = self.buffer.find(DOT)
+                    if end < 0:
+                        return
+                    self.buffer = self.buffer[end + len(DOT) :]
+                self.content = False
+                self.taken()
+                continue
+            line, found, rest = self.buffer.partition(b"\r\n")
             if not found:
                 return
             self.buffer = rest
             self.answer(line[:4].upper())
 
     def answer(self, verb: bytes) -> None:
-        if self.content:
-            self.content = False
-            asyncio.get_running_loop().call_later(self.delay, self.accept)
-        elif verb == b"DATA":
+        if verb == b"DATA":
             self.content = True
             self.transport.write(b"354 go on\r\n")
+        elif verb == b"EHLO":
+            self.transport.write(b"250-sink\r\n250-PIPELINING\r\n250 8BITMIME\r\n")
         elif verb == b"QUIT":
             self.transport.write(b"221 bye\r\n")
             self.transport.close()
         else:
             self.transport.write(b"250 ok\r\n")
+
+    def taken(self) -> None:
+        if self.delay:
+            asyncio.get_running_loop().call_later(self.delay, self.accept)
+        else:
+            self.accept()
 
     def accept(self) -> None:
         self.times.append(time.time())
@@ -61,4 +80,4 @@ async def main(port: int, delay: float, journal: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), float(sys.argv[2]), Path(sys.argv[3])))
+    uvloop.run(main(int(sys.argv[1]), float(sys.argv[2]), Path(sys.argv[3])))

@@ -1,12 +1,13 @@
 """The rows of sign-ups: found, replaced, counted. Whoever changes one holds the lock of its address."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy import Select, delete, func, insert, select
 
 from mailroom.accounts.models import OPEN, Account, SignUp, SignUpMail
 from mailroom.kit.database import UnitOfWork
@@ -22,6 +23,30 @@ MAILS_WITHIN = timedelta(hours=1)
 
 AT_ONCE = 1000
 """Rows one clean-up deletes at most."""
+
+# The statements of each sign-up, in plain psycopg: with Argon2 beside them they decide how many a core takes.
+ADD = """
+with added as (
+    insert into sign_ups (id, email, email_key, password_hash, session_id, mail_id)
+    values (%(id)s, %(email)s, %(email_key)s, %(password_hash)s, %(session_id)s, %(mail_id)s)
+    returning id, email_key, mail_id
+)
+insert into sign_up_mails (mail_id, sign_up_id, email_key) select mail_id, id, email_key from added
+"""
+
+REPLACE_OPEN = """
+with ended as (
+    update sign_ups set replaced_at = now(), password_hash = null
+    where email_key = %(email_key)s and confirmed_at is null and replaced_at is null
+    returning id
+)
+select mail_id from sign_up_mails where sign_up_id in (select id from ended)
+"""
+
+NEXT_MAIL = """
+select extract(epoch from created_at + %(within)s - now()) from sign_up_mails
+where email_key = %(email_key)s order by created_at desc offset %(before)s limit 1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +70,7 @@ def is_too_old(mail: Mail, hours: int, now: datetime) -> bool:
 async def lock(work: UnitOfWork, email_key: str) -> None:
     """Wait for this address's turn, until the end of `work`: its sign-ups and confirmations go one by one."""
     number = int.from_bytes(hashlib.sha256(b"sign-ups of " + email_key.encode()).digest()[:8], signed=True)
-    await work.session.execute(select(func.pg_advisory_xact_lock(number)))
+    await work.fetch("select pg_advisory_xact_lock(%(number)s::bigint)", {"number": number})
 
 
 async def lock_of_mail(work: UnitOfWork, mail_id: UUID) -> None:
@@ -99,6 +124,18 @@ async def mails_of(work: UnitOfWork, sign_up_id: UUID, *, newest: int) -> list[M
     return list((await work.session.scalars(rows)).all())
 
 
+async def hash_of_account(work: UnitOfWork, email_key: str) -> str | None:
+    """Return the password hash of an address's account, if it has one."""
+    query = "select password_hash from accounts where email_key = %(email_key)s"
+    rows: list[Any] = await work.fetch(query, {"email_key": email_key})
+    return str(rows[0][0]) if rows else None
+
+
+async def add(work: UnitOfWork, sign_up: Mapping[str, Any]) -> None:
+    """Write a sign-up (its columns by name) and that its mail belongs to it."""
+    await work.fetch(ADD, sign_up)
+
+
 async def add_mail(work: UnitOfWork, sign_up_id: UUID, email_key: str, mail_id: UUID) -> None:
     """Note that a mail belongs to a sign-up."""
     mail = {"mail_id": mail_id, "sign_up_id": sign_up_id, "email_key": email_key}
@@ -107,26 +144,15 @@ async def add_mail(work: UnitOfWork, sign_up_id: UUID, email_key: str, mail_id: 
 
 async def replace_open(work: UnitOfWork, email_key: str) -> list[UUID]:
     """End the sign-up that waits for this address; return the ids of its mails. Its password is forgotten."""
-    ended = (
-        update(SignUp)
-        .where(SignUp.email_key == email_key, OPEN)
-        .values(replaced_at=func.now(), password_hash=None)
-        .returning(SignUp.id)
-    )
-    return await mail_ids_of(work, (await work.session.scalars(ended)).all())
+    rows: list[Any] = await work.fetch(REPLACE_OPEN, {"email_key": email_key})
+    return [row[0] for row in rows]
 
 
 async def seconds_until_next_mail(work: UnitOfWork, email_key: str) -> float:
     """Return how long no further mail may go to an address, whoever it belongs to; 0: one may go now."""
-    free_at = SignUpMail.created_at + MAILS_WITHIN
-    rows = (
-        select(func.extract("epoch", free_at - func.now()))
-        .where(SignUpMail.email_key == email_key)
-        .order_by(SignUpMail.created_at.desc())
-        .offset(MOST_MAILS - 1)
-        .limit(1)
-    )
-    return max(0.0, float(await work.session.scalar(rows) or 0))
+    arguments = {"email_key": email_key, "within": MAILS_WITHIN, "before": MOST_MAILS - 1}
+    rows: list[Any] = await work.fetch(NEXT_MAIL, arguments)
+    return max(0.0, float(rows[0][0])) if rows else 0.0
 
 
 async def purge(work: UnitOfWork, *, older_than: timedelta) -> int:

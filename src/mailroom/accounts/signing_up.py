@@ -7,7 +7,7 @@ branch but which mail goes out, so there is nothing to tell them apart by.
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from sqlalchemy import func, insert, update
+from sqlalchemy import func, update
 
 from mailroom.accounts import sign_ups
 from mailroom.accounts.addresses import Address
@@ -46,9 +46,9 @@ class SigningUp:
         address = Address.parse(email)
         await self._passwords.check(password, [*address.words, *self._site])
         async with self._database.begin() as work:
-            account = await sign_ups.account_of(work, address.key)
+            known = await sign_ups.hash_of_account(work, address.key)
         # The account's salt, where there is one: signing in then compares with both at the cost of one.
-        password_hash = await self._passwords.hash(password, like=account.password_hash if account else None)
+        password_hash = await self._passwords.hash(password, like=known)
         async with self._database.begin() as work:
             await sign_ups.lock(work, address.key)
             await self._heed_limit(work, address.key)
@@ -56,17 +56,8 @@ class SigningUp:
             await self._tickets.drop_watchers(work, replaced)
             sign_up_id = new_id()
             mail_id = await self._promise(work, sign_up_id, address, session)
-            await work.session.execute(
-                insert(SignUp).values(
-                    id=sign_up_id,
-                    email=address.email,
-                    email_key=address.key,
-                    password_hash=password_hash,
-                    session_id=session.id,
-                    mail_id=mail_id,
-                )
-            )
-            await sign_ups.add_mail(work, sign_up_id, address.key, mail_id)
+            written = {"id": sign_up_id, "email": address.email, "email_key": address.key, "mail_id": mail_id}
+            await sign_ups.add(work, {**written, "password_hash": password_hash, "session_id": session.id})
         return mail_id
 
     async def resend(self, *, ticket: UUID, session: Session) -> UUID:
@@ -109,10 +100,10 @@ class SigningUp:
 
     async def _promise(self, work: UnitOfWork, sign_up_id: UUID, address: Address, session: Session) -> UUID:
         """Put the mail that fits the address into the outbox; its watchers cannot tell which it is."""
-        account = await sign_ups.account_of(work, address.key)
+        known = await sign_ups.hash_of_account(work, address.key)
         return await self._outbox.put(
             work,
-            sign_ups.ALREADY if account else sign_ups.CONFIRM,
+            sign_ups.ALREADY if known else sign_ups.CONFIRM,
             address.email,  # as typed, also where the account has it in another case: the page shows it
             {"sign_up": str(sign_up_id), "browser": described(session.user_agent)},
             session_id=session.id,

@@ -39,7 +39,7 @@ def _meta(report: Report) -> dict[str, Any]:
     """Return what Celery stores for a task (its message protocol's result format)."""
     return {
         "status": report.state,
-        "result": report.result,
+        "result": report.result() if callable(report.result) else report.result,
         "traceback": None,
         "children": [],
         "date_done": datetime.now(UTC).isoformat() if report.state in READY else None,

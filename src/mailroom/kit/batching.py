@@ -8,8 +8,12 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+GATHER = 0.001
+"""Seconds a batch waits for more where the last one had several: they come in crowds."""
+
+
 class Batch(Generic[Item, Result]):
-    """Joins calls that come together into one; adds no wait when there is nothing to wait for.
+    """Joins calls that come together into one; a call that comes alone waits for nothing.
 
     `run` takes the items in order and returns a result for each. Its error is every caller's error.
     """
@@ -33,6 +37,8 @@ class Batch(Generic[Item, Result]):
             while self._waiting:
                 batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
                 await self._settle(batch)
+                if len(batch) > 1:
+                    await asyncio.sleep(GATHER)
         finally:
             self._task = None
 

@@ -47,6 +47,24 @@ class UnitOfWork:
     def __init__(self, session: AsyncSession) -> None:
         self.session = session
         self._after: list[Callable[[], None]] = []
+        self._raw: psycopg.AsyncConnection[Any] | None = None
+
+    async def fetch(
+        self,
+        query: str,
+        arguments: Mapping[str, Any],
+        row: AsyncRowFactory[Row] = tuple_row,  # type: ignore[assignment]
+    ) -> list[Row]:
+        """Run one statement in plain psycopg, in this transaction: for hot paths, at a fifth of the ORM's cost.
+
+        What the session holds unflushed is not seen.
+        """
+        if self._raw is None:
+            connection = await self.session.connection()
+            self._raw = await psycopg_of(connection)
+        cursor = self._raw.cursor(row_factory=row)
+        await cursor.execute(query, arguments)
+        return await cursor.fetchall() if cursor.description else []
 
     def after_commit(self, call: Callable[[], None]) -> None:
         """Have `call` called after the commit. It must not block; what it raises is logged, never passed on."""
@@ -93,7 +111,7 @@ class Database:
     async def connection(self) -> AsyncIterator["psycopg.AsyncConnection[tuple[object, ...]]"]:
         """Lend a plain psycopg connection of the same pool, in a transaction, for the hot statements."""
         async with reachable(), self.engine.connect() as connection:
-            raw = await self._psycopg(connection)
+            raw = await psycopg_of(connection)
             yield raw
             await raw.commit()  # an exception leaves it to the pool, which rolls back
 
@@ -110,15 +128,17 @@ class Database:
         async with reachable():
             return await self._lanes.fetch(query, arguments, row)
 
-    async def _psycopg(self, connection: AsyncConnection) -> "psycopg.AsyncConnection[tuple[object, ...]]":
-        raw = (await connection.get_raw_connection()).driver_connection
-        assert isinstance(raw, psycopg.AsyncConnection)
-        return raw
-
     async def close(self) -> None:
         """Close every connection."""
         await self._lanes.close()
         await self.engine.dispose()
+
+
+async def psycopg_of(connection: AsyncConnection) -> "psycopg.AsyncConnection[Any]":
+    """Return the plain connection under SQLAlchemy's."""
+    raw = (await connection.get_raw_connection()).driver_connection
+    assert isinstance(raw, psycopg.AsyncConnection)
+    return raw
 
 
 @asynccontextmanager

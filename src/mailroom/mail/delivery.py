@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from mailroom.kit.batching import Batch
@@ -16,9 +17,10 @@ from mailroom.mail.ledger import Claim, Ended, Ending, HandingOver, Ledger
 from mailroom.mail.pool import CircuitOpen, Pool
 from mailroom.mail.rendering import BrokenMail, Renderer
 from mailroom.mail.smtp import Undelivered
-from mailroom.mail.snapshots import SERVER_TROUBLE, Moment, snapshot
+from mailroom.mail.snapshots import SERVER_TROUBLE, snapshot
 from mailroom.mail.states import Reason, Stage, State
 from mailroom.progress.events import Snapshot
+from mailroom.progress.snapshots import iso
 
 logger = logging.getLogger(__name__)
 
@@ -39,22 +41,19 @@ class Journey:
     connected_at: datetime | None = None
     handing_over_at: datetime | None = None
     began: float = field(default_factory=time.monotonic)
+    moments: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.note(State.QUEUED, self.claim.created_at, 0)
 
     @property
     def now(self) -> datetime:
         """The time by PostgreSQL's clock, as far as the claim tells."""
         return self.claim.claimed_at + timedelta(seconds=time.monotonic() - self.began)
 
-    def timeline(self, *more: Moment) -> list[Moment]:
-        """What happened when, in this attempt."""
-        attempt = self.claim.attempt
-        return [
-            (State.QUEUED, self.claim.created_at, 0),
-            (Stage.CLAIMED, self.claim.claimed_at, attempt),
-            (Stage.CONNECTED, self.connected_at, attempt),
-            (Stage.HANDING_OVER, self.handing_over_at, attempt),
-            *more,
-        ]
+    def note(self, stage: str, at: datetime | None, attempt: int) -> None:
+        """Note what happened when; each moment is put into words once, however often it is shown."""
+        self.moments.append({"stage": str(stage), "at": iso(at), "attempt": attempt})
 
 
 class Suspect:
@@ -161,7 +160,7 @@ class Delivery:
 
     async def _go(self, journey: Journey) -> Snapshot | None:
         since: datetime | None = None
-        self._tell(journey, Stage.CLAIMED, step=1)
+        self._tell(journey, Stage.CLAIMED, journey.claim.claimed_at, step=1)
         try:
             answer = await self._send(journey)
         except BrokenMail as error:
@@ -182,7 +181,7 @@ class Delivery:
         envelope = self._renderer.render(journey.claim.row)
         async with self._pool.connection() as connection:
             journey.connected_at = journey.now
-            self._tell(journey, Stage.CONNECTED, step=2)
+            self._tell(journey, Stage.CONNECTED, journey.connected_at, step=2)
             return await connection.deliver(envelope, lambda: self._may_hand_over(journey))
 
     async def _may_hand_over(self, journey: Journey) -> bool:
@@ -196,7 +195,7 @@ class Delivery:
             return False
         if journey.handing_over_at is None:
             return False
-        self._tell(journey, Stage.HANDING_OVER, step=3)
+        self._tell(journey, Stage.HANDING_OVER, journey.handing_over_at, step=3)
         return True
 
     async def _end(self, journey: Journey, answer: Answer, since: datetime | None) -> Snapshot | None:
@@ -234,18 +233,18 @@ class Delivery:
 
     # -- what watchers see
 
-    def _tell(self, journey: Journey, stage: Stage, step: int) -> None:
-        claim = journey.claim
-        self._show(
-            snapshot(
-                claim.id,
-                State.SENDING,
-                stage=stage,
-                attempt=claim.attempt,
-                step=step,
-                timeline=journey.timeline(),
-            )
+    def _tell(self, journey: Journey, stage: Stage, at: datetime | None, step: int) -> None:
+        attempt = journey.claim.attempt
+        journey.note(stage, at, attempt)
+        told = Snapshot(
+            str(journey.claim.id),
+            str(State.SENDING),
+            str(stage),
+            attempt=attempt,
+            step=step,
+            timeline=tuple(journey.moments),
         )
+        self._show(told)
 
     def _shown(self, journey: Journey, ended: Ended, decision: Decision, answer: Answer) -> Snapshot:
         outcome = Stage.ACCEPTED if decision.state is State.SENT else decision.state
@@ -262,7 +261,8 @@ class Delivery:
             since=ended.reason_since,
             retry_at=ended.next_attempt_at,
             on_uncertain=journey.claim.on_uncertain,
-            timeline=journey.timeline((outcome, ended.changed_at, ended.attempt)),
+            told=journey.moments,
+            timeline=((outcome, ended.changed_at, ended.attempt),),
         )
 
     # -- a mail server that is away

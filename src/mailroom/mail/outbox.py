@@ -1,11 +1,12 @@
 """The outbox: a mail is a row in the transaction of whatever caused it, and a nudge after the commit."""
 
 import os
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import insert
+from psycopg.types.json import Jsonb
+from sqlalchemy import select
 
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.ids import new_id
@@ -15,6 +16,12 @@ from mailroom.progress.tickets import Tickets
 
 FIRST_NUDGE = 10
 """Seconds after which the sweep takes a queued mail for one whose message was lost."""
+
+PUT = """
+insert into mails (id, kind, recipient, params, nonce, on_uncertain, nudge_at, expires_at)
+values (%(id)s, %(kind)s, %(recipient)s, %(params)s, %(nonce)s, %(on_uncertain)s, now() + %(nudge_in)s,
+    now() + %(expires_in)s)
+"""
 
 
 class Outbox:
@@ -41,18 +48,17 @@ class Outbox:
         watch it. Raises `UnknownKind`.
         """
         mail_id, promise = new_id(), self._kinds[kind]
-        await work.session.execute(
-            insert(Mail).values(
-                id=mail_id,
-                kind=kind,
-                recipient=to,
-                params=params or {},
-                nonce=os.urandom(16),
-                on_uncertain=promise.on_uncertain,
-                nudge_at=func.now() + func.make_interval(0, 0, 0, 0, 0, 0, FIRST_NUDGE),
-                expires_at=func.now() + promise.expires_after,
-            )
-        )
+        mail = {
+            "id": mail_id,
+            "kind": kind,
+            "recipient": to,
+            "params": Jsonb(params or {}),
+            "nonce": os.urandom(16),
+            "on_uncertain": promise.on_uncertain,
+            "nudge_in": timedelta(seconds=FIRST_NUDGE),
+            "expires_in": promise.expires_after,
+        }
+        await work.fetch(PUT, mail)
         await self._tickets.open(work, mail_id, promise.title, session_id=session_id, owner_id=owner_id)
         work.after_commit(lambda: self._nudge([mail_id]))
         return mail_id

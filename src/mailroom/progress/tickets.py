@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import ColumnElement, insert, or_, select, update
+from sqlalchemy import ColumnElement, or_, select, update
 
 from mailroom.kit.database import UnitOfWork
 from mailroom.progress.models import Task
@@ -43,6 +43,11 @@ class Holder:
 # Asked for all watched tickets every few seconds: plain psycopg, at a fifth of the engine's cost.
 HOLDERS = "select id, session_id, owner_id from tasks where id = any(%s)"
 
+OPEN = """
+insert into tasks (id, title, session_id, owner_id)
+values (%(id)s, %(title)s, %(session_id)s, %(owner_id)s)
+"""
+
 
 class Tickets:
     """The table of tasks that may be watched."""
@@ -51,12 +56,13 @@ class Tickets:
         self, work: UnitOfWork, task_id: UUID, title: str, *, session_id: UUID | None, owner_id: UUID | None
     ) -> None:
         """Write the ticket of a task about to begin, for this browser session and this owner."""
-        await work.session.execute(
-            insert(Task).values(id=task_id, title=title, session_id=session_id, owner_id=owner_id)
-        )
+        ticket = {"id": task_id, "title": title, "session_id": session_id, "owner_id": owner_id}
+        await work.fetch(OPEN, ticket)
 
     async def drop_watchers(self, work: UnitOfWork, ids: Sequence[UUID]) -> None:
         """Let no browser session watch these any more; their owners still may."""
+        if not ids:
+            return
         await work.session.execute(update(Task).where(Task.id.in_(ids)).values(session_id=None))
 
     async def move_to(self, work: UnitOfWork, ids: Sequence[UUID], session_id: UUID) -> None:

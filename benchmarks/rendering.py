@@ -1,0 +1,38 @@
+"""From a row to the bytes DATA takes, beside the same mail through Jinja and the standard library."""
+
+import asyncio
+import os
+import timeit
+from datetime import UTC, datetime
+
+from benchmarks.stage import Row, Stage
+from mailroom import bootstrap
+from mailroom.accounts.tokens import Tokens
+from mailroom.kit.ids import new_id
+from mailroom.mail.interfaces import MailRow
+from mailroom.mail.rendering import Renderer
+
+
+def measure(stage: Stage, _loop: asyncio.Runner) -> list[Row]:
+    settings = stage.settings(25)
+    kinds = bootstrap.kinds(settings, Tokens(settings.secret_keys))
+    renderer = Renderer(kinds, mail_from=settings.mail_from, product={"public_url": settings.public_url})
+    params = {"sign_up": "0", "browser": "Firefox on Linux"}
+    now, nonce = datetime.now(UTC), os.urandom(16)
+    rows = [
+        MailRow(new_id(), "confirm_sign_up", f"person-{number}@example.org", params, nonce, now)
+        for number in range(500)
+    ]
+    short = min(timeit.repeat(lambda: [renderer.render(row) for row in rows], number=1, repeat=9)) / len(rows)
+    some = rows[:50]
+    long = min(timeit.repeat(lambda: [renderer.render_the_long_way(row) for row in some], number=1, repeat=3))
+    long /= len(some)
+    return [
+        Row(
+            "rendering a mail, with its link and code",
+            f"{short * 1e6:.0f} µs",
+            f"Jinja and EmailMessage {long * 1e6:.0f} µs",
+            f"{long / short:.0f} times",
+            "under 50 µs",
+        )
+    ]

@@ -1,0 +1,168 @@
+"""Signing up while the mail server or Redis is in trouble, and beside the same app sending inside the request."""
+
+import asyncio
+import statistics
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+from benchmarks.stage import PROCESSES, Row, Stage, centile, end, sink_of
+from mailroom.accounts.passwords import Passwords
+from mailroom.ops.embedded.ports import free_port
+from mailroom.ops.embedded.valkey import running_valkey
+
+ROUNDS = 2
+PEOPLE = 2 * PROCESSES
+"""How many sign up at the same time; each at once again when answered."""
+SIGN_UPS = 160
+WARM = 4 * PEOPLE
+PASSWORD = "seven quiet herons by the lake"
+
+
+@dataclass
+class Figures:
+    rates: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+
+async def sign_up(port: int, number: int) -> float:
+    """Sign up by HTTP on a connection of one's own; return the seconds it took."""
+    body = urllib.parse.urlencode({"email": f"p{number}-{port}@example.org", "password": PASSWORD})
+    request = (
+        f"POST /sign-up HTTP/1.1\r\nHost: localhost:{port}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        f"X-Forwarded-For: 10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}\r\nConnection: close\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n{body}"
+    )
+    began = time.perf_counter()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request.encode())
+    status = await reader.readline()
+    assert b" 303 " in status, status
+    await reader.read()
+    writer.close()
+    return time.perf_counter() - began
+
+
+async def sign_ups(port: int, count: int, first: int) -> tuple[float, list[float]]:
+    """Have `PEOPLE` people sign up `count` times; return the answers a second, and the seconds of each."""
+    numbers, seconds = iter(range(first, first + count)), []
+
+    async def person() -> None:
+        seconds.extend([await sign_up(port, number) for number in numbers])
+
+    began = time.perf_counter()
+    await asyncio.gather(*(person() for _ in range(PEOPLE)))
+    return count / (time.perf_counter() - began), seconds
+
+
+@contextmanager
+def app(stage: Stage, smtp_port: int, *command: str, **more: str) -> Iterator[int]:
+    """The web and a worker, with every client behind a proxy, so that no rate limit meets them all."""
+    port = free_port()
+    environment = stage.environment(
+        smtp_port,
+        PORT=str(port),
+        PUBLIC_URL=f"http://localhost:{port}",
+        TRUSTED_PROXIES="1",
+        **more,
+    )
+    processes = [stage.process(*(command or ("-m", "mailroom", "web")), environment=environment)]
+    if not command:
+        processes.append(stage.process("-m", "mailroom", "worker", environment=environment))
+    while True:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=1).read()
+            break
+        except OSError:
+            time.sleep(0.05)
+    time.sleep(2)  # the other processes, and the worker
+    yield port
+    for process in processes:
+        end(process)
+
+
+def run(loop: asyncio.Runner, figures: Figures, port: int, trouble: Callable[[], None] = lambda: None) -> None:
+    loop.run(sign_ups(port, WARM, 0))
+    trouble()
+    found, seconds = loop.run(sign_ups(port, SIGN_UPS, WARM))
+    figures.rates.append(found)
+    figures.seconds += seconds
+
+
+def one_round(stage: Stage, loop: asyncio.Runner, figures: dict[str, Figures]) -> None:
+    for delay, name in ((0.0, "all is fast"), (2.0, "mail server takes 2 s")):
+        with sink_of(stage, delay) as (smtp, _), app(stage, smtp) as port:
+            run(loop, figures[name], port)
+    with app(stage, free_port()) as port:
+        run(loop, figures["mail server down"], port)
+    with ExitStack() as stack, sink_of(stage, 0) as (smtp, _):
+        valkey = stack.enter_context(running_valkey(stage.folder / f"valkey-{smtp}"))
+        with app(stage, smtp, REDIS_URL=valkey.url) as port:
+
+            def kill() -> None:
+                valkey.process.kill()
+                valkey.process.wait()
+
+            run(loop, figures["Redis down"], port, kill)
+    for delay, name in ((0.0, "inside, all is fast"), (2.0, "inside, 2 s")):
+        with (
+            sink_of(stage, delay) as (smtp, _),
+            app(stage, smtp, "-m", "benchmarks.inside") as port,
+        ):
+            run(loop, figures[name], port)
+
+
+def bare_hashes() -> float:
+    """Return the Argon2 hashes a second these cores make when they do nothing else."""
+    hasher = Passwords()._hasher  # noqa: SLF001
+    with ThreadPoolExecutor(PROCESSES) as threads:
+        list(threads.map(hasher.hash, [PASSWORD] * 4))
+        began = time.perf_counter()
+        list(threads.map(hasher.hash, [PASSWORD] * 100))
+        return 100 / (time.perf_counter() - began)
+
+
+def measure(stage: Stage, loop: asyncio.Runner) -> list[Row]:
+    names = ("all is fast", "mail server takes 2 s", "mail server down", "Redis down")
+    figures = {name: Figures() for name in (*names, "inside, all is fast", "inside, 2 s")}
+    hashes = []
+    for _ in range(ROUNDS):
+        hashes.append(bare_hashes())
+        one_round(stage, loop, figures)
+        hashes.append(bare_hashes())
+    bare, fast = statistics.median(hashes), centile(figures["all is fast"].seconds, 99)
+    rows = []
+    for name in names:
+        found = figures[name]
+        answers, late = statistics.median(found.rates), centile(found.seconds, 99)
+        what = f"signing up, {name}"
+        rows.append(
+            Row(
+                what,
+                f"{answers:.1f}/s",
+                f"Argon2 alone {bare:.1f}/s",
+                f"{answers / bare:.2f} times",
+                "at least 0.85",
+            )
+        )
+        middle = f"p50 {centile(found.seconds, 50) * 1000:.0f} ms, p99 {late * 1000:.0f} ms"
+        rows.append(
+            Row(
+                "… answer", middle, f"p99 all fast {fast * 1000:.0f} ms", f"{late / fast:.2f} times", "at most 1.2"
+            )
+        )
+    for name in ("all is fast", "2 s"):
+        found = figures[f"inside, {name}"]
+        middle, late = (centile(found.seconds, percent) * 1000 for percent in (50, 99))
+        rows.append(
+            Row(
+                f"the same app sending inside the request, {name}",
+                "",
+                f"{statistics.median(found.rates):.1f}/s, p50 {middle:.0f} ms, p99 {late:.0f} ms",
+            )
+        )
+    return rows
