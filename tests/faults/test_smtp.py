@@ -65,7 +65,8 @@ def test_no_answer_after_the_dot(stack: Stack, recovers: Recovers, how: str, kep
     stack.sink.faults.append(fault)
     stack.worker(TEST_KINDS, FAULTS_MEND="no")
     stack.put(20, kind="held", to="held")
-    wait_for(lambda: fault.times == 0, 20)
+    wait_for(lambda: stack.count("state in ('queued', 'sending')") == 0, 40)
+    assert fault.times == 0
     fault.times = 6
     stack.put(IN_FLIGHT - 20)
     recovers()

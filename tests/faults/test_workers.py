@@ -118,7 +118,7 @@ def test_a_worker_frozen_before_the_dot_hands_nothing_over_when_it_comes_back(
     worker = stack.worker()
     stack.put()
     under_way(stack)
-    with frozen(worker):
+    with frozen(worker.process):
         stack.sql("update mails set lease_until = now(), nudge_at = now() where state = 'sending'")
         stack.worker()
         wait_for(lambda: stack.count("state = 'sent'") == IN_FLIGHT, 60)

@@ -53,7 +53,8 @@ def configured(settings: Settings, *, worker: bool, current: bool = False) -> Ce
             "visibility_timeout": settings.visibility_timeout,
             "retry_policy": {"max_retries": 3, "interval_start": 0.1, "interval_step": 0.2, "interval_max": 1},
         },
-        redis_max_connections=settings.redis_connections,
+        # A thread that finds no connection for its result would have its task called failed.
+        redis_max_connections=max(settings.redis_connections, settings.worker_threads + 4 if worker else 0),
         redis_socket_connect_timeout=5.0,
         redis_socket_timeout=5.0,
         redis_socket_keepalive=True,

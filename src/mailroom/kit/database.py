@@ -112,8 +112,12 @@ class Database:
         """Lend a plain psycopg connection of the same pool, in a transaction, for the hot statements."""
         async with reachable(), self.engine.connect() as connection:
             raw = await psycopg_of(connection)
-            yield raw
-            await raw.commit()  # an exception leaves it to the pool, which rolls back
+            try:
+                yield raw
+                await raw.commit()  # an exception leaves it to the pool, which rolls back
+            finally:
+                if raw.closed:  # there is nothing to roll back, and the pool would complain about that
+                    await connection.invalidate()
 
     async def fetch(
         self,
