@@ -29,7 +29,7 @@ from tests.processes import Running, wait_until_healthy
 pytestmark = pytest.mark.xdist_group("live")  # one pair of processes for the file
 PER_SESSION = 4
 ENDS_WITHIN = 15
-"""Seconds; it is looked at every three, and the machine may be busy."""
+"""Seconds; it is looked at every four, and the machine may be busy."""
 
 
 class Office:
@@ -229,6 +229,15 @@ def test_every_process_tells_every_watcher(office: Office) -> None:
             office.report(ticket, f"news for {number}")
             for socket in sockets:
                 assert told(socket)["message"] == f"news for {number}"
+
+
+def test_whoever_watches_anew_is_answered_anew(office: Office, alice: Browser) -> None:
+    """By which a page finds out, after its laptop slept, whether its line is still alive."""
+    ticket = office.ticket(alice)
+    with alice.live() as socket:
+        for _ in range(2):
+            watch(socket, ticket)
+            assert told(socket)["task"] == str(ticket)
 
 
 # -- limits

@@ -30,6 +30,10 @@ class Subscription:
         """How many snapshots wait to be taken: one a task at most."""
         return len(self._news)
 
+    def repeat(self, task: str) -> None:
+        """Have the newest snapshot of a task that is watched told again."""
+        self._watching.repeat(self, task)
+
     async def watch(self, tasks: Iterable[str]) -> None:
         """Watch these tasks too: a snapshot of each first, then its changes. The caller checks who may."""
         await self._watching.add(self, [task for task in tasks if task not in self.tasks])

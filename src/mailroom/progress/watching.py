@@ -76,6 +76,12 @@ class Watching:
             subscription.tell(watched.snapshot)
         self._poller.wake()
 
+    def repeat(self, subscription: Subscription, task: str) -> None:
+        """Tell it once more where a task is that it watches."""
+        watched = self._poller.watched.get(task)
+        if watched and subscription in watched.watchers:
+            subscription.tell(watched.snapshot)
+
     def remove(self, subscription: Subscription, task: str) -> None:
         """Have it told no longer; a task that nobody watches is dropped."""
         subscription.tasks.discard(task)

@@ -131,7 +131,9 @@ class LiveSocket:
         task_id = parse_id(ticket)
         if task_id is None:
             self._refuse(ticket)
-        elif str(task_id) not in self.tasks:
+        elif str(task_id) in self.tasks:
+            self._subscription.repeat(str(task_id))  # whoever doubts that the line is alive is answered
+        else:
             self._wanted[str(task_id)] = task_id
 
     def _drop(self, ticket: str) -> None:

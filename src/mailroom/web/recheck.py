@@ -19,7 +19,7 @@ from mailroom.web.live_socket import SESSION_ENDED, LiveSocket
 
 logger = logging.getLogger(__name__)
 
-EVERY = 3.0
+EVERY = 4.0
 """Seconds."""
 
 

@@ -8,6 +8,7 @@ const TRIES_BEFORE_POLLING = 3;
 const POLL_EVERY = 2_000;
 const POLL_EVERY_HIDDEN = 15_000;
 const HANDSHAKE = 8_000;
+const ANSWER_WITHIN = 5_000;
 const RESTARTING = 1012; // RFC 6455's registry: the server restarts, come back
 
 const watched = new Map(); // ticket -> Set of {heard, standing}
@@ -15,6 +16,7 @@ let socket = null;
 let failures = 0;
 let retryTimer = 0;
 let pollTimer = 0;
+let probeTimer = 0;
 let refused = false; // the server said for good that this browser may not
 
 export function subscribe(ticket, heard, standing) {
@@ -58,6 +60,7 @@ function connect() {
     mine.send(JSON.stringify({ watch: [...watched.keys()] }));
   };
   mine.onmessage = (event) => {
+    clearTimeout(probeTimer);
     if (failures || pollTimer) {
       failures = 0;
       stopPolling();
@@ -136,10 +139,23 @@ function rest() {
 function wake() {
   if (document.hidden || !watched.size) return;
   if (!socket) connect();
+  else if (socket.readyState === WebSocket.OPEN) probe(socket);
   if (pollTimer) {
     stopPolling();
     poll();
   }
+}
+
+// A laptop that slept, another network: a line can be dead and neither end know. Whoever watches anew is answered.
+function probe(mine) {
+  clearTimeout(probeTimer);
+  probeTimer = setTimeout(() => {
+    if (socket !== mine) return;
+    socket = null;
+    mine.close();
+    connect();
+  }, ANSWER_WITHIN);
+  mine.send(JSON.stringify({ watch: [...watched.keys()] }));
 }
 
 document.addEventListener("visibilitychange", wake);
