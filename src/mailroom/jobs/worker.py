@@ -22,7 +22,13 @@ def create(settings: Settings, build: Callable[[Celery], Runtime]) -> Celery:
     mail_jobs.register(app, loop)
     export_jobs.register(app)
     _follow_the_worker(app, loop)
+    # On SIGQUIT Celery wants to terminate what still runs, which threads cannot be: it would raise, and stay.
+    ThreadPool.terminate_job = _let_end
     return app
+
+
+def _let_end(_pool: object, _pid: int, _signal: int | None = None) -> None:
+    """Terminate no thread: within 25 seconds its mail is given back, and it ends by itself."""
 
 
 def _follow_the_worker(app: Celery, loop: WorkerLoop[Runtime]) -> None:
