@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import Celery, signals
+from celery.concurrency.thread import TaskPool as ThreadPool
 
 from mailroom.jobs import export_jobs, mail_jobs
 from mailroom.jobs.app import configured
