@@ -41,7 +41,6 @@ class Waits:
         subscription = watching.subscribe()
 
         async def first() -> Snapshot | None:
-            await subscription.watch([task])
             async for snapshot in subscription:
                 if is_news(snapshot):
                     return snapshot
@@ -53,6 +52,7 @@ class Waits:
         }
         self._waiting[session] += 1
         try:
+            await subscription.watch([task])  # the poller's own question: not to be cancelled half-way
             done, _ = await asyncio.wait(parts, timeout=min(seconds, LONGEST), return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._waiting[session] -= 1
