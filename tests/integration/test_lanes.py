@@ -1,0 +1,61 @@
+"""Hot statements on connections kept for them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from mailroom.kit.database import Database
+from mailroom.kit.errors import Unavailable
+from mailroom.settings import Settings
+
+COUNT = "select count(*) from mails where kind = any(%(kinds)s)"
+NOTHING: dict[str, object] = {"kinds": []}
+
+
+@pytest.fixture
+async def database(settings: Settings) -> AsyncIterator[Database]:
+    database = Database(settings.database_url, connections=4, name="lanes")
+    yield database
+    await database.close()
+
+
+async def backends(database: Database, *, end: bool = False) -> list[int]:
+    """Return the server's processes of our kept connections; end them where asked to."""
+    what = "pg_terminate_backend(pid)" if end else "pid"
+    async with database.connection() as connection:
+        query = f"select {what} from pg_stat_activity where application_name = 'lanes' and pid <> pg_backend_pid()"
+        return [row[0] for row in await (await connection.execute(query.encode())).fetchall()]  # type: ignore[misc]
+
+
+async def test_statements_share_few_connections_and_wait_for_their_turn(database: Database) -> None:
+    slow = "select pg_sleep(0.02)::text from mails right join (values (1)) as one (n) on kind = any(%(kinds)s)"
+    await asyncio.gather(*(database.fetch(slow, NOTHING) for _ in range(20)))
+    assert len(await backends(database)) == 2, "four connections, two of them left for everybody else"
+
+
+async def test_a_connection_the_server_has_ended_costs_nobody_an_error(database: Database) -> None:
+    await database.fetch(COUNT, NOTHING)
+    (before,) = await backends(database)
+    await backends(database, end=True)
+    assert await database.fetch(COUNT, NOTHING) == [(0,)]
+    assert before not in await backends(database)
+
+
+async def test_a_statement_stopped_in_the_middle_leaves_nothing_behind(database: Database) -> None:
+    sleeping = asyncio.create_task(
+        database.fetch("select pg_sleep(5)::text where %(kinds)s = '{}'::text[]", NOTHING)
+    )
+    await asyncio.sleep(0.2)
+    sleeping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sleeping
+    assert await database.fetch(COUNT, NOTHING) == [(0,)]
+
+
+async def test_a_server_that_is_away_is_said_to_be(settings: Settings) -> None:
+    url = settings.database_url.rpartition("@")[0] + "@127.0.0.1:9/none"
+    database = Database(url, connections=4, name="lanes")
+    with pytest.raises(Unavailable):
+        await database.fetch(COUNT, NOTHING)
+    await database.close()
