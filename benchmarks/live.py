@@ -17,7 +17,7 @@ from rich.markdown import Markdown
 
 from benchmarks.live_stage import Crowd, Hall, Knocking, Measure, Pen
 from benchmarks.live_words import Figures, Row, Usual, words
-from benchmarks.mails import ROOT
+from benchmarks.stage import ROOT
 from mailroom.ops.embedded.ports import free_port
 
 TASKS = (100, 1_000, 10_000)

@@ -71,8 +71,9 @@ class Socket(asyncio.Protocol):
 
     async def close(self) -> None:
         self.open = False
-        self.frame(8, b"\x03\xe8")
-        await self.gone.wait()
+        if not self.gone.is_set():
+            self.frame(8, b"\x03\xe8")
+            await self.gone.wait()
 
 
 class Crowd:

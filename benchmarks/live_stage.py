@@ -19,7 +19,7 @@ import psutil
 import psycopg
 import redis
 
-from benchmarks.mails import ROOT, Stage, _end
+from benchmarks.stage import ROOT, Stage, end
 from mailroom.kit.ids import new_id
 from mailroom.ops.embedded.ports import free_port
 
@@ -211,6 +211,6 @@ def _end_piped(process: subprocess.Popen[str]) -> None:
     process.send_signal(signal.SIGCONT)
     if process.stdin:
         process.stdin.close()
-    _end(process)  # type: ignore[arg-type]
+    end(process)  # type: ignore[arg-type]
     if process.stdout:
         process.stdout.close()
