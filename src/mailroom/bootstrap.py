@@ -196,7 +196,8 @@ def serve_web(settings: Settings, fd: int | None = None) -> int:
         with serving.listen(settings) as listening:
             command = [sys.executable, "-m", "mailroom", "web", "--fd", str(listening.fileno())]
             return Fleet("web", command, settings.web_concurrency, pass_fds=[listening.fileno()]).run()
-    serving.run(web(settings), serving.listen(settings) if fd is None else socket.socket(fileno=fd))
+    listening = serving.listen(settings) if fd is None else socket.socket(fileno=fd)
+    serving.run(web(settings), listening, hops=settings.trusted_proxies)
     return 0
 
 

@@ -6,18 +6,22 @@ from typing import Any
 from hypercorn.config import Config
 from hypercorn.logging import Logger
 from hypercorn.typing import ResponseSummary, WWWScope
+from werkzeug.datastructures import Headers
 
 from mailroom.ops.logs import redact
+from mailroom.ops.words import clean
+from mailroom.web.client import address_of
 
 access = logging.getLogger("mailroom.access")
 
 
 class AccessLog(Logger):
-    """Hypercorn's logger with a line of our own."""
+    """Hypercorn's logger with a line of our own: who asked, by the address that rate limits count by too."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, hops: int = 0) -> None:
         super().__init__(config)
         self._quiet = {"/healthz", "/readyz", "/metrics"}
+        self._hops = hops
 
     async def access(self, request: WWWScope, response: ResponseSummary | None, request_time: float) -> None:
         """Log one answered request; those of platforms that only look whether we live are left out."""
@@ -26,5 +30,8 @@ class AccessLog(Logger):
             return
         status: Any = response["status"] if response else "-"
         method = request.get("method", "WS")
-        client = (request.get("client") or ("-",))[0]
+        headers = Headers(
+            [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request["headers"]]
+        )
+        client = clean(address_of(headers, (request.get("client") or ("-",))[0], self._hops))
         access.info("%s %s %s %s %.0f ms", client, method, redact(path), status, request_time * 1000)

@@ -57,10 +57,15 @@ def client_of(request: Asked, hops: int) -> Client:
     headers = request.headers
     scheme = _forwarded(headers, "X-Forwarded-Proto", hops) or request.scheme
     return Client(
-        address=_forwarded(headers, "X-Forwarded-For", hops) or request.remote_addr or "unknown",
+        address=address_of(headers, request.remote_addr, hops),
         scheme=_PLAIN.get(scheme.lower(), scheme.lower()),
         host=(_forwarded(headers, "X-Forwarded-Host", hops) or headers.get("Host", "")).lower(),
     )
+
+
+def address_of(headers: Headers, peer: str | None, hops: int) -> str:
+    """Return the client's address, behind `hops` trusted proxies; `peer` is who holds the connection."""
+    return _forwarded(headers, "X-Forwarded-For", hops) or peer or "unknown"
 
 
 def _forwarded(headers: Headers, name: str, hops: int) -> str | None:

@@ -11,6 +11,7 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from hypercorn.config import Config
 from quart import Quart
@@ -36,18 +37,18 @@ def listen(settings: Settings) -> socket.socket:
     return listening
 
 
-def run(app: Quart, listening: socket.socket) -> None:
-    """Serve `app` on an open socket until SIGTERM or SIGINT."""
+def run(app: Quart, listening: socket.socket, *, hops: int = 0) -> None:
+    """Serve `app` on an open socket until SIGTERM or SIGINT; `hops` proxies in front of it are trusted."""
     _raise_file_limit()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(app, listening))
+        runner.run(_serve(app, listening, hops))
 
 
-async def _serve(app: Quart, listening: socket.socket) -> None:
+async def _serve(app: Quart, listening: socket.socket, hops: int) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    connections = Connections(app, _config())
+    connections = Connections(app, _config(hops))
     await app.startup()
     try:
         await connections.listen(listening)
@@ -63,13 +64,13 @@ async def _serve(app: Quart, listening: socket.socket) -> None:
             await app.shutdown()
 
 
-def _config() -> Config:
+def _config(hops: int) -> Config:
     config = Config()
     config.websocket_max_message_size = 16 * 1024
     config.include_server_header = False
     config.accesslog = "-"
     config.errorlog = logging.getLogger("hypercorn.error")
-    config.logger_class = AccessLog
+    config.logger_class = partial(AccessLog, hops=hops)  # type: ignore[assignment]
     return config
 
 
