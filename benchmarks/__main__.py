@@ -8,6 +8,8 @@ import argparse
 import asyncio
 import os
 import platform
+import signal
+import sys
 import tempfile
 import time
 from contextlib import ExitStack
@@ -30,6 +32,7 @@ def main() -> None:
     parser.add_argument("--only", action="append", choices=list(parts(0)), help="run this part; may be repeated")
     parser.add_argument("--mails", type=int, default=footprint.MAILS, help="mails until memory is looked at")
     told = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that whatever was started is ended
     began, rows = time.monotonic(), []
     for name, measure in parts(told.mails).items():
         if told.only and name not in told.only:
