@@ -36,13 +36,14 @@ def register(app: Celery, loop: WorkerLoop[Runtime]) -> None:
     """Give the app its mail tasks."""
     base = type("DeliverTask", (MailIntake, app.Task), {"abstract": True, "loop": loop})
 
-    @app.task(name=DELIVER, base=base, track_started=False, resultrepr_maxsize=60)
+    # Its result is stored by `reports` alone. Celery would store a failure of its own where it cannot store a
+    # success (Redis is away) or loses a child of its pool, whatever the mail's row says.
+    @app.task(name=DELIVER, base=base, track_started=False, ignore_result=True, resultrepr_maxsize=60)
     def deliver(mail_id: str) -> dict[str, Any]:
         """Send one mail. Its result is where the mail is; a run that does not end the mail leaves none.
 
         Raises `MailNotSent` where it has ended unsent.
         """
-        runtime = loop.start()
         try:
             shown = loop.run(lambda living: living.delivery.deliver(UUID(mail_id)))
         except (Unavailable, CancelledError):
@@ -53,7 +54,6 @@ def register(app: Celery, loop: WorkerLoop[Runtime]) -> None:
             raise Ignore from None
         if shown is None or not shown.final:
             raise Ignore
-        runtime.reporter.forget(mail_id)
         if shown.state != State.SENT:
             raise MailNotSent(_words(shown))
         return stored(shown)
