@@ -60,17 +60,21 @@ class MailroomTask(Task):  # type: ignore[misc]  # Celery ships no types
         return self._run(work, Running(str(self.request.id), living.reporter.put))
 
     def _run(self, work: Callable[[], Any], here: Running) -> Any:
-        reporter = self.loop.start().reporter
         try:
             with running(here):
                 result = work()
         except Ignore:
             raise  # Celery stores nothing: what was reported last is what stands, and has to get there
         except BaseException:
-            reporter.forget(here.task)
+            self._leave_the_end_to_celery(here)
             raise
-        reporter.forget(here.task)
+        self._leave_the_end_to_celery(here)
         return result
+
+    def _leave_the_end_to_celery(self, here: Running) -> None:
+        """Store no more reports; unless Celery stores nothing, and the last report is the end (a mail's)."""
+        if not self.ignore_result:
+            self.loop.start().reporter.forget(here.task)
 
     def _run_with_row(self, work: Callable[[], Any]) -> Any:
         """Run the task if its row lets us, and write there how it ended before Celery stores its result."""
