@@ -82,11 +82,11 @@ class Poller:
 
     async def stop(self) -> None:
         """Stop polling."""
-        for task in self._loops:
-            task.cancel()
-        for task in self._loops:
-            with suppress(asyncio.CancelledError):
-                await task
+        running = set(self._loops)
+        while running:
+            for task in running:
+                task.cancel()  # a library below may swallow one cancellation
+            _, running = await asyncio.wait(running, timeout=1)
 
     def wake(self) -> None:
         """Poll, now that somebody watches."""
