@@ -93,9 +93,7 @@ def test_sigkill_of_one_pool_child(stack: Stack, recovers: Recovers) -> None:
     [
         (THREADS, signal.SIGTERM),
         (PREFORK, signal.SIGTERM),
-        pytest.param(
-            THREADS, signal.SIGQUIT, marks=pytest.mark.xfail(reason="nothing is lost, but the process may stay")
-        ),
+        (THREADS, signal.SIGQUIT),
     ],
     ids=["threads-SIGTERM", "prefork-SIGTERM", "threads-SIGQUIT"],
 )

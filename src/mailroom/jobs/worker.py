@@ -1,6 +1,10 @@
 """A worker: the Celery app with its tasks, and the loop of each of its processes."""
 
+import os
+import signal
+import threading
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 from celery import Celery, signals
@@ -13,6 +17,10 @@ from mailroom.jobs.runtime import Runtime
 from mailroom.jobs.stop_line import StopLine
 from mailroom.jobs.task import MailroomTask
 from mailroom.settings import Settings
+
+QUIT_SECONDS = 29.0
+"""Seconds from SIGQUIT to the end of the process, also where Celery waits for threads that it cannot end.
+`Delivery.stop` needs at most 27."""
 
 
 def create(settings: Settings, build: Callable[[Celery], Runtime]) -> Celery:
@@ -30,6 +38,13 @@ def create(settings: Settings, build: Callable[[Celery], Runtime]) -> Celery:
 
 def _let_end(_pool: object, _pid: int, _signal: int | None = None) -> None:
     """Terminate no thread: within 25 seconds its mail is given back, and it ends by itself."""
+
+
+def _end_for_certain() -> None:
+    """End this process, whatever Celery waits for: by then every mail is given back, recorded or uncertain."""
+    end = threading.Timer(QUIT_SECONDS, os._exit, (0,))
+    end.daemon = True
+    end.start()
 
 
 def _follow_the_worker(app: Celery, loop: WorkerLoop[Runtime]) -> None:
@@ -51,14 +66,28 @@ def _follow_the_worker(app: Celery, loop: WorkerLoop[Runtime]) -> None:
         loop.stop()
         line.ring()
 
+    def stop_on_quit(**_: object) -> None:
+        # Celery tells of this shutdown only after it has waited for the tasks, which wait to be told.
+        then = signal.getsignal(signal.SIGQUIT)
+        if not callable(then) or threading.current_thread() is not threading.main_thread():
+            return
+
+        def quit_now(number: int, frame: FrameType | None) -> None:
+            stop()
+            _end_for_certain()
+            then(number, frame)
+
+        signal.signal(signal.SIGQUIT, quit_now)
+
     def close(**_: object) -> None:
         loop.close()
 
     # The app keeps these alive: signals hold their receivers weakly.
-    app.receivers = (open_line, start_child, start_unless_forking, stop, close)
+    app.receivers = (open_line, start_child, start_unless_forking, stop_on_quit, stop, close)
     signals.worker_init.connect(open_line)
     signals.worker_process_init.connect(start_child)
     signals.worker_ready.connect(start_unless_forking)
+    signals.worker_ready.connect(stop_on_quit)
     signals.worker_shutting_down.connect(stop)
     signals.worker_process_shutdown.connect(close)
     signals.worker_shutdown.connect(close)
