@@ -33,19 +33,19 @@ async def states(services: Services) -> dict[UUID, str]:
 async def test_one_thread_has_as_many_mails_in_hand_as_it_prefetches_and_ends_them_when_told_to_stop(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    with Sink(faults=[Fault("dot", delay=2, keep=True)]) as sink:
+    with Sink(faults=[Fault("dot", delay=3, keep=True)]) as sink:
         told = settings_of({**environment, "SMTP_URL": sink.url})
         services = bootstrap.services(told, lambda _ids: None, lambda *_, **__: None, name="test")
-        ids = await promised(services, 8)
         client = configured(told, worker=False)
         with (
             redis.Redis.from_url(told.redis_url) as server,
             celery_worker({**environment, "SMTP_URL": sink.url}, tmp_path, *ONE_THREAD) as worker,
         ):
+            ids = await promised(services, 8)  # only now, lest the sweep publishes them first
             for mail_id in ids:
                 client.send_task("mailroom.deliver", [str(mail_id)], task_id=str(mail_id))
-            wait_for(lambda: len(sink.accepted) >= 3, 20, "three mails at a time")
-            assert server.llen(QUEUE) >= 3, "what is not in hand waits where any worker can take it"
+            wait_for(lambda: sink.commands.count("DATA") == 3, 20, "three mails at a time")
+            assert server.llen(QUEUE) == 5, "what is not in hand waits where any worker can take it"
             worker.stop()
             known = await states(services)
             taken = {UUID(mail.message_id[1:37]) for mail in sink.accepted}
@@ -58,6 +58,7 @@ async def test_one_thread_has_as_many_mails_in_hand_as_it_prefetches_and_ends_th
             assert all(
                 any(str(mail_id).encode() in message for message in waiting) for mail_id in set(ids) - taken
             )
+            assert len(taken) >= 3
         client.close()
         await services.database.close()
 

@@ -34,8 +34,11 @@ class MailIntake(Task):  # type: ignore[misc]  # Celery ships no types
         usual: Strategy = super().start_strategy(app, consumer, **options)
         # Forked pools run their loop in another process; greenlets have no hub that other threads may call;
         # and whoever listens to Celery's events wants every task told.
-        events = consumer.event_dispatcher and consumer.event_dispatcher.enabled
-        if consumer.hub is None or events or "prefork" in type(consumer.pool).__module__:
+        if (
+            consumer.hub is None
+            or _tells_of_tasks(consumer.event_dispatcher)
+            or "prefork" in type(consumer.pool).__module__
+        ):
             return usual
         revoked = consumer.controller.state.revoked
 
@@ -51,6 +54,11 @@ class MailIntake(Task):  # type: ignore[misc]  # Celery ships no types
             self.loop.begin(lambda living: _carry(living, mail_id, ack))
 
         return take
+
+
+def _tells_of_tasks(dispatcher: Any) -> bool:
+    """Return whether Celery tells of tasks (-E). The worker's own events, its heartbeat say, are mostly on."""
+    return bool(dispatcher and dispatcher.enabled and (not dispatcher.groups or "task" in dispatcher.groups))
 
 
 async def _carry(living: Runtime, mail_id: UUID, ack: Callable[[], object]) -> None:
