@@ -8,6 +8,7 @@ mail has come as far as it goes now, which makes room for the next.
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -51,7 +52,8 @@ class MailIntake(Task):  # type: ignore[misc]  # Celery ships no types
                 mail_id = UUID(message.payload[0][0])
             except (LookupError, TypeError, ValueError) as error:
                 raise InvalidTaskError("a mail's message names its id") from error
-            self.loop.begin(lambda living: _carry(living, mail_id, ack))
+            done = partial(ack, logger, consumer.connection_errors)
+            self.loop.begin(lambda living: _carry(living, mail_id, done))
 
         return take
 
