@@ -145,6 +145,7 @@ class _Session:
         self.reader = reader
         self.writer = writer
         self.recipient: str | None = None
+        self.greeted = False
 
     async def run(self) -> None:
         await self.answer("connect", "220 sink.example ESMTP")
@@ -159,9 +160,12 @@ class _Session:
 
     async def obey(self, verb: str, command: str) -> None:
         if verb in {"EHLO", "HELO"}:
+            self.greeted = True
             await self.answer("ehlo", "250-sink.example\r\n250-8BITMIME\r\n250 SMTPUTF8")
         elif verb == "AUTH":
             await self.answer("auth", "235 2.7.0 welcome")
+        elif verb == "MAIL" and not self.greeted:
+            self.say("503 5.5.1 say EHLO first")
         elif verb == "MAIL":
             await self.answer("mail", "250 2.1.0 ok")
         elif verb == "RCPT":

@@ -3,6 +3,7 @@
 import json
 import signal
 import time
+from contextlib import ExitStack
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -82,9 +83,9 @@ def test_sigterm_with_open_websockets(stack: Stack, recovers: Recovers) -> None:
     """They are closed with "come back"; whoever comes back sees the end."""
     web = stack.web()
     stack.put(IN_FLIGHT)
-    with Person("alice@example.org", f"http://localhost:{stack.port}") as alice:
+    with Person("alice@example.org", f"http://localhost:{stack.port}") as alice, ExitStack() as pages:
         tickets = [alice.sign_up(f"alice{number}@example.org") for number in range(5)]
-        sockets = [alice.live() for _ in range(20)]
+        sockets = [pages.enter_context(alice.live()) for _ in range(20)]
         for socket in sockets:
             socket.send(json.dumps({"watch": tickets}))
             assert json.loads(socket.recv(timeout=10))["state"] == "queued"

@@ -85,6 +85,7 @@ class Connection:
         )
         try:
             await smtp.connect()
+            await _greet(smtp)
         except ssl.SSLError as error:
             raise ServerTrouble(Answer(Reason.TLS, text=readable(error.reason or error))) from error
         except aiosmtplib.SMTPException as error:
@@ -224,6 +225,22 @@ def readable(text: object) -> str:
     """Return a server's words as one line that can be stored: servers send Latin-1, NUL and worse."""
     words = " ".join(str(text).split())
     return "".join(sign if sign.isprintable() else "\ufffd" for sign in words)
+
+
+async def _greet(smtp: aiosmtplib.SMTP) -> None:
+    """Say EHLO (RFC 5321 §4.1.1.1) where connecting has not: without sign-in, or anew after STARTTLS (RFC 3207)."""
+    if not smtp.is_ehlo_or_helo_needed:
+        return
+    try:
+        try:
+            await smtp.ehlo()
+        except aiosmtplib.SMTPHeloError:
+            if not smtp.is_connected:
+                raise
+            await smtp.helo()
+    except BaseException:
+        smtp.close()
+        raise
 
 
 def _trouble(error: aiosmtplib.SMTPException) -> Answer:
