@@ -228,7 +228,7 @@ def readable(text: object) -> str:
 
 
 async def _greet(smtp: aiosmtplib.SMTP) -> None:
-    """Say EHLO (RFC 5321 §4.1.1.1) where connecting has not: without sign-in, or anew after STARTTLS (RFC 3207)."""
+    """Say EHLO (RFC 5321 §4.1.1.1) where connecting has not: without a sign-in, or again after STARTTLS."""
     if not smtp.is_ehlo_or_helo_needed:
         return
     try:
