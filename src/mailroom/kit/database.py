@@ -10,11 +10,11 @@ from psycopg.rows import AsyncRowFactory, tuple_row
 from sqlalchemy import MetaData
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
 from mailroom.kit.errors import Unavailable
-from mailroom.kit.lanes import Lanes
+from mailroom.kit.lanes import Lanes, psycopg_of, rows_of
 
 logger = logging.getLogger(__name__)
 
@@ -62,9 +62,7 @@ class UnitOfWork:
         if self._raw is None:
             connection = await self.session.connection()
             self._raw = await psycopg_of(connection)
-        cursor = self._raw.cursor(row_factory=row)
-        await cursor.execute(query, arguments)
-        return await cursor.fetchall() if cursor.description else []
+        return await rows_of(self._raw, query, arguments, row)
 
     def after_commit(self, call: Callable[[], None]) -> None:
         """Have `call` called after the commit. It must not block; what it raises is logged, never passed on."""
@@ -136,13 +134,6 @@ class Database:
         """Close every connection."""
         await self._lanes.close()
         await self.engine.dispose()
-
-
-async def psycopg_of(connection: AsyncConnection) -> "psycopg.AsyncConnection[Any]":
-    """Return the plain connection under SQLAlchemy's."""
-    raw = (await connection.get_raw_connection()).driver_connection
-    assert isinstance(raw, psycopg.AsyncConnection)
-    return raw
 
 
 @asynccontextmanager

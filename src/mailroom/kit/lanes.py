@@ -45,9 +45,7 @@ class Lanes:
     async def _once(self, query: str, arguments: Mapping[str, Any], row: AsyncRowFactory[Row]) -> list[Row]:
         lane = self._free.pop() if self._free else await self._open()
         try:
-            cursor = lane[1].cursor(row_factory=row)
-            await cursor.execute(query, arguments, prepare=True)
-            rows = await cursor.fetchall() if cursor.description else []
+            rows = await rows_of(lane[1], query, arguments, row, prepare=True)
         except BaseException:  # also where it was cancelled: whatever state it is in
             await _drop(lane)
             raise
@@ -56,8 +54,7 @@ class Lanes:
 
     async def _open(self) -> Lane:
         connection = await self._engine.connect()
-        raw = (await connection.get_raw_connection()).driver_connection
-        assert isinstance(raw, psycopg.AsyncConnection)
+        raw = await psycopg_of(connection)
         await raw.set_autocommit(True)
         return connection, raw
 
@@ -65,6 +62,27 @@ class Lanes:
         """Close those that rest."""
         while self._free:
             await _drop(self._free.pop())
+
+
+async def psycopg_of(connection: AsyncConnection) -> "psycopg.AsyncConnection[Any]":
+    """Return the plain connection under SQLAlchemy's."""
+    raw = (await connection.get_raw_connection()).driver_connection
+    assert isinstance(raw, psycopg.AsyncConnection)
+    return raw
+
+
+async def rows_of(
+    raw: "psycopg.AsyncConnection[Any]",
+    query: str,
+    arguments: Mapping[str, Any],
+    row: AsyncRowFactory[Row],
+    *,
+    prepare: bool | None = None,
+) -> list[Row]:
+    """Run one statement and return its rows, if it has any. `prepare` is psycopg's."""
+    cursor = raw.cursor(row_factory=row)
+    await cursor.execute(query, arguments, prepare=prepare)
+    return await cursor.fetchall() if cursor.description else []
 
 
 async def _drop(lane: Lane) -> None:
