@@ -30,8 +30,14 @@ class AccessLog(Logger):
             return
         status: Any = response["status"] if response else "-"
         method = request.get("method", "WS")
+        client = self._client(request)
+        access.info("%s %s %s %s %.0f ms", client, method, redact(path), status, request_time * 1000)
+
+    def _client(self, request: WWWScope) -> str:
+        peer: str = (request.get("client") or ("-",))[0]
+        if not self._hops:
+            return peer
         headers = Headers(
             [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request["headers"]]
         )
-        client = clean(address_of(headers, (request.get("client") or ("-",))[0], self._hops))
-        access.info("%s %s %s %s %.0f ms", client, method, redact(path), status, request_time * 1000)
+        return clean(address_of(headers, peer, self._hops))
