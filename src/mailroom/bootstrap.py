@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from quart import Quart
 
     from mailroom.accounts.tokens import Tokens
+    from mailroom.jobs.results import ResultReader
     from mailroom.jobs.runtime import Runtime
     from mailroom.progress.watching import Watching
     from mailroom.services import Services
@@ -94,16 +95,13 @@ def _tokens(settings: Settings) -> "Tokens":
 def web(settings: Settings | None = None) -> "Quart":
     """Return the web application, with a poller of its own."""
     from mailroom.jobs.queue import Queue
-    from mailroom.jobs.results import ResultReader
-    from mailroom.mail.snapshots import MailRows
-    from mailroom.progress.watching import Watching
     from mailroom.web.app import create_app
     from mailroom.web.live import serve_live
 
     settings = settings or settings_of_a_door()
     database = Database(settings.database_url, connections=settings.database_connections, name="mailroom web")
-    queue, results = Queue(settings), ResultReader(settings)
-    watching = Watching(results, MailRows(database))
+    queue = Queue(settings)
+    watching, results = _poller(settings, database)
     app = create_app(
         services(settings, queue, queue.begin, name="mailroom web", watching=watching, database=database)
     )
@@ -244,14 +242,18 @@ def commands() -> "click.Group":
     )
 
 
-@asynccontextmanager
-async def _watching(have: "Services") -> "AsyncIterator[Watching]":
+def _poller(settings: Settings, database: Database) -> "tuple[Watching, ResultReader]":
     from mailroom.jobs.results import ResultReader
     from mailroom.mail.snapshots import MailRows
     from mailroom.progress.watching import Watching
 
-    results = ResultReader(have.settings)
-    watching = Watching(results, MailRows(have.database))
+    results = ResultReader(settings)
+    return Watching(results, MailRows(database)), results
+
+
+@asynccontextmanager
+async def _watching(have: "Services") -> "AsyncIterator[Watching]":
+    watching, results = _poller(have.settings, have.database)
     watching.start()
     try:
         yield watching
