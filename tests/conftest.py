@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
@@ -15,6 +15,9 @@ from mailroom.ops.embedded.postgres import Postgres, running_postgres
 from mailroom.ops.embedded.valkey import Valkey, running_valkey
 from mailroom.settings import Settings, load
 from mailroom.settings.urls import database_url as sqlalchemy_url
+
+if TYPE_CHECKING:
+    from tests.stack import Stack
 
 ROOT = Path(__file__).parents[1]
 SECRET_KEY = "a-key-for-tests-only-but-long-enough-to-be-one"
@@ -62,6 +65,13 @@ def database_url(postgres: Postgres) -> Iterator[str]:
     yield postgres.url.rpartition("/")[0] + f"/{name}"
     with psycopg.connect(postgres.url, dbname="postgres", autocommit=True) as connection:
         connection.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def mailroom(stack: "Stack") -> "Stack":
+    """All of Mailroom, up and well: the `stack` of a folder or file, made as new."""
+    stack.reset()
+    return stack
 
 
 _numbers = iter(range(1_000_000))

@@ -50,13 +50,6 @@ def stack(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture
-def mailroom(stack: Stack) -> Stack:
-    """All of Mailroom, up and well."""
-    stack.reset()
-    return stack
-
-
-@pytest.fixture
 def people(chromium: Browser, mailroom: Stack) -> Iterator[People]:
     """Browsers for people; at the end none of them may have had anything to complain about."""
     people = People(chromium, mailroom.url)

@@ -25,7 +25,7 @@ from mailroom.ops.embedded.valkey import Valkey
 from tests import processes
 from tests.conftest import ROOT, SECRET_KEY, migrate, settings_of
 from tests.processes import Running
-from tests.sink import Sink
+from tests.sink import Sink, wait_for
 
 IN_FLIGHT = 200
 """Mails or sign-ups under way in every fault."""
@@ -196,6 +196,20 @@ class Stack:
             queue.close()
             await have.database.close()
         return ids
+
+
+def under_way(stack: Stack, mails: int = 20) -> None:
+    """Wait until some have been sent and the rest is in flight."""
+    wait_for(lambda: len(stack.sink.accepted) >= mails, 30, "mails go out")
+
+
+def send_on(stack: Stack, *, delay: float) -> Running:
+    """Have mails under way, one worker at them, and the mail server slow; return the worker."""
+    stack.sink.delay = delay
+    worker = stack.worker()
+    stack.put()
+    under_way(stack)
+    return worker
 
 
 def kill(server: Server) -> None:

@@ -7,8 +7,7 @@ import pytest
 
 from tests.faults.conftest import Recovers
 from tests.faults.invariants import twice
-from tests.faults.stack import IN_FLIGHT, Stack, frozen, kill, restart
-from tests.faults.test_workers import under_way
+from tests.faults.stack import IN_FLIGHT, Stack, frozen, kill, restart, send_on, under_way
 
 pytestmark = pytest.mark.faults
 
@@ -58,10 +57,7 @@ def test_gone_for_longer_than_a_lease_with_answers_outstanding(stack: Stack, rec
 def test_frozen_for_ten_seconds(stack: Stack, recovers: Recovers) -> None:
     import psutil
 
-    stack.sink.delay = 0.2
-    stack.worker()
-    stack.put()
-    under_way(stack)
+    send_on(stack, delay=0.2)
     backends = [stack.postgres.process, *psutil.Process(stack.postgres.process.pid).children()]
     for backend in backends:
         backend.send_signal(signal.SIGSTOP)

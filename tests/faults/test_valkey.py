@@ -12,17 +12,13 @@ import redis
 from mailroom.kit.ids import new_id
 from tests.faults.conftest import Recovers
 from tests.faults.invariants import twice
-from tests.faults.stack import IN_FLIGHT, Stack, frozen, kill, restart
-from tests.faults.test_workers import under_way
+from tests.faults.stack import IN_FLIGHT, Stack, frozen, kill, restart, send_on, under_way
 
 pytestmark = pytest.mark.faults
 
 
 def test_sigkill_with_tasks_in_flight_and_a_restart_after_five_seconds(stack: Stack, recovers: Recovers) -> None:
-    stack.sink.delay = 0.2
-    stack.worker()
-    stack.put()
-    under_way(stack)
+    send_on(stack, delay=0.2)
     kill(stack.valkey)
     time.sleep(5)
     restart(stack.valkey)
@@ -31,10 +27,7 @@ def test_sigkill_with_tasks_in_flight_and_a_restart_after_five_seconds(stack: St
 
 
 def test_frozen_for_fifteen_seconds(stack: Stack, recovers: Recovers) -> None:
-    stack.sink.delay = 0.2
-    stack.worker()
-    stack.put()
-    under_way(stack)
+    send_on(stack, delay=0.2)
     with frozen(stack.valkey.process):
         time.sleep(15)
     recovers()
@@ -42,10 +35,7 @@ def test_frozen_for_fifteen_seconds(stack: Stack, recovers: Recovers) -> None:
 
 
 def test_every_connection_cut(stack: Stack, recovers: Recovers) -> None:
-    stack.sink.delay = 0.1
-    stack.worker()
-    stack.put()
-    under_way(stack)
+    send_on(stack, delay=0.1)
     with stack.redis() as client:
         for kind in ("normal", "pubsub"):
             client.client_kill_filter(_type=kind)
@@ -54,10 +44,7 @@ def test_every_connection_cut(stack: Stack, recovers: Recovers) -> None:
 
 
 def test_flushall(stack: Stack, recovers: Recovers) -> None:
-    stack.sink.delay = 0.1
-    stack.worker()
-    stack.put()
-    under_way(stack)
+    send_on(stack, delay=0.1)
     with stack.redis() as client:
         client.flushall()
     recovers()

@@ -10,15 +10,10 @@ import pytest
 from tests.conftest import ROOT
 from tests.faults.conftest import Recovers
 from tests.faults.invariants import twice
-from tests.faults.stack import IN_FLIGHT, PREFORK, TEST_KINDS, THREADS, Stack, frozen
+from tests.faults.stack import IN_FLIGHT, PREFORK, TEST_KINDS, THREADS, Stack, frozen, send_on, under_way
 from tests.sink import Fault, wait_for
 
 pytestmark = pytest.mark.faults
-
-
-def under_way(stack: Stack, mails: int = 20) -> None:
-    """Wait until some have been sent and the rest is in flight."""
-    wait_for(lambda: len(stack.sink.accepted) >= mails, 30, "mails go out")
 
 
 def test_sigkill_before_the_claim(stack: Stack, recovers: Recovers) -> None:
@@ -118,10 +113,7 @@ def test_soft_shutdown(stack: Stack, recovers: Recovers, pool: tuple[str, ...], 
 def test_a_worker_frozen_before_the_dot_hands_nothing_over_when_it_comes_back(
     stack: Stack, recovers: Recovers
 ) -> None:
-    stack.sink.delay = 0.1
-    worker = stack.worker()
-    stack.put()
-    under_way(stack)
+    worker = send_on(stack, delay=0.1)
     with frozen(worker.process):
         stack.sql("update mails set lease_until = now(), nudge_at = now() where state = 'sending'")
         stack.worker()

@@ -23,13 +23,6 @@ def stack(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield stack
 
 
-@pytest.fixture
-def mailroom(stack: Stack) -> Stack:
-    """All of Mailroom, up and well."""
-    stack.reset()
-    return stack
-
-
 _people = itertools.count()
 
 
