@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import time
 
-from benchmarks.stage import PROCESSES, Publisher, Row, Stage, cpu_seconds, end, family, rate, settled, sink_of
+from benchmarks.stage import PROCESSES, Publisher, Row, Stage, end, measured, rate, sink_of
 
 ROUNDS = 3
 MAILS = 10_000
@@ -22,18 +22,13 @@ def ours(stage: Stage, loop: asyncio.Runner) -> tuple[float, float]:
         worker = stage.process("-m", "mailroom", "worker", environment=environment)
         publisher.promise_at_once(PROCESSES * 100)
         publisher.publish_many(50)
-        done = len(journal.wait_for(PROCESSES * 100))
+        journal.wait_for(PROCESSES * 100)
         publisher.promise_at_once(MAILS)
-        workers = family(worker)
-        cpu = cpu_seconds(workers)
-        began = publisher.publish_many(AT_ONCE)
-        times = journal.wait_for(done + MAILS)[done:]
-        settled(stage)
-        cpu = cpu_seconds(workers) - cpu
+        mails, cpu = measured(stage, worker, journal, MAILS, lambda: publisher.publish_many(AT_ONCE))
         loop.run(publisher.services.database.close())
         publisher.celery.close()
         end(worker)
-        return rate(began, times), cpu / MAILS * 1_000_000
+        return mails, cpu * 1_000_000
 
 
 def source(stage: Stage) -> float:

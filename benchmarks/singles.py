@@ -7,7 +7,7 @@ import time
 import redis
 from celery import Celery
 
-from benchmarks.stage import PROCESSES, Publisher, Row, Stage, cpu_seconds, end, family, rate, settled, sink_of
+from benchmarks.stage import PROCESSES, Publisher, Row, Stage, cpu_seconds, end, family, measured, rate, sink_of
 
 ROUNDS = 3
 LOADS = {0.0: (1500, 1500), 0.2: (2000, 100)}
@@ -22,18 +22,13 @@ def ours(stage: Stage, delay: float, count: int, loop: asyncio.Runner) -> tuple[
         worker = stage.process("-m", "mailroom", "worker", environment=stage.environment(port))
         loop.run(publisher.promise(PROCESSES * 4))
         publisher.publish()
-        done = len(journal.wait_for(PROCESSES * 4))  # warm
+        journal.wait_for(PROCESSES * 4)  # warm
         loop.run(publisher.promise(count))
-        workers = family(worker)
-        cpu = cpu_seconds(workers)
-        began = publisher.publish()
-        times = journal.wait_for(done + count)[done:]
-        settled(stage)
-        cpu = cpu_seconds(workers) - cpu
+        mails, cpu = measured(stage, worker, journal, count, publisher.publish)
         loop.run(publisher.services.database.close())
         publisher.celery.close()
         end(worker)
-        return rate(began, times), cpu / count * 1000
+        return mails, cpu * 1000
 
 
 def usual(stage: Stage, delay: float, count: int) -> tuple[float, float, float]:

@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,6 +168,18 @@ def sink_of(stage: Stage, delay: float) -> Iterator[tuple[int, Journal]]:
     time.sleep(0.7)
     yield port, journal
     end(process)
+
+
+def measured(
+    stage: Stage, worker: subprocess.Popen[bytes], journal: Journal, count: int, publish: Callable[[], float]
+) -> tuple[float, float]:
+    """Publish `count` mails; return mails a second, and the CPU seconds of the worker's processes for each."""
+    done, workers = len(journal.times()), family(worker)
+    cpu = cpu_seconds(workers)
+    began = publish()
+    times = journal.wait_for(done + count)[done:]
+    settled(stage)
+    return rate(began, times), (cpu_seconds(workers) - cpu) / count
 
 
 class Publisher:
