@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,18 +54,30 @@ def migrate(url: str) -> None:
     command.upgrade(config, "head")
 
 
+@contextmanager
+def database_on(server: Postgres, name: str, *, template: str = "mailroom") -> Iterator[str]:
+    """Make a database, lend its address, and drop it with whoever is still connected; migrated unless said."""
+    with psycopg.connect(server.url, dbname="postgres", autocommit=True) as connection:
+        connection.execute(f"create database {name} template {template}")
+    try:
+        yield f"{server.url.rpartition('/')[0]}/{name}"
+    finally:
+        with psycopg.connect(server.url, dbname="postgres", autocommit=True) as connection:
+            try:
+                connection.execute(f"drop database {name} with (force)")
+            except psycopg.errors.InsufficientPrivilege:
+                # Autovacuum is at work there, which only a superuser may end; a plain drop sends it away itself.
+                connection.execute(f"drop database {name}")
+
+
 _databases = iter(range(1_000_000))
 
 
 @pytest.fixture
 def database_url(postgres: Postgres) -> Iterator[str]:
     """An empty, migrated database of the test's own."""
-    name = f"test_{os.getpid()}_{next(_databases)}"
-    with psycopg.connect(postgres.url, dbname="postgres", autocommit=True) as connection:
-        connection.execute(f"create database {name} template mailroom")
-    yield postgres.url.rpartition("/")[0] + f"/{name}"
-    with psycopg.connect(postgres.url, dbname="postgres", autocommit=True) as connection:
-        connection.execute(f"drop database {name} with (force)")
+    with database_on(postgres, f"test_{os.getpid()}_{next(_databases)}") as url:
+        yield url
 
 
 @pytest.fixture

@@ -5,14 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg
 import redis
 
 from mailroom.ops.embedded.inbox_store import InboxStore
 from mailroom.ops.embedded.ports import free_port
 from mailroom.ops.embedded.postgres import Postgres
 from mailroom.ops.embedded.valkey import Valkey, running_valkey
-from tests.conftest import ROOT, SECRET_KEY
+from tests.conftest import ROOT, SECRET_KEY, database_on
 from tests.processes import Running, wait_until_healthy
 from tests.sink import Sink
 
@@ -100,15 +99,9 @@ class Stack:
 def running_stack(postgres: Postgres, folder: Path) -> Iterator[Stack]:
     """Run a stack on a database and a Valkey of its own."""
     name = f"stack_{os.getpid()}_{folder.name.replace('-', '_')}"
-    with psycopg.connect(postgres.url, dbname="postgres", autocommit=True) as connection:
-        connection.execute(f"create database {name} template mailroom")
-    try:
-        with running_valkey(folder / "valkey") as valkey, Sink() as sink:
-            stack = Stack(f"{postgres.url.rpartition('/')[0]}/{name}", valkey, sink, folder)
-            try:
-                yield stack
-            finally:
-                stack.end()
-    finally:
-        with psycopg.connect(postgres.url, dbname="postgres", autocommit=True) as connection:
-            connection.execute(f"drop database {name} with (force)")
+    with database_on(postgres, name) as url, running_valkey(folder / "valkey") as valkey, Sink() as sink:
+        stack = Stack(url, valkey, sink, folder)
+        try:
+            yield stack
+        finally:
+            stack.end()

@@ -9,7 +9,7 @@ from alembic.config import Config
 
 from mailroom.ops.embedded.postgres import Postgres
 from mailroom.settings.urls import database_url as sqlalchemy_url
-from tests.conftest import ROOT
+from tests.conftest import ROOT, database_on
 
 TABLES = "select table_name from information_schema.tables where table_schema = 'public' order by 1"
 REST = """
@@ -23,11 +23,8 @@ union all select proname from pg_proc join pg_namespace on pg_namespace.oid = pr
 @pytest.fixture
 def empty(postgres: Postgres) -> Iterator[str]:
     """A database with nothing in it."""
-    with psycopg.connect(postgres.url, dbname="postgres", autocommit=True) as connection:
-        connection.execute("create database migrations")
-    yield postgres.url.rpartition("/")[0] + "/migrations"
-    with psycopg.connect(postgres.url, dbname="postgres", autocommit=True) as connection:
-        connection.execute("drop database migrations with (force)")
+    with database_on(postgres, "migrations", template="template1") as url:
+        yield url
 
 
 def alembic_for(url: str) -> Config:

@@ -12,7 +12,6 @@ from urllib.parse import quote
 
 import httpx
 import psutil
-import psycopg
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
@@ -21,7 +20,7 @@ from mailroom.ops.embedded.ports import free_port
 from mailroom.ops.embedded.postgres import Postgres
 from mailroom.ops.embedded.valkey import running_valkey
 from tests import processes
-from tests.conftest import SECRET_KEY
+from tests.conftest import SECRET_KEY, database_on
 from tests.journeys.conftest import link_in
 from tests.journeys.host import Host, HostProcess
 from tests.journeys.mail_provider import PASSWORD as SMTP_PASSWORD
@@ -45,12 +44,13 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailProvider]
 @pytest.fixture(scope="module")
 def host(postgres: Postgres, provider: MailProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     folder = tmp_path_factory.mktemp("host")
-    name, port = f"deployed_{os.getpid()}", free_port()
-    with psycopg.connect(postgres.url, dbname="postgres", autocommit=True) as connection:
-        connection.execute(f"create database {name}")
-    with running_valkey(folder / "valkey") as valkey:
+    port = free_port()
+    with (
+        database_on(postgres, f"deployed_{os.getpid()}", template="template1") as url,
+        running_valkey(folder / "valkey") as valkey,
+    ):
         settings = {
-            "DATABASE_URL": re.sub("^postgresql:", "postgres:", postgres.url.rpartition("/")[0]) + f"/{name}",
+            "DATABASE_URL": re.sub("^postgresql:", "postgres:", url),
             "REDIS_URL": valkey.url,
             "SMTP_URL": f"smtp://{CREDENTIALS}@localhost:{provider.port}?starttls=required",
             "SSL_CERT_FILE": str(provider.certificates.ca),
@@ -63,8 +63,6 @@ def host(postgres: Postgres, provider: MailProvider, tmp_path_factory: pytest.Te
         }
         assert settings["DATABASE_URL"].startswith("postgres://")
         yield Host(folder, settings)
-    with psycopg.connect(postgres.url, dbname="postgres", autocommit=True) as connection:
-        connection.execute(f"drop database {name} with (force)")
 
 
 @pytest.fixture(scope="module")

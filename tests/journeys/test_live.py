@@ -23,7 +23,7 @@ from mailroom.ops.embedded.ports import free_port
 from mailroom.ops.embedded.postgres import Postgres
 from mailroom.ops.embedded.valkey import running_valkey
 from mailroom.progress.reporter import Report
-from tests.conftest import ROOT, SECRET_KEY, settings_of
+from tests.conftest import ROOT, SECRET_KEY, database_on, settings_of
 from tests.processes import Running, wait_until_healthy
 
 pytestmark = pytest.mark.xdist_group("live")  # one pair of processes for the file
@@ -86,12 +86,10 @@ class Browser:
 
 @pytest.fixture(scope="module")
 def office(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    folder, name, port = tmp_path_factory.mktemp("live"), f"live_{os.getpid()}", free_port()
-    with psycopg.connect(postgres.url, dbname="postgres", autocommit=True) as connection:
-        connection.execute(f"create database {name} template mailroom")
-    with running_valkey(folder / "valkey") as valkey:
+    folder, port = tmp_path_factory.mktemp("live"), free_port()
+    with database_on(postgres, f"live_{os.getpid()}") as url, running_valkey(folder / "valkey") as valkey:
         environment = {
-            "DATABASE_URL": f"{postgres.url.rpartition('/')[0]}/{name}",
+            "DATABASE_URL": url,
             "REDIS_URL": valkey.url,
             "SMTP_URL": "smtp://127.0.0.1:9?starttls=never",
             "MAIL_FROM": "Mailroom <hello@mailroom.example>",
@@ -110,8 +108,6 @@ def office(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iter
             yield office
         finally:
             office.close()
-    with psycopg.connect(postgres.url, dbname="postgres", autocommit=True) as connection:
-        connection.execute(f"drop database {name} with (force)")
 
 
 @pytest.fixture
