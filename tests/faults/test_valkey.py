@@ -5,6 +5,7 @@ import contextlib
 import json
 import resource
 import time
+from collections.abc import Iterator
 
 import pytest
 import redis
@@ -84,6 +85,24 @@ def test_the_visibility_timeout_elapses_during_the_sending(stack: Stack, recover
     assert twice(stack) == 0
 
 
+@contextlib.contextmanager
+def _full(stack: Stack, client: "redis.Redis[bytes]", how: str) -> Iterator[None]:
+    """Valkey can write no more for the length of the block, however that ends."""
+    if how == "memory":
+        client.config_set("maxmemory", 1)
+        try:
+            yield
+        finally:
+            client.config_set("maxmemory", 0)
+        return
+    pid, unlimited = stack.valkey.process.pid, resource.RLIM_INFINITY
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, unlimited))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (unlimited, unlimited))
+
+
 @pytest.mark.parametrize("how", ["memory", "disk"])
 def test_full(stack: Stack, recovers: Recovers, how: str) -> None:
     """Writes fail for ten seconds: no message can be published, no result stored; mails that were taken go out."""
@@ -91,20 +110,13 @@ def test_full(stack: Stack, recovers: Recovers, how: str) -> None:
     stack.worker()
     stack.put(IN_FLIGHT // 2)
     under_way(stack)
-    pid, unlimited = stack.valkey.process.pid, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-    with stack.redis() as client:
-        if how == "memory":
-            client.config_set("maxmemory", 1)
-        else:
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+    with stack.redis() as client, _full(stack, client, how):
+        with contextlib.suppress(redis.ResponseError):
+            client.set("anything", "new")  # the write that finds out; its reply may be a yes
         with pytest.raises(redis.ResponseError):
             client.set("anything", "new")
         stack.put(IN_FLIGHT // 2, to="full")
         time.sleep(10)
-        if how == "memory":
-            client.config_set("maxmemory", 0)
-        else:
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, unlimited)
     recovers()
     assert twice(stack) == 0
 
