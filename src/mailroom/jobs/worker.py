@@ -67,7 +67,8 @@ def _follow_the_worker(app: Celery, loop: WorkerLoop[Runtime]) -> None:
         line.ring()
 
     def stop_on_quit(**_: object) -> None:
-        # Celery tells of this shutdown only after it has waited for the tasks, which wait to be told.
+        # Celery tells of this shutdown only after it has waited for the tasks, which wait to be told; and it
+        # knows nothing of mails that went straight into the loop.
         then = signal.getsignal(signal.SIGQUIT)
         if not callable(then) or threading.current_thread() is not threading.main_thread():
             return
@@ -76,6 +77,7 @@ def _follow_the_worker(app: Celery, loop: WorkerLoop[Runtime]) -> None:
             stop()
             _end_for_certain()
             then(number, frame)
+            loop.close()
 
         signal.signal(signal.SIGQUIT, quit_now)
 
