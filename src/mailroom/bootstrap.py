@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -143,6 +144,7 @@ def runtime(settings: Settings, app: "Celery") -> "Runtime":
     from mailroom.mail.pool import Pool
     from mailroom.mail.presence import Presence, new_name
     from mailroom.mail.rendering import Renderer
+    from mailroom.mail.retention import Retention
     from mailroom.mail.smtp import Timeouts
     from mailroom.progress.reporter import Reporter
     from mailroom.progress.runs import Runs
@@ -173,14 +175,17 @@ def runtime(settings: Settings, app: "Celery") -> "Runtime":
     delivery = Delivery(ledger=ledger, pool=pool, renderer=renderer, show=reports(reporter.put))
     pool.on_recovery = delivery.on_recovery
 
-    async def drop_bodies() -> None:
-        await overdue.drop_bodies(days=settings.keep_bodies_days)
+    retention = Retention(
+        have.database,
+        bodies=timedelta(days=settings.keep_bodies_days),
+        rows=timedelta(days=settings.keep_rows_days),
+    )
 
     async def clean_up_accounts() -> None:
         async with have.database.begin() as work:
             await have.accounts.clean_up(work)
 
-    sweep = Sweep(overdue, queue, pool, [drop_bodies, clean_up_accounts, have.exports.clean_up])
+    sweep = Sweep(overdue, queue, pool, [retention.clean_up, clean_up_accounts, have.exports.clean_up])
     holding = Holding(Runs(have.database), queue.begin, reporter.put)
     return Runtime(have, delivery, sweep, holding, reporter, queue, Presence(have.database, worker_name))
 

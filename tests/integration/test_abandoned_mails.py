@@ -197,16 +197,3 @@ async def test_the_company_of_a_poison_mail_does_not_end_with_it(post: Post, mak
     await sending
     assert max(at_once) == 1  # type: ignore[type-var]
     assert {(await post.row(mail_id)).state for mail_id in ids} == {"sent"}
-
-
-async def test_a_mail_held_as_uncertain_loses_its_contents_after_a_time(post: Post, sink: Sink) -> None:
-    sink.faults.append(Fault("dot", close=True, keep=True))
-    held, waiting = await post.promise(kind="held"), await post.promise()
-    await post.delivery.deliver_many([held, waiting])
-    await post.overdue.drop_bodies(days=30)
-    assert (await post.row(held)).nonce is not None
-    await post.sql("update mails set changed_at = now() - interval '31 days'")
-    await post.overdue.drop_bodies(days=30)
-    row = await post.row(held)
-    assert (row.state, row.nonce, row.params) == ("uncertain", None, None)
-    assert (await post.row(waiting)).nonce is not None, "it is about to be sent again"

@@ -2,6 +2,7 @@
 
 import os
 import time
+from datetime import datetime
 from uuid import UUID
 
 
@@ -10,6 +11,11 @@ def new_id() -> UUID:
     milliseconds = time.time_ns() // 1_000_000
     random = int.from_bytes(os.urandom(10))
     return UUID(int=milliseconds << 80 | 0x7 << 76 | (random >> 68) << 64 | 0b10 << 62 | random & (1 << 62) - 1)
+
+
+def first_id(at: datetime) -> UUID:
+    """Return the lowest id of that moment: every id made before it is lower."""
+    return UUID(int=int(at.timestamp() * 1000) << 80)
 
 
 def parse_id(text: str) -> UUID | None:

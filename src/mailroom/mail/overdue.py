@@ -95,20 +95,6 @@ update mails set next_attempt_at = clock_timestamp() + %(wait)s, nudge_at = cloc
 from due where mails.id = due.id
 """
 
-# Said twice: a person may be sending it again at this moment. A mail that is held as uncertain waits for a person
-# who may never come; its contents end all the same.
-DROP_BODIES = """
-with old as materialized (
-    (select id from mails where params is not null and ended_at < now() - %(age)s limit %(most)s)
-    union all
-    (select id from mails where state = 'uncertain' and nudge_at is null and params is not null
-        and changed_at < now() - %(age)s limit %(most)s)
-)
-update mails set params = null, nonce = null from old
-where mails.id = old.id
-    and (ended_at < now() - %(age)s or (state = 'uncertain' and nudge_at is null and changed_at < now() - %(age)s))
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Abandoned:
@@ -187,11 +173,6 @@ class Overdue:
             over = await cursor.fetchall()
         if over:
             await record(connection, [row.ending() for row in over])
-
-    async def drop_bodies(self, *, days: int) -> None:
-        """Forget what mails were about `days` days after their end, or since when they wait for a person."""
-        async with self._database.connection() as connection:
-            await connection.execute(DROP_BODIES, {"age": timedelta(days=days), "most": 10 * MOST})
 
 
 async def _one(connection: Connection, query: str, values: tuple[Any, ...] = ()) -> Any:

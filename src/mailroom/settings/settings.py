@@ -67,6 +67,9 @@ class Settings(BaseSettings):
         description="seconds for the answer to the final dot (RFC 5321 asks for 600; less sends twice)",
     )
     keep_bodies_days: int = Field(30, ge=1, description="days until a finished mail's contents are dropped")
+    keep_rows_days: int = Field(
+        365, ge=1, description="days until the rows of a finished mail or task are deleted"
+    )
     confirmation_hours: int = Field(
         48, ge=1, description="hours a confirmation mail is good for, from its sending"
     )
