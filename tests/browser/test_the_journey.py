@@ -93,6 +93,31 @@ def test_a_wrong_code_says_how_many_tries_are_left_and_the_right_one_signs_in(
     expect_signed_in(page, email)
 
 
+def test_who_forgot_the_password_chooses_a_new_one(mailroom: Stack, people: People) -> None:
+    page, email = people.page(), "forgetful@example.org"
+    sign_up(page, email)
+    page.goto(link_in(mail_to(mailroom.sink, email)))
+    page.get_by_role("button", name="Confirm this address").click()
+    expect_signed_in(page, email)
+
+    elsewhere = people.page()
+    elsewhere.goto("/sign-in")
+    elsewhere.get_by_role("link", name="Choose a new one").click()
+    elsewhere.get_by_label("Mail address").fill(email)
+    elsewhere.get_by_role("button", name="Send me a link").click()
+    expect_state(elsewhere, "sent")
+    expect(elsewhere.get_by_role("heading", name=f"Password mail to {email}")).to_be_visible()
+    elsewhere.goto(link_in(mail_to(mailroom.sink, email)))
+    elsewhere.get_by_label("New password").fill("eleven patient herons count rain")
+    elsewhere.get_by_role("button", name="Change the password").click()
+    expect_signed_in(elsewhere, email)
+    expect(elsewhere.get_by_role("heading", name="Your password is changed")).to_be_visible()
+    page.goto("/account")
+    expect(page).to_have_url(re.compile("/sign-in$"))
+    sign_in(page, email, "eleven patient herons count rain")
+    expect_signed_in(page, email)
+
+
 def test_by_keyboard_alone_and_for_people_who_listen(mailroom: Stack, people: People) -> None:
     slow_down(mailroom.sink, 1.0)  # a change is announced; what the page came with is read as it stands
     page, email = people.page(), "keyboard@example.org"
@@ -124,7 +149,7 @@ def test_by_keyboard_alone_and_for_people_who_listen(mailroom: Stack, people: Pe
 
 def test_every_input_has_a_label(mailroom: Stack, people: People) -> None:
     page = people.page()
-    for path in ("/sign-up", "/sign-in", "/confirm"):
+    for path in ("/sign-up", "/sign-in", "/confirm", "/new-password"):
         page.goto(path)
         inputs = page.locator("input:not([type=hidden])")
         assert inputs.count()

@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 
-from mailroom.accounts.tokens import TOKEN_LENGTH, Tokens
+from mailroom.accounts.tokens import CONFIRMATION, NEW_PASSWORD, TOKEN_LENGTH, Tokens
 from tests.conftest import SECRET_KEY
 from tests.faults.stack import Stack
 from tests.journeys.people import PASSWORD
@@ -19,7 +19,10 @@ class Secrets:
     def __init__(self, stack: Stack) -> None:
         tokens = Tokens([SECRET_KEY])
         rows = stack.sql("select id, nonce from mails where nonce is not null")
-        self.tokens = {tokens.token(mail_id, bytes(nonce)) for mail_id, nonce in rows}
+        purposes = (CONFIRMATION, NEW_PASSWORD)
+        self.tokens = {
+            tokens.token(mail_id, bytes(nonce), purpose) for mail_id, nonce in rows for purpose in purposes
+        }
         self.codes = {tokens.code(mail_id, bytes(nonce)) for mail_id, nonce in rows}
         self.codes |= {code.replace("-", "") for code in self.codes}
         self.plain = [PASSWORD, SECRET_KEY, stack.postgres.password, stack.valkey.password]

@@ -32,7 +32,7 @@ IN_FLIGHT = 200
 THREADS = ("mailroom", "worker", "--one")
 PREFORK = ("celery", "-A", "mailroom.worker", "worker", "--loglevel=info", "--pool=prefork", "--concurrency=2")
 TEST_KINDS = ("celery", "-A", "tests.faults.worker_app", "worker", "--loglevel=info", "--pool=threads", "-c", "8")
-TABLES = "mails, attempts, tasks, sign_up_mails, sign_ups, sessions, accounts"
+TABLES = "mails, attempts, tasks, password_mails, sign_up_mails, sign_ups, sessions, accounts"
 LATE_ANSWER = "8"
 """Seconds for the answer to the dot here; ten minutes in production."""
 

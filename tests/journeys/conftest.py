@@ -55,8 +55,8 @@ def mallory(web: processes.Running, environment: dict[str, str]) -> Iterator[Per
 
 
 def link_in(text: str) -> str:
-    """Return the path of the confirmation link in a mail's text."""
-    found = re.search(r"https?://[^/\s]+(/confirm/\S+)", text)
+    """Return the path of the link with a token in a mail's text."""
+    found = re.search(r"https?://[^/\s]+(/(?:confirm|new-password)/\S+)", text)
     assert found, text
     return found.group(1)
 

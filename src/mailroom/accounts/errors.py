@@ -122,6 +122,18 @@ class ReplacedToken(TokenError):
     """
 
 
+class WrongPasswordLink(TokenError):
+    """This link is not one of ours, or a part of it got lost. Please copy all of it, or ask for another."""
+
+
+class UsedPasswordLink(TokenError):
+    """A new password has been chosen since this mail was sent. Please sign in with it, or ask for another link."""
+
+
+class OldPasswordLink(TokenError):
+    """This link is too old: it works for an hour. Please ask for another; it comes at once."""
+
+
 class WrongCode(AccountError):
     """That is not the code of the mail."""
 

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from mailroom.accounts.resetting import LINK, NO_ACCOUNT, WORKS_HOURS
 from mailroom.accounts.sign_ups import ALREADY, CONFIRM
-from mailroom.accounts.tokens import Tokens
+from mailroom.accounts.tokens import NEW_PASSWORD, Tokens
 from mailroom.mail.interfaces import MailKind, MailRow
 from mailroom.settings import Settings
 
-TITLE = "Sign-up mail"
-"""One for both: whoever watches must not learn which it is."""
+SIGN_UP_TITLE, PASSWORD_TITLE = "Sign-up mail", "Password mail"  # it opens nothing
+"""One title for both mails of a form: whoever watches must not learn which it is."""
 
 
 def kinds(tokens: Tokens, settings: Settings) -> list[MailKind]:
@@ -27,9 +28,19 @@ def kinds(tokens: Tokens, settings: Settings) -> list[MailKind]:
     def already(row: MailRow) -> Mapping[str, str]:
         return {**words, **_asked(row), "link": f"{settings.public_url}/sign-in"}
 
+    def link(row: MailRow) -> Mapping[str, str]:
+        token = tokens.token(row.id, row.nonce, NEW_PASSWORD)
+        address = f"{settings.public_url}/new-password/{token}"
+        return {**words, **_asked(row), "link": address, "hours": _in_words(WORKS_HOURS)}
+
+    def no_account(row: MailRow) -> Mapping[str, str]:
+        return {**words, **_asked(row), "link": f"{settings.public_url}/sign-up"}
+
     return [
-        MailKind(CONFIRM, TITLE, variables=confirm),
-        MailKind(ALREADY, TITLE, variables=already),
+        MailKind(CONFIRM, SIGN_UP_TITLE, variables=confirm),
+        MailKind(ALREADY, SIGN_UP_TITLE, variables=already),
+        MailKind(LINK, PASSWORD_TITLE, variables=link),
+        MailKind(NO_ACCOUNT, PASSWORD_TITLE, variables=no_account),
     ]
 
 

@@ -76,6 +76,24 @@ class SignUpMail(Base):
     )
 
 
+class PasswordMail(Base):
+    """A mail somebody asked for who forgot a password: with a link, or (no account has the address) without."""
+
+    __tablename__ = "password_mails"
+
+    mail_id: Mapped[UUID] = mapped_column(ForeignKey("mails.id", ondelete="CASCADE"), primary_key=True)
+    email_key: Mapped[str] = mapped_column(Text)
+    account_id: Mapped[UUID | None] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When a link of this account's was used: all of them end together."""
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+    __table_args__ = (
+        Index(None, "account_id"),
+        Index(None, "email_key", "created_at"),
+    )
+
+
 class BrowserSession(Base):
     """One browser: anonymous (it may watch its tickets and type its code) or signed in to an account."""
 

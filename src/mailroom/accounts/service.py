@@ -1,6 +1,7 @@
 """Who may come in: the one door to sign-ups, confirmations, sessions and accounts."""
 
 from datetime import timedelta
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from sqlalchemy import update
@@ -11,6 +12,7 @@ from mailroom.accounts.confirming import Confirming
 from mailroom.accounts.errors import UnknownAccount
 from mailroom.accounts.models import Account
 from mailroom.accounts.passwords import Passwords
+from mailroom.accounts.resetting import Resetting
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.signing_in import SigningIn
 from mailroom.accounts.signing_up import SigningUp
@@ -44,9 +46,11 @@ class Accounts:
         self._database = database
         self._sessions = sessions
         self._hours = settings.confirmation_hours
-        self._signing_up = SigningUp(database, outbox, tickets, passwords, settings.public_url)
+        site = (urlsplit(settings.public_url).hostname or "").split(".")
+        self._signing_up = SigningUp(database, outbox, tickets, passwords, site=site)
         self._confirming = Confirming(database, tickets, tokens, passwords, sessions, hours=self._hours)
         self._signing_in = SigningIn(database, tickets, passwords, sessions)
+        self._resetting = Resetting(database, outbox, tokens, passwords, sessions, site=site)
 
     async def sign_up(self, *, email: str, password: str, session: Session) -> UUID:
         """Take a sign-up; return the ticket of its mail. More, and its errors: `SigningUp.sign_up`."""
@@ -79,6 +83,20 @@ class Accounts:
     async def sign_in(self, email: str, password: str, *, session: Session | None, user_agent: str) -> Started:
         """Start a session of an account. More, and its errors: `SigningIn.sign_in`."""
         return await self._signing_in.sign_in(email, password, session=session, user_agent=user_agent)
+
+    async def ask_for_new_password(self, *, email: str, session: Session) -> UUID:
+        """Promise a mail with a link to choose a new password. More, and its errors: `Resetting.ask`."""
+        return await self._resetting.ask(email=email, session=session)
+
+    async def preview_new_password(self, token: str) -> str:
+        """Return the address whose password a link would change. Its errors: `Resetting.preview`."""
+        return await self._resetting.preview(token)
+
+    async def choose_new_password(
+        self, token: str, *, password: str, session: Session | None, user_agent: str
+    ) -> Started:
+        """Change the password by link, and sign in here alone. More, and its errors: `Resetting.reset`."""
+        return await self._resetting.reset(token, password=password, session=session, user_agent=user_agent)
 
     async def sign_out(self, session: Session) -> None:
         """End this session."""

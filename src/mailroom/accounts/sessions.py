@@ -126,6 +126,10 @@ class Sessions:
         async with self._database.begin() as work:
             await work.session.execute(delete(BrowserSession).where(*mine))
 
+    async def revoke_all(self, work: UnitOfWork, account_id: UUID) -> None:
+        """End every session of this account, in `work`."""
+        await work.session.execute(delete(BrowserSession).where(BrowserSession.account_id == account_id))
+
     async def purge(self, work: UnitOfWork) -> int:
         """Delete a bounded number of sessions that are over; return how many."""
         old = select(BrowserSession.id).where(BrowserSession.expires_at < func.now()).limit(AT_ONCE)

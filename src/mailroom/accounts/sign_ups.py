@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Select, delete, func, insert, select
 
-from mailroom.accounts.models import OPEN, Account, SignUp, SignUpMail
+from mailroom.accounts.models import OPEN, Account, PasswordMail, SignUp, SignUpMail
 from mailroom.kit.database import UnitOfWork
 from mailroom.mail.models import Mail
 from mailroom.mail.states import State
@@ -19,7 +19,7 @@ ALREADY = "already_have_account"
 
 MOST_MAILS = 5
 MAILS_WITHIN = timedelta(hours=1)
-"""No address gets more mails of ours within this time, whoever it belongs to."""
+"""No address gets more mails of one sort within this time, whoever it belongs to."""
 
 AT_ONCE = 1000
 """Rows one clean-up deletes at most."""
@@ -44,7 +44,7 @@ select mail_id from sign_up_mails where sign_up_id in (select id from ended)
 """
 
 NEXT_MAIL = """
-select extract(epoch from created_at + %(within)s - now()) from sign_up_mails
+select extract(epoch from created_at + %(within)s - now()) from {table}
 where email_key = %(email_key)s order by created_at desc offset %(before)s limit 1
 """
 
@@ -148,10 +148,12 @@ async def replace_open(work: UnitOfWork, email_key: str) -> list[UUID]:
     return [row[0] for row in rows]
 
 
-async def seconds_until_next_mail(work: UnitOfWork, email_key: str) -> float:
-    """Return how long no further mail may go to an address, whoever it belongs to; 0: one may go now."""
+async def seconds_until_next_mail(
+    work: UnitOfWork, email_key: str, of: type[SignUpMail | PasswordMail] = SignUpMail
+) -> float:
+    """Return how long no further mail of a sort may go to an address, whoever it belongs to; 0: one may go now."""
     arguments = {"email_key": email_key, "within": MAILS_WITHIN, "before": MOST_MAILS - 1}
-    rows: list[Any] = await work.fetch(NEXT_MAIL, arguments)
+    rows: list[Any] = await work.fetch(NEXT_MAIL.format(table=of.__tablename__), arguments)
     return max(0.0, float(rows[0][0])) if rows else 0.0
 
 

@@ -4,7 +4,6 @@ The steps are the same whether an address is new, waits for its confirmation or 
 branch but which mail goes out, so there is nothing to tell them apart by.
 """
 
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from sqlalchemy import func, update
@@ -30,13 +29,13 @@ class SigningUp:
     """Takes sign-ups and promises their mails."""
 
     def __init__(
-        self, database: Database, outbox: Outbox, tickets: Tickets, passwords: Passwords, public_url: str
+        self, database: Database, outbox: Outbox, tickets: Tickets, passwords: Passwords, *, site: list[str]
     ) -> None:
         self._database = database
         self._outbox = outbox
         self._tickets = tickets
         self._passwords = passwords
-        self._site = (urlsplit(public_url).hostname or "").split(".")
+        self._site = site
 
     async def sign_up(self, *, email: str, password: str, session: Session) -> UUID:
         """Take a sign-up; return the ticket of its mail. It takes the place of an earlier one that waits.

@@ -19,7 +19,8 @@ ALPHABET = "23456789BCDFGHJKMNPQRSTVWXYZ"
 """No 0 O 1 I L, which look alike; no vowels, so that no code is a word."""
 CODE_LENGTH = 8  # 28 ** 8: 38 bits, with five tries
 
-LINK = "confirmation link"
+CONFIRMATION, NEW_PASSWORD = "confirmation link", "new password link"
+"""What a link is for: one for the one is worth nothing for the other."""
 CODE = "confirmation code"
 
 
@@ -27,12 +28,14 @@ class Tokens:
     """Makes links' tokens and codes with the first of `secret_keys`, and knows those made with any of them."""
 
     def __init__(self, secret_keys: Sequence[str]) -> None:
-        self._link_keys = [_derived(key, LINK) for key in secret_keys]
+        self._link_keys = {
+            purpose: [_derived(key, purpose) for key in secret_keys] for purpose in (CONFIRMATION, NEW_PASSWORD)
+        }
         self._code_keys = [_derived(key, CODE) for key in secret_keys]
 
-    def token(self, mail_id: UUID, nonce: bytes) -> str:
+    def token(self, mail_id: UUID, nonce: bytes, purpose: str = CONFIRMATION) -> str:
         """Return the token of this mail's link: 48 characters, fit for a URL's path."""
-        mac = _mac(self._link_keys[0], LINK, mail_id, nonce)[:MAC_BYTES]
+        mac = _mac(self._link_keys[purpose][0], purpose, mail_id, nonce)[:MAC_BYTES]
         return base64.urlsafe_b64encode(mail_id.bytes + mac).decode()
 
     def code(self, mail_id: UUID, nonce: bytes) -> str:
@@ -40,10 +43,10 @@ class Tokens:
         code = _code(self._code_keys[0], mail_id, nonce)
         return f"{code[:4]}-{code[4:]}"
 
-    def fits(self, token: str, mail_id: UUID, nonce: bytes) -> bool:
+    def fits(self, token: str, mail_id: UUID, nonce: bytes, purpose: str = CONFIRMATION) -> bool:
         """Tell whether this is the token of this mail, under any of the keys, in constant time."""
-        given = _decoded(token)
-        made = (mail_id.bytes + _mac(key, LINK, mail_id, nonce)[:MAC_BYTES] for key in self._link_keys)
+        given, keys = _decoded(token), self._link_keys[purpose]
+        made = (mail_id.bytes + _mac(key, purpose, mail_id, nonce)[:MAC_BYTES] for key in keys)
         return given is not None and _any_equal(given, made)
 
     def code_fits(self, code: str, mail_id: UUID, nonce: bytes) -> bool:

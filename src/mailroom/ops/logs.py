@@ -10,7 +10,7 @@ from typing import ClassVar, TextIO
 from mailroom.ops.words import clean
 
 RED, YELLOW, DIM, PLAIN = "\033[31m", "\033[33m", "\033[2m", "\033[0m"
-CONFIRM = re.compile(r"(confirm(?:/|%2f)+).*", re.IGNORECASE | re.DOTALL)
+LINKS = re.compile(r"((?:confirm|new-password)(?:/|%2f)+).*", re.IGNORECASE | re.DOTALL)
 QUIET = ("aiosmtplib", "asyncio", "celery.utils.functional", "kombu", "redis", "sqlalchemy.engine")
 """Libraries that at debug level would tell of every statement, some with addresses in them."""
 
@@ -58,6 +58,6 @@ def configure(level: str, name: str) -> None:
 
 
 def redact(path: str) -> str:
-    """Return the path of a request, fit for a log: no query string, and no token behind ``/confirm/``."""
+    """Return the path of a request, fit for a log: no query string, and no token of a link."""
     path, query, _ = path.partition("?")
-    return clean(CONFIRM.sub(r"\1***", path)) + ("?***" if query else "")
+    return clean(LINKS.sub(r"\1***", path)) + ("?***" if query else "")

@@ -16,7 +16,7 @@ from mailroom.web.api.waits import Waits
 from mailroom.web.browser import write_cookie
 from mailroom.web.limit_store import LimitStore
 from mailroom.web.page import STATIC, fingerprint, static_url
-from mailroom.web.pages import account, accounts, confirm, home, mails
+from mailroom.web.pages import account, accounts, confirm, home, mails, password
 from mailroom.web.pages import tasks as task_pages
 from mailroom.web.progress_view import clock_time
 
@@ -62,7 +62,7 @@ def create_app(services: Services) -> Quart:
         info=Info(title="Mailroom", version="1", description="Where a mail is, for those who may know."),
         openapi_provider_class=_ApiOnly,
     )
-    for room in (health, home, accounts, confirm, mails, account, task_pages, tasks):
+    for room in (health, home, accounts, confirm, password, mails, account, task_pages, tasks):
         app.register_blueprint(room.blueprint)
     if settings.mailroom_inbox is not None:
         from mailroom.web.pages import inbox  # the embedded stack's; nothing of it is loaded elsewhere

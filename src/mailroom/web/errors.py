@@ -32,6 +32,7 @@ class Answer:
 
 
 SIGN_IN, SIGN_UP, CODE = ("Sign in", "/sign-in"), ("Sign up again", "/sign-up"), ("Type the code", "/confirm")
+NEW_LINK = ("Ask for another link", "/new-password")
 
 TABLE: dict[type[Exception] | int, Answer] = {
     # -- tokens and codes
@@ -56,6 +57,9 @@ TABLE: dict[type[Exception] | int, Answer] = {
         "You signed up again after this mail was sent. Please use the link in the newest one.",
         SIGN_UP,
     ),
+    accounts.WrongPasswordLink: Answer(404, "This link is not right", way=NEW_LINK),
+    accounts.UsedPasswordLink: Answer(410, "This link was used", way=SIGN_IN),
+    accounts.OldPasswordLink: Answer(410, "This link is too old", way=NEW_LINK),
     accounts.WrongPassword: Answer(422, "That is not the password", way=("Try again", "")),
     accounts.WrongCode: Answer(422, "That is not the code", way=CODE),
     accounts.MalformedCode: Answer(422, "That is no code", way=CODE),

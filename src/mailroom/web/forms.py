@@ -31,6 +31,18 @@ class SignInForm(Form):
     password: Secret
 
 
+class AddressForm(Form):
+    """An address alone."""
+
+    email: Line
+
+
+class NewPasswordForm(Form):
+    """A password alone."""
+
+    password: Secret
+
+
 class CodeForm(Form):
     """The code out of the mail, and the ticket of the page it was typed on."""
 

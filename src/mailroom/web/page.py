@@ -5,9 +5,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from quart import Response, g, make_response, render_template
+from quart import Response, g, make_response, render_template, request
 
 from mailroom.web.browser import current_session, services
+from mailroom.web.client import client_of
+from mailroom.web.security import hide_address, is_trustworthy
 
 STATIC = Path(__file__).parent / "static"
 
@@ -44,3 +46,9 @@ async def _render(template: str, status: int, **values: Any) -> Response:
 def to(address: str) -> Response:
     """Send the browser on to `address` with a GET (303)."""
     return Response("", 303, headers={"Location": address})
+
+
+def keep_private(response: Response) -> Response:
+    """Return the answer of a page whose address holds a token, so made that the token goes nowhere else."""
+    client = client_of(request, services().settings.trusted_proxies)
+    return hide_address(response, secure=is_trustworthy(client.scheme, client.host))

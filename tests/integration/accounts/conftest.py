@@ -12,7 +12,7 @@ from mailroom.accounts.mails import kinds
 from mailroom.accounts.passwords import Passwords
 from mailroom.accounts.service import Accounts
 from mailroom.accounts.sessions import Sessions
-from mailroom.accounts.tokens import Tokens
+from mailroom.accounts.tokens import NEW_PASSWORD, Tokens
 from mailroom.accounts.views import Session, Started
 from mailroom.kit.database import Database
 from mailroom.mail.interfaces import Kinds
@@ -69,6 +69,12 @@ class Reception:
         assert mail.nonce
         return self.tokens.token(mail.id, mail.nonce)
 
+    async def password_token(self, ticket: UUID) -> str:
+        """What stands in the link to a new password, or would."""
+        mail = await self.mail(ticket)
+        assert mail.nonce
+        return self.tokens.token(mail.id, mail.nonce, NEW_PASSWORD)
+
     async def code(self, ticket: UUID) -> str:
         mail = await self.mail(ticket)
         assert mail.nonce
@@ -92,6 +98,7 @@ class Reception:
         for change in (
             "update sign_ups set mailed_at = mailed_at - :ago, created_at = created_at - :ago",
             "update sign_up_mails set created_at = created_at - :ago",
+            "update password_mails set created_at = created_at - :ago",
             "update sessions set seen_at = seen_at - :ago, expires_at = expires_at - :ago",
         ):
             await self.run(change, ago=timedelta(**past))
@@ -121,6 +128,14 @@ class Reception:
 
     async def type_code(self, code: str, session: Session | None, ticket: UUID | None = None) -> Started:
         return await self.accounts.confirm_by_code(code, session=session, ticket=ticket, user_agent=FIREFOX)
+
+    async def forget(self, email: str = ALICE, session: Session | None = None) -> UUID:
+        return await self.accounts.ask_for_new_password(email=email, session=session or await self.browser())
+
+    async def choose(self, token: str, password: str, session: Session | None = None) -> Started:
+        return await self.accounts.choose_new_password(
+            token, password=password, session=session, user_agent=FIREFOX
+        )
 
     async def sign_in(self, email: str, password: str, session: Session | None = None) -> Started:
         return await self.accounts.sign_in(email, password, session=session, user_agent=FIREFOX)

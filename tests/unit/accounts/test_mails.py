@@ -9,13 +9,13 @@ from types import SimpleNamespace
 import pytest
 
 from mailroom.accounts.mails import kinds
-from mailroom.accounts.tokens import Tokens
+from mailroom.accounts.tokens import NEW_PASSWORD, Tokens
 from mailroom.kit.ids import new_id
 from mailroom.mail.interfaces import Kinds, MailRow
 from mailroom.mail.rendering import Renderer
 
 TOKENS = Tokens(["k" * 40])
-NAMES = ["confirm_sign_up", "already_have_account"]
+NAMES = ["confirm_sign_up", "already_have_account", "new_password", "no_account"]
 
 
 def all_kinds(hours: int = 48) -> Kinds:
@@ -42,9 +42,9 @@ def part(message: EmailMessage, subtype: str) -> str:
     return body.get_content().replace("\r\n", "\n")
 
 
-def test_both_mails_have_one_title_so_that_nobody_who_watches_can_tell_them_apart() -> None:
-    assert {kind.title for kind in all_kinds()} == {"Sign-up mail"}
+def test_both_mails_of_a_form_have_one_title_so_that_nobody_who_watches_can_tell_them_apart() -> None:
     assert [kind.name for kind in all_kinds()] == NAMES
+    assert [kind.title for kind in all_kinds()] == ["Sign-up mail"] * 2 + ["Password mail"] * 2
     assert {(kind.on_uncertain, kind.expires_after) for kind in all_kinds()} == {
         ("resend", all_kinds()[NAMES[0]].expires_after)
     }
@@ -83,6 +83,25 @@ def test_the_owner_of_an_account_is_sent_to_sign_in_and_gets_no_token() -> None:
         assert "/confirm/" not in words
         assert TOKENS.code(mail.id, mail.nonce) not in words
         assert "Nothing has changed" in words
+
+
+def test_the_link_to_a_new_password_is_in_text_and_html_and_for_nothing_else() -> None:
+    mail = row("new_password")
+    token = TOKENS.token(mail.id, mail.nonce, NEW_PASSWORD)
+    message = rendered(mail)
+    text, html = part(message, "plain"), part(message, "html")
+    assert f"\nhttps://mail.example.org/new-password/{token}\n" in text
+    assert html.count(token) == 3, "button, plain link, and where it leads"
+    assert token != TOKENS.token(mail.id, mail.nonce)
+    assert "works for one hour, and once" in text
+
+
+def test_an_address_without_an_account_gets_no_token() -> None:
+    mail = row("no_account")
+    for subtype in ("plain", "html"):
+        words = part(rendered(mail), subtype)
+        assert "https://mail.example.org/sign-up" in words
+        assert "new-password/" not in words
 
 
 @pytest.mark.parametrize("kind", NAMES)

@@ -82,6 +82,8 @@ def test_a_traceback_keeps_its_lines(monkeypatch: pytest.MonkeyPatch) -> None:
         ("/confirm", "/confirm"),
         ("/confirm/AbCd-_123", "/confirm/***"),
         ("/confirm/AbCd/more", "/confirm/***"),
+        ("/new-password", "/new-password"),
+        ("/new-password/AbCd-_123", "/new-password/***"),
         ("//confirm//AbCd", "//confirm//***"),
         ("/CONFIRM/AbCd", "/CONFIRM/***"),
         ("/confirm%2FAbCd", "/confirm%2F***"),

@@ -31,6 +31,11 @@ TOKENS: dict[str, Exception] = {
     "expired": errors.ExpiredToken(),
     "replaced": errors.ReplacedToken(),
 }
+PASSWORD_TOKENS: dict[str, Exception] = {
+    "wrong": errors.WrongPasswordLink(),
+    "used": errors.UsedPasswordLink(),
+    "expired": errors.OldPasswordLink(),
+}
 
 
 def settings(**changes: Any) -> Settings:
@@ -74,7 +79,7 @@ class World:
     def put_mail(
         self, session: Session, to: str = "alice@example.org", state: str = "queued", **more: Any
     ) -> UUID:
-        ticket, account = new_id(), session.account
+        ticket, account, kind = new_id(), session.account, more.pop("kind", "confirm_sign_up")
         self.tasks[ticket] = Task(
             id=ticket,
             title="Sign-up mail",
@@ -84,11 +89,19 @@ class World:
             created_at=NOON,
         )
         self.mails[ticket] = Mail(
-            id=ticket, recipient=to, state=state, on_uncertain="resend", attempt=1, step=1, created_at=NOON
+            id=ticket,
+            kind=kind,
+            recipient=to,
+            state=state,
+            on_uncertain="resend",
+            attempt=1,
+            step=1,
+            created_at=NOON,
         )
         more.setdefault("timeline", ({"stage": "queued", "at": "2026-11-24T12:00:00.000+00:00", "attempt": 0},))
         self.snapshots[str(ticket)] = Snapshot(str(ticket), state, **more)
-        self.sign_ups.add(ticket)
+        if kind == "confirm_sign_up":
+            self.sign_ups.add(ticket)
         return ticket
 
 
@@ -194,6 +207,25 @@ class FakeAccounts:
         self._fail()
         if password != PASSWORD:
             raise errors.WrongCredentials
+        return self.world.start(email, agent=user_agent)
+
+    async def ask_for_new_password(self, *, email: str, session: Session) -> UUID:
+        self._fail()
+        if "@" not in email:
+            raise errors.InvalidAddress("There is no @ in it.")
+        return self.world.put_mail(session, email, kind="new_password")
+
+    async def preview_new_password(self, token: str) -> str:
+        if token != TOKEN:
+            raise PASSWORD_TOKENS.get(token, errors.WrongPasswordLink())
+        return "alice@example.org"
+
+    async def choose_new_password(
+        self, token: str, *, password: str, session: Session | None, user_agent: str
+    ) -> Started:
+        email = await self.preview_new_password(token)
+        if len(password) < 15:
+            raise errors.WeakPassword("That is shorter than 15 characters.")
         return self.world.start(email, agent=user_agent)
 
     async def sign_out(self, session: Session) -> None:

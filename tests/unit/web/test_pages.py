@@ -270,6 +270,68 @@ async def test_each_bad_link_has_a_page_with_a_way_on(
     assert f'class="button" href="{way}"' in page
 
 
+# -- a forgotten password
+
+
+async def test_a_forgotten_password_leads_to_the_page_of_its_mail(browser: Client) -> None:
+    assert 'href="/new-password"' in await text_of(browser, "/sign-in")
+    answer = await browser.post("/new-password", form={"email": "alice@example.org"})
+    assert answer.status_code == 303
+    page = await text_of(browser, answer.headers["Location"])
+    assert "Ask for another link" in page
+    assert "/resend" not in page, "that is for sign-ups"
+
+
+async def test_what_is_no_address_is_said_beside_the_field(browser: Client) -> None:
+    answer = await browser.post("/new-password", form={"email": "alice"})
+    assert answer.status_code == 422
+    assert "There is no @ in it." in await answer.get_data(as_text=True)
+    answer = await browser.post("/new-password", json={"email": ""})
+    assert (await answer.get_json())["errors"] == [{"field": "email", "detail": "Please type your mail address."}]
+
+
+async def test_who_is_signed_in_finds_the_own_address_in_the_form(as_: As, world: World) -> None:
+    session = world.start("bob@example.org").session
+    assert 'value="bob@example.org"' in await text_of(as_(session), "/new-password")
+
+
+async def test_a_new_password_is_taken_and_signs_in(browser: Client) -> None:
+    page = await text_of(browser, f"/new-password/{TOKEN}")
+    assert "alice@example.org" in page
+    assert 'autocomplete="new-password"' in page
+    for password, said in (("", "Please type a password."), ("short", "shorter than 15")):
+        answer = await browser.post(f"/new-password/{TOKEN}", form={"password": password})
+        assert answer.status_code == 422
+        assert said in await answer.get_data(as_text=True)
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert "Set-Cookie" not in answer.headers
+    answer = await browser.post(f"/new-password/{TOKEN}", form={"password": PASSWORD})
+    assert answer.status_code == 303
+    assert "Set-Cookie" in answer.headers
+    assert "Your password is changed" in await text_of(browser, answer.headers["Location"])
+
+
+@pytest.mark.parametrize(
+    ("token", "said"),
+    [
+        ("wrong", (404, "This link is not right", "/new-password")),
+        ("used", (410, "This link was used", "/sign-in")),
+        ("expired", (410, "This link is too old", "/new-password")),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_each_bad_link_to_a_new_password_has_a_page_with_a_way_on(
+    browser: Client, token: str, said: tuple[int, str, str], method: str
+) -> None:
+    status, title, way = said
+    answer = await browser.open(f"/new-password/{token}", method=method, form={"password": PASSWORD})
+    page = await answer.get_data(as_text=True)
+    assert answer.status_code == status
+    assert f"<h1>{title}</h1>" in page
+    assert f'class="button" href="{way}"' in page
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+
+
 # -- signing in and out, the account
 
 

@@ -133,9 +133,10 @@ async def test_under_https_the_browser_is_told_to_stay(make_app: Callable[..., Q
 
 @pytest.mark.parametrize("token", [fakes.TOKEN, *fakes.TOKENS])
 async def test_a_token_page_does_not_give_its_address_away(app: Quart, token: str) -> None:
-    answer = await app.test_client().get(f"/confirm/{token}")
-    assert answer.headers["Referrer-Policy"] == "no-referrer"
-    assert answer.headers["Cache-Control"] == "no-store"
+    for path in ("confirm", "new-password"):
+        answer = await app.test_client().get(f"/{path}/{token}")
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert answer.headers["Cache-Control"] == "no-store"
 
 
 async def test_on_plain_http_a_token_page_keeps_its_form_working(make_app: Callable[..., Quart]) -> None:

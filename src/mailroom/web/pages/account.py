@@ -33,6 +33,7 @@ async def account() -> Response:
         mails=[line_of(one) for one in found],
         sessions=[(one, device_name(one.user_agent), one.id == session.id) for one in sessions],
         welcome="welcome" in request.args,
+        new_password="new-password" in request.args,
     )
 
 

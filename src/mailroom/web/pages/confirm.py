@@ -3,18 +3,16 @@
 GET only ever shows a button: mail scanners open links and run what is there.
 """
 
-from quart import Blueprint, Response, request
+from quart import Blueprint, Response
 
 from mailroom.accounts import errors
 from mailroom.kit.ids import parse_id
 from mailroom.web import browser, limits
 from mailroom.web.browser import current_session, services
-from mailroom.web.client import client_of
 from mailroom.web.errors import respond, wants_json
 from mailroom.web.forms import CodeForm, Invalid, check, sent_values
-from mailroom.web.page import page, to
+from mailroom.web.page import keep_private, page, to
 from mailroom.web.pages.mails import mail_page
-from mailroom.web.security import hide_address, is_trustworthy
 
 blueprint = Blueprint("confirm", __name__)
 
@@ -50,7 +48,7 @@ async def by_code() -> Response:
 @blueprint.get("/confirm/<token>")
 async def link(token: str) -> Response:
     """Show whose address the link confirms, and the button that does it."""
-    return await _private(await _preview(token))
+    return keep_private(await _preview(token))
 
 
 @blueprint.post("/confirm/<token>")
@@ -65,13 +63,13 @@ async def by_link(token: str) -> Response:
         )
     except errors.WrongPassword as error:
         if wants_json():
-            return await _private(await respond(error))
+            return keep_private(await respond(error))
         said = str(error) if password else "Please type the password you signed up with."
-        return await _private(await _preview(token, 422, {"password": said}))
+        return keep_private(await _preview(token, 422, {"password": said}))
     except errors.AccountError as error:
-        return await _private(await respond(error))
+        return keep_private(await respond(error))
     browser.begin(started)
-    return await _private(to("/account?welcome=1"))
+    return keep_private(to("/account?welcome=1"))
 
 
 async def _preview(token: str, status: int = 200, messages: dict[str, str] | None = None) -> Response:
@@ -80,8 +78,3 @@ async def _preview(token: str, status: int = 200, messages: dict[str, str] | Non
     except errors.AccountError as error:
         return await respond(error)
     return await page("confirm.html", status, confirmation=confirmation, messages=messages or {})
-
-
-async def _private(response: Response) -> Response:
-    client = client_of(request, services().settings.trusted_proxies)
-    return hide_address(response, secure=is_trustworthy(client.scheme, client.host))

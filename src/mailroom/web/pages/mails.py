@@ -2,7 +2,7 @@
 
 from quart import Blueprint, Response, abort
 
-from mailroom.accounts import errors
+from mailroom.accounts import errors, resetting
 from mailroom.kit.ids import parse_id
 from mailroom.web import limits
 from mailroom.web.browser import current_session, services
@@ -61,6 +61,7 @@ async def mail_page(
         ticket=ticket,
         recipient=row.recipient if row else "",
         resend_in=wait,
+        asks_password=row is not None and row.kind in resetting.KINDS,
         messages=messages or {},
         resend_message=resend_message,
         refreshes=status == OK and not seen.public["final"],

@@ -5,7 +5,7 @@ import { inWords, localiseAll } from "./times.js";
 localiseAll();
 
 // "Confirmed. Welcome!" is said once: reloaded, or come back to, the page is just the account.
-if (new URLSearchParams(location.search).has("welcome")) history.replaceState(null, "", location.pathname);
+if (location.pathname === "/account" && location.search) history.replaceState(null, "", location.pathname);
 
 // An address too long for its line breaks after the @ and before a dot, not just anywhere.
 for (const place of document.querySelectorAll("[data-address]")) {

@@ -1,0 +1,78 @@
+"""A forgotten password: asking for a link by mail, and choosing a new password behind it.
+
+GET only ever shows forms: mail scanners open links and run what is there.
+"""
+
+from quart import Blueprint, Response
+
+from mailroom.accounts import errors
+from mailroom.web import browser, limits
+from mailroom.web.browser import current_or_new_session, current_session, services
+from mailroom.web.errors import respond, wants_json
+from mailroom.web.forms import AddressForm, Invalid, NewPasswordForm, check, sent_values
+from mailroom.web.page import keep_private, page, to
+
+blueprint = Blueprint("password", __name__)
+
+
+@blueprint.get("/new-password")
+async def ask_form() -> Response:
+    """Show the form; who is signed in finds the account's address in it."""
+    session = await current_session()
+    email = session.account.email if session and session.account else ""
+    return await page("forgot_password.html", values={"email": email}, messages={})
+
+
+@blueprint.post("/new-password")
+@limits.limited(limits.SIGN_UP)
+async def ask() -> Response:
+    """Send a link and go on to the page of its mail: the same for every address, known or not."""
+    values = await sent_values()
+    try:
+        form = check(AddressForm, values)
+        try:
+            ticket = await services().accounts.ask_for_new_password(
+                email=form.email, session=await current_or_new_session()
+            )
+        except errors.InvalidAddress as error:
+            raise Invalid({"email": str(error)}) from error
+    except Invalid as error:
+        if wants_json():
+            raise
+        return await page(
+            "forgot_password.html", 422, values={"email": values.get("email", "")}, messages=error.messages
+        )
+    return to(f"/mails/{ticket}")
+
+
+@blueprint.get("/new-password/<token>")
+async def link(token: str) -> Response:
+    """Show whose password the link changes, and the field for the new one."""
+    return keep_private(await _form(token))
+
+
+@blueprint.post("/new-password/<token>")
+@limits.limited(limits.CONFIRM)
+async def choose(token: str) -> Response:
+    """Change the password; every browser is signed out but this one, which is signed in."""
+    try:
+        form = check(NewPasswordForm, await sent_values())
+        started = await services().accounts.choose_new_password(
+            token, password=form.password, session=await current_session(), user_agent=browser.user_agent()
+        )
+    except (Invalid, errors.WeakPassword) as error:
+        refusal = error if isinstance(error, Invalid) else Invalid({"password": str(error)})
+        answer = await respond(refusal) if wants_json() else await _form(token, 422, refusal.messages)
+        return keep_private(answer)
+    except errors.AccountError as error:
+        return keep_private(await respond(error))
+    browser.begin(started)
+    return keep_private(to("/account?new-password=1"))
+
+
+async def _form(token: str, status: int = 200, messages: dict[str, str] | None = None) -> Response:
+    try:
+        email = await services().accounts.preview_new_password(token)
+    except errors.AccountError as error:
+        return await respond(error)
+    return await page("new_password.html", status, email=email, messages=messages or {})
