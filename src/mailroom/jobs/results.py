@@ -1,6 +1,6 @@
 """The result backend: written by workers through reports, read by web processes in batches."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from mailroom.jobs.app import configured
-from mailroom.jobs.replies import MGetParser
+from mailroom.jobs.changes import Changes
 from mailroom.progress.reporter import Report
 from mailroom.settings import Settings
 
@@ -53,18 +53,17 @@ class ResultReader:
     def __init__(self, settings: Settings) -> None:
         # Never publishes: it only lends the backend's keys and decoder.
         self._backend = configured(settings, worker=True, current=False).backend
-        self._redis: Redis = Redis(
-            connection_pool=BlockingConnectionPool.from_url(
-                settings.results,
-                max_connections=2,
-                timeout=1,
-                socket_timeout=1,
-                socket_connect_timeout=1,
-                retry=Retry(NoBackoff(), 0),  # the next poll is the next try
-                protocol=2,
-                parser_class=MGetParser,
-            )
+        pool = BlockingConnectionPool.from_url(
+            settings.results,
+            max_connections=3,
+            timeout=1,
+            socket_timeout=1,
+            socket_connect_timeout=1,
+            retry=Retry(NoBackoff(), 0),  # the next poll is the next try
+            protocol=2,  # in version 3 news of changes would come between replies, and unasked
         )
+        self._changes = Changes(pool)
+        self._redis: Redis = Redis(connection_pool=pool)
 
     def key_of(self, task: str) -> bytes:
         """Return the key under which the backend keeps a task's result."""
@@ -75,6 +74,15 @@ class ResultReader:
         """Return the stored bytes of each key, None where there are none. Raises redis-py's errors."""
         values: Any = await self._redis.mget(keys)
         return list(values)
+
+    async def changes(self) -> AsyncIterator[Sequence[str]]:
+        """Yield tasks whose result changed since it was read, beginning with none; each once a reading.
+
+        Raises redis-py's errors: where the line is lost, and where the server cannot or may not tell.
+        """
+        start = len(self.key_of("x")) - 1
+        async for keys in self._changes:
+            yield [key[start:].decode() for key in keys]
 
     def decode(self, raw: bytes) -> Mapping[str, Any]:
         """Return Celery's meta."""

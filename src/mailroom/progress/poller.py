@@ -1,8 +1,9 @@
-"""Asks the result backend for all watched tasks at once, compares raw bytes, decodes only what changed.
+"""Asks the result backend for watched tasks in batches, compares raw bytes, decodes only what changed.
 
-Two loops: one reads results, one compares the rows of tasks without news; neither waits for the other. Each
-rests a multiple of what it cost, so that it takes a bounded share of the process, and lets the loop breathe
-between its steps.
+Loops that do not wait for each other: one reads the results that are known to have changed, one reads all of
+them, and one compares the rows of tasks without news. Each rests a multiple of what it cost, so that it takes a
+bounded share of the process, and lets the loop breathe between its steps. Where the result backend cannot tell
+what changed, all are read more often.
 """
 
 import asyncio
@@ -25,6 +26,10 @@ logger = logging.getLogger(__name__)
 
 SHORTEST_REST = 0.05
 LONGEST_REST = 1.0
+SWEEP_EVERY = 2.0
+"""Seconds between two readings of all results while the backend tells what changed: should it miss something."""
+LISTEN_AGAIN = 1.0
+"""Seconds until it is asked anew to tell, after it could not."""
 READ_SHARE = 8
 """After reading the loop rests so many times what it cost: a ninth of one core at most."""
 COMPARE_SHARE = 30
@@ -39,6 +44,9 @@ STALE_AFTER = 2.0
 """Seconds without news until a task is compared with its row; longer where very many are watched."""
 AT_ONCE = 32
 """Watchers told before the loop gets to send what they were told."""
+
+
+Work = Callable[[], Awaitable[None]]
 
 
 @dataclass(slots=True, eq=False)
@@ -66,19 +74,25 @@ class Poller:
         self._rows = rows
         self.watched: OrderedDict[str, Watched] = OrderedDict()
         """By ticket; those longest without news come first."""
-        self.reading, self.comparing = Meter(), Meter()
+        self.meters = [Meter() for _ in range(4)]
         self._asking: dict[Watched, None] = {}
-        self._watchers, self._urgent = asyncio.Event(), asyncio.Event()
+        self._changed: dict[Watched, None] = {}
+        self._watchers, self._urgent, self._news = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
         self._told = 0
         self._redis_away = self._rows_away = False
+        self._listens: bool | None = None
 
     def start(self) -> None:
         """Begin to poll, in the running loop."""
-        self._loops = [
-            asyncio.create_task(self._repeat(self.reading, self._read_all, READ_SHARE), name="poller"),
-            asyncio.create_task(self._repeat(self.comparing, self._compare_some, COMPARE_SHARE), name="rows"),
-        ]
+        listening, reading, sweeping, comparing = self.meters
+        loops = {
+            "changes": listening.run(self._listen()),
+            "changed results": self._repeat(reading, self._read_changed, READ_SHARE, self._until_changed),
+            "all results": self._repeat(sweeping, self._read_all, READ_SHARE, self._until_sweep),
+            "rows": self._repeat(comparing, self._compare_some, COMPARE_SHARE, self._until_urgent),
+        }
+        self._loops = [asyncio.create_task(loop, name=name) for name, loop in loops.items()]
 
     async def stop(self) -> None:
         """Stop polling."""
@@ -92,7 +106,9 @@ class Poller:
         """Poll, now that somebody watches."""
         self._watchers.set()
 
-    async def _repeat(self, meter: Meter, work: Callable[[], Awaitable[None]], share: int) -> None:
+    async def _repeat(
+        self, meter: Meter, work: Work, share: int, rests: Callable[[float], Awaitable[None]]
+    ) -> None:
         while True:
             if not self.watched:
                 self._watchers.clear()
@@ -103,13 +119,44 @@ class Poller:
             except Exception:
                 logger.exception("a round of the poller failed; the next one tries again")
             period = began + (meter.spent - before) * (share + 1)  # waiting for an answer is rest, too
-            rest = min(max(SHORTEST_REST, period - time.monotonic()), LONGEST_REST)
-            if meter is self.comparing:
-                await _wait(self._urgent, rest)
-            else:
-                await asyncio.sleep(rest)
+            await rests(max(SHORTEST_REST, period - time.monotonic()))
+
+    async def _until_changed(self, rest: float) -> None:
+        await asyncio.sleep(min(rest, LONGEST_REST))
+        await self._news.wait()
+
+    async def _until_sweep(self, rest: float) -> None:
+        await asyncio.sleep(max(rest, SWEEP_EVERY) if self._listens else min(rest, LONGEST_REST))
+
+    async def _until_urgent(self, rest: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(rest, LONGEST_REST)):
+                await self._urgent.wait()
 
     # -- results
+
+    async def _listen(self) -> None:
+        """Hear of changed results; while that is not possible, all of them are read more often."""
+        while True:
+            try:
+                async for tasks in self._results.changes():
+                    self._listens = True
+                    for watched in filter(None, map(self.watched.get, tasks)):
+                        self._changed[watched] = None
+                        self._news.set()
+            except Exception as error:
+                if self._listens is not False:
+                    logger.warning("Redis does not tell what changed and is asked more often: %s", error)
+            self._listens = False
+            await asyncio.sleep(LISTEN_AGAIN)
+
+    async def _read_changed(self) -> None:
+        self._news.clear()
+        changed = list(self._changed)
+        self._changed.clear()
+        for start in range(0, len(changed), BATCH):
+            if not await self.read(changed[start : start + BATCH]):
+                return
 
     async def _read_all(self) -> None:
         running = [watched for watched in self.watched.values() if not watched.snapshot.final]
@@ -230,11 +277,5 @@ def _known(watched: Watched) -> Known:
     return Known(told.task, told.attempt, -1 if watched.has_gap else told.step, told.final, told.afterword)
 
 
-async def _coroutine(work: Callable[[], Awaitable[None]]) -> None:
+async def _coroutine(work: Work) -> None:
     await work()
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()

@@ -1,6 +1,6 @@
 """What the poller asks: the result backend for news, the rows for the truth."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,6 +15,12 @@ class Results(Protocol):
 
     async def read(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
         """Return the stored bytes of each key, in one round trip."""
+
+    def changes(self) -> AsyncIterator[Sequence[str]]:
+        """Yield tasks whose result changed since it was read, beginning with none once that is known.
+
+        Raises where it cannot be known (any more).
+        """
 
     def decode(self, raw: bytes) -> Mapping[str, Any]:
         """Return Celery's meta of a stored result: `status` and `result` at least."""

@@ -38,12 +38,12 @@ class Watching:
     @property
     def longest_step(self) -> float:
         """Seconds of processor time that the poller kept the loop from everything else, at its longest so far."""
-        return max(self._poller.reading.longest, self._poller.comparing.longest)
+        return max(meter.longest for meter in self._poller.meters)
 
     @property
     def spent(self) -> float:
         """Seconds of processor time that the poller took so far."""
-        return self._poller.reading.spent + self._poller.comparing.spent
+        return sum(meter.spent for meter in self._poller.meters)
 
     def subscribe(self) -> Subscription:
         """Return a new stream that watches nothing yet."""
