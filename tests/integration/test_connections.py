@@ -1,7 +1,9 @@
 """Websockets under our own ends: whoever is silent, deaf or hostile is let go; whoever is only quiet is not."""
 
 import asyncio
+import gc
 import socket
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -12,7 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from mailroom.web import connections, stream
-from mailroom.web.connections import Connections
+from mailroom.web.connections import Connection, Connections
 
 HANDSHAKE = (
     b"GET /echo HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n"
@@ -199,6 +201,37 @@ async def test_a_frame_before_the_handshake_is_answered_is_refused(server: Serve
         assert b"400" in await reader.readline()
         await asyncio.wait_for(reader.read(), 5)
         await server.empty()
+
+
+async def test_a_connection_that_is_over_is_freed_without_the_garbage_collector(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: weakref.WeakSet[Connection] = weakref.WeakSet()
+
+    class Noted(Connection):
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(*arguments)  # type: ignore[arg-type]
+            made.add(self)
+
+    monkeypatch.setattr(connections, "Connection", Noted)
+    gc.disable()
+    try:
+        async with server.connect() as client:
+            await client.send("hello")
+            await client.recv()
+            assert len(made) == 1
+        async with server.raw("/echo") as reader:
+            assert b"101" in await reader.readline()
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert b"404" in await reader.read()
+        writer.close()
+        await server.empty()
+        async with asyncio.timeout(3):
+            while made:
+                await asyncio.sleep(0.02)
+    finally:
+        gc.enable()
 
 
 async def test_the_end_of_the_process_is_not_held_up(server: Server) -> None:

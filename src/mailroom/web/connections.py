@@ -74,7 +74,7 @@ def _asks_for_websocket(request: h11.Request) -> bool:
 class Connection(TCPServer):
     """One connection from accept to end."""
 
-    http: HTTP1
+    http: HTTP1 | None = None
 
     async def run(self) -> None:
         """Serve it."""
@@ -104,6 +104,8 @@ class Connection(TCPServer):
             await self._close()
             if self._last_call:
                 self._last_call.cancel()
+            if self.http:  # it and we would hold each other until a full garbage collection, which is long
+                self.http.send = _nowhere
 
     async def _close(self) -> None:
         if self._last_call is None:  # closing waits for the peer to take what is left: not for ever
@@ -112,7 +114,7 @@ class Connection(TCPServer):
 
     def tend(self, now: float) -> None:
         """Ping a websocket's peer when it is time to, and end what has no peer any more."""
-        stream = self.http.stream if hasattr(self, "http") else None
+        stream = self.http.stream if self.http else None
         if not isinstance(stream, Stream):
             return
         self.writer.transport.set_write_buffer_limits(high=BUFFER)
@@ -125,6 +127,10 @@ class Connection(TCPServer):
     def abort(self) -> None:
         """End it now; what was not sent yet is lost."""
         self.writer.transport.abort()
+
+
+async def _nowhere(_event: object) -> None:
+    """Where a connection that is over sends."""
 
 
 class Connections:
