@@ -72,7 +72,15 @@ def test_every_page_of_the_journey_fits_and_can_be_read(mailroom: Stack, people:
     people.expected = "status of (422|404|400|410)"  # pages asked for on purpose
     page = people.page()
     email = f"{LONG_NAME}@{'long-' * 9}name.{'example-' * 5}example.org"
-    for path in ("/", "/sign-up", "/sign-in", "/confirm", "/new-password", "/nothing-here", "/confirm/not-one-of-ours"):
+    for path in (
+        "/",
+        "/sign-up",
+        "/sign-in",
+        "/confirm",
+        "/new-password",
+        "/nothing-here",
+        "/confirm/not-one-of-ours",
+    ):
         page.goto(path)
         look(page)
     page.goto("/sign-up")

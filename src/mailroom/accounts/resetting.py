@@ -22,6 +22,7 @@ from mailroom.accounts.views import Session, Started
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.models import Mail
 from mailroom.mail.outbox import Outbox
+from mailroom.progress.tickets import Tickets
 
 LINK = "new_password"
 NO_ACCOUNT = "no_account"
@@ -47,6 +48,7 @@ class Resetting:
         self,
         database: Database,
         outbox: Outbox,
+        tickets: Tickets,
         tokens: Tokens,
         passwords: Passwords,
         sessions: Sessions,
@@ -55,6 +57,7 @@ class Resetting:
     ) -> None:
         self._database = database
         self._outbox = outbox
+        self._tickets = tickets
         self._tokens = tokens
         self._passwords = passwords
         self._sessions = sessions
@@ -105,11 +108,13 @@ class Resetting:
             await work.session.execute(
                 update(Account).where(Account.id == account.id).values(password_hash=password_hash)
             )
-            await work.session.execute(
+            ended = (
                 update(PasswordMail)
                 .where(PasswordMail.account_id == account.id, PasswordMail.used_at.is_(None))
                 .values(used_at=func.now())
+                .returning(PasswordMail.mail_id)
             )
+            await self._tickets.give_to(work, (await work.session.scalars(ended)).all(), account.id)
             await self._sessions.revoke_all(work, account.id)
             return await self._sessions.enter(work, account, session, user_agent)
 

@@ -20,11 +20,6 @@ class Watcher:
     account_id: UUID | None = None
     operator: bool = False
 
-    @property
-    def knows(self) -> bool:
-        """True where a server's own words may be shown: to confirmed owners and operators."""
-        return self.account_id is not None
-
 
 @dataclass(frozen=True, slots=True)
 class Holder:

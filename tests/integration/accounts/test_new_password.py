@@ -37,7 +37,8 @@ async def test_the_link_changes_the_password_and_signs_in_here_alone(reception: 
     assert await reception.sessions.find(started.secret)
     with pytest.raises(WrongCredentials):
         await reception.sign_in(ALICE, ALICES)
-    await reception.sign_in(ALICE, NEW)
+    again = await reception.sign_in(ALICE, NEW)
+    assert await reception.may_watch(ticket, again.session), "it is the account's own now"
 
 
 async def test_the_signed_in_browser_that_asked_gets_a_new_session(reception: Reception) -> None:
