@@ -49,10 +49,10 @@ class Resetting:
         database: Database,
         outbox: Outbox,
         tickets: Tickets,
+        *,
         tokens: Tokens,
         passwords: Passwords,
         sessions: Sessions,
-        *,
         site: list[str],
     ) -> None:
         self._database = database

@@ -50,7 +50,9 @@ class Accounts:
         self._signing_up = SigningUp(database, outbox, tickets, passwords, site=site)
         self._confirming = Confirming(database, tickets, tokens, passwords, sessions, hours=self._hours)
         self._signing_in = SigningIn(database, tickets, passwords, sessions)
-        self._resetting = Resetting(database, outbox, tickets, tokens, passwords, sessions, site=site)
+        self._resetting = Resetting(
+            database, outbox, tickets, tokens=tokens, passwords=passwords, sessions=sessions, site=site
+        )
 
     async def sign_up(self, *, email: str, password: str, session: Session) -> UUID:
         """Take a sign-up; return the ticket of its mail. More, and its errors: `SigningUp.sign_up`."""
