@@ -1,19 +1,22 @@
 """Random faults over mixed traffic, from a seed: what the soak is made of."""
 
+import contextlib
 import random
 import signal
 import threading
 import time
 from collections.abc import Callable
 
+import psutil
+
 from tests.faults.sign_ups import Tried, sign_up
-from tests.faults.stack import PREFORK, THREADS, Stack, kill, restart
+from tests.faults.stack import FLEET, PREFORK, Stack, kill, restart
 from tests.processes import Running
 from tests.sink import Fault
 
 
 class Chaos:
-    """Two workers, a web process, traffic, and one fault at a time."""
+    """A fleet of two workers, one that forks, a web process, traffic, and one fault at a time."""
 
     def __init__(self, stack: Stack, seed: int, *, mails_a_second: int) -> None:
         self.stack = stack
@@ -29,7 +32,7 @@ class Chaos:
             self.worker_sigkill,
             self.worker_sigterm,
             self.worker_frozen,
-            self.pool_child_sigkill,
+            self.child_sigkill,
             self.web_sigkill,
             self.valkey_sigkill,
             self.valkey_frozen,
@@ -47,7 +50,7 @@ class Chaos:
     def run(self, seconds: float, every: float = 10.0) -> None:
         """Let all this happen for a while, a fault every so often; then mend everything and stop the traffic."""
         self._web = self.stack.begin_web()
-        self._workers = [self.stack.begin_worker(THREADS), self.stack.begin_worker(PREFORK)]
+        self._workers = [self.stack.begin_worker(FLEET), self.stack.begin_worker(PREFORK)]
         traffic = [threading.Thread(target=self._put_mails), threading.Thread(target=self._sign_up)]
         for thread in traffic:
             thread.start()
@@ -89,7 +92,7 @@ class Chaos:
         return self.random.randrange(len(self._workers))
 
     def _again(self, number: int) -> None:
-        self._workers[number] = self.stack.begin_worker(PREFORK if number else THREADS)
+        self._workers[number] = self.stack.begin_worker(PREFORK if number else FLEET)
 
     def worker_sigkill(self) -> None:
         number = self._one()
@@ -102,15 +105,17 @@ class Chaos:
         self._again(number)
 
     def worker_frozen(self) -> None:
-        worker = self._workers[self._one()]
-        worker.signal(signal.SIGSTOP)
-        time.sleep(5)
-        worker.signal(signal.SIGCONT)
+        """The process that was started, or one of those it has started."""
+        started = psutil.Process(self._workers[self._one()].process.pid)
+        frozen = self.random.choice([started, *started.children()])
+        with contextlib.suppress(psutil.NoSuchProcess):
+            frozen.suspend()
+            time.sleep(5)
+            frozen.resume()
 
-    def pool_child_sigkill(self) -> None:
-        import psutil
-
-        children = psutil.Process(self._workers[1].process.pid).children()
+    def child_sigkill(self) -> None:
+        """One of the fleet, which is started again, or a child of the pool that forks."""
+        children = psutil.Process(self._workers[self._one()].process.pid).children()
         if children:
             self.random.choice(children).kill()
 

@@ -30,6 +30,7 @@ from tests.sink import Sink, wait_for
 IN_FLIGHT = 200
 """Mails or sign-ups under way in every fault."""
 THREADS = ("mailroom", "worker", "--one")
+FLEET = ("mailroom", "worker", "--processes", "2")
 PREFORK = ("celery", "-A", "mailroom.worker", "worker", "--loglevel=info", "--pool=prefork", "--concurrency=2")
 TEST_KINDS = ("celery", "-A", "tests.faults.worker_app", "worker", "--loglevel=info", "--pool=threads", "-c", "8")
 TABLES = "mails, attempts, tasks, password_mails, sign_up_mails, sign_ups, sessions, accounts"
