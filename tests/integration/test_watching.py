@@ -3,13 +3,14 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import psycopg
 import pytest
 import redis
 from celery import Celery
@@ -27,6 +28,7 @@ from mailroom.mail.outbox import Outbox
 from mailroom.mail.snapshots import MailRows, snapshot
 from mailroom.mail.states import Reason, State
 from mailroom.ops.embedded.ports import free_port
+from mailroom.ops.embedded.postgres import Postgres
 from mailroom.ops.embedded.valkey import running_valkey
 from mailroom.progress import poller
 from mailroom.progress.events import Snapshot
@@ -143,6 +145,41 @@ async def test_the_end_is_shown_only_when_the_row_knows_it(office: Office) -> No
     await asyncio.sleep(0.5)
     assert watcher.told[-1].state == "queued"
     await watcher.close()
+
+
+@contextmanager
+def rows_away(server: Postgres, database_url: str) -> Iterator[None]:
+    """PostgreSQL ends every connection to the test's database and takes no new one."""
+    name = database_url.rpartition("/")[2]
+    with psycopg.connect(server.url, dbname="postgres", autocommit=True) as connection:
+        connection.execute(f"alter database {name} allow_connections false")
+        connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [name])
+        try:
+            yield
+        finally:
+            connection.execute(f"alter database {name} allow_connections true")
+
+
+async def test_while_the_rows_are_away_the_end_is_what_celery_says_until_they_can_be_read_again(
+    office: Office, postgres: Postgres, database_url: str
+) -> None:
+    sent, ended, again = [await office.promise() for _ in range(3)]
+    watchers = [await watch(office, mail_id) for mail_id in (sent, ended, again)]
+    await office.sql(SENT + " where id = :id", id=sent)
+    await office.sql("update mails set state = 'expired', attempt = 1, step = 4 where id = :id", id=ended)
+    await office.sql("update mails set state = 'queued', attempt = 1, step = 5 where id = :id", id=again)
+    with rows_away(postgres, database_url):
+        office.say(snapshot(sent, "sent", stage="accepted", attempt=1, step=4))
+        office.say(snapshot(ended, "expired", attempt=1, step=4, reason="expired"))
+        assert (await watchers[0].until("sent", "accepted")).final
+        assert (await watchers[1].until("failed")).final
+        office.say(snapshot(again, "failed", attempt=1, step=4, reason="refused"))  # now that it is known
+        assert (await watchers[2].until("failed", seconds=1)).final
+    assert (await watchers[1].until("expired")).final
+    assert not (await watchers[2].until("queued")).final
+    assert watchers[0].told[-1].state == "sent"
+    for watcher in watchers:
+        await watcher.close()
 
 
 async def test_a_stale_report_never_goes_back_behind_the_row(office: Office) -> None:

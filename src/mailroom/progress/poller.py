@@ -63,7 +63,9 @@ class Watched:
     has_gap: bool = False
     """True where something fell between two polls that the timeline should show."""
     has_row: bool = False
-    """True where a row of its own tells of it, as of a mail: then only the row can end it."""
+    """True where a row of its own tells of it, as of a mail: then the row ends it, unless rows cannot be read."""
+    end: Snapshot | None = None
+    """What its result says of its end, until the row has been asked."""
 
 
 class Poller:
@@ -190,6 +192,9 @@ class Poller:
             logger.warning("a result of task %s makes no sense: %s", old.task, type(error).__name__)
             return
         if watched.has_row and (told is None or told.final):
+            watched.end = told
+            if self._rows_away:
+                await self._take_end(watched)
             self.ask(watched)  # the end is shown when the row knows it
         elif told is not None:
             if watched.has_row and told.attempt > max(old.attempt, 1):
@@ -232,11 +237,12 @@ class Poller:
             for watched in some:
                 watched.ask_row = True
                 self._freshen(watched)
+                await self._take_end(watched)
             return False
         self._rows_away = False
         for watched in some:
             self._freshen(watched)
-            watched.has_gap = False
+            watched.has_gap, watched.end = False, None
             if row := better.get(watched.snapshot.task):
                 watched.has_row = True
                 await self._take(watched, row, from_row=True)
@@ -247,12 +253,18 @@ class Poller:
         if self.watched.get(watched.snapshot.task) is watched:
             self.watched.move_to_end(watched.snapshot.task)
 
+    async def _take_end(self, watched: Watched) -> None:
+        """Believe the result while the rows are away: a mail's, and a group's, is stored after its row."""
+        end, watched.end = watched.end, None
+        if end is not None:
+            await self._take(watched, end)
+
     # -- news
 
     async def _take(self, watched: Watched, told: Snapshot, *, from_row: bool = False) -> None:
         """Take a snapshot for the newer one if it is, and tell the watchers."""
         old = watched.snapshot
-        ends = told.final and not old.final and not watched.has_row
+        ends = told.final and not old.final and (not watched.has_row or self._rows_away)
         if ends or (told.attempt, told.step, told.final) >= (old.attempt, old.step, old.final):
             afterword = told.afterword or old.afterword
             new = replace(told, timeline=merge(old.timeline, told.timeline), afterword=afterword)
