@@ -58,7 +58,7 @@ def cell(hall: Hall, crowd: Crowd, pen: Pen, tasks: int, sockets: int) -> Row:
     time.sleep(2)
     with Measure(hall) as rest:
         crowd.do("collect", REST)
-    knocking = Knocking(hall.port)
+    knocking = Knocking(hall.port, hall.web.pid)
     heard = listen(crowd, pen, watched, DELIVERIES / max(1, sockets / tasks))
     row = Row(tasks, sockets, rest.commands, rest.cpu, rest.database, p50_p99(heard["lags"]), knocking.stop())
     crowd.do("unwatch", dealt)
@@ -83,11 +83,11 @@ def usual(hall: Hall, tasks: int) -> Usual:
     return other
 
 
-def fan_out(hall: Hall, crowd: Crowd, pen: Pen) -> tuple[tuple[float, float], float]:
+def fan_out(hall: Hall, crowd: Crowd, pen: Pen) -> tuple[tuple[float, float], tuple[float, float]]:
     """One task, every socket: how long until the last has heard."""
     dealt = [[hall.tasks[0]] for _ in range(SOCKETS[-1])]
     crowd.do("watch", dealt)
-    knocking = Knocking(hall.port)
+    knocking = Knocking(hall.port, hall.web.pid)
     heard = listen(crowd, pen, hall.tasks[:1], 0.4, 10)
     stall = knocking.stop()
     crowd.do("unwatch", dealt)

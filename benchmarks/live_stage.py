@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Self
 from uuid import UUID
 
@@ -67,29 +68,39 @@ class Pen:
 
 
 class Knocking(threading.Thread):
-    """Asks /healthz every 10 ms: the longest it had to wait is the longest the loop was away."""
+    """Asks /healthz every 10 ms: as long as it waits, the loop may have been away, or have had no processor.
 
-    def __init__(self, port: int) -> None:
+    What the loop's thread itself computed meanwhile tells the two apart.
+    """
+
+    def __init__(self, port: int, pid: int) -> None:
         super().__init__(daemon=True)
-        self.port, self.longest, self.stopping = port, 0.0, False
+        self.port, self.stopping = port, False
+        self.waited = self.computed = 0.0
+        self._time = Path(f"/proc/{pid}/task/{pid}/schedstat")  # the main thread's, which is the loop's
         self.start()
+
+    def _computing(self) -> float:
+        return int(self._time.read_text().split()[0]) / 1e9
 
     def run(self) -> None:
         while not self.stopping:
             with socket.create_connection(("127.0.0.1", self.port)) as line:
                 for _ in range(900):  # then the server would end the connection
-                    began = time.perf_counter()
+                    began, before = time.perf_counter(), self._computing()
                     line.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
                     line.recv(4096)
-                    self.longest = max(self.longest, time.perf_counter() - began)
+                    self.waited = max(self.waited, time.perf_counter() - began)
+                    self.computed = max(self.computed, self._computing() - before)
                     time.sleep(0.01)
                     if self.stopping:
                         return
 
-    def stop(self) -> float:
+    def stop(self) -> tuple[float, float]:
+        """Return the longest wait, and the most the loop computed during one, in seconds."""
         self.stopping = True
         self.join()
-        return self.longest
+        return self.waited, self.computed
 
 
 class Hall(Stage):

@@ -6,6 +6,7 @@ process asks the database, all its sockets in one question, every few seconds.
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from uuid import UUID
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 EVERY = 4.0
 """Seconds."""
+AT_ONCE = 10
+"""Sockets looked at before the loop gets to do something else; each may watch a hundred tasks."""
 
 
 class Recheck:
@@ -65,9 +68,11 @@ class Recheck:
 
     async def _tickets(self, sockets: list[LiveSocket]) -> None:
         """End the watching of what a socket may not watch any more."""
-        asked = {UUID(ticket) for socket in sockets for ticket in socket.tasks}
+        asked: set[UUID] = set()
+        async for socket in _breathing(sockets):
+            asked.update(map(UUID, socket.tasks))
         holders = await self._holders(list(asked))
-        for socket in sockets:
+        async for socket in _breathing(sockets):
             for ticket in list(socket.tasks):
                 task_id = UUID(ticket)
                 if task_id not in asked:
@@ -77,3 +82,10 @@ class Recheck:
                     socket.tasks[ticket] = holder
                 else:
                     socket.lose(ticket)
+
+
+async def _breathing(sockets: Iterable[LiveSocket]) -> AsyncIterator[LiveSocket]:
+    for number, socket in enumerate(sockets, 1):
+        yield socket
+        if number % AT_ONCE == 0:
+            await asyncio.sleep(0)
