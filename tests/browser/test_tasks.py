@@ -3,8 +3,9 @@
 import json
 import re
 import zipfile
+from typing import Any
 
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.people import People, expect_signed_in, mail_to, sign_up
 from tests.browser.test_looks import look
@@ -14,13 +15,19 @@ from tests.stack import Stack
 PHONE = {"width": 390, "height": 844}
 
 
-def test_alice_has_her_data_exported_and_finds_it_in_her_list(mailroom: Stack, people: People) -> None:
-    email = "alice-exports@example.org"
-    page = people.page(color_scheme="dark", viewport=PHONE)
+def member(people: People, mailroom: Stack, email: str, **options: Any) -> Page:
+    """Return a page on the account of somebody who has just confirmed."""
+    page = people.page(**options)
     sign_up(page, email)
     page.goto(link_in(mail_to(mailroom.sink, email)))
     page.get_by_role("button", name="Confirm this address").click()
     expect_signed_in(page, email)
+    return page
+
+
+def test_alice_has_her_data_exported_and_finds_it_in_her_list(mailroom: Stack, people: People) -> None:
+    email = "alice-exports@example.org"
+    page = member(people, mailroom, email, color_scheme="dark", viewport=PHONE)
     expect(page.get_by_text("Confirmed. Welcome!")).to_be_visible()
     page.reload()
     expect(page.get_by_text("Confirmed. Welcome!")).to_have_count(0)
@@ -42,3 +49,40 @@ def test_alice_has_her_data_exported_and_finds_it_in_her_list(mailroom: Stack, p
     page.get_by_role("link", name="Not done").click()
     expect(page.locator(".rows li")).to_have_count(0)
     look(page)
+
+
+def test_alice_cancels_a_task_and_begins_it_again_while_her_lists_in_other_tabs_keep_up(
+    people: People, mailroom: Stack
+) -> None:
+    everything = member(people, mailroom, "alice-cancels@example.org")
+    mailroom.kill_worker()
+    task, under_way = everything.context.new_page(), everything.context.new_page()
+    everything.goto("/tasks")
+    under_way.goto("/tasks")
+    under_way.get_by_role("link", name="Under way").click()
+    expect(under_way.get_by_text("Nothing here of that kind")).to_be_visible()
+    for tab in (everything, under_way):
+        tab.evaluate("window.notReloaded = true")
+
+    task.goto("/account")
+    task.get_by_role("button", name="Export my data").click()
+    expect(task.locator("task-progress")).to_have_attribute("data-state", "queued")
+    expect(everything.locator(".rows li")).to_have_count(2)
+    expect(everything.locator(".rows li").first).to_contain_text("Export of your data")
+    expect(under_way.locator(".rows li")).to_have_count(1)
+
+    task.get_by_role("button", name="Cancel").click()
+    expect(task.locator("task-progress")).to_have_attribute("data-state", "cancelled")
+    expect(task.get_by_role("button", name="Cancel")).to_have_count(0)
+    expect(everything.locator(".rows li").first).to_contain_text("Cancelled")
+    expect(under_way.locator(".rows li")).to_have_count(0)
+
+    task.get_by_role("button", name="Try again").click()
+    expect(task.locator("task-progress")).to_have_attribute("data-state", "queued")
+    expect(under_way.locator(".rows li")).to_have_count(1)
+    mailroom.start_worker(wait=False)
+    for tab in (task, everything):
+        expect(tab.locator("task-progress").first).to_have_attribute("data-state", "done")
+    expect(under_way.locator(".rows li")).to_have_count(0)
+    assert everything.evaluate("window.notReloaded")
+    assert under_way.evaluate("window.notReloaded")

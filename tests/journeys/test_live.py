@@ -54,6 +54,14 @@ class Office:
         )
         return ticket
 
+    def account(self, *, is_operator: bool = False) -> UUID:
+        account = new_id()
+        self.database.execute(
+            "insert into accounts (id, email, email_key, password_hash, is_operator) values (%s, %s, %s, '', %s)",
+            [account, f"{account}@example.org", f"{account}@example.org", is_operator],
+        )
+        return account
+
     def close(self) -> None:
         self.web.kill()
         self.database.close()
@@ -197,17 +205,35 @@ def test_a_ticket_claimed_by_another_browser_is_watched_no_more(
 
 
 def test_an_operator_who_is_none_any_more_sees_no_more_of_others(office: Office, alice: Browser) -> None:
-    account = new_id()
-    office.database.execute(
-        "insert into accounts (id, email, email_key, password_hash, is_operator) values (%s, %s, %s, '', true)",
-        [account, f"{account}@example.org", f"{account}@example.org"],
-    )
+    account = office.account(is_operator=True)
     olga, ticket = Browser(office, account=account), office.ticket(alice)
     with olga.live() as socket:
         watch(socket, ticket)
         assert told(socket)["state"] == "queued"
         office.database.execute("update accounts set is_operator = false where id = %s", [account])
         assert told(socket, ENDS_WITHIN)["state"] == "unknown"
+
+
+def test_whose_tasks_they_are_is_told_that_their_list_has_changed_and_nobody_else(
+    office: Office, mallory: Browser
+) -> None:
+    hers = office.account()
+    alice, bob = Browser(office, account=hers), Browser(office, account=office.account())
+    with alice.live() as page, bob.live() as other, mallory.live() as nobody:
+        for socket in (page, other, nobody):
+            watch(socket, "tasks")
+        assert told(nobody)["state"] == "unknown"
+        before, empty = told(page), told(other)
+        assert (before["task"], before["state"], before["message"]) == ("tasks", "listed", empty["message"])
+        office.database.execute(
+            "insert into tasks (id, title, owner_id, name, state) values (%s, 'A task', %s, 'some', 'queued')",
+            [new_id(), hers],
+        )
+        begun = told(page)
+        office.database.execute("update tasks set state = 'done' where owner_id = %s", [hers])
+        assert len({before["message"], begun["message"], told(page)["message"]}) == 3
+        with pytest.raises(TimeoutError):
+            other.recv(timeout=0.5)
 
 
 # -- any process, any number

@@ -1,16 +1,30 @@
 """A member's mails and other tasks in one list, newest first."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import func, select
 
-from mailroom.kit.database import UnitOfWork
+from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.models import Mail
 from mailroom.mail.snapshots import of_rows, of_tasks
 from mailroom.progress.events import Snapshot
 from mailroom.progress.models import Task
+
+NEWEST = 20
+"""So many of an account's tasks and mails are looked at to find out whether its list has changed."""
+
+STANDINGS = """
+select owner.id, md5(coalesce(string_agg(newest.id::text || newest.state, ',' order by newest.id), ''))
+from unnest(%(owners)s::uuid[]) as owner (id)
+left join lateral (
+    select tasks.id, coalesce(mails.state, tasks.state) as state
+    from tasks left join mails on mails.id = tasks.id
+    where tasks.owner_id = owner.id order by tasks.id desc limit %(newest)s
+) as newest on true
+group by owner.id
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +69,9 @@ async def listed(
     tasks = await of_tasks(work, [task.id for task, to in found if to is None])
     shown = {**mails, **tasks}
     return [Listed(task, shown[str(task.id)], to) for task, to in found if str(task.id) in shown]
+
+
+async def standings(database: Database, owner_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Return, for each account, what is another text whenever its newest tasks or their states are others."""
+    rows: list[tuple[UUID, str]] = await database.fetch(STANDINGS, {"owners": list(owner_ids), "newest": NEWEST})
+    return dict(rows)

@@ -19,6 +19,8 @@ from mailroom.web.watching import may_read_answers
 
 logger = logging.getLogger(__name__)
 
+LIST = "tasks"
+"""Watched like a ticket: the list of what the account owns. What is told is that it has changed."""
 MOST_TICKETS = 100
 """Tickets one socket may watch."""
 MOST_UNKNOWN = 200
@@ -44,6 +46,8 @@ class LiveSocket:
         self.watcher = watcher
         self.tasks: dict[str, Holder] = {}
         """What it watches, by ticket, and whose that is."""
+        self.listing: str | None = None
+        """Where the list is that it watches, as it was told; empty at first, None where it watches none."""
         self._subscription = subscription
         self._holders = holders
         self._allowance = Allowance()
@@ -65,6 +69,12 @@ class LiveSocket:
         """Watch a ticket no more that is this browser's no more."""
         self._drop(ticket)
         self._subscription.tell(_unknown(ticket))
+
+    def tell_list(self, standing: str) -> None:
+        """Tell it where its list is, unless it knows."""
+        if self.listing not in {None, standing}:
+            self.listing = standing
+            self._subscription.tell(Snapshot(LIST, state="listed", message=standing))
 
     async def run(self) -> None:
         """Serve until either side ends it."""
@@ -129,7 +139,9 @@ class LiveSocket:
 
     def _want(self, ticket: str) -> None:
         task_id = parse_id(ticket)
-        if task_id is None:
+        if ticket == LIST and self.watcher.account_id is not None:
+            self.listing = ""
+        elif task_id is None:
             self._refuse(ticket)
         elif str(task_id) in self.tasks:
             self._subscription.repeat(str(task_id))  # whoever doubts that the line is alive is answered
@@ -137,6 +149,8 @@ class LiveSocket:
             self._wanted[str(task_id)] = task_id
 
     def _drop(self, ticket: str) -> None:
+        if ticket == LIST:
+            self.listing = None
         ticket = str(parse_id(ticket))
         self._wanted.pop(ticket, None)
         self.tasks.pop(ticket, None)

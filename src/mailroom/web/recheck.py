@@ -1,10 +1,11 @@
 """Sees to it that nobody watches on with a session that ended, or a ticket that is someone else's by now.
 
-Signing out, ending a session, claiming a ticket: each may happen in another process, or in the shell. So each
-process asks the database, all its sockets in one question, every few seconds.
+Signing out, ending a session, claiming a ticket, beginning a task: each may happen in another process, or in the
+shell. So each process asks the database, all its sockets in one question, every few seconds.
 """
 
 import asyncio
+import itertools
 import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
@@ -13,6 +14,7 @@ from uuid import UUID
 
 from mailroom.accounts.views import Standing
 from mailroom.kit.errors import Unavailable
+from mailroom.mail.listing import standings
 from mailroom.services import Services
 from mailroom.web.holders import Holders, in_batches
 from mailroom.web.hub import Hub
@@ -20,8 +22,8 @@ from mailroom.web.live_socket import SESSION_ENDED, LiveSocket
 
 logger = logging.getLogger(__name__)
 
-EVERY = 4.0
-"""Seconds."""
+EVERY = 2.0
+"""Seconds between two looks at the lists; at sessions and tickets every second time."""
 AT_ONCE = 10
 """Sockets looked at before the loop gets to do something else; each may watch a hundred tasks."""
 
@@ -45,15 +47,27 @@ class Recheck:
                 await self._task
 
     async def _repeat(self) -> None:
-        while True:
+        for turn in itertools.count():
             await asyncio.sleep(EVERY)
             try:
-                await self._sessions(list(self._hub.sockets))
-                await self._tickets(list(self._hub.sockets))
+                await self._lists(list(self._hub.sockets))
+                if turn % 2:
+                    await self._sessions(list(self._hub.sockets))
+                    await self._tickets(list(self._hub.sockets))
             except Unavailable:
                 pass  # nothing can be known now; nothing can be changed either
             except Exception:
                 logger.exception("sessions of open sockets were not looked at; the next round tries again")
+
+    async def _lists(self, sockets: list[LiveSocket]) -> None:
+        """Tell those who watch their list that it has changed."""
+        listing = [(socket, socket.watcher.account_id) for socket in sockets if socket.listing is not None]
+        found: dict[UUID, str] = {}
+        for some in in_batches({owner for _, owner in listing if owner}):
+            found |= await standings(self._services.database, some)
+        for socket, owner in listing:
+            if owner in found:
+                socket.tell_list(found[owner])
 
     async def _sessions(self, sockets: list[LiveSocket]) -> None:
         """Close the sockets of sessions that ended; note who signed in, or may operate no more."""

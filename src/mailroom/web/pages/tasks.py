@@ -8,7 +8,7 @@ from quart import Blueprint, Response, abort, request
 
 from mailroom.accounts import exports
 from mailroom.kit.ids import parse_id
-from mailroom.mail.listing import Listed, listed
+from mailroom.mail.listing import NEWEST, Listed, listed, standings
 from mailroom.progress.background import CannotCancel, CannotRepeat
 from mailroom.progress.models import Task
 from mailroom.web import limits
@@ -21,7 +21,7 @@ from mailroom.web.watching import may_act, see, watcher_of
 
 blueprint = Blueprint("task_pages", __name__)
 
-SHOWN = 20
+SHOWN = NEWEST
 """Tasks on a page of the list."""
 FILTERS = {
     "": "All",
@@ -65,13 +65,16 @@ async def tasks() -> Response:
     if session is None or session.account is None:
         return to("/sign-in")
     state, before = request.args.get("state", ""), parse_id(request.args.get("before", ""))
+    owner = session.account.id
+    standing = (await standings(services().database, [owner]))[owner]  # first: what comes after it is told
     async with services().database.begin() as work:
-        found = await listed(work, session.account.id, states=asked_states(state), before=before, limit=SHOWN + 1)
+        found = await listed(work, owner, states=asked_states(state), before=before, limit=SHOWN + 1)
     return await page(
         "tasks.html",
         lines=[line_of(one) for one in found[:SHOWN]],
         filters=FILTERS,
         state=state,
+        standing=standing,
         earlier=str(found[SHOWN - 1].task.id) if len(found) > SHOWN else None,
         paged=before is not None,
     )

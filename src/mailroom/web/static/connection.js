@@ -2,6 +2,8 @@
 // subscribe(ticket, heard, standing) calls heard(snapshot) with each news, standing(word) with how the line is:
 // "open", "reconnecting" or "polling".
 
+export const LIST = "tasks"; // watched like a ticket: the list of one's own, of which it is told that it changed
+
 const FIRST_WAIT = 400; // milliseconds until the second try; doubles
 const LONGEST_WAIT = 15_000;
 const TRIES_BEFORE_POLLING = 3;
@@ -104,6 +106,7 @@ function poll() {
 }
 
 async function ask(ticket) {
+  if (ticket === LIST) return stand("polling"); // it asks for itself
   try {
     const answer = await fetch(`/api/v1/tasks/${encodeURIComponent(ticket)}`, {
       headers: { Accept: "application/json" },
