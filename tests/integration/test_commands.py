@@ -28,6 +28,8 @@ from mailroom.kit.database import UnitOfWork
 from mailroom.kit.ids import new_id
 from mailroom.ops import starting
 from mailroom.ops.embedded.plan import Plan
+from mailroom.progress.runs import Runs
+from mailroom.progress.states import Ending, TaskState
 from mailroom.services import Services
 from tests.conftest import ROOT, settings_of
 
@@ -316,10 +318,10 @@ def test_show_gives_the_attempts_and_the_servers_own_words(
 def test_an_id_that_is_none_and_one_that_nobody_has_are_sentences(shell: Shell) -> None:
     wrong = shell("show", "42")
     assert wrong.returncode == 2
-    assert "'42' is no mail's id" in wrong.stderr
+    assert "'42' is no id of a mail or task" in wrong.stderr
     nobody = shell("show", str(new_id()))
     assert nobody.returncode == 1
-    assert "There is no mail with this id." in nobody.stderr
+    assert "There is no mail or task with this id." in nobody.stderr
     no_traceback(nobody)
 
 
@@ -334,7 +336,7 @@ def test_retry_queues_what_can_be_and_says_why_the_others_cannot(
     assert run.returncode == 1
     assert run.stdout == f"{failed} queued again\n"
     assert f"{sent}: This mail is sent" in run.stderr
-    assert f"{nobody}: There is no mail with this id." in run.stderr
+    assert f"{nobody}: There is no mail or task with this id." in run.stderr
     assert (state(failed), state(sent)) == ("queued", "sent")
     with redis.Redis.from_url(redis_url) as client:
         assert client.llen("mailroom") == 1  # the command waited until its message was out
@@ -382,6 +384,45 @@ def test_cancel_gives_up_a_queued_mail(
     assert run.stdout == f"{queued} cancelled\n"
     assert "This mail is sending" in run.stderr
     assert (state(queued), state(sending)) == ("cancelled", "sending")
+
+
+def test_a_task_that_is_no_mail_is_shown_cancelled_and_begun_again_too(
+    shell: Shell, environment: dict[str, str]
+) -> None:
+    async def start(services: Services, unit: UnitOfWork) -> tuple[UUID, UUID]:
+        alone = await services.background.start(unit, "count", 3, title="A \033[31mcount")
+        parts = [("count", [1]), ("count", [2])]
+        return alone, await services.background.start_group(unit, parts, title="Many counts")
+
+    async def run(services: Services, _unit: UnitOfWork) -> None:
+        runs = Runs(services.database)
+        begun = await runs.begin(alone, cancellable=True, again=False)
+        if failing:
+            ending = Ending(TaskState.FAILED, current=2, total=3, error="too dark", traceback="Traceback: dark")
+            await runs.end(begun, ending)  # type: ignore[arg-type]
+
+    alone, several = with_services(environment, start)
+    shown = shell("show", str(alone))
+    assert "State     queued" in shown.stdout and "\033" not in shown.stdout
+    assert shell("cancel", str(alone)).stdout == f"{alone} cancelled\n"
+    assert shell("retry", str(alone)).stdout == f"{alone} queued again\n"
+    failing = False
+    with_services(environment, run)
+    assert shell("cancel", str(alone)).stdout == f"{alone} asked to stop\n"
+    assert "running (asked to stop)" in shell("show", str(alone)).stdout
+    assert "only a task" in shell("retry", str(alone)).stderr.lower()
+
+    assert shell("cancel", str(several)).stdout == f"{several} cancelled\n"
+    assert shell("show", str(several)).stdout.count("cancelled") == 3
+    assert [part["state"] for part in json.loads(shell("show", str(several), "--json").stdout)["parts"]] == [
+        "cancelled",
+        "cancelled",
+    ]
+    failing, alone = True, with_services(environment, start)[0]
+    with_services(environment, run)
+    text = shell("show", str(alone)).stdout
+    for words in ("State     failed", "2 of 3", "too dark", "Traceback: dark"):
+        assert words in text
 
 
 # -- operators

@@ -10,11 +10,11 @@ import click
 from sqlalchemy import select
 
 from mailroom.accounts.addresses import Address
-from mailroom.kit.errors import MailroomError
 from mailroom.ops.doors import Doors
 from mailroom.ops.live_view import GOOD, LiveView
-from mailroom.ops.mail_commands import MailId
+from mailroom.ops.mail_commands import Ticket
 from mailroom.ops.mails import PLAIN
+from mailroom.ops.task_views import UnknownTicket
 from mailroom.ops.with_services import with_services
 from mailroom.progress.models import Task
 from mailroom.services import Services
@@ -26,12 +26,8 @@ LONGEST_SUBJECT = 500
 """Characters."""
 
 
-class UnknownTicket(MailroomError):
-    """There is no mail or task with this id. `mailroom mails` lists the mails."""
-
-
 @click.command()
-@click.argument("ticket", metavar="ID", type=MailId())
+@click.argument("ticket", metavar="ID", type=Ticket())
 @click.pass_obj
 def watch(doors: Doors, ticket: UUID) -> None:
     """Follow one mail or task, live, to its end.

@@ -1,9 +1,10 @@
-"""`mailroom mails`, `show`, `retry`, `cancel`: the outbox in an operator's hands."""
+"""`mailroom mails`, `show`, `retry`, `cancel`: the outbox, and other tasks, in an operator's hands."""
 
 import json
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 import click
@@ -13,13 +14,16 @@ from mailroom.kit import clock
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.errors import MailroomError
 from mailroom.kit.ids import parse_id
-from mailroom.mail.mailbox import CANCELLABLE, RETRYABLE, Mailbox
+from mailroom.mail.mailbox import CANCELLABLE, RETRYABLE, Mailbox, UnknownMail
 from mailroom.mail.models import Mail
 from mailroom.mail.states import State
 from mailroom.ops import mail_views
 from mailroom.ops.doors import Doors
+from mailroom.ops.task_views import find_task, print_task, task_json
 from mailroom.ops.with_services import with_services
 from mailroom.ops.words import counted
+from mailroom.progress.background import Background
+from mailroom.progress.states import TaskState
 from mailroom.services import Services
 
 BATCH = 100
@@ -28,15 +32,16 @@ BATCH = 100
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """What can be done with mails, and the words to ask and to tell of it."""
+    """What can be done with mails and tasks, and the words to ask and to tell of it."""
 
     verb: str
-    call: Callable[[Mailbox, UnitOfWork, UUID], Awaitable[None]]
+    to_mail: Callable[[Mailbox, UnitOfWork, UUID], Awaitable[None]]
+    to_task: Callable[[Background, UnitOfWork, UUID], Awaitable[object]]
     done: str
 
 
-class MailId(click.ParamType[UUID]):
-    """A mail's id, as `mailroom mails` shows it."""
+class Ticket(click.ParamType[UUID]):
+    """The id of a mail, as `mailroom mails` shows it, or of another task, as its page's address does."""
 
     name = "id"
 
@@ -44,7 +49,11 @@ class MailId(click.ParamType[UUID]):
         """Return the id; fails with a sentence where it is none."""
         found = value if isinstance(value, UUID) else parse_id(value)
         if found is None:
-            self.fail(f"{value!r} is no mail's id; `mailroom mails` shows them in front.", param, ctx)
+            self.fail(
+                f"{value!r} is no id of a mail or task; `mailroom mails` shows those of mails in front.",
+                param,
+                ctx,
+            )
         return found
 
 
@@ -74,49 +83,55 @@ def mails(doors: Doors, state: str | None, limit: int, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("mail_id", metavar="ID", type=MailId())
+@click.argument("ticket", metavar="ID", type=Ticket())
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def show(doors: Doors, mail_id: UUID, as_json: bool) -> None:
-    """Show one mail with every attempt at it, and the mail server's own words."""
+def show(doors: Doors, ticket: UUID, as_json: bool) -> None:
+    """Show one mail with every attempt at it and the mail server's own words, or another task with its parts."""
 
     async def read(services: Services) -> None:
         async with services.database.begin() as work:
-            shown = await services.mailbox.show(work, mail_id)
-            if as_json:
-                click.echo(json.dumps(mail_views.shown_json(shown), indent=2))
+            try:
+                mail = await services.mailbox.show(work, ticket)
+            except UnknownMail:
+                task = await find_task(work, ticket)
+                told, tell = task_json(task), partial(print_task, task)
             else:
-                mail_views.print_shown(shown, clock.now())
+                told, tell = mail_views.shown_json(mail), partial(mail_views.print_shown, mail)
+        if as_json:
+            click.echo(json.dumps(told, indent=2))
+        else:
+            tell(clock.now())
 
     with_services(doors, read)
 
 
 @click.command()
-@click.argument("ids", metavar="ID...", type=MailId(), nargs=-1)
+@click.argument("ids", metavar="ID...", type=Ticket(), nargs=-1)
 @click.option("--state", type=click.Choice([state.value for state in RETRYABLE]), help="All mails in this state.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def retry(doors: Doors, ids: tuple[UUID, ...], state: str | None, yes: bool) -> None:
-    """Send mails again that have ended unsent, or now those that wait."""
-    _do(doors, ids, state, Deed("Send", Mailbox.retry, "queued again"), yes=yes)
+    """Send mails again that have ended unsent, or now those that wait; begin tasks again that were not done."""
+    _do(doors, ids, state, Deed("Send", Mailbox.retry, Background.repeat, "queued again"), yes=yes)
 
 
 @click.command()
-@click.argument("ids", metavar="ID...", type=MailId(), nargs=-1)
+@click.argument("ids", metavar="ID...", type=Ticket(), nargs=-1)
 @click.option(
     "--state", type=click.Choice([state.value for state in CANCELLABLE]), help="All mails in this state."
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def cancel(doors: Doors, ids: tuple[UUID, ...], state: str | None, yes: bool) -> None:
-    """Give up mails that are queued or wait for their next attempt."""
-    _do(doors, ids, state, Deed("Cancel", Mailbox.cancel, "cancelled"), yes=yes)
+    """Give up mails and tasks that are queued or wait; ask running tasks to stop that can be stopped."""
+    _do(doors, ids, state, Deed("Cancel", Mailbox.cancel, Background.cancel, "cancelled"), yes=yes)
 
 
 def _do(doors: Doors, ids: Sequence[UUID], state: str | None, deed: Deed, *, yes: bool) -> None:
-    """Do it to each mail and say so; exit code 1 where it was not possible with one of them."""
+    """Do it to each and say so; exit code 1 where it was not possible with one of them."""
     if bool(ids) == bool(state):
-        raise click.UsageError("Name the ids of mails, or a state with --state; not both.")
+        raise click.UsageError("Name the ids of mails or tasks, or a state with --state; not both.")
 
     async def work(services: Services) -> int:
         chosen = ids or await _in_state(services, str(state))
@@ -143,18 +158,29 @@ def _agreed(question: str, *, yes: bool) -> bool:
 
 
 async def _each(services: Services, ids: Sequence[UUID], deed: Deed) -> int:
-    """Return with how many mails it was not possible. What was possible is done."""
+    """Return with how many it was not possible. What was possible is done."""
     impossible = 0
     for start in range(0, len(ids), BATCH):
         said: list[tuple[str, bool]] = []
         async with services.database.begin() as work:
-            for mail_id in ids[start : start + BATCH]:
+            for ticket in ids[start : start + BATCH]:
                 try:
-                    await deed.call(services.mailbox, work, mail_id)
-                    said.append((f"{mail_id} {deed.done}", False))
+                    said.append((f"{ticket} {await _one(services, work, ticket, deed)}", False))
                 except MailroomError as error:
-                    said.append((f"{mail_id}: {error}", True))
+                    said.append((f"{ticket}: {error}", True))
                     impossible += 1
         for line, wrong in said:  # only now is it so
             click.echo(line, err=wrong)
     return impossible
+
+
+async def _one(services: Services, work: UnitOfWork, ticket: UUID, deed: Deed) -> str:
+    """Do it to a mail or task; return what was done. Raises what they raise."""
+    try:
+        await deed.to_mail(services.mailbox, work, ticket)
+    except UnknownMail:
+        task = (await find_task(work, ticket)).task
+        await deed.to_task(services.background, work, ticket)
+        await work.session.refresh(task)
+        return "asked to stop" if task.state == TaskState.RUNNING else deed.done
+    return deed.done
