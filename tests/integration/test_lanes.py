@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import psycopg
 import pytest
 
 from mailroom.kit.database import Database
@@ -59,3 +60,43 @@ async def test_a_server_that_is_away_is_said_to_be(settings: Settings) -> None:
     with pytest.raises(Unavailable):
         await database.fetch(COUNT, NOTHING)
     await database.close()
+
+
+async def put(database: Database, word: str, *, fails: bool = False, divided_by: int = 1) -> None:
+    async with database.begin_plain() as work:
+        await work.fetch("create table if not exists words (word text)", {})
+        await work.fetch("insert into words values (%(word)s)", {"word": word})
+        await work.fetch("select 1 / %(number)s", {"number": divided_by})
+        if fails:
+            raise LookupError(word)
+
+
+async def test_plain_statements_of_one_transaction_are_kept_together_or_not_at_all(database: Database) -> None:
+    await put(database, "kept")
+    (before,) = await backends(database)
+    with pytest.raises(LookupError):
+        await put(database, "lost", fails=True)
+    with pytest.raises(psycopg.Error):
+        await put(database, "lost, too", divided_by=0)
+    assert await database.fetch("select word from words where word <> %(none)s", {"none": ""}) == [("kept",)]
+    assert await backends(database) == [before], "an error costs no connection"
+
+
+async def test_a_plain_transaction_meets_no_connection_the_server_has_ended(database: Database) -> None:
+    await put(database, "first")
+    await backends(database, end=True)
+    await put(database, "second")
+    assert await database.fetch("select count(*) from words where word <> %(none)s", {"none": ""}) == [(2,)]
+
+
+async def test_a_plain_transaction_stopped_in_the_middle_lets_others_go_on(database: Database) -> None:
+    async def sleep() -> None:
+        async with database.begin_plain() as work:
+            await work.fetch("select pg_sleep(5)::text where %(kinds)s = '{}'::text[]", NOTHING)
+
+    sleepers = [asyncio.create_task(sleep()) for _ in range(2)]
+    await asyncio.sleep(0.2)
+    for sleeper in sleepers:
+        sleeper.cancel()
+    await asyncio.wait(sleepers)
+    await put(database, "after it")

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Select, delete, func, insert, select
 
 from mailroom.accounts.models import OPEN, Account, PasswordMail, SignUp, SignUpMail
-from mailroom.kit.database import UnitOfWork
+from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.models import Mail
 from mailroom.mail.states import State
 
@@ -124,8 +124,8 @@ async def mails_of(work: UnitOfWork, sign_up_id: UUID, *, newest: int) -> list[M
     return list((await work.session.scalars(rows)).all())
 
 
-async def hash_of_account(work: UnitOfWork, email_key: str) -> str | None:
-    """Return the password hash of an address's account, if it has one."""
+async def hash_of_account(work: UnitOfWork | Database, email_key: str) -> str | None:
+    """Return the password hash of an address's account, if it has one; in `work`, or as it is now."""
     query = "select password_hash from accounts where email_key = %(email_key)s"
     rows: list[Any] = await work.fetch(query, {"email_key": email_key})
     return str(rows[0][0]) if rows else None

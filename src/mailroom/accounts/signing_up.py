@@ -44,11 +44,10 @@ class SigningUp:
         """
         address = Address.parse(email)
         await self._passwords.check(password, [*address.words, *self._site])
-        async with self._database.begin() as work:
-            known = await sign_ups.hash_of_account(work, address.key)
+        known = await sign_ups.hash_of_account(self._database, address.key)
         # The account's salt, where there is one: signing in then compares with both at the cost of one.
         password_hash = await self._passwords.hash(password, like=known)
-        async with self._database.begin() as work:
+        async with self._database.begin_plain() as work:
             await sign_ups.lock(work, address.key)
             await self._heed_limit(work, address.key)
             replaced = await sign_ups.replace_open(work, address.key)

@@ -44,10 +44,18 @@ class Base(DeclarativeBase):
 class UnitOfWork:
     """One transaction, and what is to happen once it is committed (never before, never when it fails)."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self.session = session
+    def __init__(
+        self, session: AsyncSession | None = None, raw: "psycopg.AsyncConnection[Any] | None" = None
+    ) -> None:
+        self._session = session
+        self._raw = raw
         self._after: list[Callable[[], None]] = []
-        self._raw: psycopg.AsyncConnection[Any] | None = None
+
+    @property
+    def session(self) -> AsyncSession:
+        """SQLAlchemy's session; a unit of work begun with `begin_plain` has none."""
+        assert self._session is not None, "a plain unit of work has only `fetch`"
+        return self._session
 
     async def fetch(
         self,
@@ -103,6 +111,14 @@ class Database:
             work = UnitOfWork(session)
             async with session.begin():
                 yield work
+        work.run_after_commit()
+
+    @asynccontextmanager
+    async def begin_plain(self) -> AsyncIterator[UnitOfWork]:
+        """Open a unit of work that has only `fetch`, at half the cost of `begin`. Raises `Unavailable`."""
+        async with reachable(), self._lanes.transaction() as raw:
+            work = UnitOfWork(raw=raw)
+            yield work
         work.run_after_commit()
 
     @asynccontextmanager

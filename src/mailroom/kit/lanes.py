@@ -1,11 +1,12 @@
-"""Connections kept for single hot statements: each statement is its own transaction, in one round trip.
+"""Connections kept for hot statements: one that stands alone is its own transaction, in one round trip.
 
-A unit of work costs a look whether the connection lives, BEGIN, the statement, COMMIT and a reset. A statement
-that stands alone needs none of them.
+A unit of work on the engine costs a look whether the connection lives, BEGIN, the statement, COMMIT and a reset. A
+statement that stands alone needs none of them, and a transaction of plain statements the middle three only.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import psycopg
@@ -41,6 +42,41 @@ class Lanes:
             except psycopg.OperationalError:
                 await self.close()  # a server that started again has dropped the others, too
                 return await self._once(query, arguments, row)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator["psycopg.AsyncConnection[Any]"]:
+        """Lend a connection in a transaction: committed after the block, rolled back where that raises.
+
+        One whose server has gone meanwhile is found out by BEGIN and replaced. Raises psycopg's errors.
+        """
+        async with self._turns:
+            try:
+                lane = await self._begun()
+            except psycopg.OperationalError:
+                await self.close()
+                lane = await self._begun()
+            try:
+                yield lane[1]
+                await lane[1].commit()
+            finally:
+                await self._end(lane)
+
+    async def _begun(self) -> Lane:
+        lane = self._free.pop() if self._free else await self._open()
+        try:
+            await lane[1].execute("begin")
+        except BaseException:
+            await _drop(lane)
+            raise
+        return lane
+
+    async def _end(self, lane: Lane) -> None:
+        try:
+            await lane[1].rollback()  # where the block raised; else it does nothing
+        except BaseException:
+            await _drop(lane)
+            raise
+        self._free.append(lane)
 
     async def _once(self, query: str, arguments: Mapping[str, Any], row: AsyncRowFactory[Row]) -> list[Row]:
         lane = self._free.pop() if self._free else await self._open()

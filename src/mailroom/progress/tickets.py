@@ -43,6 +43,8 @@ insert into tasks (id, title, session_id, owner_id)
 values (%(id)s, %(title)s, %(session_id)s, %(owner_id)s)
 """
 
+DROP_WATCHERS = "update tasks set session_id = null where id = any(%(ids)s)"
+
 
 class Tickets:
     """The table of tasks that may be watched."""
@@ -56,9 +58,8 @@ class Tickets:
 
     async def drop_watchers(self, work: UnitOfWork, ids: Sequence[UUID]) -> None:
         """Let no browser session watch these any more; their owners still may."""
-        if not ids:
-            return
-        await work.session.execute(update(Task).where(Task.id.in_(ids)).values(session_id=None))
+        if ids:
+            await work.fetch(DROP_WATCHERS, {"ids": ids})
 
     async def move_to(self, work: UnitOfWork, ids: Sequence[UUID], session_id: UUID) -> None:
         """Let this browser session watch these, instead of the one that did."""
