@@ -37,7 +37,7 @@ def main() -> None:
     for name, measure in parts(told.mails).items():
         if told.only and name not in told.only:
             continue
-        print(f"{name} …", flush=True)
+        print(f"{name}, {time.monotonic() - began:.0f} s …", flush=True)
         with tempfile.TemporaryDirectory() as folder, ExitStack() as stack, asyncio.Runner() as loop:
             try:
                 found = measure(Stage(stack, Path(folder)), loop)

@@ -7,7 +7,8 @@ import urllib.request
 
 import psutil
 
-from benchmarks.stage import Publisher, Row, Stage, end, family, settled, sink_of
+from benchmarks.mail_server import sink_of
+from benchmarks.stage import Publisher, Row, Stage, end, family, settled
 from mailroom.ops.embedded.ports import free_port
 
 MAILS = 10_000
@@ -18,7 +19,7 @@ def megabytes(process: psutil.Process) -> float:
 
 
 def worker(stage: Stage, loop: asyncio.Runner, mails: int) -> list[Row]:
-    with sink_of(stage, 0) as (port, journal):
+    with sink_of(stage.folder, 0) as (port, journal):
         publisher = Publisher(stage.settings(port))
         loop.run(publisher.promise(1))
         publisher.publish()

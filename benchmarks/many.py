@@ -6,7 +6,8 @@ import statistics
 import subprocess
 import time
 
-from benchmarks.stage import PROCESSES, Publisher, Row, Stage, end, measured, rate, sink_of
+from benchmarks.mail_server import sink_of
+from benchmarks.stage import PROCESSES, Publisher, Row, Stage, end, measured, rate
 
 ROUNDS = 3
 MAILS = 10_000
@@ -16,7 +17,7 @@ CONNECTIONS = 32
 
 def ours(stage: Stage, loop: asyncio.Runner) -> tuple[float, float]:
     """Return mails a second and the worker processes' CPU microseconds for each."""
-    with sink_of(stage, 0) as (port, journal):
+    with sink_of(stage.folder, 0) as (port, journal):
         publisher = Publisher(stage.settings(port))
         environment = stage.environment(port, SMTP_CONNECTIONS=str(CONNECTIONS // PROCESSES))
         worker = stage.process("-m", "mailroom", "worker", environment=environment)
@@ -33,7 +34,7 @@ def ours(stage: Stage, loop: asyncio.Runner) -> tuple[float, float]:
 
 def source(stage: Stage) -> float:
     """Return the mails a second that a program does which only sends."""
-    with sink_of(stage, 0) as (port, journal):
+    with sink_of(stage.folder, 0) as (port, journal):
         began = time.time()
         if found := shutil.which("smtp-source"):
             command = [found, "-d", "-s", str(CONNECTIONS), "-m", str(MAILS), "-l", "7000", f"127.0.0.1:{port}"]

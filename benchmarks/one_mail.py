@@ -5,14 +5,15 @@ import time
 
 from celery import Celery
 
-from benchmarks.stage import Publisher, Row, Stage, centile, end, sink_of
+from benchmarks.mail_server import sink_of
+from benchmarks.stage import Publisher, Row, Stage, centile, end
 
 MAILS = 100
 
 
 def one_at_a_time(stage: Stage, loop: asyncio.Runner) -> tuple[list[float], list[float]]:
     """Return seconds for each mail and for each empty task, taken in turn."""
-    with sink_of(stage, 0) as (port, journal):
+    with sink_of(stage.folder, 0) as (port, journal):
         environment = stage.environment(port)
         publisher = Publisher(stage.settings(port))
         options = ["--pool=threads", "--loglevel=warning"]

@@ -7,7 +7,8 @@ import time
 import redis
 from celery import Celery
 
-from benchmarks.stage import PROCESSES, Publisher, Row, Stage, cpu_seconds, end, family, measured, rate, sink_of
+from benchmarks.mail_server import sink_of
+from benchmarks.stage import PROCESSES, Publisher, Row, Stage, cpu_seconds, end, family, measured, rate
 
 ROUNDS = 3
 LOADS = {0.0: (1500, 1500), 0.2: (2000, 100)}
@@ -17,7 +18,7 @@ WANTED = {0.0: "at least as many", 0.2: "at least 8 times"}
 
 def ours(stage: Stage, delay: float, count: int, loop: asyncio.Runner) -> tuple[float, float]:
     """Return mails a second, and the worker processes' CPU milliseconds for each."""
-    with sink_of(stage, delay) as (port, journal):
+    with sink_of(stage.folder, delay) as (port, journal):
         publisher = Publisher(stage.settings(port))
         worker = stage.process("-m", "mailroom", "worker", environment=stage.environment(port))
         loop.run(publisher.promise(PROCESSES * 4))
@@ -33,7 +34,7 @@ def ours(stage: Stage, delay: float, count: int, loop: asyncio.Runner) -> tuple[
 
 def usual(stage: Stage, delay: float, count: int) -> tuple[float, float, float]:
     """Return the usual recipe's mails a second, its CPU milliseconds for each, and its empty tasks a second."""
-    with sink_of(stage, delay) as (port, journal):
+    with sink_of(stage.folder, delay) as (port, journal):
         environment = stage.environment(port)
         options = ["--pool=prefork", f"--concurrency={PROCESSES}", "--loglevel=warning"]
         worker = stage.process(

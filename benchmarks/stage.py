@@ -7,20 +7,21 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
 import psutil
 import psycopg
+import redis
 from alembic import command
 from alembic.config import Config
 
+from benchmarks.mail_server import Journal
 from mailroom import bootstrap
 from mailroom.jobs.app import configured
-from mailroom.ops.embedded.ports import free_port
 from mailroom.ops.embedded.postgres import running_postgres
 from mailroom.ops.embedded.valkey import running_valkey
 from mailroom.settings import Settings, load
@@ -105,6 +106,13 @@ class Stage:
         self.stack.callback(end, process)
         return process
 
+    def forget(self) -> None:
+        """Delete all rows and messages, so that the next who measures meets nothing of the last."""
+        with psycopg.connect(self.postgres.url, autocommit=True) as connection:
+            connection.execute("truncate mails, tasks, sign_ups, sessions cascade")
+        with redis.Redis.from_url(self.valkey.url) as server:
+            server.flushall()
+
     def count(self, query: str) -> int:
         with psycopg.connect(self.postgres.url, autocommit=True) as connection:
             row = connection.execute(query.encode()).fetchone()
@@ -113,6 +121,7 @@ class Stage:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process as its platform would; by force if it takes too long."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         try:
@@ -131,43 +140,6 @@ def family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
 def cpu_seconds(processes: Sequence[psutil.Process]) -> float:
     """Return the CPU time these have taken so far, in user and kernel."""
     return sum(sum(process.cpu_times()[:2]) for process in processes)
-
-
-class Journal:
-    """When the sink took each mail."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._times: list[float] = []
-        self._read = 0
-        path.touch()
-
-    def times(self) -> list[float]:
-        with self._path.open() as file:
-            file.seek(self._read)
-            news = file.read().rpartition("\n")
-            self._read += len(news[0] + news[1])
-        self._times += map(float, news[0].split())
-        return self._times
-
-    def wait_for(self, count: int, seconds: float = 90) -> list[float]:
-        until = time.monotonic() + seconds
-        while len(times := self.times()) < count:
-            assert time.monotonic() < until, f"only {len(times)} of {count} mails in {seconds} s"
-            time.sleep(0.02)
-        return list(times)
-
-
-@contextmanager
-def sink_of(stage: Stage, delay: float) -> Iterator[tuple[int, Journal]]:
-    """A mail server that takes `delay` seconds for a mail."""
-    port = free_port()
-    path = stage.folder / f"journal-{port}"
-    journal = Journal(path)
-    process = stage.process(str(ROOT / "benchmarks/sink.py"), str(port), str(delay), str(path))
-    time.sleep(0.7)
-    yield port, journal
-    end(process)
 
 
 def measured(
