@@ -70,14 +70,36 @@ def database_on(server: Postgres, name: str, *, template: str = "mailroom") -> I
                 connection.execute(f"drop database {name}")
 
 
-_databases = iter(range(1_000_000))
+EMPTY = """
+do $$ begin execute (
+    select 'truncate ' || string_agg(quote_ident(tablename), ', ') || ' restart identity' from pg_tables
+    where schemaname = 'public' and tablename <> 'alembic_version'
+); end $$
+"""
+END_OTHERS = """
+select pg_terminate_backend(pid, 5000) from pg_stat_activity
+where datname = current_database() and usename = current_user and pid <> pg_backend_pid()
+"""
+
+
+@pytest.fixture(scope="session")
+def _database(postgres: Postgres) -> Iterator[str]:
+    with database_on(postgres, f"tests_{os.getpid()}") as url:
+        yield url
 
 
 @pytest.fixture
-def database_url(postgres: Postgres) -> Iterator[str]:
-    """An empty, migrated database of the test's own."""
-    with database_on(postgres, f"test_{os.getpid()}_{next(_databases)}") as url:
-        yield url
+def database_url(request: pytest.FixtureRequest, postgres: Postgres) -> Iterator[str]:
+    """An empty, migrated database: one for all tests in turn, but of its own for one that `spoils_its_database`."""
+    if request.node.get_closest_marker("spoils_its_database"):
+        with database_on(postgres, f"spoilt_{os.getpid()}") as url:
+            yield url
+        return
+    url: str = request.getfixturevalue("_database")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(END_OTHERS)
+        connection.execute(EMPTY)
+    yield url
 
 
 @pytest.fixture

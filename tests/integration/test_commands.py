@@ -213,6 +213,7 @@ def test_a_database_that_is_away_is_a_sentence(process: Shell) -> None:
     assert "hidden-word" not in run.stderr
 
 
+@pytest.mark.spoils_its_database
 def test_a_database_without_tables_is_a_sentence(shell: Shell, database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
         connection.execute("drop schema public cascade; create schema public")

@@ -156,6 +156,7 @@ def test_bad_settings_are_findings_like_any_other(doctor: Doctor) -> None:
 # -- the database
 
 
+@pytest.mark.spoils_its_database
 async def test_a_database_that_was_never_migrated(settings: Settings, database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
         connection.execute("drop schema public cascade; create schema public")
@@ -165,6 +166,7 @@ async def test_a_database_that_was_never_migrated(settings: Settings, database_u
     assert "alembic upgrade head" in found.advice
 
 
+@pytest.mark.spoils_its_database
 async def test_a_database_that_another_version_migrated(settings: Settings, database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
         connection.execute("update alembic_version set version_num = 'tomorrow'")
@@ -184,6 +186,7 @@ async def test_a_wrong_password_and_a_database_that_is_not_there(environment: di
     assert found.advice.startswith("Create it")
 
 
+@pytest.mark.spoils_its_database
 async def test_more_connections_than_the_database_has(environment: dict[str, str], database_url: str) -> None:
     name = database_url.rpartition("/")[2]
     with psycopg.connect(database_url) as connection:
