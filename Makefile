@@ -60,7 +60,7 @@ lint: $(VENV)/.dev ## lint, format, types and the rooms' import contracts
 check: lint test ## lint, format, types, import contracts, tests: what .ci/run runs
 
 .PHONY: bench
-bench: $(VENV)/.dev ## the benchmarks, beside the usual recipe in the same run (over 10 minutes); benchmarks/RESULTS.md
+bench: $(VENV)/.dev ## the benchmarks, beside the usual recipe in the same run (about 10 minutes); benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks
 
 .PHONY: bench-live

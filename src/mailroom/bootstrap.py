@@ -4,7 +4,6 @@ Each function imports only the edge it opens, so that a worker does not carry th
 either of them.
 """
 
-import os
 import socket
 import sys
 import warnings
@@ -211,15 +210,13 @@ def run_worker(settings: Settings, *, one: bool = False) -> int:
     if not one and settings.worker_processes > 1:
         command = [sys.executable, "-m", "mailroom", "worker", "--one"]
         return Fleet("worker", command, settings.worker_processes).run()
-    options = ["--pool=threads", f"--concurrency={settings.worker_threads}", f"--loglevel={settings.log_level}"]
-    # No gossip, no mingle: the rows and the advisory lock are all that workers need to agree on.
-    options += [f"--hostname=mailroom-{os.getpid()}@%h", "--without-gossip", "--without-mingle"]
     if settings.mailroom_embedded:  # on one's own machine root is no news; elsewhere Celery's warning stands
         from celery.platforms import SecurityWarning
 
         warnings.simplefilter("ignore", SecurityWarning)
-    worker(settings).worker_main(["--quiet", "worker", *options])
-    return 0
+    from mailroom.jobs.worker import work  # not in the fleet's own process: it needs no Celery
+
+    return work(worker(settings), threads=settings.worker_threads, log_level=settings.log_level)
 
 
 def shell(settings: Settings) -> "Services":
