@@ -90,7 +90,7 @@ def _database(postgres: Postgres) -> Iterator[str]:
 
 @pytest.fixture
 def database_url(request: pytest.FixtureRequest, postgres: Postgres) -> Iterator[str]:
-    """An empty, migrated database: one for all tests in turn, but of its own for one that `spoils_its_database`."""
+    """An empty, migrated database: one for all tests in turn, of its own where one `spoils_its_database`."""
     if request.node.get_closest_marker("spoils_its_database"):
         with database_on(postgres, f"spoilt_{os.getpid()}") as url:
             yield url
