@@ -61,8 +61,8 @@ MUTANTS = [
     Mutant(
         "the fence at the handing over",
         "src/mailroom/mail/ledger.py",
-        """    where mails.attempt = wish.attempt and mails.state = 'sending' and mails.stage = 'claimed'
-        and mails.lease_until > clock_timestamp()
+        """    where locked.attempt = wish.attempt and locked.state = 'sending' and locked.stage = 'claimed'
+        and locked.lease_until > clock_timestamp()
 """,
         "",
         "test_workers.py::test_a_worker_frozen_before_the_dot_hands_nothing_over_when_it_comes_back",

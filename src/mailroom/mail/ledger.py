@@ -113,14 +113,15 @@ where id = any(%(ids)s) and crashes >= %(suspect)s and state in ('queued', 'retr
 """
 
 HAND_OVER = """
-with held as materialized (
-    select mails.id, wish.attempt, wish.connected_at, wish.server
+with locked as materialized (
+    select id, attempt, state, stage, lease_until from mails where id = any(%(ids)s) order by id for update
+), held as materialized (
+    select wish.*
     from unnest(%(ids)s::uuid[], %(attempts)s::int[], %(connected)s::timestamptz[], %(servers)s::text[])
         as wish (id, attempt, connected_at, server)
-    join mails on mails.id = wish.id
-    where mails.attempt = wish.attempt and mails.state = 'sending' and mails.stage = 'claimed'
-        and mails.lease_until > clock_timestamp()
-    order by mails.id for update of mails
+    join locked on locked.id = wish.id
+    where locked.attempt = wish.attempt and locked.state = 'sending' and locked.stage = 'claimed'
+        and locked.lease_until > clock_timestamp()
 ), moved as (
     update mails set stage = 'handing over', step = 3, changed_at = clock_timestamp()
     from held where mails.id = held.id
