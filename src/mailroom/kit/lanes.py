@@ -16,6 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 Row = TypeVar("Row")
 Lane = tuple[AsyncConnection, "psycopg.AsyncConnection[Any]"]
 
+PLANNED_ONCE = "set plan_cache_mode = force_generic_plan; set enable_seqscan = off"
+"""Hot statements go by keys, and planning one takes as long as running it. Planned once, while a table is small,
+they would go on reading all of it when it is large."""
+
 
 class Lanes:
     """At most `most` connections of the engine's pool, in autocommit, lent for one statement at a time."""
@@ -92,6 +96,7 @@ class Lanes:
         connection = await self._engine.connect()
         raw = await psycopg_of(connection)
         await raw.set_autocommit(True)
+        await raw.execute(PLANNED_ONCE)
         return connection, raw
 
     async def close(self) -> None:

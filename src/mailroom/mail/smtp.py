@@ -4,24 +4,29 @@ A connection that was interrupted in mid-answer would pair the late answer with 
 goes wrong here closes it.
 """
 
+import asyncio
 import re
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import cast
 
 import aiosmtplib
-from aiosmtplib import SMTPResponse
 from aiosmtplib.email import quote_address
 
+from mailroom.mail.conversation import Conversation, Reply
 from mailroom.mail.decide import Answer
 from mailroom.mail.rendering import Envelope
 from mailroom.mail.states import Reason
 from mailroom.settings import SMTPServer
 
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 UNUSUAL = re.compile(r"[\s<>\"(),:;\[\]\\]")
 ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
 SIGN_IN_CODES = frozenset({454, 530, 534, 535, 538})  # RFC 4954 §6
 OK = 250
+COMPLETED = range(200, 300)
+"""The positive completion replies."""
 CLOSING = 421
 START_INPUT = 354
 REFUSALS = range(400, 600)
@@ -65,6 +70,8 @@ class Connection:
 
     def __init__(self, smtp: aiosmtplib.SMTP, timeouts: Timeouts) -> None:
         self._smtp = smtp
+        self._talk = Conversation(cast("asyncio.Transport", smtp.transport))
+        self._utf8 = smtp.supports_extension("smtputf8")
         self._timeouts = timeouts
         self.mails = 0
 
@@ -92,13 +99,14 @@ class Connection:
             raise ServerTrouble(_trouble(error)) from error
         except (OSError, TimeoutError) as error:
             raise ServerTrouble(Answer(Reason.UNREACHABLE, text=readable(error))) from error
-        smtp.timeout = timeouts.command
+        if smtp.transport is None:  # closed in the meantime
+            raise ServerTrouble(Answer(Reason.UNREACHABLE, text="Connection lost"))
         return cls(smtp, timeouts)
 
     @property
     def usable(self) -> bool:
         """True while neither side has closed."""
-        return self._smtp.is_connected
+        return self._talk.open
 
     async def deliver(self, envelope: Envelope, may_hand_over: Callable[[], Awaitable[bool]]) -> Answer:
         """Hand the mail over and return the server's acceptance.
@@ -128,23 +136,27 @@ class Connection:
             raise
 
     async def _deliver(self, envelope: Envelope, may_hand_over: Callable[[], Awaitable[bool]]) -> Answer:
-        if envelope.utf8 and not self._smtp.supports_extension("smtputf8"):
+        if envelope.utf8 and not self._utf8:
             text = "the server does not take addresses outside ASCII (no SMTPUTF8)"
             raise Undelivered(Answer(Reason.REFUSED, 553, "5.6.7", text), usable=True)
+        ask, times = self._talk.ask, self._timeouts
         options = " SMTPUTF8 BODY=8BITMIME" if envelope.utf8 else ""
-        said = await self._command(f"MAIL FROM:{_path(envelope.sender)}{options}", self._timeouts.command)
+        said = await ask(f"MAIL FROM:{_path(envelope.sender)}{options}\r\n".encode(), times.command)
         if said.code != OK:
-            raise aiosmtplib.SMTPResponseException(said.code, said.message)
-        said = await self._command(f"RCPT TO:{_path(envelope.recipient)}", self._timeouts.command)
-        if classify(said.code, said.message).reason is not None:  # 252 is a yes, too (RFC 5321 §4.2.1)
-            raise aiosmtplib.SMTPResponseException(said.code, said.message)
+            raise _refused(said)
+        said = await ask(f"RCPT TO:{_path(envelope.recipient)}\r\n".encode(), times.command)
+        if said.code not in COMPLETED:  # 252 is a yes, too (RFC 5321 §4.2.1)
+            raise _refused(said)
         if not await may_hand_over():
             raise Undelivered(Answer(Reason.WORKER_LOST))
-        ready = await self._command("DATA", self._timeouts.data)
-        if ready.code != START_INPUT:
-            raise aiosmtplib.SMTPResponseException(ready.code, ready.message)
-        done = await self._content(envelope.data)
-        answer = classify(done.code, done.message)
+        said = await ask(b"DATA\r\n", times.data)
+        if said.code != START_INPUT:
+            raise _refused(said)
+        try:
+            done = await ask(envelope.data, times.accept)
+        except (aiosmtplib.SMTPException, OSError) as error:  # an answer that is no reply, too
+            raise Undelivered(Answer(Reason.NO_ANSWER, text=readable(error)), handed_over=True) from error
+        answer = classify(done.code, done.text)
         if answer.reason is not None:
             if done.code not in REFUSALS:  # neither yes nor no
                 raise Undelivered(replace(answer, reason=Reason.NO_ANSWER), handed_over=True)
@@ -153,32 +165,12 @@ class Connection:
             raise Undelivered(answer, usable=self.usable)
         return answer
 
-    async def _command(self, line: str, seconds: float) -> SMTPResponse:
-        """Send a command as it is: aiosmtplib's own calls look at more than is needed for each mail."""
-        protocol = self._smtp.protocol
-        if protocol is None:
-            raise aiosmtplib.SMTPServerDisconnected("Connection lost")
-        return await protocol.execute_command(line.encode(), timeout=seconds)
-
-    async def _content(self, data: bytes) -> SMTPResponse:
-        """Send the content with its dot; aiosmtplib's own call has one timeout for DATA and for the dot."""
-        protocol = self._smtp.protocol
-        if protocol is None:
-            raise aiosmtplib.SMTPServerDisconnected("Connection lost")
-        protocol.write(data)
-        try:
-            return await protocol.read_response(timeout=self._timeouts.accept)
-        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:  # an answer that is no reply, too
-            raise Undelivered(Answer(Reason.NO_ANSWER, text=readable(error)), handed_over=True) from error
-
     async def _start_over(self, code: int) -> None:
         """After a refusal, drop what is left of the transaction (RFC 5321 §4.1.1.5), or the connection."""
-        if code == CLOSING or not self.usable:
-            self.close()
-            return
         try:
-            await self._smtp.rset(timeout=self._timeouts.connect)
-        except (aiosmtplib.SMTPException, OSError, TimeoutError):
+            if code == CLOSING or (await self._talk.ask(b"RSET\r\n", self._timeouts.connect)).code != OK:
+                self.close()
+        except (aiosmtplib.SMTPException, OSError):
             self.close()
         except BaseException:  # cancelled: its answer would be taken for the next command's
             self.close()
@@ -187,20 +179,27 @@ class Connection:
     async def quit(self) -> None:
         """Say goodbye and close; never raises, never waits long."""
         try:
-            await self._smtp.quit(timeout=1)
-        except (aiosmtplib.SMTPException, OSError, TimeoutError):
+            await self._talk.ask(b"QUIT\r\n", 1)
+        except (aiosmtplib.SMTPException, OSError):
             pass
         finally:
             self.close()
 
     def close(self) -> None:
         """Close at once, whatever stage it is in."""
+        self._talk.close()
         self._smtp.close()
 
 
 def _path(address: str) -> str:
     """Return an address as a command names it (RFC 5321 §4.1.2)."""
+    if CONTROL.search(address):
+        raise ValueError("an address with control characters would be another command")
     return quote_address(address) if UNUSUAL.search(address) else f"<{address}>"
+
+
+def _refused(said: Reply) -> aiosmtplib.SMTPResponseException:
+    return aiosmtplib.SMTPResponseException(said.code, said.text)
 
 
 def classify(code: int, text: str) -> Answer:
@@ -208,7 +207,7 @@ def classify(code: int, text: str) -> Answer:
     words = readable(text)
     match = ENHANCED.match(words)
     enhanced = match.group(1) if match else None
-    if 200 <= code < 300:  # noqa: PLR2004  # the positive completion replies
+    if code in COMPLETED:
         reason = None
     elif code == CLOSING:
         reason = Reason.DISCONNECTED
