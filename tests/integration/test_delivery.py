@@ -98,7 +98,12 @@ async def make(settings: Settings, sink: Sink, templates: Path) -> AsyncIterator
         options = {"limit": 4, "timeouts": Timeouts(1, 0.7, 0.7, 0.7), **pool_options}
         pool = Pool(SMTPServer.parse(sink.url), hostname="test.example", **options)  # type: ignore[arg-type]
         renderer = Renderer(kinds, mail_from="M <m@example.org>", product={}, templates=templates)
-        delivery = Delivery(ledger=Ledger(database, "test:1"), pool=pool, renderer=renderer, show=shown.append)
+        delivery = Delivery(
+            ledger=Ledger(database, "test:1"),
+            pool=pool,
+            renderer=renderer,
+            show=lambda *_, read, **__: shown.append(read()),
+        )
         pool.on_recovery = delivery.on_recovery
         outbox = Outbox(kinds, Tickets(), lambda _ids: None)
         made.append(Post(database, outbox, delivery, Overdue(database, grace=timedelta()), pool, shown))

@@ -67,7 +67,7 @@ class Office:
     def say(self, shown: Snapshot) -> None:
         """Store what a worker would have stored."""
         said: list[Report] = []
-        reports(said.append)(shown)
+        reports(said.append)(shown.task, shown.state, final=shown.final, read=lambda: shown)
         self.writer(
             [replace(report, result=report.result()) if callable(report.result) else report for report in said]
         )

@@ -1,6 +1,8 @@
 """The mails of this room: what their templates get to say. It runs in the worker, while rendering."""
 
 from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from mailroom.accounts.resetting import LINK, NO_ACCOUNT, WORKS_HOURS
@@ -46,12 +48,16 @@ def kinds(tokens: Tokens, settings: Settings) -> list[MailKind]:
 
 def _asked(row: MailRow) -> dict[str, str]:
     """Say who asked, and when. Nothing here is a stranger's to choose: it would be read as ours."""
-    at = row.created_at
     return {
         "address": row.recipient,
-        "asked_at": f"{at.day} {at:%B %Y, %H:%M} UTC",
+        "asked_at": _minute(row.created_at.replace(second=0, microsecond=0)),
         "browser": str(row.params.get("browser", "a browser")),
     }
+
+
+@lru_cache(maxsize=64)
+def _minute(at: datetime) -> str:
+    return f"{at.day} {at:%B %Y, %H:%M} UTC"
 
 
 def _in_words(hours: int) -> str:

@@ -17,6 +17,7 @@ TOKEN_LENGTH = (ID_BYTES + MAC_BYTES) * 4 // 3
 
 ALPHABET = "23456789BCDFGHJKMNPQRSTVWXYZ"
 """No 0 O 1 I L, which look alike; no vowels, so that no code is a word."""
+PAIRS = tuple(first + second for second in ALPHABET for first in ALPHABET)
 CODE_LENGTH = 8  # 28 ** 8: 38 bits, with five tries
 
 CONFIRMATION, NEW_PASSWORD = "confirmation link", "new password link"
@@ -78,11 +79,12 @@ def _mac(key: bytes, purpose: str, mail_id: UUID, nonce: bytes) -> bytes:
 
 def _code(key: bytes, mail_id: UUID, nonce: bytes) -> str:
     # 256 bits over 38: no character is noticeably likelier than another.
-    number, letters = int.from_bytes(_mac(key, CODE, mail_id, nonce)) % len(ALPHABET) ** CODE_LENGTH, []
-    for _ in range(CODE_LENGTH):
-        number, letter = divmod(number, len(ALPHABET))
-        letters.append(ALPHABET[letter])
-    return "".join(letters)
+    number = int.from_bytes(_mac(key, CODE, mail_id, nonce)) % len(ALPHABET) ** CODE_LENGTH
+    code = ""
+    for _ in range(CODE_LENGTH // 2):
+        number, pair = divmod(number, len(PAIRS))
+        code += PAIRS[pair]
+    return code
 
 
 def _decoded(token: str) -> bytes | None:

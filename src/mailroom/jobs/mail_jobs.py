@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable
 from concurrent.futures import CancelledError
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +14,7 @@ from mailroom.jobs.loop import WorkerLoop
 from mailroom.jobs.queue import DELIVER, SEND_MANY
 from mailroom.jobs.runtime import Runtime
 from mailroom.kit.errors import Unavailable
+from mailroom.mail.journey import Show
 from mailroom.mail.states import State
 from mailroom.progress.events import Snapshot
 from mailroom.progress.reporter import Report
@@ -70,17 +70,17 @@ def stored(shown: Snapshot) -> dict[str, Any]:
     return {**shown.public(), "attempt": shown.attempt, "step": shown.step}
 
 
-def reports(put: Callable[[Report], None]) -> Callable[[Snapshot], None]:
-    """Return what shows a mail's snapshots as results: its own states while on its way, Celery's at the end."""
+def reports(put: Callable[[Report], None]) -> Show:
+    """Return what shows where a mail is as results: its own states while on its way, Celery's at the end."""
 
-    def show(shown: Snapshot) -> None:
-        if not shown.final:
-            put(Report(shown.task, shown.state, partial(stored, shown), urgent=True, wait=STAGES_WAIT))
-        elif shown.state == State.SENT:
-            put(Report(shown.task, "SUCCESS", partial(stored, shown), urgent=True, wait=ENDS_WAIT))
+    def show(task: str, state: str, *, final: bool, read: Callable[[], Snapshot]) -> None:
+        if not final:
+            put(Report(task, state, lambda: stored(read()), urgent=True, wait=STAGES_WAIT))
+        elif state == State.SENT:
+            put(Report(task, "SUCCESS", lambda: stored(read()), urgent=True, wait=ENDS_WAIT))
         else:
-            failure = {"exc_type": "MailNotSent", "exc_message": [_words(shown)], "exc_module": __name__}
-            put(Report(shown.task, "FAILURE", failure, urgent=True, wait=ENDS_WAIT))
+            failure = {"exc_type": "MailNotSent", "exc_message": [_words(read())], "exc_module": __name__}
+            put(Report(task, "FAILURE", failure, urgent=True, wait=ENDS_WAIT))
 
     return show
 

@@ -18,19 +18,34 @@ class Batch(Generic[Item, Result]):
     `run` takes the items in order and returns a result for each. Its error is every caller's error.
     """
 
-    def __init__(self, run: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]], *, most: int = 500) -> None:
+    def __init__(
+        self,
+        run: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
+        *,
+        most: int = 500,
+        gather: float = GATHER,
+    ) -> None:
         self._run = run
         self._most = most
+        self._gather = gather
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._task: asyncio.Task[None] | None = None
 
     async def __call__(self, item: Item) -> Result:
         """Have `item` done with whatever else is waiting; return its result once it is committed."""
+        return await self.begin(item)
+
+    def begin(self, item: Item) -> "asyncio.Future[Result]":
+        """Have `item` done with whatever else is waiting; return what will hold its result."""
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._task is None:
             self._task = asyncio.create_task(self._drain())
-        return await future
+        return future
+
+    def __len__(self) -> int:
+        """Return how many wait, not counting those under way."""
+        return len(self._waiting)
 
     async def _drain(self) -> None:
         try:
@@ -38,7 +53,7 @@ class Batch(Generic[Item, Result]):
                 batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
                 await self._settle(batch)
                 if len(batch) > 1:
-                    await asyncio.sleep(GATHER)
+                    await asyncio.sleep(self._gather)
         finally:
             self._task = None
 
@@ -55,3 +70,11 @@ class Batch(Generic[Item, Result]):
         for (_, future), result in zip(batch, results, strict=True):
             if not future.done():
                 future.set_result(result)
+
+    def close(self) -> None:
+        """Give up what is under way and what waits."""
+        if self._task:
+            self._task.cancel()
+        for _, future in self._waiting:
+            future.cancel()
+        self._waiting.clear()

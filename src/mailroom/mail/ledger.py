@@ -14,6 +14,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
+from mailroom.kit.arrays import array, array_of_times, array_of_words
 from mailroom.kit.database import Database
 from mailroom.mail.decide import SUSPECT_FROM, Answer, Decision
 from mailroom.mail.interfaces import MailRow
@@ -85,7 +86,8 @@ class Ended:
 CLAIM = """
 with mine as materialized (
     select id from mails
-    where id = any(%(ids)s) and expires_at > clock_timestamp() and (%(suspects)s or crashes < %(suspect)s) and (
+    where id = any(%(ids)s::uuid[]) and expires_at > clock_timestamp()
+        and (%(suspects)s or crashes < %(suspect)s) and (
         state = 'queued'
         or (state = 'retrying' and next_attempt_at <= clock_timestamp())
         or (state = 'uncertain' and nudge_at is not null)
@@ -109,28 +111,29 @@ select * from claimed
 
 SUSPECTS = """
 select id from mails
-where id = any(%(ids)s) and crashes >= %(suspect)s and state in ('queued', 'retrying', 'uncertain')
+where id = any(%(ids)s::uuid[]) and crashes >= %(suspect)s and state in ('queued', 'retrying', 'uncertain')
 """
 
 HAND_OVER = """
 with locked as materialized (
-    select id, attempt, state, stage, lease_until from mails where id = any(%(ids)s) order by id for update
+    select id, attempt, state, stage, lease_until from mails where id = any(%(ids)s::uuid[])
+    order by id for update
 ), held as materialized (
     select wish.*
     from unnest(%(ids)s::uuid[], %(attempts)s::int[], %(connected)s::timestamptz[], %(servers)s::text[])
-        as wish (id, attempt, connected_at, server)
+        with ordinality as wish (id, attempt, connected_at, server, place)
     join locked on locked.id = wish.id
     where locked.attempt = wish.attempt and locked.state = 'sending' and locked.stage = 'claimed'
         and locked.lease_until > clock_timestamp()
 ), moved as (
     update mails set stage = 'handing over', step = 3, changed_at = clock_timestamp()
     from held where mails.id = held.id
-    returning mails.id, mails.changed_at
+    returning held.place, mails.changed_at
 ), noted as (
     update attempts set connected_at = held.connected_at, handing_over_at = clock_timestamp(), server = held.server
     from held where attempts.mail_id = held.id and attempts.attempt = held.attempt
 )
-select id, changed_at from moved
+select place, changed_at from moved
 """
 
 # An acceptance that comes late is the truth all the same, unless the next attempt is just being handed over
@@ -140,14 +143,16 @@ select id, changed_at from moved
 # An attempt that was uncertain stays marked so, also where its acceptance came late: the mail may be there twice.
 # Two attempts may end at the same moment in two processes. Both lock the mail's row, so that one comes after the
 # other; and LOCK goes before what reads the attempts, whose snapshot would else be older than the lock.
-LOCK = "select id from mails where id = any(%(ids)s) order by id for update"
+LOCK = "select id from mails where id = any(%(ids)s::uuid[]) order by id for update"
 RECORD = """
 with said as (
     select * from unnest(
         %(ids)s::uuid[], %(attempts)s::int[], %(states)s::text[], %(reasons)s::text[], %(retry_in)s::float8[],
         %(codes)s::int[], %(enhanced)s::text[], %(answers)s::text[], %(since)s::timestamptz[],
         %(crashed)s::bool[], %(connected)s::timestamptz[], %(servers)s::text[]
-    ) as wish (id, attempt, state, reason, retry_in, code, enhanced, answer, since, crashed, connected_at, server)
+    ) with ordinality as wish (
+        id, attempt, state, reason, retry_in, code, enhanced, answer, since, crashed, connected_at, server, place
+    )
 ), locked as materialized (
     select id, state, stage, attempt, on_uncertain from mails where id in (select id from said)
     order by id for update
@@ -158,7 +163,7 @@ with said as (
 ), wish as (
     select * from said where state = 'sent' or id not in (select id from taken)
     union all
-    select id, attempt, 'sent', null, null, null, null, null, null, crashed, connected_at, server
+    select id, attempt, 'sent', null, null, null, null, null, null, crashed, connected_at, server, place
     from said where state <> 'sent' and id in (select id from taken)
 ), held as materialized (
     select wish.*, locked.on_uncertain from wish join locked on locked.id = wish.id
@@ -179,7 +184,7 @@ with said as (
         end,
         ended_at = case when held.state in ('sent', 'failed', 'expired') then clock_timestamp() end
     from held where mails.id = held.id
-    returning mails.id, mails.attempt, mails.step, mails.state, next_attempt_at, reason_since, changed_at
+    returning held.place, mails.attempt, mails.step, mails.state, next_attempt_at, reason_since, changed_at
 ), noted as (
     update attempts set ended_at = clock_timestamp(), outcome = said.state, reason = said.reason,
         code = said.code, enhanced = said.enhanced, answer = said.answer,
@@ -240,7 +245,7 @@ class Ledger:
         A mail that may be what ended its workers is only taken where `suspects` is true.
         """
         arguments = {
-            "ids": list(ids),
+            "ids": array(ids),
             "lease": timedelta(seconds=LEASE),
             "worker": self._worker,
             "suspects": suspects,
@@ -250,25 +255,25 @@ class Ledger:
 
     async def suspects(self, ids: Sequence[UUID]) -> set[UUID]:
         """Return those of the mails that wait and may be what ended their workers."""
-        arguments = {"ids": list(ids), "suspect": SUSPECT_FROM}
+        arguments = {"ids": array(ids), "suspect": SUSPECT_FROM}
         rows: list[Any] = await self._database.fetch(SUSPECTS, arguments)
         return {row[0] for row in rows}
 
     async def hand_over(self, wishes: Sequence[HandingOver]) -> list[datetime | None]:
         """Record that these are about to be handed over; for each, when, or None where it is no longer ours."""
         arguments = {
-            "ids": [wish.id for wish in wishes],
-            "attempts": [wish.attempt for wish in wishes],
-            "connected": [wish.connected_at for wish in wishes],
-            "servers": [wish.server for wish in wishes],
+            "ids": array(wish.id for wish in wishes),
+            "attempts": array(wish.attempt for wish in wishes),
+            "connected": array_of_times(wish.connected_at for wish in wishes),
+            "servers": array_of_words(wish.server for wish in wishes),
         }
-        moved: dict[UUID, datetime] = dict(await self._database.fetch(HAND_OVER, arguments))
-        return [moved.get(wish.id) for wish in wishes]
+        moved: dict[int, datetime] = dict(await self._database.fetch(HAND_OVER, arguments))
+        return [moved.get(place) for place in range(1, len(wishes) + 1)]
 
     async def record(self, endings: Sequence[Ending]) -> list[Ended | None]:
         """Record how attempts ended; for each, where its mail is now, or None where the fence held."""
         if all(ending.decision.state is State.SENT for ending in endings):
-            return _in_order(endings, await self._database.fetch(RECORD, _told(endings), class_row(Ended)))
+            return _in_order(endings, await self._database.fetch(RECORD, _told(endings)))
         async with self._database.connection() as connection:
             return await record(connection, endings)
 
@@ -302,30 +307,29 @@ class Ledger:
 async def record(connection: AsyncConnection[tuple[object, ...]], endings: Sequence[Ending]) -> list[Ended | None]:
     """Like `Ledger.record`, in the caller's transaction."""
     arguments = _told(endings)
-    async with connection.cursor(row_factory=class_row(Ended)) as cursor:
-        if any(ending.decision.state is not State.SENT for ending in endings):
-            await connection.execute(LOCK, arguments)
-        await cursor.execute(RECORD, arguments)
-        return _in_order(endings, await cursor.fetchall())
+    if any(ending.decision.state is not State.SENT for ending in endings):
+        await connection.execute(LOCK, arguments)
+    return _in_order(endings, await (await connection.execute(RECORD, arguments)).fetchall())
 
 
 def _told(endings: Sequence[Ending]) -> dict[str, Any]:
     return {
-        "ids": [ending.id for ending in endings],
-        "attempts": [ending.attempt for ending in endings],
-        "states": [str(ending.decision.state) for ending in endings],
-        "reasons": [ending.decision.reason for ending in endings],
-        "retry_in": [ending.decision.retry_in for ending in endings],
-        "codes": [ending.answer.code for ending in endings],
-        "enhanced": [ending.answer.enhanced for ending in endings],
-        "answers": [ending.answer.text for ending in endings],
-        "since": [ending.since for ending in endings],
-        "crashed": [ending.crashed for ending in endings],
-        "connected": [ending.connected_at for ending in endings],
-        "servers": [ending.server for ending in endings],
+        "ids": array(ending.id for ending in endings),
+        "attempts": array(ending.attempt for ending in endings),
+        "states": array_of_words(ending.decision.state for ending in endings),
+        "reasons": array_of_words(ending.decision.reason for ending in endings),
+        "retry_in": array(ending.decision.retry_in for ending in endings),
+        "codes": array(ending.answer.code for ending in endings),
+        "enhanced": array_of_words(ending.answer.enhanced for ending in endings),
+        "answers": array_of_words(ending.answer.text for ending in endings),
+        "since": array_of_times(ending.since for ending in endings),
+        "crashed": array(ending.crashed for ending in endings),
+        "connected": array_of_times(ending.connected_at for ending in endings),
+        "servers": array_of_words(ending.server for ending in endings),
     }
 
 
-def _in_order(endings: Sequence[Ending], ended: Sequence[Ended]) -> list[Ended | None]:
-    moved = {end.id: end for end in ended}
-    return [moved.get(ending.id) for ending in endings]
+def _in_order(endings: Sequence[Ending], rows: Sequence[Any]) -> list[Ended | None]:
+    """Return for each ending where its mail is; of two of one mail only one's place may come back."""
+    moved = {endings[row[0] - 1].id: row[1:] for row in rows}
+    return [Ended(ending.id, *moved[ending.id]) if ending.id in moved else None for ending in endings]

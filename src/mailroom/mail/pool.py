@@ -5,8 +5,7 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -76,17 +75,13 @@ class Pool:
         self._reaping = False
         self._closed = False
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """Lend a connection, waiting for a turn if need be. Raises `CircuitOpen`."""
-        connection = await self._acquire()
-        try:
-            yield connection
-        finally:
-            self._take_back(connection)
-            self._end_turn()
+    def give_back(self, connection: Connection) -> None:
+        """Take a connection back that was lent."""
+        self._take_back(connection)
+        self._end_turn()
 
-    async def _acquire(self) -> Connection:
+    async def borrow(self) -> Connection:
+        """Lend a connection, waiting for a turn if need be. Raises `CircuitOpen`."""
         while True:
             await self._turn()
             try:
@@ -153,8 +148,7 @@ class Pool:
 
     async def _warm(self) -> None:
         with contextlib.suppress(CircuitOpen):
-            async with self.connection():
-                pass
+            self.give_back(await self.borrow())
 
     async def _connect(self) -> Connection:
         connection = await Connection.open(self.server, self._timeouts, self._hostname)

@@ -79,6 +79,7 @@ class Prepared:
         ]
         self._values = list(dict.fromkeys(piece for piece in pieces if isinstance(piece, tuple)))
         self._order = [self._values.index(piece) for piece in pieces if isinstance(piece, tuple)]
+        self._last = [("", b"")] * len(self._values)  # most of what mails of a kind say is what the last one said
         self._content = b"".join(
             b"%b" if isinstance(piece, tuple) else piece.replace(b"%", b"%%") for piece in pieces
         )
@@ -93,10 +94,13 @@ class Prepared:
             if value.__class__ is not str or not value.isprintable():
                 return None
             plain.append(value)
-        encoded = [_encoded(_escaped(plain[n]) if as_html else plain[n]) for n, as_html in self._values]
+        last = self._last
+        for place, (n, as_html) in enumerate(self._values):
+            if last[place][0] != plain[n]:
+                last[place] = plain[n], _encoded(_escaped(plain[n]) if as_html else plain[n])
         return (
             " ".join(self._subject.filled(plain).split()),
-            self._content % tuple([encoded[n] for n in self._order]),
+            self._content % tuple([last[place][1] for place in self._order]),
         )
 
 

@@ -107,7 +107,7 @@ class Renderer:
             return None
         subject, content = filled
         head = (
-            f"To: {recipient}\r\nDate: {_date(row.created_at)}\r\n"
+            f"To: {recipient}\r\nDate: {_date(row.created_at.replace(microsecond=0))}\r\n"
             f"Message-ID: {self.message_id(row)}\r\nAuto-Submitted: auto-generated\r\n"
             f"MIME-Version: 1.0\r\nContent-Type: {prepared.content_type}\r\n"
         )
@@ -157,6 +157,7 @@ def _subject_line(subject: str) -> bytes:
     return header.as_bytes().removesuffix(b"\r\n")
 
 
+@lru_cache(maxsize=64)
 def _date(at: datetime) -> str:
     """Return a time as a header holds it (RFC 5322 §3.3), in UTC; three times as fast as the standard library."""
     at = at.astimezone(UTC)

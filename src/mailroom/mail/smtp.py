@@ -223,6 +223,8 @@ def classify(code: int, text: str) -> Answer:
 def readable(text: object) -> str:
     """Return a server's words as one line that can be stored: servers send Latin-1, NUL and worse."""
     words = " ".join(str(text).split())
+    if words.isprintable():
+        return words
     return "".join(sign if sign.isprintable() else "\ufffd" for sign in words)
 
 

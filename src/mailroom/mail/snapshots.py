@@ -1,6 +1,6 @@
 """From rows (or what a worker knows of one) to the snapshot a watcher is shown."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -23,7 +23,7 @@ Moment = tuple[str, datetime | None, int]
 
 
 def snapshot(
-    mail_id: UUID,
+    mail_id: UUID | str,
     state: str,
     *,
     stage: str | None = None,
@@ -37,12 +37,8 @@ def snapshot(
     retry_at: datetime | None = None,
     on_uncertain: str = "resend",
     timeline: Iterable[Moment] = (),
-    told: Iterable[Mapping[str, Any]] = (),
 ) -> Snapshot:
-    """Return what a watcher is shown of a mail. Times are aware; they leave here as ISO 8601 in UTC.
-
-    `told` is what of the timeline was put into words before.
-    """
+    """Return what a watcher is shown of a mail. Times are aware; they leave here as ISO 8601 in UTC."""
     held = state == State.UNCERTAIN and on_uncertain == "hold"
     error: dict[str, Any] | None = None
     if reason:
@@ -63,9 +59,8 @@ def snapshot(
         step=step,
         retry_at=iso(retry_at) if state == State.RETRYING else None,
         error=error,
-        timeline=(
-            *told,
-            *({"stage": str(what), "at": iso(at), "attempt": number} for what, at, number in timeline if at),
+        timeline=tuple(
+            {"stage": str(what), "at": iso(at), "attempt": number} for what, at, number in timeline if at
         ),
         final=state in FINAL or held,
     )

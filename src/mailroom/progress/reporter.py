@@ -9,7 +9,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 logger = logging.getLogger(__name__)
@@ -140,4 +140,6 @@ class Reporter:
 
 
 def _now(report: Report) -> Report:
-    return replace(report, result=report.result()) if callable(report.result) else report
+    if not callable(report.result):
+        return report
+    return Report(report.task, report.state, report.result(), report.urgent, report.wait)

@@ -37,7 +37,11 @@ def of_task(task: Task) -> Snapshot:
 
 def iso(moment: datetime | None) -> str | None:
     """Return a time as the protocol writes it, to the millisecond."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds") if moment else None
+    if moment is None:
+        return None
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds")
 
 
 def _count(number: float | None) -> Any:
