@@ -260,10 +260,12 @@ async def test_a_worker_begins_holds_ends_repeats_and_cancels(
     desk.background = Background(queue.begin)
     client = configured(settings, worker=True)
     with celery_worker(environment, tmp_path, app=TASKS) as worker:
-        counted, broken, lucky, stoppable = [
+        counted, broken, lucky, stoppable, canvas = [
             await desk.start(f"{TASKS}.{name}", *arguments)
-            for name, arguments in (("shared", [10]), ("broken", []), ("second_time_lucky", []), ("stoppable", []))
-        ]
+            for name, arguments in (
+                ("shared", [10]), ("broken", []), ("second_time_lucky", []), ("stoppable", []), ("canvas", [4])
+            )
+        ]  # fmt: skip
         group = await desk.whole("group", *((f"{TASKS}.part", [0.1 * n, n == 1]) for n in range(3)))
         chain = await desk.whole("chain", *((f"{TASKS}.part", [0.1]) for _ in range(3)))
 
@@ -291,6 +293,9 @@ async def test_a_worker_begins_holds_ends_repeats_and_cancels(
 
         assert (await desk.until(group, "failed")).error == {"message": "1 of 3 failed: too dark"}
         assert ((await desk.until(chain, "done")).current, client.AsyncResult(str(chain)).state) == (3, "SUCCESS")
+
+        done = await desk.until(canvas, "done")
+        assert (done.current, done.total) == (4, 4)
 
         last = await desk.start(f"{TASKS}.stoppable")
         await desk.until(last, "running")

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from celery import shared_task
+from celery import group, shared_task
 
 from mailroom.progress.reporting import report
 from mailroom.worker import app
@@ -46,6 +46,17 @@ def part(seconds: float, fails: bool = False) -> None:
     time.sleep(seconds)
     if fails:
         raise ValueError("too dark")
+
+
+@app.task
+async def canvas(count: int) -> None:
+    """Celery's own canvas under one ticket, as CONTRIBUTING has it."""
+    parts = await asyncio.to_thread(group(add.s(n, 1) for n in range(count)).apply_async)
+    ended = 0
+    while ended < count:
+        ended = await asyncio.to_thread(lambda: sum(part.ready() for part in parts))
+        report(current=ended, total=count)
+        await asyncio.sleep(0.1)
 
 
 @app.task(cancellable=True)
