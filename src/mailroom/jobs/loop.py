@@ -109,7 +109,7 @@ class WorkerLoop(Generic[Living]):
 
 def _new_loop() -> asyncio.AbstractEventLoop:
     """Return uvloop's loop, or the standard one where threads are gevent's or eventlet's: uvloop blocks those."""
-    if "gevent" in sys.modules and getattr(threading, "_start_new_thread", None) is not None:
+    if "gevent" in sys.modules:
         from gevent import monkey
 
         if monkey.is_module_patched("threading"):
