@@ -102,7 +102,7 @@ def words(found: Figures) -> str:
                 (
                     f"{row.tasks:,}",
                     f"{row.sockets:,}",
-                    f"{row.commands:.0f}",
+                    f"{row.commands:.1f}",
                     f"{row.cpu:.0f} %",
                     f"{row.database:.0f} %",
                     milliseconds(row.lag),

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -407,6 +407,36 @@ async def test_the_loop_gets_its_turns_while_very_many_are_told(office: Office) 
     assert max(map(len, groups)) <= AT_ONCE
     for subscription in subscriptions:
         subscription.close()
+
+
+async def test_the_loop_gets_its_turns_while_very_many_results_are_decoded(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened: list[str] = []
+    decode = office.results.decode
+
+    def noted(raw: bytes) -> Mapping[str, object]:
+        happened.append("decoded")
+        return decode(raw)
+
+    async def take_turns() -> None:
+        while True:
+            happened.append("turn")
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(office.results, "decode", noted)
+    tasks = [str(new_id()) for _ in range(500)]
+    subscription = office.watching.subscribe()
+    await subscription.watch(tasks)
+    turns = asyncio.create_task(take_turns())
+    office.writer([Report(task, "running", {"step": 1, "attempt": 1}) for task in tasks])
+    async with asyncio.timeout(10):
+        while happened.count("decoded") < len(tasks):
+            await asyncio.sleep(0.01)
+    turns.cancel()
+    groups = "".join("." if what == "turn" else "x" for what in happened).strip(".").split(".")
+    assert max(map(len, groups)) <= AT_ONCE
+    subscription.close()
 
 
 async def test_many_that_begin_to_watch_together_share_the_questions(office: Office) -> None:

@@ -66,6 +66,9 @@ def snapshot(
     )
 
 
+AT_ONCE = 100
+"""Rows made into snapshots in one go: more would keep the loop from everything else too long."""
+
 BETTER = """
 select known.id, mails.id is not null
 from unnest(%(ids)s::uuid[], %(attempts)s::int[], %(steps)s::int[], %(afterwords)s::text[])
@@ -94,11 +97,13 @@ class MailRows:
         }
         async with self._database.connection() as connection:
             rows: list[Any] = await (await connection.execute(BETTER, arguments)).fetchall()
-        if not rows:
-            return {}
-        async with self._database.begin() as work:
-            tasks = await of_tasks(work, [row[0] for row in rows if not row[1]])
-            return {**tasks, **await of_rows(work, [row[0] for row in rows if row[1]])}
+        better: dict[str, Snapshot] = {}
+        for start in range(0, len(rows), AT_ONCE):
+            some = rows[start : start + AT_ONCE]
+            async with self._database.begin() as work:
+                better |= await of_tasks(work, [row[0] for row in some if not row[1]])
+                better |= await of_rows(work, [row[0] for row in some if row[1]])
+        return better
 
 
 async def of_tasks(work: UnitOfWork, ids: Sequence[UUID]) -> dict[str, Snapshot]:

@@ -43,7 +43,7 @@ ASK_BATCH = 100
 STALE_AFTER = 2.0
 """Seconds without news until a task is compared with its row; longer where very many are watched."""
 AT_ONCE = 32
-"""Watchers told before the loop gets to send what they were told."""
+"""Results decoded, or watchers told, before the loop gets to do something else: to send what they were told."""
 
 
 Work = Callable[[], Awaitable[None]]
@@ -81,7 +81,7 @@ class Poller:
         self._changed: dict[Watched, None] = {}
         self._watchers, self._urgent, self._news = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
-        self._told = 0
+        self._busy = 0
         self._redis_away = self._rows_away = False
         self._listens: bool | None = None
 
@@ -185,6 +185,7 @@ class Poller:
         return True
 
     async def _take_result(self, watched: Watched, raw: bytes) -> None:
+        await self._breathe()
         old = watched.snapshot
         try:
             told = from_result(old.task, self._results.decode(raw))
@@ -242,7 +243,9 @@ class Poller:
         self._rows_away = False
         for watched in some:
             self._freshen(watched)
-            watched.has_gap, watched.end = False, None
+            watched.has_gap = False
+            if not watched.ask_row:  # else it came while they were asked
+                watched.end = None
             if row := better.get(watched.snapshot.task):
                 watched.has_row = True
                 await self._take(watched, row, from_row=True)
@@ -279,9 +282,12 @@ class Poller:
         for subscription in tuple(watched.watchers):
             if subscription in watched.watchers:
                 subscription.tell(watched.snapshot)  # the newest, should a newer one have come meanwhile
-            self._told += 1
-            if self._told % AT_ONCE == 0:
-                await asyncio.sleep(0)
+            await self._breathe()
+
+    async def _breathe(self) -> None:
+        self._busy += 1
+        if self._busy % AT_ONCE == 0:
+            await asyncio.sleep(0)
 
 
 def _known(watched: Watched) -> Known:
