@@ -21,7 +21,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import footprint, many, one_mail, rendering, sign_ups, singles
+from benchmarks import footprint, mail_server, many, one_mail, rendering, sign_ups, singles
 from benchmarks.stage import PROCESSES, ROOT, Row, Stage
 
 HEADS = ("what", "Mailroom", "beside it", "ratio", "wanted")
@@ -80,6 +80,7 @@ def write(rows: list[Row], seconds: float) -> None:
         f"Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}, in {seconds / 60:.0f} minutes.",
         f"Machine: {PROCESSES} cores, {platform.machine()}, {platform.system()}, load {os.getloadavg()[2]:.1f}.",
         f"Versions: Python {platform.python_version()}, {libraries}.",
+        f"Mail server: {mail_server.NAME}, and for delays the sink of benchmarks/.",
         "",
         "Medians of interleaved rounds. Absolute figures are this machine's; the ratios travel. Both sides share",
         "the cores with their publisher and the mail server; Mailroom keeps a durable record of each mail, the",

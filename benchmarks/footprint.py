@@ -11,7 +11,7 @@ from benchmarks.mail_server import sink_of
 from benchmarks.stage import Publisher, Row, Stage, end, family, settled
 from mailroom.ops.embedded.ports import free_port
 
-MAILS = 10_000
+MAILS = 100_000
 
 
 def megabytes(process: psutil.Process) -> float:

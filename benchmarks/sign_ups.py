@@ -16,10 +16,10 @@ from mailroom.accounts.passwords import Passwords
 from mailroom.ops.embedded.ports import free_port
 from mailroom.ops.embedded.valkey import running_valkey
 
-ROUNDS = 3
+ROUNDS = 2
 PEOPLE = 2 * PROCESSES
 """How many sign up at the same time; each at once again when answered."""
-SIGN_UPS = 160
+SIGN_UPS = 200
 SLOW_SIGN_UPS = 3 * PEOPLE
 """Where each takes two seconds."""
 WARM = 4 * PEOPLE

@@ -11,7 +11,7 @@ from benchmarks.mail_server import sink_of
 from benchmarks.stage import PROCESSES, Publisher, Row, Stage, cpu_seconds, end, family, measured, rate
 
 ROUNDS = 3
-LOADS = {0.0: (1500, 1500), 0.2: (2000, 100)}
+LOADS = {0.0: (1000, 1000), 0.2: (1500, 60)}
 """Delay of the mail server in seconds: mails a round, for Mailroom and for the usual recipe."""
 WANTED = {0.0: "at least as many", 0.2: "at least 8 times"}
 
@@ -54,7 +54,7 @@ def usual(stage: Stage, delay: float, count: int) -> tuple[float, float, float]:
         cpu = cpu_seconds(workers) - cpu
         with redis.Redis.from_url(environment["BENCH_REDIS"]) as server:
             results = server.dbsize()
-            began, tasks = time.time(), 1500
+            began, tasks = time.time(), 1000
             for _ in range(tasks):
                 client.send_task("benchmarks.usual.empty")
             while server.dbsize() < results + tasks:
