@@ -71,7 +71,8 @@ def words(found: Figures) -> str:
     versions = ", ".join(f"{name} {version(name)}" for name in ("Hypercorn", "Quart", "uvloop", "redis", "celery"))
     largest, base = max(found.rows, key=lambda row: (row.tasks, row.sockets)), found.rounds[1]
     halted, biggest = found.halted, found.memories[-1]
-    achieved, wanted = usual[largest.tasks].commands / largest.commands, largest.tasks * 2 / largest.commands
+    commands = max(row.commands for row in found.rows if row.tasks == largest.tasks)
+    achieved, wanted = usual[largest.tasks].commands / commands, largest.tasks * 2 / commands
     smaller = found.memories[-2]
     marginal = (biggest[0] * biggest[1] - smaller[0] * smaller[1]) / (biggest[0] - smaller[0])
     opened = (biggest[0] - smaller[0]) / biggest[2]
