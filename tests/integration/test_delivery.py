@@ -361,6 +361,41 @@ async def test_a_stopping_worker_gives_back_what_it_has_not_handed_over(
     assert await post.delivery.deliver(slow) is None  # no new claims
 
 
+async def test_a_stopping_worker_lets_an_ending_be_recorded_that_takes_its_time(
+    post: Post, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailroom.mail.delivery.GIVE_BACK_AFTER", 0.1)
+    monkeypatch.setattr("mailroom.mail.delivery.GIVE_UP_AFTER", 0.2)
+    sink.faults.append(Fault("rcpt", reply="550 5.1.1 no such mailbox", delay=0.5))
+    one, many = await post.promise(), await post.promise()
+    sending = asyncio.gather(post.delivery.deliver(one), post.delivery.deliver_many([many]))
+    while {(await post.row(mail_id)).state for mail_id in (one, many)} != {"sending"}:
+        await asyncio.sleep(0.02)
+    async with post.database.connection() as held_up:
+        await held_up.execute("select id from mails for update")
+        while any(journey.recording is None for journey in post.delivery._journeys):
+            await asyncio.sleep(0.02)
+        stopping = asyncio.create_task(post.delivery.stop())
+        await asyncio.sleep(0.6)
+    await stopping
+    shown, _ = await sending
+    assert shown is not None and shown.state == "failed"
+    assert {(await post.row(mail_id)).state for mail_id in (one, many)} == {"failed"}
+
+
+async def test_a_stopping_worker_gives_back_at_once_what_waits_in_a_crowd(post: Post, sink: Sink) -> None:
+    sink.delay = 0.3
+    ids = [await post.promise(f"{n}@example.org") for n in range(12)]
+    sending = asyncio.create_task(post.delivery.deliver_many(ids))
+    while not sink.commands:
+        await asyncio.sleep(0.01)
+    await post.delivery.stop()
+    await sending
+    states = [(await post.row(mail_id)).state for mail_id in ids]
+    assert sorted(set(states)) == ["queued", "sent"]
+    assert states.count("sent") == len(sink.accepted) <= post.pool.limit
+
+
 async def test_the_row_moves_only_along_the_state_machine(post: Post, sink: Sink) -> None:
     sink.faults.append(Fault("dot", reply="450 4.2.0 busy", times=3))
     mail_id = await post.promise()

@@ -2,15 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from uuid import UUID
 
 import psycopg
 import pytest
 
+from mailroom.kit.arrays import array, array_of_times, array_of_words
 from mailroom.kit.database import Database
 from mailroom.kit.errors import Unavailable
 from mailroom.settings import Settings
 
 COUNT = "select count(*) from mails where kind = any(%(kinds)s)"
+COUNT_OF_IDS = "select count(*) from mails where id = any(%(ids)s::uuid[])"
 NOTHING: dict[str, object] = {"kinds": []}
 WRITE = """
 insert into sessions (id, token_hash, user_agent, expires_at)
@@ -104,3 +108,35 @@ async def test_a_plain_transaction_stopped_in_the_middle_lets_others_go_on(datab
         sleeper.cancel()
     await asyncio.wait(sleepers)
     await put(database, "after it")
+
+
+async def test_arrays_say_what_psycopgs_own_say(database: Database) -> None:
+    words = [
+        "plain",
+        "",
+        "null",
+        None,
+        'two "quotes"',
+        "back\\slash",
+        "{braces}, a comma",
+        "ümläut \ufffd",
+        "a\nline",
+    ]
+    now = datetime.now(UTC)
+    query = "select %(words)s::text[], %(numbers)s::int[], %(ids)s::uuid[], %(times)s::timestamptz[]"
+    values = {
+        "words": array_of_words(words),
+        "numbers": array([1, None, -3]),
+        "ids": array([UUID(int=1), UUID(int=2)]),
+        "times": array_of_times([now, None]),
+    }
+    (row,) = await database.fetch(query, values)
+    assert row == (words, [1, None, -3], [UUID(int=1), UUID(int=2)], [now, None])
+
+
+async def test_a_statement_planned_while_a_table_was_small_reads_no_more_than_it_needs_once_it_is_large(
+    database: Database,
+) -> None:
+    """Kept plans are not made again; a plan that reads the whole table would be kept, too."""
+    plan = await database.fetch(f"explain {COUNT_OF_IDS}", {"ids": "{}"})
+    assert not any("Seq Scan" in str(line) for line in plan), plan

@@ -33,6 +33,8 @@ class Conversation(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._answer: asyncio.Future[Reply] | None = None
         self._said = b""
+        self._deadline = 0.0
+        self._alarm: asyncio.TimerHandle | None = None
         self._open = not transport.is_closing()
         transport.set_protocol(self)
 
@@ -52,18 +54,20 @@ class Conversation(asyncio.Protocol):
         answer: asyncio.Future[Reply] = self._loop.create_future()
         self._answer = answer
         self._said = b""
-        late = self._loop.call_later(seconds, self._late)
+        self._deadline = self._loop.time() + seconds
+        if self._alarm is None or self._alarm.when() > self._deadline:
+            self._set_alarm()
         self._transport.write(line)
         try:
             return await answer
         finally:
-            late.cancel()
             self._answer = None
 
     def close(self) -> None:
         """Close at once."""
         self._open = False
         self._transport.close()
+        self._end_alarm()
 
     # -- what the loop calls
 
@@ -97,12 +101,30 @@ class Conversation(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell who waits."""
         self._open = False
+        self._end_alarm()
         error = SMTPServerDisconnected("Connection lost")
         error.__cause__ = exc
         self._fail(error)
 
-    def _late(self) -> None:
-        self._fail(SMTPReadTimeoutError("Timed out waiting for server response"))
+    # -- time: one alarm for many questions, set anew where it rings too early; one for each would cost more
+
+    def _set_alarm(self) -> None:
+        self._end_alarm()
+        self._alarm = self._loop.call_at(self._deadline, self._ring)
+
+    def _end_alarm(self) -> None:
+        if self._alarm:
+            self._alarm.cancel()
+            self._alarm = None
+
+    def _ring(self) -> None:
+        self._alarm = None
+        if self._answer is None:
+            return
+        if self._loop.time() < self._deadline:
+            self._set_alarm()
+        else:
+            self._fail(SMTPReadTimeoutError("Timed out waiting for server response"))
 
     def _fail(self, error: Exception) -> None:
         if self._answer is not None and not self._answer.done():

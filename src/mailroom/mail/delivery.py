@@ -28,7 +28,9 @@ GIVE_BACK_AFTER = 20.0
 """Seconds after the stop was asked for until mails not yet handing over are given back."""
 GIVE_UP_AFTER = 25.0
 """Seconds until those handing over are left as uncertain; hosts kill at about 30."""
-MOST_UNRECORDED = 500
+CROWD_GATHER = 0.01
+"""Seconds endings of a crowd wait for company; nobody waits for them."""
+MOST_UNRECORDED = 200
 """Endings that wait to be recorded before a crowd waits for them: a worker's death makes as many uncertain."""
 
 
@@ -55,6 +57,7 @@ class Delivery:
         self._one_suspect = asyncio.Lock()
         self._hand_over: Batch[HandingOver, datetime | None] = Batch(ledger.hand_over)
         self._record: Batch[Ending, Ended | None] = Batch(self._record_all)
+        self._record_in_crowd: Batch[Ending, Ended | None] = Batch(self._record_all, gather=CROWD_GATHER)
         self._defer: Batch[UUID, Ended | None] = Batch(self._defer_all)
         self._crowd: Crowd[Claim] = Crowd(self._carry_in_crowd, runners=pool.limit)
         self._next_message = asyncio.Lock()
@@ -91,19 +94,20 @@ class Delivery:
         async with self._next_message:  # what waits is not claimed: another worker may have it
             await self._crowd.room()
             if self._pool.outage or self.stopping:
-                claims: Sequence[Claim | Suspect | None] = [Suspect() for _ in mail_ids]
+                ours, alone = [], list(mail_ids)
             else:
                 try:
                     claims = await self._claim_all(mail_ids)
                 except Unavailable as error:
                     logger.warning("%d mails wait for the sweep: %s", len(mail_ids), error)
                     return
-            ours = [claim for claim in claims if isinstance(claim, Claim)]
+                ours = [claim for claim in claims if isinstance(claim, Claim)]
+                asked = zip(mail_ids, claims, strict=True)
+                alone = [mail_id for mail_id, claim in asked if isinstance(claim, Suspect)]
             for claim in ours:
                 self._leases.hold(claim.id, claim.attempt)
             carried = asyncio.ensure_future(self._crowd(ours))
         await carried
-        alone = [mail_id for mail_id, claim in zip(mail_ids, claims, strict=True) if isinstance(claim, Suspect)]
         done = await asyncio.gather(*map(self.deliver, alone), return_exceptions=True)
         for raised in {type(result): result for result in done if isinstance(result, BaseException)}.values():
             logger.warning("some of %d mails wait for the sweep: %s", len(alone), raised)
@@ -130,9 +134,9 @@ class Delivery:
                 raise
             logger.exception("mail %s stopped on its way; its lease brings it back", claim.id)
             return
-        journey.recording = recording = self._record.begin(ending)
+        journey.recording = recording = self._record_in_crowd.begin(ending)
         recording.add_done_callback(partial(self._recorded_in_crowd, journey, ending, end))
-        if len(self._record) > MOST_UNRECORDED:
+        if len(self._record_in_crowd) > MOST_UNRECORDED:
             await asyncio.wait([recording])
 
     def _recorded_in_crowd(
@@ -319,7 +323,7 @@ class Delivery:
 
     async def close(self) -> None:
         """End at once: renewals and resting connections."""
-        for batch in (self._claim, self._hand_over, self._record, self._defer):
+        for batch in (self._claim, self._hand_over, self._record, self._record_in_crowd, self._defer):
             batch.close()
         self._leases.close()
         await self._pool.close()
