@@ -72,8 +72,12 @@ function merge(lines, fresh) {
   for (const line of [...lines.children]) if (!wanted.has(ticketOf(line))) line.remove();
   let next = lines.firstElementChild;
   for (const line of [...fresh.children]) {
-    if (next && ticketOf(next) === ticketOf(line)) next = next.nextElementSibling;
-    else lines.insertBefore(line, next);
+    if (next && ticketOf(next) === ticketOf(line)) {
+      next = next.nextElementSibling;
+    } else {
+      line.classList.add("new");
+      lines.insertBefore(line, next);
+    }
   }
 }
 
