@@ -24,7 +24,7 @@ def ours(stage: Stage, delay: float, count: int, loop: asyncio.Runner) -> tuple[
         loop.run(publisher.promise(PROCESSES * 4))
         publisher.publish()
         journal.wait_for(PROCESSES * 4)  # warm
-        publisher.promise_at_once(count)  # one by one the first would be overdue, and swept, before the last is there
+        publisher.promise_at_once(count)  # one by one, the first would be overdue before the last is there
         mails, cpu = measured(stage, worker, journal, count, publisher.publish)
         loop.run(publisher.services.database.close())
         publisher.celery.close()
