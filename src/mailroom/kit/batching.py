@@ -29,6 +29,7 @@ class Batch(Generic[Item, Result]):
         self._most = most
         self._gather = gather
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
+        self._under_way = 0
         self._task: asyncio.Task[None] | None = None
 
     async def __call__(self, item: Item) -> Result:
@@ -44,14 +45,16 @@ class Batch(Generic[Item, Result]):
         return future
 
     def __len__(self) -> int:
-        """Return how many wait, not counting those under way."""
-        return len(self._waiting)
+        """Return how many are not done: those that wait, and those under way."""
+        return len(self._waiting) + self._under_way
 
     async def _drain(self) -> None:
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+                self._under_way = len(batch)
                 await self._settle(batch)
+                self._under_way = 0
                 if len(batch) > 1:
                     await asyncio.sleep(self._gather)
         finally:

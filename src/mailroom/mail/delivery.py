@@ -30,8 +30,9 @@ GIVE_UP_AFTER = 25.0
 """Seconds until those handing over are left as uncertain; hosts kill at about 30."""
 CROWD_GATHER = 0.01
 """Seconds endings of a crowd wait for company; nobody waits for them."""
-MOST_UNRECORDED = 200
-"""Endings that wait to be recorded before a crowd waits for them: a worker's death makes as many uncertain."""
+MOST_UNRECORDED = 64
+"""Endings not yet recorded before a crowd waits for them: a worker's death leaves as many uncertain, and those on
+its connections."""
 
 
 class Suspect:
@@ -136,7 +137,7 @@ class Delivery:
             return
         journey.recording = recording = self._record_in_crowd.begin(ending)
         recording.add_done_callback(partial(self._recorded_in_crowd, journey, ending, end))
-        if len(self._record_in_crowd) > MOST_UNRECORDED:
+        if len(self._record_in_crowd) >= MOST_UNRECORDED:
             await asyncio.wait([recording])
 
     def _recorded_in_crowd(
