@@ -8,13 +8,13 @@ mail has come as far as it goes now, which makes room for the next.
 
 import logging
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 from uuid import UUID
 
 from celery import Task
 from celery.exceptions import InvalidTaskError
 
+from mailroom.jobs.acknowledging import Acknowledging
 from mailroom.jobs.loop import WorkerLoop
 from mailroom.jobs.runtime import Runtime
 from mailroom.kit.errors import Unavailable
@@ -34,14 +34,16 @@ class MailIntake(Task):  # type: ignore[misc]  # Celery ships no types
         """Return what the consumer does with a message of this task."""
         usual: Strategy = super().start_strategy(app, consumer, **options)
         # Forked pools run their loop in another process; greenlets have no hub that other threads may call;
-        # and whoever listens to Celery's events wants every task told.
+        # whoever listens to Celery's events wants every task told; and only of Redis' messages it is known how to
+        # acknowledge many.
         if (
             consumer.hub is None
+            or consumer.connection.transport.driver_type != "redis"
             or _tells_of_tasks(consumer.event_dispatcher)
             or "prefork" in type(consumer.pool).__module__
         ):
             return usual
-        revoked = consumer.controller.state.revoked
+        revoked, acknowledge = consumer.controller.state.revoked, Acknowledging(consumer)
 
         def take(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any, **more: Any) -> None:
             headers = message.headers
@@ -52,8 +54,7 @@ class MailIntake(Task):  # type: ignore[misc]  # Celery ships no types
                 mail_id = UUID(message.payload[0][0])
             except (LookupError, TypeError, ValueError) as error:
                 raise InvalidTaskError("a mail's message names its id") from error
-            done = partial(ack, logger, consumer.connection_errors)
-            self.loop.begin(lambda living: _carry(living, mail_id, done))
+            self.loop.begin(lambda living: _carry(living, mail_id, lambda: acknowledge(message)))
 
         return take
 
