@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.faults.conftest import Recovers
 from tests.faults.invariants import twice
-from tests.faults.stack import IN_FLIGHT, PREFORK, TEST_KINDS, THREADS, Stack, frozen, send_on, under_way
+from tests.faults.stack import IN_FLIGHT, PREFORK, TEST_KINDS, THREADS, Stack, frozen, under_way
 from tests.sink import Fault, wait_for
 
 pytestmark = pytest.mark.faults
@@ -113,11 +113,19 @@ def test_soft_shutdown(stack: Stack, recovers: Recovers, pool: tuple[str, ...], 
 def test_a_worker_frozen_before_the_dot_hands_nothing_over_when_it_comes_back(
     stack: Stack, recovers: Recovers
 ) -> None:
-    worker = send_on(stack, delay=0.1)
+    slow = [Fault("rcpt", delay=3, recipient=f"p{number}@example.org", times=1) for number in range(4)]
+    stack.sink.faults += slow
+    worker = stack.worker(SMTP_COMMAND_TIMEOUT="60")
+    stack.put()
+    wait_for(lambda: not any(fault.times for fault in slow), 20, "four mails are before the dot")
     with frozen(worker.process):
+        since = time.time()
         stack.sql("update mails set lease_until = now(), nudge_at = now() where state = 'sending'")
         stack.worker()
         wait_for(lambda: stack.count("state = 'sent'") == IN_FLIGHT, 60)
+        time.sleep(max(0.0, since + 3 - time.time()))  # their answers lie there when it comes back
+    worker.signal(signal.SIGTERM)
+    worker.process.wait(40)
     recovers(first=None)
 
 
