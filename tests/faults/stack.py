@@ -207,8 +207,8 @@ def under_way(stack: Stack, mails: int = 20) -> None:
 def send_on(stack: Stack, *, delay: float) -> Running:
     """Have mails under way, one worker at them, and the mail server slow; return the worker."""
     stack.sink.delay = delay
+    stack.put()  # first, or a worker has sent most of them before the last one is promised
     worker = stack.worker()
-    stack.put()
     under_way(stack)
     return worker
 

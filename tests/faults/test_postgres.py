@@ -24,9 +24,9 @@ def marked(stack: Stack) -> int:
 def test_postgresql_ends_and_comes_back(stack: Stack, recovers: Recovers, how: str, gone: float) -> None:
     """Workers live: what they have sent is recorded once they can, and nothing is taken from them."""
     stack.sink.delay = 0.2
-    stack.worker()
-    stack.worker()
     stack.put()
+    stack.begin_worker()
+    stack.worker()
     under_way(stack)
     if how == "SIGKILL":
         kill(stack.postgres)
@@ -43,8 +43,8 @@ def test_postgresql_ends_and_comes_back(stack: Stack, recovers: Recovers, how: s
 def test_gone_for_longer_than_a_lease_with_answers_outstanding(stack: Stack, recovers: Recovers) -> None:
     """Every lease has run out when it returns; the living keep what is theirs."""
     stack.sink.delay = 4
-    stack.worker(SMTP_CONNECTIONS="100", WORKER_THREADS="100")
     stack.put()
+    stack.worker(SMTP_CONNECTIONS="100", WORKER_THREADS="100")
     under_way(stack, 50)
     stack.postgres.process.send_signal(signal.SIGINT)
     stack.postgres.process.wait(10)

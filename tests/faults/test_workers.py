@@ -45,9 +45,9 @@ def test_sigkill_while_rendering(stack: Stack, recovers: Recovers, tmp_path: Pat
 @pytest.mark.parametrize("stage", ["mail", "rcpt", "data"])
 def test_sigkill_before_the_dot(stack: Stack, recovers: Recovers, stage: str) -> None:
     stack.sink.delay = 0.1
-    worker = stack.worker(SMTP_COMMAND_TIMEOUT="60", SMTP_DATA_TIMEOUT="60")
     stack.sink.faults.append(Fault(stage, hang=True, times=4))
     stack.put()
+    worker = stack.worker(SMTP_COMMAND_TIMEOUT="60", SMTP_DATA_TIMEOUT="60")
     under_way(stack)
     worker.kill()
     stack.sink.faults.clear()
@@ -75,8 +75,8 @@ def test_sigkill_after_the_dot(stack: Stack, recovers: Recovers) -> None:
 
 def test_sigkill_of_one_pool_child(stack: Stack, recovers: Recovers) -> None:
     stack.sink.delay = 0.05
-    worker = stack.worker(PREFORK)
     stack.put()
+    worker = stack.worker(PREFORK)
     under_way(stack)
     child = psutil.Process(worker.process.pid).children()[0]
     child.kill()
@@ -96,8 +96,8 @@ def test_soft_shutdown(stack: Stack, recovers: Recovers, pool: tuple[str, ...], 
     """Nothing lost, nothing twice; what stands still before the dot is given back without a crash."""
     stack.sink.delay = 0.2
     stack.sink.faults.append(Fault("rcpt", hang=True, recipient="p3@example.org", times=1))
-    worker = stack.worker(pool, SMTP_COMMAND_TIMEOUT="60")
     stack.put()
+    worker = stack.worker(pool, SMTP_COMMAND_TIMEOUT="60")
     wait_for(lambda: len(stack.sink.accepted) >= 10 and stack.sink.faults[0].times == 0, 30)
     worker.signal(number)
     worker.process.wait(40)
@@ -115,8 +115,8 @@ def test_a_worker_frozen_before_the_dot_hands_nothing_over_when_it_comes_back(
 ) -> None:
     slow = [Fault("rcpt", delay=3, recipient=f"p{number}@example.org", times=1) for number in range(4)]
     stack.sink.faults += slow
-    worker = stack.worker(SMTP_COMMAND_TIMEOUT="60")
     stack.put()
+    worker = stack.worker(SMTP_COMMAND_TIMEOUT="60")
     wait_for(lambda: not any(fault.times for fault in slow), 20, "four mails are before the dot")
     with frozen(worker.process):
         since = time.time()
