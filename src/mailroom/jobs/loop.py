@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import Any, Generic, Protocol, TypeVar
 
 Result = TypeVar("Result")
@@ -37,7 +37,7 @@ class WorkerLoop(Generic[Living]):
     def __init__(self, build: Callable[[], Living]) -> None:
         self._build = build
         self._lock = threading.Lock()
-        self._pid = 0
+        self._pid = self._over = 0
         self._loop: asyncio.AbstractEventLoop
         self._thread: threading.Thread
         self._living: Living
@@ -45,9 +45,15 @@ class WorkerLoop(Generic[Living]):
         self._stopping: Future[None] | None = None
 
     def start(self) -> Living:
-        """Start the loop in this process unless it runs; return what lives in it."""
+        """Start the loop in this process unless it runs; return what lives in it.
+
+        Raises CancelledError where it has been closed: Celery's consumer may still pass something on then, and
+        a new loop would carry mails that nobody waits for.
+        """
         if self._pid == os.getpid():
             return self._living
+        if self._over == os.getpid():
+            raise CancelledError
         with self._lock:
             if self._pid != os.getpid():
                 self._loop, self._stopping = _new_loop(), None
@@ -65,7 +71,7 @@ class WorkerLoop(Generic[Living]):
     def run(self, work: Callable[[Living], Coroutine[Any, Any, Result]]) -> Result:
         """Run a coroutine in the loop and wait for it; the calling thread's context goes along.
 
-        Raises RuntimeError when called from inside the loop.
+        Raises RuntimeError when called from inside the loop, CancelledError after its end.
         """
         living = self.start()
         if threading.current_thread() is self._thread:
@@ -73,8 +79,11 @@ class WorkerLoop(Generic[Living]):
         return self._submit(work(living)).result()
 
     def begin(self, work: Callable[[Living], Coroutine[Any, Any, None]]) -> None:
-        """Run a coroutine in the loop without waiting for it; what it raises is lost."""
-        living = self.start()
+        """Run a coroutine in the loop without waiting for it; what it raises is lost. None runs after its end."""
+        try:
+            living = self.start()
+        except CancelledError:
+            return
         self._loop.call_soon_threadsafe(self._keep, lambda: work(living))
 
     def _keep(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -102,7 +111,7 @@ class WorkerLoop(Generic[Living]):
         except TimeoutError:
             pass
         finally:
-            self._pid = 0
+            self._pid, self._over = 0, os.getpid()
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(timeout=2)
 

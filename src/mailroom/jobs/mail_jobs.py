@@ -62,7 +62,10 @@ def register(app: Celery, loop: WorkerLoop[Runtime]) -> None:
     def send_many(mail_ids: list[str]) -> None:
         """Send these mails; each one's result is stored under its own id."""
         ids = [UUID(mail_id) for mail_id in mail_ids]
-        loop.run(lambda living: living.delivery.deliver_many(ids))
+        try:
+            loop.run(lambda living: living.delivery.deliver_many(ids))
+        except CancelledError:
+            raise Ignore from None  # this worker has ended; the sweep asks another one
 
 
 def stored(shown: Snapshot) -> dict[str, Any]:
