@@ -176,6 +176,14 @@ def running(folder: Path, *without: str, **environment: str) -> Iterator[Up]:
             up.stop()
 
 
+@pytest.fixture(autouse=True)
+def _as_from_a_terminal() -> Iterator[None]:
+    """Under nohup every process that is started ignores SIGHUP; there are tests of just that here."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_stopping_signal_ends_everything_within_ten_seconds(tmp_path: Path, number: int) -> None:
     with running(tmp_path) as up:
