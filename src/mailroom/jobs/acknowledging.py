@@ -49,4 +49,4 @@ class Acknowledging:
             logger.warning("%d messages will come once more: %s", len(messages), type(error).__name__)
             return
         for message in messages:
-            virtual.QoS.ack(message.channel.qos, message.delivery_tag)  # type: ignore[no-untyped-call]
+            virtual.QoS.ack(message.channel.qos, message.delivery_tag)

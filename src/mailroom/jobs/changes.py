@@ -29,7 +29,7 @@ class Changes:
 
         Raises redis-py's errors: where the line is lost, and where the server cannot or may not tell.
         """
-        line: Any = self._pool.make_connection()  # type: ignore[no-untyped-call]
+        line: Any = self._pool.make_connection()
         try:
             await line.connect()
             await _asked(line, "CLIENT", "TRACKING", "OFF")  # may we?

@@ -10,12 +10,14 @@ from typing import Any
 
 from celery import Celery, signals
 from celery.concurrency.thread import TaskPool as ThreadPool
+from kombu.transport import redis
 
 from mailroom.jobs import export_jobs, mail_jobs
 from mailroom.jobs.app import configured
 from mailroom.jobs.loop import WorkerLoop
 from mailroom.jobs.runtime import Runtime
 from mailroom.jobs.stop_line import StopLine
+from mailroom.jobs.taking import Channel
 from mailroom.jobs.task import MailroomTask
 from mailroom.settings import Settings
 
@@ -34,6 +36,7 @@ def create(settings: Settings, build: Callable[[Celery], Runtime]) -> Celery:
     _follow_the_worker(app, loop)
     # On SIGQUIT Celery wants to terminate what still runs, which threads cannot be: it would raise, and stay.
     ThreadPool.terminate_job = _let_end
+    redis.Transport.Channel = Channel
     return app
 
 
