@@ -20,6 +20,7 @@ ALREADY = "already_have_account"
 MOST_MAILS = 5
 MAILS_WITHIN = timedelta(hours=1)
 """No address gets more mails of one sort within this time, whoever it belongs to."""
+LIMIT = {"within": MAILS_WITHIN, "before": MOST_MAILS - 1}
 
 AT_ONCE = 1000
 """Rows one clean-up deletes at most."""
@@ -34,19 +35,31 @@ with added as (
 insert into sign_up_mails (mail_id, sign_up_id, email_key) select mail_id, id, email_key from added
 """
 
-REPLACE_OPEN = """
+NEXT_MAIL = """
+select extract(epoch from created_at + %(within)s - now()) from {table}
+where email_key = %(email_key)s order by created_at desc offset %(before)s limit 1
+"""
+
+REPLACE_OPEN = f"""
 with ended as (
     update sign_ups set replaced_at = now(), password_hash = null
     where email_key = %(email_key)s and confirmed_at is null and replaced_at is null
     returning id
 )
-select mail_id from sign_up_mails where sign_up_id in (select id from ended)
-"""
+select
+    array(select mail_id from sign_up_mails where sign_up_id in (select id from ended)),
+    exists(select from accounts where email_key = %(email_key)s),
+    ({NEXT_MAIL.format(table=SignUpMail.__tablename__)})
+"""  # noqa: S608  # of our own words only
 
-NEXT_MAIL = """
-select extract(epoch from created_at + %(within)s - now()) from {table}
-where email_key = %(email_key)s order by created_at desc offset %(before)s limit 1
-"""
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """The mails of the sign-up that was replaced, whether an account has the address, and what the limit says."""
+
+    mail_ids: list[UUID]
+    is_known: bool
+    seconds_until_next_mail: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +82,12 @@ def is_too_old(mail: Mail, hours: int, now: datetime) -> bool:
 
 async def lock(work: UnitOfWork, email_key: str) -> None:
     """Wait for this address's turn, until the end of `work`: its sign-ups and confirmations go one by one."""
-    number = int.from_bytes(hashlib.sha256(b"sign-ups of " + email_key.encode()).digest()[:8], signed=True)
-    await work.fetch("select pg_advisory_xact_lock(%(number)s::bigint)", {"number": number})
+    await work.write("select pg_advisory_xact_lock(%(turn)s::bigint)", {"turn": turn_of(email_key)})
+
+
+def turn_of(email_key: str) -> int:
+    """Return the number of this address's lock, for units of work that begin with it."""
+    return int.from_bytes(hashlib.sha256(b"sign-ups of " + email_key.encode()).digest()[:8], signed=True)
 
 
 async def lock_of_mail(work: UnitOfWork, mail_id: UUID) -> None:
@@ -133,7 +150,7 @@ async def hash_of_account(work: UnitOfWork | Database, email_key: str) -> str | 
 
 async def add(work: UnitOfWork, sign_up: Mapping[str, Any]) -> None:
     """Write a sign-up (its columns by name) and that its mail belongs to it."""
-    await work.fetch(ADD, sign_up)
+    await work.write(ADD, sign_up)
 
 
 async def add_mail(work: UnitOfWork, sign_up_id: UUID, email_key: str, mail_id: UUID) -> None:
@@ -142,18 +159,19 @@ async def add_mail(work: UnitOfWork, sign_up_id: UUID, email_key: str, mail_id: 
     await work.session.execute(insert(SignUpMail).values(mail))
 
 
-async def replace_open(work: UnitOfWork, email_key: str) -> list[UUID]:
-    """End the sign-up that waits for this address; return the ids of its mails. Its password is forgotten."""
-    rows: list[Any] = await work.fetch(REPLACE_OPEN, {"email_key": email_key})
-    return [row[0] for row in rows]
+async def replace_open(work: UnitOfWork, email_key: str) -> Replaced:
+    """End the sign-up that waits for this address: its password is forgotten. Return what else is to be known."""
+    rows: list[Any] = await work.fetch(REPLACE_OPEN, {"email_key": email_key, **LIMIT})
+    mail_ids, is_known, wait = rows[0]
+    return Replaced(mail_ids, is_known, max(0.0, float(wait or 0)))
 
 
 async def seconds_until_next_mail(
     work: UnitOfWork, email_key: str, of: type[SignUpMail | PasswordMail] = SignUpMail
 ) -> float:
     """Return how long no further mail of a sort may go to an address, whoever it belongs to; 0: one may go now."""
-    arguments = {"email_key": email_key, "within": MAILS_WITHIN, "before": MOST_MAILS - 1}
-    rows: list[Any] = await work.fetch(NEXT_MAIL.format(table=of.__tablename__), arguments)
+    query = NEXT_MAIL.format(table=of.__tablename__)
+    rows: list[Any] = await work.fetch(query, {"email_key": email_key, **LIMIT})
     return max(0.0, float(rows[0][0])) if rows else 0.0
 
 

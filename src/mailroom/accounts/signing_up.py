@@ -47,13 +47,12 @@ class SigningUp:
         known = await sign_ups.hash_of_account(self._database, address.key)
         # The account's salt, where there is one: signing in then compares with both at the cost of one.
         password_hash = await self._passwords.hash(password, like=known)
-        async with self._database.begin_plain() as work:
-            await sign_ups.lock(work, address.key)
-            await self._heed_limit(work, address.key)
+        async with self._database.begin_plain(sign_ups.turn_of(address.key)) as work:
             replaced = await sign_ups.replace_open(work, address.key)
-            await self._tickets.drop_watchers(work, replaced)
+            _heed_limit(replaced.seconds_until_next_mail)
+            await self._tickets.drop_watchers(work, replaced.mail_ids)
             sign_up_id = new_id()
-            mail_id = await self._promise(work, sign_up_id, address, session)
+            mail_id = await self._promise(work, sign_up_id, address, session, is_known=replaced.is_known)
             written = {"id": sign_up_id, "email": address.email, "email_key": address.key, "mail_id": mail_id}
             await sign_ups.add(work, {**written, "password_hash": password_hash, "session_id": session.id})
         return mail_id
@@ -72,9 +71,10 @@ class SigningUp:
                 raise AlreadyConfirmed
             if (wait := _cooldown(found)) > 0:
                 raise TooSoon(wait)
-            await self._heed_limit(work, sign_up.email_key)
+            _heed_limit(await sign_ups.seconds_until_next_mail(work, sign_up.email_key))
             address = Address(sign_up.email, sign_up.email_key)
-            mail_id = await self._promise(work, sign_up.id, address, session)
+            is_known = await sign_ups.hash_of_account(work, address.key) is not None
+            mail_id = await self._promise(work, sign_up.id, address, session, is_known=is_known)
             await sign_ups.add_mail(work, sign_up.id, sign_up.email_key, mail_id)
             renewed = {"mail_id": mail_id, "mailed_at": func.now(), "tries": 0}
             await work.session.execute(update(SignUp).where(SignUp.id == sign_up.id).values(renewed))
@@ -92,20 +92,22 @@ class SigningUp:
             limit = await sign_ups.seconds_until_next_mail(work, found.sign_up.email_key)
         return max(_cooldown(found), limit)
 
-    async def _heed_limit(self, work: UnitOfWork, email_key: str) -> None:
-        if (wait := await sign_ups.seconds_until_next_mail(work, email_key)) > 0:
-            raise TooManyMails(wait)
-
-    async def _promise(self, work: UnitOfWork, sign_up_id: UUID, address: Address, session: Session) -> UUID:
+    async def _promise(
+        self, work: UnitOfWork, sign_up_id: UUID, address: Address, session: Session, *, is_known: bool
+    ) -> UUID:
         """Put the mail that fits the address into the outbox; its watchers cannot tell which it is."""
-        known = await sign_ups.hash_of_account(work, address.key)
         return await self._outbox.put(
             work,
-            sign_ups.ALREADY if known else sign_ups.CONFIRM,
+            sign_ups.ALREADY if is_known else sign_ups.CONFIRM,
             address.email,  # as typed, also where the account has it in another case: the page shows it
             {"sign_up": str(sign_up_id), "browser": described(session.user_agent)},
             session_id=session.id,
         )
+
+
+def _heed_limit(wait: float) -> None:
+    if wait > 0:
+        raise TooManyMails(wait)
 
 
 def _of_this_browser(found: Found | None, session: Session) -> Found:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
 from mailroom.kit.errors import Unavailable
-from mailroom.kit.lanes import Lanes, psycopg_of, rows_of
+from mailroom.kit.lanes import Lanes, Statement, psycopg_of, rows_of, run_together
 
 logger = logging.getLogger(__name__)
 
@@ -44,17 +44,14 @@ class Base(DeclarativeBase):
 class UnitOfWork:
     """One transaction, and what is to happen once it is committed (never before, never when it fails)."""
 
-    def __init__(
-        self, session: AsyncSession | None = None, raw: "psycopg.AsyncConnection[Any] | None" = None
-    ) -> None:
+    def __init__(self, session: AsyncSession | None) -> None:
         self._session = session
-        self._raw = raw
         self._after: list[Callable[[], None]] = []
 
     @property
     def session(self) -> AsyncSession:
         """SQLAlchemy's session; a unit of work begun with `begin_plain` has none."""
-        assert self._session is not None, "a plain unit of work has only `fetch`"
+        assert self._session is not None, "a plain unit of work has only `fetch` and `write`"
         return self._session
 
     async def fetch(
@@ -67,10 +64,11 @@ class UnitOfWork:
 
         What the session holds unflushed is not seen.
         """
-        if self._raw is None:
-            connection = await self.session.connection()
-            self._raw = await psycopg_of(connection)
-        return await rows_of(self._raw, query, arguments, row)
+        return await rows_of(await psycopg_of(await self.session.connection()), query, arguments, row)
+
+    async def write(self, query: str, arguments: Mapping[str, Any]) -> None:
+        """Run one statement whose rows nobody wants; a plain unit of work may put it off until its commit."""
+        await self.fetch(query, arguments)
 
     def after_commit(self, call: Callable[[], None]) -> None:
         """Have `call` called after the commit. It must not block; what it raises is logged, never passed on."""
@@ -83,6 +81,38 @@ class UnitOfWork:
                 call()
             except Exception:
                 logger.exception("a step after the commit failed; the sweep will make up for it")
+
+
+class PlainWork(UnitOfWork):
+    """A unit of work in plain psycopg: what it writes goes along with what it reads next, or with the commit."""
+
+    def __init__(self, raw: "psycopg.AsyncConnection[Any]") -> None:
+        super().__init__(None)
+        self._raw = raw
+        self._writes: list[Statement] = []
+
+    async def fetch(
+        self,
+        query: str,
+        arguments: Mapping[str, Any],
+        row: AsyncRowFactory[Row] = tuple_row,  # type: ignore[assignment]
+    ) -> list[Row]:
+        """Run one statement and return its rows."""
+        if self._writes:
+            await self._run_writes()
+        return await rows_of(self._raw, query, arguments, row)
+
+    async def write(self, query: str, arguments: Mapping[str, Any]) -> None:
+        """Have a statement run before the next `fetch`, or else the commit; its errors show up there."""
+        self._writes.append((query, arguments))
+
+    async def commit(self) -> None:
+        """Run what was written and commit, in one round trip."""
+        await self._run_writes(("commit", {}))
+
+    async def _run_writes(self, *more: Statement) -> None:
+        writes, self._writes = [*self._writes, *more], []
+        await run_together(self._raw, writes)
 
 
 class Database:
@@ -114,11 +144,17 @@ class Database:
         work.run_after_commit()
 
     @asynccontextmanager
-    async def begin_plain(self) -> AsyncIterator[UnitOfWork]:
-        """Open a unit of work that has only `fetch`, at half the cost of `begin`. Raises `Unavailable`."""
-        async with reachable(), self._lanes.transaction() as raw:
-            work = UnitOfWork(raw=raw)
+    async def begin_plain(self, turn: int | None = None) -> AsyncIterator[UnitOfWork]:
+        """Open a unit of work that has only `fetch` and `write`, at a fraction of the cost of `begin`.
+
+        Where a `turn` is given it waits for that one first: PostgreSQL's advisory lock of this number (64 bits),
+        held until the end. Raises `Unavailable`.
+        """
+        first = "begin" if turn is None else f"begin; select pg_advisory_xact_lock({turn:d})"
+        async with reachable(), self._lanes.transaction(first) as raw:
+            work = PlainWork(raw)
             yield work
+            await work.commit()
         work.run_after_commit()
 
     @asynccontextmanager

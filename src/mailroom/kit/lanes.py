@@ -5,7 +5,7 @@ statement that stands alone needs none of them, and a transaction of plain state
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 Row = TypeVar("Row")
 Lane = tuple[AsyncConnection, "psycopg.AsyncConnection[Any]"]
+Statement = tuple[str, Mapping[str, Any]]
 
 PLANNED_ONCE = "set plan_cache_mode = force_generic_plan; set enable_seqscan = off"
 """Hot statements go by keys, and planning one takes as long as running it. Planned once, while a table is small,
@@ -48,27 +49,27 @@ class Lanes:
                 return await self._once(query, arguments, row)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator["psycopg.AsyncConnection[Any]"]:
-        """Lend a connection in a transaction: committed after the block, rolled back where that raises.
+    async def transaction(self, first: str) -> AsyncIterator["psycopg.AsyncConnection[Any]"]:
+        """Lend a connection in the transaction that `first` begins; where the block does not commit it, it is
+        rolled back.
 
-        One whose server has gone meanwhile is found out by BEGIN and replaced. Raises psycopg's errors.
+        One whose server has gone meanwhile is found out by `first` and replaced. Raises psycopg's errors.
         """
         async with self._turns:
             try:
-                lane = await self._begun()
+                lane = await self._begun(first)
             except psycopg.OperationalError:
                 await self.close()
-                lane = await self._begun()
+                lane = await self._begun(first)
             try:
                 yield lane[1]
-                await lane[1].commit()
             finally:
                 await self._end(lane)
 
-    async def _begun(self) -> Lane:
+    async def _begun(self, first: str) -> Lane:
         lane = self._free.pop() if self._free else await self._open()
         try:
-            await lane[1].execute("begin")
+            await lane[1].execute(first, prepare=False)
         except BaseException:
             await _drop(lane)
             raise
@@ -76,7 +77,7 @@ class Lanes:
 
     async def _end(self, lane: Lane) -> None:
         try:
-            await lane[1].rollback()  # where the block raised; else it does nothing
+            await lane[1].rollback()  # where nothing was committed; else it does nothing
         except BaseException:
             await _drop(lane)
             raise
@@ -124,6 +125,12 @@ async def rows_of(
     cursor = raw.cursor(row_factory=row)
     await cursor.execute(query, arguments, prepare=prepare)
     return await cursor.fetchall() if cursor.description else []
+
+
+async def run_together(raw: "psycopg.AsyncConnection[Any]", statements: Sequence[Statement]) -> None:
+    """Run statements in order and in one round trip, their values as literals; the first error ends it."""
+    written = psycopg.AsyncClientCursor(raw).mogrify
+    await raw.execute("; ".join(written(query, arguments) for query, arguments in statements), prepare=False)
 
 
 async def _drop(lane: Lane) -> None:

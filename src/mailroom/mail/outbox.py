@@ -58,7 +58,7 @@ class Outbox:
             "nudge_in": timedelta(seconds=FIRST_NUDGE),
             "expires_in": promise.expires_after,
         }
-        await work.fetch(PUT, mail)
+        await work.write(PUT, mail)
         await self._tickets.open(work, mail_id, promise.title, session_id=session_id, owner_id=owner_id)
         work.after_commit(lambda: self._nudge([mail_id]))
         return mail_id

@@ -54,12 +54,12 @@ class Tickets:
     ) -> None:
         """Write the ticket of a task about to begin, for this browser session and this owner."""
         ticket = {"id": task_id, "title": title, "session_id": session_id, "owner_id": owner_id}
-        await work.fetch(OPEN, ticket)
+        await work.write(OPEN, ticket)
 
     async def drop_watchers(self, work: UnitOfWork, ids: Sequence[UUID]) -> None:
         """Let no browser session watch these any more; their owners still may."""
         if ids:
-            await work.fetch(DROP_WATCHERS, {"ids": ids})
+            await work.write(DROP_WATCHERS, {"ids": ids})
 
     async def move_to(self, work: UnitOfWork, ids: Sequence[UUID], session_id: UUID) -> None:
         """Let this browser session watch these, instead of the one that did."""
