@@ -90,6 +90,48 @@ async def test_plain_statements_of_one_transaction_are_kept_together_or_not_at_a
     assert await backends(database) == [before], "an error costs no connection"
 
 
+async def test_what_is_written_is_there_for_what_is_read_next_and_after_the_commit(database: Database) -> None:
+    async with database.begin_plain() as work:
+        await work.write(WRITE, {"word": "50 % of 'one'; --", "hash": b"\x001"})
+        assert await work.fetch(READ, {"nothing": ""}) == [("50 % of 'one'; --",)]
+        await work.write(WRITE, {"word": "two\\", "hash": b"\xff2"})
+        await work.write("update sessions set user_agent = user_agent || %(more)s", {"more": "!"})
+        assert await database.fetch(READ, {"nothing": ""}) == []
+    assert await database.fetch(READ, {"nothing": ""}) == [("50 % of 'one'; --!",), ("two\\!",)]
+
+
+async def test_where_one_of_several_written_together_fails_none_is_there(database: Database) -> None:
+    async def write_twice(word: str) -> None:
+        async with database.begin_plain() as work:
+            await work.write(WRITE, {"word": word, "hash": b"new"})
+            await work.write(WRITE, {"word": word, "hash": b"of old"})
+            work.after_commit(lambda: pytest.fail("nothing was committed"))
+
+    async with database.begin_plain() as work:
+        await work.write(WRITE, {"word": "old", "hash": b"of old"})
+    (before,) = await backends(database)
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        await write_twice("new")
+    assert await database.fetch(READ, {"nothing": ""}) == [("old",)]
+    assert await backends(database) == [before], "an error costs no connection"
+
+
+async def test_units_of_work_with_one_turn_come_one_after_the_other(database: Database) -> None:
+    inside: list[str] = []
+
+    async def visit(turn: int) -> None:
+        async with database.begin_plain(turn) as work:
+            inside.append(f"{turn} comes")
+            await work.fetch("select pg_sleep(0.1)::text where %(no)s::int is null", {"no": None})
+            inside.append(f"{turn} goes")
+
+    await asyncio.gather(visit(-7), visit(-7))
+    assert inside == ["-7 comes", "-7 goes"] * 2
+    inside.clear()
+    await asyncio.gather(visit(7), visit(8))
+    assert sorted(inside[:2]) == ["7 comes", "8 comes"]
+
+
 async def test_a_plain_transaction_meets_no_connection_the_server_has_ended(database: Database) -> None:
     await put(database, "first")
     await backends(database, end=True)

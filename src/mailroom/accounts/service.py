@@ -47,14 +47,14 @@ class Accounts:
         self._sessions = sessions
         self._hours = settings.confirmation_hours
         site = (urlsplit(settings.public_url).hostname or "").split(".")
-        self._signing_up = SigningUp(database, outbox, tickets, passwords, site=site)
+        self._signing_up = SigningUp(database, outbox, tickets, passwords, sessions, site=site)
         self._confirming = Confirming(database, tickets, tokens, passwords, sessions, hours=self._hours)
         self._signing_in = SigningIn(database, tickets, passwords, sessions)
         self._resetting = Resetting(
             database, outbox, tickets, tokens=tokens, passwords=passwords, sessions=sessions, site=site
         )
 
-    async def sign_up(self, *, email: str, password: str, session: Session) -> UUID:
+    async def sign_up(self, *, email: str, password: str, session: Session | Started) -> UUID:
         """Take a sign-up; return the ticket of its mail. More, and its errors: `SigningUp.sign_up`."""
         return await self._signing_up.sign_up(email=email, password=password, session=session)
 

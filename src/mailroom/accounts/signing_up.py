@@ -14,8 +14,9 @@ from mailroom.accounts.browsers import described
 from mailroom.accounts.errors import AlreadyConfirmed, TooManyMails, TooSoon, UnknownSignUp
 from mailroom.accounts.models import SignUp
 from mailroom.accounts.passwords import Passwords
+from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_ups import Found
-from mailroom.accounts.views import Session
+from mailroom.accounts.views import Session, Started
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.kit.ids import new_id
 from mailroom.mail.outbox import Outbox
@@ -29,17 +30,26 @@ class SigningUp:
     """Takes sign-ups and promises their mails."""
 
     def __init__(
-        self, database: Database, outbox: Outbox, tickets: Tickets, passwords: Passwords, *, site: list[str]
+        self,
+        database: Database,
+        outbox: Outbox,
+        tickets: Tickets,
+        passwords: Passwords,
+        sessions: Sessions,
+        *,
+        site: list[str],
     ) -> None:
         self._database = database
         self._outbox = outbox
         self._tickets = tickets
         self._passwords = passwords
+        self._sessions = sessions
         self._site = site
 
-    async def sign_up(self, *, email: str, password: str, session: Session) -> UUID:
+    async def sign_up(self, *, email: str, password: str, session: Session | Started) -> UUID:
         """Take a sign-up; return the ticket of its mail. It takes the place of an earlier one that waits.
 
+        A session that is new (`Sessions.new`) begins with it, in one transaction.
         Raises `InvalidAddress`, `WeakPassword`, `TooLong`, `TooManyMails`; nothing has changed then.
         """
         address = Address.parse(email)
@@ -51,6 +61,9 @@ class SigningUp:
             replaced = await sign_ups.replace_open(work, address.key)
             _heed_limit(replaced.seconds_until_next_mail)
             await self._tickets.drop_watchers(work, replaced.mail_ids)
+            if isinstance(session, Started):
+                await self._sessions.add(work, session)
+                session = session.session
             sign_up_id = new_id()
             mail_id = await self._promise(work, sign_up_id, address, session, is_known=replaced.is_known)
             written = {"id": sign_up_id, "email": address.email, "email_key": address.key, "mail_id": mail_id}

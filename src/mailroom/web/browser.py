@@ -53,6 +53,11 @@ async def current_or_new_session() -> Session:
     return session
 
 
+async def current_session_or_new() -> Session | Started:
+    """Return the session of this request, or one for whoever can have it begin with something; then `begin` it."""
+    return await current_session() or services().sessions.new(user_agent())
+
+
 def begin(started: Started) -> None:
     """Have this request's answer carry the cookie of a session that has just begun."""
     g.mailroom_started, g.mailroom_session = started, started.session

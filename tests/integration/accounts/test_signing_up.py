@@ -13,6 +13,7 @@ from mailroom.accounts.errors import (
     UnknownSignUp,
     WeakPassword,
 )
+from mailroom.accounts.sign_ups import MOST_MAILS
 from tests.integration.accounts.conftest import ALICES, MALLORYS, Reception
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,22 @@ async def test_a_sign_up_writes_no_secret_anywhere(reception: Reception) -> None
         assert token not in stored
         assert code not in stored
         assert code.replace("-", "") not in stored
+
+
+async def test_a_browser_without_a_session_gets_one_with_its_sign_up_and_none_where_that_fails(
+    reception: Reception,
+) -> None:
+    alices, mallorys = reception.sessions.new("Firefox"), reception.sessions.new("Firefox")
+    ticket = await reception.sign_up(alices)
+    assert await reception.may_watch(ticket, alices.session)
+    found = await reception.sessions.find(alices.secret)
+    assert found
+    assert (found.id, found.account) == (alices.session.id, None)
+    for _ in range(MOST_MAILS - 1):
+        await reception.sign_up(alices.session)
+    with pytest.raises(TooManyMails):
+        await reception.sign_up(mallorys)
+    assert await reception.sessions.find(mallorys.secret) is None
 
 
 async def test_a_bad_address_or_password_is_refused_with_its_reason_and_nothing_is_written(

@@ -140,6 +140,9 @@ class FakeSessions:
     async def start(self, user_agent: str) -> Started:
         return self.world.start(agent=user_agent)
 
+    def new(self, user_agent: str) -> Started:
+        return self.world.start(agent=user_agent)
+
     async def of_account(self, account_id: UUID) -> list[Session]:
         return [one for one in self.world.sessions.values() if one.account and one.account.id == account_id]
 
@@ -159,13 +162,13 @@ class FakeAccounts:
         if self.world.raises:
             raise self.world.raises
 
-    async def sign_up(self, *, email: str, password: str, session: Session) -> UUID:
+    async def sign_up(self, *, email: str, password: str, session: Session | Started) -> UUID:
         self._fail()
         if "@" not in email:
             raise errors.InvalidAddress("There is no @ in it.")
         if len(password) < 15:
             raise errors.WeakPassword("That is shorter than 15 characters.")
-        return self.world.put_mail(session, email)
+        return self.world.put_mail(session.session if isinstance(session, Started) else session, email)
 
     async def resend(self, *, ticket: UUID, session: Session) -> UUID:
         self._fail()

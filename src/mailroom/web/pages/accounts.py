@@ -3,6 +3,7 @@
 from quart import Blueprint, Response
 
 from mailroom.accounts import errors
+from mailroom.accounts.views import Started
 from mailroom.web import browser, limits
 from mailroom.web.browser import current_or_new_session, current_session, services
 from mailroom.web.errors import wants_json
@@ -30,15 +31,16 @@ async def sign_up() -> Response:
     try:
         form = check(SignUpForm, values)
         try:
-            ticket = await services().accounts.sign_up(
-                email=form.email, password=form.password, session=await current_or_new_session()
-            )
+            session = await browser.current_session_or_new()
+            ticket = await services().accounts.sign_up(email=form.email, password=form.password, session=session)
         except tuple(FIELD_OF) as error:
             raise Invalid({FIELD_OF[type(error)]: str(error)}) from error
     except Invalid as error:
         if wants_json():
             raise
         return await page("sign_up.html", 422, values={"email": values.get("email", "")}, messages=error.messages)
+    if isinstance(session, Started):
+        browser.begin(session)
     return to(f"/mails/{ticket}")
 
 
