@@ -15,7 +15,7 @@ import psycopg
 import redis
 
 from mailroom import bootstrap
-from mailroom.jobs.queue import MOST_WAITING, Queue
+from mailroom.jobs.queue import Queue
 from mailroom.kit.ids import new_id
 from mailroom.ops.embedded.errors import NotReady
 from mailroom.ops.embedded.ports import free_port
@@ -192,7 +192,7 @@ class Stack:
                     ids += [await have.outbox.put(work, kind, address, params) for address in batch]
         finally:
             until = time.monotonic() + 3  # with Redis away the nudges would take minutes
-            while queue._waiting._value < MOST_WAITING and time.monotonic() < until:
+            while len(queue) and time.monotonic() < until:
                 await asyncio.sleep(0.02)
             queue.close()
             await have.database.close()

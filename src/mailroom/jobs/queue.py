@@ -4,10 +4,12 @@ import logging
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from mailroom.jobs.app import QUEUE, configured
+from mailroom.jobs.messages import Message, written
 from mailroom.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -16,7 +18,6 @@ DELIVER = "mailroom.deliver"
 SEND_MANY = "mailroom.send_many"
 HAS_ROW = "mailroom_row"
 """Header of a message whose task has a row in `tasks`, which its worker begins and ends."""
-THREADS = 4
 MOST_WAITING = 256
 """Messages that wait for a frozen Redis; what comes beyond is left to the sweep."""
 MANY = 100
@@ -24,38 +25,58 @@ MANY = 100
 
 
 class Queue:
-    """Publishes on a few threads with bounded time. A lost message costs nothing but the sweep's delay."""
+    """Publishes from a thread with bounded time. A lost message costs nothing but the sweep's delay."""
 
     def __init__(self, settings: Settings) -> None:
         self._app = configured(settings, worker=False)
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="publish")
-        self._waiting = threading.BoundedSemaphore(MOST_WAITING)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="publish")
+        self._waiting: list[Message] = []
+        self._draining = False
+        self._under_way = 0
+        self._lock = threading.Lock()
         self._failing = False
 
     def __call__(self, mail_ids: Sequence[UUID]) -> None:
         """Publish these mails in the background; never blocks, never raises."""
         ids = [str(mail_id) for mail_id in mail_ids]
         if len(ids) == 1:  # the mail's id is the task's: whoever has it can ask Celery for the result
-            self._submit(DELIVER, ids, task_id=ids[0])
+            self._submit([Message(DELIVER, ids[0], ids)])
             return
-        for start in range(0, len(ids), MANY):
-            self._submit(SEND_MANY, [ids[start : start + MANY]], ignore_result=True)
+        batches = (ids[start : start + MANY] for start in range(0, len(ids), MANY))
+        self._submit([Message(SEND_MANY, str(uuid4()), [batch], ignore_result=True) for batch in batches])
 
     def begin(self, name: str, task_id: UUID, arguments: Sequence[Any]) -> None:
         """Publish a background task in the background; never blocks, never raises."""
-        self._submit(name, arguments, task_id=str(task_id), headers={HAS_ROW: True})
+        self._submit([Message(name, str(task_id), arguments, headers={HAS_ROW: True})])
 
-    def _submit(self, name: str, arguments: Sequence[Any], **options: Any) -> None:
-        if not self._waiting.acquire(blocking=False):
-            return
-        try:
-            self._threads.submit(self._publish, name, arguments, options)
-        except RuntimeError:  # shutting down
-            self._waiting.release()
+    def __len__(self) -> int:
+        """Return how many messages are not published yet."""
+        return len(self._waiting) + self._under_way
 
-    def _publish(self, name: str, arguments: Sequence[Any], options: dict[str, Any]) -> None:
+    def _submit(self, messages: Sequence[Message]) -> None:
+        with self._lock:
+            self._waiting += messages[: MOST_WAITING - len(self._waiting)]
+            if not self._draining:
+                with suppress(RuntimeError):  # shutting down
+                    self._thread.submit(self._drain)
+                    self._draining = True
+
+    def _drain(self) -> None:
+        while messages := self._take():
+            self._publish(messages)
+
+    def _take(self) -> Sequence[Message]:
+        with self._lock:
+            taken, self._waiting = self._waiting, []
+            self._under_way, self._draining = len(taken), bool(taken)
+            return taken
+
+    def _publish(self, messages: Sequence[Message]) -> None:
+        """Publish all that waited in one command."""
         try:
-            self._app.send_task(name, arguments, retry=False, **options)
+            with self._app.producer_pool.acquire(block=True) as producer:
+                channel = producer.channel
+                channel.client.lpush(QUEUE, *(written(self._app, channel, message) for message in messages))
             self._failing = False
         except Exception as error:
             if not self._failing:
@@ -63,8 +84,6 @@ class Queue:
                     "the broker takes no message, the sweep will make up for it: %s", type(error).__name__
                 )
             self._failing = True
-        finally:
-            self._waiting.release()
 
     def depth(self) -> int | None:
         """Return how many messages wait, None where the broker does not say. Blocks: run it in a thread."""
@@ -77,5 +96,7 @@ class Queue:
 
     def close(self) -> None:
         """Give up what still waits; the sweep publishes it again."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            self._waiting.clear()
+        self._thread.shutdown(wait=False)
         self._app.close()

@@ -1,0 +1,43 @@
+"""Messages as Celery and kombu write them, without what they do besides for each: that takes twice as long."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from celery import Celery
+from kombu.serialization import dumps as serialized
+from kombu.utils.json import dumps as as_json
+
+from mailroom.jobs.app import QUEUE
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A task to be begun: its name, its id, its arguments."""
+
+    name: str
+    task_id: str
+    arguments: Sequence[Any]
+    ignore_result: bool = False
+    headers: Mapping[str, Any] = field(default_factory=dict)
+
+
+def written(app: Celery, channel: Any, message: Message) -> str:
+    """Return what `app.send_task` would have kombu put into the queue in Redis (protocol 2 of Celery)."""
+    options = {"ignore_result": message.ignore_result}
+    task = app.amqp.as_task_v2(message.task_id, message.name, message.arguments, **options)
+    content_type, content_encoding, content = serialized(  # type: ignore[no-untyped-call]
+        task.body, app.conf.task_serializer
+    )
+    body, body_encoding = channel.encode_body(content, channel.body_encoding)
+    properties = {
+        **task.properties,
+        "delivery_mode": 2,
+        "body_encoding": body_encoding,
+        "delivery_tag": str(uuid4()),  # of its own: workers count what they have in hand by it
+        "delivery_info": {"exchange": "", "routing_key": QUEUE},
+    }
+    headers = {**task.headers, **message.headers}
+    whole = channel.prepare_message(body, 0, content_type, content_encoding, headers, properties)
+    return str(as_json(whole))  # type: ignore[no-untyped-call]
