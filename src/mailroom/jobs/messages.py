@@ -27,9 +27,7 @@ def written(app: Celery, channel: Any, message: Message) -> str:
     """Return what `app.send_task` would have kombu put into the queue in Redis (protocol 2 of Celery)."""
     options = {"ignore_result": message.ignore_result}
     task = app.amqp.as_task_v2(message.task_id, message.name, message.arguments, **options)
-    content_type, content_encoding, content = serialized(  # type: ignore[no-untyped-call]
-        task.body, app.conf.task_serializer
-    )
+    content_type, content_encoding, content = serialized(task.body, app.conf.task_serializer)
     body, body_encoding = channel.encode_body(content, channel.body_encoding)
     properties = {
         **task.properties,
@@ -40,4 +38,4 @@ def written(app: Celery, channel: Any, message: Message) -> str:
     }
     headers = {**task.headers, **message.headers}
     whole = channel.prepare_message(body, 0, content_type, content_encoding, headers, properties)
-    return str(as_json(whole))  # type: ignore[no-untyped-call]
+    return str(as_json(whole))
