@@ -19,7 +19,7 @@ from mailroom.mail.states import State
 from mailroom.progress.events import Snapshot
 from mailroom.progress.reporter import Report
 
-STAGES_WAIT = 0.03
+STAGES_WAIT = 0.1
 """Seconds the report of a stage waits: a mail that is through by then is stored once, not four times."""
 ENDS_WAIT = 0.005
 """Seconds an end waits for others to be stored with."""
