@@ -79,6 +79,8 @@ def test_tasks_and_results_work_under_every_pool(
         assert waiting.get(timeout=20) == "done"
 
         assert send(client, "mails_in_database").get(timeout=20) == {}
+        collected, spared = send(client, "collected_and_spared").get(timeout=20)
+        assert collected < spared / 10, "what a start leaves is passed over"
         assert worker.stop() < 20
 
 

@@ -1,6 +1,7 @@
 """Tasks as a developer would add them, for the Celery tests: `celery -A tests.integration.worker_tasks worker`."""
 
 import asyncio
+import gc
 import time
 
 from celery import group, shared_task
@@ -18,6 +19,12 @@ def add(left: int, right: int) -> int:
 def slow(seconds: float) -> str:
     time.sleep(seconds)
     return "done"
+
+
+@app.task
+def collected_and_spared() -> tuple[int, int]:
+    """Return how many objects the garbage collector goes through, and how many it passes over."""
+    return len(gc.get_objects()), gc.get_freeze_count()
 
 
 @app.task

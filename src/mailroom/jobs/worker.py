@@ -1,5 +1,6 @@
 """A worker: the Celery app with its tasks, and the loop of each of its processes."""
 
+import gc
 import os
 import signal
 import socket
@@ -70,6 +71,12 @@ def _end_for_certain() -> None:
     end.start()
 
 
+def _spare_what_stays() -> None:
+    """Have Python's garbage collector pass over what is here now: going through it stops everything for 80 ms."""
+    gc.collect()
+    gc.freeze()
+
+
 def _follow_the_worker(app: Celery, loop: WorkerLoop[Runtime]) -> None:
     """Start and stop the loop with the process that runs tasks: the worker itself, or each prefork child."""
     line = StopLine()
@@ -79,11 +86,13 @@ def _follow_the_worker(app: Celery, loop: WorkerLoop[Runtime]) -> None:
 
     def start_child(**_: object) -> None:
         loop.start()
+        _spare_what_stays()
         line.listen(loop.stop)
 
     def start_unless_forking(sender: Any, **_: object) -> None:
         if "prefork" not in type(sender.pool).__module__:
             loop.start()
+            _spare_what_stays()
 
     def stop(**_: object) -> None:
         loop.stop()
