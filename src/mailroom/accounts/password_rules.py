@@ -4,7 +4,9 @@ No composition rules: they make passwords worse. Everything here takes CPU; call
 """
 
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from functools import cache
+from typing import Any
 
 from mailroom.accounts.errors import TooLong, WeakPassword
 
@@ -17,7 +19,8 @@ CONTEXT = ("mailroom", "password", "account", "confirm")
 MOST_LEFT_OVER = 8
 """A password must have this much that is not its context: the address, the site, a word of our pages."""
 
-SCORE = 3  # of 4: zxcvbn's "safely unguessable", 10^8 guesses and more
+GUESSES = 10**8
+"""What zxcvbn calls safely unguessable."""
 BOUND = 32
 """Characters zxcvbn looks at, from either end: its work grows with the square, and faster."""
 GLANCE = 18
@@ -56,18 +59,43 @@ def _left_over(password: str, words: Collection[str]) -> int:
 
 def _guessable(password: str, words: Collection[str]) -> str | None:
     """Return why the password would be guessed, or None. Its worse end does not spoil its better one."""
-    from zxcvbn import zxcvbn  # its word lists take a while and some memory, and only sign-ups need them
+    from zxcvbn import feedback, matching  # its word lists take a while and some memory; only sign-ups need them
 
-    asked = sorted(words)
-    if zxcvbn(_bounded(password[:GLANCE]), user_inputs=asked)["score"] >= SCORE:
+    own = {"user_inputs": matching.build_ranked_dict(sorted(words))}
+    if _judged(password[:GLANCE], {"all": _ranks(), **own})["guesses"] >= GUESSES:
         return None  # strong by its beginning alone, as most are
     reason = None
     for part in dict.fromkeys((password[:BOUND], password[-BOUND:])):
-        found = zxcvbn(_bounded(part), user_inputs=asked)
-        if found["score"] >= SCORE:
+        found = _judged(part, {**matching.RANKED_DICTIONARIES, **own})
+        if found["guesses"] >= GUESSES:
             return None
-        reason = reason or found["feedback"]["warning"] or "This password would be guessed too soon."
+        warning = feedback.get_feedback(0, found["sequence"])["warning"]
+        reason = reason or warning or "This password would be guessed too soon."
     return reason
+
+
+def _judged(part: str, lists: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+    """Return zxcvbn's `guesses` for `part`, and the `sequence` of guessing it that takes so few.
+
+    Its own door, `zxcvbn()`, keeps the context in a global: it would judge one person's password by another's.
+    """
+    from zxcvbn import matching, scoring
+
+    part = _bounded(part)
+    found: dict[str, Any] = scoring.most_guessable_match_sequence(part, matching.omnimatch(part, lists))
+    return found
+
+
+@cache
+def _ranks() -> dict[str, int]:
+    """Return the words of all lists with their best rank: as good for counting guesses, in a third of the time."""
+    from zxcvbn.matching import FREQUENCY_LISTS
+
+    ranks: dict[str, int] = {}
+    for words in FREQUENCY_LISTS.values():
+        for rank, word in enumerate(words, 1):
+            ranks[word] = min(rank, ranks.get(word, rank))
+    return ranks
 
 
 def _bounded(part: str) -> str:

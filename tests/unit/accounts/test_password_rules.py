@@ -1,9 +1,12 @@
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from zxcvbn import zxcvbn
 
 from mailroom.accounts import password_rules
 from mailroom.accounts.addresses import Address
@@ -80,6 +83,37 @@ def test_a_password_full_of_look_alikes_is_judged_in_bounded_time() -> None:
     start = time.perf_counter()
     password_rules.check("4@8({[36911!|105$7+%2<" * 11, CONTEXT)
     assert time.perf_counter() - start < 0.5
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from([*"aeT7@1$ -", "Password", "qwerty", "lantern", "1999", "alice"]), min_size=1, max_size=6
+    )
+)
+def test_one_list_of_all_words_counts_the_guesses_that_zxcvbn_counts(parts: list[str]) -> None:
+    part = "".join(parts)[: password_rules.GLANCE]
+    lists = {"all": password_rules._ranks(), "user_inputs": {"alice": 1}}
+    assert password_rules._judged(part, lists)["guesses"] == zxcvbn(part, user_inputs=["alice"])["guesses"]
+
+
+def test_nobodys_password_is_judged_by_the_address_of_somebody_else() -> None:
+    """zxcvbn keeps what is to be known of the person in a global."""
+    password = "fjordskviktor-xq7"
+    own = ["fjordskviktor", "viktor@example.org"]
+
+    def is_taken(context: list[str]) -> bool:
+        return password_rules._guessable(password, context) is None
+
+    assert (is_taken(own), is_taken(["bob"])) == (False, True)
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)  # so that threads meet in the middle
+    try:
+        with ThreadPoolExecutor(2) as threads:
+            verdicts = list(threads.map(is_taken, [own, ["bob"]] * 50))
+    finally:
+        sys.setswitchinterval(usual)
+    assert verdicts == [False, True] * 50
 
 
 @settings(max_examples=60, deadline=None)
