@@ -8,7 +8,7 @@ import socket
 import sys
 import warnings
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -267,7 +267,8 @@ async def _watching(have: "Services") -> "AsyncIterator[Watching]":
 def _queue_depth(settings: Settings) -> int | None:
     from mailroom.jobs.queue import Queue
 
-    return Queue(settings).depth()
+    with closing(Queue(settings)) as queue:
+        return queue.depth()
 
 
 def _workers(settings: Settings) -> list[str]:

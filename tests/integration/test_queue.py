@@ -73,6 +73,25 @@ def test_what_comes_together_goes_out_in_order_and_each_message_has_a_tag_of_its
     assert queue.depth() == 50
 
 
+def test_its_connection_is_kept_and_replaced_where_the_server_has_ended_it(
+    queue: Queue, server: "redis.Redis"
+) -> None:
+    others = {client["id"] for client in server.client_list()}
+    assert queue.depth() == 0
+
+    def opened() -> int:
+        return int(server.info("stats")["total_connections_received"])
+
+    before = opened()
+    for count in range(1, 4):
+        queue([new_id()])
+        assert len(messages(server, count)) == queue.depth() == count
+    assert opened() == before
+    for ours in {client["id"] for client in server.client_list()} - others:
+        server.client_kill_filter(ours)
+    wait_for(lambda: queue.depth() == 3)
+
+
 def test_while_redis_is_away_nobody_waits_and_no_more_is_kept_than_makes_sense(settings: Settings) -> None:
     queue = Queue(settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0", "broker_url": ""}))
     start = time.perf_counter()

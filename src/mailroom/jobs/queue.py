@@ -2,9 +2,9 @@
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -74,8 +74,7 @@ class Queue:
     def _publish(self, messages: Sequence[Message]) -> None:
         """Publish all that waited in one command."""
         try:
-            with self._app.producer_pool.acquire(block=True) as producer:
-                channel = producer.channel
+            with self._channel() as channel:
                 channel.client.lpush(QUEUE, *(written(self._app, channel, message) for message in messages))
             self._failing = False
         except Exception as error:
@@ -85,11 +84,17 @@ class Queue:
                 )
             self._failing = True
 
+    @contextmanager
+    def _channel(self) -> Iterator[Any]:
+        """Lend a connection to the broker that is kept; where the block raises it is replaced."""
+        with self._app.producer_pool.acquire(block=True) as producer:
+            yield producer.channel
+
     def depth(self) -> int | None:
         """Return how many messages wait, None where the broker does not say. Blocks: run it in a thread."""
         try:
-            with self._app.connection_for_read() as connection:
-                return int(connection.default_channel.client.llen(QUEUE))
+            with self._channel() as channel:
+                return int(channel.client.llen(QUEUE))
         except Exception as error:
             logger.debug("the broker does not say how long its queue is: %s", type(error).__name__)
             return None
