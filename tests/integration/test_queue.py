@@ -83,13 +83,13 @@ def test_its_connection_is_kept_and_replaced_where_the_server_has_ended_it(
         return int(server.info("stats")["total_connections_received"])
 
     before = opened()
-    for count in range(1, 4):
+    for count in range(1, 6):
         queue([new_id()])
         assert len(messages(server, count)) == queue.depth() == count
-    assert opened() == before
+    assert opened() <= before + 1, "whoever publishes meanwhile may have one of its own"
     for ours in {client["id"] for client in server.client_list()} - others:
         server.client_kill_filter(ours)
-    wait_for(lambda: queue.depth() == 3)
+    wait_for(lambda: queue.depth() == 5)
 
 
 def test_while_redis_is_away_nobody_waits_and_no_more_is_kept_than_makes_sense(settings: Settings) -> None:
