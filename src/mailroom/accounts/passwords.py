@@ -6,7 +6,6 @@ import hmac
 import os
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import TypeVar
 
 import argon2
@@ -32,18 +31,16 @@ class Passwords:
         self._threads = ThreadPoolExecutor(threads or _cores(), thread_name_prefix="passwords")
         self._nobodys = self._made_up()
 
-    async def check(self, password: str, context: Collection[str]) -> None:
-        """Raise `WeakPassword` or `TooLong` with the reason in words; `context`: words it must not be made of."""
-        await self._run(password_rules.check, password, context)
-
-    async def hash(self, password: str, *, like: str | None = None) -> str:
+    async def hash(self, password: str, *, context: Collection[str] | None = None, like: str | None = None) -> str:
         """Return the hash to store, in PHC form.
 
+        A new password has a `context`: words that it must not be made of. It is checked first; raises
+        `WeakPassword` or `TooLong` with the reason in words.
         With the salt of the hash `like` (of the same address), so that one computation compares a password
         with both; two equal passwords then have equal hashes, for that one address.
         """
         salt = _salt(like) if like and not self.outdated(like) else os.urandom(SALT_BYTES)
-        return await self._run(partial(self._hasher.hash, salt=salt), _secret(password))
+        return await self._run(self._hashed, password, context, salt)
 
     async def match(self, password: str, hashes: Sequence[str | None]) -> list[bool]:
         """Tell for each hash whether the password is its own; None is nobody's.
@@ -62,6 +59,11 @@ class Passwords:
     def close(self) -> None:
         """End the threads once they have finished what they do."""
         self._threads.shutdown(wait=False)
+
+    def _hashed(self, password: str, context: Collection[str] | None, salt: bytes) -> str:
+        if context is not None:
+            password_rules.check(password, context)
+        return self._hasher.hash(_secret(password), salt=salt)
 
     async def _run(self, call: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call, *arguments)

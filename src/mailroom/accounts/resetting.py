@@ -100,8 +100,7 @@ class Resetting:
         """
         async with self._database.begin() as work:
             address = Address.parse((await self._by_link(work, token)).account.email)
-        await self._passwords.check(password, [*address.words, *self._site])
-        password_hash = await self._passwords.hash(password)
+        password_hash = await self._passwords.hash(password, context=[*address.words, *self._site])
         async with self._database.begin() as work:
             await sign_ups.lock(work, address.key)
             account = (await self._by_link(work, token)).account  # again, now that nobody else can use it

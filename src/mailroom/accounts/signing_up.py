@@ -53,10 +53,10 @@ class SigningUp:
         Raises `InvalidAddress`, `WeakPassword`, `TooLong`, `TooManyMails`; nothing has changed then.
         """
         address = Address.parse(email)
-        await self._passwords.check(password, [*address.words, *self._site])
         known = await sign_ups.hash_of_account(self._database, address.key)
         # The account's salt, where there is one: signing in then compares with both at the cost of one.
-        password_hash = await self._passwords.hash(password, like=known)
+        context = [*address.words, *self._site]
+        password_hash = await self._passwords.hash(password, context=context, like=known)
         async with self._database.begin_plain(sign_ups.turn_of(address.key)) as work:
             replaced = await sign_ups.replace_open(work, address.key)
             _heed_limit(replaced.seconds_until_next_mail)
