@@ -1,4 +1,4 @@
-"""Commands and replies on an open connection to a mail server: one command, one reply (RFC 5321 §4.2).
+"""Commands and replies on an open connection to a mail server (RFC 5321 §4.2), in groups where it takes them.
 
 aiosmtplib opens, greets, secures and signs in. From there on each mail is four commands, and what it does for
 each of them (a task's timeout, a lock, a parser for every case) costs more than all else that is done for a mail.
@@ -6,14 +6,17 @@ each of them (a task's timeout, a lock, a parser for every case) costs more than
 
 import asyncio
 import re
-from typing import NamedTuple, cast
+from collections import deque
+from collections.abc import Generator
+from typing import Any, NamedTuple
 
 from aiosmtplib import SMTPReadTimeoutError, SMTPResponseException, SMTPServerDisconnected
 
 MOST = 32_768
 """Octets of a reply at most; servers say far less, and what says more is none."""
-ONE_LINE = re.compile(rb"(\d{3})(?: ([^\r\n]*))?\r?\n")
+LINE = re.compile(rb"(\d{3})(?: ([^\r\n]*))?\r?\n")
 LINES = re.compile(rb"(?:\d{3}-[^\n]*\n)*\d{3}(?: [^\n]*|\r)?\n")
+MORE = re.compile(rb"\d{3}-")
 NO_REPLY = -1
 """The code of what is no reply."""
 
@@ -25,13 +28,45 @@ class Reply(NamedTuple):
     text: str
 
 
+class Question:
+    """Commands of which each is to be replied to; await it for the replies, which come in their order."""
+
+    __slots__ = ("_count", "_future", "_replies", "seconds")
+
+    def __init__(self, count: int, seconds: float) -> None:
+        """Ask `count` commands; a reply may take `seconds` from the one before it."""
+        self._count = count
+        self.seconds = seconds
+        self._replies: list[Reply] = []
+        self._future: asyncio.Future[list[Reply]] = asyncio.get_running_loop().create_future()
+
+    def __await__(self) -> Generator[Any, None, list[Reply]]:
+        """Wait for the replies."""
+        return self._future.__await__()
+
+    def take(self, reply: Reply) -> bool:
+        """Note a reply; True where it was the last."""
+        self._replies.append(reply)
+        if len(self._replies) < self._count:
+            return False
+        if not self._future.done():
+            self._future.set_result(self._replies)
+        return True
+
+    def fail(self, error: Exception) -> None:
+        """Have whoever waits, now or later, told of this."""
+        if not self._future.done():
+            self._future.set_exception(error)
+            self._future.exception()  # nobody may ever ask: that is no fault to be logged
+
+
 class Conversation(asyncio.Protocol):
-    """Takes a transport over and asks one question at a time. What comes unasked is nobody's answer."""
+    """Takes a transport over and asks. What comes unasked is nobody's answer."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._loop = asyncio.get_running_loop()
-        self._answer: asyncio.Future[Reply] | None = None
+        self._asked: deque[Question] = deque()
         self._said = b""
         self._deadline = 0.0
         self._alarm: asyncio.TimerHandle | None = None
@@ -44,24 +79,26 @@ class Conversation(asyncio.Protocol):
         return self._open and not self._transport.is_closing()
 
     async def ask(self, line: bytes, seconds: float) -> Reply:
-        """Send this, whole lines, and return the reply.
+        """Send one command and return its reply. Raises what awaiting `send`'s questions does."""
+        question = Question(1, seconds)
+        self.send(line, question)
+        return (await question)[0]
 
-        Raises aiosmtplib's errors: the time is over, the connection ended, or what came is no reply. After an
-        error or a cancellation the answers are out of step: close.
+    def send(self, lines: bytes, *questions: Question) -> None:
+        """Send commands at once, whole lines, which the questions wait for in order.
+
+        Awaiting those raises aiosmtplib's errors: the time is over, the connection ended, or what came is no reply.
+        After an error or a cancellation the answers are out of step: close.
         """
         if not self.open:
-            raise SMTPServerDisconnected("Connection lost")
-        answer: asyncio.Future[Reply] = self._loop.create_future()
-        self._answer = answer
-        self._said = b""
-        self._deadline = self._loop.time() + seconds
-        if self._alarm is None or self._alarm.when() > self._deadline:
-            self._set_alarm()
-        self._transport.write(line)
-        try:
-            return await answer
-        finally:
-            self._answer = None
+            for question in questions:
+                question.fail(SMTPServerDisconnected("Connection lost"))
+            return
+        if not self._asked:
+            self._said = b""
+            self._wait(questions[0])
+        self._asked += questions
+        self._transport.write(lines)
 
     def close(self) -> None:
         """Close at once."""
@@ -73,25 +110,32 @@ class Conversation(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what the server says."""
-        if self._answer is None or self._answer.done():
-            return
-        said = self._said = self._said + data if self._said else data
-        if one := ONE_LINE.fullmatch(said):
-            code, words = one.groups(b"")
-            self._answer.set_result(Reply(int(code), words.decode("utf-8", "surrogateescape")))
-        elif len(said) > MOST:
-            self._fail(SMTPResponseException(NO_REPLY, "Response too long"))
-        elif said.endswith(b"\n"):
-            self._read_lines(said)
+        said, start = (self._said + data if self._said else data), 0
+        while self._asked and start < len(said):
+            if line := LINE.match(said, start):
+                code, words = line.groups(b"")
+                text = words.decode("utf-8", "surrogateescape")
+            elif line := LINES.match(said, start):
+                lines = line.group().splitlines()
+                code = lines[-1][:3]
+                text = b"\n".join(each[4:].strip() for each in lines).decode("utf-8", "surrogateescape")
+            else:
+                self._check(said[start:])
+                break
+            start = line.end()
+            if self._asked[0].take(Reply(int(code), text)):
+                self._asked.popleft()
+            if self._asked:
+                self._wait(self._asked[0])
+        self._said = said[start:] if self._asked else b""
 
-    def _read_lines(self, said: bytes) -> None:
-        """Read a reply of several lines, if it is whole; what follows it was not asked for."""
-        if whole := LINES.match(said):
-            lines = whole.group().splitlines()
-            text = b"\n".join(line[4:].strip() for line in lines).decode("utf-8", "surrogateescape")
-            cast("asyncio.Future[Reply]", self._answer).set_result(Reply(int(lines[-1][:3]), text))
-        elif not all(re.match(rb"\d{3}-", line) for line in said.splitlines()):
-            words = said.decode("utf-8", "ignore")
+    def _check(self, rest: bytes) -> None:
+        """See whether this may become a reply."""
+        lines = rest.split(b"\n")
+        if len(rest) > MOST:
+            self._fail(SMTPResponseException(NO_REPLY, "Response too long"))
+        elif not all(map(MORE.match, lines[:-1])):
+            words = rest.decode("utf-8", "ignore")
             self._fail(SMTPResponseException(NO_REPLY, f"Malformed SMTP response line: {words}"))
 
     def eof_received(self) -> bool:
@@ -108,6 +152,11 @@ class Conversation(asyncio.Protocol):
 
     # -- time: one alarm for many questions, set anew where it rings too early; one for each would cost more
 
+    def _wait(self, question: Question) -> None:
+        self._deadline = self._loop.time() + question.seconds
+        if self._alarm is None or self._alarm.when() > self._deadline:
+            self._set_alarm()
+
     def _set_alarm(self) -> None:
         self._end_alarm()
         self._alarm = self._loop.call_at(self._deadline, self._ring)
@@ -119,7 +168,7 @@ class Conversation(asyncio.Protocol):
 
     def _ring(self) -> None:
         self._alarm = None
-        if self._answer is None:
+        if not self._asked:
             return
         if self._loop.time() < self._deadline:
             self._set_alarm()
@@ -127,5 +176,6 @@ class Conversation(asyncio.Protocol):
             self._fail(SMTPReadTimeoutError("Timed out waiting for server response"))
 
     def _fail(self, error: Exception) -> None:
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(error)
+        asked, self._asked = self._asked, deque()
+        for question in asked:
+            question.fail(error)

@@ -1,9 +1,9 @@
-"""Mails that come in large messages: carried in the order they came, a runner for each connection."""
+"""Mails that come in large messages: carried in the order they came, by a few runners."""
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 Mail = TypeVar("Mail")
 
@@ -11,13 +11,20 @@ AHEAD = 4
 """Mails for each runner that may wait, claimed, when the next message's are claimed: neither idle nor hoarding."""
 
 
-class Crowd(Generic[Mail]):
-    """Carries each mail by `carry`, which says when it has ended by calling what it is given with it."""
+class Waiting(NamedTuple, Generic[Mail]):
+    """A mail of the crowd, and what to call when it has ended."""
 
-    def __init__(self, carry: Callable[[Mail, Callable[[], None]], Awaitable[None]], *, runners: int) -> None:
-        self._carry = carry
+    mail: Mail
+    end: Callable[[], None]
+
+
+class Crowd(Generic[Mail]):
+    """Has at most `runners` at a time `run`, which takes mails by `next` until there are none."""
+
+    def __init__(self, run: Callable[["Crowd[Mail]"], Awaitable[None]], *, runners: int) -> None:
+        self._run_through = run
         self._most = runners
-        self._waiting: deque[tuple[Mail, Callable[[], None]]] = deque()
+        self._waiting: deque[Waiting[Mail]] = deque()
         self._runners: set[asyncio.Task[None]] = set()
         self._room = asyncio.Event()
         self._room.set()
@@ -27,7 +34,7 @@ class Crowd(Generic[Mail]):
         await self._room.wait()
 
     async def __call__(self, mails: Sequence[Mail]) -> None:
-        """Carry these, behind those that came before; return when the last of them has ended."""
+        """Have these carried, behind those that came before; return when the last of them has ended."""
         if not mails:
             return
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -39,23 +46,31 @@ class Crowd(Generic[Mail]):
             if not left and not ended.done():
                 ended.set_result(None)
 
-        self._waiting.extend((mail, end_one) for mail in mails)
+        self._waiting.extend(Waiting(mail, end_one) for mail in mails)
         self._open_or_shut()
         for _ in range(min(len(mails), self._most - len(self._runners))):
             self.run()
         await ended
 
+    def next(self) -> Waiting[Mail] | None:
+        """Return who is to be carried next, if anyone waits."""
+        if not self._waiting:
+            return None
+        first = self._waiting.popleft()
+        self._open_or_shut()
+        return first
+
+    def put_back(self, first: Waiting[Mail]) -> None:
+        """Let whoever is free carry this one instead, before all others."""
+        self._waiting.appendleft(first)
+        if len(self._runners) < self._most:
+            self.run()
+
     def run(self) -> None:
         """Begin one more runner."""
-        runner = asyncio.create_task(self._run())
+        runner = asyncio.ensure_future(self._run_through(self))
         self._runners.add(runner)
         runner.add_done_callback(self._runners.discard)
-
-    async def _run(self) -> None:
-        while self._waiting:
-            mail, end = self._waiting.popleft()
-            self._open_or_shut()
-            await self._carry(mail, end)
 
     def _open_or_shut(self) -> None:
         if len(self._waiting) <= AHEAD * self._most:

@@ -3,20 +3,21 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
 from mailroom.kit.batching import Batch
 from mailroom.kit.errors import Unavailable
-from mailroom.mail.crowd import Crowd
+from mailroom.mail.crowd import Crowd, Waiting
 from mailroom.mail.decide import Answer, Decision, decide, wait
 from mailroom.mail.journey import Journey, Show
 from mailroom.mail.leases import Leases
 from mailroom.mail.ledger import Claim, Ended, Ending, HandingOver, Ledger
 from mailroom.mail.pool import CircuitOpen, Pool
 from mailroom.mail.rendering import BrokenMail, Renderer
+from mailroom.mail.ride import Ride, Send
 from mailroom.mail.smtp import Undelivered
 from mailroom.mail.snapshots import SERVER_TROUBLE, snapshot
 from mailroom.mail.states import Reason, Stage, State
@@ -60,7 +61,7 @@ class Delivery:
         self._record: Batch[Ending, Ended | None] = Batch(self._record_all)
         self._record_in_crowd: Batch[Ending, Ended | None] = Batch(self._record_all, gather=CROWD_GATHER)
         self._defer: Batch[UUID, Ended | None] = Batch(self._defer_all)
-        self._crowd: Crowd[Claim] = Crowd(self._carry_in_crowd, runners=pool.limit)
+        self._crowd: Crowd[Claim] = Crowd(self._ride, runners=pool.limit)
         self._next_message = asyncio.Lock()
 
     def warm(self) -> None:
@@ -117,17 +118,21 @@ class Delivery:
         """Carry a mail that is ours as far as it goes now."""
         journey = self._begin(claim)
         try:
-            ending = await self._go(journey)
+            ending = await self._go(journey, self._send_alone)
             journey.recording = self._record.begin(ending)
             return self._ended(journey, ending, await journey.recording)
         finally:
             self._drop(journey)
 
-    async def _carry_in_crowd(self, claim: Claim, end: Callable[[], None]) -> None:
+    async def _ride(self, crowd: Crowd[Claim]) -> None:
+        await Ride(crowd, self._carry_in_crowd, pool=self._pool, renderer=self._renderer, tell=self._tell).run()
+
+    async def _carry_in_crowd(self, waiting: Waiting[Claim], send: Send) -> None:
         """Carry a mail that is ours until nothing is left but to record its ending: the next one need not wait."""
+        claim, end = waiting
         journey = self._begin(claim)
         try:
-            ending = await self._go(journey)
+            ending = await self._go(journey, send)
         except BaseException as error:
             self._drop(journey)
             end()
@@ -164,7 +169,7 @@ class Delivery:
 
     # -- the stages
 
-    async def _go(self, journey: Journey) -> Ending:
+    async def _go(self, journey: Journey, send: Send) -> Ending:
         """Carry a mail as far as it goes now; return how its attempt ended."""
         since: datetime | None = None
         try:
@@ -172,7 +177,7 @@ class Delivery:
                 answer = Answer(Reason.WORKER_LOST)
             else:
                 self._tell(journey)
-                answer = await self._send(journey)
+                answer = await send(journey, partial(self._may_hand_over, journey))
         except BrokenMail as error:
             answer = Answer(Reason.BROKEN, text=str(error))
         except CircuitOpen as circuit:
@@ -199,13 +204,13 @@ class Delivery:
             claim.id, claim.attempt, decision, answer, journey.connected_at, journey.server, since or now
         )
 
-    async def _send(self, journey: Journey) -> Answer:
+    async def _send_alone(self, journey: Journey, may_hand_over: Callable[[], Awaitable[bool]]) -> Answer:
         envelope = self._renderer.render(journey.claim.row)
         connection = await self._pool.borrow()
         try:
             journey.connected_at = journey.now
             self._tell(journey)
-            return await connection.deliver(envelope, partial(self._may_hand_over, journey))
+            return await connection.deliver(envelope, may_hand_over)
         finally:
             self._pool.give_back(connection)
 

@@ -80,6 +80,11 @@ class Pool:
         self._take_back(connection)
         self._end_turn()
 
+    def spares(self, connection: Connection) -> bool:
+        """Tell whether who has this connection may keep it for one more mail: it is good, and nobody waits."""
+        good = connection.usable and connection.mails < self._mails_each
+        return good and not self._waiting and not self._closed
+
     async def borrow(self) -> Connection:
         """Lend a connection, waiting for a turn if need be. Raises `CircuitOpen`."""
         while True:

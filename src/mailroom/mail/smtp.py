@@ -14,7 +14,7 @@ from typing import cast
 import aiosmtplib
 from aiosmtplib.email import quote_address
 
-from mailroom.mail.conversation import Conversation, Reply
+from mailroom.mail.conversation import Conversation, Question, Reply
 from mailroom.mail.decide import Answer
 from mailroom.mail.rendering import Envelope
 from mailroom.mail.states import Reason
@@ -57,6 +57,10 @@ class Undelivered(Exception):
         self.usable = usable
 
 
+class NotItsTurn(Exception):
+    """The connection ended while the mail before was handed over on it: this one is for another connection."""
+
+
 class ServerTrouble(Exception):
     """The mail server cannot be used at all right now; not this mail's fault."""
 
@@ -72,7 +76,9 @@ class Connection:
         self._smtp = smtp
         self._talk = Conversation(cast("asyncio.Transport", smtp.transport))
         self._utf8 = smtp.supports_extension("smtputf8")
+        self._in_groups = smtp.supports_extension("pipelining")
         self._timeouts = timeouts
+        self._introduced: tuple[Envelope, Question] | None = None
         self.mails = 0
 
     @classmethod
@@ -108,15 +114,24 @@ class Connection:
         """True while neither side has closed."""
         return self._talk.open
 
-    async def deliver(self, envelope: Envelope, may_hand_over: Callable[[], Awaitable[bool]]) -> Answer:
+    async def deliver(
+        self,
+        envelope: Envelope,
+        may_hand_over: Callable[[], Awaitable[bool]],
+        following: Callable[[], Envelope | None] = lambda: None,
+    ) -> Answer:
         """Hand the mail over and return the server's acceptance.
 
         `may_hand_over` is awaited just before DATA; where it says no, the connection closes and nothing was
         sent. Raises `Undelivered`. On cancellation the connection closes: its answers are out of step.
+
+        Where the server takes commands in groups (PIPELINING, RFC 2920 §3.1), `following` is asked for the mail that
+        goes next over this connection: it is introduced behind this one's content. Its own `deliver` goes on from
+        there, or raises `NotItsTurn`.
         """
         self.mails += 1
         try:
-            return await self._deliver(envelope, may_hand_over)
+            return await self._deliver(envelope, may_hand_over, following)
         except Undelivered as error:
             if not error.usable:
                 self.close()
@@ -135,25 +150,23 @@ class Connection:
             self.close()
             raise
 
-    async def _deliver(self, envelope: Envelope, may_hand_over: Callable[[], Awaitable[bool]]) -> Answer:
+    async def _deliver(
+        self,
+        envelope: Envelope,
+        may_hand_over: Callable[[], Awaitable[bool]],
+        following: Callable[[], Envelope | None],
+    ) -> Answer:
         if envelope.utf8 and not self._utf8:
             text = "the server does not take addresses outside ASCII (no SMTPUTF8)"
             raise Undelivered(Answer(Reason.REFUSED, 553, "5.6.7", text), usable=True)
-        ask, times = self._talk.ask, self._timeouts
-        options = " SMTPUTF8 BODY=8BITMIME" if envelope.utf8 else ""
-        said = await ask(f"MAIL FROM:{_path(envelope.sender)}{options}\r\n".encode(), times.command)
-        if said.code != OK:
-            raise _refused(said)
-        said = await ask(f"RCPT TO:{_path(envelope.recipient)}\r\n".encode(), times.command)
-        if said.code not in COMPLETED:  # 252 is a yes, too (RFC 5321 §4.2.1)
-            raise _refused(said)
+        await self._introduce(envelope)
         if not await may_hand_over():
             raise Undelivered(Answer(Reason.WORKER_LOST))
-        said = await ask(b"DATA\r\n", times.data)
+        said = await self._talk.ask(b"DATA\r\n", self._timeouts.data)
         if said.code != START_INPUT:
             raise _refused(said)
         try:
-            done = await ask(envelope.data, times.accept)
+            (done,) = await self._hand_over(envelope, following() if self._in_groups else None)
         except (aiosmtplib.SMTPException, OSError) as error:  # an answer that is no reply, too
             raise Undelivered(Answer(Reason.NO_ANSWER, text=readable(error)), handed_over=True) from error
         answer = classify(done.code, done.text)
@@ -164,6 +177,41 @@ class Connection:
                 self.close()
             raise Undelivered(answer, usable=self.usable)
         return answer
+
+    async def _introduce(self, envelope: Envelope) -> None:
+        """Name sender and recipient, unless that was done behind the mail before. Raises aiosmtplib's errors."""
+        mail, rcpt = _mail(envelope), _rcpt(envelope)
+        introduced, self._introduced = self._introduced, None
+        if introduced and introduced[0] is envelope:
+            try:
+                replies = await introduced[1]
+            except (aiosmtplib.SMTPServerDisconnected, OSError) as error:
+                raise NotItsTurn from error
+            if replies[0].code == CLOSING:
+                raise NotItsTurn
+        elif self._in_groups:
+            question = Question(2, self._timeouts.command)
+            self._talk.send(mail + rcpt, question)
+            replies = await question
+        else:
+            replies = [await self._talk.ask(mail, self._timeouts.command)]
+            if replies[0].code == OK:
+                replies.append(await self._talk.ask(rcpt, self._timeouts.command))
+        if replies[0].code != OK:
+            raise _refused(replies[0])
+        if replies[1].code not in COMPLETED:  # 252 is a yes, too (RFC 5321 §4.2.1)
+            raise _refused(replies[1])
+
+    def _hand_over(self, envelope: Envelope, following: Envelope | None) -> Question:
+        """Send the content, and what introduces the mail that follows; return what waits for the acceptance."""
+        done = Question(1, self._timeouts.accept)
+        if following is None or (following.utf8 and not self._utf8):
+            self._talk.send(envelope.data, done)
+            return done
+        introduced = Question(2, self._timeouts.command)
+        self._introduced = following, introduced
+        self._talk.send(envelope.data + _mail(following) + _rcpt(following), done, introduced)
+        return done
 
     async def _start_over(self, code: int) -> None:
         """After a refusal, drop what is left of the transaction (RFC 5321 §4.1.1.5), or the connection."""
@@ -189,6 +237,15 @@ class Connection:
         """Close at once, whatever stage it is in."""
         self._talk.close()
         self._smtp.close()
+
+
+def _mail(envelope: Envelope) -> bytes:
+    options = " SMTPUTF8 BODY=8BITMIME" if envelope.utf8 else ""
+    return f"MAIL FROM:{_path(envelope.sender)}{options}\r\n".encode()
+
+
+def _rcpt(envelope: Envelope) -> bytes:
+    return f"RCPT TO:{_path(envelope.recipient)}\r\n".encode()
 
 
 def _path(address: str) -> str:

@@ -1,0 +1,108 @@
+"""A runner of a crowd: a connection, kept from mail to mail while nobody else waits for one."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from mailroom.mail.crowd import Crowd, Waiting
+from mailroom.mail.decide import Answer
+from mailroom.mail.journey import Journey
+from mailroom.mail.ledger import Claim
+from mailroom.mail.pool import Pool
+from mailroom.mail.rendering import BrokenMail, Envelope, Renderer
+from mailroom.mail.smtp import Connection, NotItsTurn
+
+PATIENCE = 1.0
+"""Seconds a mail waits behind another one's acceptance before any other connection may have it."""
+
+Send = Callable[[Journey, Callable[[], Awaitable[bool]]], Awaitable[Answer]]
+"""Sends a mail; the second is awaited just before its DATA."""
+
+
+class Ride:
+    """Carries mails of the crowd by `carry`, one after the other, while there are any.
+
+    The next mail is introduced to the server behind the content of the one before (`Connection.deliver`).
+    """
+
+    def __init__(
+        self,
+        crowd: Crowd[Claim],
+        carry: Callable[[Waiting[Claim], Send], Awaitable[None]],
+        *,
+        pool: Pool,
+        renderer: Renderer,
+        tell: Callable[[Journey], None],
+    ) -> None:
+        self._crowd = crowd
+        self._carry = carry
+        self._pool = pool
+        self._renderer = renderer
+        self._tell = tell
+        self._connection: Connection | None = None
+        self._next: Waiting[Claim] | None = None
+        self._envelope: Envelope | None = None
+        """The next one's, if it is introduced."""
+        self._alarm: asyncio.TimerHandle | None = None
+
+    async def run(self) -> None:
+        """Carry mails until none waits."""
+        try:
+            while this := self._take():
+                await self._carry(this, self._send)
+        finally:
+            self._leave()
+            if self._next:
+                self._crowd.put_back(self._next)
+
+    def _take(self) -> Waiting[Claim] | None:
+        if self._alarm:
+            self._alarm.cancel()
+            self._alarm = None
+        this, self._next = self._next or self._crowd.next(), None
+        return this
+
+    async def _send(self, journey: Journey, may_hand_over: Callable[[], Awaitable[bool]]) -> Answer:
+        introduced, self._envelope = self._envelope, None
+        envelope = introduced or self._renderer.render(journey.claim.row)
+        while True:
+            connection = await self._connected(stay=introduced is not None)
+            journey.connected_at = journey.now
+            self._tell(journey)
+            try:
+                return await connection.deliver(envelope, may_hand_over, self._following)
+            except NotItsTurn:
+                continue  # over another one: this one has ended
+
+    async def _connected(self, *, stay: bool) -> Connection:
+        kept = self._connection
+        if kept and not (kept.usable if stay else self._pool.spares(kept)):
+            self._leave()
+        if self._connection is None:
+            self._connection = await self._pool.borrow()
+        return self._connection
+
+    def _following(self) -> Envelope | None:
+        """Choose the mail that goes next over this connection, if there is one."""
+        assert self._connection
+        if not self._pool.spares(self._connection):
+            return None
+        self._next = self._crowd.next()
+        if self._next is None:
+            return None
+        try:
+            self._envelope = self._renderer.render(self._next.mail.row)
+        except BrokenMail:
+            return None  # it is told when its turn has come
+        self._alarm = asyncio.get_running_loop().call_later(PATIENCE, self._let_go)
+        return self._envelope
+
+    def _let_go(self) -> None:
+        self._alarm = self._envelope = None
+        if self._next:
+            self._crowd.put_back(self._next)
+            self._next = None
+
+    def _leave(self) -> None:
+        if self._connection:
+            self._pool.give_back(self._connection)
+            self._connection = None
