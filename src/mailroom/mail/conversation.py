@@ -87,8 +87,8 @@ class Conversation(asyncio.Protocol):
     def send(self, lines: bytes, *questions: Question) -> None:
         """Send commands at once, whole lines, which the questions wait for in order.
 
-        Awaiting those raises aiosmtplib's errors: the time is over, the connection ended, or what came is no reply.
-        After an error or a cancellation the answers are out of step: close.
+        Awaiting those raises aiosmtplib's errors: the time is over, the connection ended, or what came is no
+        reply. After an error or a cancellation the answers are out of step: close.
         """
         if not self.open:
             for question in questions:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from typing import cast
 from uuid import UUID
 
 from mailroom.kit.batching import Batch
@@ -29,11 +30,15 @@ GIVE_BACK_AFTER = 20.0
 """Seconds after the stop was asked for until mails not yet handing over are given back."""
 GIVE_UP_AFTER = 25.0
 """Seconds until those handing over are left as uncertain; hosts kill at about 30."""
-CROWD_GATHER = 0.01
-"""Seconds endings of a crowd wait for company; nobody waits for them."""
+IN_STEP = 0.003
+"""Seconds hand-overs and endings wait for company where the last ones had some."""
 MOST_UNRECORDED = 64
 """Endings not yet recorded before a crowd waits for them: a worker's death leaves as many uncertain, and those on
 its connections."""
+
+
+Note = HandingOver | Ending
+Noted = datetime | Ended | None
 
 
 class Suspect:
@@ -57,9 +62,8 @@ class Delivery:
         self._server = str(pool.server)
         self._claim: Batch[UUID, Claim | Suspect | None] = Batch(self._claim_all)
         self._one_suspect = asyncio.Lock()
-        self._hand_over: Batch[HandingOver, datetime | None] = Batch(ledger.hand_over)
-        self._record: Batch[Ending, Ended | None] = Batch(self._record_all)
-        self._record_in_crowd: Batch[Ending, Ended | None] = Batch(self._record_all, gather=CROWD_GATHER)
+        self._notes: Batch[Note, Noted] = Batch(self._note_all, gather=IN_STEP)
+        self._unrecorded = 0
         self._defer: Batch[UUID, Ended | None] = Batch(self._defer_all)
         self._crowd: Crowd[Claim] = Crowd(self._ride, runners=pool.limit)
         self._next_message = asyncio.Lock()
@@ -119,7 +123,7 @@ class Delivery:
         journey = self._begin(claim)
         try:
             ending = await self._go(journey, self._send_alone)
-            journey.recording = self._record.begin(ending)
+            journey.recording = self._begin_recording(ending)
             return self._ended(journey, ending, await journey.recording)
         finally:
             self._drop(journey)
@@ -140,14 +144,16 @@ class Delivery:
                 raise
             logger.exception("mail %s stopped on its way; its lease brings it back", claim.id)
             return
-        journey.recording = recording = self._record_in_crowd.begin(ending)
+        self._unrecorded += 1
+        journey.recording = recording = self._begin_recording(ending)
         recording.add_done_callback(partial(self._recorded_in_crowd, journey, ending, end))
-        if len(self._record_in_crowd) >= MOST_UNRECORDED:
+        if self._unrecorded >= MOST_UNRECORDED:
             await asyncio.wait([recording])
 
     def _recorded_in_crowd(
         self, journey: Journey, ending: Ending, end: Callable[[], None], recording: "asyncio.Future[Ended | None]"
     ) -> None:
+        self._unrecorded -= 1
         self._drop(journey)
         end()
         if recording.cancelled():
@@ -219,24 +225,37 @@ class Delivery:
         assert journey.connected_at is not None
         journey.stage = Stage.HANDING_OVER
         wish = HandingOver(journey.claim.id, journey.claim.attempt, journey.connected_at, journey.server)
-        try:
-            journey.handing_over_at = await self._hand_over(wish)
-        except Unavailable:
-            return False
+        journey.handing_over_at = cast("datetime | None", await self._notes(wish))
         if journey.handing_over_at is None:
             return False
         self._tell(journey)
         return True
 
-    async def _record_all(self, endings: Sequence[Ending]) -> list[Ended | None]:
-        """Record endings, waiting for PostgreSQL as long as this process lives: they must not be forgotten."""
+    def _begin_recording(self, ending: Ending) -> "asyncio.Future[Ended | None]":
+        return cast("asyncio.Future[Ended | None]", self._notes.begin(ending))
+
+    async def _note_all(self, notes: Sequence[Note]) -> list[Noted]:
+        """Commit what is handed over now and what has ended, together.
+
+        Endings wait for PostgreSQL as long as this process lives: they must not be forgotten.
+        """
+        endings = [note for note in notes if isinstance(note, Ending)]
+        wishes = [note for note in notes if isinstance(note, HandingOver)]
+        handed: Sequence[datetime | None]
         pause = 0.1
         while True:
             try:
-                return await self._ledger.record(endings)
+                if not endings:
+                    return list(await self._ledger.hand_over(wishes))
+                ended, handed = await self._ledger.record_and_hand_over(endings, wishes)
+                break
             except Unavailable:
+                if not endings:
+                    return [None] * len(wishes)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 2.0)
+        told = {Ending: iter(ended), HandingOver: iter(handed)}
+        return [next(told[type(note)]) for note in notes]
 
     # -- what watchers see
 
@@ -329,7 +348,7 @@ class Delivery:
 
     async def close(self) -> None:
         """End at once: renewals and resting connections."""
-        for batch in (self._claim, self._hand_over, self._record, self._record_in_crowd, self._defer):
+        for batch in (self._claim, self._notes, self._defer):
             batch.close()
         self._leases.close()
         await self._pool.close()

@@ -18,6 +18,17 @@ from mailroom.kit.arrays import array, array_of_times, array_of_words
 from mailroom.kit.database import Database
 from mailroom.mail.decide import SUSPECT_FROM, Answer, Decision
 from mailroom.mail.interfaces import MailRow
+from mailroom.mail.statements import (
+    CLAIM,
+    DEFER,
+    HANDED,
+    LOCK,
+    RECORD,
+    RECORD_AND_HAND_OVER,
+    RELEASE,
+    RENEW,
+    SUSPECTS,
+)
 from mailroom.mail.states import State
 
 LEASE = 30
@@ -83,155 +94,6 @@ class Ended:
     changed_at: datetime
 
 
-CLAIM = """
-with mine as materialized (
-    select id from mails
-    where id = any(%(ids)s::uuid[]) and expires_at > clock_timestamp()
-        and (%(suspects)s or crashes < %(suspect)s) and (
-        state = 'queued'
-        or (state = 'retrying' and next_attempt_at <= clock_timestamp())
-        or (state = 'uncertain' and nudge_at is not null)
-    )
-    order by id for update skip locked
-), claimed as (
-    update mails set
-        state = 'sending', stage = 'claimed', attempt = attempt + 1, step = 1, nudges = 0,
-        lease_until = clock_timestamp() + %(lease)s, nudge_at = clock_timestamp() + %(lease)s,
-        next_attempt_at = null, reason = null, reason_since = null, code = null, enhanced = null, answer = null,
-        changed_at = clock_timestamp()
-    from mine where mails.id = mine.id
-    returning mails.id, kind, recipient, coalesce(params, '{}') as params, coalesce(nonce, '') as nonce,
-        created_at, expires_at, changed_at as claimed_at, attempt, crashes, on_uncertain
-), noted as (
-    insert into attempts (mail_id, attempt, worker, claimed_at)
-    select id, attempt, %(worker)s, claimed_at from claimed
-)
-select * from claimed
-"""
-
-SUSPECTS = """
-select id from mails
-where id = any(%(ids)s::uuid[]) and crashes >= %(suspect)s and state in ('queued', 'retrying', 'uncertain')
-"""
-
-HAND_OVER = """
-with locked as materialized (
-    select id, attempt, state, stage, lease_until from mails where id = any(%(ids)s::uuid[])
-    order by id for update
-), held as materialized (
-    select wish.*
-    from unnest(%(ids)s::uuid[], %(attempts)s::int[], %(connected)s::timestamptz[], %(servers)s::text[])
-        with ordinality as wish (id, attempt, connected_at, server, place)
-    join locked on locked.id = wish.id
-    where locked.attempt = wish.attempt and locked.state = 'sending' and locked.stage = 'claimed'
-        and locked.lease_until > clock_timestamp()
-), moved as (
-    update mails set stage = 'handing over', step = 3, changed_at = clock_timestamp()
-    from held where mails.id = held.id
-    returning held.place, mails.changed_at
-), noted as (
-    update attempts set connected_at = held.connected_at, handing_over_at = clock_timestamp(), server = held.server
-    from held where attempts.mail_id = held.id and attempts.attempt = held.attempt
-)
-select place, changed_at from moved
-"""
-
-# An acceptance that comes late is the truth all the same, unless the next attempt is just being handed over
-# (its own ending follows, and cannot undo the acceptance). Everything else holds only for the attempt that is
-# the row's.
-# `connected` (step 2) is only ever reported: an ending comes after it, also where the row never got there.
-# An attempt that was uncertain stays marked so, also where its acceptance came late: the mail may be there twice.
-# Two attempts may end at the same moment in two processes. Both lock the mail's row, so that one comes after the
-# other; and LOCK goes before what reads the attempts, whose snapshot would else be older than the lock.
-LOCK = "select id from mails where id = any(%(ids)s::uuid[]) order by id for update"
-RECORD = """
-with said as (
-    select * from unnest(
-        %(ids)s::uuid[], %(attempts)s::int[], %(states)s::text[], %(reasons)s::text[], %(retry_in)s::float8[],
-        %(codes)s::int[], %(enhanced)s::text[], %(answers)s::text[], %(since)s::timestamptz[],
-        %(crashed)s::bool[], %(connected)s::timestamptz[], %(servers)s::text[]
-    ) with ordinality as wish (
-        id, attempt, state, reason, retry_in, code, enhanced, answer, since, crashed, connected_at, server, place
-    )
-), locked as materialized (
-    select id, state, stage, attempt, on_uncertain from mails where id in (select id from said)
-    order by id for update
-), taken as materialized (
-    select id from said where state = 'sent'
-    union select mail_id from attempts where mail_id in (select id from said where state <> 'sent')
-        and outcome = 'sent'
-), wish as (
-    select * from said where state = 'sent' or id not in (select id from taken)
-    union all
-    select id, attempt, 'sent', null, null, null, null, null, null, crashed, connected_at, server, place
-    from said where state <> 'sent' and id in (select id from taken)
-), held as materialized (
-    select wish.*, locked.on_uncertain from wish join locked on locked.id = wish.id
-    where (locked.attempt = wish.attempt and locked.state = 'sending')
-        or (wish.state = 'sent' and locked.state <> 'sent'
-            and not (locked.state = 'sending' and locked.stage = 'handing over' and locked.attempt > wish.attempt))
-), moved as (
-    update mails set
-        state = held.state, step = greatest(step, 2) + 1, lease_until = null, changed_at = clock_timestamp(),
-        stage = case when held.state = 'sent' then 'accepted' when held.state = 'uncertain' then stage end,
-        reason = held.reason, code = held.code, enhanced = held.enhanced, answer = held.answer,
-        reason_since = held.since, crashes = crashes + held.crashed::int, nudges = 0,
-        next_attempt_at = clock_timestamp() + make_interval(secs => held.retry_in),
-        nudge_at = case
-            when held.state = 'queued' then clock_timestamp()
-            when held.state = 'retrying' then clock_timestamp() + make_interval(secs => held.retry_in)
-            when held.state = 'uncertain' and held.on_uncertain = 'resend' then clock_timestamp()
-        end,
-        ended_at = case when held.state in ('sent', 'failed', 'expired') then clock_timestamp() end
-    from held where mails.id = held.id
-    returning held.place, mails.attempt, mails.step, mails.state, next_attempt_at, reason_since, changed_at
-), noted as (
-    update attempts set ended_at = clock_timestamp(), outcome = said.state, reason = said.reason,
-        code = said.code, enhanced = said.enhanced, answer = said.answer,
-        connected_at = coalesce(attempts.connected_at, said.connected_at),
-        server = coalesce(attempts.server, said.server),
-        uncertain_at = case when said.state = 'uncertain' then clock_timestamp() else attempts.uncertain_at end
-    from said where attempts.mail_id = said.id and attempts.attempt = said.attempt
-)
-select * from moved
-"""
-
-RENEW = """
-with held as materialized (
-    select mails.id from unnest(%(ids)s::uuid[], %(attempts)s::int[]) as wish (id, attempt)
-    join mails on mails.id = wish.id
-    where mails.attempt = wish.attempt and mails.state = 'sending'
-    order by mails.id for update of mails skip locked
-)
-update mails set lease_until = clock_timestamp() + %(lease)s, nudge_at = clock_timestamp() + %(lease)s
-from held where mails.id = held.id
-"""
-
-DEFER = """
-with held as materialized (
-    select id from mails
-    where id = any(%(ids)s) and (state = 'queued' or (state = 'retrying' and next_attempt_at <= clock_timestamp()))
-    order by id for update skip locked
-)
-update mails set
-    state = 'retrying', stage = null, step = step + 1, reason = %(reason)s, reason_since = %(since)s,
-    code = %(code)s, enhanced = %(enhanced)s, answer = %(answer)s, changed_at = clock_timestamp(), nudges = 0,
-    next_attempt_at = clock_timestamp() + %(wait)s, nudge_at = clock_timestamp() + %(wait)s
-from held where mails.id = held.id
-returning mails.id, mails.attempt, mails.step, mails.state, next_attempt_at, reason_since, changed_at
-"""
-
-RELEASE = """
-with held as materialized (
-    select id from mails
-    where state = 'retrying' and reason = any(%(reasons)s) and next_attempt_at > clock_timestamp()
-    order by id for update skip locked
-)
-update mails set next_attempt_at = clock_timestamp(), nudge_at = clock_timestamp(), step = step + 1
-from held where mails.id = held.id
-"""
-
-
 class Ledger:
     """What a worker process writes about the mails it has."""
 
@@ -261,13 +123,7 @@ class Ledger:
 
     async def hand_over(self, wishes: Sequence[HandingOver]) -> list[datetime | None]:
         """Record that these are about to be handed over; for each, when, or None where it is no longer ours."""
-        arguments = {
-            "ids": array(wish.id for wish in wishes),
-            "attempts": array(wish.attempt for wish in wishes),
-            "connected": array_of_times(wish.connected_at for wish in wishes),
-            "servers": array_of_words(wish.server for wish in wishes),
-        }
-        moved: dict[int, datetime] = dict(await self._database.fetch(HAND_OVER, arguments))
+        moved: dict[int, datetime] = dict(await self._database.fetch(HANDED, _wanted(wishes)))
         return [moved.get(place) for place in range(1, len(wishes) + 1)]
 
     async def record(self, endings: Sequence[Ending]) -> list[Ended | None]:
@@ -276,6 +132,18 @@ class Ledger:
             return _in_order(endings, await self._database.fetch(RECORD, _told(endings)))
         async with self._database.connection() as connection:
             return await record(connection, endings)
+
+    async def record_and_hand_over(
+        self, endings: Sequence[Ending], wishes: Sequence[HandingOver]
+    ) -> tuple[list[Ended | None], list[datetime | None]]:
+        """Do both, in one commit where that can be."""
+        ids = {ending.id for ending in endings if ending.decision.state is State.SENT}
+        if len(ids) < len(endings) or ids.intersection(wish.id for wish in wishes):
+            return await self.record(endings), await self.hand_over(wishes)
+        rows: list[Any] = await self._database.fetch(RECORD_AND_HAND_OVER, _told(endings) | _wanted(wishes))
+        handed = {-row[0]: row[-1] for row in rows if row[0] < 0}
+        ended = _in_order(endings, [row for row in rows if row[0] > 0])
+        return ended, [handed.get(place) for place in range(1, len(wishes) + 1)]
 
     async def renew(self, held: Sequence[tuple[UUID, int]]) -> None:
         """Say that this process still has these mails (id and attempt)."""
@@ -310,6 +178,15 @@ async def record(connection: AsyncConnection[tuple[object, ...]], endings: Seque
     if any(ending.decision.state is not State.SENT for ending in endings):
         await connection.execute(LOCK, arguments)
     return _in_order(endings, await (await connection.execute(RECORD, arguments)).fetchall())
+
+
+def _wanted(wishes: Sequence[HandingOver]) -> dict[str, Any]:
+    return {
+        "wanted": array(wish.id for wish in wishes),
+        "wanted_attempts": array(wish.attempt for wish in wishes),
+        "wanted_connected": array_of_times(wish.connected_at for wish in wishes),
+        "wanted_servers": array_of_words(wish.server for wish in wishes),
+    }
 
 
 def _told(endings: Sequence[Ending]) -> dict[str, Any]:

@@ -55,7 +55,7 @@ class Mailbox:
         if mail is None:
             raise UnknownMail
         attempts = select(Attempt).where(Attempt.mail_id == mail_id).order_by(Attempt.attempt)
-        return Shown(mail, (await work.session.scalars(attempts)).all())
+        return Shown(mail, [*(await work.session.scalars(attempts)), *mail.under_way])
 
     async def retry(self, work: UnitOfWork, mail_id: UUID) -> None:
         """Queue a mail anew that has ended without being sent, or try one now that waits.

@@ -21,6 +21,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mailroom.kit.database import Base
+from mailroom.mail.states import State
 
 
 class Mail(Base):
@@ -47,6 +48,13 @@ class Mail(Base):
     on_uncertain: Mapped[str] = mapped_column(Text)
     """The kind's policy where nobody knows whether the server has the mail: ``resend`` or ``hold``."""
 
+    worker: Mapped[str | None] = mapped_column(Text)
+    """Of the attempt under way, or of the last one, as are the next four."""
+    server: Mapped[str | None] = mapped_column(Text)
+    claimed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    connected_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    handing_over_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
     lease_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     nudge_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """When the sweep should look at the row next; none: never (it is final, or waits for a person)."""
@@ -67,6 +75,14 @@ class Mail(Base):
     changed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
+    @property
+    def under_way(self) -> "list[Attempt]":
+        """The attempt that has not ended, if there is one: it has no row of its own yet."""
+        if self.state != State.SENDING or self.claimed_at is None:
+            return []
+        facts = ("attempt", "worker", "server", "claimed_at", "connected_at", "handing_over_at")
+        return [Attempt(mail_id=self.id, **{name: getattr(self, name) for name in facts})]
+
     __table_args__ = (
         Index("ix_mails_nudge_at", "nudge_at", postgresql_where=text("nudge_at IS NOT NULL")),
         Index("ix_mails_state_created_at", "state", "created_at"),
@@ -75,7 +91,7 @@ class Mail(Base):
 
 
 class Attempt(Base):
-    """One attempt at a mail: when it reached which stage, and what the server answered."""
+    """An attempt that has ended: when it reached which stage, and what the server answered."""
 
     __tablename__ = "attempts"
 

@@ -35,7 +35,7 @@ ABSENT_FOR = timedelta(seconds=3)
 
 ABSENT = """
 select worker from (
-    select distinct worker from mails join attempts on mail_id = mails.id and attempts.attempt = mails.attempt
+    select distinct worker from mails
     where state = 'sending' and worker like %(marked)s
 ) as sending
 where not exists (
@@ -48,11 +48,11 @@ where not exists (
 
 # The last condition: where this very statement was held up (PostgreSQL frozen, say), so were the renewals.
 ABANDONED = """
-select mails.id, mails.attempt, stage, crashes, now() - created_at as age, expires_at - now() as expires_in
-from mails join attempts on attempts.mail_id = mails.id and attempts.attempt = mails.attempt
+select id, attempt, stage, crashes, now() - created_at as age, expires_at - now() as expires_in
+from mails
 where state = 'sending' and (lease_until <= clock_timestamp() or worker = any(%(gone)s))
     and clock_timestamp() < %(began)s + interval '2 s'
-order by mails.id limit %(most)s for update of mails skip locked
+order by id limit %(most)s for update skip locked
 """
 
 EXPIRE = """

@@ -125,9 +125,9 @@ class Connection:
         `may_hand_over` is awaited just before DATA; where it says no, the connection closes and nothing was
         sent. Raises `Undelivered`. On cancellation the connection closes: its answers are out of step.
 
-        Where the server takes commands in groups (PIPELINING, RFC 2920 §3.1), `following` is asked for the mail that
-        goes next over this connection: it is introduced behind this one's content. Its own `deliver` goes on from
-        there, or raises `NotItsTurn`.
+        Where the server takes commands in groups (PIPELINING, RFC 2920 §3.1), `following` is asked for the mail
+        that goes next over this connection: it is introduced behind this one's content. Its own `deliver` goes on
+        from there, or raises `NotItsTurn`.
         """
         self.mails += 1
         try:

@@ -125,7 +125,7 @@ async def of_rows(work: UnitOfWork, ids: Sequence[UUID]) -> dict[str, Snapshot]:
     for attempt in found:
         attempts.setdefault(attempt.mail_id, []).append(attempt)
     return {
-        str(mail.id): replace(of_row(mail, attempts.get(mail.id, [])), afterword=afterword)
+        str(mail.id): replace(of_row(mail, [*attempts.get(mail.id, []), *mail.under_way]), afterword=afterword)
         for mail, afterword in mails
     }
 

@@ -1,0 +1,34 @@
+"""an attempt is written once, when it ends; until then its facts are in the mail's row"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "7d2e9b51c6f3"
+down_revision = "c3d1b75e0f42"
+branch_labels = None
+depends_on = None
+
+TIMES = ("claimed_at", "connected_at", "handing_over_at")
+
+
+def upgrade() -> None:
+    for name in ("worker", "server"):
+        op.add_column("mails", sa.Column(name, sa.Text(), nullable=True))
+    for name in TIMES:
+        op.add_column("mails", sa.Column(name, sa.DateTime(timezone=True), nullable=True))
+    op.execute(
+        "UPDATE mails SET worker = attempts.worker, server = attempts.server, claimed_at = attempts.claimed_at,"
+        " connected_at = attempts.connected_at, handing_over_at = attempts.handing_over_at FROM attempts"
+        " WHERE mails.state = 'sending' AND attempts.mail_id = mails.id AND attempts.attempt = mails.attempt"
+    )
+    op.execute("DELETE FROM attempts WHERE outcome IS NULL")
+
+
+def downgrade() -> None:
+    op.execute(
+        "INSERT INTO attempts (mail_id, attempt, worker, server, claimed_at, connected_at, handing_over_at)"
+        " SELECT id, attempt, worker, server, claimed_at, connected_at, handing_over_at FROM mails"
+        " WHERE state = 'sending' AND claimed_at IS NOT NULL"
+    )
+    for name in (*TIMES, "server", "worker"):
+        op.drop_column("mails", name)

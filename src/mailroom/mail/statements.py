@@ -1,0 +1,162 @@
+"""The ledger's statements. Time is PostgreSQL's (`clock_timestamp()`), never a worker's.
+
+Rows are locked in the order of their ids, so that two processes cannot wait for each other. While an attempt is
+under way its facts stand in the mail's row; a row of its own is written once, when it ends.
+"""
+
+CLAIM = """
+with mine as materialized (
+    select id from mails
+    where id = any(%(ids)s::uuid[]) and expires_at > clock_timestamp()
+        and (%(suspects)s or crashes < %(suspect)s) and (
+        state = 'queued'
+        or (state = 'retrying' and next_attempt_at <= clock_timestamp())
+        or (state = 'uncertain' and nudge_at is not null)
+    )
+    order by id for update skip locked
+)
+update mails set
+    state = 'sending', stage = 'claimed', attempt = attempt + 1, step = 1, nudges = 0,
+    worker = %(worker)s, claimed_at = clock_timestamp(), server = null, connected_at = null,
+    handing_over_at = null,
+    lease_until = clock_timestamp() + %(lease)s, nudge_at = clock_timestamp() + %(lease)s,
+    next_attempt_at = null, reason = null, reason_since = null, code = null, enhanced = null, answer = null,
+    changed_at = clock_timestamp()
+from mine where mails.id = mine.id
+returning mails.id, kind, recipient, coalesce(params, '{}') as params, coalesce(nonce, '') as nonce,
+    created_at, expires_at, claimed_at, attempt, crashes, on_uncertain
+"""
+
+SUSPECTS = """
+select id from mails
+where id = any(%(ids)s::uuid[]) and crashes >= %(suspect)s and state in ('queued', 'retrying', 'uncertain')
+"""
+
+# An acceptance that comes late is the truth all the same, unless the next attempt is just being handed over
+# (its own ending follows, and cannot undo the acceptance). Everything else holds only for the attempt that is
+# the row's.
+# `connected` (step 2) is only ever reported: an ending comes after it, also where the row never got there.
+# An attempt that was uncertain stays marked so, also where its acceptance came late: the mail may be there twice.
+# Two attempts may end at the same moment in two processes. Both lock the mail's row, so that one comes after the
+# other; and LOCK goes before what reads the attempts, whose snapshot would else be older than the lock.
+LOCK = "select id from mails where id = any(%(ids)s::uuid[]) order by id for update"
+RECORDED = """
+said as (
+    select * from unnest(
+        %(ids)s::uuid[], %(attempts)s::int[], %(states)s::text[], %(reasons)s::text[], %(retry_in)s::float8[],
+        %(codes)s::int[], %(enhanced)s::text[], %(answers)s::text[], %(since)s::timestamptz[],
+        %(crashed)s::bool[], %(connected)s::timestamptz[], %(servers)s::text[]
+    ) with ordinality as wish (
+        id, attempt, state, reason, retry_in, code, enhanced, answer, since, crashed, connected_at, server, place
+    )
+), locked as materialized (
+    select id, state, stage, attempt, on_uncertain, worker, server, claimed_at, connected_at, handing_over_at
+    from mails where id in (select id from said)
+    order by id for update
+), taken as materialized (
+    select id from said where state = 'sent'
+    union select mail_id from attempts where mail_id in (select id from said where state <> 'sent')
+        and outcome = 'sent'
+), wish as (
+    select * from said where state = 'sent' or id not in (select id from taken)
+    union all
+    select id, attempt, 'sent', null, null, null, null, null, null, crashed, connected_at, server, place
+    from said where state <> 'sent' and id in (select id from taken)
+), held as materialized (
+    select wish.*, locked.on_uncertain from wish join locked on locked.id = wish.id
+    where (locked.attempt = wish.attempt and locked.state = 'sending')
+        or (wish.state = 'sent' and locked.state <> 'sent'
+            and not (locked.state = 'sending' and locked.stage = 'handing over' and locked.attempt > wish.attempt))
+), moved as (
+    update mails set
+        state = held.state, step = greatest(step, 2) + 1, lease_until = null, changed_at = clock_timestamp(),
+        stage = case when held.state = 'sent' then 'accepted' when held.state = 'uncertain' then stage end,
+        reason = held.reason, code = held.code, enhanced = held.enhanced, answer = held.answer,
+        reason_since = held.since, crashes = crashes + held.crashed::int, nudges = 0,
+        next_attempt_at = clock_timestamp() + make_interval(secs => held.retry_in),
+        nudge_at = case
+            when held.state = 'queued' then clock_timestamp()
+            when held.state = 'retrying' then clock_timestamp() + make_interval(secs => held.retry_in)
+            when held.state = 'uncertain' and held.on_uncertain = 'resend' then clock_timestamp()
+        end,
+        ended_at = case when held.state in ('sent', 'failed', 'expired') then clock_timestamp() end
+    from held where mails.id = held.id
+    returning held.place, mails.attempt, mails.step, mails.state, next_attempt_at, reason_since, changed_at
+), noted as (
+    insert into attempts as known (
+        mail_id, attempt, worker, server, claimed_at, connected_at, handing_over_at,
+        uncertain_at, ended_at, outcome, reason, code, enhanced, answer
+    )
+    select said.id, said.attempt, coalesce(locked.worker, ''), coalesce(locked.server, said.server),
+        coalesce(locked.claimed_at, now()), coalesce(locked.connected_at, said.connected_at),
+        locked.handing_over_at, case when said.state = 'uncertain' then clock_timestamp() end,
+        clock_timestamp(), said.state, said.reason, said.code, said.enhanced, said.answer
+    from said join locked on locked.id = said.id and locked.attempt = said.attempt
+    on conflict (mail_id, attempt) do update set
+        uncertain_at = coalesce(excluded.uncertain_at, known.uncertain_at), ended_at = excluded.ended_at,
+        outcome = excluded.outcome, reason = excluded.reason, code = excluded.code,
+        enhanced = excluded.enhanced, answer = excluded.answer
+), noted_late as (
+    update attempts set ended_at = clock_timestamp(), outcome = said.state, reason = said.reason,
+        code = said.code, enhanced = said.enhanced, answer = said.answer,
+        uncertain_at = case when said.state = 'uncertain' then clock_timestamp() else attempts.uncertain_at end
+    from said join locked on locked.id = said.id and locked.attempt > said.attempt
+    where attempts.mail_id = said.id and attempts.attempt = said.attempt
+)
+"""
+RECORD = f"with {RECORDED} select * from moved"  # noqa: S608  # of our own two
+
+# "is not distinct from" is for the planner: it would go through all that are being sent to find the few.
+HANDED = """
+update mails set stage = 'handing over', step = 3, changed_at = clock_timestamp(),
+    connected_at = wanted.connected_at, handing_over_at = clock_timestamp(), server = wanted.server
+from (
+    select * from unnest(
+        %(wanted)s::uuid[], %(wanted_attempts)s::int[], %(wanted_connected)s::timestamptz[],
+        %(wanted_servers)s::text[]
+    ) with ordinality as wanted (id, attempt, connected_at, server, place) order by id
+) as wanted
+where mails.id = wanted.id and mails.attempt = wanted.attempt and mails.stage = 'claimed'
+    and mails.state is not distinct from 'sending' and mails.lease_until > clock_timestamp()
+returning wanted.place, mails.changed_at
+"""
+RECORD_AND_HAND_OVER = f"""
+with {RECORDED}, handed as ({HANDED})
+select * from moved union all select -place, null, null, null, null, null, changed_at from handed
+"""  # noqa: S608
+"""Both in one commit. No mail may be in both; the places of those handed over are negative."""
+
+RENEW = """
+with held as materialized (
+    select mails.id from unnest(%(ids)s::uuid[], %(attempts)s::int[]) as wish (id, attempt)
+    join mails on mails.id = wish.id
+    where mails.attempt = wish.attempt and mails.state = 'sending'
+    order by mails.id for update of mails skip locked
+)
+update mails set lease_until = clock_timestamp() + %(lease)s, nudge_at = clock_timestamp() + %(lease)s
+from held where mails.id = held.id
+"""
+
+DEFER = """
+with held as materialized (
+    select id from mails
+    where id = any(%(ids)s) and (state = 'queued' or (state = 'retrying' and next_attempt_at <= clock_timestamp()))
+    order by id for update skip locked
+)
+update mails set
+    state = 'retrying', stage = null, step = step + 1, reason = %(reason)s, reason_since = %(since)s,
+    code = %(code)s, enhanced = %(enhanced)s, answer = %(answer)s, changed_at = clock_timestamp(), nudges = 0,
+    next_attempt_at = clock_timestamp() + %(wait)s, nudge_at = clock_timestamp() + %(wait)s
+from held where mails.id = held.id
+returning mails.id, mails.attempt, mails.step, mails.state, next_attempt_at, reason_since, changed_at
+"""
+
+RELEASE = """
+with held as materialized (
+    select id from mails
+    where state = 'retrying' and reason = any(%(reasons)s) and next_attempt_at > clock_timestamp()
+    order by id for update skip locked
+)
+update mails set next_attempt_at = clock_timestamp(), nudge_at = clock_timestamp(), step = step + 1
+from held where mails.id = held.id
+"""
