@@ -21,8 +21,8 @@ from mailroom.progress.reporter import Report
 
 STAGES_WAIT = 0.1
 """Seconds the report of a stage waits: a mail that is through by then is stored once, not four times."""
-ENDS_WAIT = 0.005
-"""Seconds an end waits for others to be stored with."""
+ENDS_WAIT = 0.02
+"""Seconds an end waits for others to be stored with: for each by itself the reporter's thread would stop the loop."""
 
 
 logger = logging.getLogger(__name__)
@@ -80,10 +80,10 @@ def reports(put: Callable[[Report], None]) -> Show:
         if not final:
             put(Report(task, state, lambda: stored(read()), urgent=True, wait=STAGES_WAIT))
         elif state == State.SENT:
-            put(Report(task, "SUCCESS", lambda: stored(read()), urgent=True, wait=ENDS_WAIT))
+            put(Report(task, "SUCCESS", lambda: stored(read()), urgent=True, company=ENDS_WAIT))
         else:
             failure = {"exc_type": "MailNotSent", "exc_message": [_words(read())], "exc_module": __name__}
-            put(Report(task, "FAILURE", failure, urgent=True, wait=ENDS_WAIT))
+            put(Report(task, "FAILURE", failure, urgent=True, company=ENDS_WAIT))
 
     return show
 

@@ -9,7 +9,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 logger = logging.getLogger(__name__)
@@ -25,7 +25,8 @@ class Report:
     """What is to be stored for a task: a state (Celery's word or ours) and a result fit for JSON.
 
     A `result` that can be called is called when its time has come to be stored: then it is the newest. An
-    `urgent` report is not held to the pace; it waits `wait` seconds for a newer one, and for company.
+    `urgent` report is not held to the pace; it waits `wait` seconds for a newer one, and `company` seconds to be
+    stored along with others.
     """
 
     task: str
@@ -33,6 +34,7 @@ class Report:
     result: Any
     urgent: bool = False
     wait: float = 0.0
+    company: float = 0.0
 
 
 Put = Callable[[Report], None]
@@ -111,8 +113,8 @@ class Reporter:
         with self._changed:
             while not self._closed:
                 now = time.monotonic()
-                due = [report for at, report in self._slots.values() if at <= now]
-                if due:
+                if any(at <= now for at, _ in self._slots.values()):
+                    due = [report for at, report in self._slots.values() if at - report.company <= now]
                     for report in due:
                         del self._slots[report.task]
                         self._written[report.task] = now
@@ -125,7 +127,7 @@ class Reporter:
         return []
 
     def _due(self, report: Report) -> float:
-        earliest = time.monotonic() + report.wait
+        earliest = time.monotonic() + report.wait + report.company
         return earliest if report.urgent else max(earliest, self._written.get(report.task, 0.0) + SHORTEST_GAP)
 
     def _forget_old(self, now: float) -> None:
@@ -142,4 +144,4 @@ class Reporter:
 def _now(report: Report) -> Report:
     if not callable(report.result):
         return report
-    return Report(report.task, report.state, report.result(), report.urgent, report.wait)
+    return replace(report, result=report.result())
