@@ -22,7 +22,7 @@ from mailroom.progress.reporter import Report
 STAGES_WAIT = 0.1
 """Seconds the report of a stage waits: a mail that is through by then is stored once, not four times."""
 ENDS_WAIT = 0.02
-"""Seconds an end waits for others to be stored with: for each by itself the reporter's thread would stop the loop."""
+"""Seconds an end waits for others to be stored with; one by one, storing them would stop the loop each time."""
 
 
 logger = logging.getLogger(__name__)

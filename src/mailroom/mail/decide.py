@@ -1,8 +1,8 @@
 """What becomes of a mail after an attempt: one pure function."""
 
 import random
-from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 from mailroom.mail.states import Reason, Stage, State
 
@@ -16,8 +16,7 @@ SHORTEST_WAIT = timedelta(seconds=10)
 LONGEST_WAIT = timedelta(hours=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What the mail server said, or what kept it from saying anything.
 
     `code` is the reply code (RFC 5321 §4.2), `enhanced` the enhanced status code (RFC 3463), `text` the
@@ -30,13 +29,15 @@ class Answer:
     text: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """The state a mail goes to, why, and for `retrying` the seconds until its next attempt."""
 
     state: State
     reason: Reason | None = None
     retry_in: float | None = None
+
+
+SENT = Decision(State.SENT)
 
 
 def decide(stage: Stage, answer: Answer, *, age: timedelta, expires_in: timedelta, crashes: int = 0) -> Decision:
@@ -47,7 +48,7 @@ def decide(stage: Stage, answer: Answer, *, age: timedelta, expires_in: timedelt
     hour, so that a short trouble costs little and a long one does not hammer the server.
     """
     if answer.reason is None:
-        return Decision(State.SENT)
+        return SENT
     if answer.reason in {Reason.REFUSED, Reason.BROKEN}:
         return Decision(State.FAILED, answer.reason)
     if crashes >= MOST_CRASHES:

@@ -3,12 +3,11 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID
 
 
-@dataclass(frozen=True, slots=True)
-class MailRow:
+class MailRow(NamedTuple):
     """What a kind may know of a mail while its variables are made: who, about what, and its nonce."""
 
     id: UUID

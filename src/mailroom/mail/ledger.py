@@ -6,9 +6,8 @@ processes cannot wait for each other.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -19,12 +18,12 @@ from mailroom.kit.database import Database
 from mailroom.mail.decide import SUSPECT_FROM, Answer, Decision
 from mailroom.mail.interfaces import MailRow
 from mailroom.mail.statements import (
+    ACCEPT_AND_HAND_OVER,
     CLAIM,
     DEFER,
     HANDED,
     LOCK,
     RECORD,
-    RECORD_AND_HAND_OVER,
     RELEASE,
     RENEW,
     SUSPECTS,
@@ -35,8 +34,7 @@ LEASE = 30
 """Seconds a worker holds a mail without saying that it still does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """A mail this process may send, and the fence under which it may."""
 
     id: UUID
@@ -57,8 +55,7 @@ class Claim:
         return MailRow(self.id, self.kind, self.recipient, self.params, self.nonce, self.created_at)
 
 
-@dataclass(frozen=True, slots=True)
-class HandingOver:
+class HandingOver(NamedTuple):
     """The wish to hand a mail over now; `connected_at` by PostgreSQL's clock."""
 
     id: UUID
@@ -67,8 +64,7 @@ class HandingOver:
     server: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """How an attempt ended, and what was decided."""
 
     id: UUID
@@ -81,8 +77,7 @@ class Ending:
     crashed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """Where a mail is after its ending was recorded; nothing where the fence held."""
 
     id: UUID
@@ -128,19 +123,20 @@ class Ledger:
 
     async def record(self, endings: Sequence[Ending]) -> list[Ended | None]:
         """Record how attempts ended; for each, where its mail is now, or None where the fence held."""
-        if all(ending.decision.state is State.SENT for ending in endings):
-            return _in_order(endings, await self._database.fetch(RECORD, _told(endings)))
-        async with self._database.connection() as connection:
-            return await record(connection, endings)
+        ended, _ = await self.record_and_hand_over(endings, ())
+        return ended
 
     async def record_and_hand_over(
         self, endings: Sequence[Ending], wishes: Sequence[HandingOver]
     ) -> tuple[list[Ended | None], list[datetime | None]]:
         """Do both, in one commit where that can be."""
-        ids = {ending.id for ending in endings if ending.decision.state is State.SENT}
-        if len(ids) < len(endings) or ids.intersection(wish.id for wish in wishes):
-            return await self.record(endings), await self.hand_over(wishes)
-        rows: list[Any] = await self._database.fetch(RECORD_AND_HAND_OVER, _told(endings) | _wanted(wishes))
+        accepted = {ending.id for ending in endings if ending.decision.state is State.SENT}
+        if len(accepted) < len(endings) or accepted.intersection(wish.id for wish in wishes):
+            async with self._database.connection() as connection:
+                ended = await record(connection, endings)
+            return ended, await self.hand_over(wishes) if wishes else []
+        arguments = _accepted(endings) | _wanted(wishes)
+        rows: list[Any] = await self._database.fetch(ACCEPT_AND_HAND_OVER, arguments)
         handed = {-row[0]: row[-1] for row in rows if row[0] < 0}
         ended = _in_order(endings, [row for row in rows if row[0] > 0])
         return ended, [handed.get(place) for place in range(1, len(wishes) + 1)]
@@ -189,16 +185,21 @@ def _wanted(wishes: Sequence[HandingOver]) -> dict[str, Any]:
     }
 
 
-def _told(endings: Sequence[Ending]) -> dict[str, Any]:
+def _accepted(endings: Sequence[Ending]) -> dict[str, Any]:
     return {
         "ids": array(ending.id for ending in endings),
         "attempts": array(ending.attempt for ending in endings),
-        "states": array_of_words(ending.decision.state for ending in endings),
-        "reasons": array_of_words(ending.decision.reason for ending in endings),
-        "retry_in": array(ending.decision.retry_in for ending in endings),
         "codes": array(ending.answer.code for ending in endings),
         "enhanced": array_of_words(ending.answer.enhanced for ending in endings),
         "answers": array_of_words(ending.answer.text for ending in endings),
+    }
+
+
+def _told(endings: Sequence[Ending]) -> dict[str, Any]:
+    return _accepted(endings) | {
+        "states": array_of_words(ending.decision.state for ending in endings),
+        "reasons": array_of_words(ending.decision.reason for ending in endings),
+        "retry_in": array(ending.decision.retry_in for ending in endings),
         "since": array_of_times(ending.since for ending in endings),
         "crashed": array(ending.crashed for ending in endings),
         "connected": array_of_times(ending.connected_at for ending in endings),

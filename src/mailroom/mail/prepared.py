@@ -77,9 +77,10 @@ class Prepared:
             *_part(boundary, "html", html),
             f"\r\n--{boundary}--\r\n".encode(),
         ]
-        self._values = list(dict.fromkeys(piece for piece in pieces if isinstance(piece, tuple)))
-        self._order = [self._values.index(piece) for piece in pieces if isinstance(piece, tuple)]
-        self._last = [("", b"")] * len(self._values)  # most of what mails of a kind say is what the last one said
+        used = list(dict.fromkeys(piece[0] for piece in pieces if isinstance(piece, tuple)))
+        self._places = [(n, 2 * place, 2 * place + 1) for place, n in enumerate(used)]
+        self._order = [2 * used.index(piece[0]) + piece[1] for piece in pieces if isinstance(piece, tuple)]
+        self._last = [("", b"")] * (2 * len(used))  # most of what mails of a kind say is what the last one said
         self._content = b"".join(
             b"%b" if isinstance(piece, tuple) else piece.replace(b"%", b"%%") for piece in pieces
         )
@@ -95,9 +96,12 @@ class Prepared:
                 return None
             plain.append(value)
         last = self._last
-        for place, (n, as_html) in enumerate(self._values):
-            if last[place][0] != plain[n]:
-                last[place] = plain[n], _encoded(_escaped(plain[n]) if as_html else plain[n])
+        for n, as_text, as_html in self._places:
+            value = plain[n]
+            if last[as_text][0] != value:
+                last[as_text] = value, _encoded(value)
+                escaped = _escaped(value)
+                last[as_html] = last[as_text] if escaped is value else (value, _encoded(escaped))
         return (
             " ".join(self._subject.filled(plain).split()),
             self._content % tuple([last[place][1] for place in self._order]),

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -10,7 +9,7 @@ from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 
@@ -32,8 +31,7 @@ class BrokenMail(ValueError):
     """A mail that cannot be made into bytes; trying again would not help."""
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """What the server is told (RFC 5321 §2.3.1) and given: `data` is dot-stuffed and ends with the dot."""
 
     sender: str

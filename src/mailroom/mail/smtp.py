@@ -8,7 +8,7 @@ import asyncio
 import re
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 import aiosmtplib
@@ -140,7 +140,7 @@ class Connection:
             answer = classify(error.code, error.message)
             if error.code not in REFUSALS:  # no refusal, nor what was asked for: these answers are another's
                 self.close()
-                raise Undelivered(replace(answer, reason=Reason.DISCONNECTED)) from error
+                raise Undelivered(answer._replace(reason=Reason.DISCONNECTED)) from error
             await self._start_over(error.code)
             raise Undelivered(answer, usable=self.usable) from error
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
@@ -172,7 +172,7 @@ class Connection:
         answer = classify(done.code, done.text)
         if answer.reason is not None:
             if done.code not in REFUSALS:  # neither yes nor no
-                raise Undelivered(replace(answer, reason=Reason.NO_ANSWER), handed_over=True)
+                raise Undelivered(answer._replace(reason=Reason.NO_ANSWER), handed_over=True)
             if done.code == CLOSING:
                 self.close()
             raise Undelivered(answer, usable=self.usable)

@@ -40,8 +40,8 @@ where id = any(%(ids)s::uuid[]) and crashes >= %(suspect)s and state in ('queued
 # Two attempts may end at the same moment in two processes. Both lock the mail's row, so that one comes after the
 # other; and LOCK goes before what reads the attempts, whose snapshot would else be older than the lock.
 LOCK = "select id from mails where id = any(%(ids)s::uuid[]) order by id for update"
-RECORDED = """
-said as (
+RECORD = """
+with said as (
     select * from unnest(
         %(ids)s::uuid[], %(attempts)s::int[], %(states)s::text[], %(reasons)s::text[], %(retry_in)s::float8[],
         %(codes)s::int[], %(enhanced)s::text[], %(answers)s::text[], %(since)s::timestamptz[],
@@ -103,8 +103,8 @@ said as (
     from said join locked on locked.id = said.id and locked.attempt > said.attempt
     where attempts.mail_id = said.id and attempts.attempt = said.attempt
 )
+select * from moved
 """
-RECORD = f"with {RECORDED} select * from moved"  # noqa: S608  # of our own two
 
 # "is not distinct from" is for the planner: it would go through all that are being sent to find the few.
 HANDED = """
@@ -120,11 +120,44 @@ where mails.id = wanted.id and mails.attempt = wanted.attempt and mails.stage = 
     and mails.state is not distinct from 'sending' and mails.lease_until > clock_timestamp()
 returning wanted.place, mails.changed_at
 """
-RECORD_AND_HAND_OVER = f"""
-with {RECORDED}, handed as ({HANDED})
+# What RECORD does, for acceptances alone; shorter than 4,096 characters, beyond which psycopg reads a statement
+# anew each time. No mail may be both accepted and wanted; the places of those handed over are negative.
+ACCEPT_AND_HAND_OVER = f"""
+with said as (
+    select * from unnest(
+        %(ids)s::uuid[], %(attempts)s::int[], %(codes)s::int[], %(enhanced)s::text[], %(answers)s::text[]
+    ) with ordinality as said (id, attempt, code, enhanced, answer, place)
+), locked as materialized (
+    select mails.id, mails.attempt, state, stage, worker, server, claimed_at, connected_at, handing_over_at,
+        said.attempt as accepted, said.code as said_code, said.enhanced as said_enhanced,
+        said.answer as said_answer, place
+    from said join mails on mails.id = said.id
+    order by mails.id for update of mails
+), moved as (
+    update mails set state = 'sent', stage = 'accepted', step = greatest(step, 2) + 1, lease_until = null,
+        reason = null, reason_since = null, code = said_code, enhanced = said_enhanced, answer = said_answer,
+        nudges = 0, next_attempt_at = null, nudge_at = null,
+        changed_at = clock_timestamp(), ended_at = clock_timestamp()
+    from locked where mails.id = locked.id and locked.state <> 'sent'
+        and not (locked.state = 'sending' and locked.stage = 'handing over' and locked.attempt > accepted)
+    returning place, mails.attempt, mails.step, mails.state, null, null::timestamptz, mails.changed_at
+), noted as (
+    insert into attempts as known (
+        mail_id, attempt, worker, server, claimed_at, connected_at, handing_over_at,
+        ended_at, outcome, code, enhanced, answer
+    )
+    select id, attempt, coalesce(worker, ''), server, coalesce(claimed_at, now()), connected_at, handing_over_at,
+        clock_timestamp(), 'sent', said_code, said_enhanced, said_answer
+    from locked where attempt = accepted
+    on conflict (mail_id, attempt) do update set ended_at = excluded.ended_at, outcome = 'sent', reason = null,
+        code = excluded.code, enhanced = excluded.enhanced, answer = excluded.answer
+), noted_late as (
+    update attempts set ended_at = clock_timestamp(), outcome = 'sent', reason = null,
+        code = said_code, enhanced = said_enhanced, answer = said_answer
+    from locked where locked.attempt > accepted and attempts.mail_id = locked.id and attempts.attempt = accepted
+), handed as ({HANDED})
 select * from moved union all select -place, null, null, null, null, null, changed_at from handed
 """  # noqa: S608
-"""Both in one commit. No mail may be in both; the places of those handed over are negative."""
 
 RENEW = """
 with held as materialized (

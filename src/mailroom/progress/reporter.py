@@ -95,7 +95,7 @@ class Reporter:
         pause = 0.1
         while batch := self._take():
             try:
-                self._store(batch)
+                self._store([_now(report) for report in batch])
                 pause = 0.1
             except Exception as error:
                 logger.warning(
@@ -121,7 +121,7 @@ class Reporter:
                     self._writing = frozenset(report.task for report in due)
                     self._forget_old(now)
                     self._asleep_until = 0.0
-                    return [_now(report) for report in due]
+                    return due
                 self._asleep_until = min((at for at, _ in self._slots.values()), default=math.inf)
                 self._changed.wait(None if self._asleep_until == math.inf else self._asleep_until - now)
         return []
