@@ -20,12 +20,12 @@ class Session(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # uvloop's has no such base
         self.buffer = b""
-        self.content = False
+        self.content = self.waiting = False
         transport.write(b"220 sink\r\n")
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
-        while self.buffer:
+        while self.buffer and not self.waiting:  # whatever is behind a content waits for its answer
             if self.content:
                 if self.buffer.endswith(DOT) and self.buffer.find(DOT) == len(self.buffer) - len(DOT):
                     self.buffer = b""
@@ -57,9 +57,15 @@ class Session(asyncio.Protocol):
 
     def taken(self) -> None:
         if self.delay:
-            asyncio.get_running_loop().call_later(self.delay, self.accept)
+            self.waiting = True
+            asyncio.get_running_loop().call_later(self.delay, self.go_on)
         else:
             self.accept()
+
+    def go_on(self) -> None:
+        self.waiting = False
+        self.accept()
+        self.data_received(b"")
 
     def accept(self) -> None:
         self.times.append(time.time())

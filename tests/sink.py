@@ -55,6 +55,10 @@ class Sink:
 
     port: int = 0
     delay: float = 0
+    groups: bool = True
+    """Whether it offers to take commands in groups (PIPELINING, RFC 2920)."""
+    behind: int = 0
+    """Contents that had something of the next mail right behind them."""
     faults: list[Fault] = field(default_factory=list)
     accepted: list[Accepted] = field(default_factory=list)
     connections: int = 0
@@ -145,7 +149,7 @@ class _Session:
         self.reader = reader
         self.writer = writer
         self.recipient: str | None = None
-        self.greeted = False
+        self.greeted = self.begun = False
 
     async def run(self) -> None:
         await self.answer("connect", "220 sink.example ESMTP")
@@ -161,24 +165,32 @@ class _Session:
     async def obey(self, verb: str, command: str) -> None:
         if verb in {"EHLO", "HELO"}:
             self.greeted = True
-            await self.answer("ehlo", "250-sink.example\r\n250-8BITMIME\r\n250 SMTPUTF8")
+            groups = "250-PIPELINING\r\n" if self.sink.groups else ""
+            await self.answer("ehlo", f"250-sink.example\r\n{groups}250-8BITMIME\r\n250 SMTPUTF8")
         elif verb == "AUTH":
             await self.answer("auth", "235 2.7.0 welcome")
         elif verb == "MAIL" and not self.greeted:
             self.say("503 5.5.1 say EHLO first")
+        elif verb == "MAIL" and self.begun:
+            self.say("503 5.5.1 nested MAIL command")
         elif verb == "MAIL":
-            await self.answer("mail", "250 2.1.0 ok")
+            self.begun = await self.answer("mail", "250 2.1.0 ok")
+        elif verb in {"RCPT", "DATA"} and not self.begun:
+            self.say("503 5.5.1 need MAIL before that")
         elif verb == "RCPT":
             self.recipient = command.partition("<")[2].partition(">")[0]
             await self.answer("rcpt", "250 2.1.5 ok")
         elif verb == "DATA":
             if await self.answer("data", "354 go on"):
+                self.begun = False
                 await self.take()
         else:
+            self.begun = self.begun and verb != "RSET"
             self.say("250 2.0.0 ok")
 
     async def take(self) -> None:
         raw = await self.reader.readuntil(b"\r\n.\r\n")
+        self.sink.behind += bool(self.reader._buffer)  # type: ignore[attr-defined]  # one write mostly comes whole
         raw = raw[:-3].replace(b"\r\n..", b"\r\n.")
         fault = self.sink.fault_at("dot", self.recipient)
         if fault is None or fault.keep:

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 from aiosmtplib import SMTPReadTimeoutError, SMTPResponseException, SMTPServerDisconnected
 
-from mailroom.mail.conversation import MOST, Conversation
+from mailroom.mail.conversation import MOST, Conversation, Question
 
 Say = Callable[[Sequence[bytes | None]], Awaitable[Conversation]]
 
@@ -101,3 +101,36 @@ async def test_each_question_has_its_own_time_though_they_share_an_alarm(say: Sa
     await talk.ask(b"NOOP\r\n", 60)
     with pytest.raises(SMTPReadTimeoutError):
         await talk.ask(b"NOOP\r\n", 0.05)
+
+
+@pytest.mark.parametrize("said", [[b"250 one\r\n250-two\r\n250 2\r\n550 three\r\n250 unasked\r\n"],
+                                  [b"250 one\r\n250-tw", b"o\r\n250 2\r\n550 three\r\n"]])  # fmt: skip
+async def test_commands_of_a_group_get_their_replies_in_order_however_those_come(
+    say: Say, said: list[bytes]
+) -> None:
+    talk = await say(said)
+    first, rest = Question(1, 5), Question(2, 5)
+    talk.send(b"NOOP\r\nNOOP\r\nNOOP\r\n", first, rest)
+    if len(said) > 1:
+        await asyncio.sleep(0.05)
+        talk.send(b"NOOP\r\n")  # has the server say the rest
+    assert [reply.text for reply in await first] == ["one"]
+    assert [(reply.code, reply.text) for reply in await rest] == [(250, "two\n2"), (550, "three")]
+
+
+async def test_trouble_with_the_first_of_a_group_is_trouble_for_all_of_it(say: Say) -> None:
+    talk = await say([None])
+    first, rest = Question(1, 5), Question(2, 5)
+    talk.send(b"NOOP\r\nNOOP\r\nNOOP\r\n", first, rest)
+    for question in (first, rest):
+        with pytest.raises(SMTPServerDisconnected):
+            await question
+
+
+async def test_the_time_of_a_question_begins_with_the_reply_before_it(say: Say) -> None:
+    talk = await say([b"250 one\r\n"])
+    first, rest = Question(1, 5), Question(1, 0.1)
+    talk.send(b"NOOP\r\nNOOP\r\n", first, rest)
+    await first
+    with pytest.raises(SMTPReadTimeoutError):
+        await rest

@@ -25,7 +25,8 @@ class Crowd(Generic[Mail]):
         self._run_through = run
         self._most = runners
         self._waiting: deque[Waiting[Mail]] = deque()
-        self._runners: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._runners = 0
         self._room = asyncio.Event()
         self._room.set()
 
@@ -48,7 +49,7 @@ class Crowd(Generic[Mail]):
 
         self._waiting.extend(Waiting(mail, end_one) for mail in mails)
         self._open_or_shut()
-        for _ in range(min(len(mails), self._most - len(self._runners))):
+        for _ in range(min(len(mails), self._most - self._runners)):
             self.run()
         await ended
 
@@ -63,14 +64,21 @@ class Crowd(Generic[Mail]):
     def put_back(self, first: Waiting[Mail]) -> None:
         """Let whoever is free carry this one instead, before all others."""
         self._waiting.appendleft(first)
-        if len(self._runners) < self._most:
+        if self._runners < self._most:
             self.run()
 
     def run(self) -> None:
         """Begin one more runner."""
-        runner = asyncio.ensure_future(self._run_through(self))
-        self._runners.add(runner)
-        runner.add_done_callback(self._runners.discard)
+        self._runners += 1
+        task = asyncio.create_task(self._run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self) -> None:
+        try:
+            await self._run_through(self)
+        finally:
+            self._runners -= 1  # at once: a mail that comes from now on needs another one
 
     def _open_or_shut(self) -> None:
         if len(self._waiting) <= AHEAD * self._most:

@@ -182,7 +182,12 @@ class Connection:
         """Name sender and recipient, unless that was done behind the mail before. Raises aiosmtplib's errors."""
         mail, rcpt = _mail(envelope), _rcpt(envelope)
         introduced, self._introduced = self._introduced, None
-        if introduced and introduced[0] is envelope:
+        if introduced and introduced[0] is not envelope:  # another one, which went another way
+            await introduced[1]
+            if (await self._talk.ask(b"RSET\r\n", self._timeouts.command)).code != OK:
+                raise aiosmtplib.SMTPServerDisconnected("the server does not start over")
+            introduced = None
+        if introduced:
             try:
                 replies = await introduced[1]
             except (aiosmtplib.SMTPServerDisconnected, OSError) as error:

@@ -1,0 +1,134 @@
+"""Commands in groups (PIPELINING, RFC 2920): a mail is introduced behind the content of the one before it."""
+
+import asyncio
+from uuid import UUID
+
+import pytest
+
+from mailroom.mail.smtp import Timeouts
+from tests.integration.test_delivery import Make, Post, make, post, sink, templates
+from tests.sink import Fault, Sink
+
+__all__ = ["make", "post", "sink", "templates"]  # fixtures, used by their names
+
+PATIENT = Timeouts(1, 5, 5, 5)
+
+
+async def promise(post: Post, *names: str) -> list[UUID]:
+    return [await post.promise(f"{name}@example.org") for name in names]
+
+
+async def until(condition: str, post: Post, count: int) -> None:
+    """Wait until so many rows fulfil this."""
+    async with asyncio.timeout(5):
+        while True:
+            async with post.database.connection() as connection:
+                cursor = await connection.execute(f"select count(*) from mails where {condition}".encode())
+                if await cursor.fetchone() == (count,):
+                    return
+            await asyncio.sleep(0.02)
+
+
+async def test_all_of_a_crowd_arrive_once_most_of_them_introduced_behind_another(make: Make, sink: Sink) -> None:
+    post = make(limit=3)
+    await post.delivery.deliver_many(await promise(post, *map(str, range(60))))
+    assert sorted(int(mail.recipient.partition("@")[0]) for mail in sink.accepted) == list(range(60))
+    assert sink.connections <= 3
+    assert sink.behind >= 40
+    assert [command for command in sink.commands if command == "RSET"] == []
+
+
+async def test_a_server_that_does_not_offer_it_is_sent_one_command_at_a_time(make: Make, sink: Sink) -> None:
+    sink.groups = False
+    post = make(limit=2)
+    await post.delivery.deliver_many(await promise(post, *map(str, range(20))))
+    assert (len(sink.accepted), sink.behind) == (20, 0)
+
+
+async def test_the_next_mail_is_not_being_handed_over_while_it_is_only_introduced(make: Make, sink: Sink) -> None:
+    """A worker that is lost then leaves one mail uncertain and not two."""
+    sink.faults.append(Fault("dot", delay=1.0, keep=True, times=1))
+    post = make(limit=1, timeouts=PATIENT)
+    sending = asyncio.create_task(post.delivery.deliver_many(await promise(post, "one", "two")))
+    while not sink.behind:
+        await asyncio.sleep(0.01)
+    await until("stage = 'handing over'", post, 1)
+    await until("stage = 'claimed'", post, 1)
+    await sending
+    assert [mail.recipient for mail in sink.accepted] == ["one@example.org", "two@example.org"]
+
+
+@pytest.mark.parametrize("stage", ["mail", "rcpt"])
+async def test_a_mail_refused_at_its_introduction_ends_alone(make: Make, sink: Sink, stage: str) -> None:
+    sink.faults += [Fault("dot", delay=0.3, keep=True, times=1)]
+    post = make(limit=1)
+    ids = await promise(post, "one", "two", "three")
+    sending = asyncio.create_task(post.delivery.deliver_many(ids))
+    while not sink.behind:
+        await asyncio.sleep(0.01)
+    sink.faults.append(Fault(stage, reply="550 5.7.1 not you", times=1))
+    await sending
+    assert [(await post.row(mail_id)).state for mail_id in ids] == ["sent", "failed", "sent"]
+    assert sink.connections == 1
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault("mail", reply="421 4.7.0 enough", times=1), Fault("rcpt", close=True, times=1)]
+)
+async def test_a_mail_whose_connection_ends_before_its_turn_goes_over_another_at_once(
+    make: Make, sink: Sink, fault: Fault
+) -> None:
+    sink.faults += [Fault("dot", delay=0.3, keep=True, times=1)]
+    post = make(limit=1)
+    ids = await promise(post, "one", "two", "three")
+    sending = asyncio.create_task(post.delivery.deliver_many(ids))
+    while not sink.behind:
+        await asyncio.sleep(0.01)
+    sink.faults.append(fault)
+    await sending
+    rows = [await post.row(mail_id) for mail_id in ids]
+    assert [(row.state, row.attempt) for row in rows] == [("sent", 1)] * 3
+    assert sink.connections == 2
+
+
+async def test_an_answer_lost_at_the_dot_says_nothing_of_the_mail_behind_it(make: Make, sink: Sink) -> None:
+    sink.faults += [Fault("dot", close=True, times=1)]
+    post = make(limit=1)
+    ids = await promise(post, "one", "two")
+    await post.delivery.deliver_many(ids)
+    assert [(await post.row(mail_id)).state for mail_id in ids] == ["uncertain", "sent"]
+
+
+async def test_a_mail_behind_a_slow_one_is_let_go_and_its_connection_starts_over(
+    make: Make, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailroom.mail.ride.PATIENCE", 0.1)
+    sink.faults += [
+        Fault("dot", delay=1.0, keep=True, recipient="slow@example.org"),
+        Fault("dot", delay=0.2, keep=True, recipient="first@example.org", times=1),
+    ]
+    post = make(limit=2, timeouts=PATIENT)
+    ids = await promise(post, "slow", "first", "second", "third")
+    sending = asyncio.create_task(post.delivery.deliver_many(ids))
+    await until("state = 'sent'", post, 3)
+    assert (await post.row(ids[0])).state == "sending"
+    await sending
+    last = await promise(post, "fourth", "fifth")
+    await post.delivery.deliver_many(last)
+    assert {(await post.row(mail_id)).state for mail_id in (*ids, *last)} == {"sent"}
+    assert sink.commands.count("RSET") >= 1
+    assert len(sink.accepted) == 6
+    assert sink.connections == 2
+
+
+async def test_who_comes_alone_does_not_wait_for_a_crowd(make: Make, sink: Sink) -> None:
+    sink.delay = 0.03
+    post = make(limit=1)
+    crowd = asyncio.create_task(post.delivery.deliver_many(await promise(post, *map(str, range(30)))))
+    while not sink.accepted:
+        await asyncio.sleep(0.01)
+    shown = await post.delivery.deliver(await post.promise("alone@example.org"))
+    assert shown is not None and shown.state == "sent"
+    assert not crowd.done()
+    await crowd
+    assert len(sink.accepted) == 31
