@@ -1,8 +1,8 @@
-"""What PIPELINING (RFC 2920) would gain on one connection whose round trips take 50 ms; a finding, no feature.
+"""What PIPELINING (RFC 2920) gains on one connection whose round trips take 50 ms.
 
 `python -m benchmarks.pipelining`. A proxy holds back each direction for 25 ms. Sent are: each command by itself;
-MAIL and RCPT together (then the handing over can still be committed just before DATA); MAIL, RCPT and DATA
-together (then it must be committed before MAIL).
+MAIL and RCPT together; MAIL, RCPT and DATA together (then the handing over must be committed before MAIL); and a
+content with MAIL and RCPT of the next mail behind it, as Mailroom does (it can be committed just before DATA).
 """
 
 import asyncio
@@ -22,6 +22,7 @@ WAYS = {
     "each command by itself": (MAIL, RCPT, DATA),
     "MAIL and RCPT together": (MAIL + RCPT, DATA),
     "MAIL, RCPT and DATA together": (MAIL + RCPT + DATA,),
+    "MAIL and RCPT behind a content": (DATA,),
 }
 
 
@@ -48,8 +49,10 @@ async def mails(port: int, groups: tuple[bytes, ...]) -> float:
             writer.write(group)
             for _ in range(group.count(b"\n")):
                 await reader.readline()
-        writer.write(CONTENT + b".\r\n")
-        await reader.readline()
+        behind = b"" if MAIL[:4] in groups[0] else MAIL + RCPT
+        writer.write(CONTENT + b".\r\n" + behind)
+        for _ in range(1 + behind.count(b"\n")):
+            await reader.readline()
     writer.close()
     return (time.perf_counter() - began) / MAILS
 

@@ -29,7 +29,7 @@ class Mutant:
 MUTANTS = [
     Mutant(
         "the claim's condition",
-        "src/mailroom/mail/ledger.py",
+        "src/mailroom/mail/statements.py",
         """        state = 'queued'
         or (state = 'retrying' and next_attempt_at <= clock_timestamp())
         or (state = 'uncertain' and nudge_at is not null)
@@ -53,18 +53,18 @@ MUTANTS = [
     ),
     Mutant(
         "the stage handing over",
-        "src/mailroom/mail/ledger.py",
-        "    update mails set stage = 'handing over', step = 3, changed_at = clock_timestamp()\n",
-        "    update mails set step = 3, changed_at = clock_timestamp()\n",
+        "src/mailroom/mail/statements.py",
+        "update mails set stage = 'handing over', step = 3, changed_at = clock_timestamp(),\n",
+        "update mails set step = 3, changed_at = clock_timestamp(),\n",
         "test_workers.py::test_sigkill_after_the_dot",
     ),
     Mutant(
         "the fence at the handing over",
-        "src/mailroom/mail/ledger.py",
-        """    where locked.attempt = wish.attempt and locked.state = 'sending' and locked.stage = 'claimed'
-        and locked.lease_until > clock_timestamp()
+        "src/mailroom/mail/statements.py",
+        """where mails.id = wanted.id and mails.attempt = wanted.attempt and mails.stage = 'claimed'
+    and mails.state is not distinct from 'sending' and mails.lease_until > clock_timestamp()
 """,
-        "",
+        "where mails.id = wanted.id\n",
         "test_workers.py::test_a_worker_frozen_before_the_dot_hands_nothing_over_when_it_comes_back",
     ),
 ]

@@ -6,7 +6,6 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import cast
 from uuid import UUID
 
 from mailroom.kit.batching import Batch
@@ -16,6 +15,7 @@ from mailroom.mail.decide import Answer, Decision, decide, wait
 from mailroom.mail.journey import Journey, Show
 from mailroom.mail.leases import Leases
 from mailroom.mail.ledger import Claim, Ended, Ending, HandingOver, Ledger
+from mailroom.mail.notes import Notes
 from mailroom.mail.pool import CircuitOpen, Pool
 from mailroom.mail.rendering import BrokenMail, Renderer
 from mailroom.mail.ride import Ride, Send
@@ -30,15 +30,9 @@ GIVE_BACK_AFTER = 20.0
 """Seconds after the stop was asked for until mails not yet handing over are given back."""
 GIVE_UP_AFTER = 25.0
 """Seconds until those handing over are left as uncertain; hosts kill at about 30."""
-IN_STEP = 0.003
-"""Seconds hand-overs and endings wait for company where the last ones had some."""
 MOST_UNRECORDED = 64
 """Endings not yet recorded before a crowd waits for them: a worker's death leaves as many uncertain, and those on
 its connections."""
-
-
-Note = HandingOver | Ending
-Noted = datetime | Ended | None
 
 
 class Suspect:
@@ -62,7 +56,7 @@ class Delivery:
         self._server = str(pool.server)
         self._claim: Batch[UUID, Claim | Suspect | None] = Batch(self._claim_all)
         self._one_suspect = asyncio.Lock()
-        self._notes: Batch[Note, Noted] = Batch(self._note_all, gather=IN_STEP)
+        self._notes = Notes(ledger)
         self._unrecorded = 0
         self._defer: Batch[UUID, Ended | None] = Batch(self._defer_all)
         self._crowd: Crowd[Claim] = Crowd(self._ride, runners=pool.limit)
@@ -123,7 +117,7 @@ class Delivery:
         journey = self._begin(claim)
         try:
             ending = await self._go(journey, self._send_alone)
-            journey.recording = self._begin_recording(ending)
+            journey.recording = self._notes.record(ending)
             return self._ended(journey, ending, await journey.recording)
         finally:
             self._drop(journey)
@@ -145,7 +139,7 @@ class Delivery:
             logger.exception("mail %s stopped on its way; its lease brings it back", claim.id)
             return
         self._unrecorded += 1
-        journey.recording = recording = self._begin_recording(ending)
+        journey.recording = recording = self._notes.record(ending)
         recording.add_done_callback(partial(self._recorded_in_crowd, journey, ending, end))
         if self._unrecorded >= MOST_UNRECORDED:
             await asyncio.wait([recording])
@@ -223,39 +217,13 @@ class Delivery:
     async def _may_hand_over(self, journey: Journey) -> bool:
         """Commit the line between safe and uncertain; False where the mail is no longer ours."""
         assert journey.connected_at is not None
-        journey.stage = Stage.HANDING_OVER
         wish = HandingOver(journey.claim.id, journey.claim.attempt, journey.connected_at, journey.server)
-        journey.handing_over_at = cast("datetime | None", await self._notes(wish))
+        journey.handing_over_at = await self._notes.hand_over(wish)
         if journey.handing_over_at is None:
             return False
+        journey.stage = Stage.HANDING_OVER
         self._tell(journey)
         return True
-
-    def _begin_recording(self, ending: Ending) -> "asyncio.Future[Ended | None]":
-        return cast("asyncio.Future[Ended | None]", self._notes.begin(ending))
-
-    async def _note_all(self, notes: Sequence[Note]) -> list[Noted]:
-        """Commit what is handed over now and what has ended, together.
-
-        Endings wait for PostgreSQL as long as this process lives: they must not be forgotten.
-        """
-        endings = [note for note in notes if isinstance(note, Ending)]
-        wishes = [note for note in notes if isinstance(note, HandingOver)]
-        handed: Sequence[datetime | None]
-        pause = 0.1
-        while True:
-            try:
-                if not endings:
-                    return list(await self._ledger.hand_over(wishes))
-                ended, handed = await self._ledger.record_and_hand_over(endings, wishes)
-                break
-            except Unavailable:
-                if not endings:
-                    return [None] * len(wishes)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 2.0)
-        told = {Ending: iter(ended), HandingOver: iter(handed)}
-        return [next(told[type(note)]) for note in notes]
 
     # -- what watchers see
 

@@ -15,6 +15,7 @@ from psycopg.rows import class_row
 
 from mailroom.kit.arrays import array, array_of_times, array_of_words
 from mailroom.kit.database import Database
+from mailroom.kit.errors import Unavailable
 from mailroom.mail.decide import SUSPECT_FROM, Answer, Decision
 from mailroom.mail.interfaces import MailRow
 from mailroom.mail.statements import (
@@ -129,12 +130,17 @@ class Ledger:
     async def record_and_hand_over(
         self, endings: Sequence[Ending], wishes: Sequence[HandingOver]
     ) -> tuple[list[Ended | None], list[datetime | None]]:
-        """Do both, in one commit where that can be."""
+        """Do both, in one commit where that can be. Raises `Unavailable` only where no ending was recorded."""
+        if not endings:
+            return [], await self.hand_over(wishes)
         accepted = {ending.id for ending in endings if ending.decision.state is State.SENT}
         if len(accepted) < len(endings) or accepted.intersection(wish.id for wish in wishes):
             async with self._database.connection() as connection:
                 ended = await record(connection, endings)
-            return ended, await self.hand_over(wishes) if wishes else []
+            try:
+                return ended, await self.hand_over(wishes) if wishes else []
+            except Unavailable:
+                return ended, [None] * len(wishes)
         arguments = _accepted(endings) | _wanted(wishes)
         rows: list[Any] = await self._database.fetch(ACCEPT_AND_HAND_OVER, arguments)
         handed = {-row[0]: row[-1] for row in rows if row[0] < 0}

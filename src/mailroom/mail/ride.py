@@ -39,9 +39,11 @@ class Ride:
         self._renderer = renderer
         self._tell = tell
         self._connection: Connection | None = None
+        self._introduced: Envelope | None = None
+        """Of the mail that is carried, where it was introduced behind the one before."""
         self._next: Waiting[Claim] | None = None
         self._envelope: Envelope | None = None
-        """The next one's, if it is introduced."""
+        """Of the next mail, once it is introduced."""
         self._alarm: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
@@ -50,19 +52,16 @@ class Ride:
             while this := self._take():
                 await self._carry(this, self._send)
         finally:
+            self._let_go()
             self._leave()
-            if self._next:
-                self._crowd.put_back(self._next)
 
     def _take(self) -> Waiting[Claim] | None:
-        if self._alarm:
-            self._alarm.cancel()
-            self._alarm = None
-        this, self._next = self._next or self._crowd.next(), None
+        this, self._introduced = self._next or self._crowd.next(), self._envelope
+        self._forget_next()
         return this
 
     async def _send(self, journey: Journey, may_hand_over: Callable[[], Awaitable[bool]]) -> Answer:
-        introduced, self._envelope = self._envelope, None
+        introduced = self._introduced
         envelope = introduced or self._renderer.render(journey.claim.row)
         while True:
             connection = await self._connected(stay=introduced is not None)
@@ -97,10 +96,15 @@ class Ride:
         return self._envelope
 
     def _let_go(self) -> None:
-        self._alarm = self._envelope = None
         if self._next:
             self._crowd.put_back(self._next)
-            self._next = None
+        self._forget_next()
+
+    def _forget_next(self) -> None:
+        self._next = self._envelope = None
+        if self._alarm:
+            self._alarm.cancel()
+            self._alarm = None
 
     def _leave(self) -> None:
         if self._connection:
