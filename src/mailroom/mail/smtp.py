@@ -180,32 +180,31 @@ class Connection:
 
     async def _introduce(self, envelope: Envelope) -> None:
         """Name sender and recipient, unless that was done behind the mail before. Raises aiosmtplib's errors."""
-        mail, rcpt = _mail(envelope), _rcpt(envelope)
         introduced, self._introduced = self._introduced, None
-        if introduced and introduced[0] is not envelope:  # another one, which went another way
-            await introduced[1]
-            if (await self._talk.ask(b"RSET\r\n", self._timeouts.command)).code != OK:
-                raise aiosmtplib.SMTPServerDisconnected("the server does not start over")
-            introduced = None
-        if introduced:
-            try:
-                replies = await introduced[1]
-            except (aiosmtplib.SMTPServerDisconnected, OSError) as error:
-                raise NotItsTurn from error
-            if replies[0].code == CLOSING:
-                raise NotItsTurn
-        elif self._in_groups:
-            question = Question(2, self._timeouts.command)
-            self._talk.send(mail + rcpt, question)
-            replies = await question
+        if introduced and introduced[0] is envelope:
+            replies = await _before_its_turn(introduced[1])
         else:
-            replies = [await self._talk.ask(mail, self._timeouts.command)]
-            if replies[0].code == OK:
-                replies.append(await self._talk.ask(rcpt, self._timeouts.command))
+            if introduced:  # another one, which went another way
+                await introduced[1]
+                await self._reset()
+            replies = await self._named(envelope)
         if replies[0].code != OK:
             raise _refused(replies[0])
         if replies[1].code not in COMPLETED:  # 252 is a yes, too (RFC 5321 §4.2.1)
             raise _refused(replies[1])
+
+    async def _named(self, envelope: Envelope) -> list[Reply]:
+        """Name both; return the replies, up to a refusal."""
+        if self._in_groups:
+            question = Question(2, self._timeouts.command)
+            self._talk.send(_mail(envelope) + _rcpt(envelope), question)
+            return await question
+        said = await self._talk.ask(_mail(envelope), self._timeouts.command)
+        return [said] if said.code != OK else [said, await self._talk.ask(_rcpt(envelope), self._timeouts.command)]
+
+    async def _reset(self) -> None:
+        if (await self._talk.ask(b"RSET\r\n", self._timeouts.connect)).code != OK:
+            raise aiosmtplib.SMTPServerDisconnected("the server does not start over")
 
     def _hand_over(self, envelope: Envelope, following: Envelope | None) -> Question:
         """Send the content, and what introduces the mail that follows; return what waits for the acceptance."""
@@ -221,8 +220,10 @@ class Connection:
     async def _start_over(self, code: int) -> None:
         """After a refusal, drop what is left of the transaction (RFC 5321 §4.1.1.5), or the connection."""
         try:
-            if code == CLOSING or (await self._talk.ask(b"RSET\r\n", self._timeouts.connect)).code != OK:
+            if code == CLOSING:
                 self.close()
+            else:
+                await self._reset()
         except (aiosmtplib.SMTPException, OSError):
             self.close()
         except BaseException:  # cancelled: its answer would be taken for the next command's
@@ -242,6 +243,17 @@ class Connection:
         """Close at once, whatever stage it is in."""
         self._talk.close()
         self._smtp.close()
+
+
+async def _before_its_turn(introduced: Question) -> list[Reply]:
+    """Return the replies to what was sent behind another mail's content. Raises `NotItsTurn`."""
+    try:
+        replies = await introduced
+    except (aiosmtplib.SMTPServerDisconnected, OSError) as error:
+        raise NotItsTurn from error
+    if any(reply.code == CLOSING for reply in replies):
+        raise NotItsTurn
+    return replies
 
 
 def _mail(envelope: Envelope) -> bytes:
