@@ -267,6 +267,21 @@ async def test_many_mails_share_few_connections(make: Make, sink: Sink) -> None:
     assert sink.connections <= 3
 
 
+async def test_a_process_that_is_done_takes_what_waits_with_another(make: Make, sink: Sink) -> None:
+    """Messages are handed out before anyone knows how long each takes."""
+    sink.delay = 0.02
+    busy, done = make(limit=1), make(limit=4)
+    mine = [await busy.promise(f"{n}@example.org") for n in range(150)]
+    sending = asyncio.gather(*(busy.delivery.deliver_many(mine[start : start + 50]) for start in (0, 50, 100)))
+    while not sink.accepted:
+        await asyncio.sleep(0.01)
+    await done.delivery.deliver_many([await done.promise()])
+    assert len({shown.task for shown in done.shown if shown.state == "sent"}) > 50
+    await sending
+    assert sorted(len(sink.to(f"{n}@example.org")) for n in range(150)) == [1] * 150
+    assert {(await busy.row(mail_id)).attempt for mail_id in mine} == {1}
+
+
 async def test_a_connection_is_made_anew_after_its_share_of_mails(make: Make, sink: Sink) -> None:
     post = make(limit=1, mails_each=5)
     await post.delivery.deliver_many([await post.promise(f"{n}@example.org") for n in range(20)])

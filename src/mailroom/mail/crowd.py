@@ -34,6 +34,11 @@ class Crowd(Generic[Mail]):
         """Wait until few are waiting."""
         await self._room.wait()
 
+    @property
+    def waits(self) -> bool:
+        """True where somebody is still to be carried."""
+        return bool(self._waiting)
+
     async def __call__(self, mails: Sequence[Mail]) -> None:
         """Have these carried, behind those that came before; return when the last of them has ended."""
         if not mails:

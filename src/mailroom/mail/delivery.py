@@ -30,6 +30,8 @@ GIVE_BACK_AFTER = 20.0
 """Seconds after the stop was asked for until mails not yet handing over are given back."""
 GIVE_UP_AFTER = 25.0
 """Seconds until those handing over are left as uncertain; hosts kill at about 30."""
+HELP = 100
+"""Mails taken at a time from what waits for others: enough to be cheap, few enough to end together."""
 MOST_UNRECORDED = 64
 """Endings not yet recorded before a crowd waits for them: a worker's death leaves as many uncertain, and those on
 its connections."""
@@ -61,6 +63,7 @@ class Delivery:
         self._defer: Batch[UUID, Ended | None] = Batch(self._defer_all)
         self._crowd: Crowd[Claim] = Crowd(self._ride, runners=pool.limit)
         self._next_message = asyncio.Lock()
+        self._helping = False
 
     def warm(self) -> None:
         """Begin to connect to the mail server, before there is a mail for it."""
@@ -104,13 +107,35 @@ class Delivery:
                 ours = [claim for claim in claims if isinstance(claim, Claim)]
                 asked = zip(mail_ids, claims, strict=True)
                 alone = [mail_id for mail_id, claim in asked if isinstance(claim, Suspect)]
-            for claim in ours:
-                self._leases.hold(claim.id, claim.attempt)
-            carried = asyncio.ensure_future(self._crowd(ours))
+            carried = self._carry_all(ours)
         await carried
         done = await asyncio.gather(*map(self.deliver, alone), return_exceptions=True)
         for raised in {type(result): result for result in done if isinstance(result, BaseException)}.values():
             logger.warning("some of %d mails wait for the sweep: %s", len(alone), raised)
+        await self._help()
+
+    async def _help(self) -> None:
+        """Take what still waits, once nothing else is left to do here: another process may hold many messages."""
+        if self._helping or self._crowd.waits:
+            return
+        self._helping, carried = True, []
+        try:
+            while not (self._pool.outage or self.stopping):
+                claims = await self._ledger.claim_waiting(HELP)
+                if not claims:
+                    break
+                carried.append(self._carry_all(claims))
+                await self._crowd.room()
+        except Unavailable as error:
+            logger.warning("what waits is left to the sweep: %s", error)
+        finally:
+            self._helping = False
+        await asyncio.gather(*carried)
+
+    def _carry_all(self, claims: Sequence[Claim]) -> "asyncio.Future[None]":
+        for claim in claims:
+            self._leases.hold(claim.id, claim.attempt)
+        return asyncio.ensure_future(self._crowd(claims))
 
     async def _carry(self, claim: Claim) -> Snapshot | None:
         """Carry a mail that is ours as far as it goes now."""

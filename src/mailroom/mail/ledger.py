@@ -21,6 +21,7 @@ from mailroom.mail.interfaces import MailRow
 from mailroom.mail.statements import (
     ACCEPT_AND_HAND_OVER,
     CLAIM,
+    CLAIM_WAITING,
     DEFER,
     HANDED,
     LOCK,
@@ -110,6 +111,16 @@ class Ledger:
             "suspect": SUSPECT_FROM,
         }
         return await self._database.fetch(CLAIM, arguments, class_row(Claim))
+
+    async def claim_waiting(self, most: int) -> list[Claim]:
+        """Take up to `most` of those that wait longest for a worker, whoever their message is with."""
+        arguments = {
+            "lease": timedelta(seconds=LEASE),
+            "worker": self._worker,
+            "suspect": SUSPECT_FROM,
+            "most": most,
+        }
+        return await self._database.fetch(CLAIM_WAITING, arguments, class_row(Claim))
 
     async def suspects(self, ids: Sequence[UUID]) -> set[UUID]:
         """Return those of the mails that wait and may be what ended their workers."""

@@ -4,17 +4,7 @@ Rows are locked in the order of their ids, so that two processes cannot wait for
 under way its facts stand in the mail's row; a row of its own is written once, when it ends.
 """
 
-CLAIM = """
-with mine as materialized (
-    select id from mails
-    where id = any(%(ids)s::uuid[]) and expires_at > clock_timestamp()
-        and (%(suspects)s or crashes < %(suspect)s) and (
-        state = 'queued'
-        or (state = 'retrying' and next_attempt_at <= clock_timestamp())
-        or (state = 'uncertain' and nudge_at is not null)
-    )
-    order by id for update skip locked
-)
+CLAIMED = """
 update mails set
     state = 'sending', stage = 'claimed', attempt = attempt + 1, step = 1, nudges = 0,
     worker = %(worker)s, claimed_at = clock_timestamp(), server = null, connected_at = null,
@@ -26,6 +16,25 @@ from mine where mails.id = mine.id
 returning mails.id, kind, recipient, coalesce(params, '{}') as params, coalesce(nonce, '') as nonce,
     created_at, expires_at, claimed_at, attempt, crashes, on_uncertain
 """
+CLAIM = f"""
+with mine as materialized (
+    select id from mails
+    where id = any(%(ids)s::uuid[]) and expires_at > clock_timestamp()
+        and (%(suspects)s or crashes < %(suspect)s) and (
+        state = 'queued'
+        or (state = 'retrying' and next_attempt_at <= clock_timestamp())
+        or (state = 'uncertain' and nudge_at is not null)
+    )
+    order by id for update skip locked
+) {CLAIMED}
+"""  # noqa: S608  # of our own two
+CLAIM_WAITING = f"""
+with mine as materialized (
+    select id from mails
+    where state = 'queued' and nudge_at is not null and expires_at > clock_timestamp() and crashes < %(suspect)s
+    order by created_at limit %(most)s for update skip locked
+) {CLAIMED}
+"""  # noqa: S608
 
 SUSPECTS = """
 select id from mails
