@@ -34,7 +34,8 @@ class Fault:
     """What to do when a stage is reached: connect, ehlo, auth, mail, rcpt, data, or dot (the content is in).
 
     `reply` answers with that line instead of the usual one; `delay` waits first; `hang` says nothing more;
-    `close` hangs up. At the dot, `keep` says whether the mail counts as accepted all the same.
+    `close` hangs up, after the `reply` if there is one. At the dot, `keep` says whether the mail counts as
+    accepted all the same.
     """
 
     stage: str
@@ -213,6 +214,9 @@ class _Session:
         if fault.hang:
             await asyncio.Event().wait()
         if fault.close:
+            if fault.reply:
+                self.say(fault.reply)
+                await self.writer.drain()
             raise _HungUp
         self.say(fault.reply or usual)
         await self.writer.drain()

@@ -12,23 +12,18 @@ TIMES = ("claimed_at", "connected_at", "handing_over_at")
 
 
 def upgrade() -> None:
+    # What workers of the version before have under way keeps its row: whatever ends it updates that one.
     for name in ("worker", "server"):
         op.add_column("mails", sa.Column(name, sa.Text(), nullable=True))
     for name in TIMES:
         op.add_column("mails", sa.Column(name, sa.DateTime(timezone=True), nullable=True))
-    op.execute(
-        "UPDATE mails SET worker = attempts.worker, server = attempts.server, claimed_at = attempts.claimed_at,"
-        " connected_at = attempts.connected_at, handing_over_at = attempts.handing_over_at FROM attempts"
-        " WHERE mails.state = 'sending' AND attempts.mail_id = mails.id AND attempts.attempt = mails.attempt"
-    )
-    op.execute("DELETE FROM attempts WHERE outcome IS NULL")
 
 
 def downgrade() -> None:
     op.execute(
         "INSERT INTO attempts (mail_id, attempt, worker, server, claimed_at, connected_at, handing_over_at)"
         " SELECT id, attempt, worker, server, claimed_at, connected_at, handing_over_at FROM mails"
-        " WHERE state = 'sending' AND claimed_at IS NOT NULL"
+        " WHERE state = 'sending' AND claimed_at IS NOT NULL ON CONFLICT DO NOTHING"
     )
     for name in (*TIMES, "server", "worker"):
         op.drop_column("mails", name)

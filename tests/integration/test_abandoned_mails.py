@@ -156,6 +156,31 @@ async def test_an_attempt_that_was_uncertain_stays_marked_though_its_acceptance_
     assert len(sink.accepted) == 2
 
 
+async def test_a_late_acceptance_is_kept_though_its_attempt_was_ended_while_it_waited_for_a_lock(
+    post: Post, settings: Settings
+) -> None:
+    """Its statement began before there was a row of that attempt."""
+    late, later = Ledger(post.database, "test:1"), Ledger(post.database, "test:2")
+    first, second = sorted([await post.promise(), await post.promise()])
+    await late.claim([first, second])
+    await late.hand_over([HandingOver(mail_id, 1, clock.now(), "server") for mail_id in (first, second)])
+    accepted = [Ending(mail_id, 1, Decision(State.SENT), Answer(code=250)) for mail_id in (first, second)]
+    async with await psycopg.AsyncConnection.connect(plain(settings.database_url)) as someone:
+        await someone.execute("select id from mails where id = %s for update", (first,))
+        recording = asyncio.create_task(late.record(accepted))
+        await asyncio.sleep(0.3)
+        await post.sql("update mails set lease_until = now(), nudge_at = now() where id = :id", id=second)
+        await post.overdue.sweep(queue_empty=True)
+        assert len(await later.claim([second])) == 1
+        await later.hand_over([HandingOver(second, 2, clock.now(), "server")])
+    await recording
+    await later.record([Ending(second, 2, Decision(State.FAILED, Reason.REFUSED), Answer(Reason.REFUSED, 550))])
+    assert [(await post.row(mail_id)).state for mail_id in (first, second)] == ["sent", "sent"]
+    outcomes = [(each.outcome, each.uncertain_at is not None) for each in await post.attempts(second)]
+    assert outcomes == [("sent", True), ("failed", False)]
+    assert (await post.attempts(second))[1].worker == "test:2"
+
+
 async def test_a_late_acceptance_is_shown_though_the_mail_is_in_a_later_attempt(post: Post, sink: Sink) -> None:
     sink.faults += [
         Fault("dot", delay=0.6, keep=True, times=1),

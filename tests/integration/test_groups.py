@@ -123,6 +123,65 @@ async def test_a_mail_behind_a_slow_one_is_let_go_and_its_connection_starts_over
     assert sink.connections == 2
 
 
+async def test_a_server_that_is_slow_with_all_is_told_of_each_mail_once(
+    make: Make, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is free for a mail that is let go: it goes on where it was introduced."""
+    monkeypatch.setattr("mailroom.mail.ride.PATIENCE", 0.02)
+    sink.delay = 0.1
+    post = make(limit=3)
+    await post.delivery.deliver_many(await promise(post, *map(str, range(12))))
+    verbs = [command.partition(" ")[0] for command in sink.commands]
+    assert (verbs.count("MAIL"), verbs.count("DATA"), verbs.count("RSET")) == (12, 12, 0)
+
+
+@pytest.mark.parametrize("behind", [False, True])
+async def test_a_refusal_is_heard_though_the_server_hangs_up_after_it(
+    make: Make, sink: Sink, behind: bool
+) -> None:
+    post = make(limit=1)
+    ids = await promise(post, "one", "two")
+    refusal = Fault("mail", reply="550 5.7.1 blocked", close=True, times=1)
+    if behind:
+        sink.faults.append(Fault("dot", delay=0.3, keep=True, times=1))
+    else:
+        sink.faults.append(refusal)
+    sending = asyncio.create_task(post.delivery.deliver_many(ids))
+    while behind and not sink.behind:
+        await asyncio.sleep(0.01)
+    if behind:
+        sink.faults.append(refusal)
+    await sending
+    rows = [await post.row(mail_id) for mail_id in ids]
+    assert sorted((row.state, row.code) for row in rows) == [("failed", 550), ("sent", 250)]
+    assert rows[int(behind)].answer == "5.7.1 blocked"
+
+
+async def test_a_mail_to_what_is_no_address_is_broken_and_costs_no_other_one_anything(
+    make: Make, sink: Sink
+) -> None:
+    post = make(limit=1)
+    ids = [await post.promise(to) for to in ("a@example.org", "b\tc@example.org", "d@example.org")]
+    await post.delivery.deliver_many(ids)
+    assert [(await post.row(mail_id)).state for mail_id in ids] == ["sent", "failed", "sent"]
+
+
+async def test_goodbye_does_not_wait_for_what_the_server_owes_to_another_mail(
+    make: Make, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailroom.mail.ride.PATIENCE", 0.05)
+    sink.faults += [Fault("dot", delay=0.3, keep=True, recipient="one@example.org")]
+    post = make(limit=2, timeouts=PATIENT)
+    await post.delivery.deliver_many(await promise(post, "warm", "up"))
+    one = asyncio.create_task(post.delivery.deliver_many(await promise(post, "one", "two", "three")))
+    while not sink.to("three@example.org"):
+        await asyncio.sleep(0.01)
+    sink.faults.append(Fault("rcpt", hang=True, times=1))  # to what introduced it first, behind "one"
+    async with asyncio.timeout(3):
+        await one
+    assert len(sink.accepted) == 5
+
+
 async def test_who_comes_alone_does_not_wait_for_a_crowd(make: Make, sink: Sink) -> None:
     sink.delay = 0.03
     post = make(limit=1)

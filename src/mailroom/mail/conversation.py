@@ -17,6 +17,8 @@ MOST = 32_768
 LINE = re.compile(rb"(\d{3})(?: ([^\r\n]*))?\r?\n")
 LINES = re.compile(rb"(?:\d{3}-[^\n]*\n)*\d{3}(?: [^\n]*|\r)?\n")
 MORE = re.compile(rb"\d{3}-")
+REFUSALS = range(400, 600)
+"""The negative replies."""
 NO_REPLY = -1
 """The code of what is no reply."""
 
@@ -34,7 +36,7 @@ class Question:
     __slots__ = ("_count", "_future", "_replies", "seconds")
 
     def __init__(self, count: int, seconds: float) -> None:
-        """Ask `count` commands; a reply may take `seconds` from the one before it."""
+        """Expect `count` replies, each within `seconds` of the one before it."""
         self._count = count
         self.seconds = seconds
         self._replies: list[Reply] = []
@@ -53,11 +55,20 @@ class Question:
             self._future.set_result(self._replies)
         return True
 
+    @property
+    def answered(self) -> bool:
+        """True once there is nothing left to wait for."""
+        return self._future.done()
+
     def fail(self, error: Exception) -> None:
-        """Have whoever waits, now or later, told of this."""
-        if not self._future.done():
-            self._future.set_exception(error)
-            self._future.exception()  # nobody may ever ask: that is no fault to be logged
+        """Have whoever waits, now or later, told of this; or of a refusal that was the last thing said."""
+        if self._future.done():
+            return
+        if self._replies and self._replies[-1].code in REFUSALS:  # "550 …", and the connection ends
+            self._future.set_result(self._replies)
+            return
+        self._future.set_exception(error)
+        self._future.exception()  # nobody may ever ask: that is no fault to be logged
 
 
 class Conversation(asyncio.Protocol):

@@ -25,6 +25,7 @@ class Crowd(Generic[Mail]):
         self._run_through = run
         self._most = runners
         self._waiting: deque[Waiting[Mail]] = deque()
+        self._returned: deque[Waiting[Mail]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._runners = 0
         self._room = asyncio.Event()
@@ -37,7 +38,7 @@ class Crowd(Generic[Mail]):
     @property
     def waits(self) -> bool:
         """True where somebody is still to be carried."""
-        return bool(self._waiting)
+        return bool(self._waiting or self._returned)
 
     async def __call__(self, mails: Sequence[Mail]) -> None:
         """Have these carried, behind those that came before; return when the last of them has ended."""
@@ -60,17 +61,28 @@ class Crowd(Generic[Mail]):
 
     def next(self) -> Waiting[Mail] | None:
         """Return who is to be carried next, if anyone waits."""
+        return self._returned.popleft() if self._returned else self.next_new()
+
+    def next_new(self) -> Waiting[Mail] | None:
+        """Like `next`, but nobody who was put back."""
         if not self._waiting:
             return None
         first = self._waiting.popleft()
         self._open_or_shut()
         return first
 
-    def put_back(self, first: Waiting[Mail]) -> None:
+    def put_back(self, mail: Waiting[Mail]) -> None:
         """Let whoever is free carry this one instead, before all others."""
-        self._waiting.appendleft(first)
+        self._returned.append(mail)
         if self._runners < self._most:
             self.run()
+
+    def take_back(self, mail: Waiting[Mail]) -> bool:
+        """Take one that was put back, if nobody has it yet."""
+        if mail not in self._returned:
+            return False
+        self._returned.remove(mail)
+        return True
 
     def run(self) -> None:
         """Begin one more runner."""
@@ -84,6 +96,8 @@ class Crowd(Generic[Mail]):
             await self._run_through(self)
         finally:
             self._runners -= 1  # at once: a mail that comes from now on needs another one
+            if self.waits and self._runners < self._most:
+                self.run()
 
     def _open_or_shut(self) -> None:
         if len(self._waiting) <= AHEAD * self._most:

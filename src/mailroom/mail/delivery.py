@@ -19,7 +19,7 @@ from mailroom.mail.notes import Notes
 from mailroom.mail.pool import CircuitOpen, Pool
 from mailroom.mail.rendering import BrokenMail, Renderer
 from mailroom.mail.ride import Ride, Send
-from mailroom.mail.smtp import Undelivered
+from mailroom.mail.smtp import NotItsTurn, Undelivered
 from mailroom.mail.snapshots import SERVER_TROUBLE, snapshot
 from mailroom.mail.states import Reason, Stage, State
 from mailroom.progress.events import Snapshot
@@ -231,13 +231,16 @@ class Delivery:
 
     async def _send_alone(self, journey: Journey, may_hand_over: Callable[[], Awaitable[bool]]) -> Answer:
         envelope = self._renderer.render(journey.claim.row)
-        connection = await self._pool.borrow()
-        try:
-            journey.connected_at = journey.now
-            self._tell(journey)
-            return await connection.deliver(envelope, may_hand_over)
-        finally:
-            self._pool.give_back(connection)
+        while True:
+            connection = await self._pool.borrow()
+            try:
+                journey.connected_at = journey.now
+                self._tell(journey)
+                return await connection.deliver(envelope, may_hand_over)
+            except NotItsTurn:
+                continue
+            finally:
+                self._pool.give_back(connection)
 
     async def _may_hand_over(self, journey: Journey) -> bool:
         """Commit the line between safe and uncertain; False where the mail is no longer ours."""
@@ -330,8 +333,10 @@ class Delivery:
             (GIVE_UP_AFTER + 2, set[Stage]()),
         )
         for deadline, stages in rounds:
-            while self._journeys and time.monotonic() - began < deadline:  # noqa: ASYNC110
+            while self._journeys and time.monotonic() - began < deadline:
                 await asyncio.sleep(0.05)
+                if self._crowd.waits:  # claimed, or put back, meanwhile
+                    self._crowd.run()
             for journey in list(self._journeys):
                 if journey.recording is None and journey.stage in stages and journey.task:
                     journey.task.cancel()

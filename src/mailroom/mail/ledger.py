@@ -1,8 +1,6 @@
 """The hot statements over the outbox, each for many mails at once, in plain psycopg.
 
-Every write is fenced: it holds only where the row is still in the attempt the writer claimed. Time is
-PostgreSQL's (`clock_timestamp()`), never a worker's. Rows are locked in the order of their ids, so that two
-processes cannot wait for each other.
+Every write is fenced: it holds only where the row is still in the attempt the writer claimed.
 """
 
 from collections.abc import Sequence
@@ -188,8 +186,7 @@ class Ledger:
 async def record(connection: AsyncConnection[tuple[object, ...]], endings: Sequence[Ending]) -> list[Ended | None]:
     """Like `Ledger.record`, in the caller's transaction."""
     arguments = _told(endings)
-    if any(ending.decision.state is not State.SENT for ending in endings):
-        await connection.execute(LOCK, arguments)
+    await connection.execute(LOCK, arguments)
     return _in_order(endings, await (await connection.execute(RECORD, arguments)).fetchall())
 
 

@@ -44,12 +44,12 @@ class Mail(Base):
     step: Mapped[int] = mapped_column(Integer, server_default="0")
     """Rises with each change within an attempt: (attempt, step) orders what reports and rows say."""
     crashes: Mapped[int] = mapped_column(SmallInteger, server_default="0")
-    """Attempts whose lease ran out before the handing over: a poison mail is known by them."""
+    """Attempts that ended with their worker: a poison mail is known by them."""
     on_uncertain: Mapped[str] = mapped_column(Text)
     """The kind's policy where nobody knows whether the server has the mail: ``resend`` or ``hold``."""
 
     worker: Mapped[str | None] = mapped_column(Text)
-    """Of the attempt under way, or of the last one, as are the next four."""
+    """Of the attempt under way, as are the next four; it and `claimed_at` are empty without one."""
     server: Mapped[str | None] = mapped_column(Text)
     claimed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     connected_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
@@ -107,7 +107,7 @@ class Attempt(Base):
     """When nobody knew any more whether the server had the mail; stays, also where its acceptance came late."""
     ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     outcome: Mapped[str | None] = mapped_column(Text)
-    """The state it brought the mail to, or ``queued`` where its lease ran out."""
+    """The state it brought the mail to."""
     reason: Mapped[str | None] = mapped_column(Text)
     code: Mapped[int | None] = mapped_column(SmallInteger)
     enhanced: Mapped[str | None] = mapped_column(Text)

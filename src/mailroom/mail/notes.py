@@ -24,7 +24,10 @@ class Notes:
         self._batch: Batch[Note, Noted] = Batch(self._write, gather=GATHER)
 
     async def hand_over(self, wish: HandingOver) -> datetime | None:
-        """Record that a mail is about to be handed over; return when, None where it is not ours or not known."""
+        """Record that a mail is about to be handed over; return when, None where it is not ours or not known.
+
+        While PostgreSQL is away it waits where endings do; its lease is looked at once it is back.
+        """
         return cast("datetime | None", await self._batch(wish))
 
     def record(self, ending: Ending) -> "asyncio.Future[Ended | None]":

@@ -82,8 +82,11 @@ class Pool:
 
     def spares(self, connection: Connection) -> bool:
         """Tell whether who has this connection may keep it for one more mail: it is good, and nobody waits."""
-        good = connection.usable and connection.mails < self._mails_each
-        return good and not self._waiting and not self._closed
+        return self._good(connection) and not self._waiting
+
+    def _good(self, connection: Connection) -> bool:
+        fresh = connection.mails < self._mails_each and not connection.owes
+        return connection.usable and fresh and not self._closed
 
     async def borrow(self) -> Connection:
         """Lend a connection, waiting for a turn if need be. Raises `CircuitOpen`."""
@@ -161,7 +164,7 @@ class Pool:
         return connection
 
     def _take_back(self, connection: Connection) -> None:
-        if connection.usable and connection.mails < self._mails_each and not self._closed:
+        if self._good(connection):
             self._idle.append((time.monotonic() + self._idle_seconds, connection))
             if not self._reaping:
                 self._reaping = True

@@ -21,6 +21,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 SIMPLE = re.compile(rf"{ATOM}(\.{ATOM})*@[A-Za-z0-9.-]+")
 """Addresses a header holds as they are (RFC 5322 §3.4.1, dot-atom; no SMTPUTF8, no IDN)."""
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 LONGEST_SIMPLE = 74
@@ -138,7 +139,12 @@ class Renderer:
 
 
 def deliverable(address: str) -> tuple[str, bool]:
-    """Return the address as an envelope holds it: the domain in ASCII (IDNA), and whether it needs SMTPUTF8."""
+    """Return the address as an envelope holds it: the domain in ASCII (IDNA), and whether it needs SMTPUTF8.
+
+    Raises ValueError where it can be none.
+    """
+    if CONTROL.search(address):
+        raise ValueError("an address with control characters")
     local, _, domain = address.rpartition("@")
     return f"{local}@{_ascii_domain(domain)}", not local.isascii()
 

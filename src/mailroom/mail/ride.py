@@ -44,6 +44,8 @@ class Ride:
         self._next: Waiting[Claim] | None = None
         self._envelope: Envelope | None = None
         """Of the next mail, once it is introduced."""
+        self._shared = False
+        """Whether any other may have the next one, too."""
         self._alarm: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
@@ -52,12 +54,17 @@ class Ride:
             while this := self._take():
                 await self._carry(this, self._send)
         finally:
-            self._let_go()
+            self._share()
+            self._forget_next()
             self._leave()
 
     def _take(self) -> Waiting[Claim] | None:
-        this, self._introduced = self._next or self._crowd.next(), self._envelope
+        this, self._introduced = self._next, self._envelope
+        if this and self._shared and not self._crowd.take_back(this):
+            this = None
         self._forget_next()
+        if this is None:
+            this, self._introduced = self._crowd.next(), None
         return this
 
     async def _send(self, journey: Journey, may_hand_over: Callable[[], Awaitable[bool]]) -> Answer:
@@ -85,23 +92,24 @@ class Ride:
         assert self._connection
         if not self._pool.spares(self._connection):
             return None
-        self._next = self._crowd.next()
+        self._next = self._crowd.next_new()
         if self._next is None:
             return None
+        self._alarm = asyncio.get_running_loop().call_later(PATIENCE, self._share)
         try:
             self._envelope = self._renderer.render(self._next.mail.row)
         except BrokenMail:
             return None  # it is told when its turn has come
-        self._alarm = asyncio.get_running_loop().call_later(PATIENCE, self._let_go)
         return self._envelope
 
-    def _let_go(self) -> None:
-        if self._next:
+    def _share(self) -> None:
+        if self._next and not self._shared:
+            self._shared = True
             self._crowd.put_back(self._next)
-        self._forget_next()
 
     def _forget_next(self) -> None:
         self._next = self._envelope = None
+        self._shared = False
         if self._alarm:
             self._alarm.cancel()
             self._alarm = None

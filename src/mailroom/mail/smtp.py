@@ -14,13 +14,12 @@ from typing import cast
 import aiosmtplib
 from aiosmtplib.email import quote_address
 
-from mailroom.mail.conversation import Conversation, Question, Reply
+from mailroom.mail.conversation import REFUSALS, Conversation, Question, Reply
 from mailroom.mail.decide import Answer
-from mailroom.mail.rendering import Envelope
+from mailroom.mail.rendering import CONTROL, Envelope
 from mailroom.mail.states import Reason
 from mailroom.settings import SMTPServer
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 UNUSUAL = re.compile(r"[\s<>\"(),:;\[\]\\]")
 ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
 SIGN_IN_CODES = frozenset({454, 530, 534, 535, 538})  # RFC 4954 §6
@@ -29,8 +28,6 @@ COMPLETED = range(200, 300)
 """The positive completion replies."""
 CLOSING = 421
 START_INPUT = 354
-REFUSALS = range(400, 600)
-"""The negative replies; any other that is not what a command waits for is out of step with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +55,7 @@ class Undelivered(Exception):
 
 
 class NotItsTurn(Exception):
-    """The connection ended while the mail before was handed over on it: this one is for another connection."""
+    """The connection ended by what was on it before: nothing of this mail was sent, and any other may have it."""
 
 
 class ServerTrouble(Exception):
@@ -114,6 +111,11 @@ class Connection:
         """True while neither side has closed."""
         return self._talk.open
 
+    @property
+    def owes(self) -> bool:
+        """True while the server has not answered to a mail that was introduced: nobody else should wait for that."""
+        return self._introduced is not None and not self._introduced[1].answered
+
     async def deliver(
         self,
         envelope: Envelope,
@@ -123,11 +125,12 @@ class Connection:
         """Hand the mail over and return the server's acceptance.
 
         `may_hand_over` is awaited just before DATA; where it says no, the connection closes and nothing was
-        sent. Raises `Undelivered`. On cancellation the connection closes: its answers are out of step.
+        sent. Raises `Undelivered`, or `NotItsTurn`. On cancellation the connection closes: its answers are out of
+        step.
 
         Where the server takes commands in groups (PIPELINING, RFC 2920 §3.1), `following` is asked for the mail
         that goes next over this connection: it is introduced behind this one's content. Its own `deliver` goes on
-        from there, or raises `NotItsTurn`.
+        from there.
         """
         self.mails += 1
         try:
@@ -181,12 +184,10 @@ class Connection:
     async def _introduce(self, envelope: Envelope) -> None:
         """Name sender and recipient, unless that was done behind the mail before. Raises aiosmtplib's errors."""
         introduced, self._introduced = self._introduced, None
-        if introduced and introduced[0] is envelope:
-            replies = await _before_its_turn(introduced[1])
-        else:
-            if introduced:  # another one, which went another way
-                await introduced[1]
-                await self._reset()
+        replies = await _before_its_turn(introduced[1]) if introduced else []
+        if introduced is None or introduced[0] is not envelope:
+            if introduced:  # that one went another way
+                await self._forget_introduced()
             replies = await self._named(envelope)
         if replies[0].code != OK:
             raise _refused(replies[0])
@@ -202,6 +203,12 @@ class Connection:
         said = await self._talk.ask(_mail(envelope), self._timeouts.command)
         return [said] if said.code != OK else [said, await self._talk.ask(_rcpt(envelope), self._timeouts.command)]
 
+    async def _forget_introduced(self) -> None:
+        try:
+            await self._reset()
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise NotItsTurn from error
+
     async def _reset(self) -> None:
         if (await self._talk.ask(b"RSET\r\n", self._timeouts.connect)).code != OK:
             raise aiosmtplib.SMTPServerDisconnected("the server does not start over")
@@ -212,9 +219,9 @@ class Connection:
         if following is None or (following.utf8 and not self._utf8):
             self._talk.send(envelope.data, done)
             return done
-        introduced = Question(2, self._timeouts.command)
+        introduced, lines = Question(2, self._timeouts.command), _mail(following) + _rcpt(following)
         self._introduced = following, introduced
-        self._talk.send(envelope.data + _mail(following) + _rcpt(following), done, introduced)
+        self._talk.send(envelope.data + lines, done, introduced)
         return done
 
     async def _start_over(self, code: int) -> None:
@@ -233,7 +240,8 @@ class Connection:
     async def quit(self) -> None:
         """Say goodbye and close; never raises, never waits long."""
         try:
-            await self._talk.ask(b"QUIT\r\n", 1)
+            if not self.owes:
+                await self._talk.ask(b"QUIT\r\n", 1)
         except (aiosmtplib.SMTPException, OSError):
             pass
         finally:

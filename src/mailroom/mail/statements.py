@@ -1,7 +1,10 @@
 """The ledger's statements. Time is PostgreSQL's (`clock_timestamp()`), never a worker's.
 
-Rows are locked in the order of their ids, so that two processes cannot wait for each other. While an attempt is
-under way its facts stand in the mail's row; a row of its own is written once, when it ends.
+Each locks its rows in the order of their ids, so that two processes cannot wait for each other. The one that does
+two things locks twice: where two of those meet PostgreSQL ends one, which is run again. While an attempt is under
+way its facts stand in the mail's row; a row of its own is written once, when it ends.
+
+psycopg reads a statement of more than 4,096 characters anew each time: those that are hot are shorter.
 """
 
 CLAIMED = """
@@ -46,6 +49,8 @@ where id = any(%(ids)s::uuid[]) and crashes >= %(suspect)s and state in ('queued
 # the row's.
 # `connected` (step 2) is only ever reported: an ending comes after it, also where the row never got there.
 # An attempt that was uncertain stays marked so, also where its acceptance came late: the mail may be there twice.
+# Rows of attempts are inserted, or updated where they are there, in one: a plain UPDATE would miss the row of an
+# attempt that the sweep ended while this statement waited for its lock.
 # Two attempts may end at the same moment in two processes. Both lock the mail's row, so that one comes after the
 # other; and LOCK goes before what reads the attempts, whose snapshot would else be older than the lock.
 LOCK = "select id from mails where id = any(%(ids)s::uuid[]) order by id for update"
@@ -88,7 +93,9 @@ with said as (
             when held.state = 'retrying' then clock_timestamp() + make_interval(secs => held.retry_in)
             when held.state = 'uncertain' and held.on_uncertain = 'resend' then clock_timestamp()
         end,
-        ended_at = case when held.state in ('sent', 'failed', 'expired') then clock_timestamp() end
+        ended_at = case when held.state in ('sent', 'failed', 'expired') then clock_timestamp() end,
+        worker = case when mails.attempt > held.attempt then worker end,
+        claimed_at = case when mails.attempt > held.attempt then claimed_at end
     from held where mails.id = held.id
     returning held.place, mails.attempt, mails.step, mails.state, next_attempt_at, reason_since, changed_at
 ), noted as (
@@ -96,21 +103,16 @@ with said as (
         mail_id, attempt, worker, server, claimed_at, connected_at, handing_over_at,
         uncertain_at, ended_at, outcome, reason, code, enhanced, answer
     )
-    select said.id, said.attempt, coalesce(locked.worker, ''), coalesce(locked.server, said.server),
-        coalesce(locked.claimed_at, now()), coalesce(locked.connected_at, said.connected_at),
-        locked.handing_over_at, case when said.state = 'uncertain' then clock_timestamp() end,
+    select said.id, said.attempt, coalesce(facts.worker, ''), coalesce(facts.server, said.server),
+        coalesce(facts.claimed_at, now()), coalesce(facts.connected_at, said.connected_at),
+        facts.handing_over_at, case when said.state = 'uncertain' then clock_timestamp() end,
         clock_timestamp(), said.state, said.reason, said.code, said.enhanced, said.answer
-    from said join locked on locked.id = said.id and locked.attempt = said.attempt
+    from said join locked on locked.id = said.id and locked.attempt >= said.attempt
+    left join locked as facts on facts.id = said.id and facts.attempt = said.attempt
     on conflict (mail_id, attempt) do update set
         uncertain_at = coalesce(excluded.uncertain_at, known.uncertain_at), ended_at = excluded.ended_at,
         outcome = excluded.outcome, reason = excluded.reason, code = excluded.code,
         enhanced = excluded.enhanced, answer = excluded.answer
-), noted_late as (
-    update attempts set ended_at = clock_timestamp(), outcome = said.state, reason = said.reason,
-        code = said.code, enhanced = said.enhanced, answer = said.answer,
-        uncertain_at = case when said.state = 'uncertain' then clock_timestamp() else attempts.uncertain_at end
-    from said join locked on locked.id = said.id and locked.attempt > said.attempt
-    where attempts.mail_id = said.id and attempts.attempt = said.attempt
 )
 select * from moved
 """
@@ -129,8 +131,8 @@ where mails.id = wanted.id and mails.attempt = wanted.attempt and mails.stage = 
     and mails.state is not distinct from 'sending' and mails.lease_until > clock_timestamp()
 returning wanted.place, mails.changed_at
 """
-# What RECORD does, for acceptances alone; shorter than 4,096 characters, beyond which psycopg reads a statement
-# anew each time. No mail may be both accepted and wanted; the places of those handed over are negative.
+# What RECORD does, for acceptances alone. No mail may be both accepted and wanted; the places of those handed over
+# are negative.
 ACCEPT_AND_HAND_OVER = f"""
 with said as (
     select * from unnest(
@@ -146,7 +148,9 @@ with said as (
     update mails set state = 'sent', stage = 'accepted', step = greatest(step, 2) + 1, lease_until = null,
         reason = null, reason_since = null, code = said_code, enhanced = said_enhanced, answer = said_answer,
         nudges = 0, next_attempt_at = null, nudge_at = null,
-        changed_at = clock_timestamp(), ended_at = clock_timestamp()
+        changed_at = clock_timestamp(), ended_at = clock_timestamp(),
+        worker = case when mails.attempt > accepted then mails.worker end,
+        claimed_at = case when mails.attempt > accepted then mails.claimed_at end
     from locked where mails.id = locked.id and locked.state <> 'sent'
         and not (locked.state = 'sending' and locked.stage = 'handing over' and locked.attempt > accepted)
     returning place, mails.attempt, mails.step, mails.state, null, null::timestamptz, mails.changed_at
@@ -155,15 +159,14 @@ with said as (
         mail_id, attempt, worker, server, claimed_at, connected_at, handing_over_at,
         ended_at, outcome, code, enhanced, answer
     )
-    select id, attempt, coalesce(worker, ''), server, coalesce(claimed_at, now()), connected_at, handing_over_at,
+    select id, accepted, case when attempt = accepted and worker is not null then worker else '' end,
+        case when attempt = accepted then server end,
+        case when attempt = accepted and claimed_at is not null then claimed_at else now() end,
+        case when attempt = accepted then connected_at end, case when attempt = accepted then handing_over_at end,
         clock_timestamp(), 'sent', said_code, said_enhanced, said_answer
-    from locked where attempt = accepted
+    from locked where attempt >= accepted
     on conflict (mail_id, attempt) do update set ended_at = excluded.ended_at, outcome = 'sent', reason = null,
         code = excluded.code, enhanced = excluded.enhanced, answer = excluded.answer
-), noted_late as (
-    update attempts set ended_at = clock_timestamp(), outcome = 'sent', reason = null,
-        code = said_code, enhanced = said_enhanced, answer = said_answer
-    from locked where locked.attempt > accepted and attempts.mail_id = locked.id and attempts.attempt = accepted
 ), handed as ({HANDED})
 select * from moved union all select -place, null, null, null, null, null, changed_at from handed
 """  # noqa: S608
