@@ -113,7 +113,7 @@ class Connection:
 
     @property
     def owes(self) -> bool:
-        """True while the server has not answered to a mail that was introduced: nobody else should wait for that."""
+        """True while the server has not answered to a mail that was introduced: no other should wait for that."""
         return self._introduced is not None and not self._introduced[1].answered
 
     async def deliver(
