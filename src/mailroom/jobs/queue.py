@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from typing import Any
 from uuid import UUID, uuid4
 
+import kombu.transport.redis  # noqa: F401  # else loaded by the publishing thread, while another loads part of it
+
 from mailroom.jobs.app import QUEUE, configured
 from mailroom.jobs.messages import Message, written
 from mailroom.settings import Settings
