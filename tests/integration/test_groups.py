@@ -19,6 +19,14 @@ async def promise(post: Post, *names: str) -> list[UUID]:
     return [await post.promise(f"{name}@example.org") for name in names]
 
 
+async def begun(post: Post, sink: Sink, ids: list[UUID]) -> asyncio.Task[None]:
+    """Begin to send these; return once one of them is introduced behind another."""
+    sending = asyncio.create_task(post.delivery.deliver_many(ids))
+    while not sink.behind:
+        await asyncio.sleep(0.01)
+    return sending
+
+
 async def until(condition: str, post: Post, count: int) -> None:
     """Wait until so many rows fulfil this."""
     async with asyncio.timeout(5):
@@ -50,9 +58,7 @@ async def test_the_next_mail_is_not_being_handed_over_while_it_is_only_introduce
     """A worker that is lost then leaves one mail uncertain and not two."""
     sink.faults.append(Fault("dot", delay=1.0, keep=True, times=1))
     post = make(limit=1, timeouts=PATIENT)
-    sending = asyncio.create_task(post.delivery.deliver_many(await promise(post, "one", "two")))
-    while not sink.behind:
-        await asyncio.sleep(0.01)
+    sending = await begun(post, sink, await promise(post, "one", "two"))
     await until("stage = 'handing over'", post, 1)
     await until("stage = 'claimed'", post, 1)
     await sending
@@ -64,9 +70,7 @@ async def test_a_mail_refused_at_its_introduction_ends_alone(make: Make, sink: S
     sink.faults += [Fault("dot", delay=0.3, keep=True, times=1)]
     post = make(limit=1)
     ids = await promise(post, "one", "two", "three")
-    sending = asyncio.create_task(post.delivery.deliver_many(ids))
-    while not sink.behind:
-        await asyncio.sleep(0.01)
+    sending = await begun(post, sink, ids)
     sink.faults.append(Fault(stage, reply="550 5.7.1 not you", times=1))
     await sending
     assert [(await post.row(mail_id)).state for mail_id in ids] == ["sent", "failed", "sent"]
@@ -83,9 +87,7 @@ async def test_a_mail_whose_connection_ends_before_its_turn_goes_over_another_at
     sink.faults += [Fault("dot", delay=0.3, keep=True, times=1)]
     post = make(limit=1)
     ids = await promise(post, "one", "two", "three")
-    sending = asyncio.create_task(post.delivery.deliver_many(ids))
-    while not sink.behind:
-        await asyncio.sleep(0.01)
+    sending = await begun(post, sink, ids)
     sink.faults.append(Fault(stage, times=1, **what))  # made here: it counts
     await sending
     rows = [await post.row(mail_id) for mail_id in ids]

@@ -11,7 +11,7 @@ from uuid import UUID
 from mailroom.kit.batching import Batch
 from mailroom.kit.errors import Unavailable
 from mailroom.mail.crowd import Crowd, Waiting
-from mailroom.mail.decide import Answer, Decision, decide, wait
+from mailroom.mail.decide import SENT, Answer, decide, wait
 from mailroom.mail.journey import Journey, Show
 from mailroom.mail.leases import Leases
 from mailroom.mail.ledger import Claim, Ended, Ending, HandingOver, Ledger
@@ -268,7 +268,7 @@ class Delivery:
         ):
             return None
         if decision.state is not State.SENT and ended.state == State.SENT:  # another one's acceptance came late
-            decision, answer = Decision(State.SENT), Answer()
+            decision, answer = SENT, Answer()
         return self._shown(journey.ended(ended, decision, answer))
 
     def _shown(self, shown: Snapshot) -> Snapshot:

@@ -94,30 +94,19 @@ class Ledger:
 
     def __init__(self, database: Database, worker: str) -> None:
         self._database = database
-        self._worker = worker
+        self._claiming = {"lease": timedelta(seconds=LEASE), "worker": worker, "suspect": SUSPECT_FROM}
 
     async def claim(self, ids: Sequence[UUID], *, suspects: bool = False) -> list[Claim]:
         """Take those of the mails that may be sent now and that nobody else has; lease them for `LEASE` s.
 
         A mail that may be what ended its workers is only taken where `suspects` is true.
         """
-        arguments = {
-            "ids": array(ids),
-            "lease": timedelta(seconds=LEASE),
-            "worker": self._worker,
-            "suspects": suspects,
-            "suspect": SUSPECT_FROM,
-        }
+        arguments = {**self._claiming, "ids": array(ids), "suspects": suspects}
         return await self._database.fetch(CLAIM, arguments, class_row(Claim))
 
     async def claim_waiting(self, most: int) -> list[Claim]:
         """Take up to `most` of those that wait longest for a worker, whoever their message is with."""
-        arguments = {
-            "lease": timedelta(seconds=LEASE),
-            "worker": self._worker,
-            "suspect": SUSPECT_FROM,
-            "most": most,
-        }
+        arguments = {**self._claiming, "most": most}
         return await self._database.fetch(CLAIM_WAITING, arguments, class_row(Claim))
 
     async def suspects(self, ids: Sequence[UUID]) -> set[UUID]:
