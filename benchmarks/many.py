@@ -12,7 +12,7 @@ from benchmarks.stage import PROCESSES, Publisher, Row, Stage, end, measured, ra
 ROUNDS = 3
 MAILS = 10_000
 AT_ONCE = 500
-CONNECTIONS = 32
+CONNECTIONS = 64
 
 
 def ours(stage: Stage, loop: asyncio.Runner) -> tuple[float, float]:

@@ -81,14 +81,17 @@ class Prepared:
         self._places = [(n, 2 * place, 2 * place + 1) for place, n in enumerate(used)]
         self._order = [2 * used.index(piece[0]) + piece[1] for piece in pieces if isinstance(piece, tuple)]
         self._last = [("", b"")] * (2 * len(used))  # most of what mails of a kind say is what the last one said
-        self._content = b"".join(
-            b"%b" if isinstance(piece, tuple) else piece.replace(b"%", b"%%") for piece in pieces
-        )
+        self._content = [b""]  # what never changes, and between each two of it a value
+        for piece in pieces:
+            if isinstance(piece, tuple):
+                self._content += [b"", b""]
+            else:
+                self._content[-1] += piece
 
-    def filled(self, words: Mapping[str, Any]) -> tuple[str, bytes] | None:
+    def filled(self, words: Mapping[str, Any]) -> tuple[str, list[bytes]] | None:
         """Return subject and content for these words; None where one of them has to go the long way.
 
-        The content is dot-stuffed already.
+        The content is dot-stuffed already, and in pieces.
         """
         plain = []
         for value in map(words.__getitem__, self._names):
@@ -102,10 +105,9 @@ class Prepared:
                 last[as_text] = value, _encoded(value)
                 escaped = _escaped(value)
                 last[as_html] = last[as_text] if escaped is value else (value, _encoded(escaped))
-        return (
-            " ".join(self._subject.filled(plain).split()),
-            self._content % tuple([last[place][1] for place in self._order]),
-        )
+        content = self._content.copy()
+        content[1::2] = [last[place][1] for place in self._order]
+        return " ".join(self._subject.filled(plain).split()), content
 
 
 def _check(names: tuple[str, ...], compiled: tuple[str, ...], write: Write) -> None:

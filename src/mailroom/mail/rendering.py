@@ -110,7 +110,7 @@ class Renderer:
             f"Message-ID: {self.message_id(row)}\r\nAuto-Submitted: auto-generated\r\n"
             f"MIME-Version: 1.0\r\nContent-Type: {prepared.content_type}\r\n"
         )
-        data = b"".join((_subject_line(subject), self._from_line, head.encode("ascii"), content, b".\r\n"))
+        data = b"".join((_subject_line(subject), self._from_line, head.encode("ascii"), *content, b".\r\n"))
         return Envelope(self._address, recipient, data)
 
     def _compiled(self, kind: str, names: tuple[str, ...]) -> Prepared | None:

@@ -9,7 +9,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 logger = logging.getLogger(__name__)
@@ -144,4 +144,4 @@ class Reporter:
 def _now(report: Report) -> Report:
     if not callable(report.result):
         return report
-    return replace(report, result=report.result())
+    return Report(report.task, report.state, report.result())
