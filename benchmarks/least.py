@@ -25,7 +25,8 @@ ADD = "insert into least values (%s, %s) on conflict do nothing"
 async def main() -> None:
     settings = load()
     app, hasher, threads = Quart(__name__), Passwords()._hasher, ThreadPoolExecutor(PROCESSES)  # noqa: SLF001
-    database = await psycopg.AsyncConnection.connect(settings.database_url.replace("+psycopg", ""), autocommit=True)
+    url = settings.database_url.replace("+psycopg", "")
+    database = await psycopg.AsyncConnection.connect(url, autocommit=True)
     await database.execute(TABLE)
 
     @app.get("/healthz")
