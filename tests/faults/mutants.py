@@ -31,8 +31,8 @@ MUTANTS = [
         "the claim's condition",
         "src/mailroom/mail/statements.py",
         """        state = 'queued'
-        or (state = 'retrying' and next_attempt_at <= clock_timestamp())
-        or (state = 'uncertain' and nudge_at is not null)
+        or (state in ('retrying', 'uncertain') and nudge_at is not null
+            and coalesce(next_attempt_at <= clock_timestamp(), true))
 """,
         "        true\n",
         "test_valkey.py::test_every_message_delivered_three_times",

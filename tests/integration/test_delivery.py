@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy import select, text
 
 from mailroom.kit.database import Database
+from mailroom.mail.decide import UNCERTAIN_WAITS
 from mailroom.mail.delivery import Delivery
 from mailroom.mail.interfaces import Kinds, MailKind
-from mailroom.mail.ledger import Ledger
+from mailroom.mail.ledger import HandingOver, Ledger
 from mailroom.mail.models import Attempt, Mail
 from mailroom.mail.outbox import Outbox
 from mailroom.mail.overdue import Overdue
@@ -220,6 +221,48 @@ async def test_an_answer_lost_after_the_dot_is_uncertain_and_sent_again_under_th
     assert len({mail.message_id for mail in sink.accepted}) == 1
     assert len(sink.accepted) == 2
     assert [a.outcome for a in await post.attempts(mail_id)] == ["uncertain", "sent"]
+
+
+async def test_a_server_that_takes_every_mail_and_never_says_so_fills_nobodys_inbox(post: Post, sink: Sink) -> None:
+    sink.faults.append(Fault("dot", close=True, keep=True))
+    mail_id, copies = await post.promise(), len(UNCERTAIN_WAITS) + 1
+    for copy in range(1, copies + 1):
+        shown = await post.delivery.deliver(mail_id)
+        assert shown is not None and (shown.state, shown.attempt) == ("uncertain", copy)
+        assert shown.final == (copy == copies)
+        assert (shown.retry_at is None) == (copy == copies)
+        if copy > 1:  # only the first time is it sent again at once
+            assert await post.overdue.sweep(queue_empty=True) == []
+            assert await post.delivery.deliver(mail_id) is None
+        await post.sql("update mails set next_attempt_at = now(), nudge_at = now() where nudge_at is not null")
+        assert await post.overdue.sweep(queue_empty=False) == ([mail_id] if copy < copies else [])
+    assert await post.delivery.deliver(mail_id) is None
+    assert len(sink.accepted) == copies
+    assert {mail.message_id for mail in sink.accepted} == {f"<{mail_id}@example.org>"}
+    row = await post.row(mail_id)
+    assert (row.state, row.on_uncertain, row.nudge_at) == ("uncertain", "hold", None)
+
+
+async def test_a_worker_lost_after_the_handing_over_counts_as_an_answer_lost(post: Post) -> None:
+    mail_id, ledger = await post.promise(), Ledger(post.database, "dead:1")
+    for attempt in (1, 2):
+        (claim,) = await ledger.claim([mail_id])
+        assert claim.uncertain == attempt - 1
+        await ledger.hand_over([HandingOver(mail_id, attempt, claim.claimed_at, "server")])
+        await post.sql("update mails set lease_until = now(), nudge_at = now()")
+        await post.overdue.sweep(queue_empty=False)
+        row = await post.row(mail_id)
+        assert row.state == "uncertain" and row.next_attempt_at and row.nudge_at
+    assert min(row.next_attempt_at, row.nudge_at) - row.changed_at > timedelta(seconds=5)
+    assert await ledger.claim([mail_id]) == []
+
+
+async def test_a_mail_left_uncertain_by_the_version_before_is_sent_again(post: Post, sink: Sink) -> None:
+    """It wrote no next attempt."""
+    mail_id = await post.promise()
+    await post.sql("update mails set state = 'uncertain', attempt = 1, stage = 'handing over'")
+    shown = await post.delivery.deliver(mail_id)
+    assert shown is not None and (shown.state, shown.attempt) == ("sent", 2)
 
 
 async def test_a_kind_that_holds_waits_for_a_person_where_it_is_uncertain(post: Post, sink: Sink) -> None:

@@ -14,6 +14,9 @@ SUSPECT_FROM = 2
 
 SHORTEST_WAIT = timedelta(seconds=10)
 LONGEST_WAIT = timedelta(hours=1)
+UNCERTAIN_WAITS = (0, 10, 60, 600, 3600)
+"""Seconds until a mail is sent again whose answer got lost for the first, second, ... time. After the last it waits
+for a person: a server that takes every mail and never says so would else fill somebody's inbox."""
 
 
 class Answer(NamedTuple):
@@ -30,7 +33,10 @@ class Answer(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """The state a mail goes to, why, and for `retrying` the seconds until its next attempt."""
+    """The state a mail goes to, why, and for `retrying` and `uncertain` the seconds until its next attempt.
+
+    An uncertain mail without a next attempt waits for a person.
+    """
 
     state: State
     reason: Reason | None = None
@@ -40,12 +46,22 @@ class Decision(NamedTuple):
 SENT = Decision(State.SENT)
 
 
-def decide(stage: Stage, answer: Answer, *, age: timedelta, expires_in: timedelta, crashes: int = 0) -> Decision:
+def decide(
+    stage: Stage,
+    answer: Answer,
+    *,
+    age: timedelta,
+    expires_in: timedelta,
+    crashes: int = 0,
+    uncertain: int = 0,
+    on_uncertain: str = "resend",
+) -> Decision:
     """Return what becomes of a mail whose attempt reached `stage` and ended with `answer`.
 
     `age` is counted from its queueing, `expires_in` until it is too old for its kind; `crashes` counts the
-    attempts that ended with their worker, this one included. Waiting grows with age, from 10 seconds to an
-    hour, so that a short trouble costs little and a long one does not hammer the server.
+    attempts that ended with their worker, this one included, and `uncertain` the earlier ones whose answer got
+    lost. Waiting grows with age, from 10 seconds to an hour, so that a short trouble costs little and a long one
+    does not hammer the server.
     """
     if answer.reason is None:
         return SENT
@@ -54,7 +70,8 @@ def decide(stage: Stage, answer: Answer, *, age: timedelta, expires_in: timedelt
     if crashes >= MOST_CRASHES:
         return Decision(State.FAILED, Reason.CRASHED)
     if stage is Stage.HANDING_OVER and answer.reason in {Reason.NO_ANSWER, Reason.WORKER_LOST}:
-        return Decision(State.UNCERTAIN, answer.reason)
+        resend = on_uncertain == "resend" and uncertain < len(UNCERTAIN_WAITS)
+        return Decision(State.UNCERTAIN, answer.reason, _spread(UNCERTAIN_WAITS[uncertain]) if resend else None)
     if answer.reason is Reason.WORKER_LOST:
         return Decision(State.QUEUED, answer.reason)
     if expires_in <= timedelta():
@@ -68,5 +85,9 @@ def wait(reason: Reason, age: timedelta) -> float:
         longest = timedelta(minutes=1) if reason is not Reason.UNREACHABLE else timedelta(seconds=15)
     else:
         longest = LONGEST_WAIT
-    seconds = min(max(age / 2, SHORTEST_WAIT), longest).total_seconds()
-    return seconds * random.uniform(0.9, 1.1)  # noqa: S311  # spreads retries; nothing secret
+    return _spread(min(max(age / 2, SHORTEST_WAIT), longest).total_seconds())
+
+
+def _spread(seconds: float) -> float:
+    """Return about so many seconds, so that mails that failed together do not come back together."""
+    return seconds * random.uniform(0.9, 1.1)  # noqa: S311  # nothing secret

@@ -222,6 +222,8 @@ class Delivery:
             age=now - claim.created_at,
             expires_in=claim.expires_at - now,
             crashes=claim.crashes,
+            uncertain=claim.uncertain,
+            on_uncertain=claim.on_uncertain,
         )
         if decision.state is State.SENT:  # the rest is recorded since the handing over
             return Ending(claim.id, claim.attempt, decision, answer)

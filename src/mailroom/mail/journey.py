@@ -87,6 +87,6 @@ class Journey:
             answer=answer.text,
             since=ended.reason_since,
             retry_at=ended.next_attempt_at,
-            on_uncertain=self.claim.on_uncertain,
+            held=decision.state is State.UNCERTAIN and decision.retry_in is None,
             timeline=(*self.moments(), (outcome, ended.changed_at, ended.attempt)),
         )

@@ -48,6 +48,8 @@ class Claim(NamedTuple):
     attempt: int
     crashes: int
     on_uncertain: str
+    uncertain: int = 0
+    """Attempts before this one whose answer got lost."""
 
     @property
     def row(self) -> MailRow:

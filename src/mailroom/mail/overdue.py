@@ -17,6 +17,7 @@ from mailroom.kit.database import Database
 from mailroom.mail.decide import Answer, decide
 from mailroom.mail.ledger import Ending, record
 from mailroom.mail.presence import MARK
+from mailroom.mail.statements import UNCERTAIN_BEFORE
 from mailroom.mail.states import Reason, Stage
 
 Connection = AsyncConnection[tuple[object, ...]]
@@ -47,47 +48,55 @@ where not exists (
 """
 
 # The last condition: where this very statement was held up (PostgreSQL frozen, say), so were the renewals.
-ABANDONED = """
-select id, attempt, stage, crashes, now() - created_at as age, expires_at - now() as expires_in
+ABANDONED = f"""
+select id, attempt, stage, crashes, on_uncertain, {UNCERTAIN_BEFORE} as uncertain,
+    now() - created_at as age, expires_at - now() as expires_in
 from mails
 where state = 'sending' and (lease_until <= clock_timestamp() or worker = any(%(gone)s))
     and clock_timestamp() < %(began)s + interval '2 s'
 order by id limit %(most)s for update skip locked
-"""
+"""  # noqa: S608  # of our own two
 
+# `now()`, the beginning of the sweep, is one value: it can be looked up in an index, which `clock_timestamp()` cannot.
 EXPIRE = """
 with old as materialized (
     select id from mails
-    where state in ('queued', 'retrying', 'uncertain') and nudge_at is not null
-        and expires_at <= clock_timestamp()
-    order by id limit %(most)s for update skip locked
+    where state in ('queued', 'retrying', 'uncertain') and nudge_at is not null and expires_at <= now()
+    order by expires_at limit %(most)s for update skip locked
 )
 update mails set state = 'expired', reason = coalesce(reason, 'expired'), stage = null, step = step + 1,
     nudge_at = null, next_attempt_at = null, ended_at = clock_timestamp(), changed_at = clock_timestamp()
 from old where mails.id = old.id
 """
 
+
+def _backoff(nudges: str) -> str:
+    return f"make_interval(secs => least(10 * power(2, least({nudges}, 6)), 300))"
+
+
 # A row was last nudged one backoff before its next nudge. Where the queue is empty its message is not waiting
 # there, so three seconds are enough; else the backoff keeps a full queue from being swept fuller.
-PUBLISH = """
+PUBLISH = f"""
 with due as materialized (
-    select id, least(10 * power(2, least(nudges, 6)), 300) as backoff from mails
-    where state in ('queued', 'retrying', 'uncertain') and nudge_at is not null
-        and coalesce(next_attempt_at <= clock_timestamp(), true)
-        and nudge_at <= clock_timestamp() + case when %(queue_empty)s and state = 'queued'
-            then make_interval(secs => least(10 * power(2, least(nudges, 6)), 300) - 3) else interval '0' end
+    select id from mails
+    where state in ('queued', 'retrying', 'uncertain') and nudge_at <= now()
+        and coalesce(next_attempt_at <= now(), true)
     order by nudge_at limit %(most)s for update skip locked
+), early as materialized (
+    select id from mails
+    where %(queue_empty)s and state = 'queued' and nudge_at > now()
+        and nudge_at - {_backoff("nudges")} + interval '3 s' <= now()
+    order by created_at limit %(most)s for update skip locked
 )
-update mails set nudges = least(nudges + 1, 100),
-    nudge_at = clock_timestamp() + make_interval(secs => least(10 * power(2, least(nudges + 1, 6)), 300))
-from due where mails.id = due.id
+update mails set nudges = least(nudges + 1, 100), nudge_at = clock_timestamp() + {_backoff("nudges + 1")}
+from (select id from due union all select id from early) as chosen where mails.id = chosen.id
 returning mails.id
-"""
+"""  # noqa: S608
 
 WAIT_ON = """
 with due as materialized (
     select id from mails
-    where state = 'retrying' and reason = any(%(reasons)s) and nudge_at <= clock_timestamp()
+    where state = 'retrying' and reason = any(%(reasons)s) and nudge_at <= now()
     order by nudge_at limit %(most)s for update skip locked
 )
 update mails set next_attempt_at = clock_timestamp() + %(wait)s, nudge_at = clock_timestamp() + %(wait)s,
@@ -104,6 +113,8 @@ class Abandoned:
     attempt: int
     stage: str | None
     crashes: int
+    on_uncertain: str
+    uncertain: int
     age: timedelta
     expires_in: timedelta
 
@@ -111,7 +122,15 @@ class Abandoned:
         """Return what becomes of it; its crash counts."""
         answer = Answer(Reason.WORKER_LOST)
         stage = Stage.HANDING_OVER if self.stage == Stage.HANDING_OVER else Stage.CLAIMED
-        decision = decide(stage, answer, age=self.age, expires_in=self.expires_in, crashes=self.crashes + 1)
+        decision = decide(
+            stage,
+            answer,
+            age=self.age,
+            expires_in=self.expires_in,
+            crashes=self.crashes + 1,
+            uncertain=self.uncertain,
+            on_uncertain=self.on_uncertain,
+        )
         return Ending(self.id, self.attempt, decision, answer, crashed=True)
 
 

@@ -35,11 +35,13 @@ def snapshot(
     answer: str | None = None,
     since: datetime | None = None,
     retry_at: datetime | None = None,
-    on_uncertain: str = "resend",
+    held: bool = False,
     timeline: Iterable[Moment] = (),
 ) -> Snapshot:
-    """Return what a watcher is shown of a mail. Times are aware; they leave here as ISO 8601 in UTC."""
-    held = state == State.UNCERTAIN and on_uncertain == "hold"
+    """Return what a watcher is shown of a mail. Times are aware; they leave here as ISO 8601 in UTC.
+
+    `held` is true for an uncertain mail that waits for a person.
+    """
     error: dict[str, Any] | None = None
     if reason:
         facts = {
@@ -57,7 +59,7 @@ def snapshot(
         stage=str(stage) if stage else None,
         attempt=attempt,
         step=step,
-        retry_at=iso(retry_at) if state == State.RETRYING else None,
+        retry_at=iso(retry_at) if state in {State.RETRYING, State.UNCERTAIN} else None,
         error=error,
         timeline=tuple(
             {"stage": str(what), "at": iso(at), "attempt": number} for what, at, number in timeline if at
@@ -144,7 +146,7 @@ def of_row(mail: Mail, attempts: Sequence[Attempt]) -> Snapshot:
         answer=mail.answer,
         since=mail.reason_since,
         retry_at=mail.next_attempt_at,
-        on_uncertain=mail.on_uncertain,
+        held=mail.state == State.UNCERTAIN and mail.on_uncertain == "hold",
         timeline=_timeline(mail, attempts),
     )
 

@@ -7,7 +7,11 @@ way its facts stand in the mail's row; a row of its own is written once, when it
 psycopg reads a statement of more than 4,096 characters anew each time: those that are hot are shorter.
 """
 
-CLAIMED = """
+UNCERTAIN_BEFORE = """
+    case when attempt > 1 then
+        (select count(*) from attempts where mail_id = mails.id and uncertain_at is not null) else 0 end
+"""
+CLAIMED = f"""
 update mails set
     state = 'sending', stage = 'claimed', attempt = attempt + 1, step = 1, nudges = 0,
     worker = %(worker)s, claimed_at = clock_timestamp(), server = null, connected_at = null,
@@ -16,8 +20,8 @@ update mails set
     next_attempt_at = null, reason = null, reason_since = null, code = null, enhanced = null, answer = null,
     changed_at = clock_timestamp()
 from mine where mails.id = mine.id
-returning mails.id, kind, recipient, coalesce(params, '{}') as params, coalesce(nonce, '') as nonce,
-    created_at, expires_at, claimed_at, attempt, crashes, on_uncertain
+returning mails.id, kind, recipient, coalesce(params, '{{}}') as params, coalesce(nonce, '') as nonce,
+    created_at, expires_at, claimed_at, attempt, crashes, on_uncertain, {UNCERTAIN_BEFORE} as uncertain
 """
 CLAIM = f"""
 with mine as materialized (
@@ -25,8 +29,8 @@ with mine as materialized (
     where id = any(%(ids)s::uuid[]) and expires_at > clock_timestamp()
         and (%(suspects)s or crashes < %(suspect)s) and (
         state = 'queued'
-        or (state = 'retrying' and next_attempt_at <= clock_timestamp())
-        or (state = 'uncertain' and nudge_at is not null)
+        or (state in ('retrying', 'uncertain') and nudge_at is not null
+            and coalesce(next_attempt_at <= clock_timestamp(), true))
     )
     order by id for update skip locked
 ) {CLAIMED}
@@ -64,7 +68,7 @@ with said as (
         id, attempt, state, reason, retry_in, code, enhanced, answer, since, crashed, connected_at, server, place
     )
 ), locked as materialized (
-    select id, state, stage, attempt, on_uncertain, worker, server, claimed_at, connected_at, handing_over_at
+    select id, state, stage, attempt, worker, server, claimed_at, connected_at, handing_over_at
     from mails where id in (select id from said)
     order by id for update
 ), taken as materialized (
@@ -77,7 +81,7 @@ with said as (
     select id, attempt, 'sent', null, null, null, null, null, null, crashed, connected_at, server, place
     from said where state <> 'sent' and id in (select id from taken)
 ), held as materialized (
-    select wish.*, locked.on_uncertain from wish join locked on locked.id = wish.id
+    select wish.* from wish join locked on locked.id = wish.id
     where (locked.attempt = wish.attempt and locked.state = 'sending')
         or (wish.state = 'sent' and locked.state <> 'sent'
             and not (locked.state = 'sending' and locked.stage = 'handing over' and locked.attempt > wish.attempt))
@@ -88,10 +92,11 @@ with said as (
         reason = held.reason, code = held.code, enhanced = held.enhanced, answer = held.answer,
         reason_since = held.since, crashes = crashes + held.crashed::int, nudges = 0,
         next_attempt_at = clock_timestamp() + make_interval(secs => held.retry_in),
-        nudge_at = case
-            when held.state = 'queued' then clock_timestamp()
-            when held.state = 'retrying' then clock_timestamp() + make_interval(secs => held.retry_in)
-            when held.state = 'uncertain' and held.on_uncertain = 'resend' then clock_timestamp()
+        nudge_at = clock_timestamp() + case
+            when held.state = 'queued' then interval '0' else make_interval(secs => held.retry_in)
+        end,
+        on_uncertain = case
+            when held.state = 'uncertain' and held.retry_in is null then 'hold' else on_uncertain
         end,
         ended_at = case when held.state in ('sent', 'failed', 'expired') then clock_timestamp() end,
         worker = case when mails.attempt > held.attempt then worker end,

@@ -61,7 +61,21 @@ def test_every_decision_is_a_move_of_the_state_machine(
 ) -> None:
     end = decide(stage, Answer(reason), age=age, expires_in=left, crashes=crashes)
     assert end.state in MOVES[State.SENDING]
-    assert (end.retry_in is not None) == (end.state == State.RETRYING)
+    assert (end.retry_in is not None) == (end.state in {State.RETRYING, State.UNCERTAIN})
+
+
+def test_an_answer_that_is_lost_again_and_again_is_waited_for_longer_and_then_left_to_a_person() -> None:
+    lost, at = Answer(Reason.NO_ANSWER), Stage.HANDING_OVER
+    waits = [decide(at, lost, uncertain=times, **YOUNG).retry_in for times in range(7)]
+    *tried, last, more = waits
+    assert last is None and more is None
+    assert tried[0] == 0, "the first time the mail is sent again at once"
+    assert all(4 * one <= two for one, two in zip(tried[1:-1], tried[2:], strict=True))  # type: ignore[operator]
+
+
+def test_a_kind_that_holds_is_never_sent_again_by_itself() -> None:
+    end = decide(Stage.HANDING_OVER, Answer(Reason.NO_ANSWER), on_uncertain="hold", **YOUNG)
+    assert (end.state, end.retry_in) == (State.UNCERTAIN, None)
 
 
 def test_waiting_grows_with_age_and_never_beyond_an_hour() -> None:
