@@ -223,7 +223,9 @@ async def test_an_answer_lost_after_the_dot_is_uncertain_and_sent_again_under_th
     assert [a.outcome for a in await post.attempts(mail_id)] == ["uncertain", "sent"]
 
 
-async def test_a_server_that_takes_every_mail_and_never_says_so_fills_nobodys_inbox(post: Post, sink: Sink) -> None:
+async def test_a_server_that_takes_every_mail_and_never_says_so_fills_nobodys_inbox(
+    post: Post, sink: Sink
+) -> None:
     sink.faults.append(Fault("dot", close=True, keep=True))
     mail_id, copies = await post.promise(), len(UNCERTAIN_WAITS) + 1
     for copy in range(1, copies + 1):
@@ -431,7 +433,7 @@ async def test_a_stopping_worker_lets_an_ending_be_recorded_that_takes_its_time(
         await asyncio.sleep(0.02)
     async with post.database.connection() as held_up:
         await held_up.execute("select id from mails for update")
-        while any(journey.recording is None for journey in post.delivery._journeys):
+        while any(journey.recording is None for journey in post.delivery._carrier.journeys):
             await asyncio.sleep(0.02)
         stopping = asyncio.create_task(post.delivery.stop())
         await asyncio.sleep(0.6)

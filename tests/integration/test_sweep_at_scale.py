@@ -59,5 +59,7 @@ def _read(node: dict[str, Any]) -> int:
     """Return how many rows of the outbox a node of a plan read."""
     if node.get("Relation Name") != "mails" or node["Node Type"] == "ModifyTable":
         return 0
-    found = node["Actual Rows"] + node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
+    found = (
+        node["Actual Rows"] + node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
+    )
     return int(found * node["Actual Loops"])

@@ -15,8 +15,8 @@ SUSPECT_FROM = 2
 SHORTEST_WAIT = timedelta(seconds=10)
 LONGEST_WAIT = timedelta(hours=1)
 UNCERTAIN_WAITS = (0, 10, 60, 600, 3600)
-"""Seconds until a mail is sent again whose answer got lost for the first, second, ... time. After the last it waits
-for a person: a server that takes every mail and never says so would else fill somebody's inbox."""
+"""Seconds until a mail is sent again whose answer got lost for the first, second, ... time. After the last it
+waits for a person: a server that takes every mail and never says so would else fill somebody's inbox."""
 
 
 class Answer(NamedTuple):

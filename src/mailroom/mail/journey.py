@@ -21,6 +21,12 @@ class Show(Protocol):
         """Show that the mail `task` is in `state`."""
 
 
+def announce(show: Show, snapshot: Snapshot) -> Snapshot:
+    """Show a snapshot that is final, or stays for a while; return it."""
+    show(snapshot.task, snapshot.state, final=snapshot.final, read=lambda: snapshot)
+    return snapshot
+
+
 @dataclass(slots=True, eq=False)
 class Journey:
     """A mail this process is carrying: its claim, and how far it came."""

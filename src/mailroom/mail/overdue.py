@@ -57,7 +57,7 @@ where state = 'sending' and (lease_until <= clock_timestamp() or worker = any(%(
 order by id limit %(most)s for update skip locked
 """  # noqa: S608  # of our own two
 
-# `now()`, the beginning of the sweep, is one value: it can be looked up in an index, which `clock_timestamp()` cannot.
+# `now()`, the sweep's beginning, is one value, and can be looked up in an index; `clock_timestamp()` cannot.
 EXPIRE = """
 with old as materialized (
     select id from mails

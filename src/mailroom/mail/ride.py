@@ -1,7 +1,9 @@
 """A runner of a crowd: a connection, kept from mail to mail while nobody else waits for one."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from mailroom.mail.crowd import Crowd, Waiting
 from mailroom.mail.decide import Answer
@@ -16,6 +18,18 @@ PATIENCE = 1.0
 
 Send = Callable[[Journey, Callable[[], Awaitable[bool]]], Awaitable[Answer]]
 """Sends a mail; the second is awaited just before its DATA."""
+
+
+@dataclass(slots=True)
+class Following:
+    """The mail that goes next over a connection, chosen while the one before is on its way."""
+
+    mail: Waiting[Claim]
+    alarm: asyncio.TimerHandle
+    envelope: Envelope | None = None
+    """None until the mail is introduced to the server: it could not be rendered, then."""
+    shared: bool = False
+    """Whether any other connection may have it, too."""
 
 
 class Ride:
@@ -41,12 +55,7 @@ class Ride:
         self._connection: Connection | None = None
         self._introduced: Envelope | None = None
         """Of the mail that is carried, where it was introduced behind the one before."""
-        self._next: Waiting[Claim] | None = None
-        self._envelope: Envelope | None = None
-        """Of the next mail, once it is introduced."""
-        self._shared = False
-        """Whether any other may have the next one, too."""
-        self._alarm: asyncio.TimerHandle | None = None
+        self._following: Following | None = None
 
     async def run(self) -> None:
         """Carry mails until none waits."""
@@ -55,17 +64,16 @@ class Ride:
                 await self._carry(this, self._send)
         finally:
             self._share()
-            self._forget_next()
+            self._forget_following()
             self._leave()
 
     def _take(self) -> Waiting[Claim] | None:
-        this, self._introduced = self._next, self._envelope
-        if this and self._shared and not self._crowd.take_back(this):
-            this = None
-        self._forget_next()
-        if this is None:
-            this, self._introduced = self._crowd.next(), None
-        return this
+        following, self._introduced = self._following, None
+        self._forget_following()
+        if following and (not following.shared or self._crowd.take_back(following.mail)):
+            self._introduced = following.envelope
+            return following.mail
+        return self._crowd.next()
 
     async def _send(self, journey: Journey, may_hand_over: Callable[[], Awaitable[bool]]) -> Answer:
         introduced = self._introduced
@@ -75,7 +83,7 @@ class Ride:
             journey.connected_at = journey.now
             self._tell(journey)
             try:
-                return await connection.deliver(envelope, may_hand_over, self._following)
+                return await connection.deliver(envelope, may_hand_over, self._choose_following)
             except NotItsTurn:
                 continue  # over another one: this one has ended
 
@@ -87,32 +95,29 @@ class Ride:
             self._connection = await self._pool.borrow()
         return self._connection
 
-    def _following(self) -> Envelope | None:
-        """Choose the mail that goes next over this connection, if there is one."""
+    def _choose_following(self) -> Envelope | None:
+        """Choose the mail that goes next over this connection, if there is one; return what introduces it."""
         assert self._connection
         if not self._pool.spares(self._connection):
             return None
-        self._next = self._crowd.next_new()
-        if self._next is None:
+        chosen = self._crowd.next_new()
+        if chosen is None:
             return None
-        self._alarm = asyncio.get_running_loop().call_later(PATIENCE, self._share)
-        try:
-            self._envelope = self._renderer.render(self._next.mail.row)
-        except BrokenMail:
-            return None  # it is told when its turn has come
-        return self._envelope
+        following = Following(chosen, asyncio.get_running_loop().call_later(PATIENCE, self._share))
+        self._following = following
+        with contextlib.suppress(BrokenMail):  # that is told when its turn has come
+            following.envelope = self._renderer.render(chosen.mail.row)
+        return following.envelope
 
     def _share(self) -> None:
-        if self._next and not self._shared:
-            self._shared = True
-            self._crowd.put_back(self._next)
+        if self._following and not self._following.shared:
+            self._following.shared = True
+            self._crowd.put_back(self._following.mail)
 
-    def _forget_next(self) -> None:
-        self._next = self._envelope = None
-        self._shared = False
-        if self._alarm:
-            self._alarm.cancel()
-            self._alarm = None
+    def _forget_following(self) -> None:
+        if self._following:
+            self._following.alarm.cancel()
+            self._following = None
 
     def _leave(self) -> None:
         if self._connection:

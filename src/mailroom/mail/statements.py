@@ -22,7 +22,7 @@ update mails set
 from mine where mails.id = mine.id
 returning mails.id, kind, recipient, coalesce(params, '{{}}') as params, coalesce(nonce, '') as nonce,
     created_at, expires_at, claimed_at, attempt, crashes, on_uncertain, {UNCERTAIN_BEFORE} as uncertain
-"""
+"""  # noqa: S608  # of our own two
 CLAIM = f"""
 with mine as materialized (
     select id from mails
@@ -34,7 +34,7 @@ with mine as materialized (
     )
     order by id for update skip locked
 ) {CLAIMED}
-"""  # noqa: S608  # of our own two
+"""  # noqa: S608
 CLAIM_WAITING = f"""
 with mine as materialized (
     select id from mails
