@@ -1,6 +1,7 @@
 """What becomes of a mail after an attempt."""
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -70,7 +71,7 @@ def test_an_answer_that_is_lost_again_and_again_is_waited_for_longer_and_then_le
     *tried, last, more = waits
     assert last is None and more is None
     assert tried[0] == 0, "the first time the mail is sent again at once"
-    assert all(4 * one <= two for one, two in zip(tried[1:-1], tried[2:], strict=True))  # type: ignore[operator]
+    assert all(4 * one <= two for one, two in pairwise(tried))  # type: ignore[operator]
 
 
 def test_a_kind_that_holds_is_never_sent_again_by_itself() -> None:
