@@ -1,9 +1,14 @@
-"""A watcher that is slower than the news: it is told the newest only, let go with a reason, and may come back."""
+"""A watcher that is slower than the news: it is told the newest only, let go with a reason, and may come back.
+
+And one whose ticket is somebody else's before its first news is there.
+"""
 
 import asyncio
+import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from uuid import UUID
 
 import pytest
 from hypercorn.config import Config
@@ -12,7 +17,7 @@ from quart import Quart, websocket
 from mailroom.kit.ids import new_id
 from mailroom.progress.events import Snapshot
 from mailroom.progress.subscription import Subscription
-from mailroom.progress.tickets import Watcher
+from mailroom.progress.tickets import Holder, Watcher
 from mailroom.web import live_socket, stream
 from mailroom.web.connections import Connections
 from mailroom.web.live_socket import LiveSocket
@@ -111,3 +116,45 @@ async def test_a_client_that_does_not_keep_up_is_let_go_with_a_reason_and_may_co
     assert await asyncio.wait_for(again.read(100), 5)
     writer.transport.abort()
     await asyncio.sleep(0.05)
+
+
+class Slow:
+    """What a socket listens to: it takes until `found` to find out where a task is."""
+
+    def __init__(self) -> None:
+        self.asked, self.found = asyncio.Event(), asyncio.Event()
+
+    async def add(self, subscription: Subscription, tasks: Sequence[str]) -> None:
+        self.asked.set()
+        await self.found.wait()
+        for task in tasks:
+            subscription.tasks.add(task)
+            subscription.tell(Snapshot(task, "running"))
+
+    def remove(self, subscription: Subscription, task: str) -> None:
+        subscription.tasks.discard(task)
+
+
+@pytest.mark.parametrize("end", ["lost", "unwatched"])
+async def test_a_ticket_lost_while_it_is_looked_for_is_unknown_and_one_unwatched_is_nothing(end: str) -> None:
+    alice, ticket, slow = Watcher(session_id=new_id()), new_id(), Slow()
+    assert alice.session_id
+
+    async def holders(ids: Sequence[UUID]) -> dict[UUID, Holder]:
+        return dict.fromkeys(ids, Holder(alice.session_id, None))
+
+    subscription = Subscription(slow)  # type: ignore[arg-type]
+    served = LiveSocket(alice.session_id, alice, subscription, holders)  # type: ignore[arg-type]
+    served._hear(json.dumps({"watch": [str(ticket)]}))
+    await slow.asked.wait()
+    if end == "lost":
+        served.lose(str(ticket))
+    else:
+        served._hear(json.dumps({"unwatch": [str(ticket)]}))
+    slow.found.set()
+    assert served._asking
+    await served._asking
+    subscription.close()
+    told = [(snapshot.task, snapshot.state, snapshot.final) async for snapshot in subscription]
+    assert told == ([(str(ticket), "unknown", True)] if end == "lost" else [])
+    assert not subscription.tasks

@@ -5,15 +5,23 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 import redis
+from quart.typing import TestAppProtocol as App
 
+from mailroom import bootstrap
+from mailroom.accounts.tokens import Tokens
+from mailroom.kit.ids import parse_id
 from mailroom.ops.embedded.valkey import running_valkey
+from mailroom.settings import Settings
 from mailroom.web.limit_store import LimitStore, Rate
 
 TEN_A_MINUTE = [Rate("sign-in:192.0.2.1", 10, 60.0), Rate("sign-in:hour:192.0.2.1", 1000, 3600.0)]
+
+PASSWORD = "otter lamp quiet ferry window"
 
 
 @pytest.fixture
@@ -76,3 +84,56 @@ async def test_a_frozen_valkey_costs_one_short_wait_and_is_found_again(
         used = (await store.take(plenty)).used[0]
         assert used < 0.3  # Valkey's count (two requests or three), not this process's 500
         await store.close()
+
+
+@pytest.fixture
+async def app(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[App]:
+    """The pages over real services, behind a proxy: each test says who asks. As patient as `two`."""
+    monkeypatch.setattr("mailroom.web.app.LimitStore", partial(LimitStore, patience=5))
+    changes = {"public_url": "http://localhost", "trusted_proxies": 1}
+    async with bootstrap.web(settings.model_copy(update=changes)).test_app() as running:
+        yield running
+
+
+async def sign_in(app: App, email: str, password: str, *, client: int) -> tuple[int, str | None, str]:
+    """Sign in from the address of `client`; return the status, Retry-After and the page."""
+    answer = await app.test_client().post(
+        "/sign-in",
+        form={"email": email, "password": password},
+        headers={"X-Forwarded-For": f"192.0.2.{client}"},
+    )
+    return answer.status_code, answer.headers.get("Retry-After"), await answer.get_data(as_text=True)
+
+
+async def member(app: App, settings: Settings, email: str) -> None:
+    browser = app.test_client()
+    promised = await browser.post("/sign-up", form={"email": email, "password": PASSWORD})
+    services = app.app.extensions["mailroom"]
+    async with services.database.begin() as work:
+        mail = await services.outbox.find(work, parse_id(promised.headers["Location"].rpartition("/")[2]))
+    token = Tokens(settings.secret_keys).token(mail.id, mail.nonce)
+    assert (await browser.post(f"/confirm/{token}")).status_code == 303
+
+
+async def test_guesses_at_one_address_from_many_clients_are_slowed_down_alike_for_known_and_unknown(
+    app: App, settings: Settings, redis_url: str
+) -> None:
+    await member(app, settings, "alice@example.org")
+    refused = []
+    for email, known in (("alice@example.org", True), ("nobody@example.org", False)):
+        for client in range(9):
+            assert (await sign_in(app, email, "a wrong password", client=client))[0] == 422
+        tenth, _, _ = await sign_in(app, email.upper(), PASSWORD, client=10)  # an address in any of its forms
+        assert tenth == (303 if known else 422)
+        refused.append([await sign_in(app, email, word, client=11) for word in ("a wrong password", PASSWORD)])
+    assert {status for status, _, _ in refused[0] + refused[1]} == {429}
+    assert all(20 < int(seconds or 0) <= 30 for _, seconds, _ in refused[0] + refused[1])
+    for page in (refused[0][0][2], refused[0][1][2], refused[1][0][2]):
+        assert "many attempts to sign in with this address" in page
+        assert "Please try again in" in page
+        assert 'href="/new-password"' in page
+    assert (await sign_in(app, "bob@example.org", PASSWORD, client=11))[0] == 422, "this client has not been fast"
+
+    with redis.Redis.from_url(redis_url) as client:
+        kept = b" ".join(client.keys("mailroom:limit:*"))
+    assert b"address:" in kept and b"alice" not in kept and b"nobody" not in kept

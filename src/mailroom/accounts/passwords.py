@@ -37,16 +37,20 @@ class Passwords:
         A new password has a `context`: words that it must not be made of. It is checked first; raises
         `WeakPassword` or `TooLong` with the reason in words.
         With the salt of the hash `like` (of the same address), so that one computation compares a password
-        with both; two equal passwords then have equal hashes, for that one address.
+        with both; two equal passwords then have equal hashes, for that one address. Also where `like` is
+        outdated: once its owner has signed in, both have today's parameters.
         """
-        salt = _salt(like) if like and not self.outdated(like) else os.urandom(SALT_BYTES)
+        salt = _salt(like) if like else b""
+        if len(salt) != SALT_BYTES:
+            salt = os.urandom(SALT_BYTES)
         return await self._run(self._hashed, password, context, salt)
 
     async def match(self, password: str, hashes: Sequence[str | None]) -> list[bool]:
         """Tell for each hash whether the password is its own; None is nobody's.
 
         Takes one computation of Argon2 for hashes that share their salt, and one where there is no hash at
-        all: how long it takes does not tell whether there is an account.
+        all: how long it takes does not tell whether there is an account. An outdated hash is computed with the
+        parameters it was made with, in the time those take.
         """
         by_start = {_start(known): known for known in hashes if known} or {_start(self._nobodys): self._nobodys}
         made = {start: await self._run(_computed, password, known) for start, known in by_start.items()}

@@ -99,8 +99,11 @@ class Resetting:
         Raises as `preview` does, and `WeakPassword` or `TooLong`; nothing has changed then.
         """
         async with self._database.begin() as work:
-            address = Address.parse((await self._by_link(work, token)).account.email)
-        password_hash = await self._passwords.hash(password, context=[*address.words, *self._site])
+            account = (await self._by_link(work, token)).account
+        address = Address.parse(account.email)
+        # With the salt the account has: a sign-up that waits for its address has it too (see `signing_up`).
+        context = [*address.words, *self._site]
+        password_hash = await self._passwords.hash(password, context=context, like=account.password_hash)
         async with self._database.begin() as work:
             await sign_ups.lock(work, address.key)
             account = (await self._by_link(work, token)).account  # again, now that nobody else can use it

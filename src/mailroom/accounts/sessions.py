@@ -21,6 +21,7 @@ LASTS = timedelta(days=30)
 """From the last time it was seen."""
 SECRET_BYTES = 32
 LONGEST_SECRET = 100
+"""Characters of a cookie that may be one: a longer text is nobody's, and not worth a question."""
 AT_ONCE = 1000
 """Rows one clean-up deletes at most: a bounded piece of work; the next one goes on."""
 

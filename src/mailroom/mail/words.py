@@ -9,7 +9,7 @@ SENTENCES: dict[str, str] = {
     "look into it.",
     Reason.DEFERRED: "The mail server asked to try again later.",
     Reason.REFUSED: "The mail server refused this mail for good. Check the address for a slip of the pen and "
-    "sign up again with the right one.",
+    "start again with the right one.",
     Reason.DISCONNECTED: "The connection to the mail server ended before the mail was handed over. "
     "It will be sent again.",
     Reason.NO_ANSWER: "The mail was handed over, but the mail server's answer got lost.",

@@ -4,12 +4,11 @@ from collections.abc import Mapping
 
 from quart import Response, current_app, g, request
 
+from mailroom.accounts.sessions import LONGEST_SECRET
 from mailroom.accounts.views import Session, Started
 from mailroom.kit import clock
 from mailroom.services import Services
 from mailroom.settings import Settings
-
-_LONGEST_SECRET = 200
 
 
 def cookie_name(settings: Settings) -> str:
@@ -20,7 +19,7 @@ def cookie_name(settings: Settings) -> str:
 def session_secret(cookies: Mapping[str, str], settings: Settings) -> str | None:
     """Return the session's secret out of a request's or websocket's cookies, or None."""
     secret = cookies.get(cookie_name(settings))
-    return secret if secret and len(secret) <= _LONGEST_SECRET else None
+    return secret if secret and len(secret) <= LONGEST_SECRET else None
 
 
 def services() -> Services:

@@ -11,7 +11,7 @@ from mailroom.accounts import errors as accounts
 from mailroom.kit.errors import MailroomError, Unavailable
 from mailroom.progress.background import CannotCancel, CannotRepeat
 from mailroom.web.forms import Invalid
-from mailroom.web.limits import TooFast
+from mailroom.web.limits import TooFast, TooManySignIns
 from mailroom.web.page import page_without_lookup
 from mailroom.web.security import CrossSite, UnknownHost
 
@@ -32,6 +32,7 @@ class Answer:
 
 
 SIGN_IN, SIGN_UP, CODE = ("Sign in", "/sign-in"), ("Sign up again", "/sign-up"), ("Type the code", "/confirm")
+NEW_PASSWORD = ("Choose a new password", "/new-password")
 NEW_LINK = ("Ask for another link", "/new-password")
 
 TABLE: dict[type[Exception] | int, Answer] = {
@@ -72,6 +73,7 @@ TABLE: dict[type[Exception] | int, Answer] = {
     # -- signing up and in
     accounts.WrongCredentials: Answer(422, "That did not match", way=SIGN_IN),
     accounts.NotConfirmed: Answer(422, "Not confirmed yet", way=SIGN_IN),
+    TooManySignIns: Answer(429, "Too many tries with this address", way=NEW_PASSWORD),
     accounts.UnknownSignUp: Answer(
         404,
         "No sign-up to go on with",
@@ -148,6 +150,11 @@ def wait_of(error: Exception) -> float | None:
 
 def advice_for(error: Exception) -> str:
     """Return what to do about `error`, in one or two sentences."""
+    if isinstance(error, TooManySignIns):
+        return (
+            "There were many attempts to sign in with this address, by you or somebody else. "
+            f"Please try again in {in_words(error.seconds)}, or choose a new password by mail."
+        )
     if isinstance(error, TooFast):
         return f"That was a lot at once. Please try again in {in_words(error.seconds)}."
     if isinstance(error, UnknownHost):

@@ -1,5 +1,10 @@
-"""Rate limits: how often one client may do what. Every state-changing route has one (a house test sees to it)."""
+"""Rate limits: how often one client may do what. Every state-changing route has one (a house test sees to it).
 
+Signing in has another: how often anyone may try it with one address.
+"""
+
+import hashlib
+import hmac
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from math import ceil
@@ -8,6 +13,8 @@ from typing import Any
 from quart import Quart, Response, current_app, g, request
 from quart_rate_limiter import RateLimit, RateLimiter, RateLimitExceeded, rate_limit
 
+from mailroom.accounts.addresses import Address
+from mailroom.accounts.errors import InvalidAddress
 from mailroom.settings import Settings
 from mailroom.web.client import client_of
 from mailroom.web.limit_store import LimitStore, Rate
@@ -17,6 +24,9 @@ _MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
 SIGN_UP = ((10, _MINUTE), (60, _HOUR))
 CONFIRM = ((20, _MINUTE),)
 SIGN_IN = ((10, _MINUTE), (100, _HOUR))
+SIGN_IN_OF_ADDRESS = (10, timedelta(minutes=5))
+"""For all clients together. Mallory may use it up in Alice's place, so it is no lock: half a minute later one more
+try passes, and a new password, by mail, goes past it."""
 RESEND = ((6, _MINUTE), (30, _HOUR))
 EXPORT = ((3, _MINUTE), (20, _HOUR))
 CHANGE = ((60, _MINUTE),)
@@ -45,6 +55,10 @@ class TooFast(RateLimitExceeded):
     def __init__(self, seconds: int) -> None:
         super().__init__(seconds)
         self.seconds = seconds
+
+
+class TooManySignIns(TooFast):
+    """More tries to sign in with one address than the limit allows, whoever made them."""
 
 
 class Limiter(RateLimiter):
@@ -101,3 +115,26 @@ def limit(app: Quart, store: LimitStore, settings: Settings) -> None:
     """Count the requests of `app` in `store`."""
     app.extensions["mailroom_limits"] = store
     Limiter(store, settings).init_app(app)
+
+
+async def count_sign_in(email: str, settings: Settings) -> None:
+    """Count a try to sign in with this address, as typed. Raises `TooManySignIns` where there were too many.
+
+    The same for every address, known or not. Redis gets to see an HMAC of it.
+    """
+    store: LimitStore = current_app.extensions["mailroom_limits"]
+    count, period = SIGN_IN_OF_ADDRESS
+    rate = Rate(f"sign-in of address:{_hidden(email, settings)}", count, period.total_seconds())
+    verdict = await store.take([rate])
+    if verdict.wait > 0:
+        g.pop("mailroom_limit", None)  # the headers would tell of the client's own limit, which is not used up
+        raise TooManySignIns(ceil(verdict.wait))
+
+
+def _hidden(email: str, settings: Settings) -> str:
+    try:
+        key = Address.parse(email).key
+    except InvalidAddress:
+        key = email.strip().casefold()  # nobody's
+    said = b"mailroom/limits/" + key.encode(errors="surrogatepass")
+    return hmac.new(settings.secret_keys[0].encode(), said, hashlib.sha256).hexdigest()

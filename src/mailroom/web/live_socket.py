@@ -52,6 +52,7 @@ class LiveSocket:
         self._holders = holders
         self._allowance = Allowance()
         self._wanted: dict[str, UUID] = {}
+        self._lost: set[str] = set()
         self._asking: asyncio.Task[None] | None = None
         self._unknown = 0
         self._end: tuple[int, str] | None = None
@@ -68,6 +69,7 @@ class LiveSocket:
     def lose(self, ticket: str) -> None:
         """Watch a ticket no more that is this browser's no more."""
         self._drop(ticket)
+        self._lost.add(ticket)
         self._subscription.tell(_unknown(ticket))
 
     def tell_list(self, standing: str) -> None:
@@ -147,12 +149,14 @@ class LiveSocket:
             self._subscription.repeat(str(task_id))  # whoever doubts that the line is alive is answered
         else:
             self._wanted[str(task_id)] = task_id
+            self._lost.discard(str(task_id))
 
     def _drop(self, ticket: str) -> None:
         if ticket == LIST:
             self.listing = None
         ticket = str(parse_id(ticket))
         self._wanted.pop(ticket, None)
+        self._lost.discard(ticket)
         self.tasks.pop(ticket, None)
         self._subscription.unwatch([ticket])
 
@@ -177,13 +181,20 @@ class LiveSocket:
                         self.tasks[ticket] = holder
                     else:
                         self._refuse(ticket)
+                self._lost.clear()
                 await self._subscription.watch([ticket for ticket in wanted if ticket in self.tasks])
-                self._subscription.unwatch(self._subscription.tasks - self.tasks.keys())  # lost meanwhile
+                self._forget(self._subscription.tasks - self.tasks.keys())
         except Unavailable:
             self.close(TRY_AGAIN_LATER, "database away")
         except Exception:
             logger.exception("a socket ended by a fault of ours")
             self.close(FAULT, "a fault of ours")
+
+    def _forget(self, gone: set[str]) -> None:
+        """Watch those no more that were unwatched or lost while they were looked for; the latter are unknown."""
+        self._subscription.unwatch(gone)  # with all that waits to be told of them
+        for ticket in gone & self._lost:
+            self._subscription.tell(_unknown(ticket))
 
 
 def _unknown(ticket: str) -> Snapshot:

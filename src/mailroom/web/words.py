@@ -52,7 +52,7 @@ STATES: dict[str, dict[str, str]] = {
     "done": {"mood": "good", "word": "Done", "headline": "Done", "detail": ""},
     "failed": {
         "mood": "bad",
-        "word": "Refused",
+        "word": "Failed",
         "headline": "It could not be delivered",
         "detail": "The mail will not be tried again by itself.",
     },
@@ -130,7 +130,7 @@ EVENTS = {
     "retrying": "Will be tried again",
     "uncertain": "No answer",
     "sent": "Accepted by the mail server",
-    "failed": "Refused",
+    "failed": "Failed",
     "expired": "Given up",
     "cancelled": "Cancelled",
     "confirmed": "Address confirmed",

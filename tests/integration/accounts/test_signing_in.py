@@ -1,9 +1,15 @@
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
 import pytest
 
 from mailroom.accounts.errors import NotConfirmed, UnknownAccount, WrongCredentials
 from mailroom.accounts.passwords import Passwords
 from mailroom.settings import Settings
 from tests.integration.accounts.conftest import ALICE, ALICES, FIREFOX, MALLORYS, Reception
+
+NEW = "eleven patient herons count rain"
+WAITING = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
 
 
 class Counting(Passwords):
@@ -16,6 +22,53 @@ class Counting(Passwords):
     async def _run(self, call, *arguments):
         self.computed += getattr(call, "__name__", "") == "_computed"
         return await super()._run(call, *arguments)
+
+
+class Interrupted(Passwords):
+    """The real thing; after comparing, or after hashing, something else happens first, once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.after_match: Callable[[], Awaitable[object]] | None = None
+        self.after_hash: Callable[[], Awaitable[object]] | None = None
+
+    async def match(self, password: str, hashes: Sequence[str | None]) -> list[bool]:
+        found = await super().match(password, hashes)
+        await self._interrupt("after_match")
+        return found
+
+    async def hash(self, *arguments, **options) -> str:
+        made = await super().hash(*arguments, **options)
+        await self._interrupt("after_hash")
+        return made
+
+    async def _interrupt(self, name: str) -> None:
+        interruption = getattr(self, name)
+        setattr(self, name, None)
+        if interruption:
+            await interruption()
+
+
+@pytest.fixture
+async def counting() -> AsyncIterator[Counting]:
+    counting = Counting()
+    yield counting
+    counting.close()
+
+
+@pytest.fixture
+async def interrupted() -> AsyncIterator[Interrupted]:
+    interrupted = Interrupted()
+    yield interrupted
+    interrupted.close()
+
+
+async def older_hash(password: str) -> str:
+    """A hash of the time before the parameters were raised."""
+    weaker = Passwords(memory_kib=8192, passes=1)
+    made = await weaker.hash(password)
+    weaker.close()
+    return made
 
 
 async def test_alice_signs_in_whatever_the_case_of_her_address(reception: Reception) -> None:
@@ -56,26 +109,32 @@ async def test_wrong_credentials_are_wrong_whichever_half_is(reception: Receptio
 
 
 async def test_signing_in_computes_argon2_once_whatever_there_is_to_compare_with(
-    reception: Reception, settings: Settings
+    reception: Reception, settings: Settings, counting: Counting
 ) -> None:
-    counting = Counting()
     accounts = reception.with_passwords(settings, counting)
-    await reception.member("known@example.org")
-    await reception.member("decoy@example.org")
-    for pending in ("pending@example.org", "decoy@example.org"):
-        await reception.sign_up(await reception.browser(), pending)
+    for member in ("known@example.org", "decoy@example.org", "reset@example.org", "renewed@example.org"):
+        await reception.member(member)
+    await reception.run(
+        "update accounts set password_hash = :old where email = 'renewed@example.org'",
+        old=await older_hash(ALICES),
+    )
+    for pending in ("pending@example.org", "decoy@example.org", "reset@example.org", "renewed@example.org"):
+        await reception.sign_up(await reception.browser(), pending, MALLORYS)
+    await reception.choose(await reception.password_token(await reception.forget("reset@example.org")), NEW)
+    await reception.sign_in("renewed@example.org", ALICES)
     for email in (
         "known@example.org",
         "decoy@example.org",
+        "reset@example.org",
+        "renewed@example.org",
         "pending@example.org",
         "nobody@example.org",
         "no address",
     ):
         counting.computed = 0
         with pytest.raises(WrongCredentials):
-            await accounts.sign_in(email, MALLORYS, session=None, user_agent=FIREFOX)
+            await accounts.sign_in(email, "nobody chose this one", session=None, user_agent=FIREFOX)
         assert counting.computed == 1, email
-    counting.close()
 
 
 @pytest.mark.parametrize("status", ["new", "known"])
@@ -119,16 +178,68 @@ async def test_mallorys_password_is_worth_nothing_once_alice_signed_up(reception
         await reception.sign_in(ALICE, MALLORYS, mallorys)
 
 
-async def test_a_hash_of_older_parameters_is_renewed_at_sign_in(reception: Reception, settings: Settings) -> None:
-    weaker = Passwords(memory_kib=8192, passes=1)
-    old = await weaker.hash(ALICES)
-    weaker.close()
+async def test_a_hash_of_older_parameters_is_renewed_at_sign_in(reception: Reception) -> None:
     await reception.member()
-    await reception.run("update accounts set password_hash = :old", old=old)
+    await reception.run("update accounts set password_hash = :old", old=await older_hash(ALICES))
     await reception.sign_in(ALICE, ALICES)
     [(new,)] = await reception.rows("select password_hash from accounts")
     assert "m=19456,t=2,p=1" in new
     assert (await reception.sign_in(ALICE, ALICES)).session.account
+
+
+@pytest.mark.parametrize(("is_outdated", "moment"), [(False, "match"), (True, "match"), (True, "hash")])
+async def test_the_old_password_does_not_outlive_a_reset_that_comes_in_between(
+    reception: Reception, settings: Settings, interrupted: Interrupted, *, is_outdated: bool, moment: str
+) -> None:
+    await reception.member()
+    if is_outdated:
+        await reception.run("update accounts set password_hash = :old", old=await older_hash(ALICES))
+    token = await reception.password_token(await reception.forget())
+    setattr(interrupted, f"after_{moment}", lambda: reception.choose(token, NEW))
+    accounts = reception.with_passwords(settings, interrupted)
+    with pytest.raises(WrongCredentials):
+        await accounts.sign_in(ALICE, ALICES, session=None, user_agent=FIREFOX)
+    assert await reception.rows("select count(*) from sessions where account_id is not null") == [(1,)]
+    with pytest.raises(WrongCredentials):
+        await reception.sign_in(ALICE, ALICES)
+    assert (await reception.sign_in(ALICE, NEW)).session.account
+
+
+async def test_the_old_password_waits_for_a_reset_under_way_and_is_wrong_then(reception: Reception) -> None:
+    await reception.member()
+    new = await reception.passwords.hash(NEW)
+    async with reception.database.begin() as reset:
+        await reset.write("update accounts set password_hash = %(new)s", {"new": new})
+        old = asyncio.create_task(reception.sign_in(ALICE, ALICES))
+        async with asyncio.timeout(10):
+            while await reception.rows(WAITING) == [(0,)]:
+                assert not old.done(), "it did not wait"
+                await asyncio.sleep(0.01)
+    with pytest.raises(WrongCredentials):
+        await old
+
+
+async def test_a_renewal_that_comes_in_between_keeps_nobody_out(
+    reception: Reception, settings: Settings, interrupted: Interrupted
+) -> None:
+    await reception.member()
+    await reception.run("update accounts set password_hash = :old", old=await older_hash(ALICES))
+    interrupted.after_match = lambda: reception.sign_in(ALICE, ALICES)
+    accounts = reception.with_passwords(settings, interrupted)
+    assert (await accounts.sign_in(ALICE, ALICES, session=None, user_agent=FIREFOX)).session.account
+
+
+@pytest.mark.parametrize(
+    "change", ["delete from accounts", "update accounts set email = 'x@example.org', email_key = 'x@example.org'"]
+)
+async def test_an_account_that_went_or_moved_in_between_lets_nobody_in(
+    reception: Reception, settings: Settings, interrupted: Interrupted, change: str
+) -> None:
+    await reception.member()
+    interrupted.after_match = lambda: reception.run(change)
+    accounts = reception.with_passwords(settings, interrupted)
+    with pytest.raises(WrongCredentials):
+        await accounts.sign_in(ALICE, ALICES, session=None, user_agent=FIREFOX)
 
 
 async def test_olga_becomes_an_operator_and_stops_being_one(reception: Reception) -> None:

@@ -58,7 +58,14 @@ async def test_older_parameters_still_match_and_are_known_as_outdated(passwords:
     older.close()
     assert await passwords.match(GOOD, [known]) == [True]
     assert passwords.outdated(known)
-    assert not passwords.outdated(await passwords.hash(GOOD, like=known))
+    renewed = await passwords.hash(GOOD, like=known)
+    assert not passwords.outdated(renewed)
+    assert renewed.split("$")[4] == known.split("$")[4], "an address keeps its salt"
+
+
+async def test_a_salt_of_another_length_is_not_kept(passwords: Passwords) -> None:
+    short = argon2.PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1, salt_len=8).hash(GOOD)
+    assert not passwords.outdated(await passwords.hash(GOOD, like=short))
 
 
 async def test_an_unknown_address_takes_as_long_as_a_known_one(passwords: Passwords) -> None:

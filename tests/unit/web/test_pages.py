@@ -367,10 +367,12 @@ async def test_who_is_signed_in_skips_the_doors(as_: As, alice: Session) -> None
 
 async def test_the_account_page_shows_mails_and_sessions(as_: As, alice: Session, world: World) -> None:
     world.sessions["phone"] = replace(alice, id=new_id(), user_agent="Mozilla/5.0 (iPhone) Safari/604")
+    world.sessions["program"] = replace(alice, id=new_id(), user_agent="curl/8.5")
     world.put_mail(alice, state="sent")
     page = await text_of(as_(alice), "/account")
     assert "Firefox on Linux" in page
-    assert "Safari on iPhone" in page
+    assert "Safari on an iPhone" in page
+    assert re.search(r">\s*A browser\s*<", page)
     assert "Accepted" in page
 
 

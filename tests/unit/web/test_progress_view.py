@@ -1,6 +1,9 @@
+from datetime import UTC, datetime
+
 import pytest
 
-from mailroom.mail.states import FINAL, Stage, State
+from mailroom.mail.snapshots import snapshot as snapshot_of
+from mailroom.mail.states import FINAL, Reason, Stage, State
 from mailroom.progress.events import Snapshot
 from mailroom.web import words
 from mailroom.web.progress_view import clock_time, view_of
@@ -24,6 +27,16 @@ def test_there_are_words_for_every_state_and_stage() -> None:
     for state in State:
         if state not in {"queued", "sending"}:
             assert str(state) in words.EVENTS
+
+
+@pytest.mark.parametrize("reason", [Reason.REFUSED, Reason.CRASHED, Reason.BROKEN])
+def test_a_mail_is_called_refused_only_where_the_mail_server_refused_it(reason: Reason) -> None:
+    moment = (State.FAILED, datetime(2026, 11, 24, tzinfo=UTC), 2)
+    ended = snapshot_of("t", State.FAILED, attempt=2, step=4, reason=reason, timeline=[moment])
+    view = view_of(ended.public())
+    said = " ".join([view.word, view.headline, view.detail, *(event.label for event in view.history)])
+    assert ("refused" in said.lower()) is (reason is Reason.REFUSED)
+    assert "Failed" in said
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,12 @@
 
 from quart import Blueprint, Response, abort, request
 
-from mailroom.accounts.views import Session
+from mailroom.accounts.browsers import described
 from mailroom.kit import clock
 from mailroom.kit.ids import parse_id
 from mailroom.mail.listing import listed
 from mailroom.web import browser, limits
 from mailroom.web.browser import current_session, services
-from mailroom.web.device import device_name
 from mailroom.web.page import page, to
 from mailroom.web.pages.tasks import line_of
 
@@ -31,7 +30,7 @@ async def account() -> Response:
         "account.html",
         account=session.account,
         mails=[line_of(one) for one in found],
-        sessions=[(one, device_name(one.user_agent), one.id == session.id) for one in sessions],
+        sessions=[(one, described(one.user_agent), one.id == session.id) for one in sessions],
         welcome="welcome" in request.args,
         new_password="new-password" in request.args,
     )
@@ -72,11 +71,7 @@ async def end_session(session_id: str) -> Response:
     if ended is None:
         abort(404)
     await services().sessions.revoke(session.account.id, ended)
-    return _after(session, ended == session.id)
-
-
-def _after(_session: Session, this_one: bool) -> Response:
-    if not this_one:
+    if ended != session.id:
         return to("/account")
     browser.forget()
     return to("/")

@@ -59,6 +59,7 @@ async def sign_in() -> Response:
     shown = {"values": {"email": values.get("email", "")}}
     try:
         form = check(SignInForm, values)
+        await limits.count_sign_in(form.email, services().settings)
         started = await services().accounts.sign_in(
             # A session also for a stranger: a right password before the confirmation leads to that mail's page.
             form.email,
