@@ -18,10 +18,12 @@ class Store:
     def __init__(self) -> None:
         self.stored: list[Report] = []
         self.away = False
+        self.entered = threading.Event()
         self.gate = threading.Event()
         self.gate.set()
 
     def __call__(self, reports: Sequence[Report]) -> None:
+        self.entered.set()
         self.gate.wait(5)
         if self.away:
             raise ConnectionError
@@ -76,7 +78,21 @@ def test_after_forget_nothing_of_a_task_is_stored() -> None:
         reporter.flush()
         reporter.put(Report("t", "running", 2))
         reporter.forget("t")
-        time.sleep(0.2)
+        assert reporter.flush(), "nothing waits any more"
+        assert [said.result for said in store.stored] == [1]
+
+
+def test_forget_waits_for_a_write_under_way_and_nothing_comes_after_it() -> None:
+    store = Store()
+    store.gate.clear()
+    with reporter_of(store) as reporter:
+        reporter.put(Report("t", "running", 1, urgent=True))
+        assert store.entered.wait(5)
+        reporter.put(Report("t", "running", 2))
+        threading.Timer(0.1, store.gate.set).start()
+        reporter.forget("t", timeout=5)
+        assert [said.result for said in store.stored] == [1]
+        assert reporter.flush()
         assert [said.result for said in store.stored] == [1]
 
 
