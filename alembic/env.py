@@ -1,9 +1,20 @@
-"""Runs the migrations against DATABASE_URL, one at a time however many deploys run at once."""
+"""Runs the migrations against DATABASE_URL, one at a time however many deploys run at once.
 
+Whoever comes second asks again and again for the lock instead of waiting inside one statement: that would hold a
+snapshot, and the first one's CREATE INDEX CONCURRENTLY waits for the end of every snapshot older than its own.
+
+Each migration is a transaction of its own. Where one cannot have a table within `LOCK_TIMEOUT`, because somebody's
+long transaction uses it, it gives way to those who have queued up behind it meanwhile, and tries again.
+"""
+
+import re
+import time
 from typing import Any
 
 from alembic import context
-from sqlalchemy import create_engine, pool, text
+from psycopg.errors import LockNotAvailable
+from sqlalchemy import Connection, create_engine, pool, text
+from sqlalchemy.exc import OperationalError
 
 import mailroom.accounts.models
 import mailroom.mail.models
@@ -12,25 +23,90 @@ from mailroom.kit.database import Base
 from mailroom.ops.starting import settings_of_a_door
 
 LOCK = 0x6D696772  # "migr"
+ASK_EVERY = 0.2
+"""Seconds between two tries to get the lock."""
+LOCK_TIMEOUT = 5.0
+"""Seconds a statement waits for a table; all who need that table wait behind it."""
+PAUSE = 5.0
+"""Seconds until a migration that gave way tries again."""
+TRIES = 12
 
-
-def say(*, step: Any, **_: Any) -> None:
-    """Tell the deploy's log what was done."""
-    print(f"migrated to {step.up_revision_id}")  # noqa: T201
+IN_THE_WAY = """
+select format('  pid %s: %s, %s, begun %s s ago', pid, coalesce(nullif(application_name, ''), backend_type),
+    state, round(extract(epoch from now() - xact_start)))
+from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and xact_start is not null
+order by xact_start limit 5
+"""
+GAVE_UP = """\
+A migration could not have a table, which a long transaction uses. Those open now, the longest first:
+{others}
+Let it end, or end it (`select pg_terminate_backend(<pid>)` in psql). Then migrate again: it goes on from here.\
+"""
 
 
 def run() -> None:
-    engine = create_engine(
-        context.config.attributes.get("url") or settings_of_a_door().database_url, poolclass=pool.NullPool
-    )
+    given = context.config.attributes
+    engine = create_engine(given.get("url") or settings_of_a_door().database_url, poolclass=pool.NullPool)
     with engine.connect() as connection:
-        connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": LOCK})
+        take_lock(connection)
+        milliseconds = round(given.get("lock_timeout", LOCK_TIMEOUT) * 1000)
+        connection.execute(text(f"set lock_timeout = {milliseconds}"))
         connection.commit()
         context.configure(
-            connection=connection, target_metadata=Base.metadata, compare_type=True, on_version_apply=say
+            connection=connection,
+            target_metadata=Base.metadata,
+            compare_type=True,
+            on_version_apply=say_step,
+            transaction_per_migration=True,
         )
-        with context.begin_transaction():
-            context.run_migrations()
+        migrate(connection, given.get("pause", PAUSE))
+
+
+def take_lock(connection: Connection) -> None:
+    """Take the session's lock, which goes with the connection; in transactions that end before the next try."""
+    waiting = False
+    while not connection.scalar(text("select pg_try_advisory_lock(:lock)"), {"lock": LOCK}):
+        connection.commit()
+        if not waiting:
+            say("another deploy is migrating: waiting until it has ended")
+            waiting = True
+        time.sleep(ASK_EVERY)
+    connection.commit()
+
+
+def migrate(connection: Connection, pause: float) -> None:
+    """Run what is to be run, again where a table could not be had: what was done before that stays done."""
+    for left in reversed(range(tries())):
+        try:
+            with context.begin_transaction():
+                context.run_migrations()
+        except OperationalError as error:
+            if not isinstance(error.orig, LockNotAvailable):
+                raise
+            connection.rollback()
+            others = "\n".join(connection.scalars(text(IN_THE_WAY))) or "  (they are not ours to see)"
+            connection.rollback()
+            if not left:
+                raise SystemExit(GAVE_UP.format(others=others)) from None
+            say(f"a long transaction is in the way, trying again in {pause:g} s:\n{others}")
+            time.sleep(pause)
+        else:
+            return
+
+
+def tries() -> int:
+    """Return how often to try; once where the goal is counted from here (`-2`): half-way it is another."""
+    goal = str(context.get_context().opts.get("destination_rev"))
+    return 1 if re.search(r"[+-]\d+$", goal) else TRIES
+
+
+def say_step(*, step: Any, **_: Any) -> None:
+    """Tell the deploy's log what was done."""
+    say(f"migrated to {step.up_revision_id}")
+
+
+def say(words: str) -> None:
+    print(words, flush=True)  # noqa: T201
 
 
 run()

@@ -11,10 +11,9 @@ import pytest
 from sqlalchemy import select, text
 
 from mailroom.kit.database import Database
-from mailroom.mail.decide import UNCERTAIN_WAITS
 from mailroom.mail.delivery import Delivery
 from mailroom.mail.interfaces import Kinds, MailKind
-from mailroom.mail.ledger import HandingOver, Ledger
+from mailroom.mail.ledger import Ledger
 from mailroom.mail.models import Attempt, Mail
 from mailroom.mail.outbox import Outbox
 from mailroom.mail.overdue import Overdue
@@ -206,144 +205,6 @@ async def test_trouble_before_the_content_is_safe_to_repeat(post: Post, sink: Si
     assert len(sink.accepted) == 1
 
 
-@pytest.mark.parametrize("fault", [Fault("dot", close=True, keep=True), Fault("dot", hang=True, keep=True)])
-async def test_an_answer_lost_after_the_dot_is_uncertain_and_sent_again_under_the_same_id(
-    post: Post, sink: Sink, fault: Fault
-) -> None:
-    fault.times = 1
-    sink.faults.append(fault)
-    mail_id = await post.promise()
-    shown = await post.delivery.deliver(mail_id)
-    assert shown is not None and shown.state == "uncertain" and not shown.final
-    assert await post.overdue.sweep(queue_empty=False) == [mail_id]
-    again = await post.delivery.deliver(mail_id)
-    assert again is not None and again.state == "sent"
-    assert len({mail.message_id for mail in sink.accepted}) == 1
-    assert len(sink.accepted) == 2
-    assert [a.outcome for a in await post.attempts(mail_id)] == ["uncertain", "sent"]
-
-
-async def test_a_server_that_takes_every_mail_and_never_says_so_fills_nobodys_inbox(
-    post: Post, sink: Sink
-) -> None:
-    sink.faults.append(Fault("dot", close=True, keep=True))
-    mail_id, copies = await post.promise(), len(UNCERTAIN_WAITS) + 1
-    for copy in range(1, copies + 1):
-        shown = await post.delivery.deliver(mail_id)
-        assert shown is not None and (shown.state, shown.attempt) == ("uncertain", copy)
-        assert shown.final == (copy == copies)
-        assert (shown.retry_at is None) == (copy == copies)
-        if copy > 1:  # only the first time is it sent again at once
-            assert await post.overdue.sweep(queue_empty=True) == []
-            assert await post.delivery.deliver(mail_id) is None
-        await post.sql("update mails set next_attempt_at = now(), nudge_at = now() where nudge_at is not null")
-        assert await post.overdue.sweep(queue_empty=False) == ([mail_id] if copy < copies else [])
-    assert await post.delivery.deliver(mail_id) is None
-    assert len(sink.accepted) == copies
-    assert {mail.message_id for mail in sink.accepted} == {f"<{mail_id}@example.org>"}
-    row = await post.row(mail_id)
-    assert (row.state, row.on_uncertain, row.nudge_at) == ("uncertain", "hold", None)
-
-
-async def test_a_worker_lost_after_the_handing_over_counts_as_an_answer_lost(post: Post) -> None:
-    mail_id, ledger = await post.promise(), Ledger(post.database, "dead:1")
-    for attempt in (1, 2):
-        (claim,) = await ledger.claim([mail_id])
-        assert claim.uncertain == attempt - 1
-        await ledger.hand_over([HandingOver(mail_id, attempt, claim.claimed_at, "server")])
-        await post.sql("update mails set lease_until = now(), nudge_at = now()")
-        await post.overdue.sweep(queue_empty=False)
-        row = await post.row(mail_id)
-        assert row.state == "uncertain" and row.next_attempt_at and row.nudge_at
-    assert min(row.next_attempt_at, row.nudge_at) - row.changed_at > timedelta(seconds=5)
-    assert await ledger.claim([mail_id]) == []
-
-
-async def test_a_mail_left_uncertain_by_the_version_before_is_sent_again(post: Post, sink: Sink) -> None:
-    """It wrote no next attempt."""
-    mail_id = await post.promise()
-    await post.sql("update mails set state = 'uncertain', attempt = 1, stage = 'handing over'")
-    shown = await post.delivery.deliver(mail_id)
-    assert shown is not None and (shown.state, shown.attempt) == ("sent", 2)
-
-
-async def test_a_kind_that_holds_waits_for_a_person_where_it_is_uncertain(post: Post, sink: Sink) -> None:
-    sink.faults.append(Fault("dot", close=True, keep=True))
-    mail_id = await post.promise(kind="held")
-    shown = await post.delivery.deliver(mail_id)
-    assert shown is not None and shown.state == "uncertain" and shown.final
-    assert await post.overdue.sweep(queue_empty=True) == []
-    assert await post.delivery.deliver(mail_id) is None
-
-
-async def test_a_server_that_is_down_opens_the_circuit_and_its_return_lets_all_mails_go(
-    post: Post, sink: Sink
-) -> None:
-    sink.stop()
-    ids = [await post.promise(f"{n}@example.org") for n in range(20)]
-    await post.delivery.deliver_many(ids)
-    rows = [await post.row(mail_id) for mail_id in ids]
-    assert {(row.state, row.reason) for row in rows} == {("retrying", "unreachable")}
-    assert all(row.next_attempt_at and row.reason_since for row in rows)
-    assert post.pool.outage is not None
-
-    tried = [row.attempt for row in rows]
-    await post.sql("update mails set next_attempt_at = now()")
-    await post.delivery.deliver_many(ids)  # the circuit is open: they wait without an attempt
-    assert [(await post.row(mail_id)).attempt for mail_id in ids] == tried
-
-    sink.start()
-    async with asyncio.timeout(10):
-        while post.pool.outage:
-            await asyncio.sleep(0.05)
-    due: list[UUID] = []
-    async with asyncio.timeout(5):
-        while len(due) < 20:
-            due += await post.overdue.sweep(queue_empty=True)
-    await post.delivery.deliver_many(due)
-    assert len(sink.accepted) == 20
-    assert {(await post.row(mail_id)).state for mail_id in ids} == {"sent"}
-
-
-async def test_many_mails_share_few_connections(make: Make, sink: Sink) -> None:
-    post = make(limit=3)
-    await post.delivery.deliver_many([await post.promise(f"{n}@example.org") for n in range(60)])
-    assert len(sink.accepted) == 60
-    assert sink.connections <= 3
-
-
-async def test_a_process_that_is_done_takes_what_waits_with_another(make: Make, sink: Sink) -> None:
-    """Messages are handed out before anyone knows how long each takes."""
-    sink.delay = 0.02
-    busy, done = make(limit=1), make(limit=4)
-    mine = [await busy.promise(f"{n}@example.org") for n in range(150)]
-    sending = asyncio.gather(*(busy.delivery.deliver_many(mine[start : start + 50]) for start in (0, 50, 100)))
-    while not sink.accepted:
-        await asyncio.sleep(0.01)
-    await done.delivery.deliver_many([await done.promise()])
-    assert len({shown.task for shown in done.shown if shown.state == "sent"}) > 50
-    await sending
-    assert sorted(len(sink.to(f"{n}@example.org")) for n in range(150)) == [1] * 150
-    assert {(await busy.row(mail_id)).attempt for mail_id in mine} == {1}
-
-
-async def test_a_connection_is_made_anew_after_its_share_of_mails(make: Make, sink: Sink) -> None:
-    post = make(limit=1, mails_each=5)
-    await post.delivery.deliver_many([await post.promise(f"{n}@example.org") for n in range(20)])
-    assert sink.connections == 4
-
-
-async def test_a_server_that_takes_only_two_connections_is_served_over_two(make: Make, sink: Sink) -> None:
-    sink.delay = 0.02
-    post = make(limit=6)
-    first = await post.promise()
-    await post.delivery.deliver(first)
-    sink.faults.append(Fault("connect", reply="421 4.7.0 too many connections"))
-    await post.delivery.deliver_many([await post.promise(f"{n}@example.org") for n in range(20)])
-    assert len(sink.accepted) == 21
-    assert post.pool.outage is None
-
-
 async def test_a_lease_over_before_the_handing_over_queues_the_mail_again(post: Post, sink: Sink) -> None:
     mail_id = await post.promise()
     claims = await Ledger(post.database, "dead:1").claim([mail_id])
@@ -379,19 +240,6 @@ async def test_a_worker_whose_lease_was_taken_hands_nothing_over(post: Post, sin
     assert (await post.row(mail_id)).state == "queued"
 
 
-async def test_a_late_acceptance_is_recorded(post: Post, sink: Sink) -> None:
-    sink.faults.append(Fault("dot", delay=0.6, keep=True, times=1))
-    mail_id = await post.promise(kind="held")
-    sending = asyncio.create_task(post.delivery.deliver(mail_id))
-    await asyncio.sleep(0.3)
-    await post.sql("update mails set lease_until = now(), nudge_at = now()")
-    await post.overdue.sweep(queue_empty=True)
-    assert (await post.row(mail_id)).state == "uncertain"
-    shown = await sending
-    assert shown is not None and shown.state == "sent"
-    assert (await post.row(mail_id)).state == "sent"
-
-
 async def test_a_mail_too_old_for_its_kind_expires(post: Post) -> None:
     mail_id = await post.promise()
     await post.sql("update mails set expires_at = now()")
@@ -399,61 +247,6 @@ async def test_a_mail_too_old_for_its_kind_expires(post: Post) -> None:
     await post.sql("update mails set nudge_at = now()")
     assert await post.overdue.sweep(queue_empty=True) == []
     assert (await post.row(mail_id)).state == "expired"
-
-
-async def test_a_stopping_worker_gives_back_what_it_has_not_handed_over(
-    post: Post, sink: Sink, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("mailroom.mail.delivery.GIVE_BACK_AFTER", 0.2)
-    monkeypatch.setattr("mailroom.mail.delivery.GIVE_UP_AFTER", 0.5)
-    sink.faults += [
-        Fault("rcpt", hang=True, recipient="slow@example.org"),
-        Fault("dot", hang=True, keep=True, recipient="late@example.org"),
-    ]
-    slow, late = await post.promise("slow@example.org"), await post.promise("late@example.org")
-    sending = asyncio.gather(post.delivery.deliver(slow), post.delivery.deliver(late))
-    await asyncio.sleep(0.2)
-    await post.delivery.stop()
-    await sending
-    slow_row, late_row = await post.row(slow), await post.row(late)
-    assert (slow_row.state, slow_row.crashes) == ("queued", 0)
-    assert late_row.state == "uncertain"
-    assert await post.delivery.deliver(slow) is None  # no new claims
-
-
-async def test_a_stopping_worker_lets_an_ending_be_recorded_that_takes_its_time(
-    post: Post, sink: Sink, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("mailroom.mail.delivery.GIVE_BACK_AFTER", 0.1)
-    monkeypatch.setattr("mailroom.mail.delivery.GIVE_UP_AFTER", 0.2)
-    sink.faults.append(Fault("rcpt", reply="550 5.1.1 no such mailbox", delay=0.5))
-    one, many = await post.promise(), await post.promise()
-    sending = asyncio.gather(post.delivery.deliver(one), post.delivery.deliver_many([many]))
-    while {(await post.row(mail_id)).state for mail_id in (one, many)} != {"sending"}:
-        await asyncio.sleep(0.02)
-    async with post.database.connection() as held_up:
-        await held_up.execute("select id from mails for update")
-        while any(journey.recording is None for journey in post.delivery._carrier.journeys):
-            await asyncio.sleep(0.02)
-        stopping = asyncio.create_task(post.delivery.stop())
-        await asyncio.sleep(0.6)
-    await stopping
-    shown, _ = await sending
-    assert shown is not None and shown.state == "failed"
-    assert {(await post.row(mail_id)).state for mail_id in (one, many)} == {"failed"}
-
-
-async def test_a_stopping_worker_gives_back_at_once_what_waits_in_a_crowd(post: Post, sink: Sink) -> None:
-    sink.delay = 0.3
-    ids = [await post.promise(f"{n}@example.org") for n in range(12)]
-    sending = asyncio.create_task(post.delivery.deliver_many(ids))
-    while not sink.commands:
-        await asyncio.sleep(0.01)
-    await post.delivery.stop()
-    await sending
-    states = [(await post.row(mail_id)).state for mail_id in ids]
-    assert sorted(set(states)) == ["queued", "sent"]
-    assert states.count("sent") == len(sink.accepted) <= post.pool.limit
 
 
 async def test_the_row_moves_only_along_the_state_machine(post: Post, sink: Sink) -> None:

@@ -1,15 +1,21 @@
-"""The migrations against a real PostgreSQL: they build what the models say, and can be taken back."""
+"""The migrations against a real PostgreSQL: they build what the models say, and can be taken back, or stopped."""
 
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psycopg
 import pytest
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 from mailroom.ops.embedded.postgres import Postgres
 from mailroom.settings.urls import database_url as sqlalchemy_url
 from tests.conftest import ROOT, database_on
+from tests.sink import wait_for
 
 TABLES = "select table_name from information_schema.tables where table_schema = 'public' order by 1"
 REST = """
@@ -17,6 +23,29 @@ select typname from pg_type join pg_namespace on pg_namespace.oid = typnamespace
 where nspname = 'public' and typtype in ('e', 'd')
 union all select sequence_name from information_schema.sequences where sequence_schema = 'public'
 union all select proname from pg_proc join pg_namespace on pg_namespace.oid = pronamespace where nspname = 'public'
+"""
+INDEXES = "select indexname from pg_indexes where schemaname = 'public' order by 1"
+NOT_VALID = """
+select indexrelid::regclass::text from pg_index where not indisvalid
+union all select conname from pg_constraint where not convalidated
+"""
+BUILDING = """
+select pid from pg_stat_activity where datname = current_database() and query like 'CREATE INDEX CONCURRENTLY%'
+and state = 'active' and wait_event = 'virtualxid'
+"""
+MIGRATING = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+
+FIRST = "9a99719015b5"
+TASKS = "a58a6ea438e4"
+INDEXED = "b3f60a9d27c4"
+REVISIONS = [script.revision for script in ScriptDirectory(str(ROOT / "alembic")).walk_revisions()]
+
+ROWS = """
+insert into tasks (id, title) select gen_random_uuid(), 'a count' from generate_series(1, 100);
+insert into mails (id, kind, recipient, on_uncertain, expires_at)
+    select id, 'welcome', 'alice@example.org', 'hold', now() from tasks;
+insert into attempts (mail_id, attempt, worker, outcome, ended_at)
+    select id, 1, 'worker', case when row_number() over () = 1 then 'uncertain' else 'sent' end, now() from mails;
 """
 
 
@@ -27,15 +56,73 @@ def empty(postgres: Postgres) -> Iterator[str]:
         yield url
 
 
-def alembic_for(url: str) -> Config:
+@pytest.fixture
+def early(empty: str) -> str:
+    """A database with the first tables, and rows in them."""
+    command.upgrade(alembic_for(empty), FIRST)
+    with psycopg.connect(empty) as connection:
+        connection.execute(ROWS)
+    return empty
+
+
+def alembic_for(url: str, **attributes: object) -> Config:
     config = Config(toml_file=ROOT / "pyproject.toml")
-    config.attributes["url"] = sqlalchemy_url(url)
+    config.attributes.update(attributes, url=sqlalchemy_url(url))
     return config
 
 
 def names(url: str, query: str) -> list[str]:
     with psycopg.connect(url) as connection:
         return [row[0] for row in connection.execute(query).fetchall()]
+
+
+def number(url: str, query: str) -> int:
+    with psycopg.connect(url) as connection:
+        row = connection.execute(query).fetchone()
+        return int(row[0]) if row else 0
+
+
+def assert_at_head(url: str) -> None:
+    """Raise where something is not as the models say, or was left unfinished."""
+    assert names(url, "select version_num from alembic_version") == REVISIONS[:1]
+    assert names(url, NOT_VALID) == []
+    assert "ix_tasks_owner_id_created_at" not in names(url, INDEXES)
+    assert number(url, "select count(*) from attempts where uncertain_at is not null") == 1
+    command.check(alembic_for(url))
+
+
+class Deploy:
+    """`alembic upgrade head` in a process of its own."""
+
+    def __init__(self, environment: dict[str, str], url: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "alembic", "upgrade", "head"],
+            cwd=ROOT,
+            env={**environment, "DATABASE_URL": url},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def end(self, timeout: float = 30) -> tuple[int, str]:
+        """Return its exit code and what it said; it is killed, and that is an error, after `timeout` seconds."""
+        try:
+            said, _ = self._process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
+            raise
+        return self._process.returncode, said
+
+
+@contextmanager
+def old_snapshot(url: str) -> Iterator[psycopg.Connection]:
+    """A transaction that has begun before, as a backup's: a concurrent build of an index waits for its end."""
+    with psycopg.connect(url) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.execute("select 1")
+        yield connection
+        connection.rollback()
 
 
 def test_the_models_match_the_migrations(database_url: str) -> None:
@@ -45,13 +132,13 @@ def test_the_models_match_the_migrations(database_url: str) -> None:
 def test_the_migrations_go_down_to_nothing_and_up_again(empty: str) -> None:
     config = alembic_for(empty)
     command.upgrade(config, "head")
-    tables = names(empty, TABLES)
+    tables, indexes = names(empty, TABLES), names(empty, INDEXES)
     assert "mails" in tables
     command.downgrade(config, "base")
     assert names(empty, TABLES) == ["alembic_version"]
     assert names(empty, REST) == []
     command.upgrade(config, "head")
-    assert names(empty, TABLES) == tables
+    assert (names(empty, TABLES), names(empty, INDEXES)) == (tables, indexes)
     command.check(config)
 
 
@@ -59,3 +146,123 @@ def test_a_second_deploy_changes_nothing(database_url: str) -> None:
     before = names(database_url, TABLES)
     command.upgrade(alembic_for(database_url), "head")
     assert names(database_url, TABLES) == before
+
+
+@pytest.mark.parametrize("revision", REVISIONS[::-1])
+def test_a_database_with_rows_comes_to_head_from_wherever_it_is(early: str, revision: str) -> None:
+    config = alembic_for(early)
+    command.upgrade(config, revision)
+    command.upgrade(config, "head")
+    assert_at_head(early)
+    assert number(early, "select count(*) from tasks") == 100
+
+
+@pytest.mark.parametrize("revision", [revision for revision in REVISIONS if revision != FIRST])
+def test_each_step_can_be_taken_back_and_taken_again(early: str, revision: str) -> None:
+    config = alembic_for(early)
+    command.upgrade(config, "head")
+    command.downgrade(config, f"{revision}-1")
+    command.upgrade(config, "head")
+    assert_at_head(early)
+
+
+def test_two_deploys_at_once_both_come_to_head(early: str, environment: dict[str, str]) -> None:
+    with old_snapshot(early):
+        deploys = [Deploy(environment, early)]
+        wait_for(lambda: names(early, BUILDING), 20, "the first deploy builds an index")
+        deploys.append(Deploy(environment, early))
+        wait_for(lambda: number(early, MIGRATING) >= 3, 20, "the second deploy has come")
+        wait_for(lambda: names(early, BUILDING), 5, "the first one still builds")
+    for deploy in deploys:
+        code, said = deploy.end()
+        assert code == 0, said
+    assert "another deploy" in said
+    assert_at_head(early)
+
+
+@pytest.mark.parametrize("how", ["its connection", "its process"])
+def test_a_deploy_that_was_stopped_while_it_built_an_index_can_be_run_again(
+    early: str, environment: dict[str, str], how: str
+) -> None:
+    with old_snapshot(early):
+        deploy = Deploy(environment, early)
+        wait_for(lambda: names(early, BUILDING), 20, "an index is being built")
+        if how == "its process":
+            deploy._process.kill()
+        else:
+            number(early, f"select pg_terminate_backend(pid) from ({BUILDING}) as building")
+        code, said = deploy.end()
+        assert code != 0, said
+    again = Deploy(environment, early)
+    code, said = again.end()
+    assert code == 0, said
+    assert_at_head(early)
+
+
+def test_an_index_that_is_there_already_is_kept_and_one_that_is_not_valid_is_built_anew(early: str) -> None:
+    command.upgrade(alembic_for(early), TASKS)
+    with psycopg.connect(early, autocommit=True) as connection:
+        connection.execute("create index ix_tasks_owner_id_id on tasks (owner_id, id)")
+        connection.execute("set statement_timeout = '1s'")
+        with old_snapshot(early), pytest.raises(psycopg.errors.QueryCanceled):
+            connection.execute(
+                "create index concurrently ix_tasks_nudge_at on tasks (nudge_at) where nudge_at is not null"
+            )
+    there = number(early, "select 'ix_tasks_owner_id_id'::regclass::oid::bigint")
+    assert names(early, NOT_VALID) == ["ix_tasks_nudge_at", "fk_tasks_part_of"]
+    command.upgrade(alembic_for(early), "head")
+    assert_at_head(early)
+    assert number(early, "select 'ix_tasks_owner_id_id'::regclass::oid::bigint") == there
+
+
+@contextmanager
+def migrating(url: str) -> Iterator[list[BaseException | None]]:
+    """A migration to head in a thread, which waits for a table 0.3 s at a time; with how it ended, at the end."""
+    ended: list[BaseException | None] = []
+
+    def migrate() -> None:
+        try:
+            command.upgrade(alembic_for(url, lock_timeout=0.3, pause=0.2), "head")
+            ended.append(None)
+        except BaseException as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=migrate)
+    thread.start()
+    yield ended
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+def test_a_long_transaction_before_a_migration_holds_up_nobody_else_for_long(early: str) -> None:
+    waits = "select 1 from pg_locks where not granted and mode = 'AccessExclusiveLock'"
+    with psycopg.connect(early) as reading, migrating(early) as ended:
+        reading.execute("select count(*) from tasks")
+        wait_for(lambda: names(early, waits), 10, "the migration waits for the reader")
+        with psycopg.connect(early) as writing:
+            writing.execute("set statement_timeout = '5s'")
+            writing.execute("insert into tasks (id, title) values (gen_random_uuid(), 'another')")
+        assert not ended
+        reading.rollback()
+    assert ended == [None]
+    assert_at_head(early)
+
+
+def test_a_migration_that_never_gets_its_table_says_who_is_in_the_way(early: str) -> None:
+    with psycopg.connect(early, application_name="a forgotten shell") as reading, migrating(early) as ended:
+        reading.execute("select count(*) from tasks")
+        who = f"pid {reading.info.backend_pid}: a forgotten shell, idle in transaction"
+        wait_for(lambda: ended, 30, "it gives up")
+    assert isinstance(ended[0], SystemExit)
+    assert who in str(ended[0])
+    assert names(early, "select version_num from alembic_version") == [FIRST]
+    command.upgrade(alembic_for(early), "head")
+    assert_at_head(early)
+
+
+def test_a_column_whose_values_were_not_filled_in_any_more_is_filled(early: str) -> None:
+    command.upgrade(alembic_for(early), INDEXED)
+    with psycopg.connect(early) as connection:
+        connection.execute("alter table attempts add column uncertain_at timestamp with time zone")
+    command.upgrade(alembic_for(early), "head")
+    assert_at_head(early)

@@ -1,7 +1,9 @@
 """Messages are taken from a real Valkey several at a time, and lie there until they are acknowledged."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,8 +11,11 @@ import redis
 from kombu import Connection, Message
 
 from mailroom import bootstrap
+from mailroom.jobs.acknowledging import Acknowledging
 from mailroom.jobs.app import QUEUE, configured
 from mailroom.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 Seen = Callable[[Message], object]
 
@@ -113,3 +118,52 @@ def test_what_cannot_be_read_is_left_with_all_behind_it(server: redis.Redis, set
         connection.drain_events(timeout=5)
         assert [number_of(message) for message in taken] == [0, 1]
         assert in_redis(server) == (11, 2, 2)
+
+
+@contextmanager
+def full(server: redis.Redis) -> Iterator[None]:
+    """A server that keeps the connections that wait for messages, has ended the others, and takes no new ones."""
+    usual = server.config_get("maxclients")["maxclients"]
+    server.config_set("maxclients", 1)
+    try:
+        for client in server.client_list():
+            if client["cmd"] != "brpop" and int(client["id"]) != server.client_id():
+                server.client_kill_filter(client["id"])
+        yield
+    finally:
+        server.config_set("maxclients", usual)
+
+
+def together(connection: Connection) -> Seen:
+    """Acknowledge as single mails are."""
+    return Acknowledging(
+        SimpleNamespace(
+            initial_prefetch_count=2,
+            call_soon=lambda call, *args: call(*args),
+            connection_errors=connection.connection_errors,
+        )
+    )
+
+
+def one_by_one(connection: Connection) -> Seen:
+    """Acknowledge as Celery does for tasks."""
+    return lambda message: message.ack_log_error(logger, connection.connection_errors)
+
+
+@pytest.mark.parametrize("way", [together, one_by_one])
+def test_messages_that_could_not_be_acknowledged_take_no_room_from_others_and_come_once_more(
+    server: redis.Redis, settings: Settings, way: Callable[[Connection], Seen]
+) -> None:
+    taken: list[Message] = []
+    with consumer(settings, taken.append, in_hand=2) as connection:
+        acknowledge = way(connection)
+        connection.drain_events(timeout=5)
+        with full(server):
+            for message in taken:
+                acknowledge(message)
+        assert in_redis(server) == (10, 2, 2)
+        connection.drain_events(timeout=5)
+        assert [number_of(message) for message in taken] == [0, 1, 2, 3]
+        with consumer(settings, taken.append, visibility_timeout=0) as another:
+            another.default_channel.qos.restore_visible(interval=1)
+        assert server.llen(QUEUE) == 12

@@ -39,7 +39,11 @@ class Acknowledging:
         self._consumer.call_soon(self._acknowledge, messages)
 
     def _acknowledge(self, messages: Sequence[Any]) -> None:
-        """Forget the messages in Redis, then in the count of what is in hand; in the consumer's thread."""
+        """Forget the messages in Redis, then in the count of what is in hand; in the consumer's thread.
+
+        Also where Redis could not be told: counted for ever, they would take the room of others, until none is
+        left. Redis gives them out once more after the visibility timeout, when their mails are past claiming.
+        """
         qos = messages[-1].channel.qos
         tags = [message.delivery_tag for message in messages]
         try:
@@ -47,6 +51,5 @@ class Acknowledging:
                 pipe.zrem(qos.unacked_index_key, *tags).hdel(qos.unacked_key, *tags).execute()
         except self._consumer.connection_errors as error:
             logger.warning("%d messages will come once more: %s", len(messages), type(error).__name__)
-            return
         for message in messages:
             virtual.QoS.ack(message.channel.qos, message.delivery_tag)

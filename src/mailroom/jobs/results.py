@@ -1,6 +1,7 @@
 """The result backend: written by workers through reports, read by web processes in batches."""
 
 import json
+import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +15,8 @@ from mailroom.jobs.app import configured
 from mailroom.jobs.changes import Changes
 from mailroom.progress.reporter import Report
 from mailroom.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 READY = frozenset({"SUCCESS", "FAILURE"})
 
@@ -39,11 +42,21 @@ class ResultWriter:
         self._store = self._backend.client.register_script(STORE)
 
     def __call__(self, reports: Sequence[Report]) -> None:
-        """Store the reports. Blocks; raises redis-py's errors."""
-        keys = [self._backend.get_key_for_task(report.task) for report in reports]
-        ready = "".join("1" if report.state in READY else "0" for report in reports)  # somebody may wait for it
-        metas = [self._encoded(_meta(report)) for report in reports]
-        self._store(keys, [self._backend.expires, ready, *metas])
+        """Store the reports, but for those that cannot be encoded. Blocks; raises redis-py's errors."""
+        told = [(report, meta) for report in reports if (meta := self._told(report)) is not None]
+        if not told:
+            return
+        keys = [self._backend.get_key_for_task(report.task) for report, _ in told]
+        ready = "".join("1" if report.state in READY else "0" for report, _ in told)  # somebody may wait for it
+        self._store(keys, [self._backend.expires, ready, *(meta for _, meta in told)])
+
+    def _told(self, report: Report) -> str | None:
+        """Return what is stored; None where no JSON can hold it: raised, it would hold up all others for ever."""
+        try:
+            return self._encoded(_meta(report))
+        except Exception as error:
+            logger.warning("a result of %s was dropped: %s", report.task, type(error).__name__)
+            return None
 
     def _encoded(self, meta: dict[str, Any]) -> str:
         try:

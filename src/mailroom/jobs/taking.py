@@ -73,6 +73,13 @@ class QoS(redis.QoS):
         else:
             super().append(message, delivery_tag)
 
+    def ack(self, delivery_tag: str) -> None:
+        """Forget this message in Redis and in hand; in hand also where Redis could not be told, which raises."""
+        try:
+            super().ack(delivery_tag)
+        finally:
+            virtual.QoS.ack(self, delivery_tag)
+
     @cached_property
     def _take(self) -> Any:
         with self.channel.conn_or_acquire() as client:

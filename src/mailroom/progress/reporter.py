@@ -1,7 +1,8 @@
 """From a running task to the result backend: one slot a task, the latest value wins, one thread drains.
 
-The caller never waits: a Redis that is slow, frozen or gone costs the task nothing. What was reported last
-always goes out, as soon as Redis takes it.
+The caller never waits: a Redis that is slow, frozen or gone costs the task nothing. What was reported last goes
+out as soon as Redis takes it, unless the task's end comes first (`forget`), the process ends first, or more than
+`MOST_SLOTS` tasks wait for Redis: then the one that waits longest is given up. The rows tell what is lost here.
 """
 
 import logging
@@ -57,11 +58,11 @@ class Reporter:
     def put(self, report: Report) -> None:
         """Have `report` stored soon, in place of what still waits for its task. Never blocks, never raises."""
         with self._changed:
-            if len(self._slots) >= MOST_SLOTS:
-                self._slots.pop(next(iter(self._slots)))
             due = self._due(report)
             if report.task in self._slots:
                 due = min(due, self._slots[report.task][0])
+            elif len(self._slots) >= MOST_SLOTS:
+                self._slots.pop(next(iter(self._slots)))
             self._slots[report.task] = (due, report)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._drain, name="reporter", daemon=True)
@@ -95,7 +96,8 @@ class Reporter:
         pause = 0.1
         while batch := self._take():
             try:
-                self._store([_now(report) for report in batch])
+                if told := [now for report in batch if (now := _now(report))]:
+                    self._store(told)
                 pause = 0.1
             except Exception as error:
                 logger.warning(
@@ -141,7 +143,12 @@ class Reporter:
                     self._slots.setdefault(report.task, (0.0, report))
 
 
-def _now(report: Report) -> Report:
+def _now(report: Report) -> Report | None:
+    """Put the report together; None where that raises: another try would raise as well."""
     if not callable(report.result):
         return report
-    return Report(report.task, report.state, report.result())
+    try:
+        return Report(report.task, report.state, report.result())
+    except Exception as error:
+        logger.warning("a report of %s was dropped: %s", report.task, type(error).__name__)
+        return None

@@ -146,8 +146,8 @@ def report(
     """Say how far the running task is; anyone who may watch it sees it live.
 
     `current` of `total` in whatever the task counts; `message` and `stage` in words. What is left out, or is no
-    number or text, stays as it was. At most ten a second go out, and the last one always. Rate and time left
-    are worked out from it. Outside a task it does nothing.
+    number or text, stays as it was. At most ten a second go out; the last one does unless the task's end takes its
+    place. Rate and time left are worked out from it. Outside a task it does nothing.
 
     Never raises, but for one: `Cancelled`, in a task that declares `cancellable=True` and was cancelled.
     """

@@ -4,7 +4,6 @@ import os
 from email.headerregistry import Address
 from email.utils import parseaddr
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -129,20 +128,18 @@ class Settings(BaseSettings):
     @field_validator("public_url")
     @classmethod
     def _public_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/"):
-            raise ValueError("must be scheme and host only: https://mail.example.org")
-        return value.rstrip("/")
+        return urls.public_url(value)
 
     @field_validator("secret_key")
     @classmethod
     def _secret_key(cls, value: SecretStr) -> SecretStr:
-        if any(len(key) < SHORTEST_KEY for key in value.get_secret_value().split(",")):
+        keys = [key.strip() for key in value.get_secret_value().split(",")]
+        if any(len(key) < SHORTEST_KEY for key in keys):
             raise ValueError(
                 f"must have {SHORTEST_KEY} random characters or more in each key: "
                 'python -c "import secrets; print(secrets.token_urlsafe(48))"'
             )
-        return value
+        return SecretStr(",".join(keys))
 
     @field_validator("log_level")
     @classmethod

@@ -1,10 +1,12 @@
-"""The addresses of the three servers Mailroom needs, read once and checked once."""
+"""The addresses of the three servers Mailroom needs, and its own: read once and checked once."""
 
 from dataclasses import dataclass
 from typing import Literal, Self
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 StartTLS = Literal["required", "opportunistic", "never"]
+
+SCHEME_AND_HOST = "must be scheme and host only: https://mail.example.org"
 
 
 def database_url(url: str) -> str:
@@ -39,6 +41,32 @@ def redis_url(url: str, *, verify_tls: bool) -> str:
 def broker_url(urls: str, *, verify_tls: bool) -> str:
     """Like `redis_url`, for several brokers joined by ``;`` (Celery takes the first that answers)."""
     return ";".join(redis_url(url.strip(), verify_tls=verify_tls) for url in urls.split(";") if url.strip())
+
+
+def public_url(url: str) -> str:
+    """Return `url` as links begin: scheme and host in small letters, the port where one is given, nothing more.
+
+    Raises `ValueError` with what to write instead.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        host = parts.hostname or ""
+    except ValueError:  # brackets that hold no IPv6 address
+        raise ValueError(SCHEME_AND_HOST) from None
+    if "@" in parts.netloc:
+        raise ValueError("must name no user: https://mail.example.org")
+    if parts.scheme not in {"http", "https"} or not host or parts.path.strip("/") or any(map(str.isspace, host)):
+        raise ValueError(SCHEME_AND_HOST)
+    if parts.query or parts.fragment:
+        raise ValueError("must end with the host: https://mail.example.org, without ? and #")
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise ValueError(f"must have a port from 1 to 65535, or none: {parts.scheme}://mail.example.org:8443")
+    shown = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{shown}" + (f":{port}" if port else "")
 
 
 @dataclass(frozen=True, slots=True)

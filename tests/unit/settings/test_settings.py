@@ -1,0 +1,86 @@
+"""What is set by hand is read as it was meant, or turned away with words that say what to write."""
+
+import pytest
+
+from mailroom.settings import Settings, SettingsError, load
+
+KEY, OLD_KEY = "k" * 32, "o" * 32
+
+
+def settings_with(**changes: str) -> Settings:
+    return load(
+        **{
+            "database_url": "postgresql://mailroom@localhost/mailroom",
+            "redis_url": "redis://localhost",
+            "smtp_url": "smtp://localhost",
+            "mail_from": "hello@mailroom.example",
+            "public_url": "https://mailroom.example",
+            "secret_key": KEY,
+            **changes,
+        }
+    )
+
+
+def problem_with(**changes: str) -> str:
+    with pytest.raises(SettingsError) as refused:
+        settings_with(**changes)
+    (problem,) = refused.value.problems
+    return problem
+
+
+@pytest.mark.parametrize("written", [f"{KEY},{OLD_KEY}", f" {KEY} , {OLD_KEY}\n", f"{KEY},\n  {OLD_KEY}"])
+def test_keys_are_the_same_with_space_around_them(written: str) -> None:
+    assert settings_with(secret_key=written).secret_keys == [KEY, OLD_KEY]
+
+
+@pytest.mark.parametrize("written", ["k" * 31, "k" * 31 + " ", f"{KEY},", f"{KEY}, {' ' * 32}"])
+def test_space_makes_no_key_longer(written: str) -> None:
+    assert problem_with(secret_key=written).startswith("SECRET_KEY must have 32 random characters")
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("https://mail.example.org", "https://mail.example.org"),
+        ("https://mail.example.org/", "https://mail.example.org"),
+        ("HTTPS://Mail.Example.org", "https://mail.example.org"),
+        (" https://mail.example.org:8443 ", "https://mail.example.org:8443"),
+        ("https://mail.example.org:", "https://mail.example.org"),
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("http://[2001:DB8::1]:8000", "http://[2001:db8::1]:8000"),
+    ],
+)
+def test_public_url_is_read_however_it_is_written(written: str, read: str) -> None:
+    settings = settings_with(public_url=written)
+    assert settings.public_url == read
+    assert settings.https == read.startswith("https:")
+
+
+SCHEME_AND_HOST = "must be scheme and host only: https://mail.example.org"
+WITHOUT = "must end with the host: https://mail.example.org, without ? and #"
+NO_USER = "must name no user: https://mail.example.org"
+PORT = "must have a port from 1 to 65535"
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("mail.example.org", SCHEME_AND_HOST),
+        ("ftp://mail.example.org", SCHEME_AND_HOST),
+        ("https://", SCHEME_AND_HOST),
+        ("https://mail.example.org/mailroom", SCHEME_AND_HOST),
+        ("https://[2001:db8::1", SCHEME_AND_HOST),
+        ("https://mail. example.org", SCHEME_AND_HOST),
+        ("https://mail.example.org:http", PORT),
+        ("https://mail.example.org:0", PORT),
+        ("https://mail.example.org:65536", PORT),
+        ("https://mail.example.org?from=mail", WITHOUT),
+        ("https://mail.example.org/#top", WITHOUT),
+        ("https://alice@mail.example.org", NO_USER),
+        ("https://alice:secret@mail.example.org", NO_USER),
+    ],
+)
+def test_what_public_url_cannot_be_is_told_with_what_to_write(written: str, words: str) -> None:
+    problem = problem_with(public_url=written)
+    assert problem.startswith(f"PUBLIC_URL {words}")
+    assert "secret" not in problem
