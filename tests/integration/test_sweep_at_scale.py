@@ -46,7 +46,7 @@ def test_no_statement_of_the_sweep_goes_through_all_that_wait(settings: Settings
                 plan: Any = connection.execute(f"explain (analyze, format json) {statement}", words).fetchone()
             read[name] = sum(_read(node) for node in _nodes(plan[0][0]["Plan"]))
         connection.rollback()
-    assert max(read.values()) <= 3 * MOST, read
+    assert max(read.values()) <= 4 * MOST, read  # of 100,000
 
 
 def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -85,6 +85,7 @@ class Mail(Base):
 
     __table_args__ = (
         Index("ix_mails_nudge_at", "nudge_at", postgresql_where=text("nudge_at IS NOT NULL")),
+        Index("ix_mails_expires_at", "expires_at", postgresql_where=text("nudge_at IS NOT NULL")),
         Index("ix_mails_state_created_at", "state", "created_at"),
         Index("ix_mails_ended_at", "ended_at", postgresql_where=text("params IS NOT NULL")),
     )

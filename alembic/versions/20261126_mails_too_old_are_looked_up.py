@@ -1,0 +1,20 @@
+"""mails too old are looked up, however many wait"""
+
+from mailroom.ops.indexes import build, drop, one_by_one
+
+revision = "e81c4a0b5d27"
+down_revision = "7d2e9b51c6f3"
+branch_labels = None
+depends_on = None
+
+INDEX = "ix_mails_expires_at"
+
+
+def upgrade() -> None:
+    with one_by_one():
+        build("mails", INDEX, ["expires_at"], where="nudge_at IS NOT NULL")
+
+
+def downgrade() -> None:
+    with one_by_one():
+        drop("mails", INDEX)
