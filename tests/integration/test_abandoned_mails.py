@@ -144,7 +144,7 @@ async def test_an_attempt_that_was_uncertain_stays_marked_though_its_acceptance_
     sink.faults.append(Fault("dot", delay=0.6, keep=True, times=1))
     mail_id = await post.promise()
     first = asyncio.create_task(post.delivery.deliver(mail_id))
-    await asyncio.sleep(0.3)
+    await post.reaches(mail_id, "handing over")
     await post.sql("update mails set lease_until = now(), nudge_at = now()")
     await post.overdue.sweep(queue_empty=True)
     second = await post.delivery.deliver(mail_id)
@@ -189,7 +189,7 @@ async def test_a_late_acceptance_is_shown_though_the_mail_is_in_a_later_attempt(
     sink.faults[1].times = 0  # only the second attempt meets it
     mail_id = await post.promise()
     first = asyncio.create_task(post.delivery.deliver(mail_id))
-    await asyncio.sleep(0.3)
+    await post.reaches(mail_id, "handing over")
     await post.sql("update mails set lease_until = now(), nudge_at = now()")
     await post.overdue.sweep(queue_empty=True)
     sink.faults[1].times = 1

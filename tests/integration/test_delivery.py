@@ -48,6 +48,12 @@ class Post:
         async with self.database.begin() as work:
             return (await work.session.scalars(select(Mail).where(Mail.id == mail_id))).one()
 
+    async def reaches(self, mail_id: UUID, stage: str) -> None:
+        """Wait until the mail's attempt has come to this stage."""
+        async with asyncio.timeout(10):
+            while (await self.row(mail_id)).stage != stage:
+                await asyncio.sleep(0.01)
+
     async def attempts(self, mail_id: UUID) -> list[Attempt]:
         async with self.database.begin() as work:
             query = select(Attempt).where(Attempt.mail_id == mail_id).order_by(Attempt.attempt)
@@ -232,7 +238,7 @@ async def test_a_worker_whose_lease_was_taken_hands_nothing_over(post: Post, sin
     mail_id = await post.promise()
     sink.faults.append(Fault("rcpt", delay=0.5, times=1))
     sending = asyncio.create_task(post.delivery.deliver(mail_id))
-    await asyncio.sleep(0.2)
+    await post.reaches(mail_id, "claimed")
     await post.sql("update mails set lease_until = now(), nudge_at = now()")
     assert await post.overdue.sweep(queue_empty=True) == [mail_id]
     assert await sending is None

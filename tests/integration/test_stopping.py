@@ -24,7 +24,8 @@ async def test_a_stopping_worker_gives_back_what_it_has_not_handed_over(
     ]
     slow, late = await post.promise("slow@example.org"), await post.promise("late@example.org")
     sending = asyncio.gather(post.delivery.deliver(slow), post.delivery.deliver(late))
-    await asyncio.sleep(0.2)
+    await post.reaches(slow, "claimed")
+    await post.reaches(late, "handing over")
     await post.delivery.stop()
     await sending
     slow_row, late_row = await post.row(slow), await post.row(late)

@@ -109,7 +109,7 @@ async def test_a_late_acceptance_is_recorded(post: Post, sink: Sink) -> None:
     sink.faults.append(Fault("dot", delay=0.6, keep=True, times=1))
     mail_id = await post.promise(kind="held")
     sending = asyncio.create_task(post.delivery.deliver(mail_id))
-    await asyncio.sleep(0.3)
+    await post.reaches(mail_id, "handing over")
     await post.sql("update mails set lease_until = now(), nudge_at = now()")
     await post.overdue.sweep(queue_empty=True)
     assert (await post.row(mail_id)).state == "uncertain"
