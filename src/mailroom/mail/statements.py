@@ -48,9 +48,19 @@ select id from mails
 where id = any(%(ids)s::uuid[]) and crashes >= %(suspect)s and state in ('queued', 'retrying', 'uncertain')
 """
 
-# An acceptance that comes late is the truth all the same, unless the next attempt is just being handed over
-# (its own ending follows, and cannot undo the acceptance). Everything else holds only for the attempt that is
-# the row's.
+
+def _lets_acceptance_in(attempt: str) -> str:
+    """Return the fence of an acceptance; everything else holds only for the attempt that is the row's.
+
+    One that comes late is the truth all the same, unless the next attempt is just being handed over: its own
+    ending follows, and cannot undo the acceptance.
+    """
+    return (
+        "locked.state <> 'sent' and not "
+        f"(locked.state = 'sending' and locked.stage = 'handing over' and locked.attempt > {attempt})"
+    )
+
+
 # `connected` (step 2) is only ever reported: an ending comes after it, also where the row never got there.
 # An attempt that was uncertain stays marked so, also where its acceptance came late: the mail may be there twice.
 # Rows of attempts are inserted, or updated where they are there, in one: a plain UPDATE would miss the row of an
@@ -58,7 +68,7 @@ where id = any(%(ids)s::uuid[]) and crashes >= %(suspect)s and state in ('queued
 # Two attempts may end at the same moment in two processes. Both lock the mail's row, so that one comes after the
 # other; and LOCK goes before what reads the attempts, whose snapshot would else be older than the lock.
 LOCK = "select id from mails where id = any(%(ids)s::uuid[]) order by id for update"
-RECORD = """
+RECORD = f"""
 with said as (
     select * from unnest(
         %(ids)s::uuid[], %(attempts)s::int[], %(states)s::text[], %(reasons)s::text[], %(retry_in)s::float8[],
@@ -83,8 +93,7 @@ with said as (
 ), held as materialized (
     select wish.* from wish join locked on locked.id = wish.id
     where (locked.attempt = wish.attempt and locked.state = 'sending')
-        or (wish.state = 'sent' and locked.state <> 'sent'
-            and not (locked.state = 'sending' and locked.stage = 'handing over' and locked.attempt > wish.attempt))
+        or (wish.state = 'sent' and {_lets_acceptance_in("wish.attempt")})
 ), moved as (
     update mails set
         state = held.state, step = greatest(step, 2) + 1, lease_until = null, changed_at = clock_timestamp(),
@@ -120,7 +129,7 @@ with said as (
         enhanced = excluded.enhanced, answer = excluded.answer
 )
 select * from moved
-"""
+"""  # noqa: S608
 
 # "is not distinct from" is for the planner: it would go through all that are being sent to find the few.
 HANDED = """
@@ -156,8 +165,7 @@ with said as (
         changed_at = clock_timestamp(), ended_at = clock_timestamp(),
         worker = case when mails.attempt > accepted then mails.worker end,
         claimed_at = case when mails.attempt > accepted then mails.claimed_at end
-    from locked where mails.id = locked.id and locked.state <> 'sent'
-        and not (locked.state = 'sending' and locked.stage = 'handing over' and locked.attempt > accepted)
+    from locked where mails.id = locked.id and {_lets_acceptance_in("accepted")}
     returning place, mails.attempt, mails.step, mails.state, null, null::timestamptz, mails.changed_at
 ), noted as (
     insert into attempts as known (

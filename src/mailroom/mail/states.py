@@ -1,10 +1,13 @@
 """The words for where a mail is: the database, the Celery result, the API, the pages and the tests use these.
 
-queued → sending → sent                     queued | retrying → cancelled
-sending → retrying → sending                queued | retrying → expired (too old for its kind)
+queued → sending → sent
+sending → retrying   (trouble that may pass) → sending (when it is due)
 sending → queued     (lease over before the handing over)
 sending → uncertain  (lease or answer lost after it) → sending (policy resend) | sent (late acceptance)
-sending → failed     (refused for good, or crashed too often) → queued (retried by a person)
+sending → failed     (refused for good, or crashed too often)
+queued | retrying | uncertain → expired (too old for its kind)
+queued | retrying → cancelled (by a person)
+retrying | uncertain | failed | expired | cancelled → queued (by a person)
 """
 
 from enum import StrEnum
