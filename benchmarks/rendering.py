@@ -6,12 +6,11 @@ import timeit
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+from benchmarks.least_many import renderer_of
 from benchmarks.stage import Row, Stage
-from mailroom import bootstrap
-from mailroom.accounts.tokens import Tokens
 from mailroom.kit.ids import new_id
 from mailroom.mail.interfaces import MailRow
-from mailroom.mail.rendering import Envelope, Renderer
+from mailroom.mail.rendering import Envelope
 
 
 def each(render: Callable[[MailRow], Envelope], rows: Sequence[MailRow]) -> None:
@@ -22,8 +21,7 @@ def each(render: Callable[[MailRow], Envelope], rows: Sequence[MailRow]) -> None
 
 def measure(stage: Stage, _loop: asyncio.Runner) -> list[Row]:
     settings = stage.settings(25)
-    kinds = bootstrap.kinds(settings, Tokens(settings.secret_keys))
-    renderer = Renderer(kinds, mail_from=settings.mail_from, product={"public_url": settings.public_url})
+    renderer = renderer_of(settings)
     params = {"sign_up": "0", "browser": "Firefox on Linux"}
     now, nonce = datetime.now(UTC), os.urandom(16)
     rows = [
