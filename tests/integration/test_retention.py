@@ -34,7 +34,7 @@ async def test_a_mail_held_as_uncertain_loses_its_contents_after_a_time(
     await post.delivery.deliver_many([held, waiting])
     await retention.clean_up()
     assert (await post.row(held)).nonce is not None
-    await post.sql("update mails set changed_at = now() - interval '31 days'")
+    await post.sql("update mails set ended_at = ended_at - interval '31 days'")
     await retention.clean_up()
     row = await post.row(held)
     assert (row.state, row.nonce, row.params) == ("uncertain", None, None)

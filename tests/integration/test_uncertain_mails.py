@@ -8,7 +8,9 @@ import pytest
 
 from mailroom.kit import clock
 from mailroom.mail.decide import UNCERTAIN_WAITS, Answer, Decision
+from mailroom.mail.interfaces import Kinds
 from mailroom.mail.ledger import Ending, HandingOver, Ledger
+from mailroom.mail.mailbox import Mailbox
 from mailroom.mail.states import Reason, State
 from tests.integration.test_delivery import Post, make, post, sink, templates
 from tests.sink import Fault, Sink
@@ -51,6 +53,8 @@ async def test_a_server_that_never_says_that_it_took_a_mail_fills_no_inbox(post:
     assert {mail.message_id for mail in sink.accepted} == {f"<{mail_id}@example.org>"}
     row = await post.row(mail_id)
     assert (row.state, row.on_uncertain, row.nudge_at) == ("uncertain", "hold", None)
+    assert row.ended_at, "it has ended, as far as keeping it goes"
+    assert shown.error and "not sent again by itself" in shown.error["message"]
 
 
 async def test_a_worker_lost_after_the_handing_over_counts_as_an_answer_lost(post: Post) -> None:
@@ -150,3 +154,14 @@ async def test_what_was_accepted_stays_accepted_whatever_a_later_attempt_meets(
     row = await post.row(mail_id)
     assert (row.state, row.nudge_at, row.reason) == ("sent", None, None)
     assert [attempt.outcome for attempt in await post.attempts(mail_id)] == ["sent", "retrying"]
+
+
+async def test_a_mail_that_would_be_sent_again_can_be_cancelled(post: Post, sink: Sink) -> None:
+    sink.faults.append(Fault("dot", close=True, keep=True))
+    mail_id = await post.promise()
+    await post.delivery.deliver(mail_id)
+    async with post.database.begin() as work:
+        await Mailbox(Kinds([]), lambda _ids: None).cancel(work, mail_id)
+    assert await post.delivery.deliver(mail_id) is None
+    row = await post.row(mail_id)
+    assert (row.state, row.nudge_at, len(sink.accepted)) == ("cancelled", None, 1)

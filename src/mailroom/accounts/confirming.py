@@ -30,6 +30,7 @@ from mailroom.accounts.tokens import Tokens, mail_id_of, typed_code
 from mailroom.accounts.views import Confirmation, Session, Started
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.kit.ids import new_id
+from mailroom.mail.arrival import arrived
 from mailroom.mail.models import Mail
 from mailroom.progress.tickets import Tickets
 
@@ -84,7 +85,7 @@ class Confirming:
         async with self._database.begin() as work:
             await sign_ups.lock_of_mail(work, found.mail.id)
             found = await self._by_link(work, token)  # again, now that nobody else can change it
-            return await self._welcome(work, found.sign_up, session, user_agent)
+            return await self._welcome(work, found.sign_up, found.mail, session, user_agent)
 
     async def confirm_by_code(
         self, code: str, *, session: Session | None, ticket: UUID | None, user_agent: str
@@ -146,7 +147,7 @@ class Confirming:
             return WrongCode(MOST_TRIES - tries) if tries < MOST_TRIES else TooManyTries()
         if sign_ups.is_too_old(mail, self._hours, found.now):
             return ExpiredToken()
-        return await self._welcome(work, sign_up, session, user_agent)
+        return await self._welcome(work, sign_up, mail, session, user_agent)
 
     async def _meant(self, work: UnitOfWork, session: Session, ticket: UUID | None) -> Found | None:
         """Return the sign-up a typed code is for, with its address locked."""
@@ -164,9 +165,10 @@ class Confirming:
         return None
 
     async def _welcome(
-        self, work: UnitOfWork, sign_up: SignUp, session: Session | None, user_agent: str
+        self, work: UnitOfWork, sign_up: SignUp, mail: Mail, session: Session | None, user_agent: str
     ) -> Started:
-        """Make the account, give it the sign-up's mails, and sign the browser in."""
+        """Make the account by what `mail` said, give it the sign-up's mails, and sign the browser in."""
+        await arrived(work, mail.id)
         row = {
             "id": new_id(),
             "email": sign_up.email,

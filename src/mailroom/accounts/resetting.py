@@ -20,6 +20,7 @@ from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.tokens import NEW_PASSWORD, Tokens, mail_id_of
 from mailroom.accounts.views import Session, Started
 from mailroom.kit.database import Database, UnitOfWork
+from mailroom.mail.arrival import arrived
 from mailroom.mail.models import Mail
 from mailroom.mail.outbox import Outbox
 from mailroom.progress.tickets import Tickets
@@ -106,7 +107,8 @@ class Resetting:
         password_hash = await self._passwords.hash(password, context=context, like=account.password_hash)
         async with self._database.begin() as work:
             await sign_ups.lock(work, address.key)
-            account = (await self._by_link(work, token)).account  # again, now that nobody else can use it
+            found = await self._by_link(work, token)  # again, now that nobody else can use it
+            account = found.account
             await work.session.execute(
                 update(Account).where(Account.id == account.id).values(password_hash=password_hash)
             )
@@ -117,6 +119,7 @@ class Resetting:
                 .returning(PasswordMail.mail_id)
             )
             await self._tickets.give_to(work, (await work.session.scalars(ended)).all(), account.id)
+            await arrived(work, found.mail.id)
             await self._sessions.revoke_all(work, account.id)
             return await self._sessions.enter(work, account, session, user_agent)
 

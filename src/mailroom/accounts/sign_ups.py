@@ -74,9 +74,10 @@ class Found:
 def is_too_old(mail: Mail, hours: int, now: datetime) -> bool:
     """Tell whether a mail was sent more than `hours` before `now`; the clock starts at its sending.
 
-    One that is not recorded as sent (yet) is as good as new: a click may beat the record.
+    One that is not recorded as sent (yet) is as good as new: a click may beat the record. Where nobody knows
+    whether it was sent, it counts as sent.
     """
-    sent_at = mail.ended_at if mail.state == State.SENT else None
+    sent_at = mail.ended_at if mail.state == State.SENT else mail.handing_over_at or mail.ended_at
     return sent_at is not None and now - sent_at > timedelta(hours=hours)
 
 

@@ -28,8 +28,8 @@ class MailKind:
 
     `title` is what its watchers read; kinds that must not be told apart share one. `variables` runs in the
     worker while rendering, so that links and codes never rest anywhere. `on_uncertain` says what to do where
-    nobody knows whether the server has the mail: send it again under the same Message-ID, or hold it for a
-    person. A mail not accepted within `expires_after` of its queueing is given up as expired.
+    nobody knows whether the server has the mail: send it again under the same Message-ID, a few times, or hold it
+    for a person at once. A mail not accepted within `expires_after` of its queueing is given up as expired.
     """
 
     name: str

@@ -13,7 +13,7 @@ from mailroom.mail.models import Attempt, Mail
 from mailroom.mail.states import State
 
 RETRYABLE = (State.FAILED, State.EXPIRED, State.CANCELLED, State.UNCERTAIN, State.RETRYING)
-CANCELLABLE = (State.QUEUED, State.RETRYING)
+CANCELLABLE = (State.QUEUED, State.RETRYING, State.UNCERTAIN)
 
 
 class UnknownMail(MailroomError):
@@ -84,7 +84,9 @@ class Mailbox:
         """Give up a mail that is not on its way. Raises `UnknownMail`, `NotPossible`."""
         mail = await self._locked(work, mail_id)
         if mail.state not in CANCELLABLE:
-            raise NotPossible(f"This mail is {mail.state}; only one that is queued or waits can be cancelled.")
+            raise NotPossible(
+                f"This mail is {mail.state}; only one that is queued, waits or is uncertain can be cancelled."
+            )
         await work.session.execute(
             update(Mail)
             .where(Mail.id == mail_id)

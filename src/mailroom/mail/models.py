@@ -46,7 +46,8 @@ class Mail(Base):
     crashes: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     """Attempts that ended with their worker: a poison mail is known by them."""
     on_uncertain: Mapped[str] = mapped_column(Text)
-    """The kind's policy where nobody knows whether the server has the mail: ``resend`` or ``hold``."""
+    """What to do where nobody knows whether the server has the mail, ``resend`` or ``hold``: the kind's policy,
+    until the answer got lost too often."""
 
     worker: Mapped[str | None] = mapped_column(Text)
     """Of the attempt under way, as are the next four; it and `claimed_at` are empty without one."""
@@ -74,6 +75,7 @@ class Mail(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     changed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When it was final, or left to a person as uncertain."""
 
     @property
     def under_way(self) -> "list[Attempt]":

@@ -9,18 +9,14 @@ from mailroom.kit.ids import first_id
 MOST = 5000
 """Rows one clean-up deletes at most: a bounded piece of work; the next one goes on."""
 
-# Said twice: a person may be sending it again at this moment. A mail that is held as uncertain waits for a person
-# who may never come; its contents end all the same.
+# Said twice: a person may be sending it again at this moment. A mail that is held as uncertain has ended, too: it
+# waits for a person who may never come.
 DROP_BODIES = """
 with old as materialized (
-    (select id from mails where params is not null and ended_at < now() - %(age)s limit %(most)s)
-    union all
-    (select id from mails where state = 'uncertain' and nudge_at is null and params is not null
-        and changed_at < now() - %(age)s limit %(most)s)
+    select id from mails where params is not null and ended_at < now() - %(age)s limit %(most)s
 )
 update mails set params = null, nonce = null from old
-where mails.id = old.id
-    and (ended_at < now() - %(age)s or (state = 'uncertain' and nudge_at is null and changed_at < now() - %(age)s))
+where mails.id = old.id and ended_at < now() - %(age)s
 """
 
 # Ids tell the time, so the index of the ids finds what is old. What has not ended is not looked for.

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.models import Attempt, Mail
 from mailroom.mail.states import FINAL, Reason, Stage, State
-from mailroom.mail.words import sentence
+from mailroom.mail.words import HELD, sentence
 from mailroom.progress.events import Snapshot
 from mailroom.progress.models import Task
 from mailroom.progress.snapshots import iso, of_task
@@ -48,7 +48,7 @@ def snapshot(
             "reason": str(reason),
             "code": code,
             "enhanced": enhanced,
-            "message": sentence(reason),
+            "message": HELD if held else sentence(reason),
             "since": iso(since) if reason in SERVER_TROUBLE else None,
             "answer": answer,
         }

@@ -107,7 +107,10 @@ with said as (
         on_uncertain = case
             when held.state = 'uncertain' and held.retry_in is null then 'hold' else on_uncertain
         end,
-        ended_at = case when held.state in ('sent', 'failed', 'expired') then clock_timestamp() end,
+        ended_at = case
+            when held.state in ('sent', 'failed', 'expired') then clock_timestamp()
+            when held.state = 'uncertain' and held.retry_in is null then clock_timestamp()
+        end,
         worker = case when mails.attempt > held.attempt then worker end,
         claimed_at = case when mails.attempt > held.attempt then claimed_at end
     from held where mails.id = held.id

@@ -6,7 +6,7 @@ sending → queued     (lease over before the handing over)
 sending → uncertain  (lease or answer lost after it) → sending (policy resend) | sent (late acceptance)
 sending → failed     (refused for good, or crashed too often)
 queued | retrying | uncertain → expired (too old for its kind)
-queued | retrying → cancelled (by a person)
+queued | retrying | uncertain → cancelled (by a person)
 retrying | uncertain | failed | expired | cancelled → queued (by a person)
 """
 
@@ -53,7 +53,7 @@ class Reason(StrEnum):
 
 
 FINAL = frozenset({State.SENT, State.FAILED, State.EXPIRED, State.CANCELLED})
-"""States that end a mail. (`uncertain` ends it too where its kind's policy is to hold.)"""
+"""States that end a mail. (`uncertain` ends it too where it is left to a person.)"""
 
 MOVES: dict[State, frozenset[State]] = {
     State.QUEUED: frozenset({State.SENDING, State.RETRYING, State.CANCELLED, State.EXPIRED}),
@@ -61,7 +61,9 @@ MOVES: dict[State, frozenset[State]] = {
     State.SENDING: frozenset(
         {State.SENT, State.RETRYING, State.QUEUED, State.UNCERTAIN, State.FAILED, State.EXPIRED}
     ),
-    State.UNCERTAIN: frozenset({State.SENDING, State.SENT, State.QUEUED, State.FAILED, State.EXPIRED}),
+    State.UNCERTAIN: frozenset(
+        {State.SENDING, State.SENT, State.QUEUED, State.FAILED, State.EXPIRED, State.CANCELLED}
+    ),
     State.FAILED: frozenset({State.QUEUED}),
     State.EXPIRED: frozenset({State.QUEUED}),
     State.CANCELLED: frozenset({State.QUEUED}),
@@ -69,5 +71,6 @@ MOVES: dict[State, frozenset[State]] = {
 }
 """The state machine: from each state, where a mail may go next. The tests hold rows and live states to it.
 
-One move is not drawn: a late acceptance makes a mail `sent` from any state, since the server then has it.
+One move is not drawn: a late acceptance makes a mail `sent` from any state, since the server then has it; and so
+does, from those that would send it again, somebody who has read it (`mail/arrival.py`).
 """

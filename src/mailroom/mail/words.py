@@ -21,6 +21,13 @@ SENTENCES: dict[str, str] = {
 }
 
 
+HELD = (
+    "The mail was handed over, but the mail server's answer got lost. It is not sent again by itself; the "
+    "operator has to look into it."
+)
+"""For a mail that is uncertain and left to a person."""
+
+
 def sentence(reason: str | None) -> str | None:
     """Return the sentence for a reason of `mail/states.py`; None for none."""
     return SENTENCES.get(reason) if reason else None

@@ -86,7 +86,8 @@ def view_of(public: Mapping[str, Any]) -> ProgressView:
 def _explained(public: Mapping[str, Any], error: Mapping[str, Any]) -> str | None:
     """Return what is known beyond the state: why it waits or ended, or how far it is."""
     state = public["state"]
-    if state in {"queued", "retrying", "failed"} and error.get("message"):
+    ended_or_waits = state in {"queued", "retrying", "failed"} or (state == "uncertain" and public["final"])
+    if ended_or_waits and error.get("message"):
         return str(error["message"])
     if state == "sending":
         return words.STAGES.get(public.get("stage") or "")

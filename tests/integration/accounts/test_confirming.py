@@ -15,6 +15,7 @@ from mailroom.accounts.errors import (
     WrongToken,
 )
 from mailroom.accounts.views import Confirmation, Started
+from mailroom.mail.ledger import Ledger
 from tests.integration.accounts.conftest import ALICE, ALICES, FIREFOX, MALLORYS, Reception
 
 WRONG = "2222-2222"
@@ -312,3 +313,19 @@ async def test_a_link_whose_sign_up_was_cleaned_away_is_too_old_not_wrong(recept
     await reception.run("update mails set nonce = null")
     with pytest.raises(ExpiredToken):
         await reception.accounts.preview(token, session)
+
+
+@pytest.mark.parametrize("by", ["link", "code"])
+async def test_a_mail_that_was_read_has_arrived_and_is_not_sent_again(reception: Reception, by: str) -> None:
+    browser = await reception.browser()
+    ticket = await reception.sign_up(browser)
+    await reception.run(
+        "update mails set state = 'uncertain', stage = 'handing over', attempt = 1, handing_over_at = now(),"
+        " next_attempt_at = now(), nudge_at = now()"
+    )
+    if by == "link":
+        await reception.confirm(ticket, browser)
+    else:
+        await reception.type_code(await reception.code(ticket), browser)
+    assert await Ledger(reception.database, "w:1").claim([ticket]) == []
+    assert (await reception.mail(ticket)).state == "sent"

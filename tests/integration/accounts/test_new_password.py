@@ -15,9 +15,11 @@ from mailroom.accounts.errors import (
     WrongToken,
 )
 from mailroom.accounts.views import Started
+from mailroom.mail.ledger import Ledger
 from tests.integration.accounts.conftest import ALICE, ALICES, MALLORYS, Reception
 
 NEW = "eleven patient herons count rain"
+UNCERTAIN = "update mails set state = 'uncertain', stage = 'handing over', attempt = 5, handing_over_at = now()"
 
 
 async def test_the_link_changes_the_password_and_signs_in_here_alone(reception: Reception) -> None:
@@ -141,3 +143,25 @@ async def test_what_is_no_address_gets_no_mail(reception: Reception) -> None:
     with pytest.raises(InvalidAddress):
         await reception.forget("nobody")
     assert reception.nudged == []
+
+
+async def test_a_link_whose_mail_nobody_knows_to_be_sent_works_no_longer_for_that(reception: Reception) -> None:
+    await reception.member()
+    token = await reception.password_token(await reception.forget())
+    await reception.run(f"{UNCERTAIN}, on_uncertain = 'hold', nudge_at = null where kind = 'new_password'")
+    assert await reception.accounts.preview_new_password(token) == ALICE
+    await reception.run("update mails set handing_over_at = handing_over_at - interval '61 minutes'")
+    with pytest.raises(OldPasswordLink):
+        await reception.choose(token, NEW)
+
+
+async def test_a_link_that_was_used_has_arrived_and_is_not_sent_again(reception: Reception) -> None:
+    await reception.member()
+    ticket = await reception.forget()
+    token = await reception.password_token(ticket)
+    due = "next_attempt_at = now(), nudge_at = now()"
+    await reception.run(f"{UNCERTAIN}, {due} where kind = 'new_password'")
+    await reception.choose(token, NEW)
+    assert await Ledger(reception.database, "w:1").claim([ticket]) == []
+    mail = await reception.mail(ticket)
+    assert (mail.state, mail.nudge_at, mail.next_attempt_at) == ("sent", None, None)

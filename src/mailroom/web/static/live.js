@@ -62,7 +62,8 @@ class MailProgress extends HTMLElement {
   #sentences(snapshot, said, error) {
     if (snapshot.afterword) return said;
     let detail = snapshot.message;
-    if (["queued", "retrying", "failed"].includes(snapshot.state)) detail = error.message ?? detail;
+    const held = snapshot.state === "uncertain" && snapshot.final;
+    if (held || ["queued", "retrying", "failed"].includes(snapshot.state)) detail = error.message ?? detail;
     else if (snapshot.state === "sending") detail = words.stages[snapshot.stage];
     return { headline: said.headline, detail: detail ?? said.detail };
   }
