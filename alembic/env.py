@@ -4,7 +4,8 @@ Whoever comes second asks again and again for the lock instead of waiting inside
 snapshot, and the first one's CREATE INDEX CONCURRENTLY waits for the end of every snapshot older than its own.
 
 Each migration is a transaction of its own. Where one cannot have a table within `LOCK_TIMEOUT`, because somebody's
-long transaction uses it, it gives way to those who have queued up behind it meanwhile, and tries again.
+long transaction uses it, it gives way to those who have queued up behind it meanwhile, and tries again. So it does
+where PostgreSQL ends it because it and one of those wait for each other.
 """
 
 import re
@@ -12,7 +13,7 @@ import time
 from typing import Any
 
 from alembic import context
-from psycopg.errors import LockNotAvailable
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy import Connection, create_engine, pool, text
 from sqlalchemy.exc import OperationalError
 
@@ -81,7 +82,7 @@ def migrate(connection: Connection, pause: float) -> None:
             with context.begin_transaction():
                 context.run_migrations()
         except OperationalError as error:
-            if not isinstance(error.orig, LockNotAvailable):
+            if not isinstance(error.orig, LockNotAvailable | DeadlockDetected):
                 raise
             connection.rollback()
             others = "\n".join(connection.scalars(text(IN_THE_WAY))) or "  (they are not ours to see)"

@@ -216,13 +216,13 @@ def test_an_index_that_is_there_already_is_kept_and_one_that_is_not_valid_is_bui
 
 
 @contextmanager
-def migrating(url: str) -> Iterator[list[BaseException | None]]:
-    """A migration to head in a thread, which waits for a table 0.3 s at a time; with how it ended, at the end."""
+def migrating(url: str, *, lock_timeout: float = 0.3) -> Iterator[list[BaseException | None]]:
+    """A migration to head in a thread, which waits `lock_timeout` seconds for a table; at the end, how it ended."""
     ended: list[BaseException | None] = []
 
     def migrate() -> None:
         try:
-            command.upgrade(alembic_for(url, lock_timeout=0.3, pause=0.2), "head")
+            command.upgrade(alembic_for(url, lock_timeout=lock_timeout, pause=0.2), "head")
             ended.append(None)
         except BaseException as error:
             ended.append(error)
@@ -244,6 +244,18 @@ def test_a_long_transaction_before_a_migration_holds_up_nobody_else_for_long(ear
             writing.execute("insert into tasks (id, title) values (gen_random_uuid(), 'another')")
         assert not ended
         reading.rollback()
+    assert ended == [None]
+    assert_at_head(early)
+
+
+def test_a_migration_that_waits_for_one_that_waits_for_it_tries_again(early: str) -> None:
+    """It has `tasks` and wants `accounts`; whoever changes an account's tasks comes the other way round."""
+    waits = "select 1 from pg_locks where not granted and relation = 'accounts'::regclass"
+    with psycopg.connect(early) as program, migrating(early, lock_timeout=10) as ended:
+        program.execute("lock table accounts in row exclusive mode")
+        wait_for(lambda: names(early, waits), 20, "the migration waits for the program")
+        program.execute("select count(*) from tasks")  # PostgreSQL ends one of the two
+        program.rollback()
     assert ended == [None]
     assert_at_head(early)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kombu.transport import virtual
+from redis.exceptions import RedisError
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,11 @@ class Acknowledging:
         try:
             with qos.pipe_or_acquire() as pipe:
                 pipe.zrem(qos.unacked_index_key, *tags).hdel(qos.unacked_key, *tags).execute()
-        except self._consumer.connection_errors as error:
+        except (
+            *self._consumer.connection_errors,
+            RedisError,
+        ) as error:  # it may be there and refuse
             logger.warning("%d messages will come once more: %s", len(messages), type(error).__name__)
-        for message in messages:
-            virtual.QoS.ack(message.channel.qos, message.delivery_tag)
+        finally:
+            for message in messages:
+                virtual.QoS.ack(message.channel.qos, message.delivery_tag)

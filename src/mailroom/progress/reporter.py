@@ -139,8 +139,8 @@ class Reporter:
     def _put_back(self, batch: Sequence[Report]) -> None:
         with self._changed:
             if not self._closed:
-                for report in batch:
-                    self._slots.setdefault(report.task, (0.0, report))
+                slots = {report.task: (0.0, report) for report in batch} | self._slots  # the newer of a task's two
+                self._slots = dict(list(slots.items())[-MOST_SLOTS:])
 
 
 def _now(report: Report) -> Report | None:

@@ -122,6 +122,8 @@ async def count_sign_in(email: str, settings: Settings) -> None:
 
     The same for every address, known or not. Redis gets to see an HMAC of it.
     """
+    if not current_app.config["QUART_RATE_LIMITER_ENABLED"]:
+        return
     store: LimitStore = current_app.extensions["mailroom_limits"]
     count, period = SIGN_IN_OF_ADDRESS
     rate = Rate(f"sign-in of address:{_hidden(email, settings)}", count, period.total_seconds())

@@ -249,3 +249,35 @@ def _careless() -> None:
         report(current=2)
     except Exception:
         pytest.fail("a task's own handling must not swallow it")
+
+
+def test_while_nothing_can_be_stored_no_more_is_kept_than_there_is_room_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each try that fails puts its reports back, before those that came meanwhile."""
+    monkeypatch.setattr("mailroom.progress.reporter.MOST_SLOTS", 10)
+    monkeypatch.setattr("mailroom.progress.reporter.time.sleep", lambda _seconds: None)
+    tried, answer = threading.Semaphore(0), threading.Semaphore(0)
+    stored: list[str] = []
+    works = False
+
+    def store(reports: Sequence[Report]) -> None:
+        tried.release()
+        answer.acquire()
+        if not works:
+            raise ConnectionError
+        stored.extend(report.task for report in reports)
+
+    reporter = Reporter(store)
+    reporter.put(Report("first", "PROGRESS", {}, urgent=True))
+    for cycle in range(6):
+        tried.acquire()
+        for number in range(10):
+            reporter.put(Report(f"{cycle}-{number}", "PROGRESS", {}, urgent=True))
+        works = cycle == 5
+        answer.release()
+    answer.release(5)
+    assert reporter.flush()
+    assert len(stored) <= 20
+    assert stored[-1] == "5-9"
+    reporter.close()
