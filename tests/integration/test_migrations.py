@@ -217,7 +217,7 @@ def test_an_index_that_is_there_already_is_kept_and_one_that_is_not_valid_is_bui
 
 @contextmanager
 def migrating(url: str, *, lock_timeout: float = 0.3) -> Iterator[list[BaseException | None]]:
-    """A migration to head in a thread, which waits `lock_timeout` seconds for a table; at the end, how it ended."""
+    """A migration to head in a thread, waiting `lock_timeout` seconds for a table; at the end, how it ended."""
     ended: list[BaseException | None] = []
 
     def migrate() -> None:
