@@ -22,8 +22,8 @@ SENTENCES: dict[str, str] = {
 
 
 HELD = (
-    "The mail was handed over, but the mail server's answer got lost. It is not sent again by itself; the "
-    "operator has to look into it."
+    "The mail was handed over, but the mail server's answer got lost, so it may well be in the inbox already. "
+    "It is not sent again by itself."
 )
 """For a mail that is uncertain and left to a person."""
 
