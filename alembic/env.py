@@ -5,7 +5,7 @@ snapshot, and the first one's CREATE INDEX CONCURRENTLY waits for the end of eve
 
 Each migration is a transaction of its own. Where one cannot have a table within `LOCK_TIMEOUT`, because somebody's
 long transaction uses it, it gives way to those who have queued up behind it meanwhile, and tries again. So it does
-where PostgreSQL ends it because it and one of those wait for each other.
+where PostgreSQL has ended it, because it and a transaction of the program waited for each other.
 """
 
 import re
@@ -85,11 +85,11 @@ def migrate(connection: Connection, pause: float) -> None:
             if not isinstance(error.orig, LockNotAvailable | DeadlockDetected):
                 raise
             connection.rollback()
-            others = "\n".join(connection.scalars(text(IN_THE_WAY))) or "  (they are not ours to see)"
+            others = "\n".join(connection.scalars(text(IN_THE_WAY))) or "  (none that we may see)"
             connection.rollback()
             if not left:
                 raise SystemExit(GAVE_UP.format(others=others)) from None
-            say(f"a long transaction is in the way, trying again in {pause:g} s:\n{others}")
+            say(f"another transaction is in the way, trying again in {pause:g} s. Open now:\n{others}")
             time.sleep(pause)
         else:
             return

@@ -27,6 +27,7 @@ from mailroom.settings import Settings, SMTPServer
 from tests.sink import Fault, Sink
 
 ALICE = "alice@example.org"
+LEASE_OVER = "update mails set created_at = created_at - interval '30 s', lease_until = now(), nudge_at = now()"
 
 
 @dataclass
@@ -216,7 +217,7 @@ async def test_a_lease_over_before_the_handing_over_queues_the_mail_again(post: 
     claims = await Ledger(post.database, "dead:1").claim([mail_id])
     assert len(claims) == 1
     assert await post.overdue.sweep(queue_empty=True) == []  # the lease holds
-    await post.sql("update mails set lease_until = now(), nudge_at = now()")
+    await post.sql(LEASE_OVER)
     assert await post.overdue.sweep(queue_empty=True) == [mail_id]
     row = await post.row(mail_id)
     assert (row.state, row.reason, row.crashes) == ("queued", "worker lost", 1)
@@ -239,7 +240,7 @@ async def test_a_worker_whose_lease_was_taken_hands_nothing_over(post: Post, sin
     sink.faults.append(Fault("rcpt", delay=0.5, times=1))
     sending = asyncio.create_task(post.delivery.deliver(mail_id))
     await post.reaches(mail_id, "claimed")
-    await post.sql("update mails set lease_until = now(), nudge_at = now()")
+    await post.sql(LEASE_OVER)
     assert await post.overdue.sweep(queue_empty=True) == [mail_id]
     assert await sending is None
     assert sink.accepted == []

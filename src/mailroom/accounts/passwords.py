@@ -48,8 +48,8 @@ class Passwords:
     async def match(self, password: str, hashes: Sequence[str | None]) -> list[bool]:
         """Tell for each hash whether the password is its own; None is nobody's.
 
-        Takes one computation of Argon2 for hashes that share their salt, and one where there is no hash at
-        all: how long it takes does not tell whether there is an account. An outdated hash is computed with the
+        Takes one computation of Argon2 for hashes of one salt and the same parameters, and one where there is no
+        hash at all: how long it takes does not tell whether there is an account. An outdated hash is computed with the
         parameters it was made with, in the time those take.
         """
         by_start = {_start(known): known for known in hashes if known} or {_start(self._nobodys): self._nobodys}

@@ -50,10 +50,7 @@ class Acknowledging:
         try:
             with qos.pipe_or_acquire() as pipe:
                 pipe.zrem(qos.unacked_index_key, *tags).hdel(qos.unacked_key, *tags).execute()
-        except (
-            *self._consumer.connection_errors,
-            RedisError,
-        ) as error:  # it may be there and refuse
+        except (*self._consumer.connection_errors, RedisError) as error:  # gone, or there and refusing
             logger.warning("%d messages will come once more: %s", len(messages), type(error).__name__)
         finally:
             for message in messages:

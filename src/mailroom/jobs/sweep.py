@@ -12,7 +12,6 @@ from mailroom.jobs.queue import Queue
 from mailroom.kit.errors import Unavailable
 from mailroom.mail.overdue import Overdue
 from mailroom.mail.pool import Pool
-from mailroom.mail.snapshots import SERVER_TROUBLE
 
 logger = logging.getLogger(__name__)
 
@@ -63,9 +62,8 @@ class Sweep:
                 logger.exception("a sweep failed; the next one tries again")
 
     async def _sweep(self) -> None:
-        waiting_for = sorted(SERVER_TROUBLE) if self._pool.outage else []
         depth = await asyncio.to_thread(self._queue.depth)
-        due = await self._overdue.sweep(queue_empty=depth == 0, waiting_for=waiting_for, wait=WAIT_ON)
+        due = await self._overdue.sweep(queue_empty=depth == 0, put_off=WAIT_ON if self._pool.outage else 0)
         if due:
             logger.info("overdue mails published again: %d", len(due))
             self._queue(due)

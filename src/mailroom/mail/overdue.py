@@ -75,7 +75,8 @@ def _backoff(nudges: str) -> str:
 
 
 # A row was last nudged one backoff before its next nudge. Where the queue is empty its message is not waiting
-# there, so three seconds are enough; else the backoff keeps a full queue from being swept fuller.
+# there, so three seconds are enough; else the backoff keeps a full queue from being swept fuller. No row
+# was nudged before it was promised: by that an index leaves out a crowd that was promised just now.
 PUBLISH = f"""
 with due as materialized (
     select id from mails
@@ -85,7 +86,7 @@ with due as materialized (
 ), early as materialized (
     select id from mails
     where %(queue_empty)s and state = 'queued' and nudge_at > now()
-        and nudge_at - {_backoff("nudges")} + interval '3 s' <= now()
+        and nudge_at - {_backoff("nudges")} + interval '3 s' <= now() and created_at <= now() - interval '3 s'
     order by created_at limit %(most)s for update skip locked
 )
 update mails set nudges = least(nudges + 1, 100), nudge_at = clock_timestamp() + {_backoff("nudges + 1")}
@@ -93,10 +94,11 @@ from (select id from due union all select id from early) as chosen where mails.i
 returning mails.id
 """  # noqa: S608
 
+# Whatever its reason: nothing can be sent now, and what was left due would be read again by each sweep.
 WAIT_ON = """
 with due as materialized (
     select id from mails
-    where state = 'retrying' and reason = any(%(reasons)s) and nudge_at <= now()
+    where state = 'retrying' and nudge_at <= now()
     order by nudge_at limit %(most)s for update skip locked
 )
 update mails set next_attempt_at = clock_timestamp() + %(wait)s, nudge_at = clock_timestamp() + %(wait)s,
@@ -144,11 +146,11 @@ class Overdue:
         self._unbroken_since: datetime | None = None
         self._absent_since: dict[str, datetime] = {}
 
-    async def sweep(self, *, queue_empty: bool, waiting_for: Sequence[str] = (), wait: float = 0) -> list[UUID]:
+    async def sweep(self, *, queue_empty: bool, put_off: float = 0) -> list[UUID]:
         """Settle mails whose worker is gone and mails too old; return those whose message is to be sent again.
 
-        `waiting_for` are reasons (of `mail/states.py`) this process knows to hold still: rows that wait for
-        them are put off by `wait` seconds instead. Returns nothing where another process sweeps.
+        With `put_off`, for a process that knows the mail server to be away, what is to be tried again is put off
+        by so many seconds, and nothing is returned. Returns nothing either where another process sweeps.
         """
         async with self._database.connection() as connection:
             await connection.execute(f"set local idle_in_transaction_session_timeout = {FROZEN_AFTER}")
@@ -160,9 +162,8 @@ class Overdue:
             if gone is not None:
                 await self._settle(connection, began, gone)
             await connection.execute(EXPIRE, {"most": MOST})
-            if waiting_for:
-                holding = {"reasons": list(waiting_for), "wait": timedelta(seconds=wait), "most": MOST}
-                await connection.execute(WAIT_ON, holding)
+            if put_off:
+                await connection.execute(WAIT_ON, {"wait": timedelta(seconds=put_off), "most": MOST})
                 return []
             rows: list[Any] = await (
                 await connection.execute(PUBLISH, {"queue_empty": queue_empty, "most": MOST})

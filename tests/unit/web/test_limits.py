@@ -89,3 +89,9 @@ async def test_behind_a_proxy_each_client_has_a_limit_of_its_own(make_app: Calla
         for number in range(11)
     ]
     assert answers[-1].status_code == 429
+
+
+async def test_where_the_limiter_is_switched_off_nothing_is_limited(app: Quart) -> None:
+    app.config["QUART_RATE_LIMITER_ENABLED"] = False
+    for _ in range(12):
+        assert (await app.test_client().post("/sign-in", form=WRONG)).status_code == 422
