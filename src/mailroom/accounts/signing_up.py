@@ -60,10 +60,10 @@ class SigningUp:
         async with self._database.begin_plain(sign_ups.turn_of(address.key)) as work:
             replaced = await sign_ups.replace_open(work, address.key)
             _heed_limit(replaced.seconds_until_next_mail)
-            await self._tickets.drop_watchers(work, replaced.mail_ids)
             if isinstance(session, Started):
                 await self._sessions.add(work, session)
                 session = session.session
+            await self._tickets.drop_watchers(work, replaced.mail_ids, but=session.id, afterword="replaced")
             sign_up_id = new_id()
             mail_id = await self._promise(work, sign_up_id, address, session, is_known=replaced.is_known)
             written = {"id": sign_up_id, "email": address.email, "email_key": address.key, "mail_id": mail_id}

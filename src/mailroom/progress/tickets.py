@@ -43,7 +43,11 @@ insert into tasks (id, title, session_id, owner_id)
 values (%(id)s, %(title)s, %(session_id)s, %(owner_id)s)
 """
 
-DROP_WATCHERS = "update tasks set session_id = null where id = any(%(ids)s)"
+DROP_WATCHERS = """
+update tasks set session_id = case when session_id = %(but)s then session_id end,
+    afterword = case when session_id = %(but)s then %(afterword)s else afterword end
+where id = any(%(ids)s)
+"""
 
 
 class Tickets:
@@ -56,10 +60,13 @@ class Tickets:
         ticket = {"id": task_id, "title": title, "session_id": session_id, "owner_id": owner_id}
         await work.write(OPEN, ticket)
 
-    async def drop_watchers(self, work: UnitOfWork, ids: Sequence[UUID]) -> None:
-        """Let no browser session watch these any more; their owners still may."""
+    async def drop_watchers(self, work: UnitOfWork, ids: Sequence[UUID], *, but: UUID, afterword: str) -> None:
+        """Let no other browser session than `but` watch these any more, which is told what came of them.
+
+        Their owners still may.
+        """
         if ids:
-            await work.write(DROP_WATCHERS, {"ids": ids})
+            await work.write(DROP_WATCHERS, {"ids": ids, "but": but, "afterword": afterword})
 
     async def move_to(self, work: UnitOfWork, ids: Sequence[UUID], session_id: UUID) -> None:
         """Let this browser session watch these, instead of the one that did."""

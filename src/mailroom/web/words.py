@@ -123,6 +123,12 @@ AFTERWORDS = {
         "headline": "Your address is confirmed",
         "detail": "It was confirmed on another device or in another window. You can sign in here now.",
     },
+    "replaced": {
+        "mood": "unsure",
+        "word": "Replaced",
+        "headline": "A newer mail takes its place",
+        "detail": "You signed up again with this address. Only the newest mail's button and code work now.",
+    },
 }
 
 EVENTS = {

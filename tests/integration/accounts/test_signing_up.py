@@ -207,3 +207,16 @@ async def test_a_sign_up_takes_as_long_for_a_new_a_pending_and_a_known_address(r
     logger.info("sign_up, median ms: %s", {status: round(ms, 1) for status, ms in middle.items()})
     quickest = [min(times) for times in taken.values()]  # what other work on the machine disturbs least
     assert max(quickest) < min(quickest) * 1.5
+
+
+async def test_who_signs_up_again_may_still_watch_the_mail_before_and_is_told_that_it_was_replaced(
+    reception: Reception,
+) -> None:
+    mine, another = await reception.browser(), await reception.browser()
+    first = await reception.sign_up(mine)
+    second = await reception.sign_up(mine)
+    assert await reception.may_watch(first, mine) and await reception.may_watch(second, mine)
+    told = "select id, afterword from tasks order by created_at"
+    assert await reception.rows(told) == [(first, "replaced"), (second, None)]
+    third = await reception.sign_up(another)
+    assert [await reception.may_watch(ticket, mine) for ticket in (first, second, third)] == [True, False, False]

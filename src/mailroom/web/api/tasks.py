@@ -43,7 +43,7 @@ class TaskBody(BaseModel):
         None, description="reason, code, enhanced (RFC 3463), message; for operators the traceback"
     )
     timeline: list[dict[str, Any]] | None = Field(None, description="stage, at, attempt; oldest first")
-    afterword: str | None = Field(None, description="what came of it after its end: confirmed")
+    afterword: str | None = Field(None, description="what came of it after its end: confirmed or replaced")
     cancellable: bool | None = Field(None, description="true where it may be cancelled while it runs")
     final: bool = Field(description="no more changes to come")
 

@@ -106,7 +106,7 @@ class MailProgress extends HTMLElement {
 
   #stand(word) {
     const line = this.#part("connection");
-    const waiting = word === "reconnecting" && !this.dataset.afterword;
+    const waiting = word === "reconnecting" && !this.dataset.afterword && !this.hasAttribute("data-final");
     line.hidden = !waiting;
     line.textContent = waiting ? "Reconnecting… The mail goes on meanwhile." : "";
   }
@@ -158,7 +158,7 @@ function mirror(ticket, { state, mood, afterword }) {
     wearIcon(mood);
   }
   const blocks = document.querySelectorAll(`[data-mail="${CSS.escape(ticket)}"] > [data-for]`);
-  showBlocks(blocks, [afterword ? "afterword" : state], !afterword);
+  showBlocks(blocks, [afterword ?? state], !afterword);
 }
 
 customElements.define("mail-progress", MailProgress);
