@@ -252,3 +252,39 @@ async def test_what_is_not_there_is_a_problem_document_for_programs(house: House
     answer = await house.app.test_client().get(path, headers={"Accept": "text/html,*/*"})
     assert (answer.status_code, answer.content_type) == (404, "application/problem+json")
     assert json.loads(await answer.get_data())["title"] == "Nothing here"
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("limit=abc", "limit"),
+        ("limit=0", "limit"),
+        ("limit=1000", "limit"),
+        ("state=sent,bogus", "state"),
+        ("before=xyz", "before"),
+    ],
+)
+async def test_a_query_that_cannot_be_meant_is_turned_away_with_what_to_do(
+    house: House, query: str, field: str
+) -> None:
+    alice = await house.member("alice@example.org")
+    answer = await alice.browser.get(f"/api/v1/tasks?{query}")
+    assert (answer.status_code, answer.mimetype) == (422, "application/problem+json")
+    body = json.loads(await answer.get_data(as_text=True))
+    assert [error["field"] for error in body["errors"]] == [field]
+    assert body["errors"][0]["detail"]
+
+
+async def test_a_wait_that_is_no_number_is_turned_away(house: House) -> None:
+    alice = await house.member("alice@example.org")
+    ticket = await alice.start()
+    for wait in ("abc", "-1", "nan", "inf"):
+        assert (await alice.browser.get(f"/api/v1/tasks/{ticket}?wait={wait}")).status_code == 422
+
+
+async def test_an_address_without_a_page_knows_who_is_signed_in(house: House) -> None:
+    alice = await house.member("alice@example.org")
+    answer = await alice.browser.get("/nothing", headers={"Accept": "text/html"})
+    page = await answer.get_data(as_text=True)
+    assert answer.status_code == 404
+    assert "/account" in page and "/sign-in" not in page

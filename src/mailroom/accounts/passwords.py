@@ -49,8 +49,8 @@ class Passwords:
         """Tell for each hash whether the password is its own; None is nobody's.
 
         Takes one computation of Argon2 for hashes of one salt and the same parameters, and one where there is no
-        hash at all: how long it takes does not tell whether there is an account. An outdated hash is computed with the
-        parameters it was made with, in the time those take.
+        hash at all: how long it takes does not tell whether there is an account. An outdated hash is computed
+        with the parameters it was made with, in the time those take.
         """
         by_start = {_start(known): known for known in hashes if known} or {_start(self._nobodys): self._nobodys}
         made = {start: await self._run(_computed, password, known) for start, known in by_start.items()}

@@ -1,6 +1,7 @@
 """A task on its way, in the terminal: a bar where people look on, else a line for each change."""
 
 import sys
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -9,8 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
+from mailroom.kit import clock
 from mailroom.mail.states import Stage
-from mailroom.ops.words import clean, span
+from mailroom.ops.words import clean, span, until
 from mailroom.progress.events import Snapshot
 
 GOOD = frozenset({"sent", "done"})
@@ -40,6 +42,8 @@ def words_of(shown: Snapshot) -> str:
     error = shown.error or {}
     code = " ".join(str(error[key]) for key in ("code", "enhanced") if error.get(key))
     parts = [shown.stage if shown.state == "sending" else shown.message, error.get("message"), code]
+    if shown.retry_at and not shown.final:
+        parts.insert(0, f"next try {until(datetime.fromisoformat(shown.retry_at), clock.now())}")
     said = "; ".join(str(part) for part in parts if part)
     return clean(f"{shown.state}: {said}" if said else shown.state)
 

@@ -46,6 +46,9 @@ def say_problems(error: SettingsError) -> None:
 
 
 ADVICE = "`.env.example` explains every setting; `mailroom up` needs none of them."
+NOT_RUNNING = (
+    "Those of a `mailroom up` are found while it runs: from the folder it runs in, or with its MAILROOM_HOME set."
+)
 
 
 def source() -> str:

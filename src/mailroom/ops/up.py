@@ -22,6 +22,7 @@ from mailroom.ops.embedded.valkey import Valkey
 from mailroom.ops.processes.console import BOLD, DIM, Console
 from mailroom.ops.processes.program import Program
 from mailroom.ops.processes.supervisor import Supervisor
+from mailroom.ops.starting import shown
 
 HEALTHY = 200
 
@@ -142,6 +143,8 @@ class _Up:
         if plan.public_url != plan.local_url:
             rows.append(("Links", f"{plan.public_url}  {styled(DIM, 'where links in mails lead (PUBLIC_URL)')}"))
         rows.append(("Data", str(self.home.path)))
+        hint = styled(DIM, "in another window; and mails, show, watch, send")
+        rows.append(("Shell", f"{_command(self.home.path)} doctor  {hint}"))
         lines = [f"    {label:<6} {value}" for label, value in rows]
         for name, line in plan.left_out.items():
             environment = shlex.quote(str(self.home.path / "environment"))
@@ -149,6 +152,12 @@ class _Up:
             lines.append(f"    cd {shlex.quote(str(plan.root))} && . {environment} && {line}")
         title = styled(BOLD, "Mailroom is up.")
         self.console.say("\n".join(["", f"  {title}", "", *lines, "", "  Stop it with Ctrl-C.", ""]))
+
+
+def _command(home: Path) -> str:
+    """Return how to call us from this folder, so that this stack is found."""
+    program = shlex.quote(shown(Path(sys.argv[0]).absolute()))
+    return program if home == Path.cwd() / ".mailroom" else f"MAILROOM_HOME={shlex.quote(str(home))} {program}"
 
 
 def _greets(port: int) -> bool:

@@ -1,6 +1,7 @@
 """What went wrong, in words: the one table from errors to pages and to problem+json (RFC 9457)."""
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,8 @@ from werkzeug.exceptions import HTTPException
 from mailroom.accounts import errors as accounts
 from mailroom.kit.errors import MailroomError, Unavailable
 from mailroom.progress.background import CannotCancel, CannotRepeat
-from mailroom.web.forms import Invalid
+from mailroom.web.browser import current_session
+from mailroom.web.forms import Invalid, InvalidQuery
 from mailroom.web.limits import TooFast, TooManySignIns
 from mailroom.web.page import page_without_lookup
 from mailroom.web.security import CrossSite, UnknownHost
@@ -55,11 +57,11 @@ TABLE: dict[type[Exception] | int, Answer] = {
     accounts.ReplacedToken: Answer(
         410,
         "There is a newer mail",
-        "You signed up again after this mail was sent. Please use the link in the newest one.",
-        SIGN_UP,
+        "You signed up again after this mail was sent. Please use the link in the newest one, or type its code.",
+        CODE,
     ),
     accounts.WrongPasswordLink: Answer(404, "This link is not right", way=NEW_LINK),
-    accounts.UsedPasswordLink: Answer(410, "This link was used", way=SIGN_IN),
+    accounts.UsedPasswordLink: Answer(410, "This link was used", way=NEW_LINK),
     accounts.OldPasswordLink: Answer(410, "This link is too old", way=NEW_LINK),
     accounts.WrongPassword: Answer(422, "That is not the password", way=("Try again", "")),
     accounts.WrongCode: Answer(422, "That is not the code", way=CODE),
@@ -99,6 +101,7 @@ TABLE: dict[type[Exception] | int, Answer] = {
         "To be safe, nothing was done. Open the page here and send the form again.",
     ),
     Invalid: Answer(422, "Please check the form"),
+    InvalidQuery: Answer(422, "Please check the query"),
     # -- HTTP
     400: Answer(400, "That could not be read", "The browser sent something unexpected. Go back and try again."),
     401: Answer(401, "Please sign in", "This page is for someone who is signed in.", SIGN_IN),
@@ -179,6 +182,7 @@ async def respond(error: Exception) -> Response:
     if wants_json():
         response = await problem(status, entry.title, advice, fields=getattr(error, "messages", None))
     else:
+        await _look_up(status)
         label, href = _way_on(error, entry)
         response = await page_without_lookup(
             "error.html",
@@ -195,6 +199,13 @@ async def respond(error: Exception) -> Response:
     if wait is not None:
         response.headers["Retry-After"] = str(max(1, round(wait)))
     return response
+
+
+async def _look_up(status: int) -> None:
+    """Have the page know who looks at it, unless that may be what is broken, or comes too often to ask for it."""
+    if status < 500 and status != 429:  # noqa: PLR2004
+        with suppress(Exception):
+            await current_session()
 
 
 def _way_on(error: Exception, entry: Answer) -> tuple[str, str]:

@@ -54,6 +54,10 @@ MISSING = {
     "email": "Please type your mail address.",
     "password": "Please type a password.",
     "code": "Please type the code from the mail.",
+    "state": "These are no states. Take some of those in the documentation, parted by commas.",
+    "before": "This is no ticket. Give what `next` was on the page before.",
+    "limit": "This is no number from 1 to 100.",
+    "wait": "This is no number of seconds.",
 }
 TOO_LONG = {
     "email": "No mail address is this long. Please check it.",
@@ -70,6 +74,10 @@ class Invalid(Exception):  # named for what it says
     def __init__(self, messages: Mapping[str, str]) -> None:
         super().__init__("; ".join(messages.values()))
         self.messages = dict(messages)
+
+
+class InvalidQuery(Invalid):
+    """What stands behind the question mark of an address cannot be meant."""
 
 
 def is_json() -> bool:
@@ -89,6 +97,15 @@ async def sent_values() -> dict[str, Any]:
 
 def check(form: type[Checked], values: Mapping[str, Any]) -> Checked:
     """Return `values` as a checked `form`; raises `Invalid` with one message a field."""
+    return _checked(form, values, Invalid)
+
+
+def check_query(query: type[Checked]) -> Checked:
+    """Return the query of this request; raises `InvalidQuery` with one message a field."""
+    return _checked(query, request.args.to_dict(), InvalidQuery)
+
+
+def _checked(form: type[Checked], values: Mapping[str, Any], invalid: type[Invalid]) -> Checked:
     try:
         return form.model_validate(values)
     except ValidationError as error:
@@ -97,4 +114,4 @@ def check(form: type[Checked], values: Mapping[str, Any]) -> Checked:
             name = str(detail["loc"][0])
             words = TOO_LONG if detail["type"] == "string_too_long" else MISSING
             messages.setdefault(name, words.get(name, "Please check this."))
-        raise Invalid(messages) from None
+        raise invalid(messages) from None

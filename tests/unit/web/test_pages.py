@@ -255,7 +255,7 @@ async def test_from_another_browser_the_password_is_asked_for(browser: Client, w
         ("wrong", (404, "This link is not right", "/confirm")),
         ("used", (410, "Already confirmed", "/sign-in")),
         ("expired", (410, "This link is too old", "/sign-up")),
-        ("replaced", (410, "There is a newer mail", "/sign-up")),
+        ("replaced", (410, "There is a newer mail", "/confirm")),
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -315,7 +315,7 @@ async def test_a_new_password_is_taken_and_signs_in(browser: Client) -> None:
     ("token", "said"),
     [
         ("wrong", (404, "This link is not right", "/new-password")),
-        ("used", (410, "This link was used", "/sign-in")),
+        ("used", (410, "This link was used", "/new-password")),
         ("expired", (410, "This link is too old", "/new-password")),
     ],
 )

@@ -29,7 +29,7 @@ def run(doors: Doors, *, as_json: bool) -> int:
         settings = starting.settings()
     except SettingsError as error:
         findings = [broken(CHECK, problem.removesuffix(".")) for problem in error.problems]
-        advice = "The servers are checked once the settings can be read."
+        advice = f"The servers are checked once the settings can be read. {starting.NOT_RUNNING}"
     else:
         findings, advice = [good(CHECK, "all can be read"), *examine(settings, doors)], ""
     is_broken = any(finding.mark is Mark.BROKEN for finding in findings)

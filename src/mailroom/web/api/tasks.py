@@ -3,17 +3,20 @@
 import hashlib
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 from quart import Blueprint, Response, abort, current_app, json, request
 from quart_schema import document_querystring, document_response, operation_id, tag
 
 from mailroom.kit.ids import parse_id
 from mailroom.mail.listing import listed
+from mailroom.mail.states import State
 from mailroom.progress.events import Snapshot
 from mailroom.progress.snapshots import iso
+from mailroom.progress.states import TaskState
 from mailroom.web.api.waits import LONGEST, Waits
 from mailroom.web.browser import current_session, services
 from mailroom.web.errors import problem
+from mailroom.web.forms import Form, check_query
 from mailroom.web.limits import READ, limited_reads
 from mailroom.web.pages.tasks import asked_states
 from mailroom.web.watching import Seen, may_read_answers, see, watcher_of
@@ -21,6 +24,7 @@ from mailroom.web.watching import Seen, may_read_answers, see, watcher_of
 blueprint = Blueprint("tasks", __name__, url_prefix="/api/v1")
 
 LISTED, MOST_LISTED = 50, 100
+STATES = frozenset({*map(str, State), *map(str, TaskState)})
 
 
 class TaskBody(BaseModel):
@@ -63,20 +67,37 @@ class TasksBody(BaseModel):
     next: str | None = Field(None, description="the `before` of the next page; null on the last")
 
 
-class Wait(BaseModel):
+class Wait(Form):
     """How long to wait for news."""
 
-    wait: float | None = Field(
-        None, description=f"seconds to wait for news, at most {LONGEST:.0f}, where If-None-Match still holds"
+    wait: float = Field(
+        0,
+        ge=0,
+        allow_inf_nan=False,
+        description=f"seconds to wait for news, at most {LONGEST:.0f}, where If-None-Match still holds",
     )
 
 
-class Which(BaseModel):
+class Which(Form):
     """Which tasks to list."""
 
-    state: str | None = Field(None, description="only in these states, parted by commas")
-    before: str | None = Field(None, description="only those begun before this ticket")
-    limit: int | None = Field(None, description=f"at most so many: {LISTED}, or up to {MOST_LISTED}")
+    state: str = Field("", description="only in these states, parted by commas")
+    before: str = Field("", description="only those begun before this ticket")
+    limit: int = Field(LISTED, ge=1, le=MOST_LISTED, description="at most so many")
+
+    @field_validator("state")
+    @classmethod
+    def _known(cls, text: str) -> str:
+        if not STATES.issuperset(asked_states(text)):
+            raise ValueError("not a state")
+        return text
+
+    @field_validator("before")
+    @classmethod
+    def _ticket(cls, text: str) -> str:
+        if text and parse_id(text) is None:
+            raise ValueError("not a ticket")
+        return text
 
 
 @blueprint.get("/tasks")
@@ -90,8 +111,8 @@ async def tasks() -> Response:
     session = await current_session()
     if session is None or session.account is None:
         abort(401)
-    limit = min(max(request.args.get("limit", LISTED, type=int), 1), MOST_LISTED)
-    states, before = asked_states(request.args.get("state", "")), parse_id(request.args.get("before", ""))
+    asked = check_query(Which)
+    limit, states, before = asked.limit, asked_states(asked.state), parse_id(asked.before)
     async with services().database.begin() as work:
         found = await listed(work, session.account.id, states=states, before=before, limit=limit + 1)
     shown = [
@@ -123,7 +144,7 @@ async def task(ticket: str) -> Response:
     if seen is None:
         abort(404)
     response = _answer(await _body(seen, seen.public))
-    wait = request.args.get("wait", 0.0, type=float)
+    wait = check_query(Wait).wait
     if wait > 0 and (response.get_etag()[0] or "") in request.if_none_match:
         return await _later(seen, wait) or await response.make_conditional(request)
     return await response.make_conditional(request)
