@@ -92,6 +92,17 @@ async def test_on_a_phone_the_link_asks_for_the_password_and_the_first_page_hear
     assert "Your address is confirmed" in page
 
 
+async def test_the_page_of_a_mail_that_a_newer_one_replaced_leads_on(app: App) -> None:
+    alice = browser_of(app)
+    first = await sign_up(alice)
+    assert await sign_up(alice) != first
+    page = await (await alice.get(f"/mails/{first}")).get_data(as_text=True)
+    assert "A newer mail takes its place" in page
+    assert 'href="/confirm">Go on with the newest mail' in page
+    assert "Send it again" not in page
+    assert json.loads(await (await alice.get(f"/api/v1/tasks/{first}")).get_data())["afterword"] == "replaced"
+
+
 async def test_the_typed_code_confirms_where_it_was_asked_for(app: App) -> None:
     alice = browser_of(app)
     ticket = await sign_up(alice)
