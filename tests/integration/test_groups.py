@@ -103,7 +103,7 @@ async def test_an_answer_lost_at_the_dot_says_nothing_of_the_mail_behind_it(make
     assert [(await post.row(mail_id)).state for mail_id in ids] == ["uncertain", "sent"]
 
 
-async def test_a_mail_behind_a_slow_one_is_let_go_and_its_connection_starts_over(
+async def test_a_mail_behind_a_slow_one_is_let_go_and_its_connection_starts_over_or_is_closed(
     make: Make, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mailroom.mail.ride.PATIENCE", 0.1)
@@ -120,9 +120,9 @@ async def test_a_mail_behind_a_slow_one_is_let_go_and_its_connection_starts_over
     last = await promise(post, "fourth", "fifth")
     await post.delivery.deliver_many(last)
     assert {(await post.row(mail_id)).state for mail_id in (*ids, *last)} == {"sent"}
-    assert sink.commands.count("RSET") >= 1
     assert len(sink.accepted) == 6
-    assert sink.connections == 2
+    # Where the acceptance came before the replies to the mail that was let go, it is closed instead.
+    assert ("RSET" in sink.commands, sink.connections) in {(True, 2), (False, 3)}
 
 
 async def test_a_server_that_is_slow_with_all_is_told_of_each_mail_once(
