@@ -113,8 +113,7 @@ async def test_two_attempts_that_end_at_the_same_moment_in_two_processes_see_eac
     mail_id, ledger = await post.promise(), Ledger(post.database, "test:2")
     await ledger.claim([mail_id])
     await ledger.hand_over([HandingOver(mail_id, 1, clock.now(), "server")])
-    await post.sql("update mails set lease_until = now(), nudge_at = now()")
-    await post.overdue.sweep(queue_empty=True)
+    await post.lapse()
     await ledger.claim([mail_id])
     await ledger.hand_over([HandingOver(mail_id, 2, clock.now(), "server")])
     acceptance = Ending(mail_id, 1, Decision(State.SENT), Answer(code=250))
@@ -145,8 +144,7 @@ async def test_an_attempt_that_was_uncertain_stays_marked_though_its_acceptance_
     mail_id = await post.promise()
     first = asyncio.create_task(post.delivery.deliver(mail_id))
     await post.reaches(mail_id, "handing over")
-    await post.sql("update mails set lease_until = now(), nudge_at = now()")
-    await post.overdue.sweep(queue_empty=True)
+    await post.lapse()
     second = await post.delivery.deliver(mail_id)
     assert second is not None and second.state == "sent"
     await first
@@ -190,8 +188,7 @@ async def test_a_late_acceptance_is_shown_though_the_mail_is_in_a_later_attempt(
     mail_id = await post.promise()
     first = asyncio.create_task(post.delivery.deliver(mail_id))
     await post.reaches(mail_id, "handing over")
-    await post.sql("update mails set lease_until = now(), nudge_at = now()")
-    await post.overdue.sweep(queue_empty=True)
+    await post.lapse()
     sink.faults[1].times = 1
     second = asyncio.create_task(post.delivery.deliver(mail_id))
     shown = await first
@@ -206,8 +203,7 @@ async def test_the_company_of_a_poison_mail_does_not_end_with_it(post: Post, mak
     ids = [await post.promise(f"{number}@example.org") for number in range(4)]
     for _ in range(2):
         await Ledger(post.database, "dead:1").claim(ids)
-        await post.sql("update mails set lease_until = now(), nudge_at = now()")
-        await post.overdue.sweep(queue_empty=False)
+        await post.lapse()
     assert {(await post.row(mail_id)).crashes for mail_id in ids} == {2}
     assert await Ledger(post.database, "test:1").claim(ids) == []
 

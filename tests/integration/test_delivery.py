@@ -55,6 +55,23 @@ class Post:
             while (await self.row(mail_id)).stage != stage:
                 await asyncio.sleep(0.01)
 
+    async def lapse(self) -> list[UUID]:
+        """Have every lease run out, and sweep; return what is to be published."""
+        await self.sql("update mails set lease_until = now(), nudge_at = now()")
+        return await self.overdue.sweep(queue_empty=True)
+
+    async def fails_once_before_the_content(self, sink: Sink, fault: Fault) -> None:
+        """Send a mail that meets this fault the first time, which is safe to repeat; nothing else goes wrong."""
+        sink.faults.append(fault)
+        mail_id = await self.promise()
+        shown = await self.delivery.deliver(mail_id)
+        assert shown is not None and shown.state == "retrying"
+        assert (await self.row(mail_id)).reason == "disconnected"
+        await self.sql("update mails set next_attempt_at = now()")
+        again = await self.delivery.deliver(mail_id)
+        assert again is not None and again.state == "sent"
+        assert len(sink.accepted) == 1
+
     async def attempts(self, mail_id: UUID) -> list[Attempt]:
         async with self.database.begin() as work:
             query = select(Attempt).where(Attempt.mail_id == mail_id).order_by(Attempt.attempt)
@@ -201,15 +218,7 @@ async def test_a_permanent_refusal_at_any_command_ends_the_mail(post: Post, sink
                                    Fault("rcpt", reply="421 4.3.2 going down")])  # fmt: skip
 async def test_trouble_before_the_content_is_safe_to_repeat(post: Post, sink: Sink, fault: Fault) -> None:
     fault.times = 1
-    sink.faults.append(fault)
-    mail_id = await post.promise()
-    shown = await post.delivery.deliver(mail_id)
-    assert shown is not None and shown.state == "retrying"
-    assert (await post.row(mail_id)).reason == "disconnected"
-    await post.sql("update mails set next_attempt_at = now()")
-    again = await post.delivery.deliver(mail_id)
-    assert again is not None and again.state == "sent"
-    assert len(sink.accepted) == 1
+    await post.fails_once_before_the_content(sink, fault)
 
 
 async def test_a_lease_over_before_the_handing_over_queues_the_mail_again(post: Post, sink: Sink) -> None:

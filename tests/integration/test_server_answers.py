@@ -28,15 +28,7 @@ async def test_words_that_are_no_utf8_are_recorded_all_the_same(
                                    Fault("mail", reply="354 of another command", times=1),
                                    Fault("rcpt", reply="garbage", times=1)])  # fmt: skip
 async def test_an_answer_out_of_step_never_counts_as_sent(post: Post, sink: Sink, fault: Fault) -> None:
-    sink.faults.append(fault)
-    mail_id = await post.promise()
-    shown = await post.delivery.deliver(mail_id)
-    assert shown is not None and shown.state == "retrying"
-    assert (await post.row(mail_id)).reason == "disconnected"
-    await post.sql("update mails set next_attempt_at = now()")
-    again = await post.delivery.deliver(mail_id)
-    assert again is not None and again.state == "sent"
-    assert len(sink.accepted) == 1
+    await post.fails_once_before_the_content(sink, fault)
     assert sink.connections == 2  # the first one was not to be trusted any more
 
 

@@ -63,8 +63,7 @@ async def test_a_worker_lost_after_the_handing_over_counts_as_an_answer_lost(pos
         (claim,) = await ledger.claim([mail_id])
         assert claim.uncertain == attempt - 1
         await ledger.hand_over([HandingOver(mail_id, attempt, claim.claimed_at, "server")])
-        await post.sql("update mails set lease_until = now(), nudge_at = now()")
-        await post.overdue.sweep(queue_empty=False)
+        await post.lapse()
         row = await post.row(mail_id)
         assert row.state == "uncertain" and row.next_attempt_at and row.nudge_at
     assert min(row.next_attempt_at, row.nudge_at) - row.changed_at > timedelta(seconds=5)
@@ -114,8 +113,7 @@ async def test_a_late_acceptance_is_recorded(post: Post, sink: Sink) -> None:
     mail_id = await post.promise(kind="held")
     sending = asyncio.create_task(post.delivery.deliver(mail_id))
     await post.reaches(mail_id, "handing over")
-    await post.sql("update mails set lease_until = now(), nudge_at = now()")
-    await post.overdue.sweep(queue_empty=True)
+    await post.lapse()
     assert (await post.row(mail_id)).state == "uncertain"
     shown = await sending
     assert shown is not None and shown.state == "sent"
@@ -127,8 +125,7 @@ async def _accepted_while_sent_again(post: Post, *, handing_over: bool) -> tuple
     mail_id, ledger = await post.promise(), Ledger(post.database, "test:2")
     await ledger.claim([mail_id])
     await ledger.hand_over([HandingOver(mail_id, 1, clock.now(), "server")])
-    await post.sql("update mails set lease_until = now(), nudge_at = now()")
-    await post.overdue.sweep(queue_empty=True)
+    await post.lapse()
     await ledger.claim([mail_id])
     if handing_over:
         await ledger.hand_over([HandingOver(mail_id, 2, clock.now(), "server")])

@@ -43,7 +43,7 @@ def find(folder: Path, environment: Mapping[str, str]) -> Stack | None:
     known = given(folder, environment)
     if known.keys() >= REQUIRED:
         return None
-    for home in _homes(folder, known):
+    for home in homes(folder, known):
         try:
             stack = _running(home)
         except (OSError, ValueError):
@@ -53,7 +53,8 @@ def find(folder: Path, environment: Mapping[str, str]) -> Stack | None:
     return None
 
 
-def _homes(folder: Path, known: Mapping[str, str]) -> Iterator[Path]:
+def homes(folder: Path, known: Mapping[str, str]) -> Iterator[Path]:
+    """Yield the folders in which a stack is looked for, from `folder` and with the settings that are `known`."""
     if home := known.get("MAILROOM_HOME"):
         yield (folder / home).resolve()
         return

@@ -42,7 +42,7 @@ def words_of(shown: Snapshot) -> str:
     error = shown.error or {}
     code = " ".join(str(error[key]) for key in ("code", "enhanced") if error.get(key))
     parts = [shown.stage if shown.state == "sending" else shown.message, error.get("message"), code]
-    if shown.retry_at and not shown.final:
+    if shown.retry_at:
         parts.insert(0, f"next try {until(datetime.fromisoformat(shown.retry_at), clock.now())}")
     said = "; ".join(str(part) for part in parts if part)
     return clean(f"{shown.state}: {said}" if said else shown.state)

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from mailroom.ops import embedded_environment
 from mailroom.ops.embedded import plan as plans
 from mailroom.ops.embedded.errors import Refused
 from mailroom.ops.embedded.home import Home, write_private
@@ -157,7 +158,9 @@ class _Up:
 def _command(home: Path) -> str:
     """Return how to call us from this folder, so that this stack is found."""
     program = shlex.quote(shown(Path(sys.argv[0]).absolute()))
-    return program if home == Path.cwd() / ".mailroom" else f"MAILROOM_HOME={shlex.quote(str(home))} {program}"
+    if home in embedded_environment.homes(Path.cwd(), {}):
+        return program
+    return f"MAILROOM_HOME={shlex.quote(str(home))} {program}"
 
 
 def _greets(port: int) -> bool:

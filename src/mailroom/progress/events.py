@@ -25,8 +25,8 @@ class Snapshot:
     """Where one task is, as one watcher may know it.
 
     `current`, `total` count what the task counts; `rate` is a second's worth of it, `eta` the seconds left.
-    `retry_at` and the times in `timeline` are ISO 8601 in UTC. `attempt` and `step` order snapshots of the
-    same task: the higher pair is the newer, whichever way it came.
+    `retry_at` (only where there is a next try to come) and the times in `timeline` are ISO 8601 in UTC.
+    `attempt` and `step` order snapshots of the same task: the higher pair is the newer, whichever way it came.
     """
 
     task: str

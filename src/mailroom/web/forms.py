@@ -54,10 +54,6 @@ MISSING = {
     "email": "Please type your mail address.",
     "password": "Please type a password.",
     "code": "Please type the code from the mail.",
-    "state": "These are no states. Take some of those in the documentation, parted by commas.",
-    "before": "This is no ticket. Give what `next` was on the page before.",
-    "limit": "This is no number from 1 to 100.",
-    "wait": "This is no number of seconds.",
 }
 TOO_LONG = {
     "email": "No mail address is this long. Please check it.",
@@ -97,15 +93,6 @@ async def sent_values() -> dict[str, Any]:
 
 def check(form: type[Checked], values: Mapping[str, Any]) -> Checked:
     """Return `values` as a checked `form`; raises `Invalid` with one message a field."""
-    return _checked(form, values, Invalid)
-
-
-def check_query(query: type[Checked]) -> Checked:
-    """Return the query of this request; raises `InvalidQuery` with one message a field."""
-    return _checked(query, request.args.to_dict(), InvalidQuery)
-
-
-def _checked(form: type[Checked], values: Mapping[str, Any], invalid: type[Invalid]) -> Checked:
     try:
         return form.model_validate(values)
     except ValidationError as error:
@@ -114,4 +101,13 @@ def _checked(form: type[Checked], values: Mapping[str, Any], invalid: type[Inval
             name = str(detail["loc"][0])
             words = TOO_LONG if detail["type"] == "string_too_long" else MISSING
             messages.setdefault(name, words.get(name, "Please check this."))
-        raise invalid(messages) from None
+        raise Invalid(messages) from None
+
+
+def check_query(query: type[Checked], words: Mapping[str, str]) -> Checked:
+    """Return the query of this request; raises `InvalidQuery` with what `words` say of each wrong field."""
+    try:
+        return query.model_validate(request.args.to_dict())
+    except ValidationError as error:
+        names = [str(detail["loc"][0]) for detail in error.errors(include_input=False, include_url=False)]
+        raise InvalidQuery({name: words[name] for name in names}) from None

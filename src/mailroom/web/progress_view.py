@@ -10,7 +10,6 @@ from mailroom.web import words
 _ORDER = list(words.STEPS)
 _STOPPED = {"retrying": "problem", "failed": "problem", "expired": "problem", "cancelled": "problem"}
 _ALMOST = 0.96
-_TRIED_AGAIN = frozenset({"retrying", "uncertain"})
 _COUNTED = frozenset({"running", "done"})
 
 
@@ -74,7 +73,7 @@ def view_of(public: Mapping[str, Any]) -> ProgressView:
         share=share_of(public),
         steps=[] if state in _COUNTED else steps_of(public),
         history=history_of(timeline, public.get("attempt", 0)),
-        retry_at=public.get("retry_at") if state in _TRIED_AGAIN and not afterword else None,
+        retry_at=public.get("retry_at") if not afterword else None,
         since=error.get("since") if state == "retrying" and not afterword else None,
         code=" ".join(str(error[key]) for key in ("code", "enhanced") if error.get(key)),
         answer=error.get("answer") or "",

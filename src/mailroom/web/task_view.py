@@ -48,7 +48,7 @@ def task_view(public: Mapping[str, Any]) -> TaskView:
         share=share_of(public) if public.get("total") or not running else None,
         counted=count_words(public.get("current"), public.get("total")),
         pace=pace_words(public.get("rate"), public.get("eta")) if running else "",
-        retry_at=public.get("retry_at") if state in {"retrying", "uncertain"} else None,
+        retry_at=public.get("retry_at"),
         cancellable=bool(public.get("cancellable")),
         final=public["final"],
     )

@@ -25,6 +25,12 @@ blueprint = Blueprint("tasks", __name__, url_prefix="/api/v1")
 
 LISTED, MOST_LISTED = 50, 100
 STATES = frozenset({*map(str, State), *map(str, TaskState)})
+QUERY_WORDS = {
+    "state": "These are no states. Take some of those in the documentation, parted by commas.",
+    "before": "This is no ticket. Give what `next` was on the page before.",
+    "limit": f"This is no number from 1 to {MOST_LISTED}.",
+    "wait": "This is no number of seconds.",
+}
 
 
 class TaskBody(BaseModel):
@@ -111,7 +117,7 @@ async def tasks() -> Response:
     session = await current_session()
     if session is None or session.account is None:
         abort(401)
-    asked = check_query(Which)
+    asked = check_query(Which, QUERY_WORDS)
     limit, states, before = asked.limit, asked_states(asked.state), parse_id(asked.before)
     async with services().database.begin() as work:
         found = await listed(work, session.account.id, states=states, before=before, limit=limit + 1)
@@ -144,7 +150,7 @@ async def task(ticket: str) -> Response:
     if seen is None:
         abort(404)
     response = _answer(await _body(seen, seen.public))
-    wait = check_query(Wait).wait
+    wait = check_query(Wait, QUERY_WORDS).wait
     if wait > 0 and (response.get_etag()[0] or "") in request.if_none_match:
         return await _later(seen, wait) or await response.make_conditional(request)
     return await response.make_conditional(request)

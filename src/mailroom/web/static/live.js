@@ -44,7 +44,7 @@ class MailProgress extends HTMLElement {
     this.#write("code", code);
     this.#write("answer", error.answer ?? "");
     this.#part("server").hidden = !code && !error.answer;
-    this.#countDown(["retrying", "uncertain"].includes(state) && !snapshot.afterword ? snapshot.retry_at : null);
+    this.#countDown(snapshot.afterword ? null : snapshot.retry_at);
     const since = state === "retrying" && !snapshot.afterword ? error.since : null;
     this.#part("since").hidden = !since;
     localTime(this.#part("since").querySelector("time"), since);

@@ -56,7 +56,7 @@ class TaskProgress extends HTMLElement {
     if (meter) meter.hidden = snapshot.final || state === "queued";
     const again = this.#part("again");
     if (again) {
-      again.hidden = !["retrying", "uncertain"].includes(state) || !snapshot.retry_at;
+      again.hidden = !snapshot.retry_at;
       countDown(this.#part("countdown"), again.hidden ? null : snapshot.retry_at);
     }
     if (said.headline !== this.#said) {
