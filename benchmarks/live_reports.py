@@ -6,7 +6,7 @@ import time
 from mailroom.jobs.app import configured
 from mailroom.jobs.results import ResultWriter
 from mailroom.progress.reporter import Reporter
-from mailroom.progress.reporting import Running, report, running
+from mailroom.progress.reports import Running, report, running
 from mailroom.settings import load
 
 

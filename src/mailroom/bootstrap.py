@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mailroom.kit.database import Database
-from mailroom.mail.interfaces import Kinds, Nudge
-from mailroom.ops.starting import settings_of_a_door
-from mailroom.progress.background import Background, Begin
-from mailroom.progress.tickets import Tickets
+from mailroom.mail.kinds import Kinds, Nudge
+from mailroom.ops.startup import settings_of_a_door
 from mailroom.settings import Settings
+from mailroom.tasks.service import Background, Begin
+from mailroom.tasks.tickets import Tickets
 
 if TYPE_CHECKING:
     import click
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mailroom.accounts.tokens import Tokens
     from mailroom.jobs.results import ResultReader
     from mailroom.jobs.runtime import Runtime
-    from mailroom.progress.watching import Watching
+    from mailroom.progress.tracker import Watching
     from mailroom.services import Services
 
 
@@ -46,7 +46,7 @@ def services(
     from mailroom.accounts.passwords import Passwords
     from mailroom.accounts.service import Accounts
     from mailroom.accounts.sessions import Sessions
-    from mailroom.mail.mailbox import Mailbox
+    from mailroom.mail.administration import Mailbox
     from mailroom.mail.outbox import Outbox
     from mailroom.services import Services
 
@@ -94,9 +94,9 @@ def _tokens(settings: Settings) -> "Tokens":
 
 def web(settings: Settings | None = None) -> "Quart":
     """Return the web application, with a poller of its own."""
-    from mailroom.jobs.queue import Queue
+    from mailroom.jobs.publisher import Queue
     from mailroom.web.app import create_app
-    from mailroom.web.live import serve_live
+    from mailroom.web.live.endpoint import serve_live
 
     settings = settings or settings_of_a_door()
     database = Database(settings.database_url, connections=settings.database_connections, name="mailroom web")
@@ -131,22 +131,22 @@ def worker(settings: Settings | None = None) -> "Celery":
 
 def runtime(settings: Settings, app: "Celery") -> "Runtime":
     """Wire what lives in one worker process; called in its event loop."""
-    from mailroom.jobs.holding import Holding
-    from mailroom.jobs.mail_jobs import reports
-    from mailroom.jobs.queue import Queue
+    from mailroom.jobs.mail_tasks import reports
+    from mailroom.jobs.publisher import Queue
     from mailroom.jobs.results import ResultWriter
     from mailroom.jobs.runtime import Runtime
     from mailroom.jobs.sweep import Sweep
-    from mailroom.mail.delivery import Delivery
-    from mailroom.mail.ledger import Ledger
-    from mailroom.mail.overdue import Overdue
-    from mailroom.mail.pool import Pool
-    from mailroom.mail.presence import Presence, new_name
-    from mailroom.mail.rendering import Renderer
-    from mailroom.mail.retention import Retention
-    from mailroom.mail.smtp import Timeouts
+    from mailroom.jobs.task_leases import Holding
+    from mailroom.mail.delivery.deliverer import Delivery
+    from mailroom.mail.ledger.claims import Ledger
+    from mailroom.mail.ledger.liveness import Presence, new_name
+    from mailroom.mail.ledger.rescuer import Overdue
+    from mailroom.mail.ledger.retention import Retention
+    from mailroom.mail.rendering.renderer import Renderer
+    from mailroom.mail.smtp.connection import Timeouts
+    from mailroom.mail.smtp.pool import Pool
     from mailroom.progress.reporter import Reporter
-    from mailroom.progress.runs import Runs
+    from mailroom.tasks.runs import Runs
 
     queue = Queue(settings)
     have = services(settings, queue, queue.begin, name="mailroom worker")
@@ -192,7 +192,7 @@ def runtime(settings: Settings, app: "Celery") -> "Runtime":
 def serve_web(settings: Settings, fd: int | None = None) -> int:
     """Serve the web until stopped: in this process, or WEB_CONCURRENCY of them on the one socket (then `fd`)."""
     from mailroom.ops.processes.fleet import Fleet
-    from mailroom.web import serving
+    from mailroom.web.server import server as serving
 
     if fd is None and settings.web_concurrency > 1:
         with serving.listen(settings) as listening:
@@ -221,7 +221,7 @@ def run_worker(settings: Settings, *, one: bool = False) -> int:
 
 def shell(settings: Settings) -> "Services":
     """Wire the services for one command."""
-    from mailroom.jobs.queue import Queue
+    from mailroom.jobs.publisher import Queue
 
     queue = Queue(settings)
     return services(settings, queue, queue.begin, name="mailroom shell")
@@ -229,8 +229,8 @@ def shell(settings: Settings) -> "Services":
 
 def commands() -> "click.Group":
     """Return the shell's commands; each opens its edge only when it runs."""
-    from mailroom.ops.commands import shell as group
-    from mailroom.ops.doors import Doors
+    from mailroom.cli.commands import shell as group
+    from mailroom.cli.entrypoints import Doors
 
     return group(
         Doors(
@@ -246,8 +246,8 @@ def commands() -> "click.Group":
 
 def _poller(settings: Settings, database: Database) -> "tuple[Watching, ResultReader]":
     from mailroom.jobs.results import ResultReader
-    from mailroom.mail.snapshots import MailRows
-    from mailroom.progress.watching import Watching
+    from mailroom.mail.views import MailRows
+    from mailroom.progress.tracker import Watching
 
     results = ResultReader(settings)
     return Watching(results, MailRows(database)), results
@@ -265,7 +265,7 @@ async def _watching(have: "Services") -> "AsyncIterator[Watching]":
 
 
 def _queue_depth(settings: Settings) -> int | None:
-    from mailroom.jobs.queue import Queue
+    from mailroom.jobs.publisher import Queue
 
     with closing(Queue(settings)) as queue:
         return queue.depth()

@@ -6,12 +6,12 @@ from mailroom.accounts.exports import Exports
 from mailroom.accounts.service import Accounts
 from mailroom.accounts.sessions import Sessions
 from mailroom.kit.database import Database
-from mailroom.mail.mailbox import Mailbox
+from mailroom.mail.administration import Mailbox
 from mailroom.mail.outbox import Outbox
-from mailroom.progress.background import Background
-from mailroom.progress.tickets import Tickets
-from mailroom.progress.watching import Watching
+from mailroom.progress.tracker import Watching
 from mailroom.settings import Settings
+from mailroom.tasks.service import Background
+from mailroom.tasks.tickets import Tickets
 
 
 @dataclass(frozen=True, slots=True)

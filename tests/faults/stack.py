@@ -15,7 +15,7 @@ import psycopg
 import redis
 
 from mailroom import bootstrap
-from mailroom.jobs.queue import Queue
+from mailroom.jobs.publisher import Queue
 from mailroom.kit.ids import new_id
 from mailroom.ops.embedded.errors import NotReady
 from mailroom.ops.embedded.ports import free_port

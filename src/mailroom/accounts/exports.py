@@ -15,9 +15,9 @@ from mailroom.accounts.models import Account, BrowserSession, Export
 from mailroom.kit import clock
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.models import Mail
-from mailroom.progress.background import Background
-from mailroom.progress.models import Task
-from mailroom.progress.states import ENDED
+from mailroom.tasks.models import Task
+from mailroom.tasks.service import Background
+from mailroom.tasks.states import ENDED
 
 NAME = "mailroom.export_account"
 TITLE = "Export of your data"

@@ -8,20 +8,20 @@ from sqlalchemy import update
 
 from mailroom.accounts import sign_ups
 from mailroom.accounts.addresses import Address
-from mailroom.accounts.confirming import Confirming
+from mailroom.accounts.authentication import SigningIn
+from mailroom.accounts.confirmation import Confirming
 from mailroom.accounts.errors import UnknownAccount
 from mailroom.accounts.models import Account
+from mailroom.accounts.password_reset import Resetting
 from mailroom.accounts.passwords import Passwords
-from mailroom.accounts.resetting import Resetting
+from mailroom.accounts.registration import SigningUp
 from mailroom.accounts.sessions import Sessions
-from mailroom.accounts.signing_in import SigningIn
-from mailroom.accounts.signing_up import SigningUp
 from mailroom.accounts.tokens import Tokens
 from mailroom.accounts.views import AccountView, Confirmation, Session, Started
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.outbox import Outbox
-from mailroom.progress.tickets import Tickets
 from mailroom.settings import Settings
+from mailroom.tasks.tickets import Tickets
 
 KEPT = timedelta(days=7)
 """How long an unconfirmed sign-up is kept at least, so that a late click gets a fitting answer."""

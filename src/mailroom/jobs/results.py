@@ -12,7 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from mailroom.jobs.app import configured
-from mailroom.jobs.changes import Changes
+from mailroom.jobs.invalidations import Changes
 from mailroom.progress.reporter import Report
 from mailroom.settings import Settings
 

@@ -3,11 +3,11 @@
 import asyncio
 from dataclasses import dataclass
 
-from mailroom.jobs.holding import Holding
-from mailroom.jobs.queue import Queue
+from mailroom.jobs.publisher import Queue
 from mailroom.jobs.sweep import Sweep
-from mailroom.mail.delivery import Delivery
-from mailroom.mail.presence import Presence
+from mailroom.jobs.task_leases import Holding
+from mailroom.mail.delivery.deliverer import Delivery
+from mailroom.mail.ledger.liveness import Presence
 from mailroom.progress.reporter import Reporter
 from mailroom.services import Services
 

@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from psycopg.errors import IdleInTransactionSessionTimeout
 
-from mailroom.jobs.queue import Queue
+from mailroom.jobs.publisher import Queue
 from mailroom.kit.errors import Unavailable
-from mailroom.mail.overdue import Overdue
-from mailroom.mail.pool import Pool
+from mailroom.mail.ledger.rescuer import Overdue
+from mailroom.mail.smtp.pool import Pool
 
 logger = logging.getLogger(__name__)
 

@@ -12,15 +12,15 @@ from uuid import UUID
 from celery import Task
 from celery.exceptions import Ignore, Reject, Retry
 
-from mailroom.jobs.holding import Held
 from mailroom.jobs.loop import WorkerLoop
-from mailroom.jobs.queue import HAS_ROW
+from mailroom.jobs.publisher import HAS_ROW
 from mailroom.jobs.runtime import Runtime
+from mailroom.jobs.task_leases import Held
 from mailroom.kit import clock
 from mailroom.kit.errors import Unavailable
-from mailroom.progress.reporting import Cancelled, Running, fit_text, running
-from mailroom.progress.states import Ending, TaskState
+from mailroom.progress.reports import Cancelled, Running, fit_text, running
 from mailroom.services import Services
+from mailroom.tasks.states import Ending, TaskState
 
 logger = logging.getLogger(__name__)
 

@@ -13,12 +13,13 @@ from celery import Celery, signals
 from celery.concurrency.thread import TaskPool as ThreadPool
 from kombu.transport import redis
 
-from mailroom.jobs import export_jobs, mail_jobs
+from mailroom.jobs import export_tasks as export_jobs
+from mailroom.jobs import mail_tasks as mail_jobs
 from mailroom.jobs.app import configured
+from mailroom.jobs.broker.channel import Channel
 from mailroom.jobs.loop import WorkerLoop
 from mailroom.jobs.runtime import Runtime
-from mailroom.jobs.stop_line import StopLine
-from mailroom.jobs.taking import Channel
+from mailroom.jobs.shutdown_pipe import StopLine
 from mailroom.jobs.task import MailroomTask
 from mailroom.settings import Settings
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
 from mailroom.kit.errors import Unavailable
-from mailroom.kit.lanes import Lanes, Statement, psycopg_of, rows_of, run_together
+from mailroom.kit.statement_pool import Lanes, Statement, psycopg_of, rows_of, run_together
 
 logger = logging.getLogger(__name__)
 

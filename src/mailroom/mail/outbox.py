@@ -10,9 +10,9 @@ from sqlalchemy import select
 
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.ids import new_id
-from mailroom.mail.interfaces import Kinds, Nudge
+from mailroom.mail.kinds import Kinds, Nudge
 from mailroom.mail.models import Mail
-from mailroom.progress.tickets import Tickets
+from mailroom.tasks.tickets import Tickets
 
 FIRST_NUDGE = 10
 """Seconds after which the sweep takes a queued mail for one whose message was lost."""

@@ -10,10 +10,10 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from mailroom.ops import embedded_environment
+from mailroom.ops.embedded import environment as embedded_environment
 from mailroom.ops.embedded import plan as plans
+from mailroom.ops.embedded.data_directory import Home, write_private
 from mailroom.ops.embedded.errors import Refused
-from mailroom.ops.embedded.home import Home, write_private
 from mailroom.ops.embedded.plan import RELEASE, WEB, Plan
 from mailroom.ops.embedded.ports import LOOPBACK, free_port
 from mailroom.ops.embedded.postgres import Postgres
@@ -23,7 +23,7 @@ from mailroom.ops.embedded.valkey import Valkey
 from mailroom.ops.processes.console import BOLD, DIM, Console
 from mailroom.ops.processes.program import Program
 from mailroom.ops.processes.supervisor import Supervisor
-from mailroom.ops.starting import shown
+from mailroom.ops.startup import shown
 
 HEALTHY = 200
 
@@ -44,7 +44,7 @@ def up(
     try:
         plan = plans.make(root, given, port, without)
         if not plan.embed_postgres:
-            from mailroom.ops.embedded.foreign import refuse_foreign
+            from mailroom.ops.embedded.ownership_check import refuse_foreign
 
             refuse_foreign(plan.given["DATABASE_URL"], plan.root / "alembic")
         home = Home.open(plan.home)

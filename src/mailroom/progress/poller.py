@@ -15,11 +15,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice, takewhile
 
+from mailroom.kit.cpu_meter import Meter
 from mailroom.kit.errors import Unavailable
-from mailroom.progress.events import Snapshot
-from mailroom.progress.meter import Meter
-from mailroom.progress.reading import from_result, merge
+from mailroom.progress.snapshot import Snapshot
 from mailroom.progress.sources import Known, Results, Rows
+from mailroom.progress.stored_results import from_result, merge
 from mailroom.progress.subscription import Subscription
 
 logger = logging.getLogger(__name__)

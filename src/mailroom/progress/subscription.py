@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING
 
-from mailroom.progress.events import Snapshot
+from mailroom.progress.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from mailroom.progress.watching import Watching
+    from mailroom.progress.tracker import Watching
 
 
 class Subscription:

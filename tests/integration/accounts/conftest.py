@@ -15,11 +15,11 @@ from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.tokens import NEW_PASSWORD, Tokens
 from mailroom.accounts.views import Session, Started
 from mailroom.kit.database import Database
-from mailroom.mail.interfaces import Kinds
+from mailroom.mail.kinds import Kinds
 from mailroom.mail.models import Mail
 from mailroom.mail.outbox import Outbox
-from mailroom.progress.tickets import Tickets, Watcher
 from mailroom.settings import Settings
+from mailroom.tasks.tickets import Tickets, Watcher
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
 ALICE = "alice@example.org"

@@ -16,10 +16,10 @@ from mailroom.kit import clock
 from mailroom.kit.errors import Unavailable
 from mailroom.kit.ids import new_id
 from mailroom.mail.models import Attempt, Mail
-from mailroom.progress.events import Snapshot
-from mailroom.progress.models import Task
-from mailroom.progress.tickets import Watcher
+from mailroom.progress.snapshot import Snapshot
 from mailroom.settings import Settings
+from mailroom.tasks.models import Task
+from mailroom.tasks.tickets import Watcher
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 PASSWORD = "otter lamp quiet ferry"

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
+from mailroom.cli.entrypoints import Doors
 from mailroom.ops.doctor import addresses, database, mail_server, redis_servers, workers
 from mailroom.ops.doctor.daemons import Daemons
 from mailroom.ops.doctor.findings import Finding, broken, quoted
-from mailroom.ops.doors import Doors
 from mailroom.settings import Settings
 
 PATIENCE = 5.0

@@ -6,11 +6,12 @@ from dataclasses import asdict
 
 import click
 
-from mailroom.ops import logs, starting
+from mailroom.cli.entrypoints import Doors
+from mailroom.kit.text import counted
+from mailroom.ops import startup as starting
 from mailroom.ops.doctor.examine import examine
 from mailroom.ops.doctor.findings import Finding, Mark, broken, good
-from mailroom.ops.doors import Doors
-from mailroom.ops.words import counted
+from mailroom.ops.observability import logs
 from mailroom.settings import SettingsError
 
 SIGNS = {

@@ -6,10 +6,10 @@ from typing import Any
 
 import psycopg
 
+from mailroom.cli.entrypoints import Doors
+from mailroom.kit.text import counted
 from mailroom.ops.doctor.database import plain
 from mailroom.ops.doctor.findings import Finding, broken, care, good, quoted, unknown
-from mailroom.ops.doors import Doors
-from mailroom.ops.words import counted
 from mailroom.settings import Settings
 
 CHECK = "workers"

@@ -7,8 +7,8 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
-from mailroom.progress.events import Snapshot
-from mailroom.progress.watching import Watching
+from mailroom.progress.snapshot import Snapshot
+from mailroom.progress.tracker import Watching
 
 LONGEST = 30.0
 """Seconds a request waits at most: proxies end idle ones from a minute on."""

@@ -2,7 +2,8 @@
 
 from quart import Blueprint, Response, abort
 
-from mailroom.accounts import errors, resetting
+from mailroom.accounts import errors
+from mailroom.accounts import password_reset as resetting
 from mailroom.kit.ids import parse_id
 from mailroom.web import limits
 from mailroom.web.browser import current_session, services

@@ -9,8 +9,8 @@ from quart import Blueprint, Response, abort, request
 from mailroom.accounts import exports
 from mailroom.kit.ids import parse_id
 from mailroom.mail.listing import NEWEST, Listed, listed, standings
-from mailroom.progress.background import CannotCancel, CannotRepeat
-from mailroom.progress.models import Task
+from mailroom.tasks.models import Task
+from mailroom.tasks.service import CannotCancel, CannotRepeat
 from mailroom.web import limits
 from mailroom.web.browser import current_session, services
 from mailroom.web.errors import wants_json
