@@ -11,7 +11,7 @@ from mailroom.accounts.errors import InvalidAddress, NotConfirmed, WrongCredenti
 from mailroom.accounts.models import Account, SignUp
 from mailroom.accounts.passwords import Passwords
 from mailroom.accounts.sessions import Sessions
-from mailroom.accounts.views import Session, Started
+from mailroom.accounts.views import NewSession, Session
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.tasks.tickets import Tickets
 
@@ -19,7 +19,7 @@ COMPARED = 3
 """Times a password is compared, at most, where the account changes before it can be let in."""
 
 
-class SigningIn:
+class Authentication:
     """Lets owners of accounts in."""
 
     def __init__(self, database: Database, tickets: Tickets, passwords: Passwords, sessions: Sessions) -> None:
@@ -28,7 +28,7 @@ class SigningIn:
         self._passwords = passwords
         self._sessions = sessions
 
-    async def sign_in(self, email: str, password: str, *, session: Session | None, user_agent: str) -> Started:
+    async def sign_in(self, email: str, password: str, *, session: Session | None, user_agent: str) -> NewSession:
         """Start a session of the account with this address and password.
 
         Raises `WrongCredentials`, and `NotConfirmed` for the password of a sign-up that waits: also where
@@ -58,7 +58,7 @@ class SigningIn:
 
     async def _enter(
         self, compared: Account, password: str, session: Session | None, user_agent: str
-    ) -> Started | None:
+    ) -> NewSession | None:
         """Let the owner in; None where the account is no longer as it was compared.
 
         Argon2 takes its time, outside of any transaction: a reset may have come in between. Its end of all

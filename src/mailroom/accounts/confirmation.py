@@ -27,7 +27,7 @@ from mailroom.accounts.passwords import Passwords
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_ups import Found
 from mailroom.accounts.tokens import Tokens, mail_id_of, typed_code
-from mailroom.accounts.views import Confirmation, Session, Started
+from mailroom.accounts.views import ConfirmationPreview, NewSession, Session
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.kit.ids import new_id
 from mailroom.mail.arrival import arrived
@@ -39,7 +39,7 @@ CODES_TRIED = 5
 """A typed code may be that of any of the newest mails: people read the one they find."""
 
 
-class Confirming:
+class Confirmation:
     """Turns sign-ups into accounts."""
 
     def __init__(
@@ -59,18 +59,18 @@ class Confirming:
         self._sessions = sessions
         self._hours = hours
 
-    async def preview(self, token: str, session: Session | None) -> Confirmation:
+    async def preview(self, token: str, session: Session | None) -> ConfirmationPreview:
         """Say what a link would confirm; changes nothing.
 
         Raises `WrongToken`, `UsedToken`, `ReplacedToken`, `ExpiredToken`.
         """
         async with self._database.begin() as work:
             found = await self._by_link(work, token)
-        return Confirmation(found.sign_up.email, needs_password=not _is_of(found.sign_up, session))
+        return ConfirmationPreview(found.sign_up.email, needs_password=not _is_of(found.sign_up, session))
 
     async def confirm(
         self, token: str, *, session: Session | None, password: str | None, user_agent: str
-    ) -> Started:
+    ) -> NewSession:
         """Confirm by link: the account comes into being, and this browser is signed in to it.
 
         Raises as `preview` does, and `WrongPassword` where this is not the browser that signed up and
@@ -89,7 +89,7 @@ class Confirming:
 
     async def confirm_by_code(
         self, code: str, *, session: Session | None, ticket: UUID | None, user_agent: str
-    ) -> Started:
+    ) -> NewSession:
         """Confirm by the code of a mail, in the browser that signed up.
 
         `ticket` says which sign-up is meant; without one it is the newest of this browser. Raises
@@ -127,7 +127,7 @@ class Confirming:
 
     async def _try_code(
         self, work: UnitOfWork, text: str, session: Session, ticket: UUID | None, user_agent: str
-    ) -> Started | AccountError:
+    ) -> NewSession | AccountError:
         found = await self._meant(work, session, ticket)
         if found is None or found.sign_up.session_id != session.id or found.sign_up.replaced_at:
             return UnknownSignUp()
@@ -166,7 +166,7 @@ class Confirming:
 
     async def _welcome(
         self, work: UnitOfWork, sign_up: SignUp, mail: Mail, session: Session | None, user_agent: str
-    ) -> Started:
+    ) -> NewSession:
         """Make the account by what `mail` said, give it the sign-up's mails, and sign the browser in."""
         await arrived(work, mail.id)
         row = {

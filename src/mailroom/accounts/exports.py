@@ -16,7 +16,7 @@ from mailroom.kit import clock
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.models import Mail
 from mailroom.tasks.models import Task
-from mailroom.tasks.service import Background
+from mailroom.tasks.service import TaskService
 from mailroom.tasks.states import ENDED
 
 NAME = "mailroom.export_account"
@@ -51,7 +51,7 @@ TASKS = ("id", "title", "state", "message", "error", "created_at", "began_at", "
 class Exports:
     """Begins, makes, hands out and deletes exports."""
 
-    def __init__(self, database: Database, background: Background) -> None:
+    def __init__(self, database: Database, background: TaskService) -> None:
         self._database = database
         self._background = background
 

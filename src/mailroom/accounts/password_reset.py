@@ -18,7 +18,7 @@ from mailroom.accounts.models import Account, PasswordMail
 from mailroom.accounts.passwords import Passwords
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.tokens import NEW_PASSWORD, Tokens, mail_id_of
-from mailroom.accounts.views import Session, Started
+from mailroom.accounts.views import NewSession, Session
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.arrival import arrived
 from mailroom.mail.models import Mail
@@ -42,7 +42,7 @@ class _Found:
     now: datetime
 
 
-class Resetting:
+class PasswordReset:
     """Lets owners of accounts choose a new password."""
 
     def __init__(
@@ -94,7 +94,7 @@ class Resetting:
         async with self._database.begin() as work:
             return (await self._by_link(work, token)).account.email
 
-    async def reset(self, token: str, *, password: str, session: Session | None, user_agent: str) -> Started:
+    async def reset(self, token: str, *, password: str, session: Session | None, user_agent: str) -> NewSession:
         """Change the password by link, end every session of the account, and sign this browser in.
 
         Raises as `preview` does, and `WeakPassword` or `TooLong`; nothing has changed then.

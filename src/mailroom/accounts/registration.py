@@ -16,7 +16,7 @@ from mailroom.accounts.models import SignUp
 from mailroom.accounts.passwords import Passwords
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_ups import Found
-from mailroom.accounts.views import Session, Started
+from mailroom.accounts.views import NewSession, Session
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.kit.ids import new_id
 from mailroom.mail.outbox import Outbox
@@ -26,7 +26,7 @@ COOLDOWN = 60.0
 """Seconds between two mails of one sign-up."""
 
 
-class SigningUp:
+class Registration:
     """Takes sign-ups and promises their mails."""
 
     def __init__(
@@ -46,7 +46,7 @@ class SigningUp:
         self._sessions = sessions
         self._site = site
 
-    async def sign_up(self, *, email: str, password: str, session: Session | Started) -> UUID:
+    async def sign_up(self, *, email: str, password: str, session: Session | NewSession) -> UUID:
         """Take a sign-up; return the ticket of its mail. It takes the place of an earlier one that waits.
 
         A session that is new (`Sessions.new`) begins with it, in one transaction.
@@ -60,7 +60,7 @@ class SigningUp:
         async with self._database.begin_plain(sign_ups.turn_of(address.key)) as work:
             replaced = await sign_ups.replace_open(work, address.key)
             _heed_limit(replaced.seconds_until_next_mail)
-            if isinstance(session, Started):
+            if isinstance(session, NewSession):
                 await self._sessions.add(work, session)
                 session = session.session
             await self._tickets.drop_watchers(work, replaced.mail_ids, but=session.id, afterword="replaced")

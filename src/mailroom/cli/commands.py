@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from mailroom.cli.entrypoints import Doors
 from mailroom.cli.live_commands import send, watch
 from mailroom.cli.mail_commands import cancel, mails, retry, show
 from mailroom.cli.operator_commands import operator
 from mailroom.kit.errors import MailroomError, Unavailable
-from mailroom.ops import startup as starting
+from mailroom.ops import startup
+from mailroom.ops.entrypoints import Entrypoints
 from mailroom.ops.observability import logs
 from mailroom.settings import SettingsError
 
@@ -31,8 +31,8 @@ class Shell(click.Group):
         try:
             return super().invoke(ctx)
         except SettingsError as error:
-            starting.say_problems(error)
-            ctx.exit(starting.BAD_SETTINGS)
+            startup.say_problems(error)
+            ctx.exit(startup.BAD_SETTINGS)
         except Unavailable as error:
             click.echo(f"{error} `mailroom doctor` says what is wrong.", err=True)
             ctx.exit(1)
@@ -58,9 +58,9 @@ def up(port: int | None, without: tuple[str, ...]) -> None:
 @click.command()
 @click.option("--fd", type=int, hidden=True, help="Serve on this listening socket, in this one process.")
 @click.pass_obj
-def web(doors: Doors, fd: int | None) -> None:
+def web(doors: Entrypoints, fd: int | None) -> None:
     """Serve the web until stopped (WEB_CONCURRENCY processes on PORT)."""
-    settings = starting.settings()
+    settings = startup.settings()
     logs.configure(settings.log_level, "web")
     sys.exit(doors.web(settings, fd))
 
@@ -70,12 +70,12 @@ def web(doors: Doors, fd: int | None) -> None:
 @click.option("--threads", type=click.IntRange(1), help="Tasks each runs at a time. Default: WORKER_THREADS.")
 @click.option("--one", is_flag=True, hidden=True, help="Be one of the processes.")
 @click.pass_obj
-def worker(doors: Doors, processes: int | None, threads: int | None, one: bool) -> None:
+def worker(doors: Entrypoints, processes: int | None, threads: int | None, one: bool) -> None:
     """Send mails and run background tasks until stopped (WORKER_PROCESSES processes)."""
     for name, value in (("WORKER_PROCESSES", processes), ("WORKER_THREADS", threads)):
         if value is not None:
             os.environ[name] = str(value)  # so that the processes it starts hear of it too
-    settings = starting.settings()
+    settings = startup.settings()
     logs.configure(settings.log_level, "worker")
     sys.exit(doors.worker(settings, one))
 
@@ -83,7 +83,7 @@ def worker(doors: Doors, processes: int | None, threads: int | None, one: bool) 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.pass_obj
-def doctor(doors: Doors, as_json: bool) -> None:
+def doctor(doors: Entrypoints, as_json: bool) -> None:
     """Check settings, servers and workers; say what is wrong and what to do.
 
     Sends no mail and changes nothing. Exit code 1 where something is broken.
@@ -103,7 +103,7 @@ def inbox(port: int, folder: Path) -> None:
     serve_inbox(port, folder)
 
 
-def shell(doors: Doors) -> click.Group:
+def shell(doors: Entrypoints) -> click.Group:
     """Return the group of all commands, going through `doors` to the rest of Mailroom."""
 
     @click.group(

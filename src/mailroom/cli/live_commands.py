@@ -10,11 +10,11 @@ import click
 from sqlalchemy import select
 
 from mailroom.accounts.addresses import Address
-from mailroom.cli.entrypoints import Doors
 from mailroom.cli.live_view import GOOD, LiveView
 from mailroom.cli.mail_commands import Ticket
 from mailroom.cli.task_views import UnknownTicket
 from mailroom.cli.with_services import with_services
+from mailroom.ops.entrypoints import Entrypoints
 from mailroom.ops.mails import PLAIN
 from mailroom.services import Services
 from mailroom.tasks.models import Task
@@ -29,7 +29,7 @@ LONGEST_SUBJECT = 500
 @click.command()
 @click.argument("ticket", metavar="ID", type=Ticket())
 @click.pass_obj
-def watch(doors: Doors, ticket: UUID) -> None:
+def watch(doors: Entrypoints, ticket: UUID) -> None:
     """Follow one mail or task, live, to its end.
 
     Exit code 0 where it was sent or done, 1 where it was not, 130 after Ctrl-C (it goes on all the same).
@@ -43,7 +43,7 @@ def watch(doors: Doors, ticket: UUID) -> None:
 @click.option("--text", help="The text; without it, standard input is read.")
 @click.option("--no-wait", is_flag=True, help="Print the id and do not follow it.")
 @click.pass_obj
-def send(doors: Doors, address: str, subject: str, text: str | None, no_wait: bool) -> None:
+def send(doors: Entrypoints, address: str, subject: str, text: str | None, no_wait: bool) -> None:
     """Send a plain mail and follow it, live, to its end.
 
     It is written down before it is sent, as all mails are: it goes out even if this command is interrupted.
@@ -66,11 +66,11 @@ def send(doors: Doors, address: str, subject: str, text: str | None, no_wait: bo
     _finish(doors, work)
 
 
-def _finish(doors: Doors, work: Callable[[Services], Awaitable[int]]) -> None:
+def _finish(doors: Entrypoints, work: Callable[[Services], Awaitable[int]]) -> None:
     sys.exit(with_services(doors, work))
 
 
-async def _follow(doors: Doors, services: Services, ticket: UUID) -> int:
+async def _follow(doors: Entrypoints, services: Services, ticket: UUID) -> int:
     async with services.database.begin() as work:
         title = await work.session.scalar(select(Task.title).where(Task.id == ticket))
     if title is None:

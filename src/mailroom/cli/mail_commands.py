@@ -11,7 +11,6 @@ import click
 from sqlalchemy import select
 
 from mailroom.cli import mail_views
-from mailroom.cli.entrypoints import Doors
 from mailroom.cli.task_views import find_task, print_task, task_json
 from mailroom.cli.with_services import with_services
 from mailroom.kit import clock
@@ -19,11 +18,12 @@ from mailroom.kit.database import UnitOfWork
 from mailroom.kit.errors import MailroomError
 from mailroom.kit.ids import parse_id
 from mailroom.kit.text import counted
-from mailroom.mail.administration import CANCELLABLE, RETRYABLE, Mailbox, UnknownMail
+from mailroom.mail.administration import CANCELLABLE, RETRYABLE, MailAdministration, UnknownMail
 from mailroom.mail.models import Mail
 from mailroom.mail.states import State
+from mailroom.ops.entrypoints import Entrypoints
 from mailroom.services import Services
-from mailroom.tasks.service import Background
+from mailroom.tasks.service import TaskService
 from mailroom.tasks.states import TaskState
 
 BATCH = 100
@@ -31,12 +31,12 @@ BATCH = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class BulkAction:
     """What can be done with mails and tasks, and the words to ask and to tell of it."""
 
     verb: str
-    to_mail: Callable[[Mailbox, UnitOfWork, UUID], Awaitable[None]]
-    to_task: Callable[[Background, UnitOfWork, UUID], Awaitable[object]]
+    to_mail: Callable[[MailAdministration, UnitOfWork, UUID], Awaitable[None]]
+    to_task: Callable[[TaskService, UnitOfWork, UUID], Awaitable[object]]
     done: str
 
 
@@ -62,7 +62,7 @@ class Ticket(click.ParamType[UUID]):
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def mails(doors: Doors, state: str | None, limit: int, as_json: bool) -> None:
+def mails(doors: Entrypoints, state: str | None, limit: int, as_json: bool) -> None:
     """List mails, newest first."""
 
     async def read(services: Services) -> tuple[Sequence[Mail], dict[str, int]]:
@@ -86,7 +86,7 @@ def mails(doors: Doors, state: str | None, limit: int, as_json: bool) -> None:
 @click.argument("ticket", metavar="ID", type=Ticket())
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def show(doors: Doors, ticket: UUID, as_json: bool) -> None:
+def show(doors: Entrypoints, ticket: UUID, as_json: bool) -> None:
     """Show one mail with every attempt at it and the mail server's own words, or another task with its parts."""
 
     async def read(services: Services) -> None:
@@ -111,9 +111,15 @@ def show(doors: Doors, ticket: UUID, as_json: bool) -> None:
 @click.option("--state", type=click.Choice([state.value for state in RETRYABLE]), help="All mails in this state.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def retry(doors: Doors, ids: tuple[UUID, ...], state: str | None, yes: bool) -> None:
+def retry(doors: Entrypoints, ids: tuple[UUID, ...], state: str | None, yes: bool) -> None:
     """Send mails again that have ended unsent, or now those that wait; begin tasks again that were not done."""
-    _do(doors, ids, state, Deed("Send", Mailbox.retry, Background.repeat, "queued again"), yes=yes)
+    _do(
+        doors,
+        ids,
+        state,
+        BulkAction("Send", MailAdministration.retry, TaskService.repeat, "queued again"),
+        yes=yes,
+    )
 
 
 @click.command()
@@ -123,12 +129,18 @@ def retry(doors: Doors, ids: tuple[UUID, ...], state: str | None, yes: bool) -> 
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def cancel(doors: Doors, ids: tuple[UUID, ...], state: str | None, yes: bool) -> None:
+def cancel(doors: Entrypoints, ids: tuple[UUID, ...], state: str | None, yes: bool) -> None:
     """Give up mails and tasks that are queued or wait; ask running tasks to stop that can be stopped."""
-    _do(doors, ids, state, Deed("Cancel", Mailbox.cancel, Background.cancel, "cancelled"), yes=yes)
+    _do(
+        doors,
+        ids,
+        state,
+        BulkAction("Cancel", MailAdministration.cancel, TaskService.cancel, "cancelled"),
+        yes=yes,
+    )
 
 
-def _do(doors: Doors, ids: Sequence[UUID], state: str | None, deed: Deed, *, yes: bool) -> None:
+def _do(doors: Entrypoints, ids: Sequence[UUID], state: str | None, deed: BulkAction, *, yes: bool) -> None:
     """Do it to each and say so; exit code 1 where it was not possible with one of them."""
     if bool(ids) == bool(state):
         raise click.UsageError("Name the ids of mails or tasks, or a state with --state; not both.")
@@ -157,7 +169,7 @@ def _agreed(question: str, *, yes: bool) -> bool:
     return click.confirm(question)
 
 
-async def _each(services: Services, ids: Sequence[UUID], deed: Deed) -> int:
+async def _each(services: Services, ids: Sequence[UUID], deed: BulkAction) -> int:
     """Return with how many it was not possible. What was possible is done."""
     impossible = 0
     for start in range(0, len(ids), BATCH):
@@ -174,7 +186,7 @@ async def _each(services: Services, ids: Sequence[UUID], deed: Deed) -> int:
     return impossible
 
 
-async def _one(services: Services, work: UnitOfWork, ticket: UUID, deed: Deed) -> str:
+async def _one(services: Services, work: UnitOfWork, ticket: UUID, deed: BulkAction) -> str:
     """Do it to a mail or task; return what was done. Raises what they raise."""
     try:
         await deed.to_mail(services.mailbox, work, ticket)

@@ -6,9 +6,9 @@ import click
 from sqlalchemy import select
 
 from mailroom.accounts.models import Account
-from mailroom.cli.entrypoints import Doors
 from mailroom.cli.with_services import with_services
 from mailroom.kit.text import clean
+from mailroom.ops.entrypoints import Entrypoints
 from mailroom.services import Services
 
 
@@ -20,7 +20,7 @@ def operator() -> None:
 @operator.command()
 @click.argument("email")
 @click.pass_obj
-def grant(doors: Doors, email: str) -> None:
+def grant(doors: Entrypoints, email: str) -> None:
     """Make the account of EMAIL an operator's. The address must be confirmed."""
     account = with_services(doors, lambda services: services.accounts.grant_operator(email))
     click.echo(f"{clean(account.email)} is an operator now.")
@@ -29,7 +29,7 @@ def grant(doors: Doors, email: str) -> None:
 @operator.command()
 @click.argument("email")
 @click.pass_obj
-def revoke(doors: Doors, email: str) -> None:
+def revoke(doors: Entrypoints, email: str) -> None:
     """Make the account of EMAIL an ordinary one again."""
     account = with_services(doors, lambda services: services.accounts.grant_operator(email, granted=False))
     click.echo(f"{clean(account.email)} is no operator.")
@@ -37,7 +37,7 @@ def revoke(doors: Doors, email: str) -> None:
 
 @operator.command("list")
 @click.pass_obj
-def list_operators(doors: Doors) -> None:
+def list_operators(doors: Entrypoints) -> None:
     """List the operators, one address a line."""
     emails = with_services(doors, _operators)
     for email in emails:

@@ -7,9 +7,9 @@ from typing import TypeVar
 import psycopg.errors
 from sqlalchemy.exc import ProgrammingError
 
-from mailroom.cli.entrypoints import Doors
 from mailroom.kit.errors import MailroomError
-from mailroom.ops import startup as starting
+from mailroom.ops import startup
+from mailroom.ops.entrypoints import Entrypoints
 from mailroom.ops.observability import logs
 from mailroom.services import Services
 
@@ -21,9 +21,9 @@ class NotMigrated(MailroomError):
     """The database does not have Mailroom's tables as this version needs them. Run `alembic upgrade head`."""
 
 
-def with_services(doors: Doors, work: Callable[[Services], Awaitable[Result]]) -> Result:
+def with_services(doors: Entrypoints, work: Callable[[Services], Awaitable[Result]]) -> Result:
     """Return what `work` returns. Raises `SettingsError`, `Unavailable`, `NotMigrated` and what `work` raises."""
-    settings = starting.settings()
+    settings = startup.settings()
     logs.configure("warning", "shell")
     return asyncio.run(_run(doors.services(settings), work))
 

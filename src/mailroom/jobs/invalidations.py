@@ -16,7 +16,7 @@ QUIET = 10.0
 """Seconds without a word until the line is tried by a PING, and seconds the answer may take."""
 
 
-class Changes:
+class Invalidations:
     """What the connections of a pool read, and of that what changes."""
 
     def __init__(self, pool: ConnectionPool) -> None:

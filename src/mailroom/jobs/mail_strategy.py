@@ -14,7 +14,7 @@ from uuid import UUID
 from celery import Task
 from celery.exceptions import InvalidTaskError
 
-from mailroom.jobs.broker.batch_ack import Acknowledging
+from mailroom.jobs.broker.batch_ack import BatchAcknowledger
 from mailroom.jobs.loop import WorkerLoop
 from mailroom.jobs.runtime import Runtime
 from mailroom.kit.errors import Unavailable
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 Strategy = Callable[..., None]
 
 
-class MailIntake(Task):  # type: ignore[misc]  # Celery ships no types
+class MailStrategy(Task):  # type: ignore[misc]  # Celery ships no types
     """Base of the task of one mail; where its door does not open, the task runs as any other."""
 
     abstract = True
@@ -43,7 +43,7 @@ class MailIntake(Task):  # type: ignore[misc]  # Celery ships no types
             or "prefork" in type(consumer.pool).__module__
         ):
             return usual
-        revoked, acknowledge = consumer.controller.state.revoked, Acknowledging(consumer)
+        revoked, acknowledge = consumer.controller.state.revoked, BatchAcknowledger(consumer)
 
         def take(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any, **more: Any) -> None:
             headers = message.headers

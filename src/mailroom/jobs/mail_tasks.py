@@ -10,11 +10,11 @@ from celery import Celery
 from celery.exceptions import Ignore
 
 from mailroom.jobs.loop import WorkerLoop
-from mailroom.jobs.mail_strategy import MailIntake
+from mailroom.jobs.mail_strategy import MailStrategy
 from mailroom.jobs.publisher import DELIVER, SEND_MANY
 from mailroom.jobs.runtime import Runtime
 from mailroom.kit.errors import Unavailable
-from mailroom.mail.delivery.attempt import Show
+from mailroom.mail.delivery.attempt import ProgressSink
 from mailroom.mail.states import State
 from mailroom.progress.reporter import Report
 from mailroom.progress.snapshot import Snapshot
@@ -34,7 +34,7 @@ class MailNotSent(Exception):
 
 def register(app: Celery, loop: WorkerLoop[Runtime]) -> None:
     """Give the app its mail tasks."""
-    base = type("DeliverTask", (MailIntake, app.Task), {"abstract": True, "loop": loop})
+    base = type("DeliverTask", (MailStrategy, app.Task), {"abstract": True, "loop": loop})
 
     # Its result is stored by `reports` alone. Celery would store a failure of its own where it cannot store a
     # success (Redis is away) or loses a child of its pool, whatever the mail's row says.
@@ -73,7 +73,7 @@ def stored(shown: Snapshot) -> dict[str, Any]:
     return {**shown.public(), "attempt": shown.attempt, "step": shown.step}
 
 
-def reports(put: Callable[[Report], None]) -> Show:
+def reports(put: Callable[[Report], None]) -> ProgressSink:
     """Return what shows where a mail is as results: its own states while on its way, Celery's at the end."""
 
     def show(task: str, state: str, *, final: bool, read: Callable[[], Snapshot]) -> None:

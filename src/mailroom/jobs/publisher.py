@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import kombu.transport.redis  # noqa: F401  # else loaded by the publishing thread, while another loads part of it
 
-from mailroom.jobs.app import QUEUE, configured
+from mailroom.jobs.app import QUEUE, create_celery
 from mailroom.jobs.broker.encoding import Message, written
 from mailroom.settings import Settings
 
@@ -26,11 +26,11 @@ MANY = 100
 """Mails in one message of a sweep: enough to be cheap, few enough to spread over workers."""
 
 
-class Queue:
+class Publisher:
     """Publishes from a thread with bounded time. A lost message costs nothing but the sweep's delay."""
 
     def __init__(self, settings: Settings) -> None:
-        self._app = configured(settings, worker=False)
+        self._app = create_celery(settings, worker=False)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="publish")
         self._waiting: list[Message] = []
         self._draining = False

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 
-class StopLine:
+class ShutdownPipe:
     """A pipe that every child inherits. The byte in it is never read, so that all of them see it."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 from mailroom.kit.errors import Unavailable
 from mailroom.progress.reporter import Put, Report
 from mailroom.progress.reports import Running
-from mailroom.tasks.runs import Aftermath, Begun, Runs, Told
+from mailroom.tasks.runs import Begun, Effects, TaskRuns, Told
 from mailroom.tasks.service import Begin
 from mailroom.tasks.states import LOST, Ending, TaskState
 
@@ -28,21 +28,21 @@ STOPPED = "The worker was stopped while it worked on this."
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldTask:
     """A run in this process."""
 
     begun: Begun
     running: Running
 
 
-class Holding:
+class TaskLeases:
     """Lives in the loop of a worker process."""
 
-    def __init__(self, runs: Runs, publish: Begin, put: Put) -> None:
+    def __init__(self, runs: TaskRuns, publish: Begin, put: Put) -> None:
         self._runs = runs
         self._publish = publish
         self._put = put
-        self._held: dict[UUID, Held] = {}
+        self._held: dict[UUID, HeldTask] = {}
         self._recording: set[asyncio.Task[None]] = set()
         self._ticking: asyncio.Task[None] | None = None
         self._renew_at = 0.0
@@ -52,16 +52,16 @@ class Holding:
         """Begin to renew and sweep, in the running loop."""
         self._ticking = asyncio.create_task(self._run(), name="holding")
 
-    async def begin(self, task: UUID, *, cancellable: bool, again: bool) -> Held | TaskState | None:
-        """Begin a run of a task and hold it; or return why not, as `Runs.begin`. Raises `Unavailable`."""
+    async def begin(self, task: UUID, *, cancellable: bool, again: bool) -> HeldTask | TaskState | None:
+        """Begin a run of a task and hold it; or return why not, as `TaskRuns.begin`. Raises `Unavailable`."""
         begun = await self._runs.begin(task, cancellable=cancellable, again=again)
         if not isinstance(begun, Begun):
             return begun
         here = Running(str(task), self._put, attempt=begun.attempt, step=1, cancellable=cancellable)
-        held = self._held[task] = Held(begun, here)
+        held = self._held[task] = HeldTask(begun, here)
         return held
 
-    async def end(self, held: Held, ending: Ending) -> None:
+    async def end(self, held: HeldTask, ending: Ending) -> None:
         """Record how a run ended; returns once that is done, or after `PATIENCE`, and goes on trying."""
         recording = asyncio.create_task(self._record(held, ending))
         self._recording.add(recording)
@@ -82,7 +82,7 @@ class Holding:
         for recording in self._recording:
             recording.cancel()
 
-    async def _record(self, held: Held, ending: Ending) -> None:
+    async def _record(self, held: HeldTask, ending: Ending) -> None:
         pause = 0.2
         while True:
             try:
@@ -124,7 +124,7 @@ class Holding:
             self._sweep_at = now + SWEEP_EVERY
             self._follow(await self._runs.sweep())
 
-    def _follow(self, aftermath: Aftermath) -> None:
+    def _follow(self, aftermath: Effects) -> None:
         for due in aftermath.due:
             self._publish(due.name, due.id, due.arguments)
         for told in aftermath.told:

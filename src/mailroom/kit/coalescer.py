@@ -12,7 +12,7 @@ GATHER = 0.001
 """Seconds a batch waits for more where the last one had several: they come in crowds."""
 
 
-class Batch(Generic[Item, Result]):
+class Coalescer(Generic[Item, Result]):
     """Joins calls that come together into one; a call that comes alone waits for nothing.
 
     `run` takes the items in order and returns a result for each. Its error is every caller's error.

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 
 
-class Meter:
+class CpuMeter:
     """Adds up the steps of the coroutines run through it."""
 
     def __init__(self) -> None:

@@ -22,7 +22,7 @@ PLANNED_ONCE = "set plan_cache_mode = force_generic_plan; set enable_seqscan = o
 they would go on reading all of it when it is large."""
 
 
-class Lanes:
+class StatementPool:
     """At most `most` connections of the engine's pool, in autocommit, lent for one statement at a time."""
 
     def __init__(self, engine: AsyncEngine, most: int) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import func, select, update
 
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.errors import MailroomError
-from mailroom.mail.kinds import Kinds, Nudge
+from mailroom.mail.kinds import Kinds, Notify
 from mailroom.mail.models import Attempt, Mail
 from mailroom.mail.states import State
 
@@ -32,12 +32,12 @@ class Shown:
     attempts: Sequence[Attempt]
 
 
-class Mailbox:
+class MailAdministration:
     """What people do with mails by hand."""
 
-    def __init__(self, kinds: Kinds, nudge: Nudge) -> None:
+    def __init__(self, kinds: Kinds, notify: Notify) -> None:
         self._kinds = kinds
-        self._nudge = nudge
+        self._notify = notify
 
     async def list(self, work: UnitOfWork, *, state: str | None = None, limit: int = 50) -> Sequence[Mail]:
         """Return the newest mails, of one state if given."""
@@ -78,7 +78,7 @@ class Mailbox:
                 expires_at=func.greatest(Mail.expires_at, func.now() + lifetime), changed_at=func.now(),
             )
         )  # fmt: skip
-        work.after_commit(lambda: self._nudge([mail_id]))
+        work.after_commit(lambda: self._notify([mail_id]))
 
     async def cancel(self, work: UnitOfWork, mail_id: UUID) -> None:
         """Give up a mail that is not on its way. Raises `UnknownMail`, `NotPossible`."""

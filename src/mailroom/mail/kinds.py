@@ -61,7 +61,7 @@ class Kinds:
         return iter(self._by_name.values())
 
 
-class Nudge(Protocol):
+class Notify(Protocol):
     """Tell the workers that these mails want sending. Never blocks, never raises; may fail and nothing is lost."""
 
     def __call__(self, mail_ids: Sequence[UUID]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from mailroom.ops.embedded import environment as embedded_environment
+from mailroom.ops.embedded import environment
 from mailroom.settings import Settings, SettingsError, load
 
 BAD_SETTINGS = 2
@@ -17,7 +17,7 @@ def settings() -> Settings:
 
     Raises `SettingsError`.
     """
-    if stack := embedded_environment.find(Path.cwd(), os.environ):
+    if stack := environment.find(Path.cwd(), os.environ):
         click.echo(f"Using the embedded stack in {shown(stack.home)}.", err=True)
         for name, value in stack.environment.items():
             if not os.environ.get(name):

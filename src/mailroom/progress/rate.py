@@ -10,7 +10,7 @@ LONGEST = 30 * 86_400.0
 """Seconds beyond which a forecast is none."""
 
 
-class Pace:
+class ProgressRate:
     """Rate and time left of one count, from the moments it is heard of.
 
     Counts and the time they took are both forgotten by half every `HALF_LIFE` seconds, and the rate is their

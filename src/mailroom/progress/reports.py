@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
-from mailroom.progress.rate import Pace
+from mailroom.progress.rate import ProgressRate
 from mailroom.progress.reporter import Put, Report
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Running:
         self._put = put
         self._step = step
         self._said: dict[str, Any] = {}
-        self._pace = Pace()
+        self._pace = ProgressRate()
         self._lock = threading.Lock()
         self._waits_since: float | None = None
 

@@ -7,20 +7,20 @@ row, so that a flushed, frozen or stale Redis never shows a lie for long: the ro
 import time
 from collections.abc import Sequence
 
-from mailroom.kit.coalescer import Batch
+from mailroom.kit.coalescer import Coalescer
 from mailroom.progress.poller import ASK_BATCH, SHORTEST_REST, Poller, Watched
 from mailroom.progress.snapshot import Snapshot
 from mailroom.progress.sources import Results, Rows
 from mailroom.progress.subscription import Subscription
 
 
-class Watching:
+class Tracker:
     """Who watches what; the poller sees to it that they are told."""
 
     def __init__(self, results: Results, rows: Rows) -> None:
         self._key_of = results.key_of
         self._poller = Poller(results, rows)
-        self._looked_up: Batch[Sequence[Watched], None] = Batch(self._look_up)
+        self._looked_up: Coalescer[Sequence[Watched], None] = Coalescer(self._look_up)
 
     def start(self) -> None:
         """Begin to poll, in the running loop."""

@@ -15,7 +15,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 from mailroom.kit.database import Database
-from mailroom.progress.rate import Pace
+from mailroom.progress.rate import ProgressRate
 from mailroom.tasks.models import CHAIN
 from mailroom.tasks.states import (
     ENDED,
@@ -143,7 +143,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Aftermath:
+class Effects:
     """What follows the end of a run, or a sweep: messages to publish, groups and chains to report of."""
 
     due: Sequence[Due] = ()
@@ -157,7 +157,7 @@ class _Over:
     begun: bool
 
 
-class Runs:
+class TaskRuns:
     """The rows of tasks, in the hands of workers."""
 
     def __init__(self, database: Database) -> None:
@@ -181,7 +181,7 @@ class Runs:
                 await settle(connection, begun.part_of)
         return begun
 
-    async def end(self, begun: Begun, ending: Ending) -> Aftermath:
+    async def end(self, begun: Begun, ending: Ending) -> Effects:
         """Record how a run ended, if it is still the task's newest. Raises `Unavailable`."""
         ended = ending.state in ENDED
         values = {**asdict(ending), "id": begun.id, "attempt": begun.attempt, "ended": ended, "nudge": FIRST_NUDGE}
@@ -198,7 +198,7 @@ class Runs:
             rows: list[Any] = await (await connection.execute(ASKED, _named(held))).fetchall()
         return {row[0] for row in rows}
 
-    async def sweep(self) -> Aftermath:
+    async def sweep(self) -> Effects:
         """Fail tasks whose worker was lost, and find those whose message was. Raises `Unavailable`.
 
         Finds nothing where another process sweeps.
@@ -206,7 +206,7 @@ class Runs:
         async with self._database.connection() as connection:
             got = await (await connection.execute("select pg_try_advisory_xact_lock(%s)", (LOCK,))).fetchone()
             if not got or not got[0]:
-                return Aftermath()
+                return Effects()
             limits = {"most": MOST, "most_nudges": MOST_NUDGES}
             async with connection.cursor(row_factory=class_row(_Over)) as cursor:
                 await cursor.execute(OVER, limits)
@@ -219,20 +219,18 @@ class Runs:
             reason, error = (LOST, LOST_SENTENCE) if lost.begun else (NEVER_BEGUN, NEVER_BEGUN_SENTENCE)
             values = {"id": lost.id, "reason": reason, "error": error, "most_nudges": MOST_NUDGES, "leap": LEAP}
             told += (await self._end(LOSE, values, lost.part_of, ended=True)).told
-        return Aftermath(due, told)
+        return Effects(due, told)
 
-    async def _end(
-        self, statement: str, values: dict[str, Any], part_of: UUID | None, *, ended: bool
-    ) -> Aftermath:
+    async def _end(self, statement: str, values: dict[str, Any], part_of: UUID | None, *, ended: bool) -> Effects:
         async with self._database.connection() as connection:
             whole = None
             if part_of:
                 whole = await (await connection.execute(WHOLE, [part_of])).fetchone()
             row: Any = await (await connection.execute(statement, values)).fetchone()
             if row is None or part_of is None or whole is None:
-                return Aftermath()
+                return Effects()
             due = await self._next(connection, part_of, row[0], values) if ended and whole[0] == CHAIN else ()
-            return Aftermath(due, [await settle(connection, part_of)])
+            return Effects(due, [await settle(connection, part_of)])
 
     async def _next(
         self, connection: Connection, chain: UUID, place: int, values: dict[str, Any]
@@ -256,7 +254,7 @@ async def settle(connection: Connection, whole_id: UUID) -> Told:
     values = {**asdict(whole), "id": whole_id, "ended": ended}
     settled: Any = await (await connection.execute(SETTLE, values)).fetchone()
     attempt, step, seconds = settled
-    pace = Pace()
+    pace = ProgressRate()
     pace.add(0.0, 0.0, whole.total)
     pace.add(float(seconds), whole.current, whole.total)
     return Told(whole_id, whole, attempt, step, pace.rate, pace.eta)

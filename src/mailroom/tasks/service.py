@@ -37,7 +37,7 @@ class Begin(Protocol):
         """Publish in the background."""
 
 
-class Background:
+class TaskService:
     """Begins tasks other than mails. What was committed is run, or its end is shown: the sweep sees to it."""
 
     def __init__(self, begin: Begin) -> None:

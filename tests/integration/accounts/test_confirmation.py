@@ -14,7 +14,7 @@ from mailroom.accounts.errors import (
     WrongPassword,
     WrongToken,
 )
-from mailroom.accounts.views import Confirmation, Started
+from mailroom.accounts.views import ConfirmationPreview, NewSession
 from mailroom.mail.ledger.claims import Ledger
 from tests.integration.accounts.conftest import ALICE, ALICES, FIREFOX, MALLORYS, Reception
 
@@ -29,7 +29,7 @@ async def test_the_browser_that_signed_up_confirms_by_link_without_a_password(re
     session = await reception.browser()
     ticket = await reception.sign_up(session)
     seen = await reception.accounts.preview(await reception.token(ticket), session)
-    assert seen == Confirmation(ALICE, needs_password=False)
+    assert seen == ConfirmationPreview(ALICE, needs_password=False)
     assert await accounts_of(reception) == [], "looking changes nothing"
 
     started = await reception.confirm(ticket, session)
@@ -129,7 +129,7 @@ async def test_two_confirmations_at_once_make_one_account(reception: Reception) 
         reception.type_code(await reception.code(ticket), session, ticket),
         return_exceptions=True,
     )
-    assert sorted(type(outcome) for outcome in outcomes if isinstance(outcome, Started)) == [Started]
+    assert sorted(type(outcome) for outcome in outcomes if isinstance(outcome, NewSession)) == [NewSession]
     assert sum(isinstance(outcome, UsedToken) for outcome in outcomes) == len(outcomes) - 1
     assert await accounts_of(reception) == [ALICE]
 
@@ -146,7 +146,7 @@ async def test_confirming_while_somebody_signs_up_anew_ends_one_way_or_the_other
         )
         assert isinstance(newer, UUID)
         kind = (await reception.mail(newer)).kind
-        if isinstance(confirmed, Started):
+        if isinstance(confirmed, NewSession):
             assert kind == "already_have_account"
         else:
             assert isinstance(confirmed, ReplacedToken)

@@ -26,10 +26,10 @@ from mailroom import bootstrap
 from mailroom.accounts.models import Account
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.ids import new_id
-from mailroom.ops import startup as starting
+from mailroom.ops import startup
 from mailroom.ops.embedded.plan import Plan
 from mailroom.services import Services
-from mailroom.tasks.runs import Runs
+from mailroom.tasks.runs import TaskRuns
 from mailroom.tasks.states import Ending, TaskState
 from tests.conftest import ROOT, settings_of
 
@@ -147,7 +147,7 @@ def test_celery_and_alembic_say_what_is_wrong_with_the_settings(
         timeout=60,
         check=False,
     )
-    assert done.returncode == starting.BAD_SETTINGS
+    assert done.returncode == startup.BAD_SETTINGS
     assert "SECRET_KEY must have 32" in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
 
@@ -396,7 +396,7 @@ def test_a_task_that_is_no_mail_is_shown_cancelled_and_begun_again_too(
         return alone, await services.background.start_group(unit, parts, title="Many counts")
 
     async def run(services: Services, _unit: UnitOfWork) -> None:
-        runs = Runs(services.database)
+        runs = TaskRuns(services.database)
         begun = await runs.begin(alone, cancellable=True, again=False)
         if failing:
             ending = Ending(TaskState.FAILED, current=2, total=3, error="too dark", traceback="Traceback: dark")

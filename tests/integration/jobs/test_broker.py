@@ -11,8 +11,8 @@ import redis
 from kombu import Connection, Message
 
 from mailroom import bootstrap
-from mailroom.jobs.app import QUEUE, configured
-from mailroom.jobs.broker.batch_ack import Acknowledging
+from mailroom.jobs.app import QUEUE, create_celery
+from mailroom.jobs.broker.batch_ack import BatchAcknowledger
 from mailroom.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ Seen = Callable[[Message], object]
 @pytest.fixture
 def server(settings: Settings) -> Iterator[redis.Redis]:
     """What is in Redis: a dozen messages, numbered in the order they came."""
-    client = configured(settings, worker=False)
+    client = create_celery(settings, worker=False)
     for number in range(12):
         client.send_task("some.task", [number])
     client.close()
@@ -146,7 +146,7 @@ def read_only(server: redis.Redis) -> Iterator[None]:
 
 def together(connection: Connection) -> Seen:
     """Acknowledge as single mails are."""
-    return Acknowledging(
+    return BatchAcknowledger(
         SimpleNamespace(
             initial_prefetch_count=2,
             call_soon=lambda call, *args: call(*args),

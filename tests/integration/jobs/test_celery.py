@@ -14,14 +14,14 @@ from celery import Celery
 from celery.exceptions import TimeoutError as ResultTimeout
 from kombu.exceptions import OperationalError
 
-from mailroom.jobs.app import configured
-from mailroom.jobs.publisher import Queue
+from mailroom.jobs.app import create_celery
+from mailroom.jobs.publisher import Publisher
 from mailroom.jobs.results import ResultReader
 from mailroom.kit.database import Database
 from mailroom.mail.views import MailRows
-from mailroom.progress.tracker import Watching
+from mailroom.progress.tracker import Tracker
 from mailroom.settings import Settings
-from mailroom.tasks.service import Background
+from mailroom.tasks.service import TaskService
 from tests.conftest import ROOT
 from tests.processes import celery_worker
 from tests.sink import wait_for
@@ -44,7 +44,7 @@ def environment(environment: dict[str, str]) -> dict[str, str]:
 @pytest.fixture
 def client(settings: Settings) -> Iterator[Celery]:
     """A Celery client as another program would have one."""
-    app = configured(settings, worker=True)
+    app = create_celery(settings, worker=True)
     yield app
     app.backend.remove_pending_result = lambda result: result  # by a result that is collected later: it reconnects
     app.backend.result_consumer.stop()
@@ -103,12 +103,12 @@ def test_a_task_reports_its_progress_as_its_own_result(
 async def test_a_background_task_is_watched_from_its_beginning_to_its_end(
     name: str, arguments: list[int], end: str, settings: Settings, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    queue, results = Queue(settings), ResultReader(settings)
+    queue, results = Publisher(settings), ResultReader(settings)
     database = Database(settings.database_url, connections=4, name="test")
-    watching = Watching(results, MailRows(database))
+    watching = Tracker(results, MailRows(database))
     watching.start()
     async with database.begin() as work:
-        begin = Background(queue.begin)
+        begin = TaskService(queue.begin)
         ticket = str(await begin.start(work, f"{TASKS}.{name}", *arguments, title="A count"))
     subscription = watching.subscribe()
     await subscription.watch([ticket])
@@ -143,14 +143,14 @@ def test_results_expire(settings: Settings, client: Celery, environment: dict[st
 
 
 def test_the_visibility_timeout_reaches_broker_and_backend(settings: Settings) -> None:
-    app = configured(settings.model_copy(update={"visibility_timeout": 77}), worker=True)
+    app = create_celery(settings.model_copy(update={"visibility_timeout": 77}), worker=True)
     with app.connection_for_read() as connection:
         assert connection.default_channel.visibility_timeout == 77
     assert app.conf.result_backend_transport_options["visibility_timeout"] == 77
 
 
 def test_a_publisher_subscribes_to_nothing(settings: Settings, redis_url: str) -> None:
-    app = configured(settings, worker=False)
+    app = create_celery(settings, worker=False)
     with redis.Redis.from_url(redis_url) as server:
         app.send_task("mailroom.deliver", ["x"], task_id="x", retry=False)
         assert server.pubsub_numpat() == 0
@@ -165,7 +165,7 @@ def test_a_worker_that_loses_redis_goes_on_when_it_is_back(environment: dict[str
 
     with running_valkey(tmp_path / "own-valkey") as server:
         environment = {**environment, "REDIS_URL": server.url}
-        publisher = configured(settings_of(environment), worker=False)
+        publisher = create_celery(settings_of(environment), worker=False)
         with celery_worker(environment, tmp_path, app=TASKS) as worker:
             server.process.send_signal(signal.SIGKILL)
             server.process.wait(5)

@@ -8,7 +8,7 @@ import redis
 from sqlalchemy import select
 
 from mailroom import bootstrap
-from mailroom.jobs.app import QUEUE, configured
+from mailroom.jobs.app import QUEUE, create_celery
 from mailroom.mail.models import Mail
 from mailroom.services import Services
 from tests.conftest import settings_of
@@ -37,7 +37,7 @@ async def test_one_thread_has_as_many_mails_in_hand_as_it_prefetches_and_ends_th
     with Sink() as sink:
         told = settings_of({**environment, "SMTP_URL": sink.url})
         services = bootstrap.services(told, lambda _ids: None, lambda *_, **__: None, name="test")
-        client = configured(told, worker=False)
+        client = create_celery(told, worker=False)
         with (
             redis.Redis.from_url(told.redis_url) as server,
             celery_worker({**environment, "SMTP_URL": sink.url}, tmp_path, *ONE_THREAD) as worker,
@@ -78,7 +78,7 @@ async def test_where_events_are_asked_for_every_mail_is_a_task_as_celery_tells_i
         told = settings_of({**environment, "SMTP_URL": sink.url})
         services = bootstrap.services(told, lambda _ids: None, lambda *_, **__: None, name="test")
         (mail_id,) = await promised(services, 1)
-        client = configured(told, worker=False)
+        client = create_celery(told, worker=False)
         with celery_worker({**environment, "SMTP_URL": sink.url}, tmp_path, *ONE_THREAD, "-E") as worker:
             client.send_task("mailroom.deliver", [str(mail_id)], task_id=str(mail_id))
             worker.wait_for(f"Task mailroom.deliver[{mail_id}] succeeded")

@@ -9,16 +9,16 @@ from uuid import UUID
 import pytest
 import redis
 
-from mailroom.jobs.app import QUEUE, configured
-from mailroom.jobs.publisher import DELIVER, HAS_ROW, MANY, MOST_WAITING, SEND_MANY, Queue
+from mailroom.jobs.app import QUEUE, create_celery
+from mailroom.jobs.publisher import DELIVER, HAS_ROW, MANY, MOST_WAITING, SEND_MANY, Publisher
 from mailroom.kit.ids import new_id
 from mailroom.settings import Settings
 from tests.sink import wait_for
 
 
 @pytest.fixture
-def queue(settings: Settings) -> Iterator[Queue]:
-    queue = Queue(settings)
+def queue(settings: Settings) -> Iterator[Publisher]:
+    queue = Publisher(settings)
     yield queue
     queue.close()
 
@@ -37,7 +37,7 @@ def messages(server: "redis.Redis", count: int) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("kind", ["one mail", "many mails", "a task"])
 def test_a_message_is_what_celery_would_have_written(
-    kind: str, settings: Settings, queue: Queue, server: "redis.Redis"
+    kind: str, settings: Settings, queue: Publisher, server: "redis.Redis"
 ) -> None:
     ids = [new_id(), new_id()]
     texts = [str(one) for one in ids]
@@ -48,7 +48,7 @@ def test_a_message_is_what_celery_would_have_written(
     }[kind]
     publish()
     (ours,) = messages(server, 1)
-    client = configured(settings, worker=False)
+    client = create_celery(settings, worker=False)
     client.send_task(name, arguments, task_id=ours["headers"]["id"], retry=False, **options)
     client.close()
     _, celerys = messages(server, 2)
@@ -62,7 +62,7 @@ def test_a_message_is_what_celery_would_have_written(
 
 
 def test_what_comes_together_goes_out_in_order_and_each_message_has_a_tag_of_its_own(
-    queue: Queue, server: "redis.Redis"
+    queue: Publisher, server: "redis.Redis"
 ) -> None:
     ids = [new_id() for _ in range(50)]
     for one in ids:
@@ -74,7 +74,7 @@ def test_what_comes_together_goes_out_in_order_and_each_message_has_a_tag_of_its
 
 
 def test_its_connection_is_kept_and_replaced_where_the_server_has_ended_it(
-    queue: Queue, server: "redis.Redis"
+    queue: Publisher, server: "redis.Redis"
 ) -> None:
     others = {client["id"] for client in server.client_list()}
     assert queue.depth() == 0
@@ -93,7 +93,7 @@ def test_its_connection_is_kept_and_replaced_where_the_server_has_ended_it(
 
 
 def test_while_redis_is_away_nobody_waits_and_no_more_is_kept_than_makes_sense(settings: Settings) -> None:
-    queue = Queue(settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0", "broker_url": ""}))
+    queue = Publisher(settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0", "broker_url": ""}))
     start = time.perf_counter()
     for _ in range(MOST_WAITING + 50):
         queue([new_id()])

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from celery import Celery
 
-from mailroom.jobs.app import configured
+from mailroom.jobs.app import create_celery
 from mailroom.jobs.results import ResultWriter
 from mailroom.progress.reporter import Report
 from mailroom.settings import Settings
@@ -13,7 +13,7 @@ from mailroom.settings import Settings
 
 @pytest.fixture
 def app(settings: Settings) -> Iterator[Celery]:
-    app = configured(settings, worker=True)
+    app = create_celery(settings, worker=True)
     yield app
     app.backend.client.connection_pool.disconnect()
     app.close()

@@ -8,8 +8,8 @@ import pytest
 
 from mailroom.kit import clock
 from mailroom.mail.ledger.claims import Ending, HandingOver, Ledger, record
-from mailroom.mail.ledger.liveness import Presence, new_name
-from mailroom.mail.ledger.rescuer import Overdue
+from mailroom.mail.ledger.liveness import Liveness, new_name
+from mailroom.mail.ledger.rescuer import Rescuer
 from mailroom.mail.retry_policy import Answer, Decision
 from mailroom.mail.states import Reason, State
 from mailroom.ops.doctor.database import plain
@@ -35,7 +35,7 @@ async def swept(post: Post, seconds: float = 0.5) -> None:
 
 async def test_mails_of_a_worker_whose_connection_ended_do_not_wait_for_their_lease(post: Post) -> None:
     name = new_name()
-    presence, mail_id = Presence(post.database, name), await post.promise()
+    presence, mail_id = Liveness(post.database, name), await post.promise()
     await presence.start()
     await Ledger(post.database, name).claim([mail_id])
     await swept(post)
@@ -51,7 +51,7 @@ async def test_a_worker_whose_connection_was_cut_is_back_before_its_mails_are_ta
     post: Post, settings: Settings
 ) -> None:
     name = new_name()
-    presence, mail_id = Presence(post.database, name), await post.promise()
+    presence, mail_id = Liveness(post.database, name), await post.promise()
     await presence.start()
     await Ledger(post.database, name).claim([mail_id])
     await post.overdue.sweep(queue_empty=False)
@@ -73,7 +73,7 @@ async def test_after_an_outage_of_postgresql_the_living_renew_their_leases_befor
     post: Post,
 ) -> None:
     """All leases ran out while nobody could renew them, or sweep."""
-    overdue = Overdue(post.database, grace=timedelta(seconds=1))
+    overdue = Rescuer(post.database, grace=timedelta(seconds=1))
     mail_ids = [await post.promise(f"{number}@example.org") for number in range(2)]
     ledger = Ledger(post.database, "test:1")
     await ledger.claim(mail_ids)
@@ -90,7 +90,7 @@ async def test_after_an_outage_of_postgresql_the_living_renew_their_leases_befor
 
 async def test_a_pause_in_the_sweeping_begins_the_grace_anew(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mailroom.mail.ledger.rescuer.BROKEN_AFTER", timedelta(seconds=0.3))
-    overdue, mail_id = Overdue(post.database, grace=timedelta(seconds=0.2)), await post.promise()
+    overdue, mail_id = Rescuer(post.database, grace=timedelta(seconds=0.2)), await post.promise()
     for _ in range(4):
         await overdue.sweep(queue_empty=False)
         await asyncio.sleep(0.1)

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from mailroom.kit import clock
-from mailroom.mail.administration import Mailbox
+from mailroom.mail.administration import MailAdministration
 from mailroom.mail.kinds import Kinds
 from mailroom.mail.ledger.claims import Ending, HandingOver, Ledger
 from mailroom.mail.retry_policy import UNCERTAIN_WAITS, Answer, Decision
@@ -158,7 +158,7 @@ async def test_a_mail_that_would_be_sent_again_can_be_cancelled(post: Post, sink
     mail_id = await post.promise()
     await post.delivery.deliver(mail_id)
     async with post.database.begin() as work:
-        await Mailbox(Kinds([]), lambda _ids: None).cancel(work, mail_id)
+        await MailAdministration(Kinds([]), lambda _ids: None).cancel(work, mail_id)
     assert await post.delivery.deliver(mail_id) is None
     row = await post.row(mail_id)
     assert (row.state, row.nudge_at, len(sink.accepted)) == ("cancelled", None, 1)

@@ -16,10 +16,10 @@ import pytest
 import redis
 
 from mailroom import bootstrap
-from mailroom.cli.entrypoints import Doors
 from mailroom.kit.ids import new_id
 from mailroom.ops.doctor import addresses, database, examine, mail_server, redis_servers
 from mailroom.ops.doctor.findings import Finding, Mark
+from mailroom.ops.entrypoints import Entrypoints
 from mailroom.settings import Settings
 from tests.conftest import settings_of
 from tests.processes import running
@@ -72,7 +72,7 @@ def sink() -> Iterator[Sink]:
         yield sink
 
 
-def doors(workers: list[str] | Exception) -> Doors:
+def doors(workers: list[str] | Exception) -> Entrypoints:
     """Return doors behind which these workers answer."""
 
     def ask(_settings: Settings) -> list[str]:
@@ -80,7 +80,7 @@ def doors(workers: list[str] | Exception) -> Doors:
             raise workers
         return workers
 
-    return Doors(
+    return Entrypoints(
         web=lambda _settings, _fd: 0,
         worker=lambda _settings, _one: 0,
         services=bootstrap.shell,

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 import redis
 
-from mailroom.ops.embedded.data_directory import Home
+from mailroom.ops.embedded.data_directory import DataDirectory
 from mailroom.ops.embedded.errors import HomeInUse, NotReady
 from mailroom.ops.embedded.postgres import Postgres, running_postgres
 from mailroom.ops.embedded.valkey import Valkey, running_valkey
@@ -134,12 +134,12 @@ def test_servers_die_with_whoever_started_them(tmp_path: Path) -> None:
 
 
 def test_a_home_is_held_by_one_and_its_secrets_stay(tmp_path: Path) -> None:
-    home = Home.open(tmp_path / "home")
+    home = DataDirectory.open(tmp_path / "home")
     first = home.secret("key")
     with pytest.raises(HomeInUse, match=f"process {os.getpid()}"):
-        Home.open(tmp_path / "home")
+        DataDirectory.open(tmp_path / "home")
     home.close()
-    again = Home.open(tmp_path / "home")
+    again = DataDirectory.open(tmp_path / "home")
     assert again.secret("key") == first
     assert (tmp_path / "home").stat().st_mode & 0o777 == 0o700
     again.close()

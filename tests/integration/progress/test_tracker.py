@@ -16,7 +16,7 @@ import redis
 from celery import Celery
 from sqlalchemy import text
 
-from mailroom.jobs.app import configured
+from mailroom.jobs.app import create_celery
 from mailroom.jobs.mail_tasks import reports
 from mailroom.jobs.results import ResultReader, ResultWriter
 from mailroom.kit.database import Database
@@ -36,7 +36,7 @@ from mailroom.progress.reporter import Report
 from mailroom.progress.snapshot import Snapshot
 from mailroom.progress.sources import Known
 from mailroom.progress.subscription import Subscription
-from mailroom.progress.tracker import Watching
+from mailroom.progress.tracker import Tracker
 from mailroom.settings import Settings
 from mailroom.tasks.tickets import Tickets
 
@@ -54,8 +54,8 @@ class Office:
             self.asked += 1
             return await rows(known)
 
-        self.watching = Watching(self.results, counted)  # type: ignore[arg-type]
-        self.app: Celery = configured(settings, worker=True)
+        self.watching = Tracker(self.results, counted)  # type: ignore[arg-type]
+        self.app: Celery = create_celery(settings, worker=True)
         self.writer = ResultWriter(self.app)
         self.outbox = Outbox(Kinds([MailKind("note", "A note")]), Tickets(), lambda _ids: None)
         self.watching.start()

@@ -10,15 +10,15 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from mailroom.jobs.app import configured
-from mailroom.jobs.publisher import Queue
+from mailroom.jobs.app import create_celery
+from mailroom.jobs.publisher import Publisher
 from mailroom.kit.database import Database
 from mailroom.kit.ids import new_id
 from mailroom.mail.views import of_tasks
 from mailroom.progress.snapshot import Snapshot
 from mailroom.settings import Settings
-from mailroom.tasks.runs import Begun, Runs
-from mailroom.tasks.service import Background, CannotCancel, CannotRepeat, UnknownTask
+from mailroom.tasks.runs import Begun, TaskRuns
+from mailroom.tasks.service import CannotCancel, CannotRepeat, TaskService, UnknownTask
 from mailroom.tasks.states import LOST, Ending, TaskState
 from tests.conftest import ROOT
 from tests.processes import celery_worker
@@ -31,9 +31,9 @@ class Desk:
 
     def __init__(self, settings: Settings) -> None:
         self.database = Database(settings.database_url, connections=4, name="test")
-        self.runs = Runs(self.database)
+        self.runs = TaskRuns(self.database)
         self.published: list[tuple[str, UUID, list[Any]]] = []
-        self.background = Background(self._note)
+        self.background = TaskService(self._note)
 
     def _note(self, name: str, task_id: UUID, arguments: Sequence[Any]) -> None:
         self.published.append((name, task_id, list(arguments)))
@@ -256,9 +256,9 @@ async def test_cancelling_a_group_drops_what_waits_and_asks_what_runs(desk: Desk
 async def test_a_worker_begins_holds_ends_repeats_and_cancels(
     settings: Settings, environment: dict[str, str], tmp_path: Path, desk: Desk
 ) -> None:
-    queue = Queue(settings)
-    desk.background = Background(queue.begin)
-    client = configured(settings, worker=True)
+    queue = Publisher(settings)
+    desk.background = TaskService(queue.begin)
+    client = create_celery(settings, worker=True)
     with celery_worker(environment, tmp_path, app=TASKS) as worker:
         counted, broken, lucky, stoppable, canvas = [
             await desk.start(f"{TASKS}.{name}", *arguments)

@@ -18,7 +18,7 @@ from mailroom.kit.ids import new_id
 from mailroom.progress.snapshot import Snapshot
 from mailroom.progress.subscription import Subscription
 from mailroom.tasks.tickets import Holder, Watcher
-from mailroom.web.live.endpoint import socket as live_socket
+from mailroom.web.live import socket as live_socket
 from mailroom.web.live.socket import LiveSocket
 from mailroom.web.server import websocket_stream as stream
 from mailroom.web.server.connections import Connections

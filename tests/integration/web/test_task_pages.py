@@ -22,7 +22,7 @@ from mailroom.kit.ids import new_id
 from mailroom.services import Services
 from mailroom.settings import Settings
 from mailroom.tasks.models import Task
-from mailroom.tasks.runs import Runs
+from mailroom.tasks.runs import TaskRuns
 from mailroom.tasks.states import Ending, TaskState
 from mailroom.web.api.waits import MOST
 
@@ -51,7 +51,7 @@ class Person:
             return await self.services.background.start(work, name, title=title, owner_id=self.account_id)
 
     async def end(self, task: UUID, ending: Ending) -> None:
-        runs = Runs(self.services.database)
+        runs = TaskRuns(self.services.database)
         begun = await runs.begin(task, cancellable=True, again=False)
         await runs.end(begun, ending)  # type: ignore[arg-type]
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from mailroom.kit.coalescer import Batch
+from mailroom.kit.coalescer import Coalescer
 
 
 async def test_what_comes_while_a_statement_runs_goes_into_the_next_one() -> None:
@@ -16,7 +16,7 @@ async def test_what_comes_while_a_statement_runs_goes_into_the_next_one() -> Non
         await asyncio.sleep(0.01)
         return [item * 2 for item in items]
 
-    batch = Batch(double)
+    batch = Coalescer(double)
     first = asyncio.create_task(batch(1))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -31,7 +31,7 @@ async def test_an_error_is_every_callers_and_the_next_batch_goes_on() -> None:
             raise OSError("away")
         return list(items)
 
-    batch = Batch(fail_once)
+    batch = Coalescer(fail_once)
     with pytest.raises(OSError, match="away"):
         await batch(1)
     assert await batch(2) == 2
@@ -42,7 +42,7 @@ async def test_a_caller_who_gives_up_takes_nothing_from_the_others() -> None:
         await asyncio.sleep(0.02)
         return list(items)
 
-    batch = Batch(slow)
+    batch = Coalescer(slow)
     one, two = asyncio.create_task(batch(1)), asyncio.create_task(batch(2))
     await asyncio.sleep(0.005)
     one.cancel()

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from mailroom.kit.cpu_meter import Meter
+from mailroom.kit.cpu_meter import CpuMeter
 
 
 def burn(seconds: float) -> None:
@@ -13,7 +13,7 @@ def burn(seconds: float) -> None:
 
 
 async def test_only_the_coroutines_own_steps_count() -> None:
-    meter = Meter()
+    meter = CpuMeter()
 
     async def work() -> str:
         burn(0.01)
@@ -33,7 +33,7 @@ async def test_only_the_coroutines_own_steps_count() -> None:
 
 
 async def test_errors_and_cancellation_go_through() -> None:
-    meter = Meter()
+    meter = CpuMeter()
     seen: list[str] = []
 
     async def fails() -> None:

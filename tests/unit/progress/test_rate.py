@@ -2,17 +2,17 @@
 
 import pytest
 
-from mailroom.progress.rate import Pace
+from mailroom.progress.rate import ProgressRate
 
 
-def counted(*samples: tuple[float, float], total: float | None = 100) -> Pace:
-    pace = Pace()
+def counted(*samples: tuple[float, float], total: float | None = 100) -> ProgressRate:
+    pace = ProgressRate()
     for at, current in samples:
         pace.add(at, current, total)
     return pace
 
 
-def steady(seconds: float, rate: float, total: float | None = None, every: float = 0.25) -> Pace:
+def steady(seconds: float, rate: float, total: float | None = None, every: float = 0.25) -> ProgressRate:
     return counted(*((n * every, n * every * rate) for n in range(int(seconds / every) + 1)), total=total)
 
 
@@ -23,7 +23,7 @@ def test_a_steady_count_has_its_own_rate_and_the_rest_of_the_time() -> None:
 
 
 def test_nothing_is_said_while_it_warms_up() -> None:
-    assert Pace().rate is None
+    assert ProgressRate().rate is None
     pace = steady(1.5, rate=1000, total=10_000)
     assert (pace.rate, pace.eta) == (None, None)
 

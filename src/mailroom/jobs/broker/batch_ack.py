@@ -16,7 +16,7 @@ SHARE = 4
 """With a fourth of what the consumer may have in hand waiting, it waits no longer: that is room for new ones."""
 
 
-class Acknowledging:
+class BatchAcknowledger:
     """Acknowledges what one consumer has taken from Redis. Call it in the event loop."""
 
     def __init__(self, consumer: Any) -> None:

@@ -14,21 +14,21 @@ from mailroom.mail.views import Moment, snapshot
 from mailroom.progress.snapshot import Snapshot
 
 
-class Show(Protocol):
+class ProgressSink(Protocol):
     """Shows where a mail is; must not block. `read` may be called later, in any thread, and tells what is then."""
 
     def __call__(self, task: str, state: str, *, final: bool, read: Callable[[], Snapshot]) -> None:
         """Show that the mail `task` is in `state`."""
 
 
-def announce(show: Show, snapshot: Snapshot) -> Snapshot:
+def announce(show: ProgressSink, snapshot: Snapshot) -> Snapshot:
     """Show a snapshot that is final, or stays for a while; return it."""
     show(snapshot.task, snapshot.state, final=snapshot.final, read=lambda: snapshot)
     return snapshot
 
 
 @dataclass(slots=True, eq=False)
-class Journey:
+class RunningAttempt:
     """A mail this process is carrying: its claim, and how far it came."""
 
     claim: Claim

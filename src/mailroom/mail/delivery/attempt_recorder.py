@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import cast
 
-from mailroom.kit.coalescer import Batch
+from mailroom.kit.coalescer import Coalescer
 from mailroom.kit.errors import Unavailable
 from mailroom.mail.ledger.claims import Ended, Ending, HandingOver, Ledger
 
@@ -16,12 +16,12 @@ Note = HandingOver | Ending
 Noted = datetime | Ended | None
 
 
-class Notes:
+class AttemptRecorder:
     """Joins the handing over of some mails and the endings of others."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._batch: Batch[Note, Noted] = Batch(self._write, gather=GATHER)
+        self._batch: Coalescer[Note, Noted] = Coalescer(self._write, gather=GATHER)
 
     async def hand_over(self, wish: HandingOver) -> datetime | None:
         """Record that a mail is about to be handed over; return when, None where it is not ours or not known.

@@ -6,15 +6,15 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
 
-from mailroom.mail.delivery.attempt import Journey, Show, announce
-from mailroom.mail.delivery.attempt_recorder import Notes
+from mailroom.mail.delivery.attempt import ProgressSink, RunningAttempt, announce
+from mailroom.mail.delivery.attempt_recorder import AttemptRecorder
 from mailroom.mail.delivery.bulk_queue import Waiting
 from mailroom.mail.delivery.bulk_sender import Send
 from mailroom.mail.ledger.claims import Claim, Ended, Ending, HandingOver, Ledger
 from mailroom.mail.ledger.leases import Leases
 from mailroom.mail.rendering.renderer import BrokenMail, Renderer
 from mailroom.mail.retry_policy import SENT, Answer, decide
-from mailroom.mail.smtp.connection import NotItsTurn, Undelivered
+from mailroom.mail.smtp.connection import NotStarted, Undelivered
 from mailroom.mail.smtp.pool import CircuitOpen, Pool
 from mailroom.mail.states import Reason, Stage, State
 from mailroom.progress.snapshot import Snapshot
@@ -26,17 +26,17 @@ MOST_UNRECORDED = 64
 its connections."""
 
 
-class Carrier:
+class AttemptRunner:
     """Carries claimed mails as far as they go, and holds their leases meanwhile. `show` is told where they are."""
 
-    def __init__(self, *, ledger: Ledger, pool: Pool, renderer: Renderer, show: Show) -> None:
+    def __init__(self, *, ledger: Ledger, pool: Pool, renderer: Renderer, show: ProgressSink) -> None:
         self._pool = pool
         self._renderer = renderer
         self._show = show
-        self._notes = Notes(ledger)
+        self._notes = AttemptRecorder(ledger)
         self._leases = Leases(ledger.renew)
         self._server = str(pool.server)
-        self.journeys: set[Journey] = set()
+        self.journeys: set[RunningAttempt] = set()
         """The mails under way here."""
         self._unrecorded = 0
         self.stopping = False
@@ -76,7 +76,11 @@ class Carrier:
             await asyncio.wait([recording])
 
     def _recorded_in_crowd(
-        self, journey: Journey, ending: Ending, end: Callable[[], None], recording: "asyncio.Future[Ended | None]"
+        self,
+        journey: RunningAttempt,
+        ending: Ending,
+        end: Callable[[], None],
+        recording: "asyncio.Future[Ended | None]",
     ) -> None:
         self._unrecorded -= 1
         self._drop(journey)
@@ -88,19 +92,19 @@ class Carrier:
             return
         self._ended(journey, ending, recording.result())
 
-    def _begin(self, claim: Claim) -> Journey:
+    def _begin(self, claim: Claim) -> RunningAttempt:
         self._leases.hold(claim.id, claim.attempt)
-        journey = Journey(claim, self._server, asyncio.current_task())
+        journey = RunningAttempt(claim, self._server, asyncio.current_task())
         self.journeys.add(journey)
         return journey
 
-    def _drop(self, journey: Journey) -> None:
+    def _drop(self, journey: RunningAttempt) -> None:
         self._leases.drop(journey.claim.id, journey.claim.attempt)
         self.journeys.discard(journey)
 
     # -- the stages
 
-    async def _go(self, journey: Journey, send: Send) -> Ending:
+    async def _go(self, journey: RunningAttempt, send: Send) -> Ending:
         """Carry a mail as far as it goes now; return how its attempt ended."""
         since: datetime | None = None
         try:
@@ -137,7 +141,7 @@ class Carrier:
             claim.id, claim.attempt, decision, answer, journey.connected_at, journey.server, since or now
         )
 
-    async def _send_alone(self, journey: Journey, may_hand_over: Callable[[], Awaitable[bool]]) -> Answer:
+    async def _send_alone(self, journey: RunningAttempt, may_hand_over: Callable[[], Awaitable[bool]]) -> Answer:
         envelope = self._renderer.render(journey.claim.row)
         while True:
             connection = await self._pool.borrow()
@@ -145,12 +149,12 @@ class Carrier:
                 journey.connected_at = journey.now
                 self.tell(journey)
                 return await connection.deliver(envelope, may_hand_over)
-            except NotItsTurn:
+            except NotStarted:
                 continue
             finally:
                 self._pool.give_back(connection)
 
-    async def _may_hand_over(self, journey: Journey) -> bool:
+    async def _may_hand_over(self, journey: RunningAttempt) -> bool:
         """Commit the line between safe and uncertain; False where the mail is no longer ours."""
         assert journey.connected_at is not None
         wish = HandingOver(journey.claim.id, journey.claim.attempt, journey.connected_at, journey.server)
@@ -163,13 +167,13 @@ class Carrier:
 
     # -- what watchers see
 
-    def tell(self, journey: Journey) -> None:
+    def tell(self, journey: RunningAttempt) -> None:
         """Show how far a mail under way came, unless what was shown last has not been looked at yet."""
         if not journey.unread:
             journey.unread = True
             self._show(journey.name, State.SENDING, final=False, read=journey.read)
 
-    def _ended(self, journey: Journey, ending: Ending, ended: Ended | None) -> Snapshot | None:
+    def _ended(self, journey: RunningAttempt, ending: Ending, ended: Ended | None) -> Snapshot | None:
         """Show and return where a mail is after its ending was recorded; None: another attempt has the word."""
         decision, answer = ending.decision, ending.answer
         if ended is None or (

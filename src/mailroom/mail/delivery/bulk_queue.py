@@ -18,10 +18,10 @@ class Waiting(NamedTuple, Generic[Mail]):
     end: Callable[[], None]
 
 
-class Crowd(Generic[Mail]):
+class BulkQueue(Generic[Mail]):
     """Has at most `runners` at a time `run`, which takes mails by `next` until there are none."""
 
-    def __init__(self, run: Callable[["Crowd[Mail]"], Awaitable[None]], *, runners: int) -> None:
+    def __init__(self, run: Callable[["BulkQueue[Mail]"], Awaitable[None]], *, runners: int) -> None:
         self._run_through = run
         self._most = runners
         self._waiting: deque[Waiting[Mail]] = deque()

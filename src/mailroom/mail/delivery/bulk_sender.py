@@ -5,23 +5,23 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from mailroom.mail.delivery.attempt import Journey
-from mailroom.mail.delivery.bulk_queue import Crowd, Waiting
+from mailroom.mail.delivery.attempt import RunningAttempt
+from mailroom.mail.delivery.bulk_queue import BulkQueue, Waiting
 from mailroom.mail.ledger.claims import Claim
 from mailroom.mail.rendering.renderer import BrokenMail, Envelope, Renderer
 from mailroom.mail.retry_policy import Answer
-from mailroom.mail.smtp.connection import Connection, NotItsTurn
+from mailroom.mail.smtp.connection import Connection, NotStarted
 from mailroom.mail.smtp.pool import Pool
 
 PATIENCE = 1.0
 """Seconds a mail waits behind another one's acceptance before any other connection may have it."""
 
-Send = Callable[[Journey, Callable[[], Awaitable[bool]]], Awaitable[Answer]]
+Send = Callable[[RunningAttempt, Callable[[], Awaitable[bool]]], Awaitable[Answer]]
 """Sends a mail; the second is awaited just before its DATA."""
 
 
 @dataclass(slots=True)
-class Following:
+class PipelinedMail:
     """The mail that goes next over a connection, chosen while the one before is on its way."""
 
     mail: Waiting[Claim]
@@ -32,7 +32,7 @@ class Following:
     """Whether any other connection may have it, too."""
 
 
-class Ride:
+class BulkSender:
     """Carries mails of the crowd by `carry`, one after the other, while there are any.
 
     The next mail is introduced to the server behind the content of the one before (`Connection.deliver`).
@@ -40,12 +40,12 @@ class Ride:
 
     def __init__(
         self,
-        crowd: Crowd[Claim],
+        crowd: BulkQueue[Claim],
         carry: Callable[[Waiting[Claim], Send], Awaitable[None]],
         *,
         pool: Pool,
         renderer: Renderer,
-        tell: Callable[[Journey], None],
+        tell: Callable[[RunningAttempt], None],
     ) -> None:
         self._crowd = crowd
         self._carry = carry
@@ -55,7 +55,7 @@ class Ride:
         self._connection: Connection | None = None
         self._introduced: Envelope | None = None
         """Of the mail that is carried, where it was introduced behind the one before."""
-        self._following: Following | None = None
+        self._following: PipelinedMail | None = None
 
     async def run(self) -> None:
         """Carry mails until none waits."""
@@ -75,7 +75,7 @@ class Ride:
             return following.mail
         return self._crowd.next()
 
-    async def _send(self, journey: Journey, may_hand_over: Callable[[], Awaitable[bool]]) -> Answer:
+    async def _send(self, journey: RunningAttempt, may_hand_over: Callable[[], Awaitable[bool]]) -> Answer:
         introduced = self._introduced
         envelope = introduced or self._renderer.render(journey.claim.row)
         while True:
@@ -84,7 +84,7 @@ class Ride:
             self._tell(journey)
             try:
                 return await connection.deliver(envelope, may_hand_over, self._choose_following)
-            except NotItsTurn:
+            except NotStarted:
                 continue  # over another one: this one has ended
 
     async def _connected(self, *, stay: bool) -> Connection:
@@ -103,7 +103,7 @@ class Ride:
         chosen = self._crowd.next_new()
         if chosen is None:
             return None
-        following = Following(chosen, asyncio.get_running_loop().call_later(PATIENCE, self._share))
+        following = PipelinedMail(chosen, asyncio.get_running_loop().call_later(PATIENCE, self._share))
         self._following = following
         with contextlib.suppress(BrokenMail):  # that is told when its turn has come
             following.envelope = self._renderer.render(chosen.mail.row)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from mailroom.kit.coalescer import Batch
+from mailroom.kit.coalescer import Coalescer
 from mailroom.kit.errors import Unavailable
-from mailroom.mail.delivery.attempt import Show, announce
+from mailroom.mail.delivery.attempt import ProgressSink, announce
 from mailroom.mail.ledger.claims import Ended, Ledger
 from mailroom.mail.retry_policy import wait
 from mailroom.mail.smtp.pool import Pool
@@ -18,14 +18,14 @@ from mailroom.progress.snapshot import Snapshot
 logger = logging.getLogger(__name__)
 
 
-class Deferring:
+class Deferral:
     """Lets mails wait while the circuit is open."""
 
-    def __init__(self, ledger: Ledger, pool: Pool, show: Show) -> None:
+    def __init__(self, ledger: Ledger, pool: Pool, show: ProgressSink) -> None:
         self._ledger = ledger
         self._pool = pool
         self._show = show
-        self._defer: Batch[UUID, Ended | None] = Batch(self._defer_all)
+        self._defer: Coalescer[UUID, Ended | None] = Coalescer(self._defer_all)
 
     async def __call__(self, mail_id: UUID) -> Snapshot | None:
         """Let the mail wait; return where it is then, None where there was nothing to do."""

@@ -6,13 +6,13 @@ import time
 from collections.abc import Sequence
 from uuid import UUID
 
-from mailroom.kit.coalescer import Batch
+from mailroom.kit.coalescer import Coalescer
 from mailroom.kit.errors import Unavailable
-from mailroom.mail.delivery.attempt import Show
-from mailroom.mail.delivery.attempt_runner import Carrier
-from mailroom.mail.delivery.bulk_queue import Crowd
-from mailroom.mail.delivery.bulk_sender import Ride
-from mailroom.mail.delivery.deferral import Deferring
+from mailroom.mail.delivery.attempt import ProgressSink
+from mailroom.mail.delivery.attempt_runner import AttemptRunner
+from mailroom.mail.delivery.bulk_queue import BulkQueue
+from mailroom.mail.delivery.bulk_sender import BulkSender
+from mailroom.mail.delivery.deferral import Deferral
 from mailroom.mail.ledger.claims import Claim, Ledger
 from mailroom.mail.rendering.renderer import Renderer
 from mailroom.mail.smtp.pool import Pool
@@ -29,26 +29,26 @@ HELP = 100
 """Mails taken at a time from what waits for others: enough to be cheap, few enough to end together."""
 
 
-class Suspect:
+class PoisonCandidate:
     """A mail that may be what ended its workers: claimed only once no other of its like is under way here.
 
     Whatever is under way when a worker ends counts as a crash; so its company would end as failed along with it.
     """
 
 
-class Delivery:
+class Deliverer:
     """Delivers mails for one worker process. `show` is told where they are."""
 
-    def __init__(self, *, ledger: Ledger, pool: Pool, renderer: Renderer, show: Show) -> None:
+    def __init__(self, *, ledger: Ledger, pool: Pool, renderer: Renderer, show: ProgressSink) -> None:
         self._ledger = ledger
         self._pool = pool
         self._renderer = renderer
-        self._carrier = Carrier(ledger=ledger, pool=pool, renderer=renderer, show=show)
-        self._deferring = Deferring(ledger, pool, show)
+        self._carrier = AttemptRunner(ledger=ledger, pool=pool, renderer=renderer, show=show)
+        self._deferring = Deferral(ledger, pool, show)
         self.on_recovery = self._deferring.release
-        self._claim: Batch[UUID, Claim | Suspect | None] = Batch(self._claim_all)
+        self._claim: Coalescer[UUID, Claim | PoisonCandidate | None] = Coalescer(self._claim_all)
         self._one_suspect = asyncio.Lock()
-        self._crowd: Crowd[Claim] = Crowd(self._ride, runners=pool.limit)
+        self._crowd: BulkQueue[Claim] = BulkQueue(self._ride, runners=pool.limit)
         self._next_message = asyncio.Lock()
         self._helping = False
 
@@ -72,7 +72,7 @@ class Delivery:
         if self._pool.outage:
             return await self._deferring(mail_id)
         claim = await self._claim(mail_id)
-        if isinstance(claim, Suspect):
+        if isinstance(claim, PoisonCandidate):
             return await self._deliver_alone(mail_id)
         return await self._carrier.carry(claim) if claim else None
 
@@ -96,7 +96,7 @@ class Delivery:
                     return
                 ours = [claim for claim in claims if isinstance(claim, Claim)]
                 asked = zip(mail_ids, claims, strict=True)
-                alone = [mail_id for mail_id, claim in asked if isinstance(claim, Suspect)]
+                alone = [mail_id for mail_id, claim in asked if isinstance(claim, PoisonCandidate)]
             carried = self._carry_all(ours)
         await carried
         done = await asyncio.gather(*map(self.deliver, alone), return_exceptions=True)
@@ -127,16 +127,16 @@ class Delivery:
             self._carrier.hold(claim)
         return asyncio.ensure_future(self._crowd(claims))
 
-    async def _ride(self, crowd: Crowd[Claim]) -> None:
+    async def _ride(self, crowd: BulkQueue[Claim]) -> None:
         carrier = self._carrier
-        await Ride(
+        await BulkSender(
             crowd, carrier.carry_in_crowd, pool=self._pool, renderer=self._renderer, tell=carrier.tell
         ).run()
 
-    async def _claim_all(self, ids: Sequence[UUID]) -> list[Claim | Suspect | None]:
-        claims: dict[UUID, Claim | Suspect] = {claim.id: claim for claim in await self._ledger.claim(ids)}
+    async def _claim_all(self, ids: Sequence[UUID]) -> list[Claim | PoisonCandidate | None]:
+        claims: dict[UUID, Claim | PoisonCandidate] = {claim.id: claim for claim in await self._ledger.claim(ids)}
         if unclaimed := [mail_id for mail_id in ids if mail_id not in claims]:
-            claims |= {mail_id: Suspect() for mail_id in await self._ledger.suspects(unclaimed)}
+            claims |= {mail_id: PoisonCandidate() for mail_id in await self._ledger.suspects(unclaimed)}
         return [claims.pop(mail_id, None) for mail_id in ids]  # pop: asked twice, claimed once
 
     async def stop(self) -> None:

@@ -28,7 +28,7 @@ def new_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}{MARK}{secrets.token_hex(4)}"
 
 
-class Presence:
+class Liveness:
     """Holds the lock of `worker` while the process lives. It costs one connection of `database`."""
 
     def __init__(self, database: Database, worker: str) -> None:

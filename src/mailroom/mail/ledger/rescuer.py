@@ -136,7 +136,7 @@ class Abandoned:
         return Ending(self.id, self.attempt, decision, answer, crashed=True)
 
 
-class Overdue:
+class Rescuer:
     """Finds what fell between row and queue."""
 
     def __init__(self, database: Database, *, grace: timedelta = GRACE) -> None:

@@ -27,7 +27,7 @@ class NotPlain(Exception):
     """A template does more with a value than print it."""
 
 
-class Slot:
+class Placeholder:
     """Stands for a value while a template is compiled: it can be printed, escaped or not, and nothing else."""
 
     def __init__(self, number: int) -> None:
@@ -59,13 +59,13 @@ class Form:
         return self.form % tuple(_escaped(values[n]) if as_html else values[n] for n, as_html in self.values)
 
 
-class Prepared:
+class CompiledTemplate:
     """The subject and the two bodies of one kind of mail, for words of these names."""
 
     def __init__(self, names: tuple[str, ...], write: Write) -> None:
         """Compile what `write` makes. Raises `NotPlain` where the result would not always be the same."""
         self._names = names
-        slots = {name: Slot(number) for number, name in enumerate(names)}
+        slots = {name: Placeholder(number) for number, name in enumerate(names)}
         subject, text, html = (write(part, slots) for part in PARTS)
         _check(names, (subject, text, html), write)
         self._subject = _form(" ".join(subject.split()))

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import jinja2
 
 from mailroom.mail.kinds import Kinds, MailKind, MailRow
-from mailroom.mail.rendering.compiled_template import PARTS, Prepared
+from mailroom.mail.rendering.compiled_template import PARTS, CompiledTemplate
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 
@@ -45,7 +45,7 @@ class Envelope(NamedTuple):
 class Renderer:
     """Makes mails. The same row gives the same Message-ID, link and code in every attempt.
 
-    Kinds whose templates only print their words are compiled at the first mail (`mail/rendering/compiled_template.py`); what
+    Kinds whose templates only print their words are compiled at the first mail (`compiled_template.py`); what
     cannot be filled in so goes through the standard library, which is also the measure for the short way.
     """
 
@@ -56,7 +56,7 @@ class Renderer:
         self._name, self._address = parseaddr(mail_from)
         self._product = product
         self._domain = _ascii_domain(self._address.rpartition("@")[2])
-        self._prepared: dict[tuple[str, tuple[str, ...]], Prepared | None] = {}
+        self._prepared: dict[tuple[str, tuple[str, ...]], CompiledTemplate | None] = {}
         sender = EmailMessage(policy=SMTP)
         sender["From"] = Address(self._name, addr_spec=self._address)
         self._from_line = sender.as_bytes().removesuffix(b"\r\n")
@@ -113,11 +113,11 @@ class Renderer:
         data = b"".join((_subject_line(subject), self._from_line, head.encode("ascii"), *content, b".\r\n"))
         return Envelope(self._address, recipient, data)
 
-    def _compiled(self, kind: str, names: tuple[str, ...]) -> Prepared | None:
+    def _compiled(self, kind: str, names: tuple[str, ...]) -> CompiledTemplate | None:
         key = (kind, names)
         if key not in self._prepared:
             try:
-                self._prepared[key] = Prepared(names, partial(self._write, kind))
+                self._prepared[key] = CompiledTemplate(names, partial(self._write, kind))
             except Exception:  # whatever its templates need that marks are not: the long way has it
                 self._prepared[key] = None
         return self._prepared[key]

@@ -16,7 +16,7 @@ from aiosmtplib.email import quote_address
 
 from mailroom.mail.rendering.renderer import CONTROL, Envelope
 from mailroom.mail.retry_policy import Answer
-from mailroom.mail.smtp.protocol import REFUSALS, Conversation, Question, Reply
+from mailroom.mail.smtp.protocol import REFUSALS, PendingReplies, Reply, SmtpProtocol
 from mailroom.mail.states import Reason
 from mailroom.settings import SMTPServer
 
@@ -54,7 +54,7 @@ class Undelivered(Exception):
         self.usable = usable
 
 
-class NotItsTurn(Exception):
+class NotStarted(Exception):
     """The connection ended by what was on it before: nothing of this mail was sent, and any other may have it."""
 
 
@@ -71,11 +71,11 @@ class Connection:
 
     def __init__(self, smtp: aiosmtplib.SMTP, timeouts: Timeouts) -> None:
         self._smtp = smtp
-        self._talk = Conversation(cast("asyncio.Transport", smtp.transport))
+        self._talk = SmtpProtocol(cast("asyncio.Transport", smtp.transport))
         self._utf8 = smtp.supports_extension("smtputf8")
         self._in_groups = smtp.supports_extension("pipelining")
         self._timeouts = timeouts
-        self._introduced: tuple[Envelope, Question] | None = None
+        self._introduced: tuple[Envelope, PendingReplies] | None = None
         self.mails = 0
 
     @classmethod
@@ -112,7 +112,7 @@ class Connection:
         return self._talk.open
 
     @property
-    def owes(self) -> bool:
+    def has_pending_replies(self) -> bool:
         """True while the server has not answered to a mail that was introduced: no other should wait for that."""
         return self._introduced is not None and not self._introduced[1].answered
 
@@ -125,7 +125,7 @@ class Connection:
         """Hand the mail over and return the server's acceptance.
 
         `may_hand_over` is awaited just before DATA; where it says no, the connection closes and nothing was
-        sent. Raises `Undelivered`, or `NotItsTurn`. On cancellation the connection closes: its answers are out of
+        sent. Raises `Undelivered`, or `NotStarted`. On cancellation the connection closes: its answers are out of
         step.
 
         Where the server takes commands in groups (PIPELINING, RFC 2920 §3.1), `following` is asked for the mail
@@ -197,7 +197,7 @@ class Connection:
     async def _named(self, envelope: Envelope) -> list[Reply]:
         """Name both; return the replies, up to a refusal."""
         if self._in_groups:
-            question = Question(2, self._timeouts.command)
+            question = PendingReplies(2, self._timeouts.command)
             self._talk.send(_mail(envelope) + _rcpt(envelope), question)
             return await question
         said = await self._talk.ask(_mail(envelope), self._timeouts.command)
@@ -207,19 +207,19 @@ class Connection:
         try:
             await self._reset()
         except (aiosmtplib.SMTPException, OSError) as error:
-            raise NotItsTurn from error
+            raise NotStarted from error
 
     async def _reset(self) -> None:
         if (await self._talk.ask(b"RSET\r\n", self._timeouts.connect)).code != OK:
             raise aiosmtplib.SMTPServerDisconnected("the server does not start over")
 
-    def _hand_over(self, envelope: Envelope, following: Envelope | None) -> Question:
+    def _hand_over(self, envelope: Envelope, following: Envelope | None) -> PendingReplies:
         """Send the content, and what introduces the mail that follows; return what waits for the acceptance."""
-        done = Question(1, self._timeouts.accept)
+        done = PendingReplies(1, self._timeouts.accept)
         if following is None or (following.utf8 and not self._utf8):
             self._talk.send(envelope.data, done)
             return done
-        introduced, lines = Question(2, self._timeouts.command), _mail(following) + _rcpt(following)
+        introduced, lines = PendingReplies(2, self._timeouts.command), _mail(following) + _rcpt(following)
         self._introduced = following, introduced
         self._talk.send(envelope.data + lines, done, introduced)
         return done
@@ -240,7 +240,7 @@ class Connection:
     async def quit(self) -> None:
         """Say goodbye and close; never raises, never waits long."""
         try:
-            if not self.owes:
+            if not self.has_pending_replies:
                 await self._talk.ask(b"QUIT\r\n", 1)
         except (aiosmtplib.SMTPException, OSError):
             pass
@@ -253,14 +253,14 @@ class Connection:
         self._smtp.close()
 
 
-async def _before_its_turn(introduced: Question) -> list[Reply]:
-    """Return the replies to what was sent behind another mail's content. Raises `NotItsTurn`."""
+async def _before_its_turn(introduced: PendingReplies) -> list[Reply]:
+    """Return the replies to what was sent behind another mail's content. Raises `NotStarted`."""
     try:
         replies = await introduced
     except (aiosmtplib.SMTPServerDisconnected, OSError) as error:
-        raise NotItsTurn from error
+        raise NotStarted from error
     if any(reply.code == CLOSING for reply in replies):
-        raise NotItsTurn
+        raise NotStarted
     return replies
 
 

@@ -85,7 +85,7 @@ class Pool:
         return self._good(connection) and not self._waiting
 
     def _good(self, connection: Connection) -> bool:
-        fresh = connection.mails < self._mails_each and not connection.owes
+        fresh = connection.mails < self._mails_each and not connection.has_pending_replies
         return connection.usable and fresh and not self._closed
 
     async def borrow(self) -> Connection:

@@ -30,7 +30,7 @@ class Reply(NamedTuple):
     text: str
 
 
-class Question:
+class PendingReplies:
     """Commands of which each is to be replied to; await it for the replies, which come in their order."""
 
     __slots__ = ("_count", "_future", "_replies", "seconds")
@@ -71,13 +71,13 @@ class Question:
         self._future.exception()  # nobody may ever ask: that is no fault to be logged
 
 
-class Conversation(asyncio.Protocol):
+class SmtpProtocol(asyncio.Protocol):
     """Takes a transport over and asks. What comes unasked is nobody's answer."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._loop = asyncio.get_running_loop()
-        self._asked: deque[Question] = deque()
+        self._asked: deque[PendingReplies] = deque()
         self._said = b""
         self._deadline = 0.0
         self._alarm: asyncio.TimerHandle | None = None
@@ -91,11 +91,11 @@ class Conversation(asyncio.Protocol):
 
     async def ask(self, line: bytes, seconds: float) -> Reply:
         """Send one command and return its reply. Raises what awaiting `send`'s questions does."""
-        question = Question(1, seconds)
+        question = PendingReplies(1, seconds)
         self.send(line, question)
         return (await question)[0]
 
-    def send(self, lines: bytes, *questions: Question) -> None:
+    def send(self, lines: bytes, *questions: PendingReplies) -> None:
         """Send commands at once, whole lines, which the questions wait for in order.
 
         Awaiting those raises aiosmtplib's errors: the time is over, the connection ended, or what came is no
@@ -163,7 +163,7 @@ class Conversation(asyncio.Protocol):
 
     # -- time: one alarm for many questions, set anew where it rings too early; one for each would cost more
 
-    def _wait(self, question: Question) -> None:
+    def _wait(self, question: PendingReplies) -> None:
         self._deadline = self._loop.time() + question.seconds
         if self._alarm is None or self._alarm.when() > self._deadline:
             self._set_alarm()

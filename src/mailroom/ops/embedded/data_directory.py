@@ -35,7 +35,7 @@ def secret(path: Path) -> str:
         return value
 
 
-class Home:
+class DataDirectory:
     """The opened folder; what is in it belongs to this process until `close`, or until the process ends."""
 
     def __init__(self, path: Path, lock: int) -> None:

@@ -14,10 +14,10 @@ from mailroom.kit.errors import Unavailable
 from mailroom.services import Services
 from mailroom.web.browser import services, session_secret
 from mailroom.web.client import client_of
-from mailroom.web.live.registry import Full, Hub
-from mailroom.web.live.revalidation import Recheck
+from mailroom.web.live.registry import Full, SocketRegistry
+from mailroom.web.live.revalidation import Revalidation
 from mailroom.web.live.socket import LiveSocket
-from mailroom.web.live.ticket_owners import Holders
+from mailroom.web.live.ticket_owners import TicketOwners
 from mailroom.web.security import is_same_origin
 from mailroom.web.watching import watcher_of
 
@@ -54,7 +54,7 @@ async def _session(have: Services) -> Session | None:
     return await have.sessions.find(secret) if secret else None
 
 
-def _of_this_process() -> tuple[Hub, Holders]:
+def _of_this_process() -> tuple[SocketRegistry, TicketOwners]:
     extensions = current_app.extensions
     return extensions["mailroom_hub"], extensions["mailroom_holders"]
 
@@ -62,11 +62,11 @@ def _of_this_process() -> tuple[Hub, Holders]:
 def serve_live(app: Quart) -> None:
     """Give the application its websocket."""
     have: Services = app.extensions["mailroom"]
-    hub = Hub(
+    hub = SocketRegistry(
         per_session=have.settings.live_sockets_per_session, per_address=have.settings.live_sockets_per_address
     )
-    holders = Holders(have)
-    recheck = Recheck(hub, have, holders)
+    holders = TicketOwners(have)
+    recheck = Revalidation(hub, have, holders)
 
     async def start() -> None:
         recheck.start()

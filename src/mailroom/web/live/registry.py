@@ -23,7 +23,7 @@ class Full(Exception):
         """True where it is not this client's doing."""
 
 
-class Hub:
+class SocketRegistry:
     """All sockets. The limits hold for this process; with several, each counts its own."""
 
     def __init__(self, *, per_session: int, per_address: int) -> None:

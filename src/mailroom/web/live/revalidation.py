@@ -16,9 +16,9 @@ from mailroom.accounts.views import Standing
 from mailroom.kit.errors import Unavailable
 from mailroom.mail.listing import standings
 from mailroom.services import Services
-from mailroom.web.live.registry import Hub
+from mailroom.web.live.registry import SocketRegistry
 from mailroom.web.live.socket import SESSION_ENDED, LiveSocket
-from mailroom.web.live.ticket_owners import Holders, in_batches
+from mailroom.web.live.ticket_owners import TicketOwners, in_batches
 
 logger = logging.getLogger(__name__)
 
@@ -28,10 +28,10 @@ AT_ONCE = 10
 """Sockets looked at before the loop gets to do something else; each may watch a hundred tasks."""
 
 
-class Recheck:
+class Revalidation:
     """The loop that asks, over the sockets of `hub`."""
 
-    def __init__(self, hub: Hub, have: Services, holders: Holders) -> None:
+    def __init__(self, hub: SocketRegistry, have: Services, holders: TicketOwners) -> None:
         self._hub, self._services, self._holders = hub, have, holders
         self._task: asyncio.Task[None] | None = None
 

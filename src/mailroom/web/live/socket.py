@@ -14,7 +14,7 @@ from mailroom.progress.snapshot import Snapshot
 from mailroom.progress.subscription import Subscription
 from mailroom.tasks.tickets import Holder, Watcher
 from mailroom.web.live.protocol import Allowance, parse
-from mailroom.web.live.ticket_owners import Holders
+from mailroom.web.live.ticket_owners import TicketOwners
 from mailroom.web.watching import may_read_answers
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,9 @@ TOO_MUCH = 4429
 class LiveSocket:
     """Reads always and at once; what it was asked for and what it has to tell are both bounded."""
 
-    def __init__(self, session_id: UUID, watcher: Watcher, subscription: Subscription, holders: Holders) -> None:
+    def __init__(
+        self, session_id: UUID, watcher: Watcher, subscription: Subscription, holders: TicketOwners
+    ) -> None:
         self.session_id = session_id
         self.watcher = watcher
         self.tasks: dict[str, Holder] = {}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from uuid import UUID
 
-from mailroom.kit.coalescer import Batch
+from mailroom.kit.coalescer import Coalescer
 from mailroom.services import Services
 from mailroom.tasks.tickets import Holder
 
@@ -11,12 +11,12 @@ MOST = 1_000
 """Rows asked for at once."""
 
 
-class Holders:
+class TicketOwners:
     """After a restart thousands of pages come back in the same second: what they ask at once is one query."""
 
     def __init__(self, have: Services) -> None:
         self._services = have
-        self._together: Batch[Sequence[UUID], dict[UUID, Holder]] = Batch(self._ask, most=100)
+        self._together: Coalescer[Sequence[UUID], dict[UUID, Holder]] = Coalescer(self._ask, most=100)
 
     async def __call__(self, ids: Sequence[UUID]) -> dict[UUID, Holder]:
         """Return whose these tickets are; unknown ones are left out. Raises `Unavailable`."""

@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import select, text
 
 from mailroom.kit.database import Database
-from mailroom.mail.delivery.deliverer import Delivery
+from mailroom.mail.delivery.deliverer import Deliverer
 from mailroom.mail.kinds import Kinds, MailKind
 from mailroom.mail.ledger.claims import Ledger
-from mailroom.mail.ledger.rescuer import Overdue
+from mailroom.mail.ledger.rescuer import Rescuer
 from mailroom.mail.models import Attempt, Mail
 from mailroom.mail.outbox import Outbox
 from mailroom.mail.rendering.renderer import Renderer
@@ -36,8 +36,8 @@ class Post:
 
     database: Database
     outbox: Outbox
-    delivery: Delivery
-    overdue: Overdue
+    delivery: Deliverer
+    overdue: Rescuer
     pool: Pool
     shown: list[Snapshot]
 
@@ -122,7 +122,7 @@ async def make(settings: Settings, sink: Sink, templates: Path) -> AsyncIterator
         options = {"limit": 4, "timeouts": Timeouts(1, 0.7, 0.7, 0.7), **pool_options}
         pool = Pool(SMTPServer.parse(sink.url), hostname="test.example", **options)  # type: ignore[arg-type]
         renderer = Renderer(kinds, mail_from="M <m@example.org>", product={}, templates=templates)
-        delivery = Delivery(
+        delivery = Deliverer(
             ledger=Ledger(database, "test:1"),
             pool=pool,
             renderer=renderer,
@@ -130,7 +130,7 @@ async def make(settings: Settings, sink: Sink, templates: Path) -> AsyncIterator
         )
         pool.on_recovery = delivery.on_recovery
         outbox = Outbox(kinds, Tickets(), lambda _ids: None)
-        made.append(Post(database, outbox, delivery, Overdue(database, grace=timedelta()), pool, shown))
+        made.append(Post(database, outbox, delivery, Rescuer(database, grace=timedelta()), pool, shown))
         return made[-1]
 
     yield make

@@ -8,9 +8,9 @@ from typing import cast
 import pytest
 from aiosmtplib import SMTPReadTimeoutError, SMTPResponseException, SMTPServerDisconnected
 
-from mailroom.mail.smtp.protocol import MOST, Conversation, Question
+from mailroom.mail.smtp.protocol import MOST, PendingReplies, SmtpProtocol
 
-Say = Callable[[Sequence[bytes | None]], Awaitable[Conversation]]
+Say = Callable[[Sequence[bytes | None]], Awaitable[SmtpProtocol]]
 
 
 class Server(asyncio.Protocol):
@@ -37,11 +37,11 @@ async def say() -> AsyncIterator[Say]:
     """Return what opens a conversation with a server that gives these replies."""
     stack = AsyncExitStack()
 
-    async def say(replies: Sequence[bytes | None]) -> Conversation:
+    async def say(replies: Sequence[bytes | None]) -> SmtpProtocol:
         loop, heard = asyncio.get_running_loop(), Server(replies)
         server = await stack.enter_async_context(await loop.create_server(lambda: heard, "127.0.0.1", 0))
         transport, _ = await loop.create_connection(asyncio.Protocol, *server.sockets[0].getsockname())
-        talk = Conversation(transport)
+        talk = SmtpProtocol(transport)
         stack.callback(heard.transport.close)
         stack.callback(talk.close)
         return talk
@@ -109,7 +109,7 @@ async def test_commands_of_a_group_get_their_replies_in_order_however_those_come
     say: Say, said: list[bytes]
 ) -> None:
     talk = await say(said)
-    first, rest = Question(1, 5), Question(2, 5)
+    first, rest = PendingReplies(1, 5), PendingReplies(2, 5)
     talk.send(b"NOOP\r\nNOOP\r\nNOOP\r\n", first, rest)
     if len(said) > 1:
         await asyncio.sleep(0.05)
@@ -120,7 +120,7 @@ async def test_commands_of_a_group_get_their_replies_in_order_however_those_come
 
 async def test_trouble_with_the_first_of_a_group_is_trouble_for_all_of_it(say: Say) -> None:
     talk = await say([None])
-    first, rest = Question(1, 5), Question(2, 5)
+    first, rest = PendingReplies(1, 5), PendingReplies(2, 5)
     talk.send(b"NOOP\r\nNOOP\r\nNOOP\r\n", first, rest)
     for question in (first, rest):
         with pytest.raises(SMTPServerDisconnected):
@@ -129,7 +129,7 @@ async def test_trouble_with_the_first_of_a_group_is_trouble_for_all_of_it(say: S
 
 async def test_the_time_of_a_question_begins_with_the_reply_before_it(say: Say) -> None:
     talk = await say([b"250 one\r\n"])
-    first, rest = Question(1, 5), Question(1, 0.1)
+    first, rest = PendingReplies(1, 5), PendingReplies(1, 0.1)
     talk.send(b"NOOP\r\nNOOP\r\n", first, rest)
     await first
     with pytest.raises(SMTPReadTimeoutError):

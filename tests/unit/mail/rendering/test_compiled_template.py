@@ -12,7 +12,7 @@ from hypothesis import strategies as some
 
 from mailroom.kit.ids import new_id
 from mailroom.mail.kinds import Kinds, MailKind, MailRow
-from mailroom.mail.rendering.compiled_template import NotPlain, Prepared
+from mailroom.mail.rendering.compiled_template import CompiledTemplate, NotPlain
 from mailroom.mail.rendering.renderer import BrokenMail, Renderer
 
 BODIES = {
@@ -129,10 +129,10 @@ def test_only_plain_templates_are_compiled() -> None:
         )
         return lambda part, words: templates.get_template(part).render(words)
 
-    assert Prepared(("name", "text"), write_of("plain")).filled({"name": "a", "text": "b"})
+    assert CompiledTemplate(("name", "text"), write_of("plain")).filled({"name": "a", "text": "b"})
     for kind in BODIES.keys() - {"plain"}:
         with pytest.raises((NotPlain, TypeError)):
-            Prepared(("name", "text"), write_of(kind))
+            CompiledTemplate(("name", "text"), write_of(kind))
 
 
 def test_the_mails_of_mailroom_are_compiled() -> None:

@@ -28,7 +28,7 @@ def test_a_line_names_time_process_level_and_source(monkeypatch: pytest.MonkeyPa
     logs.configure("info", "web")
     logging.getLogger("mailroom.mail.smtp.pool").warning("the mail server is away for %d s", 5)
     logging.getLogger("mailroom.mail.smtp.pool").debug("not this")
-    assert written.getvalue().endswith(" warning mail.pool: the mail server is away for 5 s\n")
+    assert written.getvalue().endswith(" warning mail.smtp.pool: the mail server is away for 5 s\n")
     when, process, *_ = written.getvalue().split()
     assert when[10] == "T"
     assert when.endswith("Z")
