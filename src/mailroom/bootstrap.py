@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from mailroom.kit.database import Database
 from mailroom.mail.kinds import Kinds, Notify
-from mailroom.ops.startup import settings_of_a_door
+from mailroom.ops.startup import cannot_listen, settings_of_a_door
 from mailroom.settings import Settings
 from mailroom.tasks.service import Begin, TaskService
 from mailroom.tasks.tickets import Tickets
@@ -194,11 +194,14 @@ def serve_web(settings: Settings, fd: int | None = None) -> int:
     from mailroom.ops.processes.fleet import Fleet
     from mailroom.web.server import server as serving
 
+    try:
+        listening = serving.listen(settings) if fd is None else socket.socket(fileno=fd)
+    except OSError as error:
+        raise cannot_listen(settings, error) from None
     if fd is None and settings.web_concurrency > 1:
-        with serving.listen(settings) as listening:
+        with listening:
             command = [sys.executable, "-m", "mailroom", "web", "--fd", str(listening.fileno())]
             return Fleet("web", command, settings.web_concurrency, pass_fds=[listening.fileno()]).run()
-    listening = serving.listen(settings) if fd is None else socket.socket(fileno=fd)
     serving.run(web(settings), listening, hops=settings.trusted_proxies)
     return 0
 

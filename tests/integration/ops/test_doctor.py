@@ -18,8 +18,9 @@ import redis
 from mailroom import bootstrap
 from mailroom.kit.ids import new_id
 from mailroom.ops.doctor import addresses, database, examine, mail_server, redis_servers
-from mailroom.ops.doctor.findings import Finding, Mark
+from mailroom.ops.doctor.findings import Finding
 from mailroom.ops.entrypoints import Entrypoints
+from mailroom.ops.terminal import Mark
 from mailroom.settings import Settings
 from tests.conftest import settings_of
 from tests.processes import running
@@ -203,7 +204,7 @@ async def test_a_clock_that_is_off(settings: Settings, monkeypatch: pytest.Monke
     true = time.time
     monkeypatch.setattr(database, "time", type("Off", (), {"time": staticmethod(lambda: true() + 90)}))
     found = one(await database.check(settings), "clock")
-    assert found.mark is Mark.CARE
+    assert found.mark is Mark.WARNING
     assert "90 s ahead of the database" in found.words
 
 
@@ -229,7 +230,7 @@ async def test_an_eviction_policy_that_throws_messages_away(settings: Settings, 
             found = one(await redis_servers.check(settings), f"{REDIS} eviction")
         finally:
             client.config_set("maxmemory-policy", "noeviction")
-    assert found.mark is Mark.CARE
+    assert found.mark is Mark.WARNING
     assert "allkeys-lru" in found.words
     assert "noeviction" in found.advice
 
@@ -314,7 +315,7 @@ async def test_a_password_that_would_cross_a_network_in_the_clear(
     monkeypatch.setattr(mail_server, "is_loopback", lambda _host: False)  # all our servers are on loopback
     url = f"smtp://olga:{WORD}@127.0.0.1:{sink.port}?starttls=never"
     _, found = await mail_server.check(settings_of(environment, smtp_url=url))
-    assert found.mark is Mark.CARE
+    assert found.mark is Mark.WARNING
     assert "starttls=required" in found.advice
 
 
@@ -327,19 +328,19 @@ async def test_a_password_that_would_cross_a_network_in_the_clear(
         ("secret key", Mark.BROKEN, {"secret_key": "a" * 40}),
         ("secret key", Mark.BROKEN, {"secret_key": "please-change-me-before-going-live-0123"}),
         ("secret key", Mark.GOOD, {"secret_key": "3f9a1c0b7d2e4865" * 2}),
-        ("from address", Mark.CARE, {"mail_from": "hello@example.org"}),
-        ("from address", Mark.CARE, {"mail_from": "hello@elsewhere.net", "public_url": "https://mailroom.org"}),
+        ("from address", Mark.WARNING, {"mail_from": "hello@example.org"}),
+        ("from address", Mark.WARNING, {"mail_from": "hello@elsewhere.net", "public_url": "https://mailroom.org"}),
         (
             "from address",
             Mark.GOOD,
             {"mail_from": "hello@mailroom.org", "public_url": "https://mail.mailroom.org"},
         ),
-        ("public URL", Mark.CARE, {"public_url": "http://mailroom.org"}),
-        ("public URL", Mark.CARE, {"public_url": "http://localhost:8000"}),
+        ("public URL", Mark.WARNING, {"public_url": "http://mailroom.org"}),
+        ("public URL", Mark.WARNING, {"public_url": "http://localhost:8000"}),
         ("public URL", Mark.GOOD, {"public_url": "https://mailroom.org"}),
         ("public URL", Mark.GOOD, {"public_url": "http://localhost:8000", "mailroom_embedded": True}),
-        ("proxies", Mark.CARE, {"public_url": "https://mailroom.org", "trusted_proxies": 0}),
-        ("metrics token", Mark.CARE, {"metrics_token": "short"}),
+        ("proxies", Mark.WARNING, {"public_url": "https://mailroom.org", "trusted_proxies": 0}),
+        ("metrics token", Mark.WARNING, {"metrics_token": "short"}),
     ],
 )
 async def test_settings_that_can_be_read_and_may_still_be_wrong(
@@ -355,8 +356,8 @@ async def test_settings_that_can_be_read_and_may_still_be_wrong(
     ("workers", "overdue", "mark", "words"),
     [
         (["a@host", "b@host"], False, Mark.GOOD, "2 workers answer; 3 messages in the queue"),
-        (["a@host"], True, Mark.CARE, "1 worker answers, and yet 1 mail has been overdue"),
-        ([], False, Mark.CARE, "no worker answers: mails will wait"),
+        (["a@host"], True, Mark.WARNING, "1 worker answers, and yet 1 mail has been overdue"),
+        ([], False, Mark.WARNING, "no worker answers: mails will wait"),
         ([], True, Mark.BROKEN, "no worker answers, and 1 mail has been overdue"),
         (ConnectionError("away"), False, Mark.UNKNOWN, "cannot be asked"),
     ],

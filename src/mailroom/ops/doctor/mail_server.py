@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from mailroom.mail.retry_policy import Answer
 from mailroom.mail.smtp.connection import Connection, ServerTrouble, Timeouts
 from mailroom.mail.states import Reason
-from mailroom.ops.doctor.findings import Finding, broken, care, good, quoted
+from mailroom.ops.doctor.findings import Finding, broken, good, quoted, warning
 from mailroom.settings import Settings, SMTPServer
 
 CHECK = "mail server"
@@ -28,7 +28,7 @@ async def check(settings: Settings) -> list[Finding]:
     findings = [good(CHECK, f"{words}; up to {most} connections at once")]
     if server.username and not server.tls and server.starttls != "required" and not is_loopback(server.host):
         words = f"starttls={server.starttls}: the password may cross the network in the clear"
-        findings.append(care(CHECK, words, "Say starttls=required or smtps:// in SMTP_URL."))
+        findings.append(warning(CHECK, words, "Say starttls=required or smtps:// in SMTP_URL."))
     return findings
 
 

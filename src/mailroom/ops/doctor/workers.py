@@ -8,7 +8,7 @@ import psycopg
 
 from mailroom.kit.text import counted
 from mailroom.ops.doctor.database import plain
-from mailroom.ops.doctor.findings import Finding, broken, care, good, quoted, unknown
+from mailroom.ops.doctor.findings import Finding, broken, good, quoted, unknown, warning
 from mailroom.ops.entrypoints import Entrypoints
 from mailroom.settings import Settings
 
@@ -47,9 +47,9 @@ def _judge(answering: int, late: int, waiting: str) -> Finding:
         if not answering:
             return broken(CHECK, f"{answer}, and {lying}{waiting}", START)
         advice = "See the workers' logs: they may not reach the database, or are very busy."
-        return care(CHECK, f"{answer}, and yet {lying}{waiting}", advice)
+        return warning(CHECK, f"{answer}, and yet {lying}{waiting}", advice)
     if not answering:
-        return care(CHECK, f"{answer}: mails will wait until one runs{waiting}", START)
+        return warning(CHECK, f"{answer}: mails will wait until one runs{waiting}", START)
     return good(CHECK, f"{answer}{waiting}")
 
 
