@@ -1,7 +1,6 @@
 """Who may come in: the one door to sign-ups, confirmations, sessions and accounts."""
 
 from datetime import timedelta
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from sqlalchemy import update
@@ -46,7 +45,7 @@ class Accounts:
         self._database = database
         self._sessions = sessions
         self._hours = settings.confirmation_hours
-        site = (urlsplit(settings.public_url).hostname or "").split(".")
+        site = settings.public_host.partition(":")[0].split(".")
         self._signing_up = SigningUp(database, outbox, tickets, passwords, sessions, site=site)
         self._confirming = Confirming(database, tickets, tokens, passwords, sessions, hours=self._hours)
         self._signing_in = SigningIn(database, tickets, passwords, sessions)
