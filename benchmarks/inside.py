@@ -9,7 +9,7 @@ from uuid import UUID
 
 from mailroom import bootstrap
 from mailroom.settings import Settings, load
-from mailroom.web import serving
+from mailroom.web.server import server as serving
 
 
 class SendingAccounts:

@@ -6,12 +6,12 @@ from mailroom.accounts.exports import Exports
 from mailroom.accounts.service import Accounts
 from mailroom.accounts.sessions import Sessions
 from mailroom.kit.database import Database
-from mailroom.mail.mailbox import Mailbox
+from mailroom.mail.administration import MailAdministration
 from mailroom.mail.outbox import Outbox
-from mailroom.progress.background import Background
-from mailroom.progress.tickets import Tickets
-from mailroom.progress.watching import Watching
+from mailroom.progress.tracker import Tracker
 from mailroom.settings import Settings
+from mailroom.tasks.service import TaskService
+from mailroom.tasks.tickets import Tickets
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +23,9 @@ class Services:
     accounts: Accounts
     sessions: Sessions
     outbox: Outbox
-    mailbox: Mailbox
+    mailbox: MailAdministration
     tickets: Tickets
-    background: Background
+    background: TaskService
     exports: Exports
-    watching: Watching | None = None
+    watching: Tracker | None = None
     """The poller of a web process; a worker has none."""

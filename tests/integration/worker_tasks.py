@@ -6,7 +6,7 @@ import time
 
 from celery import group, shared_task
 
-from mailroom.progress.reporting import report
+from mailroom.progress.reports import report
 from mailroom.worker import app
 
 

@@ -15,9 +15,9 @@ from mailroom.accounts.models import Account, BrowserSession, Export
 from mailroom.kit import clock
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.models import Mail
-from mailroom.progress.background import Background
-from mailroom.progress.models import Task
-from mailroom.progress.states import ENDED
+from mailroom.tasks.models import Task
+from mailroom.tasks.service import TaskService
+from mailroom.tasks.states import ENDED
 
 NAME = "mailroom.export_account"
 TITLE = "Export of your data"
@@ -51,7 +51,7 @@ TASKS = ("id", "title", "state", "message", "error", "created_at", "began_at", "
 class Exports:
     """Begins, makes, hands out and deletes exports."""
 
-    def __init__(self, database: Database, background: Background) -> None:
+    def __init__(self, database: Database, background: TaskService) -> None:
         self._database = database
         self._background = background
 

@@ -3,11 +3,11 @@
 import asyncio
 from dataclasses import dataclass
 
-from mailroom.jobs.holding import Holding
-from mailroom.jobs.queue import Queue
+from mailroom.jobs.publisher import Publisher
 from mailroom.jobs.sweep import Sweep
-from mailroom.mail.delivery import Delivery
-from mailroom.mail.presence import Presence
+from mailroom.jobs.task_leases import TaskLeases
+from mailroom.mail.delivery.deliverer import Deliverer
+from mailroom.mail.ledger.liveness import Liveness
 from mailroom.progress.reporter import Reporter
 from mailroom.services import Services
 
@@ -17,12 +17,12 @@ class Runtime:
     """The services a task may use, as a web request has them, and what sends mail."""
 
     services: Services
-    delivery: Delivery
+    delivery: Deliverer
     sweep: Sweep
-    holding: Holding
+    holding: TaskLeases
     reporter: Reporter
-    queue: Queue
-    presence: Presence
+    queue: Publisher
+    presence: Liveness
 
     async def start(self) -> None:
         """Be known to live, begin to sweep, and to connect to the mail server."""

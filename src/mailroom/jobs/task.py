@@ -12,15 +12,15 @@ from uuid import UUID
 from celery import Task
 from celery.exceptions import Ignore, Reject, Retry
 
-from mailroom.jobs.holding import Held
 from mailroom.jobs.loop import WorkerLoop
-from mailroom.jobs.queue import HAS_ROW
+from mailroom.jobs.publisher import HAS_ROW
 from mailroom.jobs.runtime import Runtime
+from mailroom.jobs.task_leases import HeldTask
 from mailroom.kit import clock
 from mailroom.kit.errors import Unavailable
-from mailroom.progress.reporting import Cancelled, Running, fit_text, running
-from mailroom.progress.states import Ending, TaskState
+from mailroom.progress.reports import Cancelled, Running, fit_text, running
 from mailroom.services import Services
+from mailroom.tasks.states import Ending, TaskState
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class MailroomTask(Task):  # type: ignore[misc]  # Celery ships no types
         self.loop.run(lambda living: living.holding.end(held, done))
         return result
 
-    def _begin(self) -> Held:
+    def _begin(self) -> HeldTask:
         task, again = UUID(self.request.id), bool(self.acks_late)
         try:
             held = self.loop.run(
@@ -100,7 +100,7 @@ class MailroomTask(Task):  # type: ignore[misc]  # Celery ships no types
             )
         except Unavailable:
             raise Ignore from None  # the sweep asks again once the database is back
-        if isinstance(held, Held):
+        if isinstance(held, HeldTask):
             return held
         if held == TaskState.CANCELLED:
             self._store_revoked()

@@ -1,6 +1,6 @@
 """The mail of this room: what an operator writes in the shell."""
 
-from mailroom.mail.interfaces import MailKind
+from mailroom.mail.kinds import MailKind
 from mailroom.settings import Settings
 
 PLAIN = "plain"

@@ -15,11 +15,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice, takewhile
 
+from mailroom.kit.cpu_meter import CpuMeter
 from mailroom.kit.errors import Unavailable
-from mailroom.progress.events import Snapshot
-from mailroom.progress.meter import Meter
-from mailroom.progress.reading import from_result, merge
+from mailroom.progress.snapshot import Snapshot
 from mailroom.progress.sources import Known, Results, Rows
+from mailroom.progress.stored_results import from_result, merge
 from mailroom.progress.subscription import Subscription
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class Poller:
         self._rows = rows
         self.watched: OrderedDict[str, Watched] = OrderedDict()
         """By ticket; those longest without news come first."""
-        self.meters = [Meter() for _ in range(4)]
+        self.meters = [CpuMeter() for _ in range(4)]
         self._asking: dict[Watched, None] = {}
         self._changed: dict[Watched, None] = {}
         self._watchers, self._urgent, self._news = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -109,7 +109,7 @@ class Poller:
         self._watchers.set()
 
     async def _repeat(
-        self, meter: Meter, work: Work, share: int, rests: Callable[[float], Awaitable[None]]
+        self, meter: CpuMeter, work: Work, share: int, rests: Callable[[float], Awaitable[None]]
     ) -> None:
         while True:
             if not self.watched:

@@ -4,16 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING
 
-from mailroom.progress.events import Snapshot
+from mailroom.progress.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from mailroom.progress.watching import Watching
+    from mailroom.progress.tracker import Tracker
 
 
 class Subscription:
     """One watcher's stream: for each task only the newest snapshot waits, however slow the watcher."""
 
-    def __init__(self, watching: "Watching") -> None:
+    def __init__(self, watching: "Tracker") -> None:
         self._watching = watching
         self._news: dict[str, Snapshot] = {}
         self._event = asyncio.Event()

@@ -5,9 +5,9 @@ from typing import Any
 
 from mailroom.accounts.views import Session
 from mailroom.kit.ids import parse_id
-from mailroom.progress.events import Snapshot
-from mailroom.progress.models import Task
-from mailroom.progress.tickets import Holder, Watcher
+from mailroom.progress.snapshot import Snapshot
+from mailroom.tasks.models import Task
+from mailroom.tasks.tickets import Holder, Watcher
 from mailroom.web.browser import current_session, services
 
 

@@ -106,7 +106,7 @@ TASK_STATES: dict[str, dict[str, str]] = {
         "detail": "This browser cannot follow this task.",
     },
 }
-"""State of `progress/states.py` → the same for tasks that are no mails."""
+"""State of `tasks/states.py` → the same for tasks that are no mails."""
 
 STAGES = {
     "claimed": "A worker has picked it up.",

@@ -13,13 +13,13 @@ from mailroom.accounts.passwords import Passwords
 from mailroom.accounts.service import Accounts
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.tokens import NEW_PASSWORD, Tokens
-from mailroom.accounts.views import Session, Started
+from mailroom.accounts.views import NewSession, Session
 from mailroom.kit.database import Database
-from mailroom.mail.interfaces import Kinds
+from mailroom.mail.kinds import Kinds
 from mailroom.mail.models import Mail
 from mailroom.mail.outbox import Outbox
-from mailroom.progress.tickets import Tickets, Watcher
 from mailroom.settings import Settings
+from mailroom.tasks.tickets import Tickets, Watcher
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
 ALICE = "alice@example.org"
@@ -35,7 +35,7 @@ class Reception:
         self.database = Database(settings.database_url, connections=8, name="tests")
         self.tickets = Tickets()
         self.tokens = Tokens(settings.secret_keys)
-        self.outbox = Outbox(Kinds(kinds(self.tokens, settings)), self.tickets, self._nudge)
+        self.outbox = Outbox(Kinds(kinds(self.tokens, settings)), self.tickets, self._notify)
         self.sessions = Sessions(self.database)
         self.passwords = Passwords()
         self.accounts = self.with_passwords(settings, self.passwords)
@@ -51,7 +51,7 @@ class Reception:
             settings=settings,
         )
 
-    def _nudge(self, mail_ids: Sequence[UUID]) -> None:
+    def _notify(self, mail_ids: Sequence[UUID]) -> None:
         self.nudged += mail_ids
 
     async def browser(self) -> Session:
@@ -114,7 +114,7 @@ class Reception:
     async def sign_up(self, session: Session, email: str = ALICE, password: str = ALICES) -> UUID:
         return await self.accounts.sign_up(email=email, password=password, session=session)
 
-    async def member(self, email: str = ALICE, password: str = ALICES) -> Started:
+    async def member(self, email: str = ALICE, password: str = ALICES) -> NewSession:
         """Somebody with a confirmed account, signed in; their sign-up was an hour ago and more."""
         session = await self.browser()
         ticket = await self.sign_up(session, email, password)
@@ -122,22 +122,22 @@ class Reception:
         await self.wait(hours=2)
         return started
 
-    async def confirm(self, ticket: UUID, session: Session | None, password: str | None = None) -> Started:
+    async def confirm(self, ticket: UUID, session: Session | None, password: str | None = None) -> NewSession:
         token = await self.token(ticket)
         return await self.accounts.confirm(token, session=session, password=password, user_agent=FIREFOX)
 
-    async def type_code(self, code: str, session: Session | None, ticket: UUID | None = None) -> Started:
+    async def type_code(self, code: str, session: Session | None, ticket: UUID | None = None) -> NewSession:
         return await self.accounts.confirm_by_code(code, session=session, ticket=ticket, user_agent=FIREFOX)
 
     async def forget(self, email: str = ALICE, session: Session | None = None) -> UUID:
         return await self.accounts.ask_for_new_password(email=email, session=session or await self.browser())
 
-    async def choose(self, token: str, password: str, session: Session | None = None) -> Started:
+    async def choose(self, token: str, password: str, session: Session | None = None) -> NewSession:
         return await self.accounts.choose_new_password(
             token, password=password, session=session, user_agent=FIREFOX
         )
 
-    async def sign_in(self, email: str, password: str, session: Session | None = None) -> Started:
+    async def sign_in(self, email: str, password: str, session: Session | None = None) -> NewSession:
         return await self.accounts.sign_in(email, password, session=session, user_agent=FIREFOX)
 
 

@@ -2,9 +2,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mailroom.mail.snapshots import snapshot as snapshot_of
 from mailroom.mail.states import FINAL, Reason, Stage, State
-from mailroom.progress.events import Snapshot
+from mailroom.mail.views import snapshot as snapshot_of
+from mailroom.progress.snapshot import Snapshot
 from mailroom.web import words
 from mailroom.web.progress_view import clock_time, view_of
 

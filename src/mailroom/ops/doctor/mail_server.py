@@ -1,7 +1,7 @@
 """The mail server: connect, greet, secure, sign in, goodbye; nothing is sent."""
 
-from mailroom.mail.decide import Answer
-from mailroom.mail.smtp import Connection, ServerTrouble, Timeouts
+from mailroom.mail.retry_policy import Answer
+from mailroom.mail.smtp.connection import Connection, ServerTrouble, Timeouts
 from mailroom.mail.states import Reason
 from mailroom.ops.doctor.findings import Finding, broken, care, good, quoted
 from mailroom.settings import Settings, SMTPServer

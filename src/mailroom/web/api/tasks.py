@@ -10,9 +10,9 @@ from quart_schema import document_querystring, document_response, operation_id, 
 from mailroom.kit.ids import parse_id
 from mailroom.mail.listing import listed
 from mailroom.mail.states import State
-from mailroom.progress.events import Snapshot
-from mailroom.progress.snapshots import iso
-from mailroom.progress.states import TaskState
+from mailroom.progress.snapshot import Snapshot
+from mailroom.tasks.states import TaskState
+from mailroom.tasks.views import iso
 from mailroom.web.api.waits import LONGEST, Waits
 from mailroom.web.browser import current_session, services
 from mailroom.web.errors import problem

@@ -7,8 +7,8 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
-from mailroom.progress.events import Snapshot
-from mailroom.progress.watching import Watching
+from mailroom.progress.snapshot import Snapshot
+from mailroom.progress.tracker import Tracker
 
 LONGEST = 30.0
 """Seconds a request waits at most: proxies end idle ones from a minute on."""
@@ -32,7 +32,7 @@ class Waits:
         return self._waiting[session] < MOST
 
     async def news(
-        self, watching: Watching, session: UUID, task: str, *, seconds: float, is_news: Callable[[Snapshot], bool]
+        self, watching: Tracker, session: UUID, task: str, *, seconds: float, is_news: Callable[[Snapshot], bool]
     ) -> Snapshot | None:
         """Return the first snapshot that is news; None after so many seconds, and when the process ends.
 

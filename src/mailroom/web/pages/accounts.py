@@ -3,12 +3,12 @@
 from quart import Blueprint, Response
 
 from mailroom.accounts import errors
-from mailroom.accounts.views import Started
+from mailroom.accounts.views import NewSession
 from mailroom.web import browser, limits
 from mailroom.web.browser import current_or_new_session, current_session, services
 from mailroom.web.errors import wants_json
 from mailroom.web.forms import Invalid, SignInForm, SignUpForm, check, sent_values
-from mailroom.web.page import page, to
+from mailroom.web.page import page, redirect
 
 blueprint = Blueprint("accounts", __name__)
 
@@ -20,7 +20,9 @@ FIELD_OF = {errors.InvalidAddress: "email", errors.WeakPassword: "password", err
 async def sign_up_form() -> Response:
     """Show the form; who is signed in has an account already."""
     session = await current_session()
-    return to("/account") if session and session.account else await page("sign_up.html", values={}, messages={})
+    return (
+        redirect("/account") if session and session.account else await page("sign_up.html", values={}, messages={})
+    )
 
 
 @blueprint.post("/sign-up")
@@ -39,16 +41,18 @@ async def sign_up() -> Response:
         if wants_json():
             raise
         return await page("sign_up.html", 422, values={"email": values.get("email", "")}, messages=error.messages)
-    if isinstance(session, Started):
+    if isinstance(session, NewSession):
         browser.begin(session)
-    return to(f"/mails/{ticket}")
+    return redirect(f"/mails/{ticket}")
 
 
 @blueprint.get("/sign-in")
 async def sign_in_form() -> Response:
     """Show the form."""
     session = await current_session()
-    return to("/account") if session and session.account else await page("sign_in.html", values={}, messages={})
+    return (
+        redirect("/account") if session and session.account else await page("sign_in.html", values={}, messages={})
+    )
 
 
 @blueprint.post("/sign-in")
@@ -80,7 +84,7 @@ async def sign_in() -> Response:
             raise
         return await page("sign_in.html", 422, messages={"password": str(error)}, **shown)
     browser.begin(started)
-    return to("/account")
+    return redirect("/account")
 
 
 @blueprint.post("/sign-out")
@@ -91,4 +95,4 @@ async def sign_out() -> Response:
     if session:
         await services().accounts.sign_out(session)
     browser.forget()
-    return to("/")
+    return redirect("/")

@@ -2,12 +2,12 @@
 
 from quart import Blueprint, Response, abort
 
-from mailroom.accounts import errors, resetting
+from mailroom.accounts import errors, password_reset
 from mailroom.kit.ids import parse_id
 from mailroom.web import limits
 from mailroom.web.browser import current_session, services
 from mailroom.web.errors import in_words, wants_json
-from mailroom.web.page import page, to
+from mailroom.web.page import page, redirect
 from mailroom.web.progress_view import view_of
 from mailroom.web.watching import see
 
@@ -38,7 +38,7 @@ async def resend(ticket: str) -> Response:
             raise
         shown.headers["Retry-After"] = str(max(1, round(error.seconds)))
         return shown
-    return to(f"/mails/{new}")
+    return redirect(f"/mails/{new}")
 
 
 async def mail_page(
@@ -49,7 +49,7 @@ async def mail_page(
     if seen is None or session is None:
         return None
     if seen.task.name is not None:
-        return to(f"/tasks/{seen.task.id}")
+        return redirect(f"/tasks/{seen.task.id}")
     wait = await services().accounts.can_resend_in(seen.task.id, session)
     async with services().database.begin() as work:
         row = await services().outbox.find(work, seen.task.id)
@@ -61,7 +61,7 @@ async def mail_page(
         ticket=ticket,
         recipient=(row.typed_recipient or row.recipient) if row else "",
         resend_in=wait,
-        asks_password=row is not None and row.kind in resetting.KINDS,
+        asks_password=row is not None and row.kind in password_reset.KINDS,
         messages=messages or {},
         resend_message=resend_message,
         refreshes=status == OK and not seen.public["final"],

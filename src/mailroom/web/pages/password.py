@@ -10,7 +10,7 @@ from mailroom.web import browser, limits
 from mailroom.web.browser import current_or_new_session, current_session, services
 from mailroom.web.errors import respond, wants_json
 from mailroom.web.forms import AddressForm, Invalid, NewPasswordForm, check, sent_values
-from mailroom.web.page import keep_private, page, to
+from mailroom.web.page import keep_private, page, redirect
 
 blueprint = Blueprint("password", __name__)
 
@@ -42,7 +42,7 @@ async def ask() -> Response:
         return await page(
             "forgot_password.html", 422, values={"email": values.get("email", "")}, messages=error.messages
         )
-    return to(f"/mails/{ticket}")
+    return redirect(f"/mails/{ticket}")
 
 
 @blueprint.get("/new-password/<token>")
@@ -67,7 +67,7 @@ async def choose(token: str) -> Response:
     except errors.AccountError as error:
         return keep_private(await respond(error))
     browser.begin(started)
-    return keep_private(to("/account?new-password=1"))
+    return keep_private(redirect("/account?new-password=1"))
 
 
 async def _form(token: str, status: int = 200, messages: dict[str, str] | None = None) -> Response:
