@@ -14,10 +14,12 @@ import pytest
 from hypercorn.config import Config
 from quart import Quart, websocket
 
+from mailroom.accounts.views import AccountView, Session
+from mailroom.kit import clock
 from mailroom.kit.ids import new_id
 from mailroom.progress.events import Snapshot
 from mailroom.progress.subscription import Subscription
-from mailroom.progress.tickets import Holder, Watcher
+from mailroom.progress.tickets import Holder
 from mailroom.web import live_socket, stream
 from mailroom.web.connections import Connections
 from mailroom.web.live_socket import LiveSocket
@@ -25,6 +27,11 @@ from tests.integration.test_connections import HANDSHAKE
 
 TASKS = 20
 LONG = "news " * 2_000
+
+
+def session_of(*, operator: bool = False) -> Session:
+    account = AccountView(new_id(), "olga@example.org", True, clock.now()) if operator else None
+    return Session(new_id(), account, clock.now(), "a browser", clock.now())
 
 
 class Flood:
@@ -56,7 +63,7 @@ class Server:
         @app.websocket("/live")
         async def live() -> None:
             subscription = Subscription(self.flood)  # type: ignore[arg-type]
-            served = LiveSocket(new_id(), Watcher(operator=True), subscription, None)  # type: ignore[arg-type]
+            served = LiveSocket(session_of(operator=True), subscription, None)  # type: ignore[arg-type]
             self.flood.subscriptions.add(subscription)
             try:
                 await websocket.accept()
@@ -137,14 +144,13 @@ class Slow:
 
 @pytest.mark.parametrize("end", ["lost", "unwatched"])
 async def test_a_ticket_lost_while_it_is_looked_for_is_unknown_and_one_unwatched_is_nothing(end: str) -> None:
-    alice, ticket, slow = Watcher(session_id=new_id()), new_id(), Slow()
-    assert alice.session_id
+    alice, ticket, slow = session_of(), new_id(), Slow()
 
     async def holders(ids: Sequence[UUID]) -> dict[UUID, Holder]:
-        return dict.fromkeys(ids, Holder(alice.session_id, None))
+        return dict.fromkeys(ids, Holder(alice.id, None))
 
     subscription = Subscription(slow)  # type: ignore[arg-type]
-    served = LiveSocket(alice.session_id, alice, subscription, holders)  # type: ignore[arg-type]
+    served = LiveSocket(alice, subscription, holders)  # type: ignore[arg-type]
     served._hear(json.dumps({"watch": [str(ticket)]}))
     await slow.asked.wait()
     if end == "lost":

@@ -8,14 +8,15 @@ from uuid import UUID
 
 from quart import websocket
 
+from mailroom.accounts.views import Session
 from mailroom.kit.errors import Unavailable
 from mailroom.kit.ids import parse_id
 from mailroom.progress.events import Snapshot
 from mailroom.progress.subscription import Subscription
-from mailroom.progress.tickets import Holder, Watcher
+from mailroom.progress.tickets import Holder
 from mailroom.web.holders import Holders
 from mailroom.web.live_messages import Allowance, parse
-from mailroom.web.watching import may_read_answers
+from mailroom.web.watching import may_read_answers, watcher_of
 
 logger = logging.getLogger(__name__)
 
@@ -39,11 +40,14 @@ TOO_MUCH = 4429
 
 
 class LiveSocket:
-    """Reads always and at once; what it was asked for and what it has to tell are both bounded."""
+    """Reads always and at once; what it was asked for and what it has to tell are both bounded.
 
-    def __init__(self, session_id: UUID, watcher: Watcher, subscription: Subscription, holders: Holders) -> None:
-        self.session_id = session_id
-        self.watcher = watcher
+    Its rights are those of its handshake: it gains none when the session signs in, and ends with the standing.
+    """
+
+    def __init__(self, session: Session, subscription: Subscription, holders: Holders) -> None:
+        self.session_id, self.standing = session.id, session.standing
+        self.watcher = watcher_of(session)
         self.tasks: dict[str, Holder] = {}
         """What it watches, by ticket, and whose that is."""
         self.listing: str | None = None

@@ -13,7 +13,8 @@ from mailroom.mail.states import State
 from mailroom.progress.events import Snapshot
 from mailroom.progress.snapshots import iso
 from mailroom.progress.states import TaskState
-from mailroom.web.api.waits import LONGEST, Waits
+from mailroom.progress.tickets import Holder
+from mailroom.web.api.waits import LONGEST, LongPoll, Waits
 from mailroom.web.browser import current_session, services
 from mailroom.web.errors import problem
 from mailroom.web.forms import Form, check_query
@@ -144,7 +145,7 @@ async def task(ticket: str) -> Response:
     """Tell where the task of this ticket is, if this browser or its account may know; else 404.
 
     Answers 304 to an `If-None-Match` with the ETag of an answer that still holds; with `wait`, only once that
-    many seconds went by without news.
+    many seconds went by without news. Answers 404 at once where the right to watch the task ends meanwhile.
     """
     seen = await see(ticket)
     if seen is None:
@@ -171,9 +172,13 @@ async def _later(seen: Seen, seconds: float) -> Response | None:
     def public(snapshot: Snapshot) -> dict[str, Any]:
         return snapshot.public(owner=may_read_answers(seen.task, watcher))
 
+    holder = Holder(seen.task.session_id, seen.task.owner_id)
+    waiting = LongPoll(session, str(seen.task.id), holder)
     snapshot = await waits.news(
-        watching, session.id, str(seen.task.id), seconds=seconds, is_news=lambda told: public(told) != seen.public
+        watching, waiting, seconds=seconds, is_news=lambda told: public(told) != seen.public
     )
+    if waiting.forbidden:
+        abort(404)
     return _answer(await _body(seen, public(snapshot))) if snapshot else None
 
 
