@@ -38,7 +38,7 @@ def services(
     begin: Begin,
     *,
     name: str,
-    watching: "Tracker | None" = None,
+    tracker: "Tracker | None" = None,
     database: Database | None = None,
 ) -> "Services":
     """Wire the rooms below the edges."""
@@ -53,8 +53,8 @@ def services(
     database = database or Database(settings.database_url, connections=settings.database_connections, name=name)
     tickets, tokens = Tickets(), _tokens(settings)
     known = kinds(settings, tokens)
-    outbox, mailbox = Outbox(known, tickets, notify), MailAdministration(known, notify)
-    sessions, background = Sessions(database), TaskService(begin)
+    outbox, mail_administration = Outbox(known, tickets, notify), MailAdministration(known, notify)
+    sessions, task_service = Sessions(database), TaskService(begin)
     accounts = Accounts(
         database=database,
         outbox=outbox,
@@ -70,11 +70,11 @@ def services(
         accounts=accounts,
         sessions=sessions,
         outbox=outbox,
-        mailbox=mailbox,
+        mail_administration=mail_administration,
         tickets=tickets,
-        background=background,
-        exports=Exports(database, background),
-        watching=watching,
+        task_service=task_service,
+        exports=Exports(database, task_service),
+        tracker=tracker,
     )
 
 
@@ -101,17 +101,17 @@ def web(settings: Settings | None = None) -> "Quart":
     settings = settings or settings_of_a_door()
     database = Database(settings.database_url, connections=settings.database_connections, name="mailroom web")
     queue = Publisher(settings)
-    watching, results = _poller(settings, database)
+    tracker, results = _poller(settings, database)
     app = create_app(
-        services(settings, queue, queue.begin, name="mailroom web", watching=watching, database=database)
+        services(settings, queue, queue.begin, name="mailroom web", tracker=tracker, database=database)
     )
     serve_live(app)
 
     async def start() -> None:
-        watching.start()
+        tracker.start()
 
     async def close() -> None:
-        await watching.stop()
+        await tracker.stop()
         await results.close()
         queue.close()
         await database.close()
@@ -237,7 +237,7 @@ def commands() -> "click.Group":
             web=serve_web,
             worker=lambda settings, one: run_worker(settings, one=one),
             services=shell,
-            watching=_watching,
+            tracker=_tracker,
             queue_depth=_queue_depth,
             workers=_workers,
         )
@@ -254,13 +254,13 @@ def _poller(settings: Settings, database: Database) -> "tuple[Tracker, ResultRea
 
 
 @asynccontextmanager
-async def _watching(have: "Services") -> "AsyncIterator[Tracker]":
-    watching, results = _poller(have.settings, have.database)
-    watching.start()
+async def _tracker(have: "Services") -> "AsyncIterator[Tracker]":
+    tracker, results = _poller(have.settings, have.database)
+    tracker.start()
     try:
-        yield watching
+        yield tracker
     finally:
-        await watching.stop()
+        await tracker.stop()
         await results.close()
 
 

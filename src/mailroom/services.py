@@ -23,9 +23,9 @@ class Services:
     accounts: Accounts
     sessions: Sessions
     outbox: Outbox
-    mailbox: MailAdministration
+    mail_administration: MailAdministration
     tickets: Tickets
-    background: TaskService
+    task_service: TaskService
     exports: Exports
-    watching: Tracker | None = None
+    tracker: Tracker | None = None
     """The poller of a web process; a worker has none."""

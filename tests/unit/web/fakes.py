@@ -85,7 +85,7 @@ class World:
             title="Sign-up mail",
             session_id=session.id,
             owner_id=account.id if account else None,
-            afterword=more.pop("afterword", None),
+            follow_up=more.pop("follow_up", None),
             created_at=NOON,
         )
         self.mails[ticket] = Mail(
@@ -275,7 +275,7 @@ def services(world: World, **changes: Any) -> Any:
         accounts=FakeAccounts(world),
         outbox=FakeOutbox(world),
         tickets=FakeTickets(world),
-        watching=FakeWatching(world),
+        tracker=FakeWatching(world),
     )
 
 
