@@ -42,9 +42,13 @@ def services(
     database: Database | None = None,
 ) -> "Services":
     """Wire the rooms below the edges."""
+    from mailroom.accounts.authentication import Authentication
+    from mailroom.accounts.confirmation import Confirmation
     from mailroom.accounts.exports import Exports
+    from mailroom.accounts.operators import Operators
+    from mailroom.accounts.password_reset import PasswordReset
     from mailroom.accounts.passwords import Passwords
-    from mailroom.accounts.service import Accounts
+    from mailroom.accounts.registration import Registration
     from mailroom.accounts.sessions import Sessions
     from mailroom.mail.administration import MailAdministration
     from mailroom.mail.outbox import Outbox
@@ -55,20 +59,20 @@ def services(
     known = kinds(settings, tokens)
     outbox, mail_administration = Outbox(known, tickets, notify), MailAdministration(known, notify)
     sessions, task_service = Sessions(database), TaskService(begin)
-    accounts = Accounts(
-        database=database,
-        outbox=outbox,
-        tickets=tickets,
-        tokens=tokens,
-        passwords=Passwords(),
-        sessions=sessions,
-        settings=settings,
-    )
+    passwords, site = Passwords(), (urlsplit(settings.public_url).hostname or "").split(".")
     return Services(
         settings=settings,
         database=database,
-        accounts=accounts,
+        registration=Registration(database, outbox, tickets, passwords, sessions, site=site),
+        confirmation=Confirmation(
+            database, tickets, tokens, passwords, sessions, hours=settings.confirmation_hours
+        ),
+        authentication=Authentication(database, tickets, passwords, sessions),
+        password_reset=PasswordReset(
+            database, outbox, tickets, tokens=tokens, passwords=passwords, sessions=sessions, site=site
+        ),
         sessions=sessions,
+        operators=Operators(database),
         outbox=outbox,
         mail_administration=mail_administration,
         tickets=tickets,
@@ -131,6 +135,7 @@ def worker(settings: Settings | None = None) -> "Celery":
 
 def runtime(settings: Settings, app: "Celery") -> "Runtime":
     """Wire what lives in one worker process; called in its event loop."""
+    from mailroom.accounts.retention import AccountRetention
     from mailroom.jobs.mail_tasks import reports
     from mailroom.jobs.publisher import Publisher
     from mailroom.jobs.results import ResultWriter
@@ -180,11 +185,8 @@ def runtime(settings: Settings, app: "Celery") -> "Runtime":
         rows=timedelta(days=settings.keep_rows_days),
     )
 
-    async def clean_up_accounts() -> None:
-        async with have.database.begin() as work:
-            await have.accounts.clean_up(work)
-
-    sweep = Sweep(overdue, queue, pool, [retention.clean_up, clean_up_accounts, have.exports.clean_up])
+    accounts = AccountRetention(have.database, have.sessions, confirmation_hours=settings.confirmation_hours)
+    sweep = Sweep(overdue, queue, pool, [retention.clean_up, accounts.clean_up, have.exports.clean_up])
     holding = TaskLeases(TaskRuns(have.database), queue.begin, reporter.put)
     return Runtime(have, delivery, sweep, holding, reporter, queue, Liveness(have.database, worker_name))
 

@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 
+from mailroom.accounts.authentication import Authentication
+from mailroom.accounts.confirmation import Confirmation
 from mailroom.accounts.exports import Exports
-from mailroom.accounts.service import Accounts
+from mailroom.accounts.operators import Operators
+from mailroom.accounts.password_reset import PasswordReset
+from mailroom.accounts.registration import Registration
 from mailroom.accounts.sessions import Sessions
 from mailroom.kit.database import Database
 from mailroom.mail.administration import MailAdministration
@@ -20,8 +24,12 @@ class Services:
 
     settings: Settings
     database: Database
-    accounts: Accounts
+    registration: Registration
+    confirmation: Confirmation
+    authentication: Authentication
+    password_reset: PasswordReset
     sessions: Sessions
+    operators: Operators
     outbox: Outbox
     mail_administration: MailAdministration
     tickets: Tickets
