@@ -80,7 +80,7 @@ lock: $(BIN)/python ## pin everything anew: requirements*.txt, with hashes and n
 	$(PIP) install uv
 	$(UV) $(LOCKFLAGS) -o requirements.txt
 	$(UV) $(LOCKFLAGS) -c requirements.txt --extra embedded -o requirements-embedded.txt
-	$(UV) $(LOCKFLAGS) -c requirements-embedded.txt --extra embedded --extra dev -o requirements-dev.txt
+	$(UV) $(LOCKFLAGS) -c requirements-embedded.txt --extra embedded --extra otel --extra dev -o requirements-dev.txt
 
 .PHONY: clean
 clean: ## remove the virtual environment and caches; .mailroom (your data) stays

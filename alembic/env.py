@@ -19,9 +19,9 @@ from sqlalchemy.exc import OperationalError
 
 import mailroom.accounts.models
 import mailroom.mail.models
-import mailroom.progress.models  # noqa: F401  # the imports fill the metadata
+import mailroom.tasks.models  # noqa: F401  # the imports fill the metadata
 from mailroom.kit.database import Base
-from mailroom.ops.starting import settings_of_a_door
+from mailroom.ops.startup import settings_of_a_door
 
 LOCK = 0x6D696772  # "migr"
 ASK_EVERY = 0.2

@@ -15,9 +15,9 @@ import uvloop
 from mailroom import bootstrap
 from mailroom.accounts.tokens import Tokens
 from mailroom.kit.database import Database
-from mailroom.mail.decide import SENT, Answer
-from mailroom.mail.ledger import Claim, Ending, HandingOver, Ledger
-from mailroom.mail.rendering import Envelope, Renderer
+from mailroom.mail.ledger.claims import Claim, Ending, HandingOver, Ledger
+from mailroom.mail.rendering.renderer import Envelope, Renderer
+from mailroom.mail.retry_policy import SENT, Answer
 from mailroom.settings import Settings, load
 
 GATHER = 0.003

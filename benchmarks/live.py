@@ -15,7 +15,7 @@ import psutil
 from rich.console import Console
 from rich.markdown import Markdown
 
-from benchmarks.live_stage import Crowd, Hall, Knocking, Measure, Pen
+from benchmarks.live_stage import BulkQueue, Hall, Knocking, Measure, Pen
 from benchmarks.live_words import Figures, Row, Usual, words
 from benchmarks.stage import ROOT
 from mailroom.ops.embedded.ports import free_port
@@ -43,7 +43,7 @@ def p50_p99(lags: list[float]) -> tuple[float, float]:
     return (statistics.median(lags), lags[int(len(lags) * 0.99)]) if lags else (float("nan"), float("nan"))
 
 
-def listen(crowd: Crowd, pen: Pen, tasks: list[str], rate: float, seconds: float = LISTEN) -> dict[str, Any]:
+def listen(crowd: BulkQueue, pen: Pen, tasks: list[str], rate: float, seconds: float = LISTEN) -> dict[str, Any]:
     crowd.order("collect", seconds + 1.5)
     time.sleep(0.1)
     pen.begin(seconds, rate, tasks)
@@ -51,7 +51,7 @@ def listen(crowd: Crowd, pen: Pen, tasks: list[str], rate: float, seconds: float
     return crowd.answer()
 
 
-def cell(hall: Hall, crowd: Crowd, pen: Pen, tasks: int, sockets: int) -> Row:
+def cell(hall: Hall, crowd: BulkQueue, pen: Pen, tasks: int, sockets: int) -> Row:
     watched = hall.tasks[:tasks]
     dealt = shares(watched, sockets)
     took = crowd.do("watch", dealt)["seconds"]
@@ -83,7 +83,7 @@ def usual(hall: Hall, tasks: int) -> Usual:
     return other
 
 
-def fan_out(hall: Hall, crowd: Crowd, pen: Pen) -> tuple[tuple[float, float], tuple[float, float]]:
+def fan_out(hall: Hall, crowd: BulkQueue, pen: Pen) -> tuple[tuple[float, float], tuple[float, float]]:
     """One task, every socket: how long until the last has heard."""
     dealt = [[hall.tasks[0]] for _ in range(SOCKETS[-1])]
     crowd.do("watch", dealt)
@@ -94,7 +94,7 @@ def fan_out(hall: Hall, crowd: Crowd, pen: Pen) -> tuple[tuple[float, float], tu
     return p50_p99(heard["lags"]), stall
 
 
-def churn(hall: Hall, crowd: Crowd) -> list[float]:
+def churn(hall: Hall, crowd: BulkQueue) -> list[float]:
     """Connect, watch, disconnect, 3,000 at a time; memory after each round."""
     memories = []
     for _ in range(CHURN // SOCKETS[-1]):

@@ -3,16 +3,16 @@
 import sys
 import time
 
-from mailroom.jobs.app import configured
+from mailroom.jobs.app import create_celery
 from mailroom.jobs.results import ResultWriter
 from mailroom.progress.reporter import Reporter
-from mailroom.progress.reporting import Running, report, running
+from mailroom.progress.reports import Running, report, running
 from mailroom.settings import load
 
 
 def main() -> None:
     """Read lines `<seconds> <reports a second> <task> <task> …`; report on the tasks in turn; say "done"."""
-    app = configured(load(), worker=True)
+    app = create_celery(load(), worker=True)
     reporter = Reporter(ResultWriter(app))
     known: dict[str, Running] = {}
     print("ready", flush=True)

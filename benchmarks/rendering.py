@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from benchmarks.least_many import renderer_of
 from benchmarks.stage import Row, Stage
 from mailroom.kit.ids import new_id
-from mailroom.mail.interfaces import MailRow
-from mailroom.mail.rendering import Envelope
+from mailroom.mail.kinds import MailRow
+from mailroom.mail.rendering.renderer import Envelope
 
 
 def each(render: Callable[[MailRow], Envelope], rows: Sequence[MailRow]) -> None:

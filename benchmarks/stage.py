@@ -21,7 +21,7 @@ from alembic.config import Config
 
 from benchmarks.mail_server import Journal
 from mailroom import bootstrap
-from mailroom.jobs.app import configured
+from mailroom.jobs.app import create_celery
 from mailroom.ops.embedded.postgres import running_postgres
 from mailroom.ops.embedded.valkey import running_valkey
 from mailroom.settings import Settings, load
@@ -158,7 +158,7 @@ class Publisher:
     """Promises mails as a web process does: rows first, then messages."""
 
     def __init__(self, settings: Settings) -> None:
-        self.celery = configured(settings, worker=False)
+        self.celery = create_celery(settings, worker=False)
         self.nudged: list[UUID] = []
         self.services = bootstrap.services(settings, self.nudged.extend, lambda *_, **__: None, name="bench")
 

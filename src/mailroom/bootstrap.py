@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mailroom.kit.database import Database
-from mailroom.mail.interfaces import Kinds, Nudge
-from mailroom.ops.starting import settings_of_a_door
-from mailroom.progress.background import Background, Begin
-from mailroom.progress.tickets import Tickets
+from mailroom.mail.kinds import Kinds, Notify
+from mailroom.ops.startup import settings_of_a_door
 from mailroom.settings import Settings
+from mailroom.tasks.service import Begin, TaskService
+from mailroom.tasks.tickets import Tickets
 
 if TYPE_CHECKING:
     import click
@@ -28,53 +28,57 @@ if TYPE_CHECKING:
     from mailroom.accounts.tokens import Tokens
     from mailroom.jobs.results import ResultReader
     from mailroom.jobs.runtime import Runtime
-    from mailroom.progress.watching import Watching
+    from mailroom.progress.tracker import Tracker
     from mailroom.services import Services
 
 
 def services(
     settings: Settings,
-    nudge: Nudge,
+    notify: Notify,
     begin: Begin,
     *,
     name: str,
-    watching: "Watching | None" = None,
+    tracker: "Tracker | None" = None,
     database: Database | None = None,
 ) -> "Services":
     """Wire the rooms below the edges."""
+    from mailroom.accounts.authentication import Authentication
+    from mailroom.accounts.confirmation import Confirmation
     from mailroom.accounts.exports import Exports
+    from mailroom.accounts.operators import Operators
+    from mailroom.accounts.password_reset import PasswordReset
     from mailroom.accounts.passwords import Passwords
-    from mailroom.accounts.service import Accounts
+    from mailroom.accounts.registration import Registration
     from mailroom.accounts.sessions import Sessions
-    from mailroom.mail.mailbox import Mailbox
+    from mailroom.mail.administration import MailAdministration
     from mailroom.mail.outbox import Outbox
     from mailroom.services import Services
 
     database = database or Database(settings.database_url, connections=settings.database_connections, name=name)
     tickets, tokens = Tickets(), _tokens(settings)
     known = kinds(settings, tokens)
-    outbox, mailbox = Outbox(known, tickets, nudge), Mailbox(known, nudge)
-    sessions, background = Sessions(database), Background(begin)
-    accounts = Accounts(
-        database=database,
-        outbox=outbox,
-        tickets=tickets,
-        tokens=tokens,
-        passwords=Passwords(),
-        sessions=sessions,
-        settings=settings,
-    )
+    outbox, mail_administration = Outbox(known, tickets, notify), MailAdministration(known, notify)
+    sessions, task_service = Sessions(database), TaskService(begin)
+    passwords, site = Passwords(), (urlsplit(settings.public_url).hostname or "").split(".")
     return Services(
         settings=settings,
         database=database,
-        accounts=accounts,
+        registration=Registration(database, outbox, tickets, passwords, sessions, site=site),
+        confirmation=Confirmation(
+            database, tickets, tokens, passwords, sessions, hours=settings.confirmation_hours
+        ),
+        authentication=Authentication(database, tickets, passwords, sessions),
+        password_reset=PasswordReset(
+            database, outbox, tickets, tokens=tokens, passwords=passwords, sessions=sessions, site=site
+        ),
         sessions=sessions,
+        operators=Operators(database),
         outbox=outbox,
-        mailbox=mailbox,
+        mail_administration=mail_administration,
         tickets=tickets,
-        background=background,
-        exports=Exports(database, background),
-        watching=watching,
+        task_service=task_service,
+        exports=Exports(database, task_service),
+        tracker=tracker,
     )
 
 
@@ -94,24 +98,24 @@ def _tokens(settings: Settings) -> "Tokens":
 
 def web(settings: Settings | None = None) -> "Quart":
     """Return the web application, with a poller of its own."""
-    from mailroom.jobs.queue import Queue
+    from mailroom.jobs.publisher import Publisher
     from mailroom.web.app import create_app
-    from mailroom.web.live import serve_live
+    from mailroom.web.live.endpoint import serve_live
 
     settings = settings or settings_of_a_door()
     database = Database(settings.database_url, connections=settings.database_connections, name="mailroom web")
-    queue = Queue(settings)
-    watching, results = _poller(settings, database)
+    queue = Publisher(settings)
+    tracker, results = _poller(settings, database)
     app = create_app(
-        services(settings, queue, queue.begin, name="mailroom web", watching=watching, database=database)
+        services(settings, queue, queue.begin, name="mailroom web", tracker=tracker, database=database)
     )
     serve_live(app)
 
     async def start() -> None:
-        watching.start()
+        tracker.start()
 
     async def close() -> None:
-        await watching.stop()
+        await tracker.stop()
         await results.close()
         queue.close()
         await database.close()
@@ -131,27 +135,28 @@ def worker(settings: Settings | None = None) -> "Celery":
 
 def runtime(settings: Settings, app: "Celery") -> "Runtime":
     """Wire what lives in one worker process; called in its event loop."""
-    from mailroom.jobs.holding import Holding
-    from mailroom.jobs.mail_jobs import reports
-    from mailroom.jobs.queue import Queue
+    from mailroom.accounts.retention import AccountRetention
+    from mailroom.jobs.mail_tasks import reports
+    from mailroom.jobs.publisher import Publisher
     from mailroom.jobs.results import ResultWriter
     from mailroom.jobs.runtime import Runtime
     from mailroom.jobs.sweep import Sweep
-    from mailroom.mail.delivery import Delivery
-    from mailroom.mail.ledger import Ledger
-    from mailroom.mail.overdue import Overdue
-    from mailroom.mail.pool import Pool
-    from mailroom.mail.presence import Presence, new_name
-    from mailroom.mail.rendering import Renderer
-    from mailroom.mail.retention import Retention
-    from mailroom.mail.smtp import Timeouts
+    from mailroom.jobs.task_leases import TaskLeases
+    from mailroom.mail.delivery.deliverer import Deliverer
+    from mailroom.mail.ledger.claims import Ledger
+    from mailroom.mail.ledger.liveness import Liveness, new_name
+    from mailroom.mail.ledger.rescuer import Rescuer
+    from mailroom.mail.ledger.retention import Retention
+    from mailroom.mail.rendering.renderer import Renderer
+    from mailroom.mail.smtp.connection import Timeouts
+    from mailroom.mail.smtp.pool import Pool
     from mailroom.progress.reporter import Reporter
-    from mailroom.progress.runs import Runs
+    from mailroom.tasks.runs import TaskRuns
 
-    queue = Queue(settings)
+    queue = Publisher(settings)
     have = services(settings, queue, queue.begin, name="mailroom worker")
     worker_name = new_name()
-    ledger, overdue = Ledger(have.database, worker_name), Overdue(have.database)
+    ledger, overdue = Ledger(have.database, worker_name), Rescuer(have.database)
     reporter = Reporter(ResultWriter(app))
     pool = Pool(
         settings.smtp,
@@ -171,7 +176,7 @@ def runtime(settings: Settings, app: "Celery") -> "Runtime":
         mail_from=settings.mail_from,
         product={"public_url": settings.public_url},
     )
-    delivery = Delivery(ledger=ledger, pool=pool, renderer=renderer, show=reports(reporter.put))
+    delivery = Deliverer(ledger=ledger, pool=pool, renderer=renderer, show=reports(reporter.put))
     pool.on_recovery = delivery.on_recovery
 
     retention = Retention(
@@ -180,19 +185,16 @@ def runtime(settings: Settings, app: "Celery") -> "Runtime":
         rows=timedelta(days=settings.keep_rows_days),
     )
 
-    async def clean_up_accounts() -> None:
-        async with have.database.begin() as work:
-            await have.accounts.clean_up(work)
-
-    sweep = Sweep(overdue, queue, pool, [retention.clean_up, clean_up_accounts, have.exports.clean_up])
-    holding = Holding(Runs(have.database), queue.begin, reporter.put)
-    return Runtime(have, delivery, sweep, holding, reporter, queue, Presence(have.database, worker_name))
+    accounts = AccountRetention(have.database, have.sessions, confirmation_hours=settings.confirmation_hours)
+    sweep = Sweep(overdue, queue, pool, [retention.clean_up, accounts.clean_up, have.exports.clean_up])
+    holding = TaskLeases(TaskRuns(have.database), queue.begin, reporter.put)
+    return Runtime(have, delivery, sweep, holding, reporter, queue, Liveness(have.database, worker_name))
 
 
 def serve_web(settings: Settings, fd: int | None = None) -> int:
     """Serve the web until stopped: in this process, or WEB_CONCURRENCY of them on the one socket (then `fd`)."""
     from mailroom.ops.processes.fleet import Fleet
-    from mailroom.web import serving
+    from mailroom.web.server import server as serving
 
     if fd is None and settings.web_concurrency > 1:
         with serving.listen(settings) as listening:
@@ -221,58 +223,58 @@ def run_worker(settings: Settings, *, one: bool = False) -> int:
 
 def shell(settings: Settings) -> "Services":
     """Wire the services for one command."""
-    from mailroom.jobs.queue import Queue
+    from mailroom.jobs.publisher import Publisher
 
-    queue = Queue(settings)
+    queue = Publisher(settings)
     return services(settings, queue, queue.begin, name="mailroom shell")
 
 
 def commands() -> "click.Group":
     """Return the shell's commands; each opens its edge only when it runs."""
-    from mailroom.ops.commands import shell as group
-    from mailroom.ops.doors import Doors
+    from mailroom.cli.commands import shell as group
+    from mailroom.ops.entrypoints import Entrypoints
 
     return group(
-        Doors(
+        Entrypoints(
             web=serve_web,
             worker=lambda settings, one: run_worker(settings, one=one),
             services=shell,
-            watching=_watching,
+            tracker=_tracker,
             queue_depth=_queue_depth,
             workers=_workers,
         )
     )
 
 
-def _poller(settings: Settings, database: Database) -> "tuple[Watching, ResultReader]":
+def _poller(settings: Settings, database: Database) -> "tuple[Tracker, ResultReader]":
     from mailroom.jobs.results import ResultReader
-    from mailroom.mail.snapshots import MailRows
-    from mailroom.progress.watching import Watching
+    from mailroom.mail.views import MailRows
+    from mailroom.progress.tracker import Tracker
 
     results = ResultReader(settings)
-    return Watching(results, MailRows(database)), results
+    return Tracker(results, MailRows(database)), results
 
 
 @asynccontextmanager
-async def _watching(have: "Services") -> "AsyncIterator[Watching]":
-    watching, results = _poller(have.settings, have.database)
-    watching.start()
+async def _tracker(have: "Services") -> "AsyncIterator[Tracker]":
+    tracker, results = _poller(have.settings, have.database)
+    tracker.start()
     try:
-        yield watching
+        yield tracker
     finally:
-        await watching.stop()
+        await tracker.stop()
         await results.close()
 
 
 def _queue_depth(settings: Settings) -> int | None:
-    from mailroom.jobs.queue import Queue
+    from mailroom.jobs.publisher import Publisher
 
-    with closing(Queue(settings)) as queue:
+    with closing(Publisher(settings)) as queue:
         return queue.depth()
 
 
 def _workers(settings: Settings) -> list[str]:
-    from mailroom.jobs.app import configured
+    from mailroom.jobs.app import create_celery
 
-    answers = configured(settings, worker=False).control.ping(timeout=1.5)
+    answers = create_celery(settings, worker=False).control.ping(timeout=1.5)
     return sorted(name for answer in answers for name in answer)

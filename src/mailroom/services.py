@@ -2,16 +2,20 @@
 
 from dataclasses import dataclass
 
+from mailroom.accounts.authentication import Authentication
+from mailroom.accounts.confirmation import Confirmation
 from mailroom.accounts.exports import Exports
-from mailroom.accounts.service import Accounts
+from mailroom.accounts.operators import Operators
+from mailroom.accounts.password_reset import PasswordReset
+from mailroom.accounts.registration import Registration
 from mailroom.accounts.sessions import Sessions
 from mailroom.kit.database import Database
-from mailroom.mail.mailbox import Mailbox
+from mailroom.mail.administration import MailAdministration
 from mailroom.mail.outbox import Outbox
-from mailroom.progress.background import Background
-from mailroom.progress.tickets import Tickets
-from mailroom.progress.watching import Watching
+from mailroom.progress.tracker import Tracker
 from mailroom.settings import Settings
+from mailroom.tasks.service import TaskService
+from mailroom.tasks.tickets import Tickets
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +24,16 @@ class Services:
 
     settings: Settings
     database: Database
-    accounts: Accounts
+    registration: Registration
+    confirmation: Confirmation
+    authentication: Authentication
+    password_reset: PasswordReset
     sessions: Sessions
+    operators: Operators
     outbox: Outbox
-    mailbox: Mailbox
+    mail_administration: MailAdministration
     tickets: Tickets
-    background: Background
+    task_service: TaskService
     exports: Exports
-    watching: Watching | None = None
+    tracker: Tracker | None = None
     """The poller of a web process; a worker has none."""

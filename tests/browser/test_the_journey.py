@@ -129,7 +129,7 @@ def test_by_keyboard_alone_and_for_people_who_listen(mailroom: Stack, people: Pe
     page.keyboard.type(email)
     _tab_to(page, "Password")
     page.keyboard.type(PASSWORD)
-    _tab_to(page, "Show")
+    _tab_to(page, "ProgressSink")
     page.keyboard.press("Space")
     expect(page.get_by_label("Password", exact=True)).to_have_attribute("type", "text")
     expect(page.get_by_label("Password", exact=True)).to_be_focused()

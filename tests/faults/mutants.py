@@ -29,7 +29,7 @@ class Mutant:
 MUTANTS = [
     Mutant(
         "the claim's condition",
-        "src/mailroom/mail/statements.py",
+        "src/mailroom/mail/ledger/queries.py",
         """        state = 'queued'
         or (state in ('retrying', 'uncertain') and nudge_at is not null
             and coalesce(next_attempt_at <= clock_timestamp(), true))
@@ -46,21 +46,21 @@ MUTANTS = [
     ),
     Mutant(
         "the lease's renewal",
-        "src/mailroom/mail/leases.py",
+        "src/mailroom/mail/ledger/leases.py",
         "            await self._renew(list(self._held))\n",
         "            pass\n",
         "test_workers.py::test_a_mail_that_takes_longer_than_a_lease_is_sent_once",
     ),
     Mutant(
         "the stage handing over",
-        "src/mailroom/mail/statements.py",
+        "src/mailroom/mail/ledger/queries.py",
         "update mails set stage = 'handing over', step = 3, changed_at = clock_timestamp(),\n",
         "update mails set step = 3, changed_at = clock_timestamp(),\n",
         "test_workers.py::test_sigkill_after_the_dot",
     ),
     Mutant(
         "the fence at the handing over",
-        "src/mailroom/mail/statements.py",
+        "src/mailroom/mail/ledger/queries.py",
         """where mails.id = wanted.id and mails.attempt = wanted.attempt and mails.stage = 'claimed'
     and mails.state is not distinct from 'sending' and mails.lease_until > clock_timestamp()
 """,

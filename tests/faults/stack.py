@@ -15,7 +15,7 @@ import psycopg
 import redis
 
 from mailroom import bootstrap
-from mailroom.jobs.queue import Queue
+from mailroom.jobs.publisher import Publisher
 from mailroom.kit.ids import new_id
 from mailroom.ops.embedded.errors import NotReady
 from mailroom.ops.embedded.ports import free_port
@@ -180,7 +180,7 @@ class Stack:
         from tests.faults.worker_app import with_test_kinds
 
         settings = settings_of(self.environment)
-        queue = Queue(settings)
+        queue = Publisher(settings)
         with with_test_kinds():
             have = bootstrap.services(settings, queue, queue.begin, name="test")
         ids = []

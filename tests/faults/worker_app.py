@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mailroom import bootstrap
-from mailroom.mail.interfaces import Kinds, MailKind, MailRow
+from mailroom.mail.kinds import Kinds, MailKind, MailRow
 
 LIKE = "confirm_sign_up"
 

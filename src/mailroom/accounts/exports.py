@@ -15,9 +15,9 @@ from mailroom.accounts.models import Account, BrowserSession, Export
 from mailroom.kit import clock
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.models import Mail
-from mailroom.progress.background import Background
-from mailroom.progress.models import Task
-from mailroom.progress.states import ENDED
+from mailroom.tasks.models import Task
+from mailroom.tasks.service import TaskService
+from mailroom.tasks.states import ENDED
 
 NAME = "mailroom.export_account"
 TITLE = "Export of your data"
@@ -51,9 +51,9 @@ TASKS = ("id", "title", "state", "message", "error", "created_at", "began_at", "
 class Exports:
     """Begins, makes, hands out and deletes exports."""
 
-    def __init__(self, database: Database, background: Background) -> None:
+    def __init__(self, database: Database, task_service: TaskService) -> None:
         self._database = database
-        self._background = background
+        self._task_service = task_service
 
     async def start(self, account_id: UUID) -> UUID:
         """Begin an export, or find the one under way; return its ticket. Raises `UnknownAccount`."""
@@ -67,7 +67,7 @@ class Exports:
             )
             if found := await work.session.scalar(under_way.limit(1)):
                 return found
-            return await self._background.start(work, NAME, str(account_id), title=TITLE, owner_id=account_id)
+            return await self._task_service.start(work, NAME, str(account_id), title=TITLE, owner_id=account_id)
 
     async def make(self, ticket: UUID, account_id: UUID, progress: Progress) -> int:
         """Write the export of an account and keep it in place of earlier ones; return its size in bytes.

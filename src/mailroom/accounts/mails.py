@@ -5,10 +5,10 @@ from datetime import datetime
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from mailroom.accounts.resetting import LINK, NO_ACCOUNT, WORKS_HOURS
+from mailroom.accounts.password_reset import LINK, NO_ACCOUNT, WORKS_HOURS
 from mailroom.accounts.sign_ups import ALREADY, CONFIRM
 from mailroom.accounts.tokens import NEW_PASSWORD, Tokens
-from mailroom.mail.interfaces import MailKind, MailRow
+from mailroom.mail.kinds import MailKind, MailRow
 from mailroom.settings import Settings
 
 SIGN_UP_TITLE, PASSWORD_TITLE = "Sign-up mail", "Password mail"  # it opens nothing

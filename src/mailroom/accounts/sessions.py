@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
 from mailroom.accounts.browsers import cleaned
 from mailroom.accounts.models import Account, BrowserSession
-from mailroom.accounts.views import AccountView, Session, Standing, Started
+from mailroom.accounts.views import AccountView, NewSession, Session, Standing
 from mailroom.kit import clock
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.kit.ids import new_id
@@ -82,24 +82,26 @@ class Sessions:
             rows: list[Any] = await (await connection.execute(STANDING, [list(ids)], binary=True)).fetchall()
         return {session_id: Standing(*standing) for session_id, *standing in rows}
 
-    async def start(self, user_agent: str) -> Started:
+    async def start(self, user_agent: str) -> NewSession:
         """Start an anonymous session: it may watch its tickets and type its codes."""
         new = self.new(user_agent)
         made: list[Any] = await self._database.fetch(START, _row(new))
         created_at, seen_at, expires_at = made[0]
-        return Started(replace(new.session, created_at=created_at, seen_at=seen_at), new.secret, expires_at)
+        return NewSession(replace(new.session, created_at=created_at, seen_at=seen_at), new.secret, expires_at)
 
-    def new(self, user_agent: str) -> Started:
+    def new(self, user_agent: str) -> NewSession:
         """Return an anonymous session that begins once it is added; its times are by the clock of this process."""
         now, secret = clock.now(), secrets.token_urlsafe(SECRET_BYTES)
         session = Session(new_id(), None, now, cleaned(user_agent), now, token_hash=_hashed(secret))
-        return Started(session, secret, now + LASTS)
+        return NewSession(session, secret, now + LASTS)
 
-    async def add(self, work: UnitOfWork, new: Started) -> None:
+    async def add(self, work: UnitOfWork, new: NewSession) -> None:
         """Begin a new session in `work`, with whatever it is for."""
         await work.write(START, _row(new))
 
-    async def enter(self, work: UnitOfWork, account: Account, session: Session | None, user_agent: str) -> Started:
+    async def enter(
+        self, work: UnitOfWork, account: Account, session: Session | None, user_agent: str
+    ) -> NewSession:
         """Sign a browser in, in `work`. The secret it came with is worth nothing afterwards.
 
         An anonymous session becomes the account's and keeps its id, so that its tickets stay watchable; one
@@ -124,7 +126,7 @@ class Sessions:
             )
             row = (await work.session.scalars(upgraded)).one_or_none()
             if row:
-                return Started(_view(row, account), secret, row.expires_at)
+                return NewSession(_view(row, account), secret, row.expires_at)
         elif session:
             await work.session.execute(delete(BrowserSession).where(BrowserSession.id == session.id))
         return await self._insert(work, account, user_agent)
@@ -168,7 +170,7 @@ class Sessions:
         for call in self.on_change:
             work.after_commit(partial(call, ids))
 
-    async def _insert(self, work: UnitOfWork, account: Account, user_agent: str) -> Started:
+    async def _insert(self, work: UnitOfWork, account: Account, user_agent: str) -> NewSession:
         secret = secrets.token_urlsafe(SECRET_BYTES)
         made = (
             insert(BrowserSession)
@@ -182,7 +184,7 @@ class Sessions:
             .returning(BrowserSession)
         )
         row = (await work.session.scalars(made)).one()
-        return Started(_view(row, account), secret, row.expires_at)
+        return NewSession(_view(row, account), secret, row.expires_at)
 
 
 def _hashed(secret: str) -> bytes:
@@ -190,7 +192,7 @@ def _hashed(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-def _row(new: Started) -> dict[str, Any]:
+def _row(new: NewSession) -> dict[str, Any]:
     session = new.session
     token_hash = _hashed(new.secret)
     return {"id": session.id, "token_hash": token_hash, "user_agent": session.user_agent, "lasts": LASTS}

@@ -44,7 +44,7 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class NewSession:
     """A session with a fresh secret, for the cookie; nobody else ever sees the secret."""
 
     session: Session
@@ -57,7 +57,7 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
-class Confirmation:
+class ConfirmationPreview:
     """What a link would confirm, and whether the sign-up's password must be given (another browser)."""
 
     email: str

@@ -9,7 +9,7 @@ PUBLISH_TIMEOUT = 1.0
 """Seconds a publisher waits for Redis; the sweep publishes again what this costs."""
 
 
-def configured(settings: Settings, *, worker: bool, current: bool = False) -> Celery:
+def create_celery(settings: Settings, *, worker: bool, current: bool = False) -> Celery:
     """Return a Celery app for this side of the broker.
 
     A worker's app has the result backend. A publisher's has none: with one, it would subscribe to the

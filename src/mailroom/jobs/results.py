@@ -11,8 +11,8 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from mailroom.jobs.app import configured
-from mailroom.jobs.changes import Changes
+from mailroom.jobs.app import create_celery
+from mailroom.jobs.invalidations import Invalidations
 from mailroom.progress.reporter import Report
 from mailroom.settings import Settings
 
@@ -86,7 +86,7 @@ class ResultReader:
 
     def __init__(self, settings: Settings) -> None:
         # Never publishes: it only lends the backend's keys and decoder.
-        self._backend = configured(settings, worker=True, current=False).backend
+        self._backend = create_celery(settings, worker=True, current=False).backend
         pool = BlockingConnectionPool.from_url(
             settings.results,
             max_connections=3,
@@ -96,7 +96,7 @@ class ResultReader:
             retry=Retry(NoBackoff(), 0),  # the next poll is the next try
             protocol=2,  # in version 3 news of changes would come between replies, and unasked
         )
-        self._changes = Changes(pool)
+        self._changes = Invalidations(pool)
         self._redis: Redis = Redis(connection_pool=pool)
 
     def key_of(self, task: str) -> bytes:

@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from psycopg.errors import IdleInTransactionSessionTimeout
 
-from mailroom.jobs.queue import Queue
+from mailroom.jobs.publisher import Publisher
 from mailroom.kit.errors import Unavailable
-from mailroom.mail.overdue import Overdue
-from mailroom.mail.pool import Pool
+from mailroom.mail.ledger.rescuer import Rescuer
+from mailroom.mail.smtp.pool import Pool
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ Chore = Callable[[], Awaitable[None]]
 class Sweep:
     """Sweeps while the process lives."""
 
-    def __init__(self, overdue: Overdue, queue: Queue, pool: Pool, chores: Sequence[Chore]) -> None:
+    def __init__(self, overdue: Rescuer, queue: Publisher, pool: Pool, chores: Sequence[Chore]) -> None:
         self._overdue = overdue
         self._queue = queue
         self._pool = pool

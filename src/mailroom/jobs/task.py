@@ -12,15 +12,15 @@ from uuid import UUID
 from celery import Task
 from celery.exceptions import Ignore, Reject, Retry
 
-from mailroom.jobs.holding import Held
 from mailroom.jobs.loop import WorkerLoop
-from mailroom.jobs.queue import HAS_ROW
+from mailroom.jobs.publisher import HAS_ROW
 from mailroom.jobs.runtime import Runtime
+from mailroom.jobs.task_leases import HeldTask
 from mailroom.kit import clock
 from mailroom.kit.errors import Unavailable
-from mailroom.progress.reporting import Cancelled, Running, fit_text, running
-from mailroom.progress.states import Ending, TaskState
+from mailroom.progress.reports import Cancelled, Running, fit_text, running
 from mailroom.services import Services
+from mailroom.tasks.states import Ending, TaskState
 
 logger = logging.getLogger(__name__)
 
@@ -83,24 +83,24 @@ class MailroomTask(Task):  # type: ignore[misc]  # Celery ships no types
             result = self._run(work, held.running)
         except BaseException as error:
             ending = ending_of(error, held.running)
-            self.loop.run(lambda living: living.holding.end(held, ending))
+            self.loop.run(lambda living: living.task_leases.end(held, ending))
             if is_cancelled(error):
                 self._store_revoked()
                 raise Ignore from None
             raise
         done = Ending(TaskState.DONE, **held.running.said())
-        self.loop.run(lambda living: living.holding.end(held, done))
+        self.loop.run(lambda living: living.task_leases.end(held, done))
         return result
 
-    def _begin(self) -> Held:
+    def _begin(self) -> HeldTask:
         task, again = UUID(self.request.id), bool(self.acks_late)
         try:
             held = self.loop.run(
-                lambda living: living.holding.begin(task, cancellable=self.cancellable, again=again)
+                lambda living: living.task_leases.begin(task, cancellable=self.cancellable, again=again)
             )
         except Unavailable:
             raise Ignore from None  # the sweep asks again once the database is back
-        if isinstance(held, Held):
+        if isinstance(held, HeldTask):
             return held
         if held == TaskState.CANCELLED:
             self._store_revoked()

@@ -13,27 +13,27 @@ from celery import Celery, signals
 from celery.concurrency.thread import TaskPool as ThreadPool
 from kombu.transport import redis
 
-from mailroom.jobs import export_jobs, mail_jobs
-from mailroom.jobs.app import configured
+from mailroom.jobs import export_tasks, mail_tasks
+from mailroom.jobs.app import create_celery
+from mailroom.jobs.broker.channel import Channel
 from mailroom.jobs.loop import WorkerLoop
 from mailroom.jobs.runtime import Runtime
-from mailroom.jobs.stop_line import StopLine
-from mailroom.jobs.taking import Channel
+from mailroom.jobs.shutdown_pipe import ShutdownPipe
 from mailroom.jobs.task import MailroomTask
 from mailroom.settings import Settings
 
 QUIT_SECONDS = 29.0
 """Seconds from SIGQUIT to the end of the process, also where Celery waits for threads that it cannot end.
-`Delivery.stop` needs at most 27."""
+`Deliverer.stop` needs at most 27."""
 
 
 def create(settings: Settings, build: Callable[[Celery], Runtime]) -> Celery:
     """Return the worker's Celery app. Nothing connects until a worker process starts or a task runs."""
-    app = configured(settings, worker=True, current=True)
+    app = create_celery(settings, worker=True, current=True)
     loop: WorkerLoop[Runtime] = WorkerLoop(lambda: build(app))
     app.Task = type("MailroomTask", (MailroomTask,), {"abstract": True, "loop": loop})
-    mail_jobs.register(app, loop)
-    export_jobs.register(app)
+    mail_tasks.register(app, loop)
+    export_tasks.register(app)
     _follow_the_worker(app, loop)
     # On SIGQUIT Celery wants to terminate what still runs, which threads cannot be: it would raise, and stay.
     ThreadPool.terminate_job = _let_end
@@ -79,7 +79,7 @@ def _spare_what_stays() -> None:
 
 def _follow_the_worker(app: Celery, loop: WorkerLoop[Runtime]) -> None:
     """Start and stop the loop with the process that runs tasks: the worker itself, or each prefork child."""
-    line = StopLine()
+    line = ShutdownPipe()
 
     def open_line(**_: object) -> None:
         line.open()

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
 from mailroom.kit.errors import Unavailable
-from mailroom.kit.lanes import Lanes, Statement, psycopg_of, rows_of, run_together
+from mailroom.kit.statement_pool import Statement, StatementPool, psycopg_of, rows_of, run_together
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ class Database:
             hide_parameters=True,  # an error may reach a log; addresses and hashes must not
             connect_args={"connect_timeout": 5, "application_name": name, "prepare_threshold": 2, **ALIVE},
         )
-        self._lanes = Lanes(self.engine, max(1, min(LANES, connections - 2)))
+        self._lanes = StatementPool(self.engine, max(1, min(LANES, connections - 2)))
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[UnitOfWork]:
@@ -137,7 +137,7 @@ class Database:
 
         Raises `Unavailable` where PostgreSQL cannot be reached; nothing is saved then.
         """
-        async with reachable(), AsyncSession(self.engine, expire_on_commit=False) as session:
+        async with translate_errors(), AsyncSession(self.engine, expire_on_commit=False) as session:
             work = UnitOfWork(session)
             async with session.begin():
                 yield work
@@ -151,7 +151,7 @@ class Database:
         held until the end. Raises `Unavailable`.
         """
         first = "begin" if turn is None else f"begin; select pg_advisory_xact_lock({turn:d})"
-        async with reachable(), self._lanes.transaction(first) as raw:
+        async with translate_errors(), self._lanes.transaction(first) as raw:
             work = PlainWork(raw)
             yield work
             await work.commit()
@@ -160,7 +160,7 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator["psycopg.AsyncConnection[tuple[object, ...]]"]:
         """Lend a plain psycopg connection of the same pool, in a transaction, for the hot statements."""
-        async with reachable(), self.engine.connect() as connection:
+        async with translate_errors(), self.engine.connect() as connection:
             raw = await psycopg_of(connection)
             try:
                 yield raw
@@ -179,7 +179,7 @@ class Database:
 
         It may run twice where its connection is lost, so it must be conditional. Raises `Unavailable`.
         """
-        async with reachable():
+        async with translate_errors():
             return await self._lanes.fetch(query, arguments, row)
 
     async def close(self) -> None:
@@ -189,7 +189,7 @@ class Database:
 
 
 @asynccontextmanager
-async def reachable() -> AsyncIterator[None]:
+async def translate_errors() -> AsyncIterator[None]:
     """Turn "PostgreSQL is away" in its many forms into `Unavailable`; other errors pass as they are."""
     try:
         yield

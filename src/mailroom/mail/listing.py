@@ -8,9 +8,9 @@ from sqlalchemy import func, select
 
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.models import Mail
-from mailroom.mail.snapshots import of_rows, of_tasks
-from mailroom.progress.events import Snapshot
-from mailroom.progress.models import Task
+from mailroom.mail.views import of_rows, of_tasks
+from mailroom.progress.snapshot import Snapshot
+from mailroom.tasks.models import Task
 
 NEWEST = 20
 """So many of an account's tasks and mails are looked at to find out whether its list has changed."""

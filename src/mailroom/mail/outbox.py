@@ -10,9 +10,9 @@ from sqlalchemy import select
 
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.ids import new_id
-from mailroom.mail.interfaces import Kinds, Nudge
+from mailroom.mail.kinds import Kinds, Notify
 from mailroom.mail.models import Mail
-from mailroom.progress.tickets import Tickets
+from mailroom.tasks.tickets import Tickets
 
 FIRST_NUDGE = 10
 """Seconds after which the sweep takes a queued mail for one whose message was lost."""
@@ -27,10 +27,10 @@ values (%(id)s, %(kind)s, %(recipient)s, %(params)s, %(nonce)s, %(on_uncertain)s
 class Outbox:
     """Promises mails. What was promised and committed is sent, or its end is shown."""
 
-    def __init__(self, kinds: Kinds, tickets: Tickets, nudge: Nudge) -> None:
+    def __init__(self, kinds: Kinds, tickets: Tickets, notify: Notify) -> None:
         self._kinds = kinds
         self._tickets = tickets
-        self._nudge = nudge
+        self._notify = notify
 
     async def put(
         self,
@@ -60,7 +60,7 @@ class Outbox:
         }
         await work.write(PUT, mail)
         await self._tickets.open(work, mail_id, promise.title, session_id=session_id, owner_id=owner_id)
-        work.after_commit(lambda: self._nudge([mail_id]))
+        work.after_commit(lambda: self._notify([mail_id]))
         return mail_id
 
     async def find(self, work: UnitOfWork, mail_id: UUID) -> Mail | None:

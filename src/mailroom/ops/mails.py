@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from mailroom.mail.interfaces import MailKind
+from mailroom.mail.kinds import MailKind
 from mailroom.settings import Settings
 
 PLAIN = "plain"

@@ -10,10 +10,10 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from mailroom.ops import embedded_environment
+from mailroom.ops.embedded import environment
 from mailroom.ops.embedded import plan as plans
+from mailroom.ops.embedded.data_directory import DataDirectory, write_private
 from mailroom.ops.embedded.errors import Refused
-from mailroom.ops.embedded.home import Home, write_private
 from mailroom.ops.embedded.plan import RELEASE, WEB, Plan
 from mailroom.ops.embedded.ports import LOOPBACK, free_port
 from mailroom.ops.embedded.postgres import Postgres
@@ -23,7 +23,7 @@ from mailroom.ops.embedded.valkey import Valkey
 from mailroom.ops.processes.console import BOLD, DIM, Console
 from mailroom.ops.processes.program import Program
 from mailroom.ops.processes.supervisor import Supervisor
-from mailroom.ops.starting import shown
+from mailroom.ops.startup import shown
 
 HEALTHY = 200
 
@@ -44,10 +44,10 @@ def up(
     try:
         plan = plans.make(root, given, port, without)
         if not plan.embed_postgres:
-            from mailroom.ops.embedded.foreign import refuse_foreign
+            from mailroom.ops.embedded.ownership_check import refuse_foreign
 
             refuse_foreign(plan.given["DATABASE_URL"], plan.root / "alembic")
-        home = Home.open(plan.home)
+        home = DataDirectory.open(plan.home)
     except Refused as refusal:
         print(refusal, file=sys.stderr)
         return 1
@@ -60,7 +60,7 @@ def up(
 
 
 class _Up:
-    def __init__(self, plan: Plan, home: Home, console: Console) -> None:
+    def __init__(self, plan: Plan, home: DataDirectory, console: Console) -> None:
         self.plan, self.home, self.console = plan, home, console
         self.supervisor = Supervisor(console, home)
         self.inbox_folder = home.path / "inbox"
@@ -158,7 +158,7 @@ class _Up:
 def _command(home: Path) -> str:
     """Return how to call us from this folder, so that this stack is found."""
     program = shlex.quote(shown(Path(sys.argv[0]).absolute()))
-    if home in embedded_environment.homes(Path.cwd(), {}):
+    if home in environment.homes(Path.cwd(), {}):
         return program
     return f"MAILROOM_HOME={shlex.quote(str(home))} {program}"
 

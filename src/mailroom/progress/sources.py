@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from mailroom.progress.events import Snapshot
+from mailroom.progress.snapshot import Snapshot
 
 
 class Results(Protocol):
@@ -34,7 +34,7 @@ class Known:
     attempt: int
     step: int
     final: bool
-    afterword: str | None
+    follow_up: str | None
 
 
 Rows = Callable[[Sequence[Known]], Awaitable[Mapping[str, Snapshot]]]

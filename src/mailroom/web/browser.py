@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from quart import Response, current_app, g, request
 
 from mailroom.accounts.sessions import LONGEST_SECRET
-from mailroom.accounts.views import Session, Started
+from mailroom.accounts.views import NewSession, Session
 from mailroom.kit import clock
 from mailroom.services import Services
 from mailroom.settings import Settings
@@ -52,12 +52,12 @@ async def current_or_new_session() -> Session:
     return session
 
 
-async def current_session_or_new() -> Session | Started:
+async def current_session_or_new() -> Session | NewSession:
     """Return the session of this request, or one for whoever can have it begin with something; then `begin` it."""
     return await current_session() or services().sessions.new(user_agent())
 
 
-def begin(started: Started) -> None:
+def begin(started: NewSession) -> None:
     """Have this request's answer carry the cookie of a session that has just begun."""
     g.mailroom_started, g.mailroom_session = started, started.session
 
@@ -74,7 +74,7 @@ async def write_cookie(response: Response) -> Response:
     if g.get("mailroom_forgotten"):
         response.delete_cookie(name, secure=settings.https, httponly=True, samesite="Lax", path="/")
         return response
-    started: Started | None = g.get("mailroom_started")
+    started: NewSession | None = g.get("mailroom_started")
     session: Session | None = g.get("mailroom_session")
     if started:
         secret, ends = started.secret, started.expires_at

@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from mailroom.accounts import errors as accounts
 from mailroom.kit.errors import MailroomError, Unavailable
-from mailroom.progress.background import CannotCancel, CannotRepeat
+from mailroom.tasks.service import CannotCancel, CannotRepeat
 from mailroom.web.browser import current_session
 from mailroom.web.forms import Invalid, InvalidQuery
 from mailroom.web.limits import TooFast, TooManySignIns

@@ -45,7 +45,9 @@ async def metrics() -> Response:
     given = request.headers.get("Authorization", "").removeprefix("Bearer ")
     if not token or not hmac.compare_digest(given.encode(), token.encode()):
         abort(404)
-    body: bytes = await import_module("mailroom.ops.metrics").render(services())  # loaded where it is used only
+    body: bytes = await import_module("mailroom.ops.observability.metrics").render(
+        services()
+    )  # loaded where it is used only
     return Response(body, content_type="text/plain; version=0.0.4; charset=utf-8")
 
 

@@ -32,7 +32,7 @@ EXPORT = ((3, _MINUTE), (20, _HOUR))
 CHANGE = ((60, _MINUTE),)
 """Signing out, ending a session: cheap, and only one's own."""
 READ = ((600, _MINUTE),)
-"""The API: generous, as one office may share one address. (Websockets have limits of their own: `web/hub.py`.)"""
+"""The API: generous, as one office may share one address. (For websockets see `web/live/registry.py`.)"""
 
 
 def limited(limits: Sequence[tuple[int, timedelta]]) -> Callable[[Any], Any]:

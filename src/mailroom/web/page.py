@@ -43,7 +43,7 @@ async def _render(template: str, status: int, **values: Any) -> Response:
     return made
 
 
-def to(address: str) -> Response:
+def redirect(address: str) -> Response:
     """Send the browser on to `address` with a GET (303)."""
     return Response("", 303, headers={"Location": address})
 

@@ -118,7 +118,7 @@ TASK_STATES: dict[str, dict[str, str]] = {
         "detail": "You signed out in another tab, or your session was ended on another device. Sign in to go on.",
     },
 }
-"""State of `progress/states.py` → the same for tasks that are no mails."""
+"""State of `tasks/states.py` → the same for tasks that are no mails."""
 
 STAGES = {
     "claimed": "A worker has picked it up.",

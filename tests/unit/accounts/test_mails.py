@@ -11,8 +11,8 @@ import pytest
 from mailroom.accounts.mails import kinds
 from mailroom.accounts.tokens import NEW_PASSWORD, Tokens
 from mailroom.kit.ids import new_id
-from mailroom.mail.interfaces import Kinds, MailRow
-from mailroom.mail.rendering import Renderer
+from mailroom.mail.kinds import Kinds, MailRow
+from mailroom.mail.rendering.renderer import Renderer
 
 TOKENS = Tokens(["k" * 40])
 NAMES = ["confirm_sign_up", "already_have_account", "new_password", "no_account"]

@@ -11,7 +11,7 @@ from celery.exceptions import Ignore
 
 from mailroom.jobs.worker import create
 from mailroom.progress.reporter import Report, Reporter
-from mailroom.progress.reporting import report
+from mailroom.progress.reports import report
 from mailroom.settings import load
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from mailroom.ops.embedded import plan, postgres, valkey
 from mailroom.ops.embedded.errors import NotInstalled, Refused
-from mailroom.ops.embedded.foreign import foreign_tables
+from mailroom.ops.embedded.ownership_check import foreign_tables
 from mailroom.ops.embedded.ports import free_port
 
 

@@ -9,7 +9,7 @@ from quart.typing import TestClientProtocol
 
 from mailroom.accounts.views import Session
 from mailroom.web.app import create_app
-from mailroom.web.live import serve_live
+from mailroom.web.live.endpoint import serve_live
 from tests.unit.web import fakes
 
 

@@ -11,15 +11,15 @@ from typing import Any
 from uuid import UUID
 
 from mailroom.accounts import errors
-from mailroom.accounts.views import AccountView, Confirmation, Session, Started
+from mailroom.accounts.views import AccountView, ConfirmationPreview, NewSession, Session
 from mailroom.kit import clock
 from mailroom.kit.errors import Unavailable
 from mailroom.kit.ids import new_id
 from mailroom.mail.models import Attempt, Mail
-from mailroom.progress.events import Snapshot
-from mailroom.progress.models import Task
-from mailroom.progress.tickets import Watcher
+from mailroom.progress.snapshot import Snapshot
 from mailroom.settings import Settings
+from mailroom.tasks.models import Task
+from mailroom.tasks.tickets import Watcher
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 PASSWORD = "otter lamp quiet ferry"
@@ -69,12 +69,12 @@ class World:
     database_away: bool = False
     looked_up: int = 0
 
-    def start(self, email: str | None = None, *, operator: bool = False, agent: str = "") -> Started:
+    def start(self, email: str | None = None, *, operator: bool = False, agent: str = "") -> NewSession:
         account = AccountView(new_id(), email, operator, NOON) if email else None
         session = Session(new_id(), account, NOON, agent, NOON)
         secret = f"secret-{len(self.sessions)}-{'x' * 20}"
         self.sessions[secret] = session
-        return Started(session, secret, clock.now() + timedelta(days=30))
+        return NewSession(session, secret, clock.now() + timedelta(days=30))
 
     def put_mail(
         self, session: Session, to: str = "alice@example.org", state: str = "queued", **more: Any
@@ -85,7 +85,7 @@ class World:
             title="Sign-up mail",
             session_id=session.id,
             owner_id=account.id if account else None,
-            afterword=more.pop("afterword", None),
+            follow_up=more.pop("follow_up", None),
             created_at=NOON,
         )
         self.mails[ticket] = Mail(
@@ -138,11 +138,14 @@ class FakeSessions:
         self.world.looked_up += 1
         return self.world.sessions.get(secret)
 
-    async def start(self, user_agent: str) -> Started:
+    async def start(self, user_agent: str) -> NewSession:
         return self.world.start(agent=user_agent)
 
-    def new(self, user_agent: str) -> Started:
+    def new(self, user_agent: str) -> NewSession:
         return self.world.start(agent=user_agent)
+
+    async def end(self, session_id: UUID) -> None:
+        self.world.sessions = {key: one for key, one in self.world.sessions.items() if one.id != session_id}
 
     async def of_account(self, account_id: UUID) -> list[Session]:
         return [one for one in self.world.sessions.values() if one.account and one.account.id == account_id]
@@ -155,7 +158,9 @@ class FakeSessions:
         }
 
 
-class FakeAccounts:
+class FakeRoom:
+    """A room that can be told to fail."""
+
     def __init__(self, world: World) -> None:
         self.world = world
 
@@ -163,13 +168,15 @@ class FakeAccounts:
         if self.world.raises:
             raise self.world.raises
 
-    async def sign_up(self, *, email: str, password: str, session: Session | Started) -> UUID:
+
+class FakeRegistration(FakeRoom):
+    async def sign_up(self, *, email: str, password: str, session: Session | NewSession) -> UUID:
         self._fail()
         if "@" not in email:
             raise errors.InvalidAddress("There is no @ in it.")
         if len(password) < 15:
             raise errors.WeakPassword("That is shorter than 15 characters.")
-        return self.world.put_mail(session.session if isinstance(session, Started) else session, email)
+        return self.world.put_mail(session.session if isinstance(session, NewSession) else session, email)
 
     async def resend(self, *, ticket: UUID, session: Session) -> UUID:
         self._fail()
@@ -183,15 +190,17 @@ class FakeAccounts:
         mine = self.world.tasks[ticket].session_id == session.id
         return self.world.resend_in if ticket in self.world.sign_ups and mine else None
 
-    async def preview(self, token: str, session: Session | None) -> Confirmation:
+
+class FakeConfirmation(FakeRoom):
+    async def preview(self, token: str, session: Session | None) -> ConfirmationPreview:
         self._fail()
         if token != TOKEN:
             raise TOKENS.get(token, errors.WrongToken())
-        return Confirmation("alice@example.org", self.world.needs_password)
+        return ConfirmationPreview("alice@example.org", self.world.needs_password)
 
     async def confirm(
         self, token: str, *, session: Session | None, password: str | None, user_agent: str
-    ) -> Started:
+    ) -> NewSession:
         await self.preview(token, session)
         if self.world.needs_password and password != PASSWORD:
             raise errors.WrongPassword
@@ -199,7 +208,7 @@ class FakeAccounts:
 
     async def confirm_by_code(
         self, code: str, *, session: Session | None, ticket: UUID | None, user_agent: str
-    ) -> Started:
+    ) -> NewSession:
         self._fail()
         if session is None:
             raise errors.UnknownSignUp
@@ -207,33 +216,32 @@ class FakeAccounts:
             raise errors.WrongCode(4)
         return self.world.start("alice@example.org", agent=user_agent)
 
-    async def sign_in(self, email: str, password: str, *, session: Session | None, user_agent: str) -> Started:
+
+class FakeAuthentication(FakeRoom):
+    async def sign_in(self, email: str, password: str, *, session: Session | None, user_agent: str) -> NewSession:
         self._fail()
         if password != PASSWORD:
             raise errors.WrongCredentials
         return self.world.start(email, agent=user_agent)
 
-    async def ask_for_new_password(self, *, email: str, session: Session) -> UUID:
+
+class FakePasswordReset(FakeRoom):
+    async def ask(self, *, email: str, session: Session) -> UUID:
         self._fail()
         if "@" not in email:
             raise errors.InvalidAddress("There is no @ in it.")
         return self.world.put_mail(session, email, kind="new_password")
 
-    async def preview_new_password(self, token: str) -> str:
+    async def preview(self, token: str) -> str:
         if token != TOKEN:
             raise PASSWORD_TOKENS.get(token, errors.WrongPasswordLink())
         return "alice@example.org"
 
-    async def choose_new_password(
-        self, token: str, *, password: str, session: Session | None, user_agent: str
-    ) -> Started:
-        email = await self.preview_new_password(token)
+    async def reset(self, token: str, *, password: str, session: Session | None, user_agent: str) -> NewSession:
+        email = await self.preview(token)
         if len(password) < 15:
             raise errors.WeakPassword("That is shorter than 15 characters.")
         return self.world.start(email, agent=user_agent)
-
-    async def sign_out(self, session: Session) -> None:
-        self.world.sessions = {key: one for key, one in self.world.sessions.items() if one.id != session.id}
 
 
 class FakeTickets:
@@ -273,10 +281,13 @@ def services(world: World, **changes: Any) -> Any:
         settings=settings(**changes),
         database=FakeDatabase(world),
         sessions=FakeSessions(world),
-        accounts=FakeAccounts(world),
+        registration=FakeRegistration(world),
+        confirmation=FakeConfirmation(world),
+        authentication=FakeAuthentication(world),
+        password_reset=FakePasswordReset(world),
         outbox=FakeOutbox(world),
         tickets=FakeTickets(world),
-        watching=FakeWatching(world),
+        tracker=FakeWatching(world),
     )
 
 

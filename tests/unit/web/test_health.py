@@ -32,13 +32,13 @@ async def test_ready_says_who_does_not_answer(browser: Client, world: World) -> 
 async def test_metrics_are_for_who_has_the_token(
     make_app: Callable[..., Quart], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module: Any = ModuleType("mailroom.ops.metrics")
+    module: Any = ModuleType("mailroom.ops.observability.metrics")
 
     async def render(_services: object) -> bytes:
         return b"mailroom_mails 1\n"
 
     module.render = render
-    monkeypatch.setitem(sys.modules, "mailroom.ops.metrics", module)
+    monkeypatch.setitem(sys.modules, "mailroom.ops.observability.metrics", module)
     client = make_app(metrics_token="olga-s-token").test_client()
     for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer "}):
         assert (await client.get("/metrics", headers=headers)).status_code == 404

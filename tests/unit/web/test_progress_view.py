@@ -2,9 +2,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mailroom.mail.snapshots import snapshot as snapshot_of
 from mailroom.mail.states import FINAL, Reason, Stage, State
-from mailroom.progress.events import Snapshot
+from mailroom.mail.views import snapshot as snapshot_of
+from mailroom.progress.snapshot import Snapshot
 from mailroom.web import words
 from mailroom.web.progress_view import clock_time, view_of
 
@@ -85,7 +85,7 @@ def test_a_retry_says_why_and_when() -> None:
 
 
 def test_what_came_of_it_stands_above_how_it_went() -> None:
-    view = view_of(Snapshot("t", "sent", afterword="confirmed", final=True).public())
+    view = view_of(Snapshot("t", "sent", follow_up="confirmed", final=True).public())
     assert view.headline == "Your address is confirmed"
 
 

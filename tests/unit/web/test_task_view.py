@@ -2,8 +2,8 @@
 
 import pytest
 
-from mailroom.progress.events import Snapshot
-from mailroom.progress.states import TaskState
+from mailroom.progress.snapshot import Snapshot
+from mailroom.tasks.states import TaskState
 from mailroom.web import words
 from mailroom.web.task_view import count_words, pace_words, task_view
 

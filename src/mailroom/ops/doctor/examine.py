@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from mailroom.ops.doctor import addresses, database, mail_server, redis_servers, workers
 from mailroom.ops.doctor.daemons import Daemons
 from mailroom.ops.doctor.findings import Finding, broken, quoted
-from mailroom.ops.doors import Doors
+from mailroom.ops.entrypoints import Entrypoints
 from mailroom.settings import Settings
 
 PATIENCE = 5.0
@@ -15,7 +15,7 @@ PATIENCE = 5.0
 Check = Callable[[Settings], Awaitable[list[Finding]]]
 
 
-def examine(settings: Settings, doors: Doors) -> list[Finding]:
+def examine(settings: Settings, doors: Entrypoints) -> list[Finding]:
     """Return what all checks found, in their order. Takes hardly longer than `PATIENCE`."""
     checks: Mapping[str, Check] = {
         "settings": addresses.check,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import unquote, urlsplit
 
-from mailroom.ops.words import clean
+from mailroom.kit.text import clean
 from mailroom.settings import Settings
 
 

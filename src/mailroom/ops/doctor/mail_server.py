@@ -2,8 +2,8 @@
 
 from urllib.parse import urlsplit
 
-from mailroom.mail.decide import Answer
-from mailroom.mail.smtp import Connection, ServerTrouble, Timeouts
+from mailroom.mail.retry_policy import Answer
+from mailroom.mail.smtp.connection import Connection, ServerTrouble, Timeouts
 from mailroom.mail.states import Reason
 from mailroom.ops.doctor.findings import Finding, broken, care, good, quoted
 from mailroom.settings import Settings, SMTPServer

@@ -6,11 +6,12 @@ from dataclasses import asdict
 
 import click
 
-from mailroom.ops import logs, starting
+from mailroom.kit.text import counted
+from mailroom.ops import startup
 from mailroom.ops.doctor.examine import examine
 from mailroom.ops.doctor.findings import Finding, Mark, broken, good
-from mailroom.ops.doors import Doors
-from mailroom.ops.words import counted
+from mailroom.ops.entrypoints import Entrypoints
+from mailroom.ops.observability import logs
 from mailroom.settings import SettingsError
 
 SIGNS = {
@@ -22,19 +23,19 @@ SIGNS = {
 CHECK = "settings"
 
 
-def run(doors: Doors, *, as_json: bool) -> int:
+def run(doors: Entrypoints, *, as_json: bool) -> int:
     """Examine and print; return the exit code: 1 where something is broken."""
     logs.configure("error", "doctor")
     try:
-        settings = starting.settings()
+        settings = startup.settings()
     except SettingsError as error:
         findings = [broken(CHECK, problem.removesuffix(".")) for problem in error.problems]
-        advice = f"The servers are checked once the settings can be read. {starting.NOT_RUNNING}"
+        advice = f"The servers are checked once the settings can be read. {startup.NOT_RUNNING}"
     else:
         findings, advice = [good(CHECK, "all can be read"), *examine(settings, doors)], ""
     is_broken = any(finding.mark is Mark.BROKEN for finding in findings)
     if as_json:
-        said = {"ok": not is_broken, "source": starting.source(), "findings": [asdict(f) for f in findings]}
+        said = {"ok": not is_broken, "source": startup.source(), "findings": [asdict(f) for f in findings]}
         click.echo(json.dumps(said, indent=2))
     else:
         _print(findings, advice)
@@ -42,7 +43,7 @@ def run(doors: Doors, *, as_json: bool) -> int:
 
 
 def _print(findings: Sequence[Finding], advice: str) -> None:
-    click.echo(starting.source())
+    click.echo(startup.source())
     click.echo()
     for finding in findings:
         sign, colour = SIGNS[finding.mark]

@@ -6,10 +6,10 @@ from typing import Any
 
 import psycopg
 
+from mailroom.kit.text import counted
 from mailroom.ops.doctor.database import plain
 from mailroom.ops.doctor.findings import Finding, broken, care, good, quoted, unknown
-from mailroom.ops.doors import Doors
-from mailroom.ops.words import counted
+from mailroom.ops.entrypoints import Entrypoints
 from mailroom.settings import Settings
 
 CHECK = "workers"
@@ -20,7 +20,7 @@ START = "Start one: `mailroom worker`; one just started answers within some seco
 LYING = "select count(*) from mails where nudge_at < now() - make_interval(secs => %s)"
 
 
-def check(doors: Doors) -> Callable[[Settings], Awaitable[list[Finding]]]:
+def check(doors: Entrypoints) -> Callable[[Settings], Awaitable[list[Finding]]]:
     """Return the check; it asks through `doors`, since only the rooms above know Celery."""
 
     async def workers(settings: Settings) -> list[Finding]:

@@ -10,10 +10,10 @@ from quart_schema import document_querystring, document_response, operation_id, 
 from mailroom.kit.ids import parse_id
 from mailroom.mail.listing import listed
 from mailroom.mail.states import State
-from mailroom.progress.events import Snapshot
-from mailroom.progress.snapshots import iso
-from mailroom.progress.states import TaskState
-from mailroom.progress.tickets import Holder
+from mailroom.progress.snapshot import Snapshot
+from mailroom.tasks.states import TaskState
+from mailroom.tasks.tickets import TicketOwner
+from mailroom.tasks.views import iso
 from mailroom.web.api.waits import LONGEST, LongPoll, Waits
 from mailroom.web.browser import current_session, services
 from mailroom.web.errors import problem
@@ -159,9 +159,9 @@ async def task(ticket: str) -> Response:
 
 async def _later(seen: Seen, seconds: float) -> Response | None:
     """Return the next answer that is another one; None after so many seconds without."""
-    session, watching = await current_session(), services().watching
+    session, tracker = await current_session(), services().tracker
     waits: Waits = current_app.extensions["mailroom_waits"]
-    if session is None or watching is None:
+    if session is None or tracker is None:
         return None
     if not waits.may_wait(session.id):
         refused = await problem(429, "Too many waiting requests", "End some of them, or ask without `wait`.")
@@ -172,10 +172,10 @@ async def _later(seen: Seen, seconds: float) -> Response | None:
     def public(snapshot: Snapshot) -> dict[str, Any]:
         return snapshot.public(owner=may_read_answers(seen.task, watcher))
 
-    holder = Holder(seen.task.session_id, seen.task.owner_id)
+    holder = TicketOwner(seen.task.session_id, seen.task.owner_id)
     waiting = LongPoll(session, str(seen.task.id), holder)
     snapshot = await waits.news(
-        watching, waiting, seconds=seconds, is_news=lambda told: public(told) != seen.public
+        tracker, waiting, seconds=seconds, is_news=lambda told: public(told) != seen.public
     )
     if waiting.forbidden:
         abort(404)

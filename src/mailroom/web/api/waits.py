@@ -7,9 +7,9 @@ from typing import Any
 from uuid import UUID
 
 from mailroom.accounts.views import Session
-from mailroom.progress.events import Snapshot
-from mailroom.progress.tickets import Holder
-from mailroom.progress.watching import Watching
+from mailroom.progress.snapshot import Snapshot
+from mailroom.progress.tracker import Tracker
+from mailroom.tasks.tickets import TicketOwner
 from mailroom.web.watching import watcher_of
 
 LONGEST = 30.0
@@ -21,7 +21,7 @@ MOST = 8
 class LongPoll:
     """One request that waits for news of one task, with the rights of its session when it came."""
 
-    def __init__(self, session: Session, ticket: str, holder: Holder) -> None:
+    def __init__(self, session: Session, ticket: str, holder: TicketOwner) -> None:
         self.session_id, self.standing, self.watcher = session.id, session.standing, watcher_of(session)
         self.tasks = {ticket: holder}
         self.ended = asyncio.Event()
@@ -57,13 +57,13 @@ class Waits:
         return sum(wait.session_id == session for wait in self.waiting) < MOST
 
     async def news(
-        self, watching: Watching, wait: LongPoll, *, seconds: float, is_news: Callable[[Snapshot], bool]
+        self, tracker: Tracker, wait: LongPoll, *, seconds: float, is_news: Callable[[Snapshot], bool]
     ) -> Snapshot | None:
         """Return the first snapshot that is news; None after so many seconds, and where `wait` is ended.
 
         It asks Redis nothing: it is one more watcher of the poller's.
         """
-        subscription = watching.subscribe()
+        subscription = tracker.subscribe()
 
         async def first() -> Snapshot | None:
             async for snapshot in subscription:

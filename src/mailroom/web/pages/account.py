@@ -8,7 +8,7 @@ from mailroom.kit.ids import parse_id
 from mailroom.mail.listing import listed
 from mailroom.web import browser, limits
 from mailroom.web.browser import current_session, services
-from mailroom.web.page import page, to
+from mailroom.web.page import page, redirect
 from mailroom.web.pages.tasks import line_of
 
 blueprint = Blueprint("account", __name__)
@@ -22,7 +22,7 @@ async def account() -> Response:
     """Show the account; who is not signed in is asked to."""
     session = await current_session()
     if session is None or session.account is None:
-        return to("/sign-in")
+        return redirect("/sign-in")
     async with services().database.begin() as work:
         found = await listed(work, session.account.id, mails_only=True, limit=SHOWN)
     sessions = await services().sessions.of_account(session.account.id)
@@ -42,8 +42,8 @@ async def export() -> Response:
     """Have the account's data put together, and go on to the page where one sees it done."""
     session = await current_session()
     if session is None or session.account is None:
-        return to("/sign-in")
-    return to(f"/tasks/{await services().exports.start(session.account.id)}")
+        return redirect("/sign-in")
+    return redirect(f"/tasks/{await services().exports.start(session.account.id)}")
 
 
 @blueprint.get("/account/export/<ticket>")
@@ -67,11 +67,11 @@ async def end_session(session_id: str) -> Response:
     """End one of the account's sessions; ending this very one signs out."""
     session, ended = await current_session(), parse_id(session_id)
     if session is None or session.account is None:
-        return to("/sign-in")
+        return redirect("/sign-in")
     if ended is None:
         abort(404)
     await services().sessions.revoke(session.account.id, ended)
     if ended != session.id:
-        return to("/account")
+        return redirect("/account")
     browser.forget()
-    return to("/")
+    return redirect("/")

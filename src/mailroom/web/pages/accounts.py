@@ -3,12 +3,12 @@
 from quart import Blueprint, Response
 
 from mailroom.accounts import errors
-from mailroom.accounts.views import Started
+from mailroom.accounts.views import NewSession
 from mailroom.web import browser, limits
 from mailroom.web.browser import current_or_new_session, current_session, services
 from mailroom.web.errors import wants_json
 from mailroom.web.forms import Invalid, SignInForm, SignUpForm, check, sent_values
-from mailroom.web.page import page, to
+from mailroom.web.page import page, redirect
 
 blueprint = Blueprint("accounts", __name__)
 
@@ -20,7 +20,9 @@ FIELD_OF = {errors.InvalidAddress: "email", errors.WeakPassword: "password", err
 async def sign_up_form() -> Response:
     """Show the form; who is signed in has an account already."""
     session = await current_session()
-    return to("/account") if session and session.account else await page("sign_up.html", values={}, messages={})
+    return (
+        redirect("/account") if session and session.account else await page("sign_up.html", values={}, messages={})
+    )
 
 
 @blueprint.post("/sign-up")
@@ -32,23 +34,27 @@ async def sign_up() -> Response:
         form = check(SignUpForm, values)
         try:
             session = await browser.current_session_or_new()
-            ticket = await services().accounts.sign_up(email=form.email, password=form.password, session=session)
+            ticket = await services().registration.sign_up(
+                email=form.email, password=form.password, session=session
+            )
         except tuple(FIELD_OF) as error:
             raise Invalid({FIELD_OF[type(error)]: str(error)}) from error
     except Invalid as error:
         if wants_json():
             raise
         return await page("sign_up.html", 422, values={"email": values.get("email", "")}, messages=error.messages)
-    if isinstance(session, Started):
+    if isinstance(session, NewSession):
         browser.begin(session)
-    return to(f"/mails/{ticket}")
+    return redirect(f"/mails/{ticket}")
 
 
 @blueprint.get("/sign-in")
 async def sign_in_form() -> Response:
     """Show the form."""
     session = await current_session()
-    return to("/account") if session and session.account else await page("sign_in.html", values={}, messages={})
+    return (
+        redirect("/account") if session and session.account else await page("sign_in.html", values={}, messages={})
+    )
 
 
 @blueprint.post("/sign-in")
@@ -60,7 +66,7 @@ async def sign_in() -> Response:
     try:
         form = check(SignInForm, values)
         await limits.count_sign_in(form.email, services().settings)
-        started = await services().accounts.sign_in(
+        started = await services().authentication.sign_in(
             # A session also for a stranger: a right password before the confirmation leads to that mail's page.
             form.email,
             form.password,
@@ -80,7 +86,7 @@ async def sign_in() -> Response:
             raise
         return await page("sign_in.html", 422, messages={"password": str(error)}, **shown)
     browser.begin(started)
-    return to("/account")
+    return redirect("/account")
 
 
 @blueprint.post("/sign-out")
@@ -89,6 +95,6 @@ async def sign_out() -> Response:
     """End this browser's session."""
     session = await current_session()
     if session:
-        await services().accounts.sign_out(session)
+        await services().sessions.end(session.id)
     browser.forget()
-    return to("/")
+    return redirect("/")

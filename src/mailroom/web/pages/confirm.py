@@ -11,7 +11,7 @@ from mailroom.web import browser, limits
 from mailroom.web.browser import current_session, services
 from mailroom.web.errors import respond, wants_json
 from mailroom.web.forms import CodeForm, Invalid, check, sent_values
-from mailroom.web.page import keep_private, page, to
+from mailroom.web.page import keep_private, page, redirect
 from mailroom.web.pages.mails import mail_page
 
 blueprint = Blueprint("confirm", __name__)
@@ -31,7 +31,7 @@ async def by_code() -> Response:
     ticket = parse_id(str(values.get("ticket", "")))
     try:
         form = check(CodeForm, values)
-        started = await services().accounts.confirm_by_code(
+        started = await services().confirmation.confirm_by_code(
             form.code, session=await current_session(), ticket=ticket, user_agent=browser.user_agent()
         )
     except (Invalid, errors.WrongCode, errors.TooManyTries) as error:
@@ -42,7 +42,7 @@ async def by_code() -> Response:
         shown = await mail_page(str(ticket), status, messages=messages) if ticket else None
         return shown or await page("code.html", status, values={"ticket": ticket or ""}, messages=messages)
     browser.begin(started)
-    return to("/account?welcome=1")
+    return redirect("/account?welcome=1")
 
 
 @blueprint.get("/confirm/<token>")
@@ -58,7 +58,7 @@ async def by_link(token: str) -> Response:
     values = await sent_values()
     password = str(values.get("password", ""))[:1000] or None
     try:
-        started = await services().accounts.confirm(
+        started = await services().confirmation.confirm(
             token, session=await current_session(), password=password, user_agent=browser.user_agent()
         )
     except errors.WrongPassword as error:
@@ -69,12 +69,12 @@ async def by_link(token: str) -> Response:
     except errors.AccountError as error:
         return keep_private(await respond(error))
     browser.begin(started)
-    return keep_private(to("/account?welcome=1"))
+    return keep_private(redirect("/account?welcome=1"))
 
 
 async def _preview(token: str, status: int = 200, messages: dict[str, str] | None = None) -> Response:
     try:
-        confirmation = await services().accounts.preview(token, await current_session())
+        confirmation = await services().confirmation.preview(token, await current_session())
     except errors.AccountError as error:
         return await respond(error)
     return await page("confirm.html", status, confirmation=confirmation, messages=messages or {})

@@ -3,7 +3,7 @@
 from quart import Blueprint, Response
 
 from mailroom.web.browser import current_session
-from mailroom.web.page import page, to
+from mailroom.web.page import page, redirect
 
 blueprint = Blueprint("home", __name__)
 
@@ -13,5 +13,5 @@ async def front() -> Response:
     """Say what this is; who is signed in goes to their account."""
     session = await current_session()
     if session and session.account:
-        return to("/account")
+        return redirect("/account")
     return await page("home.html")

@@ -2,12 +2,12 @@
 
 from quart import Blueprint, Response, abort
 
-from mailroom.accounts import errors, resetting
+from mailroom.accounts import errors, password_reset
 from mailroom.kit.ids import parse_id
 from mailroom.web import limits
 from mailroom.web.browser import current_session, services
 from mailroom.web.errors import in_words, wants_json
-from mailroom.web.page import page, to
+from mailroom.web.page import page, redirect
 from mailroom.web.progress_view import view_of
 from mailroom.web.watching import see
 
@@ -30,7 +30,7 @@ async def resend(ticket: str) -> Response:
     if old is None or session is None:
         raise errors.UnknownSignUp
     try:
-        new = await services().accounts.resend(ticket=old, session=session)
+        new = await services().registration.resend(ticket=old, session=session)
     except (errors.TooSoon, errors.TooManyMails) as error:
         said = f"{error} You can ask again in {in_words(error.seconds)}."
         shown = None if wants_json() else await mail_page(ticket, 429, resend_message=said)
@@ -38,7 +38,7 @@ async def resend(ticket: str) -> Response:
             raise
         shown.headers["Retry-After"] = str(max(1, round(error.seconds)))
         return shown
-    return to(f"/mails/{new}")
+    return redirect(f"/mails/{new}")
 
 
 async def mail_page(
@@ -49,8 +49,8 @@ async def mail_page(
     if seen is None or session is None:
         return None
     if seen.task.name is not None:
-        return to(f"/tasks/{seen.task.id}")
-    wait = await services().accounts.can_resend_in(seen.task.id, session)
+        return redirect(f"/tasks/{seen.task.id}")
+    wait = await services().registration.can_resend_in(seen.task.id, session)
     async with services().database.begin() as work:
         row = await services().outbox.find(work, seen.task.id)
     return await page(
@@ -61,7 +61,7 @@ async def mail_page(
         ticket=ticket,
         recipient=row.recipient if row else "",
         resend_in=wait,
-        asks_password=row is not None and row.kind in resetting.KINDS,
+        asks_password=row is not None and row.kind in password_reset.KINDS,
         messages=messages or {},
         resend_message=resend_message,
         refreshes=status == OK and not seen.public["final"],

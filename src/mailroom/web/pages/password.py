@@ -10,7 +10,7 @@ from mailroom.web import browser, limits
 from mailroom.web.browser import current_or_new_session, current_session, services
 from mailroom.web.errors import respond, wants_json
 from mailroom.web.forms import AddressForm, Invalid, NewPasswordForm, check, sent_values
-from mailroom.web.page import keep_private, page, to
+from mailroom.web.page import keep_private, page, redirect
 
 blueprint = Blueprint("password", __name__)
 
@@ -31,9 +31,7 @@ async def ask() -> Response:
     try:
         form = check(AddressForm, values)
         try:
-            ticket = await services().accounts.ask_for_new_password(
-                email=form.email, session=await current_or_new_session()
-            )
+            ticket = await services().password_reset.ask(email=form.email, session=await current_or_new_session())
         except errors.InvalidAddress as error:
             raise Invalid({"email": str(error)}) from error
     except Invalid as error:
@@ -42,7 +40,7 @@ async def ask() -> Response:
         return await page(
             "forgot_password.html", 422, values={"email": values.get("email", "")}, messages=error.messages
         )
-    return to(f"/mails/{ticket}")
+    return redirect(f"/mails/{ticket}")
 
 
 @blueprint.get("/new-password/<token>")
@@ -57,7 +55,7 @@ async def choose(token: str) -> Response:
     """Change the password; every browser is signed out but this one, which is signed in."""
     try:
         form = check(NewPasswordForm, await sent_values())
-        started = await services().accounts.choose_new_password(
+        started = await services().password_reset.reset(
             token, password=form.password, session=await current_session(), user_agent=browser.user_agent()
         )
     except (Invalid, errors.WeakPassword) as error:
@@ -67,12 +65,12 @@ async def choose(token: str) -> Response:
     except errors.AccountError as error:
         return keep_private(await respond(error))
     browser.begin(started)
-    return keep_private(to("/account?new-password=1"))
+    return keep_private(redirect("/account?new-password=1"))
 
 
 async def _form(token: str, status: int = 200, messages: dict[str, str] | None = None) -> Response:
     try:
-        email = await services().accounts.preview_new_password(token)
+        email = await services().password_reset.preview(token)
     except errors.AccountError as error:
         return await respond(error)
     return await page("new_password.html", status, email=email, messages=messages or {})

@@ -9,12 +9,12 @@ from quart import Blueprint, Response, abort, request
 from mailroom.accounts import exports
 from mailroom.kit.ids import parse_id
 from mailroom.mail.listing import NEWEST, Listed, listed, standings
-from mailroom.progress.background import CannotCancel, CannotRepeat
-from mailroom.progress.models import Task
+from mailroom.tasks.models import Task
+from mailroom.tasks.service import CannotCancel, CannotRepeat
 from mailroom.web import limits
 from mailroom.web.browser import current_session, services
 from mailroom.web.errors import wants_json
-from mailroom.web.page import page, to
+from mailroom.web.page import page, redirect
 from mailroom.web.progress_view import view_of
 from mailroom.web.task_view import TaskView, task_view
 from mailroom.web.watching import may_act, see, watcher_of
@@ -63,7 +63,7 @@ async def tasks() -> Response:
     """List one's own mails and tasks, newest first; who is not signed in is asked to."""
     session = await current_session()
     if session is None or session.account is None:
-        return to("/sign-in")
+        return redirect("/sign-in")
     state, before = request.args.get("state", ""), parse_id(request.args.get("before", ""))
     owner = session.account.id
     standing = (await standings(services().database, [owner]))[owner]  # first: what comes after it is told
@@ -92,7 +92,7 @@ async def task_page(ticket: str, status: int = OK, *, message: str = "") -> Resp
     if seen is None:
         return None
     if seen.task.name is None:
-        return to(f"/mails/{seen.task.id}")
+        return redirect(f"/mails/{seen.task.id}")
     watcher = watcher_of(await current_session())
     view = task_view(seen.public)
     return await page(
@@ -136,14 +136,14 @@ async def _traceback(shown: Task) -> str | None:
 @limits.limited(limits.CHANGE)
 async def cancel(ticket: str) -> Response:
     """Cancel one's own task: at once while it waits, at its next report while it runs and allows it."""
-    return await _act(ticket, services().background.cancel)
+    return await _act(ticket, services().task_service.cancel)
 
 
 @blueprint.post("/tasks/<ticket>/retry")
 @limits.limited(limits.CHANGE)
 async def retry(ticket: str) -> Response:
     """Begin one's own task again that failed or was cancelled."""
-    return await _act(ticket, services().background.repeat)
+    return await _act(ticket, services().task_service.repeat)
 
 
 async def _act(ticket: str, deed: Any) -> Response:
@@ -161,4 +161,4 @@ async def _act(ticket: str, deed: Any) -> Response:
         if shown is None:
             raise
         return shown
-    return to(f"/tasks/{task_id}")
+    return redirect(f"/tasks/{task_id}")

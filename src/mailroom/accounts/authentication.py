@@ -1,0 +1,112 @@
+"""Signing in. It takes one computation of Argon2, whatever there is to compare with.
+
+But for hashes made with older parameters: those cost what they cost then, until their owner signs in.
+"""
+
+from sqlalchemy import select, update
+
+from mailroom.accounts import sign_ups
+from mailroom.accounts.addresses import Address
+from mailroom.accounts.errors import InvalidAddress, NotConfirmed, WrongCredentials
+from mailroom.accounts.models import Account, SignUp
+from mailroom.accounts.passwords import Passwords
+from mailroom.accounts.sessions import Sessions
+from mailroom.accounts.views import NewSession, Session
+from mailroom.kit.database import Database, UnitOfWork
+from mailroom.tasks.tickets import Tickets
+
+COMPARED = 3
+"""Times a password is compared, at most, where the account changes before it can be let in."""
+
+
+class Authentication:
+    """Lets owners of accounts in."""
+
+    def __init__(self, database: Database, tickets: Tickets, passwords: Passwords, sessions: Sessions) -> None:
+        self._database = database
+        self._tickets = tickets
+        self._passwords = passwords
+        self._sessions = sessions
+
+    async def sign_in(self, email: str, password: str, *, session: Session | None, user_agent: str) -> NewSession:
+        """Start a session of the account with this address and password.
+
+        Raises `WrongCredentials`, and `NotConfirmed` for the password of a sign-up that waits: also where
+        the address is another's account, which must not show. This browser may then watch and resend it.
+        """
+        email_key = _key(email)
+        for _ in range(COMPARED):
+            account = await self._owned(email_key, password, session)
+            if started := await self._enter(account, password, session, user_agent):
+                return started
+        raise WrongCredentials
+
+    async def _owned(self, email_key: str, password: str, session: Session | None) -> Account:
+        """Return the account of this address and password as it was compared. Raises as `sign_in` does."""
+        async with self._database.begin() as work:
+            account = await sign_ups.account_of(work, email_key)
+            waiting = await sign_ups.open_of(work, email_key)
+        is_owner, is_waiting = await self._passwords.match(
+            password,
+            [account.password_hash if account else None, waiting.password_hash if waiting else None],
+        )
+        if account and is_owner:
+            return account
+        if waiting and is_waiting:
+            raise await self._not_confirmed(waiting, session)
+        raise WrongCredentials
+
+    async def _enter(
+        self, compared: Account, password: str, session: Session | None, user_agent: str
+    ) -> NewSession | None:
+        """Let the owner in; None where the account is no longer as it was compared.
+
+        Argon2 takes its time, outside of any transaction: a reset may have come in between. Its end of all
+        sessions must not miss this one, and the old password must not be put in place of the new.
+        """
+        renewed = None
+        if self._passwords.outdated(compared.password_hash):
+            renewed = await self._passwords.hash(password, like=compared.password_hash)
+        async with self._database.begin() as work:
+            account = await _still(work, compared)
+            if account is None:
+                return None
+            if renewed:
+                mine = update(Account).where(Account.id == account.id)
+                await work.session.execute(mine.values(password_hash=renewed))
+            return await self._sessions.enter(work, account, session, user_agent)
+
+    async def _not_confirmed(self, waiting: SignUp, session: Session | None) -> NotConfirmed:
+        """Make the sign-up this browser's, which has shown its password."""
+        if session is None:
+            return NotConfirmed(None)
+        async with self._database.begin() as work:
+            await sign_ups.lock(work, waiting.email_key)
+            newest = await sign_ups.open_of(work, waiting.email_key)
+            if newest is None or newest.id != waiting.id:
+                return NotConfirmed(None)
+            moved = update(SignUp).where(SignUp.id == newest.id).values(session_id=session.id)
+            await work.session.execute(moved)
+            await self._tickets.move_to(work, await sign_ups.mail_ids_of(work, [newest.id]), session.id)
+            return NotConfirmed(newest.mail_id)
+
+
+async def _still(work: UnitOfWork, compared: Account) -> Account | None:
+    """Return the account, locked until the end of `work`, if it has the address and hash it was compared with."""
+    same = (
+        select(Account)
+        .where(
+            Account.id == compared.id,
+            Account.email_key == compared.email_key,
+            Account.password_hash == compared.password_hash,
+        )
+        .with_for_update(key_share=True)  # what is written meanwhile of the account's own, need not wait
+    )
+    return await work.session.scalar(same)
+
+
+def _key(email: str) -> str:
+    try:
+        return Address.parse(email).key
+    except InvalidAddress:
+        return ""  # nobody's: the same steps follow

@@ -1,0 +1,148 @@
+"""Choosing a new password: by the link of a mail, which only the owner of the address can read.
+
+Whoever asks learns nothing: every address gets a mail, under one title, and the one for an address without an
+account says so to its owner only.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, insert, select, update
+
+from mailroom.accounts import sign_ups
+from mailroom.accounts.addresses import Address
+from mailroom.accounts.browsers import described
+from mailroom.accounts.errors import OldPasswordLink, TooManyMails, UsedPasswordLink, WrongPasswordLink
+from mailroom.accounts.models import Account, PasswordMail
+from mailroom.accounts.passwords import Passwords
+from mailroom.accounts.sessions import Sessions
+from mailroom.accounts.tokens import NEW_PASSWORD, Tokens, mail_id_of
+from mailroom.accounts.views import NewSession, Session
+from mailroom.kit.database import Database, UnitOfWork
+from mailroom.mail.arrival import arrived
+from mailroom.mail.models import Mail
+from mailroom.mail.outbox import Outbox
+from mailroom.tasks.tickets import Tickets
+
+LINK = "new_password"
+NO_ACCOUNT = "no_account"
+KINDS = frozenset({LINK, NO_ACCOUNT})
+WORKS_HOURS = 1
+"""Hours a link works, from its sending: it lets in whoever has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A link's mail and the account it is for, at one moment of PostgreSQL's clock."""
+
+    mail: Mail
+    asked: PasswordMail
+    account: Account
+    now: datetime
+
+
+class PasswordReset:
+    """Lets owners of accounts choose a new password."""
+
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox,
+        tickets: Tickets,
+        *,
+        tokens: Tokens,
+        passwords: Passwords,
+        sessions: Sessions,
+        site: list[str],
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._tickets = tickets
+        self._tokens = tokens
+        self._passwords = passwords
+        self._sessions = sessions
+        self._site = site
+
+    async def ask(self, *, email: str, session: Session) -> UUID:
+        """Promise a mail with a link; return its ticket. The same for every address, known or not.
+
+        Raises `InvalidAddress`, and `TooManyMails` with the seconds to wait.
+        """
+        address = Address.parse(email)
+        async with self._database.begin() as work:
+            await sign_ups.lock(work, address.key)
+            if (wait := await sign_ups.seconds_until_next_mail(work, address.key, PasswordMail)) > 0:
+                raise TooManyMails(wait)
+            account = await sign_ups.account_of(work, address.key)
+            mail_id = await self._outbox.put(
+                work,
+                LINK if account else NO_ACCOUNT,
+                address.email,
+                {"browser": described(session.user_agent)},
+                session_id=session.id,
+            )
+            asked = {"mail_id": mail_id, "email_key": address.key, "account_id": account.id if account else None}
+            await work.session.execute(insert(PasswordMail).values(asked))
+        return mail_id
+
+    async def preview(self, token: str) -> str:
+        """Return the address whose password a link would change; changes nothing.
+
+        Raises `WrongPasswordLink`, `UsedPasswordLink`, `OldPasswordLink`.
+        """
+        async with self._database.begin() as work:
+            return (await self._by_link(work, token)).account.email
+
+    async def reset(self, token: str, *, password: str, session: Session | None, user_agent: str) -> NewSession:
+        """Change the password by link, end every session of the account, and sign this browser in.
+
+        Raises as `preview` does, and `WeakPassword` or `TooLong`; nothing has changed then.
+        """
+        async with self._database.begin() as work:
+            account = (await self._by_link(work, token)).account
+        address = Address.parse(account.email)
+        # With the salt the account has: a sign-up that waits for its address has it too (see `signing_up`).
+        context = [*address.words, *self._site]
+        password_hash = await self._passwords.hash(password, context=context, like=account.password_hash)
+        async with self._database.begin() as work:
+            await sign_ups.lock(work, address.key)
+            found = await self._by_link(work, token)  # again, now that nobody else can use it
+            account = found.account
+            await work.session.execute(
+                update(Account).where(Account.id == account.id).values(password_hash=password_hash)
+            )
+            ended = (
+                update(PasswordMail)
+                .where(PasswordMail.account_id == account.id, PasswordMail.used_at.is_(None))
+                .values(used_at=func.now())
+                .returning(PasswordMail.mail_id)
+            )
+            await self._tickets.give_to(work, (await work.session.scalars(ended)).all(), account.id)
+            await arrived(work, found.mail.id)
+            await self._sessions.revoke_all(work, account.id)
+            return await self._sessions.enter(work, account, session, user_agent)
+
+    async def _by_link(self, work: UnitOfWork, token: str) -> _Found:
+        mail_id = mail_id_of(token)
+        if mail_id is None:
+            raise WrongPasswordLink
+        rows = (
+            select(Mail, PasswordMail, Account, func.now())
+            .join(PasswordMail, PasswordMail.mail_id == Mail.id)
+            .join(Account, Account.id == PasswordMail.account_id)
+            .where(Mail.id == mail_id)
+        )
+        row = (await work.session.execute(rows)).one_or_none()
+        found = _Found(*row) if row else None
+        if found is None or found.mail.kind != LINK:
+            raise WrongPasswordLink
+        if found.mail.nonce is None:
+            raise OldPasswordLink  # so long ago that the clean-up has been there
+        if not self._tokens.fits(token, found.mail.id, found.mail.nonce, NEW_PASSWORD):
+            raise WrongPasswordLink
+        if found.asked.used_at:
+            raise UsedPasswordLink
+        if sign_ups.is_too_old(found.mail, WORKS_HOURS, found.now):
+            raise OldPasswordLink
+        return found

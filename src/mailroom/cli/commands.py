@@ -1,0 +1,124 @@
+"""The shell: `mailroom <command>`. Expected trouble is a sentence, never a traceback."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mailroom.cli.live_commands import send, watch
+from mailroom.cli.mail_commands import cancel, mails, retry, show
+from mailroom.cli.operator_commands import operator
+from mailroom.kit.errors import MailroomError, Unavailable
+from mailroom.ops import startup
+from mailroom.ops.entrypoints import Entrypoints
+from mailroom.ops.observability import logs
+from mailroom.settings import SettingsError
+
+PORT = click.IntRange(1, 65535)
+
+
+class Shell(click.Group):
+    """The group of commands, and where their errors become sentences and exit codes."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        """Return the commands in the order a newcomer meets them."""
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. Exit code 2 for settings that cannot be used, 1 for any other expected trouble."""
+        try:
+            return super().invoke(ctx)
+        except SettingsError as error:
+            startup.say_problems(error)
+            ctx.exit(startup.BAD_SETTINGS)
+        except Unavailable as error:
+            click.echo(f"{error} `mailroom doctor` says what is wrong.", err=True)
+            ctx.exit(1)
+        except MailroomError as error:
+            click.echo(str(error), err=True)
+            ctx.exit(1)
+
+
+@click.command()
+@click.option("--port", type=PORT, help="Port of the web; the next free one is taken. Default: PORT, else 8000.")
+@click.option("--without", metavar="NAME", multiple=True, help="Leave out a line of the Procfile: worker, say.")
+def up(port: int | None, without: tuple[str, ...]) -> None:
+    """Run everything on this machine: servers, migrations, web, worker.
+
+    Needs no settings. What is set (DATABASE_URL, REDIS_URL, SMTP_URL) is used instead of embedding that part.
+    Data are kept in MAILROOM_HOME (default: .mailroom). Stop it with Ctrl-C.
+    """
+    from mailroom.ops.up import up as run_up
+
+    sys.exit(run_up(port=port, without=without))
+
+
+@click.command()
+@click.option("--fd", type=int, hidden=True, help="Serve on this listening socket, in this one process.")
+@click.pass_obj
+def web(doors: Entrypoints, fd: int | None) -> None:
+    """Serve the web until stopped (WEB_CONCURRENCY processes on PORT)."""
+    settings = startup.settings()
+    logs.configure(settings.log_level, "web")
+    sys.exit(doors.web(settings, fd))
+
+
+@click.command()
+@click.option("--processes", type=click.IntRange(1), help="Worker processes. Default: WORKER_PROCESSES.")
+@click.option("--threads", type=click.IntRange(1), help="Tasks each runs at a time. Default: WORKER_THREADS.")
+@click.option("--one", is_flag=True, hidden=True, help="Be one of the processes.")
+@click.pass_obj
+def worker(doors: Entrypoints, processes: int | None, threads: int | None, one: bool) -> None:
+    """Send mails and run background tasks until stopped (WORKER_PROCESSES processes)."""
+    for name, value in (("WORKER_PROCESSES", processes), ("WORKER_THREADS", threads)):
+        if value is not None:
+            os.environ[name] = str(value)  # so that the processes it starts hear of it too
+    settings = startup.settings()
+    logs.configure(settings.log_level, "worker")
+    sys.exit(doors.worker(settings, one))
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@click.pass_obj
+def doctor(doors: Entrypoints, as_json: bool) -> None:
+    """Check settings, servers and workers; say what is wrong and what to do.
+
+    Sends no mail and changes nothing. Exit code 1 where something is broken.
+    """
+    from mailroom.ops.doctor import report
+
+    sys.exit(report.run(doors, as_json=as_json))
+
+
+@click.command(hidden=True)
+@click.option("--port", type=PORT, required=True)
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), required=True)
+def inbox(port: int, folder: Path) -> None:
+    """Run the embedded stack's inbox: an SMTP server that keeps every mail and sends none on."""
+    from mailroom.ops.embedded.inbox_server import serve_inbox
+
+    serve_inbox(port, folder)
+
+
+def shell(doors: Entrypoints) -> click.Group:
+    """Return the group of all commands, going through `doors` to the rest of Mailroom."""
+
+    @click.group(
+        cls=Shell,
+        invoke_without_command=True,
+        context_settings={"obj": doors, "help_option_names": ["-h", "--help"], "max_content_width": 100},
+        epilog="Begin with `mailroom up`: it needs no settings. Elsewhere they come from the environment and from "
+        ".env in the current folder; .env.example lists them, and `mailroom doctor` checks them.",
+    )
+    @click.pass_context
+    def mailroom(ctx: click.Context) -> None:
+        """Mailroom: accounts and mail, self-hosted. No mail is lost, and everyone can see where it is."""
+        if ctx.invoked_subcommand is None:
+            click.echo(ctx.get_help())
+
+    for command in (up, web, worker, doctor, mails, show, watch, send, retry, cancel, operator, inbox):
+        mailroom.add_command(command)
+    return mailroom

@@ -1,0 +1,112 @@
+"""A task on its way, in the terminal: a bar where people look on, else a line for each change."""
+
+import sys
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.text import Text
+
+from mailroom.kit import clock
+from mailroom.kit.text import clean, span, until
+from mailroom.mail.states import Stage
+from mailroom.progress.snapshot import Snapshot
+
+GOOD = frozenset({"sent", "done"})
+COLOURS = {
+    "sent": "green", "done": "green", "failed": "red", "expired": "red", "cancelled": "red", "retrying": "yellow",
+    "uncertain": "yellow", "sending": "cyan", "running": "cyan",
+}  # fmt: skip
+STAGES = [str(stage) for stage in Stage]
+ALMOST = 0.96
+"""How full the bar is at most before the end."""
+
+
+def share_of(shown: Snapshot) -> float | None:
+    """Return how much of the way is done, 0 to 1, and 1 only at a good end; None where nobody can tell."""
+    if shown.state in GOOD:
+        return 1.0
+    if shown.total:
+        return min(ALMOST, (shown.current or 0) / shown.total)
+    if shown.state == "running":
+        return None
+    reached = [STAGES.index(stage) + 1 for stage in (shown.stage,) if stage in STAGES]
+    return min(ALMOST, max(reached, default=0) / len(STAGES))
+
+
+def words_of(shown: Snapshot) -> str:
+    """Return where it is, in one line; what comes from outside commands no terminal."""
+    error = shown.error or {}
+    code = " ".join(str(error[key]) for key in ("code", "enhanced") if error.get(key))
+    parts = [shown.stage if shown.state == "sending" else shown.message, error.get("message"), code]
+    if shown.retry_at:
+        parts.insert(0, f"next try {until(datetime.fromisoformat(shown.retry_at), clock.now())}")
+    said = "; ".join(str(part) for part in parts if part)
+    return clean(f"{shown.state}: {said}" if said else shown.state)
+
+
+def numbers_of(shown: Snapshot) -> str:
+    """Return how far it is in numbers: "1,200 of 3,400, 12 a second, about 3 min left"."""
+    said = []
+    if shown.current is not None:
+        said.append(f"{shown.current:,} of {shown.total:,}" if shown.total else f"{shown.current:,}")
+    if shown.rate and not shown.final:
+        said.append(f"{shown.rate:,.3g} a second")
+    if shown.eta and not shown.final:
+        said.append(f"about {span(shown.eta)} left")
+    return ", ".join(said)
+
+
+class _Numbers(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        """Return how far it is."""
+        return Text(task.fields.get("numbers", ""), style="dim")
+
+
+class LiveView:
+    """Shows snapshots of one task as they come, for the length of a `with` block."""
+
+    def __init__(self, title: str) -> None:
+        self._title = clean(title)
+        self._said = ""
+        self._bar: Progress | None = None
+        if sys.stdout.isatty():
+            self._bar = Progress(
+                TextColumn("{task.description}"), BarColumn(), _Numbers(), console=Console(), refresh_per_second=10
+            )
+            self._row = self._bar.add_task(self._title, total=None, numbers="")
+
+    def __enter__(self) -> Self:
+        """Begin to draw."""
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Leave the last picture standing."""
+        if self._bar:
+            self._bar.stop()
+
+    def show(self, shown: Snapshot) -> None:
+        """Draw one snapshot."""
+        words, numbers = words_of(shown), numbers_of(shown)
+        if self._bar is None:
+            line = f"{words} ({numbers})" if numbers else words
+            if line != self._said:
+                click.echo(line)
+            self._said = line
+            return
+        share = share_of(shown)
+        colour = COLOURS.get(shown.state, "default")
+        self._bar.update(
+            self._row,
+            description=f"[bold]{Text(self._title).markup}[/]  [{colour}]{Text(words).markup}[/]",
+            total=None if share is None else 1.0,
+            completed=share or 0.0,
+            numbers=numbers,
+        )

@@ -1,0 +1,101 @@
+"""How a task that is no mail looks in the shell: its row, its parts where it is made of others, its traceback."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import click
+from sqlalchemy import select
+from sqlalchemy.orm import undefer
+
+from mailroom.kit.database import UnitOfWork
+from mailroom.kit.errors import MailroomError
+from mailroom.kit.text import age, clean, full, span, until
+from mailroom.tasks.models import Task
+from mailroom.tasks.states import TaskState
+from mailroom.tasks.views import iso
+
+COLOURS = {TaskState.DONE: "green", TaskState.FAILED: "red", TaskState.RUNNING: "cyan",
+           TaskState.RETRYING: "yellow"}  # fmt: skip
+
+
+class UnknownTicket(MailroomError):
+    """There is no mail or task with this id. `mailroom mails` lists the mails."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownTask:
+    """A task and, of a group or chain, its parts in their order."""
+
+    task: Task
+    parts: Sequence[Task]
+
+
+async def find_task(work: UnitOfWork, task_id: UUID) -> ShownTask:
+    """Return a task that is no mail. Raises `UnknownTicket`."""
+    rows = (
+        select(Task)
+        .where((Task.id == task_id) | (Task.part_of == task_id), Task.name.is_not(None))
+        .order_by(Task.place.nulls_first())
+        .options(undefer(Task.traceback))
+    )
+    found = {task.id: task for task in await work.session.scalars(rows)}
+    if task_id not in found:
+        raise UnknownTicket
+    return ShownTask(found.pop(task_id), list(found.values()))
+
+
+def task_json(shown: ShownTask) -> dict[str, Any]:
+    """Return a task and its parts for machines; times are ISO 8601."""
+    return {**_of(shown.task), "parts": [_of(part) for part in shown.parts]}
+
+
+def _of(task: Task) -> dict[str, Any]:
+    words = ("title", "name", "state", "attempt", "current", "total", "message", "stage", "reason", "error",
+             "cancellable", "traceback")  # fmt: skip
+    times = ("created_at", "began_at", "ended_at", "retry_at", "cancel_asked_at")
+    said = {name: getattr(task, name) for name in words} | {name: iso(getattr(task, name)) for name in times}
+    return {"id": str(task.id), **said}
+
+
+def print_task(shown: ShownTask, now: datetime) -> None:
+    """Print a task, its parts, and its traceback."""
+    task = shown.task
+    click.echo(click.style(f"Task {task.id}", bold=True))
+    for label, value in _facts(task, now):
+        click.echo(f"  {label:<9} {value}")
+    if shown.parts:
+        click.echo(click.style("\nParts", bold=True))
+    for part in shown.parts:
+        click.echo(f"  {part.id}  {_state(part)}  {clean(part.name or '')}  {clean(part.error or '')}".rstrip())
+    if task.traceback:
+        click.echo()
+        for line in task.traceback.splitlines():
+            click.echo(clean(line))
+
+
+def _facts(task: Task, now: datetime) -> Iterator[tuple[str, str]]:
+    yield "Title", clean(task.title)
+    yield "Name", clean(task.name or "")
+    yield "State", _state(task)
+    if task.current is not None:
+        yield "Counted", f"{task.current:g}" + (f" of {task.total:g}" if task.total else "")
+    for label, words in (("Stage", task.stage), ("Message", task.message), ("Error", task.error)):
+        if words:
+            yield label, clean(words)
+    yield "Attempt", str(task.attempt)
+    yield "Queued", f"{full(task.created_at)}, {age(task.created_at, now)} ago"
+    if task.began_at:
+        yield "Begun", full(task.began_at)
+    if task.retry_at and task.state == TaskState.RETRYING:
+        yield "Next try", f"{full(task.retry_at)}, {until(task.retry_at, now)}"
+    if task.ended_at:
+        yield "Ended", f"{full(task.ended_at)}, after {span((task.ended_at - task.created_at).total_seconds())}"
+
+
+def _state(task: Task) -> str:
+    state = TaskState(task.state or TaskState.QUEUED)
+    stopping = state == TaskState.RUNNING and task.cancel_asked_at is not None
+    return click.style(state.value, fg=COLOURS.get(state)) + (" (asked to stop)" if stopping else "")

@@ -1,0 +1,39 @@
+"""Runs the part of a command that needs the services: wired for it alone, closed after it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import psycopg.errors
+from sqlalchemy.exc import ProgrammingError
+
+from mailroom.kit.errors import MailroomError
+from mailroom.ops import startup
+from mailroom.ops.entrypoints import Entrypoints
+from mailroom.ops.observability import logs
+from mailroom.services import Services
+
+Result = TypeVar("Result")
+OUT_OF_DATE = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
+
+
+class NotMigrated(MailroomError):
+    """The database does not have Mailroom's tables as this version needs them. Run `alembic upgrade head`."""
+
+
+def with_services(doors: Entrypoints, work: Callable[[Services], Awaitable[Result]]) -> Result:
+    """Return what `work` returns. Raises `SettingsError`, `Unavailable`, `NotMigrated` and what `work` raises."""
+    settings = startup.settings()
+    logs.configure("warning", "shell")
+    return asyncio.run(_run(doors.services(settings), work))
+
+
+async def _run(services: Services, work: Callable[[Services], Awaitable[Result]]) -> Result:
+    try:
+        return await work(services)
+    except ProgrammingError as error:
+        if isinstance(error.orig, OUT_OF_DATE):
+            raise NotMigrated from None
+        raise
+    finally:
+        await services.database.close()

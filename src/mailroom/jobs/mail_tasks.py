@@ -1,0 +1,94 @@
+"""The Celery tasks that send mail: thin doors to `mail/delivery/deliverer.py`."""
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+from typing import Any
+from uuid import UUID
+
+from celery import Celery
+from celery.exceptions import Ignore
+
+from mailroom.jobs.loop import WorkerLoop
+from mailroom.jobs.mail_strategy import MailStrategy
+from mailroom.jobs.publisher import DELIVER, SEND_MANY
+from mailroom.jobs.runtime import Runtime
+from mailroom.kit.errors import Unavailable
+from mailroom.mail.delivery.attempt import ProgressSink
+from mailroom.mail.states import State
+from mailroom.progress.reporter import Report
+from mailroom.progress.snapshot import Snapshot
+
+STAGES_WAIT = 0.1
+"""Seconds the report of a stage waits: a mail that is through by then is stored once, not four times."""
+ENDS_WAIT = 0.02
+"""Seconds an end waits for others to be stored with; one by one, storing them would stop the loop each time."""
+
+
+logger = logging.getLogger(__name__)
+
+
+class MailNotSent(Exception):
+    """A mail has ended without being sent; the words say why."""
+
+
+def register(app: Celery, loop: WorkerLoop[Runtime]) -> None:
+    """Give the app its mail tasks."""
+    base = type("DeliverTask", (MailStrategy, app.Task), {"abstract": True, "loop": loop})
+
+    # Its result is stored by `reports` alone. Celery would store a failure of its own where it cannot store a
+    # success (Redis is away) or loses a child of its pool, whatever the mail's row says.
+    @app.task(name=DELIVER, base=base, track_started=False, ignore_result=True, resultrepr_maxsize=60)
+    def deliver(mail_id: str) -> dict[str, Any]:
+        """Send one mail. Its result is where the mail is; a run that does not end the mail leaves none.
+
+        Raises `MailNotSent` where it has ended unsent.
+        """
+        try:
+            shown = loop.run(lambda living: living.deliverer.deliver(UUID(mail_id)))
+        except (Unavailable, CancelledError):
+            raise Ignore from None  # the sweep asks again: once the database is back, or in another worker
+        except Exception:
+            # Whatever it is, it is no end of the mail: a failure stored here would be shown, and be a lie.
+            logger.exception("a mail waits for the sweep")
+            raise Ignore from None
+        if shown is None or not shown.final:
+            raise Ignore
+        if shown.state != State.SENT:
+            raise MailNotSent(_words(shown))
+        return stored(shown)
+
+    @app.task(name=SEND_MANY, track_started=False, ignore_result=True)
+    def send_many(mail_ids: list[str]) -> None:
+        """Send these mails; each one's result is stored under its own id."""
+        ids = [UUID(mail_id) for mail_id in mail_ids]
+        try:
+            loop.run(lambda living: living.deliverer.deliver_many(ids))
+        except CancelledError:
+            raise Ignore from None  # this worker has ended; the sweep asks another one
+
+
+def stored(shown: Snapshot) -> dict[str, Any]:
+    """Return a snapshot as a result holds it: what anyone may read, and its place in the order of things."""
+    return {**shown.public(), "attempt": shown.attempt, "step": shown.step}
+
+
+def reports(put: Callable[[Report], None]) -> ProgressSink:
+    """Return what shows where a mail is as results: its own states while on its way, Celery's at the end."""
+
+    def show(task: str, state: str, *, final: bool, read: Callable[[], Snapshot]) -> None:
+        if not final:
+            put(Report(task, state, lambda: stored(read()), urgent=True, wait=STAGES_WAIT))
+        elif state == State.SENT:
+            put(Report(task, "SUCCESS", lambda: stored(read()), urgent=True, company=ENDS_WAIT))
+        else:
+            failure = {"exc_type": "MailNotSent", "exc_message": [_words(read())], "exc_module": __name__}
+            put(Report(task, "FAILURE", failure, urgent=True, company=ENDS_WAIT))
+
+    return show
+
+
+def _words(shown: Snapshot) -> str:
+    error = shown.error or {}
+    code = " ".join(str(error[key]) for key in ("code", "enhanced") if key in error)
+    return f"{shown.state}: {error.get('message', '')}" + (f" ({code})" if code else "")

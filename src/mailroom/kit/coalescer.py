@@ -1,0 +1,83 @@
+"""Group commit: what is asked while a statement runs goes into the next one, all in one transaction."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+GATHER = 0.001
+"""Seconds a batch waits for more where the last one had several: they come in crowds."""
+
+
+class Coalescer(Generic[Item, Result]):
+    """Joins calls that come together into one; a call that comes alone waits for nothing.
+
+    `run` takes the items in order and returns a result for each. Its error is every caller's error.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
+        *,
+        most: int = 500,
+        gather: float = GATHER,
+    ) -> None:
+        self._run = run
+        self._most = most
+        self._gather = gather
+        self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
+        self._under_way = 0
+        self._task: asyncio.Task[None] | None = None
+
+    async def __call__(self, item: Item) -> Result:
+        """Have `item` done with whatever else is waiting; return its result once it is committed."""
+        return await self.begin(item)
+
+    def begin(self, item: Item) -> "asyncio.Future[Result]":
+        """Have `item` done with whatever else is waiting; return what will hold its result."""
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._task is None:
+            self._task = asyncio.create_task(self._drain())
+        return future
+
+    def __len__(self) -> int:
+        """Return how many are not done: those that wait, and those under way."""
+        return len(self._waiting) + self._under_way
+
+    async def _drain(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+                self._under_way = len(batch)
+                await self._settle(batch)
+                self._under_way = 0
+                if len(batch) > 1:
+                    await asyncio.sleep(self._gather)
+        finally:
+            self._task = None
+
+    async def _settle(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+        try:
+            results = await self._run([item for item, _ in batch])
+        except BaseException as error:
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error if isinstance(error, Exception) else ConnectionAbortedError())
+            if not isinstance(error, Exception):
+                raise
+            return
+        for (_, future), result in zip(batch, results, strict=True):
+            if not future.done():
+                future.set_result(result)
+
+    def close(self) -> None:
+        """Give up what is under way and what waits."""
+        if self._task:
+            self._task.cancel()
+        for _, future in self._waiting:
+            future.cancel()
+        self._waiting.clear()

@@ -1,0 +1,68 @@
+"""What mail needs from others, and what others give it: kinds of mail, the nudge, the clock of a lease."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal, NamedTuple, Protocol
+from uuid import UUID
+
+
+class MailRow(NamedTuple):
+    """What a kind may know of a mail while its variables are made: who, about what, and its nonce."""
+
+    id: UUID
+    kind: str
+    recipient: str
+    params: Mapping[str, Any]
+    nonce: bytes
+    created_at: datetime
+
+
+def _no_variables(_row: MailRow) -> dict[str, str]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class MailKind:
+    """One kind of mail: its words live in `mail/templates/<name>/` (subject.txt, body.txt, body.html).
+
+    `title` is what its watchers read; kinds that must not be told apart share one. `variables` runs in the
+    worker while rendering, so that links and codes never rest anywhere. `on_uncertain` says what to do where
+    nobody knows whether the server has the mail: send it again under the same Message-ID, a few times, or hold it
+    for a person at once. A mail not accepted within `expires_after` of its queueing is given up as expired.
+    """
+
+    name: str
+    title: str
+    on_uncertain: Literal["resend", "hold"] = "resend"
+    expires_after: timedelta = timedelta(hours=48)
+    variables: Callable[[MailRow], Mapping[str, str]] = _no_variables
+
+
+class UnknownKind(LookupError):
+    """No such kind of mail; `bootstrap.kinds` lists those there are."""
+
+
+class Kinds:
+    """Every kind of mail this program can send, by name."""
+
+    def __init__(self, kinds: Iterable[MailKind]) -> None:
+        self._by_name = {kind.name: kind for kind in kinds}
+
+    def __getitem__(self, name: str) -> MailKind:
+        """Return the kind of this name; raises `UnknownKind`."""
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise UnknownKind(name) from None
+
+    def __iter__(self) -> Iterator[MailKind]:
+        """Go through the kinds in the order given."""
+        return iter(self._by_name.values())
+
+
+class Notify(Protocol):
+    """Tell the workers that these mails want sending. Never blocks, never raises; may fail and nothing is lost."""
+
+    def __call__(self, mail_ids: Sequence[UUID]) -> None:
+        """Publish in the background."""

@@ -1,0 +1,218 @@
+"""The hot statements over the outbox, each for many mails at once, in plain psycopg.
+
+Every write is fenced: it holds only where the row is still in the attempt the writer claimed.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+
+from mailroom.kit.arrays import array, array_of_times, array_of_words
+from mailroom.kit.database import Database
+from mailroom.kit.errors import Unavailable
+from mailroom.mail.kinds import MailRow
+from mailroom.mail.ledger.queries import (
+    ACCEPT_AND_HAND_OVER,
+    CLAIM,
+    CLAIM_WAITING,
+    DEFER,
+    HANDED,
+    LOCK,
+    RECORD,
+    RELEASE,
+    RENEW,
+    SUSPECTS,
+)
+from mailroom.mail.retry_policy import SUSPECT_FROM, Answer, Decision
+from mailroom.mail.states import State
+
+LEASE = 30
+"""Seconds a worker holds a mail without saying that it still does."""
+
+
+class Claim(NamedTuple):
+    """A mail this process may send, and the fence under which it may."""
+
+    id: UUID
+    kind: str
+    recipient: str
+    params: dict[str, Any]
+    nonce: bytes
+    created_at: datetime
+    expires_at: datetime
+    claimed_at: datetime
+    attempt: int
+    crashes: int
+    on_uncertain: str
+    uncertain: int = 0
+    """Attempts before this one whose answer got lost."""
+
+    @property
+    def row(self) -> MailRow:
+        """What a kind may know of it."""
+        return MailRow(self.id, self.kind, self.recipient, self.params, self.nonce, self.created_at)
+
+
+class HandingOver(NamedTuple):
+    """The wish to hand a mail over now; `connected_at` by PostgreSQL's clock."""
+
+    id: UUID
+    attempt: int
+    connected_at: datetime
+    server: str
+
+
+class Ending(NamedTuple):
+    """How an attempt ended, and what was decided."""
+
+    id: UUID
+    attempt: int
+    decision: Decision
+    answer: Answer
+    connected_at: datetime | None = None
+    server: str | None = None
+    since: datetime | None = None
+    crashed: bool = False
+
+
+class Ended(NamedTuple):
+    """Where a mail is after its ending was recorded; nothing where the fence held."""
+
+    id: UUID
+    attempt: int
+    step: int
+    state: str
+    next_attempt_at: datetime | None
+    reason_since: datetime | None
+    changed_at: datetime
+
+
+class Ledger:
+    """What a worker process writes about the mails it has."""
+
+    def __init__(self, database: Database, worker: str) -> None:
+        self._database = database
+        self._claiming = {"lease": timedelta(seconds=LEASE), "worker": worker, "suspect": SUSPECT_FROM}
+
+    async def claim(self, ids: Sequence[UUID], *, suspects: bool = False) -> list[Claim]:
+        """Take those of the mails that may be sent now and that nobody else has; lease them for `LEASE` s.
+
+        A mail that may be what ended its workers is only taken where `suspects` is true.
+        """
+        arguments = {**self._claiming, "ids": array(ids), "suspects": suspects}
+        return await self._database.fetch(CLAIM, arguments, class_row(Claim))
+
+    async def claim_waiting(self, most: int) -> list[Claim]:
+        """Take up to `most` of those that wait longest for a worker, whoever their message is with."""
+        arguments = {**self._claiming, "most": most}
+        return await self._database.fetch(CLAIM_WAITING, arguments, class_row(Claim))
+
+    async def suspects(self, ids: Sequence[UUID]) -> set[UUID]:
+        """Return those of the mails that wait and may be what ended their workers."""
+        arguments = {"ids": array(ids), "suspect": SUSPECT_FROM}
+        rows: list[Any] = await self._database.fetch(SUSPECTS, arguments)
+        return {row[0] for row in rows}
+
+    async def hand_over(self, wishes: Sequence[HandingOver]) -> list[datetime | None]:
+        """Record that these are about to be handed over; for each, when, or None where it is no longer ours."""
+        moved: dict[int, datetime] = dict(await self._database.fetch(HANDED, _wanted(wishes)))
+        return [moved.get(place) for place in range(1, len(wishes) + 1)]
+
+    async def record(self, endings: Sequence[Ending]) -> list[Ended | None]:
+        """Record how attempts ended; for each, where its mail is now, or None where the fence held."""
+        ended, _ = await self.record_and_hand_over(endings, ())
+        return ended
+
+    async def record_and_hand_over(
+        self, endings: Sequence[Ending], wishes: Sequence[HandingOver]
+    ) -> tuple[list[Ended | None], list[datetime | None]]:
+        """Do both, in one commit where that can be. Raises `Unavailable` only where no ending was recorded."""
+        if not endings:
+            return [], await self.hand_over(wishes)
+        accepted = {ending.id for ending in endings if ending.decision.state is State.SENT}
+        if len(accepted) < len(endings) or accepted.intersection(wish.id for wish in wishes):
+            async with self._database.connection() as connection:
+                ended = await record(connection, endings)
+            try:
+                return ended, await self.hand_over(wishes) if wishes else []
+            except Unavailable:
+                return ended, [None] * len(wishes)
+        arguments = _accepted(endings) | _wanted(wishes)
+        rows: list[Any] = await self._database.fetch(ACCEPT_AND_HAND_OVER, arguments)
+        handed = {-row[0]: row[-1] for row in rows if row[0] < 0}
+        ended = _in_order(endings, [row for row in rows if row[0] > 0])
+        return ended, [handed.get(place) for place in range(1, len(wishes) + 1)]
+
+    async def renew(self, held: Sequence[tuple[UUID, int]]) -> None:
+        """Say that this process still has these mails (id and attempt)."""
+        arguments = {
+            "ids": [mail_id for mail_id, _ in held],
+            "attempts": [attempt for _, attempt in held],
+            "lease": timedelta(seconds=LEASE),
+        }
+        await self._database.fetch(RENEW, arguments)
+
+    async def defer(self, ids: Sequence[UUID], answer: Answer, since: datetime, wait: float) -> list[Ended]:
+        """Let these wait `wait` seconds, without an attempt: the mail server cannot be used."""
+        arguments = {
+            "ids": list(ids),
+            "reason": answer.reason,
+            "since": since,
+            "code": answer.code,
+            "enhanced": answer.enhanced,
+            "answer": answer.text,
+            "wait": timedelta(seconds=wait),
+        }
+        return await self._database.fetch(DEFER, arguments, class_row(Ended))
+
+    async def release(self, reasons: Sequence[str]) -> None:
+        """Let the mails that wait for one of these reasons be tried now; the sweep picks them up."""
+        await self._database.fetch(RELEASE, {"reasons": list(reasons)})
+
+
+async def record(connection: AsyncConnection[tuple[object, ...]], endings: Sequence[Ending]) -> list[Ended | None]:
+    """Like `Ledger.record`, in the caller's transaction."""
+    arguments = _told(endings)
+    await connection.execute(LOCK, arguments)
+    return _in_order(endings, await (await connection.execute(RECORD, arguments)).fetchall())
+
+
+def _wanted(wishes: Sequence[HandingOver]) -> dict[str, Any]:
+    return {
+        "wanted": array(wish.id for wish in wishes),
+        "wanted_attempts": array(wish.attempt for wish in wishes),
+        "wanted_connected": array_of_times(wish.connected_at for wish in wishes),
+        "wanted_servers": array_of_words(wish.server for wish in wishes),
+    }
+
+
+def _accepted(endings: Sequence[Ending]) -> dict[str, Any]:
+    return {
+        "ids": array(ending.id for ending in endings),
+        "attempts": array(ending.attempt for ending in endings),
+        "codes": array(ending.answer.code for ending in endings),
+        "enhanced": array_of_words(ending.answer.enhanced for ending in endings),
+        "answers": array_of_words(ending.answer.text for ending in endings),
+    }
+
+
+def _told(endings: Sequence[Ending]) -> dict[str, Any]:
+    return _accepted(endings) | {
+        "states": array_of_words(ending.decision.state for ending in endings),
+        "reasons": array_of_words(ending.decision.reason for ending in endings),
+        "retry_in": array(ending.decision.retry_in for ending in endings),
+        "since": array_of_times(ending.since for ending in endings),
+        "crashed": array(ending.crashed for ending in endings),
+        "connected": array_of_times(ending.connected_at for ending in endings),
+        "servers": array_of_words(ending.server for ending in endings),
+    }
+
+
+def _in_order(endings: Sequence[Ending], rows: Sequence[Any]) -> list[Ended | None]:
+    """Return for each ending where its mail is; of two of one mail only one's place may come back."""
+    moved = {endings[row[0] - 1].id: row[1:] for row in rows}
+    return [Ended(ending.id, *moved[ending.id]) if ending.id in moved else None for ending in endings]

@@ -1,0 +1,200 @@
+"""The sweep's statements: mails whose worker is gone, mails too old, and rows whose message got lost.
+
+One transaction under an advisory lock, so that one process sweeps at a time. A sweeper that freezes in
+mid-sweep is cut off by PostgreSQL and another takes over.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+
+from mailroom.kit.database import Database
+from mailroom.mail.ledger.claims import Ending, record
+from mailroom.mail.ledger.liveness import MARK
+from mailroom.mail.ledger.queries import UNCERTAIN_BEFORE
+from mailroom.mail.retry_policy import Answer, decide
+from mailroom.mail.states import Reason, Stage
+
+Connection = AsyncConnection[tuple[object, ...]]
+
+MOST = 500
+"""Rows one sweep publishes at most; a longer queue gains nothing from more."""
+LOCK = 0x6D61696C  # "mail"
+FROZEN_AFTER = 5000
+"""Milliseconds a sweep may stand still before PostgreSQL ends it."""
+BROKEN_AFTER = timedelta(seconds=5)
+"""A pause between two sweeps that means: PostgreSQL or this process was away."""
+GRACE = timedelta(seconds=4)
+"""How long after it nobody's mails are taken away, so that those who live can say so."""
+ABSENT_FOR = timedelta(seconds=3)
+"""How long a worker may be without its presence, which it takes again within a second where it can."""
+
+ABSENT = """
+select worker from (
+    select distinct worker from mails
+    where state = 'sending' and worker like %(marked)s
+) as sending
+where not exists (
+    select from pg_locks
+    where locktype = 'advisory' and objsubid = 1 and granted
+        and database = (select oid from pg_database where datname = current_database())
+        and (classid::bigint << 32 | objid::bigint) = hashtextextended(sending.worker, 0)
+)
+"""
+
+# The last condition: where this very statement was held up (PostgreSQL frozen, say), so were the renewals.
+ABANDONED = f"""
+select id, attempt, stage, crashes, on_uncertain, {UNCERTAIN_BEFORE} as uncertain,
+    now() - created_at as age, expires_at - now() as expires_in
+from mails
+where state = 'sending' and (lease_until <= clock_timestamp() or worker = any(%(gone)s))
+    and clock_timestamp() < %(began)s + interval '2 s'
+order by id limit %(most)s for update skip locked
+"""  # noqa: S608  # of our own two
+
+# `now()`, the sweep's beginning, is one value, and can be looked up in an index; `clock_timestamp()` cannot.
+EXPIRE = """
+with old as materialized (
+    select id from mails
+    where state in ('queued', 'retrying', 'uncertain') and nudge_at is not null and expires_at <= now()
+    order by expires_at limit %(most)s for update skip locked
+)
+update mails set state = 'expired', reason = coalesce(reason, 'expired'), stage = null, step = step + 1,
+    nudge_at = null, next_attempt_at = null, ended_at = clock_timestamp(), changed_at = clock_timestamp()
+from old where mails.id = old.id
+"""
+
+
+def _backoff(nudges: str) -> str:
+    return f"make_interval(secs => least(10 * power(2, least({nudges}, 6)), 300))"
+
+
+# A row was last nudged one backoff before its next nudge. Where the queue is empty its message is not waiting
+# there, so three seconds are enough; else the backoff keeps a full queue from being swept fuller. No row
+# was nudged before it was promised: by that an index leaves out a crowd that was promised just now.
+PUBLISH = f"""
+with due as materialized (
+    select id from mails
+    where state in ('queued', 'retrying', 'uncertain') and nudge_at <= now()
+        and coalesce(next_attempt_at <= now(), true)
+    order by nudge_at limit %(most)s for update skip locked
+), early as materialized (
+    select id from mails
+    where %(queue_empty)s and state = 'queued' and nudge_at > now()
+        and nudge_at - {_backoff("nudges")} + interval '3 s' <= now() and created_at <= now() - interval '3 s'
+    order by created_at limit %(most)s for update skip locked
+)
+update mails set nudges = least(nudges + 1, 100), nudge_at = clock_timestamp() + {_backoff("nudges + 1")}
+from (select id from due union all select id from early) as chosen where mails.id = chosen.id
+returning mails.id
+"""  # noqa: S608
+
+# Whatever its reason: nothing can be sent now, and what was left due would be read again by each sweep.
+WAIT_ON = """
+with due as materialized (
+    select id from mails
+    where state = 'retrying' and nudge_at <= now()
+    order by nudge_at limit %(most)s for update skip locked
+)
+update mails set next_attempt_at = clock_timestamp() + %(wait)s, nudge_at = clock_timestamp() + %(wait)s,
+    step = step + 1
+from due where mails.id = due.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """A mail whose worker has not been heard of."""
+
+    id: UUID
+    attempt: int
+    stage: str | None
+    crashes: int
+    on_uncertain: str
+    uncertain: int
+    age: timedelta
+    expires_in: timedelta
+
+    def ending(self) -> Ending:
+        """Return what becomes of it; its crash counts."""
+        answer = Answer(Reason.WORKER_LOST)
+        stage = Stage.HANDING_OVER if self.stage == Stage.HANDING_OVER else Stage.CLAIMED
+        decision = decide(
+            stage,
+            answer,
+            age=self.age,
+            expires_in=self.expires_in,
+            crashes=self.crashes + 1,
+            uncertain=self.uncertain,
+            on_uncertain=self.on_uncertain,
+        )
+        return Ending(self.id, self.attempt, decision, answer, crashed=True)
+
+
+class Rescuer:
+    """Finds what fell between row and queue."""
+
+    def __init__(self, database: Database, *, grace: timedelta = GRACE) -> None:
+        self._database = database
+        self._grace = grace
+        self._last: datetime | None = None
+        self._unbroken_since: datetime | None = None
+        self._absent_since: dict[str, datetime] = {}
+
+    async def sweep(self, *, queue_empty: bool, put_off: float = 0) -> list[UUID]:
+        """Settle mails whose worker is gone and mails too old; return those whose message is to be sent again.
+
+        With `put_off`, for a process that knows the mail server to be away, what is to be tried again is put off
+        by so many seconds, and nothing is returned. Returns nothing either where another process sweeps.
+        """
+        async with self._database.connection() as connection:
+            await connection.execute(f"set local idle_in_transaction_session_timeout = {FROZEN_AFTER}")
+            mine = await _one(connection, "select pg_try_advisory_xact_lock(%s)", (LOCK,))
+            began: datetime = await _one(connection, "select clock_timestamp()")
+            gone = await self._gone(connection, began)  # whoever sweeps: an absence is seen from beginning to end
+            if not mine:
+                return []
+            if gone is not None:
+                await self._settle(connection, began, gone)
+            await connection.execute(EXPIRE, {"most": MOST})
+            if put_off:
+                await connection.execute(WAIT_ON, {"wait": timedelta(seconds=put_off), "most": MOST})
+                return []
+            rows: list[Any] = await (
+                await connection.execute(PUBLISH, {"queue_empty": queue_empty, "most": MOST})
+            ).fetchall()
+        return [row[0] for row in rows]
+
+    async def _gone(self, connection: Connection, now: datetime) -> list[str] | None:
+        """Return the workers that have been absent for a while; None where it is too early to tell.
+
+        After a time without sweeps PostgreSQL, or this process, was away. The workers may have been cut off as
+        well, and get time to renew their leases and to show themselves.
+        """
+        if self._last is None or self._unbroken_since is None or now - self._last > BROKEN_AFTER:
+            self._unbroken_since = now
+            self._absent_since = {}
+        self._last = now
+        cursor = await connection.execute(ABSENT, {"marked": f"%{MARK}%"})
+        absent = [str(row[0]) for row in await cursor.fetchall()]
+        self._absent_since = {worker: self._absent_since.get(worker, now) for worker in absent}
+        if now - self._unbroken_since < self._grace:
+            return None
+        return [worker for worker, since in self._absent_since.items() if now - since >= ABSENT_FOR]
+
+    async def _settle(self, connection: Connection, began: datetime, gone: Sequence[str]) -> None:
+        async with connection.cursor(row_factory=class_row(Abandoned)) as cursor:
+            await cursor.execute(ABANDONED, {"most": MOST, "began": began, "gone": list(gone)})
+            over = await cursor.fetchall()
+        if over:
+            await record(connection, [row.ending() for row in over])
+
+
+async def _one(connection: Connection, query: str, values: tuple[Any, ...] = ()) -> Any:
+    row = await (await connection.execute(query, values)).fetchone()
+    return row[0] if row else None

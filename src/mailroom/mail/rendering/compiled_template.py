@@ -1,0 +1,166 @@
+"""Messages compiled once for each kind of mail: for each recipient only what differs is filled in, as bytes.
+
+The templates are rendered once with marks in place of the values; what lies between the marks is encoded then
+and never again. Only templates that print their values and do nothing else with them can be compiled, and only
+values of one printable line are filled in; everything else goes the long way, through the standard library.
+"""
+
+import os
+import re
+from binascii import b2a_qp
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from markupsafe import escape
+
+PARTS = ("subject.txt", "body.txt", "body.html")
+Write = Callable[[str, Mapping[str, Any]], str]
+"""Renders one of `PARTS` with these words."""
+
+MARK = re.compile("\ue000([ph])(\\d+)\ue001")  # private characters of Unicode: no template of ours has them
+MARKUP = re.compile("[&<>'\"]")
+SAMPLES = ('<a href="x">&\'é</a> Straße', "Zwei  Wörter, 2 & more: %s {0}")
+
+
+class NotPlain(Exception):
+    """A template does more with a value than print it."""
+
+
+class Placeholder:
+    """Stands for a value while a template is compiled: it can be printed, escaped or not, and nothing else."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def __str__(self) -> str:
+        return f"\ue000p{self._number}\ue001"
+
+    def __html__(self) -> str:
+        return f"\ue000h{self._number}\ue001"
+
+    def _refuse(self, *_: object) -> NoReturn:
+        raise NotPlain
+
+    __bool__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __hash__ = _refuse
+    __len__ = __iter__ = __contains__ = __getitem__ = __add__ = __radd__ = __mod__ = __rmod__ = _refuse
+    __mul__ = __rmul__ = __int__ = __float__ = __call__ = __getattr__ = _refuse
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Text with values in it: what to format them into, and which, each with whether as HTML."""
+
+    form: str
+    values: tuple[tuple[int, bool], ...]
+
+    def filled(self, values: list[str]) -> str:
+        """Return the text with these values."""
+        return self.form % tuple(_escaped(values[n]) if as_html else values[n] for n, as_html in self.values)
+
+
+class CompiledTemplate:
+    """The subject and the two bodies of one kind of mail, for words of these names."""
+
+    def __init__(self, names: tuple[str, ...], write: Write) -> None:
+        """Compile what `write` makes. Raises `NotPlain` where the result would not always be the same."""
+        self._names = names
+        slots = {name: Placeholder(number) for number, name in enumerate(names)}
+        subject, text, html = (write(part, slots) for part in PARTS)
+        _check(names, (subject, text, html), write)
+        self._subject = _form(" ".join(subject.split()))
+        # No encoded line can hold "=_" (RFC 2045 §6.7), so none can be taken for the boundary.
+        boundary = f"=_{os.urandom(12).hex()}"
+        self.content_type = f'multipart/alternative; boundary="{boundary}"'
+        pieces = [
+            *_part(boundary, "plain", text),
+            *_part(boundary, "html", html),
+            f"\r\n--{boundary}--\r\n".encode(),
+        ]
+        used = list(dict.fromkeys(piece[0] for piece in pieces if isinstance(piece, tuple)))
+        self._places = [(n, 2 * place, 2 * place + 1) for place, n in enumerate(used)]
+        self._order = [2 * used.index(piece[0]) + piece[1] for piece in pieces if isinstance(piece, tuple)]
+        self._last = [("", b"")] * (2 * len(used))  # most of what mails of a kind say is what the last one said
+        self._content = [b""]  # what never changes, and between each two of it a value
+        for piece in pieces:
+            if isinstance(piece, tuple):
+                self._content += [b"", b""]
+            else:
+                self._content[-1] += piece
+
+    def filled(self, words: Mapping[str, Any]) -> tuple[str, list[bytes]] | None:
+        """Return subject and content for these words; None where one of them has to go the long way.
+
+        The content is dot-stuffed already, and in pieces.
+        """
+        plain = []
+        for value in map(words.__getitem__, self._names):
+            if value.__class__ is not str or not value.isprintable():
+                return None
+            plain.append(value)
+        last = self._last
+        for n, as_text, as_html in self._places:
+            value = plain[n]
+            if last[as_text][0] != value:
+                last[as_text] = value, _encoded(value)
+                escaped = _escaped(value)
+                last[as_html] = last[as_text] if escaped is value else (value, _encoded(escaped))
+        content = self._content.copy()
+        content[1::2] = [last[place][1] for place in self._order]
+        return " ".join(self._subject.filled(plain).split()), content
+
+
+def _check(names: tuple[str, ...], compiled: tuple[str, ...], write: Write) -> None:
+    """Compare with what the templates make of real values: filters work on the text of a slot unseen."""
+    for sample in SAMPLES:
+        values = [f"{sample} {name}" for name in names]
+        for part, text in zip(PARTS, compiled, strict=True):
+            if _form(text).filled(values) != write(part, dict(zip(names, values, strict=True))):
+                raise NotPlain
+
+
+def _form(text: str) -> Form:
+    """Return `text`, marks and all, as something to fill in. Raises `NotPlain` where a mark is not whole."""
+    values = tuple((int(number), kind == "h") for kind, number in MARK.findall(text))
+    form = MARK.sub("%s", text.replace("%", "%%"))
+    if "\ue000" in form or "\ue001" in form:
+        raise NotPlain
+    return Form(form, values)
+
+
+def _part(boundary: str, subtype: str, body: str) -> Iterator[bytes | tuple[int, bool]]:
+    """Yield a body part: encoded bytes that never change, and which value comes between them.
+
+    A value stands on an encoded line of its own, between soft line breaks: however long the text before it is,
+    it never has to be broken anew.
+    """
+    yield (
+        f'\r\n--{boundary}\r\nContent-Type: text/{subtype}; charset="utf-8"\r\n'
+        "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+    ).encode()
+    lines = body.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    if lines[-1] and not MARK.sub("", lines[-1]):
+        raise NotPlain  # a last line without an end, which is no line where its values are empty
+    for line in lines if lines[-1] else lines[:-1]:
+        open_line = False
+        for piece in re.split("(\ue000[ph]\\d+\ue001)", line):
+            if not piece:
+                continue
+            if open_line:
+                yield b"=\r\n"
+            mark = MARK.fullmatch(piece)
+            yield (int(mark[2]), mark[1] == "h") if mark else _encoded(piece)
+            open_line = True
+        yield b"\r\n"
+
+
+def _escaped(text: str) -> str:
+    return str(escape(text)) if MARKUP.search(text) else text
+
+
+def _encoded(text: str) -> bytes:
+    """Return a piece of a line in quoted-printable, dot-stuffed (RFC 2045 §6.7, RFC 5321 §4.5.2)."""
+    line = b2a_qp(text.encode())
+    if b"\n" in line:
+        line = line.replace(b"\n", b"\r\n").replace(b"\r\n.", b"\r\n..")
+    return b"." + line if line[:1] == b"." else line  # each piece begins a line of its own

@@ -1,0 +1,175 @@
+"""From a row to the bytes a mail server takes: subject, text and HTML of one folder a kind."""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, parseaddr
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jinja2
+
+from mailroom.mail.kinds import Kinds, MailKind, MailRow
+from mailroom.mail.rendering.compiled_template import PARTS, CompiledTemplate
+
+TEMPLATES = Path(__file__).parents[1] / "templates"
+
+ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+SIMPLE = re.compile(rf"{ATOM}(\.{ATOM})*@[A-Za-z0-9.-]+")
+"""Addresses a header holds as they are (RFC 5322 §3.4.1, dot-atom; no SMTPUTF8, no IDN)."""
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+LONGEST_SIMPLE = 74
+"""Characters of such an address that fit on the line of "To: " (RFC 5322 §2.1.1)."""
+
+
+class BrokenMail(ValueError):
+    """A mail that cannot be made into bytes; trying again would not help."""
+
+
+class Envelope(NamedTuple):
+    """What the server is told (RFC 5321 §2.3.1) and given: `data` is dot-stuffed and ends with the dot."""
+
+    sender: str
+    recipient: str
+    data: bytes
+    utf8: bool = False
+    """True where the recipient's local part needs SMTPUTF8 (RFC 6531)."""
+
+
+class Renderer:
+    """Makes mails. The same row gives the same Message-ID, link and code in every attempt.
+
+    Kinds whose templates only print their words are compiled at the first mail (`compiled_template.py`); what
+    cannot be filled in so goes through the standard library, which is also the measure for the short way.
+    """
+
+    def __init__(
+        self, kinds: Kinds, *, mail_from: str, product: Mapping[str, str], templates: Path = TEMPLATES
+    ) -> None:
+        self._kinds = kinds
+        self._name, self._address = parseaddr(mail_from)
+        self._product = product
+        self._domain = _ascii_domain(self._address.rpartition("@")[2])
+        self._prepared: dict[tuple[str, tuple[str, ...]], CompiledTemplate | None] = {}
+        sender = EmailMessage(policy=SMTP)
+        sender["From"] = Address(self._name, addr_spec=self._address)
+        self._from_line = sender.as_bytes().removesuffix(b"\r\n")
+        self._templates = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(templates),
+            autoescape=jinja2.select_autoescape(["html"]),
+            undefined=jinja2.StrictUndefined,
+            keep_trailing_newline=True,
+        )
+
+    def message_id(self, row: MailRow) -> str:
+        """Return the Message-ID (RFC 5322 §3.6.4), made from the mail's id."""
+        return f"<{row.id}@{self._domain}>"
+
+    def render(self, row: MailRow) -> Envelope:
+        """Return the mail as the server takes it. Raises `BrokenMail` where it never can be."""
+        return self._made(row, self._short_way)
+
+    def render_the_long_way(self, row: MailRow) -> Envelope:
+        """Like `render`, by Jinja and the standard library alone: the measure for the short way."""
+        return self._made(row, lambda *_: None)
+
+    def _made(
+        self, row: MailRow, short: Callable[[MailRow, MailKind, dict[str, Any]], Envelope | None]
+    ) -> Envelope:
+        try:
+            kind = self._kinds[row.kind]
+            words = {**self._product, **row.params, **kind.variables(row)}
+            if made := short(row, kind, words):
+                return made
+            subject, text, html = (self._write(kind.name, part, words) for part in PARTS)
+            return self._envelope(row, " ".join(subject.split()), text, html)
+        except Exception as error:
+            # The words could hold a link: only the kind of trouble may leave here.
+            raise BrokenMail(f"{row.kind}: {type(error).__name__}") from None
+
+    def _write(self, kind: str, part: str, words: Mapping[str, Any]) -> str:
+        return self._templates.get_template(f"{kind}/{part}").render(words)
+
+    def _short_way(self, row: MailRow, kind: MailKind, words: dict[str, Any]) -> Envelope | None:
+        recipient = row.recipient
+        if len(recipient) > LONGEST_SIMPLE or not SIMPLE.fullmatch(recipient):
+            return None
+        prepared = self._compiled(kind.name, tuple(words))
+        filled = prepared.filled(words) if prepared else None
+        if prepared is None or filled is None:
+            return None
+        subject, content = filled
+        head = (
+            f"To: {recipient}\r\nDate: {_date(row.created_at.replace(microsecond=0))}\r\n"
+            f"Message-ID: {self.message_id(row)}\r\nAuto-Submitted: auto-generated\r\n"
+            f"MIME-Version: 1.0\r\nContent-Type: {prepared.content_type}\r\n"
+        )
+        data = b"".join((_subject_line(subject), self._from_line, head.encode("ascii"), *content, b".\r\n"))
+        return Envelope(self._address, recipient, data)
+
+    def _compiled(self, kind: str, names: tuple[str, ...]) -> CompiledTemplate | None:
+        key = (kind, names)
+        if key not in self._prepared:
+            try:
+                self._prepared[key] = CompiledTemplate(names, partial(self._write, kind))
+            except Exception:  # whatever its templates need that marks are not: the long way has it
+                self._prepared[key] = None
+        return self._prepared[key]
+
+    def _envelope(self, row: MailRow, subject: str, text: str, html: str) -> Envelope:
+        recipient, utf8 = deliverable(row.recipient)
+        message = EmailMessage(policy=SMTP)
+        message["Subject"] = subject
+        message["From"] = Address(self._name, addr_spec=self._address)
+        local, _, domain = (row.recipient if utf8 else recipient).rpartition("@")
+        message["To"] = Address(username=local, domain=domain)
+        message["Date"] = format_datetime(row.created_at)
+        message["Message-ID"] = self.message_id(row)
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday notes in return
+        message.set_content(text, cte="quoted-printable")
+        message.add_alternative(html, subtype="html", cte="quoted-printable")
+        flat = message.as_bytes(policy=SMTP.clone(utf8=utf8))
+        return Envelope(self._address, recipient, dot_stuffed(flat), utf8)
+
+
+def deliverable(address: str) -> tuple[str, bool]:
+    """Return the address as an envelope holds it: the domain in ASCII (IDNA), and whether it needs SMTPUTF8.
+
+    Raises ValueError where it can be none.
+    """
+    if CONTROL.search(address):
+        raise ValueError("an address with control characters")
+    local, _, domain = address.rpartition("@")
+    return f"{local}@{_ascii_domain(domain)}", not local.isascii()
+
+
+def _ascii_domain(domain: str) -> str:
+    return domain if domain.isascii() else domain.encode("idna").decode("ascii")
+
+
+@lru_cache(maxsize=64)
+def _subject_line(subject: str) -> bytes:
+    """Return the Subject as a header, encoded and folded; most mails of a kind share one."""
+    header = EmailMessage(policy=SMTP)
+    header["Subject"] = subject
+    return header.as_bytes().removesuffix(b"\r\n")
+
+
+@lru_cache(maxsize=64)
+def _date(at: datetime) -> str:
+    """Return a time as a header holds it (RFC 5322 §3.3), in UTC; three times as fast as the standard library."""
+    at = at.astimezone(UTC)
+    day, month = DAYS[at.weekday()], MONTHS[at.month - 1]
+    return f"{day}, {at.day:02} {month} {at.year} {at.hour:02}:{at.minute:02}:{at.second:02} +0000"
+
+
+def dot_stuffed(flat: bytes) -> bytes:
+    """Return CRLF-ended `flat` as DATA takes it (RFC 5321 §4.5.2): leading dots doubled, the final dot added."""
+    end = b".\r\n" if flat.endswith(b"\r\n") else b"\r\n.\r\n"
+    return (b"." if flat.startswith(b".") else b"") + flat.replace(b"\r\n.", b"\r\n..") + end

@@ -1,0 +1,192 @@
+"""Commands and replies on an open connection to a mail server (RFC 5321 §4.2), in groups where it takes them.
+
+aiosmtplib opens, greets, secures and signs in. From there on each mail is four commands, and what it does for
+each of them (a task's timeout, a lock, a parser for every case) costs more than all else that is done for a mail.
+"""
+
+import asyncio
+import re
+from collections import deque
+from collections.abc import Generator
+from typing import Any, NamedTuple
+
+from aiosmtplib import SMTPReadTimeoutError, SMTPResponseException, SMTPServerDisconnected
+
+MOST = 32_768
+"""Octets of a reply at most; servers say far less, and what says more is none."""
+LINE = re.compile(rb"(\d{3})(?: ([^\r\n]*))?\r?\n")
+LINES = re.compile(rb"(?:\d{3}-[^\n]*\n)*\d{3}(?: [^\n]*|\r)?\n")
+MORE = re.compile(rb"\d{3}-")
+REFUSALS = range(400, 600)
+"""The negative replies."""
+NO_REPLY = -1
+"""The code of what is no reply."""
+
+
+class Reply(NamedTuple):
+    """What the server said: its code, and its words, one line each."""
+
+    code: int
+    text: str
+
+
+class PendingReplies:
+    """Commands of which each is to be replied to; await it for the replies, which come in their order."""
+
+    __slots__ = ("_count", "_future", "_replies", "seconds")
+
+    def __init__(self, count: int, seconds: float) -> None:
+        """Expect `count` replies, each within `seconds` of the one before it."""
+        self._count = count
+        self.seconds = seconds
+        self._replies: list[Reply] = []
+        self._future: asyncio.Future[list[Reply]] = asyncio.get_running_loop().create_future()
+
+    def __await__(self) -> Generator[Any, None, list[Reply]]:
+        """Wait for the replies."""
+        return self._future.__await__()
+
+    def take(self, reply: Reply) -> bool:
+        """Note a reply; True where it was the last."""
+        self._replies.append(reply)
+        if len(self._replies) < self._count:
+            return False
+        if not self._future.done():
+            self._future.set_result(self._replies)
+        return True
+
+    @property
+    def answered(self) -> bool:
+        """True once there is nothing left to wait for."""
+        return self._future.done()
+
+    def fail(self, error: Exception) -> None:
+        """Have whoever waits, now or later, told of this; or of a refusal that was the last thing said."""
+        if self._future.done():
+            return
+        if self._replies and self._replies[-1].code in REFUSALS:  # "550 …", and the connection ends
+            self._future.set_result(self._replies)
+            return
+        self._future.set_exception(error)
+        self._future.exception()  # nobody may ever ask: that is no fault to be logged
+
+
+class SmtpProtocol(asyncio.Protocol):
+    """Takes a transport over and asks. What comes unasked is nobody's answer."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._asked: deque[PendingReplies] = deque()
+        self._said = b""
+        self._deadline = 0.0
+        self._alarm: asyncio.TimerHandle | None = None
+        self._open = not transport.is_closing()
+        transport.set_protocol(self)
+
+    @property
+    def open(self) -> bool:
+        """True while neither side has closed."""
+        return self._open and not self._transport.is_closing()
+
+    async def ask(self, line: bytes, seconds: float) -> Reply:
+        """Send one command and return its reply. Raises what awaiting `send`'s questions does."""
+        question = PendingReplies(1, seconds)
+        self.send(line, question)
+        return (await question)[0]
+
+    def send(self, lines: bytes, *questions: PendingReplies) -> None:
+        """Send commands at once, whole lines, which the questions wait for in order.
+
+        Awaiting those raises aiosmtplib's errors: the time is over, the connection ended, or what came is no
+        reply. After an error or a cancellation the answers are out of step: close.
+        """
+        if not self.open:
+            for question in questions:
+                question.fail(SMTPServerDisconnected("Connection lost"))
+            return
+        if not self._asked:
+            self._said = b""
+            self._wait(questions[0])
+        self._asked += questions
+        self._transport.write(lines)
+
+    def close(self) -> None:
+        """Close at once."""
+        self._open = False
+        self._transport.close()
+        self._end_alarm()
+
+    # -- what the loop calls
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the server says."""
+        said, start = (self._said + data if self._said else data), 0
+        while self._asked and start < len(said):
+            if line := LINE.match(said, start):
+                code, words = line.groups(b"")
+                text = words.decode("utf-8", "surrogateescape")
+            elif line := LINES.match(said, start):
+                lines = line.group().splitlines()
+                code = lines[-1][:3]
+                text = b"\n".join(each[4:].strip() for each in lines).decode("utf-8", "surrogateescape")
+            else:
+                self._check(said[start:])
+                break
+            start = line.end()
+            if self._asked[0].take(Reply(int(code), text)):
+                self._asked.popleft()
+            if self._asked:
+                self._wait(self._asked[0])
+        self._said = said[start:] if self._asked else b""
+
+    def _check(self, rest: bytes) -> None:
+        """See whether this may become a reply."""
+        lines = rest.split(b"\n")
+        if len(rest) > MOST:
+            self._fail(SMTPResponseException(NO_REPLY, "Response too long"))
+        elif not all(map(MORE.match, lines[:-1])):
+            words = rest.decode("utf-8", "ignore")
+            self._fail(SMTPResponseException(NO_REPLY, f"Malformed SMTP response line: {words}"))
+
+    def eof_received(self) -> bool:
+        """Close where the server has closed its side."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell who waits."""
+        self._open = False
+        self._end_alarm()
+        error = SMTPServerDisconnected("Connection lost")
+        error.__cause__ = exc
+        self._fail(error)
+
+    # -- time: one alarm for many questions, set anew where it rings too early; one for each would cost more
+
+    def _wait(self, question: PendingReplies) -> None:
+        self._deadline = self._loop.time() + question.seconds
+        if self._alarm is None or self._alarm.when() > self._deadline:
+            self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        self._end_alarm()
+        self._alarm = self._loop.call_at(self._deadline, self._ring)
+
+    def _end_alarm(self) -> None:
+        if self._alarm:
+            self._alarm.cancel()
+            self._alarm = None
+
+    def _ring(self) -> None:
+        self._alarm = None
+        if not self._asked:
+            return
+        if self._loop.time() < self._deadline:
+            self._set_alarm()
+        else:
+            self._fail(SMTPReadTimeoutError("Timed out waiting for server response"))
+
+    def _fail(self, error: Exception) -> None:
+        asked, self._asked = self._asked, deque()
+        for question in asked:
+            question.fail(error)

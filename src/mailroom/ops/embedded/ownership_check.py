@@ -1,0 +1,66 @@
+"""Is this database ours to use? Asked before anything is done to one that was given from outside."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import psycopg
+from alembic.script import ScriptDirectory
+
+import mailroom.accounts.models
+import mailroom.mail.models
+import mailroom.tasks.models  # noqa: F401  # imported for its tables, like the two above
+from mailroom.kit.database import Base
+from mailroom.ops.embedded.errors import ForeignDatabase, Refused
+from mailroom.settings.urls import database_url
+
+VERSIONS = "alembic_version"
+# Tables and views of every schema, without the system's and without those an extension brought.
+TABLES = """
+SELECT CASE WHEN n.nspname = 'public' THEN c.relname ELSE n.nspname || '.' || c.relname END
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
+                  AND d.objid = c.oid AND d.deptype = 'e')
+ORDER BY 1
+"""
+
+
+def refuse_foreign(url: str, migrations: Path) -> None:
+    """Raise `ForeignDatabase` where the database at `url` holds tables that are not Mailroom's.
+
+    Ours are those of our models, in a database whose migrations are those in `migrations`. Only reads.
+    """
+    try:
+        plain = database_url(url).replace("postgresql+psycopg:", "postgresql:", 1)
+        with psycopg.connect(
+            plain, connect_timeout=5, options="-c default_transaction_read_only=on"
+        ) as connection:
+            tables = [str(row[0]) for row in connection.execute(TABLES)]
+            versions = []
+            if VERSIONS in tables:
+                versions = [str(row[0]) for row in connection.execute("SELECT version_num FROM alembic_version")]
+    except ValueError as error:
+        raise Refused(f"DATABASE_URL {error}.") from None
+    except psycopg.Error as error:
+        raise Refused(f"The database of DATABASE_URL cannot be used: {str(error).strip()}") from None
+    foreign = foreign_tables(tables, versions, _revisions(migrations))
+    if foreign:
+        shown = ", ".join(foreign[:8]) + (f" and {len(foreign) - 8} more" if len(foreign) > 8 else "")  # noqa: PLR2004
+        raise ForeignDatabase(
+            f"The database of DATABASE_URL holds tables that are not Mailroom's: {shown}. Nothing was changed. "
+            "Give Mailroom an empty database of its own, or unset DATABASE_URL to use the embedded one."
+        )
+
+
+def foreign_tables(tables: Collection[str], versions: Collection[str], known: Collection[str]) -> list[str]:
+    """Return which of `tables` are not Mailroom's, given the migrations noted there and those we know."""
+    ours = {*Base.metadata.tables, VERSIONS}
+    noted = VERSIONS in tables and set(versions) <= set(known)
+    if noted and (versions or set(tables) == {VERSIONS}):
+        return sorted(set(tables) - ours)
+    return sorted(tables)  # the same names, made by somebody else
+
+
+def _revisions(migrations: Path) -> list[str]:
+    return [script.revision for script in ScriptDirectory(str(migrations)).walk_revisions()]

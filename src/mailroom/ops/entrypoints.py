@@ -1,0 +1,27 @@
+"""What the shell needs from the rooms above it, handed in by `bootstrap.py`."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from mailroom.progress.tracker import Tracker
+from mailroom.services import Services
+from mailroom.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Entrypoints:
+    """Each is called only by the command that needs it, so that no command loads what it does not use."""
+
+    web: Callable[[Settings, int | None], int]
+    """Serve the web until stopped and return the exit code; on the socket of that file descriptor, if given."""
+    worker: Callable[[Settings, bool], int]
+    """Run WORKER_PROCESSES workers until stopped and return the exit code; with true one, in this process."""
+    services: Callable[[Settings], Services]
+    """Wire the services for one command; its database is closed by the caller."""
+    tracker: Callable[[Services], AbstractAsyncContextManager[Tracker]]
+    """Open a poller for one command, over the database of its services."""
+    queue_depth: Callable[[Settings], int | None]
+    """How many messages wait in the queue, None where the broker does not say. Blocks."""
+    workers: Callable[[Settings], Sequence[str]]
+    """The names of the workers that answer. Blocks for a second or two; raises where the broker is away."""

@@ -1,0 +1,63 @@
+"""One calm line for each thing worth saying, on standard error; nothing secret in any of them."""
+
+import logging
+import os
+import re
+import sys
+import time
+from typing import ClassVar, TextIO
+
+from mailroom.kit.text import clean
+
+RED, YELLOW, DIM, PLAIN = "\033[31m", "\033[33m", "\033[2m", "\033[0m"
+LINKS = re.compile(r"((?:confirm|new-password)(?:/|%2f)+).*", re.IGNORECASE | re.DOTALL)
+QUIET = ("aiosmtplib", "asyncio", "celery.utils.functional", "kombu", "redis", "sqlalchemy.engine")
+"""Libraries that at debug level would tell of every statement, some with addresses in them."""
+
+
+class Line(logging.Formatter):
+    """``2026-11-24T04:16:00Z web[71] warning mail.pool: the mail server cannot be reached``."""
+
+    converter = staticmethod(time.gmtime)
+    COLOURS: ClassVar[dict[int, str]] = {logging.WARNING: YELLOW, logging.ERROR: RED, logging.CRITICAL: RED}
+
+    def __init__(self, name: str, *, coloured: bool) -> None:
+        super().__init__(datefmt="%Y-%m-%dT%H:%M:%SZ")
+        self._name = name
+        self._coloured = coloured
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
+        """Return the line; control characters in the message are escaped, so that it stays one line."""
+        when = self.formatTime(record, self.datefmt)
+        source = record.name.removeprefix("mailroom.")
+        before = f"{when} {self._name}[{record.process}] {record.levelname.lower()} {source}:"
+        text = clean(record.message)
+        if not self._coloured:
+            return f"{before} {text}"
+        return f"{DIM}{before}{PLAIN} {self.COLOURS.get(record.levelno, '')}{text}{PLAIN}"
+
+
+class Handler(logging.StreamHandler[TextIO]):
+    """The one handler that `configure` puts in place; a class of its own so that it finds it again."""
+
+
+def configure(level: str, name: str) -> None:
+    """Log what is of `level` (debug, info, warning, error) or above to standard error, as process `name`.
+
+    Colours only on a terminal, and not where NO_COLOR is set. Called again, it replaces what it set before.
+    """
+    handler = Handler(sys.stderr)
+    handler.setFormatter(Line(name, coloured=sys.stderr.isatty() and not os.environ.get("NO_COLOR")))
+    root = logging.getLogger()
+    root.handlers = [other for other in root.handlers if not isinstance(other, Handler)]
+    root.addHandler(handler)
+    root.setLevel(level.upper())
+    logging.captureWarnings(capture=True)
+    for library in QUIET:
+        logging.getLogger(library).setLevel(max(logging.WARNING, root.level))
+
+
+def redact(path: str) -> str:
+    """Return the path of a request, fit for a log: no query string, and no token of a link."""
+    path, query, _ = path.partition("?")
+    return clean(LINKS.sub(r"\1***", path)) + ("?***" if query else "")

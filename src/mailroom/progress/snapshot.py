@@ -1,0 +1,80 @@
+"""What a watcher is told: one snapshot of one task, and the words for it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+FINAL_STATES = frozenset({"sent", "done", "failed", "expired", "cancelled"})
+
+CELERY_STATES = {
+    "PENDING": "queued",
+    "RECEIVED": "queued",
+    "STARTED": "running",
+    "PROGRESS": "running",
+    "RETRY": "retrying",
+    "SUCCESS": "done",
+    "FAILURE": "failed",
+    "REVOKED": "cancelled",
+    "IGNORED": "cancelled",
+}
+"""Celery's words and ours. States of our own (`sending`, `retrying`, …) stand for themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Where one task is, as one watcher may know it.
+
+    `current`, `total` count what the task counts; `rate` is a second's worth of it, `eta` the seconds left.
+    `retry_at` (only where there is a next try to come) and the times in `timeline` are ISO 8601 in UTC.
+    `attempt` and `step` order snapshots of the same task: the higher pair is the newer, whichever way it came.
+    """
+
+    task: str
+    state: str = "queued"
+    stage: str | None = None
+    message: str | None = None
+    current: float | None = None
+    total: float | None = None
+    rate: float | None = None
+    eta: float | None = None
+    attempt: int = 0
+    step: int = 0
+    retry_at: str | None = None
+    error: Mapping[str, Any] | None = None
+    """``reason``, ``code``, ``enhanced``, ``message`` (our sentence) and, for owners and operators, ``answer``."""
+    timeline: tuple[Mapping[str, Any], ...] = field(default=())
+    """What happened when: ``{"stage": …, "at": …, "attempt": n}``, oldest first."""
+    follow_up: str | None = None
+    cancellable: bool = False
+    """True where it runs and may be cancelled all the same."""
+    final: bool = False
+
+    @property
+    def order(self) -> tuple[bool, int, int]:
+        """What decides between two snapshots of a task: the end wins, then the higher (attempt, step)."""
+        return (self.final, self.attempt, self.step)
+
+    def public(self, *, owner: bool = False) -> dict[str, Any]:
+        """Return the JSON of the protocol, with only the keys that apply.
+
+        The server's own words (`error.answer`) are left out unless for an `owner`.
+        """
+        error = dict(self.error) if self.error else None
+        if error and not owner:
+            error.pop("answer", None)
+        pairs = {
+            "stage": self.stage,
+            "message": self.message,
+            "current": self.current,
+            "total": self.total,
+            "rate": self.rate,
+            "eta": self.eta,
+            "attempt": self.attempt or None,
+            "retry_at": self.retry_at,
+            "error": error,
+            "timeline": list(self.timeline) or None,
+            "afterword": self.follow_up,
+            "cancellable": (self.cancellable and not self.final) or None,
+        }
+        known = {key: value for key, value in pairs.items() if value is not None}
+        return {"task": self.task, "state": self.state, **known, "final": self.final}

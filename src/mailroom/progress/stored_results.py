@@ -1,0 +1,36 @@
+"""From what Celery stored for a task to the snapshot a watcher is shown."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mailroom.progress.snapshot import CELERY_STATES, FINAL_STATES, Snapshot
+
+
+def merge(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+    """Return both timelines as one, in the order of attempts and times; of the same moment the newer word."""
+    moments = {(moment["attempt"], moment["stage"]): moment for moment in (*old, *new)}
+    return tuple(sorted(moments.values(), key=lambda moment: (moment["attempt"], moment["at"])))
+
+
+def from_result(task: str, meta: Mapping[str, Any]) -> Snapshot | None:
+    """Return what a stored Celery result says, in our words; None where it says nothing about progress.
+
+    The return value of a task is its own business and is not shown; of a failed one, the message is.
+    """
+    status, result = meta["status"], meta.get("result")
+    told = result if isinstance(result, Mapping) and "step" in result else {}
+    state = str(told.get("state") or CELERY_STATES.get(status, status))
+    if not told and state not in FINAL_STATES:
+        return Snapshot(task, state=state) if state != "queued" else None
+    error = {"message": str(result)} if isinstance(result, Exception) else None
+    names = ("stage", "message", "current", "total", "rate", "eta", "retry_at", "cancellable")
+    return Snapshot(
+        task=task,
+        state=state,
+        attempt=int(told.get("attempt", 0)),
+        step=int(told.get("step", 0)),
+        error=told.get("error", error),
+        timeline=tuple(told.get("timeline", ())),
+        final=bool(told.get("final", state in FINAL_STATES)),
+        **{name: told[name] for name in names if name in told},
+    )

@@ -1,0 +1,104 @@
+"""Everything watched through one web process: one poller, any number of watchers.
+
+The cost follows the tasks watched, never the watchers. A task whose result stands still is compared with its
+row, so that a flushed, frozen or stale Redis never shows a lie for long: the row is the truth.
+"""
+
+import time
+from collections.abc import Sequence
+
+from mailroom.kit.coalescer import Coalescer
+from mailroom.progress.poller import ASK_BATCH, SHORTEST_REST, Poller, Watched
+from mailroom.progress.snapshot import Snapshot
+from mailroom.progress.sources import Results, Rows
+from mailroom.progress.subscription import Subscription
+
+
+class Tracker:
+    """Who watches what; the poller sees to it that they are told."""
+
+    def __init__(self, results: Results, rows: Rows) -> None:
+        self._key_of = results.key_of
+        self._poller = Poller(results, rows)
+        self._looked_up: Coalescer[Sequence[Watched], None] = Coalescer(self._look_up)
+
+    def start(self) -> None:
+        """Begin to poll, in the running loop."""
+        self._poller.start()
+
+    async def stop(self) -> None:
+        """Stop polling."""
+        await self._poller.stop()
+
+    @property
+    def watched(self) -> int:
+        """How many tasks are watched."""
+        return len(self._poller.watched)
+
+    @property
+    def longest_step(self) -> float:
+        """Seconds of processor time that the poller kept the loop from everything else, at its longest so far."""
+        return max(meter.longest for meter in self._poller.meters)
+
+    @property
+    def spent(self) -> float:
+        """Seconds of processor time that the poller took so far."""
+        return sum(meter.spent for meter in self._poller.meters)
+
+    def subscribe(self) -> Subscription:
+        """Return a new stream that watches nothing yet."""
+        return Subscription(self)
+
+    async def snapshot(self, task: str) -> Snapshot | None:
+        """Return where a task is now; None where nothing knows of it."""
+        watched = self._poller.watched.get(task)
+        if watched and not watched.ask_row and time.monotonic() - watched.fresh < SHORTEST_REST:
+            return watched.snapshot
+        alone = self._new(task)
+        await self._looked_up([alone])
+        return alone.snapshot if alone.snapshot.step >= 0 else None
+
+    async def add(self, subscription: Subscription, tasks: Sequence[str]) -> None:
+        """Have `subscription` told of these tasks, beginning with where they are."""
+        known = self._poller.watched
+        new = {task: self._new(task) for task in tasks if task not in known}
+        if new:
+            await self._looked_up(list(new.values()))
+        if subscription.closed:
+            return  # it went away meanwhile
+        for task in tasks:
+            watched = known.get(task) or new.get(task)
+            if watched is None:  # the last who watched it left just now
+                watched = self._new(task)
+                self._poller.ask(watched)
+            known.setdefault(task, watched).watchers.add(subscription)
+            subscription.tasks.add(task)
+            subscription.push(watched.snapshot)
+        self._poller.wake()
+
+    def push_again(self, subscription: Subscription, task: str) -> None:
+        """Tell it once more where a task is that it watches."""
+        watched = self._poller.watched.get(task)
+        if watched and subscription in watched.watchers:
+            subscription.push(watched.snapshot)
+
+    def remove(self, subscription: Subscription, task: str) -> None:
+        """Have it told no longer; a task that nobody watches is dropped."""
+        subscription.tasks.discard(task)
+        if watched := self._poller.watched.get(task):
+            watched.watchers.discard(subscription)
+            if not watched.watchers:
+                del self._poller.watched[task]
+
+    def _new(self, task: str) -> Watched:
+        return Watched(Snapshot(task, step=-1), self._key_of(task))
+
+    async def _look_up(self, calls: Sequence[Sequence[Watched]]) -> Sequence[None]:
+        """Find out where these are; many that come together share the questions."""
+        together = [watched for some in calls for watched in some]
+        for start in range(0, len(together), ASK_BATCH):
+            some = together[start : start + ASK_BATCH]
+            await self._poller.compare(some)
+            await self._poller.read([watched for watched in some if not watched.snapshot.final])
+            await self._poller.compare([watched for watched in some if watched.ask_row])
+        return [None] * len(calls)

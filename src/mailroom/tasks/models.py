@@ -1,0 +1,80 @@
+"""The table of tasks: what may be watched, by whom, and (but for mails, which have their own rows) where it is."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import DateTime, Double, ForeignKey, Index, Integer, SmallInteger, Text, func, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from mailroom.kit.database import Base
+
+GROUP, CHAIN = "group", "chain"
+"""Names of tasks that are made of others: all at once, or one after the other."""
+
+
+class Task(Base):
+    """One task that may be watched; its id is the ticket, the Celery task id and, for a mail, the mail's id.
+
+    A mail's row in `mails` is the truth about it, and the columns from `name` on stay empty here. For other
+    tasks this row is the truth: `tasks/states.py` has the words.
+    """
+
+    __tablename__ = "tasks"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    title: Mapped[str] = mapped_column(Text)
+    """What it is called in words; the same for every outcome (the stream is no oracle)."""
+    session_id: Mapped[UUID | None] = mapped_column()
+    """The browser session that may watch it; none once a newer sign-up took its place."""
+    owner_id: Mapped[UUID | None] = mapped_column()
+    """The account it belongs to, once that is known to be its owner's."""
+    follow_up: Mapped[str | None] = mapped_column("afterword", Text)
+    """What came of it after its end, for those who still watch: ``confirmed``."""
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+    name: Mapped[str | None] = mapped_column(Text)
+    """Celery's name of the task, or ``group`` or ``chain``; none for a mail."""
+    arguments: Mapped[list[Any] | None] = mapped_column(JSONB, deferred=True)
+    """What it was begun with, to begin it again; nothing secret."""
+    part_of: Mapped[UUID | None] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
+    """The group or chain it counts in, and at which place."""
+    place: Mapped[int | None] = mapped_column(Integer)
+
+    state: Mapped[str | None] = mapped_column(Text)
+    attempt: Mapped[int] = mapped_column(Integer, server_default="0")
+    """Rises each time a worker begins it: the fence against a worker that comes back from the dead."""
+    step: Mapped[int] = mapped_column(Integer, server_default="0")
+    """Rises with each change within an attempt: (attempt, step) orders what reports and rows say."""
+    cancellable: Mapped[bool] = mapped_column(server_default=text("false"))
+    """True where it may be stopped while it runs; its worker says so when it begins."""
+    cancel_asked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+    lease_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    nudge_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When the sweep takes its message for lost and publishes it again; none: it runs, waits or has ended."""
+    nudges: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    retry_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+    stage: Mapped[str | None] = mapped_column(Text)
+    message: Mapped[str | None] = mapped_column(Text)
+    current: Mapped[float | None] = mapped_column(Double)
+    total: Mapped[float | None] = mapped_column(Double)
+    """What it said last, so that it can be read after its Celery result has expired."""
+    reason: Mapped[str | None] = mapped_column(Text)
+    """Why it failed, where Mailroom knows a word for it: ``worker lost``."""
+    error: Mapped[str | None] = mapped_column(Text)
+    """The message of what it raised."""
+    traceback: Mapped[str | None] = mapped_column(Text, deferred=True)
+    """For operators only."""
+    began_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+    __table_args__ = (
+        Index(None, "session_id"),
+        Index(None, "owner_id", "id"),
+        Index("ix_tasks_part_of", "part_of", "place", postgresql_where=text("part_of IS NOT NULL")),
+        Index("ix_tasks_nudge_at", "nudge_at", postgresql_where=text("nudge_at IS NOT NULL")),
+        Index("ix_tasks_lease_until", "lease_until", postgresql_where=text("lease_until IS NOT NULL")),
+    )

@@ -1,0 +1,77 @@
+"""`/live`: one websocket a page, for as many tickets as it shows.
+
+A watcher gets a snapshot, then changes, then the end; a reconnect is just a new snapshot. The handshake is
+answered only after the checks: Origin, the limits, and a session of ours.
+"""
+
+import asyncio
+from contextlib import suppress
+
+from quart import Blueprint, Quart, Response, current_app, websocket
+
+from mailroom.accounts.views import Session
+from mailroom.kit.errors import Unavailable
+from mailroom.services import Services
+from mailroom.web.browser import services, session_secret
+from mailroom.web.client import client_of
+from mailroom.web.live.registry import Full, SocketRegistry
+from mailroom.web.live.revalidation import Revalidation
+from mailroom.web.live.socket import LiveSocket
+from mailroom.web.live.ticket_owners import TicketOwners
+from mailroom.web.security import is_same_origin
+
+blueprint = Blueprint("live", __name__)
+
+
+@blueprint.websocket("/live")
+async def live() -> Response | None:
+    """Check, accept, serve."""
+    have = services()
+    hub, holders = _of_this_process()
+    assert have.tracker is not None
+    client = client_of(websocket, have.settings.trusted_proxies)
+    if not is_same_origin(dict(websocket.headers), client.scheme, client.host, have.settings):
+        return Response("Only Mailroom's own pages may open this.\n", 403)
+    try:
+        with hub.place(client.limited_as):
+            session = await _session(have)
+            if session is None:
+                return Response("No session: open a page of Mailroom first.\n", 401)
+            socket = LiveSocket(session, have.tracker.subscribe(), holders)
+            with hub.counted(socket), suppress(asyncio.CancelledError):
+                await websocket.accept()
+                await socket.run()
+    except Full as full:
+        return Response(f"{full}\n", 503 if full.everywhere else 429)
+    except Unavailable:
+        return Response("The database is away; try again soon.\n", 503)
+    return None
+
+
+async def _session(have: Services) -> Session | None:
+    secret = session_secret(websocket.cookies, have.settings)
+    return await have.sessions.find(secret) if secret else None
+
+
+def _of_this_process() -> tuple[SocketRegistry, TicketOwners]:
+    extensions = current_app.extensions
+    return extensions["mailroom_hub"], extensions["mailroom_holders"]
+
+
+def serve_live(app: Quart) -> None:
+    """Give the application its websocket."""
+    have: Services = app.extensions["mailroom"]
+    hub = SocketRegistry(
+        per_session=have.settings.live_sockets_per_session, per_address=have.settings.live_sockets_per_address
+    )
+    holders = TicketOwners(have)
+    recheck = Revalidation(hub, have, holders, app.extensions["mailroom_waits"])
+    have.sessions.on_change.append(recheck.end)
+
+    async def start() -> None:
+        recheck.start()
+
+    app.extensions["mailroom_hub"], app.extensions["mailroom_holders"] = hub, holders
+    app.before_serving(start)
+    app.after_serving(recheck.stop)
+    app.register_blueprint(blueprint)

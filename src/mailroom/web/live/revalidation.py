@@ -1,0 +1,130 @@
+"""Ends the watching of those whose session ended or changed, and of tickets that are someone else's by now.
+
+What this process does to a session ends its sockets and long polls at once. Signing out, ending a session,
+claiming a ticket, beginning a task: each may also happen in another process, or in the shell. So each process asks
+the database, all its sockets in one question, every few seconds.
+"""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import AsyncIterator, Collection, Iterable
+from contextlib import suppress
+from typing import Protocol
+from uuid import UUID
+
+from mailroom.accounts.views import Standing
+from mailroom.kit.errors import Unavailable
+from mailroom.mail.listing import standings
+from mailroom.services import Services
+from mailroom.tasks.tickets import TicketOwner, Watcher
+from mailroom.web.api.waits import Waits
+from mailroom.web.live.registry import SocketRegistry
+from mailroom.web.live.socket import SESSION_ENDED, LiveSocket
+from mailroom.web.live.ticket_owners import TicketOwners, in_batches
+
+logger = logging.getLogger(__name__)
+
+EVERY = 2.0
+"""Seconds between two looks at the lists; at sessions and tickets every second time."""
+AT_ONCE = 10
+"""Sockets looked at before the loop gets to do something else; each may watch a hundred tasks."""
+
+
+class Client(Protocol):
+    """Somebody who watches: a socket, or a long poll. The rights are those of its handshake or request."""
+
+    session_id: UUID
+    standing: Standing
+    watcher: Watcher
+    tasks: dict[str, TicketOwner]
+
+    def close(self, code: int, reason: str) -> None:
+        """End the watching of everything."""
+
+    def lose(self, ticket: str) -> None:
+        """End the watching of a ticket."""
+
+
+class Revalidation:
+    """The loop that asks, over the sockets of `hub` and the long polls of `waits`."""
+
+    def __init__(self, hub: SocketRegistry, have: Services, holders: TicketOwners, waits: Waits) -> None:
+        self._hub, self._services, self._holders, self._waits = hub, have, holders, waits
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin, in the running loop."""
+        self._task = asyncio.create_task(self._repeat(), name="recheck")
+
+    async def stop(self) -> None:
+        """Stop."""
+        if self._task:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    def end(self, sessions: Collection[UUID]) -> None:
+        """End the sockets and long polls of sessions that were ended, or signed in, by this process."""
+        for client in self._clients():
+            if client.session_id in sessions:
+                client.close(SESSION_ENDED, "the session ended or changed")
+
+    def _clients(self) -> list[Client]:
+        return [*self._hub.sockets, *self._waits.waiting]
+
+    async def _repeat(self) -> None:
+        for turn in itertools.count():
+            await asyncio.sleep(EVERY)
+            try:
+                await self._lists(list(self._hub.sockets))
+                if turn % 2:
+                    await self._sessions(self._clients())
+                    await self._tickets(self._clients())
+            except Unavailable:
+                pass  # nothing can be known now; nothing can be changed either
+            except Exception:
+                logger.exception("sessions of open sockets were not looked at; the next round tries again")
+
+    async def _lists(self, sockets: list[LiveSocket]) -> None:
+        """Tell those who watch their list that it has changed."""
+        listing = [(socket, socket.watcher.account_id) for socket in sockets if socket.listing is not None]
+        found: dict[UUID, str] = {}
+        for some in in_batches({owner for _, owner in listing if owner}):
+            found |= await standings(self._services.database, some)
+        for socket, owner in listing:
+            if owner in found:
+                socket.tell_list(found[owner])
+
+    async def _sessions(self, clients: list[Client]) -> None:
+        """End those whose session ended, has another secret, or stands for someone else or for another role."""
+        standing: dict[UUID, Standing] = {}
+        for some in in_batches({client.session_id for client in clients}):
+            standing |= await self._services.sessions.standing(some)
+        for client in clients:
+            if standing.get(client.session_id) != client.standing:
+                client.close(SESSION_ENDED, "the session ended or changed")
+
+    async def _tickets(self, clients: list[Client]) -> None:
+        """End the watching of what a client may not watch any more."""
+        asked: set[UUID] = set()
+        async for client in _breathing(clients):
+            asked.update(map(UUID, client.tasks))
+        holders = await self._holders(list(asked))
+        async for client in _breathing(clients):
+            for ticket in list(client.tasks):
+                task_id = UUID(ticket)
+                if task_id not in asked:
+                    continue  # watched since
+                holder = holders.get(task_id)
+                if holder and holder.admits(client.watcher):
+                    client.tasks[ticket] = holder
+                else:
+                    client.lose(ticket)
+
+
+async def _breathing(clients: Iterable[Client]) -> AsyncIterator[Client]:
+    for number, client in enumerate(clients, 1):
+        yield client
+        if number % AT_ONCE == 0:
+            await asyncio.sleep(0)

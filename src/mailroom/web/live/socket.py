@@ -1,0 +1,222 @@
+"""One accepted websocket: what it watches, what it is told, and how it ends."""
+
+import asyncio
+import json
+import logging
+from collections import OrderedDict
+from uuid import UUID
+
+from quart import websocket
+
+from mailroom.accounts.views import Session
+from mailroom.kit.errors import Unavailable
+from mailroom.kit.ids import parse_id
+from mailroom.progress.snapshot import Snapshot
+from mailroom.progress.subscription import Subscription
+from mailroom.tasks.tickets import TicketOwner
+from mailroom.web.live.protocol import Allowance, parse
+from mailroom.web.live.ticket_owners import TicketOwners
+from mailroom.web.watching import may_read_answers, watcher_of
+
+logger = logging.getLogger(__name__)
+
+LIST = "tasks"
+"""Watched like a ticket: the list of what the account owns. What is told is that it has changed."""
+MOST_TICKETS = 100
+"""Tickets one socket may watch."""
+MOST_UNKNOWN = 200
+"""Unknown tickets one socket may ask for in its life: more are guesses."""
+LONGEST_TICKET = 64
+SEND_WITHIN = 10.0
+"""Seconds a client may take to receive one message; a slower one is let go and may come back."""
+
+# Close codes: RFC 6455 §7.4.1 and its registry; 44xx are ours, and final for the client.
+RESTARTING = 1012
+TRY_AGAIN_LATER = 1013
+FAULT = 1011
+MALFORMED = 4400
+SESSION_ENDED = 4401
+TOO_MUCH = 4429
+
+
+class LiveSocket:
+    """Reads always and at once; what it was asked for and what it has to tell are both bounded.
+
+    Its rights are those of its handshake: it gains none when the session signs in, and ends with the standing.
+    """
+
+    def __init__(self, session: Session, subscription: Subscription, holders: TicketOwners) -> None:
+        self.session_id, self.standing = session.id, session.standing
+        self.watcher = watcher_of(session)
+        self.tasks: dict[str, TicketOwner] = {}
+        """What it watches, by ticket, and whose that is."""
+        self.listing: str | None = None
+        """Where the list is that it watches, as it was told; empty at first, None where it watches none."""
+        self._subscription = subscription
+        self._holders = holders
+        self._allowance = Allowance()
+        self._wanted: dict[str, UUID] = {}
+        self._lost: set[str] = set()
+        self._asking: asyncio.Task[None] | None = None
+        self._unknown = 0
+        self._end: tuple[int, str] | None = None
+        self._patience: asyncio.Timeout | None = None
+
+    def close(self, code: int, reason: str) -> None:
+        """Have the socket closed with this code; the first one counts."""
+        if self._end is None:
+            self._end = (code, reason)
+            self._subscription.close()
+            if self._patience and not self._patience.expired():
+                self._patience.reschedule(asyncio.get_running_loop().time())
+
+    def lose(self, ticket: str) -> None:
+        """Watch a ticket no more that is this browser's no more."""
+        self._drop(ticket)
+        self._lost.add(ticket)
+        self._subscription.push(_unknown(ticket))
+
+    def tell_list(self, standing: str) -> None:
+        """Tell it where its list is, unless it knows."""
+        if self.listing not in {None, standing}:
+            self.listing = standing
+            self._subscription.push(Snapshot(LIST, state="listed", message=standing))
+
+    async def run(self) -> None:
+        """Serve until either side ends it."""
+        receiving = asyncio.create_task(self._receive())
+        try:
+            await self._send()
+            async with asyncio.timeout(1):
+                await websocket.close(*(self._end or (FAULT, "")))
+        except TimeoutError:
+            pass  # it takes nothing any more; the connection is ended for it
+        finally:
+            self._subscription.close()
+            for task in (receiving, self._asking):
+                if task:
+                    task.cancel()
+                    await asyncio.gather(task, return_exceptions=True)
+
+    # -- to the client
+
+    async def _send(self) -> None:
+        async for snapshot in self._subscription:
+            if self._end:
+                return
+            holder = self.tasks.get(snapshot.task)
+            text = _encode(snapshot, owner=holder is not None and may_read_answers(holder, self.watcher))
+            try:
+                async with asyncio.timeout(SEND_WITHIN) as self._patience:
+                    await websocket.send(text)
+            except TimeoutError:
+                self._patience = None
+                self.close(TRY_AGAIN_LATER, "too slow")
+            self._patience = None
+
+    # -- from the client
+
+    async def _receive(self) -> None:
+        try:
+            while self._end is None:
+                self._hear(await websocket.receive())
+            while True:
+                await websocket.receive()  # and forget it: the queue behind this has no end
+        except Exception:
+            logger.exception("a socket ended by a fault of ours")
+            self.close(FAULT, "a fault of ours")
+
+    def _hear(self, message: str | bytes) -> None:
+        if not self._allowance.take():
+            self.close(TOO_MUCH, "too many messages")
+            return
+        asked = parse(message)
+        if asked is None:
+            self.close(MALFORMED, 'send {"watch": [ticket]} or {"unwatch": [ticket]}')
+            return
+        for ticket in asked.unwatch:
+            self._drop(ticket)
+        for ticket in asked.watch:
+            self._want(ticket)
+        if len(self._wanted) + len(self.tasks) > MOST_TICKETS:
+            self.close(TOO_MUCH, f"at most {MOST_TICKETS} tickets a socket")
+        elif self._wanted and (self._asking is None or self._asking.done()):
+            self._asking = asyncio.create_task(self._ask())
+
+    def _want(self, ticket: str) -> None:
+        task_id = parse_id(ticket)
+        if ticket == LIST and self.watcher.account_id is not None:
+            self.listing = ""
+        elif task_id is None:
+            self._refuse(ticket)
+        elif str(task_id) in self.tasks:
+            self._subscription.push_again(str(task_id))  # whoever doubts that the line is alive is answered
+        else:
+            self._wanted[str(task_id)] = task_id
+            self._lost.discard(str(task_id))
+
+    def _drop(self, ticket: str) -> None:
+        if ticket == LIST:
+            self.listing = None
+        ticket = str(parse_id(ticket))
+        self._wanted.pop(ticket, None)
+        self._lost.discard(ticket)
+        self.tasks.pop(ticket, None)
+        self._subscription.unwatch([ticket])
+
+    def _refuse(self, ticket: str) -> None:
+        self._unknown += 1
+        if self._unknown > MOST_UNKNOWN:
+            self.close(TOO_MUCH, "too many unknown tickets")
+        else:
+            self._subscription.push(_unknown(ticket))
+
+    async def _ask(self) -> None:
+        """Watch those wanted that this browser may; an unknown and a foreign ticket look alike."""
+        try:
+            while self._wanted:
+                wanted = dict(self._wanted)
+                holders = await self._holders(list(wanted.values()))
+                for ticket, task_id in wanted.items():
+                    if self._wanted.pop(ticket, None) is None:
+                        continue  # unwatched meanwhile
+                    holder = holders.get(task_id)
+                    if holder and holder.admits(self.watcher):
+                        self.tasks[ticket] = holder
+                    else:
+                        self._refuse(ticket)
+                self._lost.clear()
+                await self._subscription.watch([ticket for ticket in wanted if ticket in self.tasks])
+                self._forget(self._subscription.tasks - self.tasks.keys())
+        except Unavailable:
+            self.close(TRY_AGAIN_LATER, "database away")
+        except Exception:
+            logger.exception("a socket ended by a fault of ours")
+            self.close(FAULT, "a fault of ours")
+
+    def _forget(self, gone: set[str]) -> None:
+        """Watch those no more that were unwatched or lost while they were looked for; the latter are unknown."""
+        self._subscription.unwatch(gone)  # with all that waits to be told of them
+        for ticket in gone & self._lost:
+            self._subscription.push(_unknown(ticket))
+
+
+def _unknown(ticket: str) -> Snapshot:
+    words = "Unknown, or not for this browser."
+    return Snapshot(ticket[:LONGEST_TICKET], state="unknown", message=words, final=True)
+
+
+_encoded: OrderedDict[tuple[int, bool], tuple[Snapshot, str]] = OrderedDict()
+"""The newest messages, each with its snapshot, whose identity it goes by: many watchers, one encoding."""
+_MOST_ENCODED = 256
+
+
+def _encode(snapshot: Snapshot, *, owner: bool) -> str:
+    known = _encoded.get((id(snapshot), owner))
+    if known:
+        return known[1]
+    text = json.dumps(snapshot.public(owner=owner), separators=(",", ":"))
+    _encoded[id(snapshot), owner] = (snapshot, text)
+    if len(_encoded) > _MOST_ENCODED:
+        _encoded.popitem(last=False)
+    return text

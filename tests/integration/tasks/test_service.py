@@ -1,0 +1,308 @@
+"""Background tasks and their rows, with a real PostgreSQL, a real Valkey and, where it matters, a real worker."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from mailroom.jobs.app import create_celery
+from mailroom.jobs.publisher import Publisher
+from mailroom.kit.database import Database
+from mailroom.kit.ids import new_id
+from mailroom.mail.views import of_tasks
+from mailroom.progress.snapshot import Snapshot
+from mailroom.settings import Settings
+from mailroom.tasks.runs import Begun, TaskRuns
+from mailroom.tasks.service import CannotCancel, CannotRepeat, TaskService, UnknownTask
+from mailroom.tasks.states import LOST, Ending, TaskState
+from tests.conftest import ROOT
+from tests.processes import celery_worker
+
+TASKS = "tests.integration.worker_tasks"
+
+
+class Desk:
+    """Where tasks are begun, and their rows read."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.database = Database(settings.database_url, connections=4, name="test")
+        self.runs = TaskRuns(self.database)
+        self.published: list[tuple[str, UUID, list[Any]]] = []
+        self.task_service = TaskService(self._note)
+
+    def _note(self, name: str, task_id: UUID, arguments: Sequence[Any]) -> None:
+        self.published.append((name, task_id, list(arguments)))
+
+    async def start(self, name: str = "count", *arguments: Any) -> UUID:
+        async with self.database.begin() as work:
+            return await self.task_service.start(work, name, *arguments, title="A count")
+
+    async def whole(self, kind: str, *parts: tuple[str, Sequence[Any]]) -> UUID:
+        async with self.database.begin() as work:
+            begin = getattr(self.task_service, f"start_{kind}")
+            return await begin(work, parts, title="Several")
+
+    async def begin(self, task: UUID, *, cancellable: bool = False, again: bool = False) -> Begun:
+        begun = await self.runs.begin(task, cancellable=cancellable, again=again)
+        assert isinstance(begun, Begun), begun
+        return begun
+
+    async def cancel(self, task: UUID) -> None:
+        async with self.database.begin() as work:
+            await self.task_service.cancel(work, task)
+
+    async def repeat(self, task: UUID) -> None:
+        async with self.database.begin() as work:
+            await self.task_service.repeat(work, task)
+
+    async def shown(self, task: UUID) -> Snapshot:
+        async with self.database.begin() as work:
+            return (await of_tasks(work, [task]))[str(task)]
+
+    async def until(self, task: UUID, state: str, seconds: float = 20) -> Snapshot:
+        async with asyncio.timeout(seconds):
+            while (shown := await self.shown(task)).state != state:
+                await asyncio.sleep(0.05)
+        return shown
+
+    async def sql(self, statement: str, **values: object) -> list[Any]:
+        async with self.database.begin() as work:
+            result = await work.session.execute(text(statement), values)
+            return list(result.all()) if result.returns_rows else []  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+async def desk(settings: Settings) -> AsyncIterator[Desk]:
+    desk = Desk(settings)
+    yield desk
+    await desk.database.close()
+
+
+@pytest.fixture
+def environment(environment: dict[str, str]) -> dict[str, str]:
+    return {**environment, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
+
+
+# -- rows
+
+
+async def test_a_task_begun_in_a_transaction_that_fails_leaves_nothing(desk: Desk) -> None:
+    with suppress(RuntimeError):
+        async with desk.database.begin() as work:
+            await desk.task_service.start(work, "count", title="A count")
+            raise RuntimeError
+    assert desk.published == []
+    assert await desk.sql("select 1 from tasks") == []
+
+
+async def test_a_message_delivered_twice_runs_once(desk: Desk) -> None:
+    task = await desk.start("count", 3)
+    assert desk.published == [("count", task, [3])]
+    begun = await desk.begin(task)
+    assert await desk.runs.begin(task, cancellable=False, again=True) == TaskState.RUNNING
+    await desk.runs.end(begun, Ending(TaskState.DONE, step=9, current=3, total=3, message="3 of 3"))
+    assert await desk.runs.begin(task, cancellable=False, again=True) == TaskState.DONE
+    assert await desk.runs.begin(new_id(), cancellable=False, again=True) is None
+    shown = await desk.shown(task)
+    assert (shown.state, shown.attempt, shown.step, shown.final) == ("done", 1, 10, True)
+    assert (shown.current, shown.total, shown.message) == (3, 3, "3 of 3")
+    assert [moment["stage"] for moment in shown.timeline] == ["queued", "running", "done"]
+
+
+async def test_a_lost_message_is_published_again(desk: Desk) -> None:
+    task = await desk.start("count", 3)
+    assert (await desk.runs.sweep()).due == []
+    await desk.sql("update tasks set nudge_at = now() - interval '1 s'")
+    assert [(due.name, due.id, due.arguments) for due in (await desk.runs.sweep()).due] == [("count", task, [3])]
+    assert (await desk.runs.sweep()).due == []
+
+
+async def test_a_task_lost_with_its_worker_fails_with_a_sentence_and_can_be_begun_again(desk: Desk) -> None:
+    task = await desk.start()
+    begun = await desk.begin(task)
+    await desk.sql("update tasks set lease_until = now() - interval '1 s'")
+    await desk.runs.sweep()
+    lost = await desk.shown(task)
+    assert lost.state == "failed"
+    assert lost.error
+    assert lost.error["reason"] == LOST
+    assert "worker was lost" in lost.error["message"]
+    await desk.repeat(task)
+    assert (await desk.shown(task)).state == "queued"
+    assert desk.published == [("count", task, []), ("count", task, [])]
+    assert (await desk.begin(task)).attempt == 2
+    await desk.runs.end(begun, Ending(TaskState.DONE))  # back from the dead, and too late
+    assert (await desk.shown(task)).state == "running"
+
+
+async def test_a_worker_that_was_only_frozen_still_gets_its_end_recorded(desk: Desk) -> None:
+    task = await desk.start()
+    begun = await desk.begin(task)
+    await desk.sql("update tasks set lease_until = now() - interval '1 s'")
+    await desk.runs.sweep()
+    await desk.runs.end(begun, Ending(TaskState.DONE, step=5))
+    shown = await desk.shown(task)
+    assert shown.state == "done"
+    assert shown.error is None
+
+
+async def test_a_lease_that_is_renewed_is_not_lost(desk: Desk) -> None:
+    begun = await desk.begin(await desk.start())
+    await desk.sql("update tasks set lease_until = now() + interval '1 s'")
+    await desk.runs.renew([begun])
+    assert (await desk.sql("select lease_until > now() + interval '30 s' from tasks"))[0][0]
+
+
+async def test_a_task_no_worker_knows_is_not_pending_for_ever(desk: Desk) -> None:
+    task = await desk.start("no.such.task")
+    await desk.sql("update tasks set nudge_at = now() - interval '1 s', nudges = 580")
+    await desk.runs.sweep()
+    assert (await desk.shown(task)).state == "failed"
+
+
+async def test_what_waits_is_cancelled_at_once_and_then_never_begun(desk: Desk) -> None:
+    task = await desk.start()
+    await desk.cancel(task)
+    assert (await desk.shown(task)).state == "cancelled"
+    assert await desk.runs.begin(task, cancellable=False, again=False) == TaskState.CANCELLED
+    with pytest.raises(CannotCancel):
+        await desk.cancel(task)
+    await desk.repeat(task)
+    await desk.begin(task)
+
+
+async def test_what_runs_is_asked_to_stop_only_where_it_allows_it(desk: Desk) -> None:
+    stubborn, willing = await desk.start(), await desk.start()
+    runs = [await desk.begin(stubborn), await desk.begin(willing, cancellable=True)]
+    with pytest.raises(CannotCancel):
+        await desk.cancel(stubborn)
+    await desk.cancel(willing)
+    assert await desk.runs.asked_to_stop(runs) == {willing}
+
+
+async def test_only_what_failed_or_was_cancelled_is_begun_again(desk: Desk) -> None:
+    task = await desk.start()
+    with pytest.raises(CannotRepeat):
+        await desk.repeat(task)
+    with pytest.raises(UnknownTask):
+        await desk.repeat(new_id())
+    await desk.runs.end(await desk.begin(task), Ending(TaskState.DONE))
+    with pytest.raises(CannotRepeat):
+        await desk.repeat(task)
+
+
+async def parts_of(desk: Desk, whole: UUID) -> list[UUID]:
+    return [row[0] for row in await desk.sql("select id from tasks where part_of = :id order by place", id=whole)]
+
+
+async def test_a_group_counts_the_ends_of_its_parts_and_only_those_that_failed_are_begun_again(desk: Desk) -> None:
+    group = await desk.whole("group", ("count", [1]), ("count", [2]), ("count", [3]))
+    parts = await parts_of(desk, group)
+    assert [task for _, task, _ in desk.published] == parts
+    runs = [await desk.begin(part) for part in parts]
+    assert (await desk.shown(group)).state == "running"
+    told = (await desk.runs.end(runs[0], Ending(TaskState.DONE))).told[0]
+    assert (told.task, told.whole.current, told.whole.total) == (group, 1, 3)
+    await desk.runs.end(runs[1], Ending(TaskState.FAILED, error="too dark"))
+    await desk.runs.end(runs[2], Ending(TaskState.DONE))
+    shown = await desk.shown(group)
+    assert (shown.state, shown.current, shown.total, shown.final) == ("failed", 3, 3, True)
+    assert shown.error == {"message": "1 of 3 failed: too dark"}
+    desk.published.clear()
+    await desk.repeat(group)
+    assert desk.published == [("count", parts[1], [2])]
+    assert ((await desk.shown(group)).state, (await desk.shown(group)).current) == ("queued", 2)
+    await desk.runs.end(await desk.begin(parts[1]), Ending(TaskState.DONE))
+    assert (await desk.shown(group)).state == "done"
+
+
+async def test_a_chain_begins_each_part_when_the_one_before_is_done_and_ends_with_one_that_fails(
+    desk: Desk,
+) -> None:
+    chain = await desk.whole("chain", ("one", []), ("two", []), ("three", []))
+    parts = await parts_of(desk, chain)
+    assert [name for name, _, _ in desk.published] == ["one"]
+    after = await desk.runs.end(await desk.begin(parts[0]), Ending(TaskState.DONE))
+    assert [due.name for due in after.due] == ["two"]
+    assert (await desk.runs.end(await desk.begin(parts[1]), Ending(TaskState.FAILED, error="no"))).due == ()
+    assert (await desk.shown(parts[2])).state == "cancelled"
+    shown = await desk.shown(chain)
+    assert (shown.state, shown.current, shown.error) == ("failed", 1, {"message": "Step 2 of 3 failed: no"})
+    desk.published.clear()
+    await desk.repeat(chain)
+    assert [name for name, _, _ in desk.published] == ["two"]
+    assert (await desk.shown(parts[2])).state == "queued"
+
+
+async def test_cancelling_a_group_drops_what_waits_and_asks_what_runs(desk: Desk) -> None:
+    group = await desk.whole("group", ("count", [1]), ("count", [2]))
+    parts = await parts_of(desk, group)
+    begun = await desk.begin(parts[0], cancellable=True)
+    await desk.cancel(group)
+    assert (await desk.shown(parts[1])).state == "cancelled"
+    assert await desk.runs.asked_to_stop([begun]) == {parts[0]}
+    await desk.runs.end(begun, Ending(TaskState.CANCELLED))
+    assert (await desk.shown(group)).state == "cancelled"
+
+
+# -- a worker
+
+
+async def test_a_worker_begins_holds_ends_repeats_and_cancels(
+    settings: Settings, environment: dict[str, str], tmp_path: Path, desk: Desk
+) -> None:
+    queue = Publisher(settings)
+    desk.task_service = TaskService(queue.begin)
+    client = create_celery(settings, worker=True)
+    with celery_worker(environment, tmp_path, app=TASKS) as worker:
+        counted, broken, lucky, stoppable, canvas = [
+            await desk.start(f"{TASKS}.{name}", *arguments)
+            for name, arguments in (
+                ("shared", [10]), ("broken", []), ("second_time_lucky", []), ("stoppable", []), ("canvas", [4])
+            )
+        ]  # fmt: skip
+        group = await desk.whole("group", *((f"{TASKS}.part", [0.1 * n, n == 1]) for n in range(3)))
+        chain = await desk.whole("chain", *((f"{TASKS}.part", [0.1]) for _ in range(3)))
+
+        done = await desk.until(counted, "done")
+        assert (done.current, done.total, done.message) == (10, 10, "10 shared")
+
+        failed = await desk.until(broken, "failed")
+        assert failed.error == {"message": "this one always fails"}
+        assert "worker_tasks.py" in (await desk.sql("select traceback from tasks where id = :id", id=broken))[0][0]
+        await desk.repeat(broken)
+        async with asyncio.timeout(20):
+            while (again := await desk.shown(broken)).state != "failed" or again.attempt != 2:
+                await asyncio.sleep(0.05)
+
+        assert (await desk.until(lucky, "done")).attempt == 2
+
+        await desk.until(stoppable, "running")
+        await desk.cancel(stoppable)
+        cancelled = await desk.until(stoppable, "cancelled", seconds=5)
+        assert cancelled.current is not None
+        assert cancelled.current < 599
+        async with asyncio.timeout(5):
+            while client.AsyncResult(str(stoppable)).state != "REVOKED":
+                await asyncio.sleep(0.05)
+
+        assert (await desk.until(group, "failed")).error == {"message": "1 of 3 failed: too dark"}
+        assert ((await desk.until(chain, "done")).current, client.AsyncResult(str(chain)).state) == (3, "SUCCESS")
+
+        done = await desk.until(canvas, "done")
+        assert (done.current, done.total) == (4, 4)
+
+        last = await desk.start(f"{TASKS}.stoppable")
+        await desk.until(last, "running")
+        worker.kill()
+        await desk.sql("update tasks set lease_until = now() where id = :id", id=last)
+        await desk.runs.sweep()
+        assert (await desk.until(last, "failed")).error["reason"] == LOST  # type: ignore[index]
+    client.backend.client.connection_pool.disconnect()
+    client.close()
+    queue.close()

@@ -1,0 +1,114 @@
+"""From a row to bytes."""
+
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+
+from mailroom.kit.ids import new_id
+from mailroom.mail.kinds import Kinds, MailKind, MailRow
+from mailroom.mail.rendering.renderer import BrokenMail, Renderer, deliverable, dot_stuffed
+
+
+@pytest.fixture(scope="module")
+def renderer(tmp_path_factory: pytest.TempPathFactory) -> Renderer:
+    folder = tmp_path_factory.mktemp("templates") / "note"
+    folder.mkdir()
+    (folder / "subject.txt").write_text("Hello {{ name }}")
+    (folder / "body.txt").write_text("{{ name }}\n{{ text }}")
+    (folder / "body.html").write_text("<p>{{ name }}</p>{{ text }}")
+    kinds = Kinds([MailKind("note", "A note")])
+    return Renderer(kinds, mail_from="Mailroom <m@example.org>", product={}, templates=folder.parent)
+
+
+def row(to: str = "alice@example.org", **params: Any) -> MailRow:
+    return MailRow(new_id(), "note", to, {"name": "Alice", "text": "", **params}, b"n", datetime.now(UTC))
+
+
+def read(data: bytes) -> EmailMessage:
+    assert data.endswith(b"\r\n.\r\n")
+    unstuffed = data[:-3].replace(b"\r\n..", b"\r\n.")
+    return message_from_bytes(unstuffed, policy=policy.default)  # type: ignore[return-value]
+
+
+def test_the_same_row_gives_the_same_message_id(renderer: Renderer) -> None:
+    one = row()
+    first, second = (read(renderer.render(one).data)["Message-ID"] for _ in range(2))
+    assert first == second == f"<{one.id}@example.org>"
+
+
+def test_html_is_escaped_and_text_is_not(renderer: Renderer) -> None:
+    mail = read(renderer.render(row(name="<b>&")).data)
+    html, text = mail.get_body(("html",)), mail.get_body(("plain",))
+    assert html and text
+    assert "&lt;b&gt;&amp;" in html.get_content()
+    assert "<b>&" in text.get_content()
+
+
+def test_a_subject_cannot_smuggle_in_a_header(renderer: Renderer) -> None:
+    mail = read(renderer.render(row(name="x\r\nBcc: mallory@example.net")).data)
+    assert mail["Bcc"] is None
+    assert "mallory" in mail["Subject"]
+
+
+def test_an_address_cannot_smuggle_in_a_header(renderer: Renderer) -> None:
+    with pytest.raises(BrokenMail):
+        renderer.render(row("alice@example.org\r\nBcc: mallory@example.net"))
+
+
+def test_a_template_that_fails_says_which_kind_and_nothing_of_its_words(renderer: Renderer) -> None:
+    broken = MailRow(new_id(), "note", "a@example.org", {"name": "secret-word"}, b"n", datetime.now(UTC))
+    with pytest.raises(BrokenMail) as trouble:
+        renderer.render(broken)
+    assert "note" in str(trouble.value)
+    assert "secret-word" not in str(trouble.value)
+
+
+def test_an_international_domain_travels_in_ascii_and_a_local_part_needs_smtputf8(renderer: Renderer) -> None:
+    assert deliverable("zoë@bücher.example") == ("zoë@xn--bcher-kva.example", True)
+    assert deliverable("zoe@bücher.example") == ("zoe@xn--bcher-kva.example", False)
+    assert renderer.render(row("zoë@bücher.example")).utf8
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
+@given(text=some.text(some.characters(exclude_categories=("Cs", "Cc")) | some.sampled_from(".\n"), max_size=300))
+def test_any_text_arrives_as_it_was_written(renderer: Renderer, text: str) -> None:
+    data = renderer.render(row(text=text)).data
+    assert max(map(len, data.split(b"\r\n"))) <= 998  # RFC 5322 §2.1.1
+    assert b"\n" not in data.replace(b"\r\n", b"")
+    body = read(data).get_body(("plain",))
+    assert body
+    assert body.get_content().replace("\r\n", "\n").rstrip("\n") == f"Alice\n{text}".rstrip("\n")
+
+
+def test_a_line_that_begins_with_a_dot_is_stuffed() -> None:
+    assert dot_stuffed(b".one\r\n..two\r\nthree.\r\n") == b"..one\r\n...two\r\nthree.\r\n.\r\n"
+    assert dot_stuffed(b"no end") == b"no end\r\n.\r\n"
+
+
+def test_every_kind_of_mail_there_is_has_its_three_parts() -> None:
+    from mailroom import bootstrap
+    from mailroom.accounts.tokens import Tokens
+    from mailroom.mail.rendering.renderer import TEMPLATES
+    from tests.conftest import SECRET_KEY, settings_of
+
+    told = settings_of(
+        {
+            "DATABASE_URL": "postgresql://h/d",
+            "REDIS_URL": "redis://h",
+            "SMTP_URL": "smtp://h",
+            "MAIL_FROM": "m@example.org",
+            "PUBLIC_URL": "http://h",
+            "SECRET_KEY": SECRET_KEY,
+        }
+    )
+    kinds = list(bootstrap.kinds(told, Tokens([SECRET_KEY])))
+    assert len(kinds) >= 2
+    for kind in kinds:
+        folder: Path = TEMPLATES / kind.name
+        assert {path.name for path in folder.iterdir()} >= {"subject.txt", "body.txt", "body.html"}, kind.name
