@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field, field_validator
 from quart import Blueprint, Response, abort, current_app, json, request
 from quart_schema import document_querystring, document_response, operation_id, tag
 
+from mailroom.i18n.sentences import described
 from mailroom.kit.ids import parse_id
 from mailroom.mail.listing import listed
 from mailroom.mail.states import State
@@ -43,6 +44,8 @@ class TaskBody(BaseModel):
     )
     stage: str | None = Field(None, description="of a mail: claimed, connected, handing over or accepted")
     message: str | None = Field(None, description="what the task says of itself")
+    message_code: str | None = Field(None, description="the code of that sentence, where Mailroom has one for it")
+    params: dict[str, Any] | None = Field(None, description="what the sentence of the code is filled with")
     current: float | None = Field(None, description="how far it is, in whatever it counts")
     total: float | None = Field(None, description="of how much")
     rate: float | None = Field(None, description="a second, smoothed")
@@ -50,7 +53,8 @@ class TaskBody(BaseModel):
     attempt: int | None = None
     retry_at: str | None = Field(None, description="ISO 8601, UTC")
     error: dict[str, Any] | None = Field(
-        None, description="reason, code, enhanced (RFC 3463), message; for operators the traceback"
+        None,
+        description="reason, code, enhanced (RFC 3463), message, message_code, params; traceback for operators",
     )
     timeline: list[dict[str, Any]] | None = Field(None, description="stage, at, attempt; oldest first")
     afterword: str | None = Field(None, description="what came of it after its end: confirmed or replaced")
@@ -123,7 +127,7 @@ async def tasks() -> Response:
         found = await listed(work, session.account.id, states=states, before=before, limit=limit + 1)
     shown = [
         {
-            **one.snapshot.public(owner=True),
+            **described(one.snapshot, owner=True),
             "title": one.task.title,
             "kind": "mail" if one.is_mail else "task",
             "created_at": iso(one.task.created_at),
@@ -169,7 +173,7 @@ async def _later(seen: Seen, seconds: float) -> Response | None:
     watcher = watcher_of(session)
 
     def public(snapshot: Snapshot) -> dict[str, Any]:
-        return snapshot.public(owner=may_read_answers(seen.task, watcher))
+        return described(snapshot, owner=may_read_answers(seen.task, watcher))
 
     snapshot = await waits.news(
         watching, session.id, str(seen.task.id), seconds=seconds, is_news=lambda told: public(told) != seen.public

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from quart import websocket
 
+from mailroom.i18n.sentences import described
 from mailroom.kit.errors import Unavailable
 from mailroom.kit.ids import parse_id
 from mailroom.progress.snapshot import Snapshot
@@ -213,7 +214,7 @@ def _encode(snapshot: Snapshot, *, owner: bool) -> str:
     known = _encoded.get((id(snapshot), owner))
     if known:
         return known[1]
-    text = json.dumps(snapshot.public(owner=owner), separators=(",", ":"))
+    text = json.dumps(described(snapshot, owner=owner), separators=(",", ":"))
     _encoded[id(snapshot), owner] = (snapshot, text)
     if len(_encoded) > _MOST_ENCODED:
         _encoded.popitem(last=False)
