@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-FINAL = frozenset({"sent", "done", "failed", "expired", "cancelled"})
+FINAL_STATES = frozenset({"sent", "done", "failed", "expired", "cancelled"})
 
 CELERY_STATES = {
     "PENDING": "queued",
@@ -53,7 +53,7 @@ class Snapshot:
     """
     timeline: tuple[Mapping[str, Any], ...] = field(default=())
     """What happened when: ``{"stage": …, "at": …, "attempt": n}``, oldest first."""
-    afterword: str | None = None
+    follow_up: str | None = None
     cancellable: bool = False
     """True where it runs and may be cancelled all the same."""
     final: bool = False
@@ -66,7 +66,7 @@ class Snapshot:
     def public(self, *, owner: bool = False) -> dict[str, Any]:
         """Return the JSON of the protocol, with only the keys that apply; sentences are codes here.
 
-        The edges use `described` of `i18n/sentences.py`, which adds the words. The mail server's own text
+        The edges use `in_words` of `i18n/sentences.py`, which adds the words. The mail server's own text
         (`error.answer`) is left out unless for an `owner`.
         """
         error = dict(self.error) if self.error else None
@@ -85,7 +85,7 @@ class Snapshot:
             "retry_at": self.retry_at,
             "error": error,
             "timeline": list(self.timeline) or None,
-            "afterword": self.afterword,
+            "afterword": self.follow_up,
             "cancellable": (self.cancellable and not self.final) or None,
         }
         known = {key: value for key, value in pairs.items() if value is not None}

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from mailroom.i18n.sentences import SENTENCES, described, message_of, sentence
+from mailroom.i18n.sentences import SENTENCES, in_words, message_of, sentence
 from mailroom.mail.states import Reason, message_code
 from mailroom.progress.snapshot import Snapshot
 
@@ -45,14 +45,14 @@ def test_a_snapshot_is_described_in_words_and_keeps_its_codes(monkeypatch: pytes
     monkeypatch.setitem(SENTENCES, "task.writing", "Writing your %(table)s")
     error = {"reason": "tls", "message_code": "mail.tls", "answer": "no STARTTLS"}
     told = Snapshot("t", "retrying", message_code="task.writing", params={"table": "mails"}, error=error)
-    public = described(told)
+    public = in_words(told.public())
     assert public["message"] == "Writing your mails"
     assert public["error"] == {"reason": "tls", "message_code": "mail.tls", "message": sentence("mail.tls")}
-    assert described(told, owner=True)["error"]["answer"] == "no STARTTLS"
+    assert in_words(told.public(owner=True))["error"]["answer"] == "no STARTTLS"
     assert "message" not in told.public()["error"]
     assert "message" not in error  # the snapshot is shared by everyone who watches
 
 
 def test_a_snapshot_without_codes_is_its_public_form() -> None:
     told = Snapshot("t", "failed", message="half way", error={"message": "too dark"}, final=True)
-    assert described(told) == told.public()
+    assert in_words(told.public()) == told.public()

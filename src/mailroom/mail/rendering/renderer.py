@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import jinja2
 
+from mailroom.i18n import languages
+from mailroom.i18n.templates import translate_mail_templates
 from mailroom.mail.kinds import Kinds, MailKind, MailRow
 from mailroom.mail.rendering.compiled_template import PARTS, CompiledTemplate
 
@@ -56,7 +58,7 @@ class Renderer:
         self._name, self._address = parseaddr(mail_from)
         self._product = product
         self._domain = _ascii_domain(self._address.rpartition("@")[2])
-        self._prepared: dict[tuple[str, tuple[str, ...]], CompiledTemplate | None] = {}
+        self._prepared: dict[tuple[str, str, tuple[str, ...]], CompiledTemplate | None] = {}
         sender = EmailMessage(policy=SMTP)
         sender["From"] = Address(self._name, addr_spec=self._address)
         self._from_line = sender.as_bytes().removesuffix(b"\r\n")
@@ -66,6 +68,7 @@ class Renderer:
             undefined=jinja2.StrictUndefined,
             keep_trailing_newline=True,
         )
+        translate_mail_templates(self._templates)
 
     def message_id(self, row: MailRow) -> str:
         """Return the Message-ID (RFC 5322 §3.6.4), made from the mail's id."""
@@ -114,7 +117,7 @@ class Renderer:
         return Envelope(self._address, recipient, data)
 
     def _compiled(self, kind: str, names: tuple[str, ...]) -> CompiledTemplate | None:
-        key = (kind, names)
+        key = (kind, languages.current(), names)
         if key not in self._prepared:
             try:
                 self._prepared[key] = CompiledTemplate(names, partial(self._write, kind))
