@@ -1,7 +1,5 @@
 """Wires the rooms below the edges: what the web, a worker and the shell have in common."""
 
-from urllib.parse import urlsplit
-
 from mailroom.accounts import mails as accounts_mails
 from mailroom.accounts.authentication import Authentication
 from mailroom.accounts.confirmation import Confirmation
@@ -45,7 +43,7 @@ def create_services(
     kinds = mail_kinds(settings, tokens)
     outbox = Outbox(kinds, tickets, notify)
     sessions, task_service = Sessions(database), TaskService(publish_task)
-    passwords, site = Passwords(), (urlsplit(settings.public_url).hostname or "").split(".")
+    passwords, site = Passwords(), settings.public_host.partition(":")[0].split(".")
     return Services(
         settings=settings,
         database=database,

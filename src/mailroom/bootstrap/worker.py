@@ -1,7 +1,6 @@
 """Wires a worker: its Celery application, and what lives in the event loop of each of its processes."""
 
 from datetime import timedelta
-from urllib.parse import urlsplit
 
 from celery import Celery
 
@@ -72,7 +71,7 @@ def _pool(settings: Settings) -> Pool:
             settings.smtp_data_timeout,
             settings.smtp_accept_timeout,
         ),
-        hostname=urlsplit(settings.public_url).hostname or "localhost",
+        hostname=settings.ehlo_name,
         limit=settings.smtp_connections,
         mails_each=settings.smtp_mails_per_connection,
         idle=settings.smtp_idle_seconds,
