@@ -22,8 +22,8 @@ Lease = TypeVar("Lease", bound=Hashable)
 class LeaseRenewal(Generic[Lease]):
     """Renews every lease that is held, in one call of `renew`.
 
-    A lease is whatever names a row and the attempt at it, so that the end of an old attempt does not drop the lease
-    of a newer one. What `renew` raises is logged, with `rows` ("mails", say), and the next call comes sooner.
+    A lease names a row and the attempt at it, so that the end of an old attempt does not drop the lease of a newer
+    one. What `renew` raises is logged, with `rows` ("mails", say), and the next call comes sooner.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class LeaseRenewal(Generic[Lease]):
         try:
             await self._renew(list(self._held))
         except Exception as error:
-            # Whoever writes under a lease checks it in the same statement, so a missed renewal lets nothing through.
+            # A write under a lease checks the lease in the same statement: a missed renewal lets nothing through.
             logger.warning("leases of %d %s not renewed: %s", len(self._held), self._rows, error)
             return False
         return True
