@@ -12,6 +12,7 @@ from quart import Blueprint, Quart, Response, websocket
 from mailroom.accounts.views import Session
 from mailroom.kit.errors import Unavailable
 from mailroom.services import Services
+from mailroom.web.api.waits import Waits
 from mailroom.web.browser import services, session_secret
 from mailroom.web.client import client_of
 from mailroom.web.live.registry import Full, SocketRegistry
@@ -61,7 +62,7 @@ def serve_live(app: Quart) -> None:
         per_session=have.settings.live_sockets_per_session, per_address=have.settings.live_sockets_per_address
     )
     holders = TicketOwners(have)
-    recheck = Revalidation(hub, have, holders, app.extensions["mailroom_waits"])
+    recheck = Revalidation(hub, have, holders, part_of(app, Waits))
     have.sessions.on_change.append(recheck.end)
 
     async def start() -> None:
