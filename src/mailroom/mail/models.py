@@ -81,6 +81,11 @@ class Mail(Base):
     """When it was final, or left to a person as uncertain."""
 
     @property
+    def held(self) -> bool:
+        """True for an uncertain mail that waits for a person."""
+        return self.state == State.UNCERTAIN and self.on_uncertain == "hold"
+
+    @property
     def under_way(self) -> "list[Attempt]":
         """The attempt that has not ended, if there is one: it has no row of its own yet."""
         if self.state != State.SENDING or self.claimed_at is None:

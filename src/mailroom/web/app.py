@@ -20,6 +20,7 @@ from mailroom.web.limit_store import LimitStore
 from mailroom.web.page import STATIC, fingerprint, static_url
 from mailroom.web.pages import account, accounts, confirm, home, mails, password
 from mailroom.web.pages import tasks as task_pages
+from mailroom.web.parts import provide
 from mailroom.web.progress_view import clock_time
 
 LARGEST_BODY = 64 * 1024
@@ -43,8 +44,8 @@ def create_app(services: Services) -> Quart:
     """
     settings = services.settings
     app = Quart("mailroom.web", root_path=str(Path(__file__).parent), static_folder=None)
-    app.extensions["mailroom"] = services
-    app.extensions["mailroom_waits"] = Waits()
+    provide(app, Services, services)
+    provide(app, Waits, Waits())
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.config["BODY_TIMEOUT"] = 20
     app.url_map.strict_slashes = False

@@ -4,9 +4,10 @@ import hashlib
 from typing import Any
 
 from pydantic import BaseModel, Field, field_validator
-from quart import Blueprint, Response, abort, current_app, json, request
+from quart import Blueprint, Response, abort, json, request
 from quart_schema import document_querystring, document_response, operation_id, tag
 
+from mailroom.i18n.sentences import in_words
 from mailroom.kit.ids import parse_id
 from mailroom.mail.listing import listed
 from mailroom.mail.states import State
@@ -20,6 +21,7 @@ from mailroom.web.errors import problem
 from mailroom.web.forms import Form, check_query
 from mailroom.web.limits import READ, limited_reads
 from mailroom.web.pages.tasks import asked_states
+from mailroom.web.parts import current
 from mailroom.web.watching import Seen, may_read_answers, see, watcher_of
 
 blueprint = Blueprint("tasks", __name__, url_prefix="/api/v1")
@@ -44,6 +46,8 @@ class TaskBody(BaseModel):
     )
     stage: str | None = Field(None, description="of a mail: claimed, connected, handing over or accepted")
     message: str | None = Field(None, description="what the task says of itself")
+    message_code: str | None = Field(None, description="the code of that sentence, where Mailroom has one for it")
+    params: dict[str, Any] | None = Field(None, description="what the sentence of the code is filled with")
     current: float | None = Field(None, description="how far it is, in whatever it counts")
     total: float | None = Field(None, description="of how much")
     rate: float | None = Field(None, description="a second, smoothed")
@@ -51,7 +55,8 @@ class TaskBody(BaseModel):
     attempt: int | None = None
     retry_at: str | None = Field(None, description="ISO 8601, UTC")
     error: dict[str, Any] | None = Field(
-        None, description="reason, code, enhanced (RFC 3463), message; for operators the traceback"
+        None,
+        description="reason, code, enhanced (RFC 3463), message, message_code, params; traceback for operators",
     )
     timeline: list[dict[str, Any]] | None = Field(None, description="stage, at, attempt; oldest first")
     afterword: str | None = Field(None, description="what came of it after its end: confirmed or replaced")
@@ -124,7 +129,7 @@ async def tasks() -> Response:
         found = await listed(work, session.account.id, states=states, before=before, limit=limit + 1)
     shown = [
         {
-            **one.snapshot.public(owner=True),
+            **in_words(one.snapshot.public(owner=True)),
             "title": one.task.title,
             "kind": "mail" if one.is_mail else "task",
             "created_at": iso(one.task.created_at),
@@ -160,7 +165,7 @@ async def task(ticket: str) -> Response:
 async def _later(seen: Seen, seconds: float) -> Response | None:
     """Return the next answer that is another one; None after so many seconds without."""
     session, tracker = await current_session(), services().tracker
-    waits: Waits = current_app.extensions["mailroom_waits"]
+    waits = current(Waits)
     if session is None or tracker is None:
         return None
     if not waits.may_wait(session.id):
@@ -170,7 +175,7 @@ async def _later(seen: Seen, seconds: float) -> Response | None:
     watcher = watcher_of(session)
 
     def public(snapshot: Snapshot) -> dict[str, Any]:
-        return snapshot.public(owner=may_read_answers(seen.task, watcher))
+        return in_words(snapshot.public(owner=may_read_answers(seen.task, watcher)))
 
     holder = TicketOwner(seen.task.session_id, seen.task.owner_id)
     waiting = LongPoll(session, str(seen.task.id), holder)

@@ -9,6 +9,8 @@ from uuid import UUID
 from quart import websocket
 
 from mailroom.accounts.views import Session
+from mailroom.i18n import languages
+from mailroom.i18n.sentences import in_words
 from mailroom.kit.errors import Unavailable
 from mailroom.kit.ids import parse_id
 from mailroom.progress.snapshot import Snapshot
@@ -206,17 +208,18 @@ def _unknown(ticket: str) -> Snapshot:
     return Snapshot(ticket[:LONGEST_TICKET], state="unknown", message=words, final=True)
 
 
-_encoded: OrderedDict[tuple[int, bool], tuple[Snapshot, str]] = OrderedDict()
+_encoded: OrderedDict[tuple[int, bool, str], tuple[Snapshot, str]] = OrderedDict()
 """The newest messages, each with its snapshot, whose identity it goes by: many watchers, one encoding."""
 _MOST_ENCODED = 256
 
 
 def _encode(snapshot: Snapshot, *, owner: bool) -> str:
-    known = _encoded.get((id(snapshot), owner))
+    key = (id(snapshot), owner, languages.current())
+    known = _encoded.get(key)
     if known:
         return known[1]
-    text = json.dumps(snapshot.public(owner=owner), separators=(",", ":"))
-    _encoded[id(snapshot), owner] = (snapshot, text)
+    text = json.dumps(in_words(snapshot.public(owner=owner)), separators=(",", ":"))
+    _encoded[key] = (snapshot, text)
     if len(_encoded) > _MOST_ENCODED:
         _encoded.popitem(last=False)
     return text
