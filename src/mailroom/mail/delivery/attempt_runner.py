@@ -171,7 +171,7 @@ class AttemptRunner:
         """Show how far a mail under way came, unless what was shown last has not been looked at yet."""
         if not journey.unread:
             journey.unread = True
-            self._show(journey.name, State.SENDING, final=False, read=journey.read)
+            self._show(journey.claim.id, State.SENDING, final=False, read=journey.read)
 
     def _ended(self, journey: RunningAttempt, ending: Ending, ended: Ended | None) -> Snapshot | None:
         """Show and return where a mail is after its ending was recorded; None: another attempt has the word."""
