@@ -8,15 +8,18 @@ from quart_schema import Info, QuartSchema
 from quart_schema.openapi import OpenAPIProvider
 from werkzeug.routing import Rule
 
+from mailroom.i18n.templates import translate_templates
 from mailroom.kit import clock
 from mailroom.services import Services
 from mailroom.web import errors, health, limits, security, words
 from mailroom.web.api import tasks
 from mailroom.web.api.waits import Waits
 from mailroom.web.browser import write_cookie
+from mailroom.web.language import choose_language, tell_language
 from mailroom.web.limit_store import LimitStore
 from mailroom.web.pages import account, accounts, confirm, home, mails, password
 from mailroom.web.pages import tasks as task_pages
+from mailroom.web.parts import provide
 from mailroom.web.progress_view import clock_time
 from mailroom.web.requests import read_requests
 from mailroom.web.static_files import serve_static
@@ -37,10 +40,12 @@ def create_app(services: Services) -> Quart:
     """
     settings = services.settings
     app = Quart("mailroom.web", root_path=str(Path(__file__).parent), static_folder=None)
-    app.extensions["mailroom"] = services
-    app.extensions["mailroom_waits"] = Waits()
+    provide(app, Services, services)
+    provide(app, Waits, Waits())
     app.url_map.strict_slashes = False
     _looks(app)
+    app.before_request(choose_language)
+    app.after_request(tell_language)
 
     security.protect(app, settings)
     read_requests(app)
@@ -74,5 +79,6 @@ def _now() -> str:
 
 def _looks(app: Quart) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    translate_templates(app.jinja_env)
     app.jinja_env.globals.update(words=words.as_data(), now=_now)
     app.jinja_env.filters["clock_time"] = clock_time
