@@ -38,13 +38,17 @@ def services(
     begin: Begin,
     *,
     name: str,
-    watching: "Tracker | None" = None,
+    tracker: "Tracker | None" = None,
     database: Database | None = None,
 ) -> "Services":
     """Wire the rooms below the edges."""
+    from mailroom.accounts.authentication import Authentication
+    from mailroom.accounts.confirmation import Confirmation
     from mailroom.accounts.exports import Exports
+    from mailroom.accounts.operators import Operators
+    from mailroom.accounts.password_reset import PasswordReset
     from mailroom.accounts.passwords import Passwords
-    from mailroom.accounts.service import Accounts
+    from mailroom.accounts.registration import Registration
     from mailroom.accounts.sessions import Sessions
     from mailroom.mail.administration import MailAdministration
     from mailroom.mail.outbox import Outbox
@@ -53,28 +57,28 @@ def services(
     database = database or Database(settings.database_url, connections=settings.database_connections, name=name)
     tickets, tokens = Tickets(), _tokens(settings)
     known = kinds(settings, tokens)
-    outbox, mailbox = Outbox(known, tickets, notify), MailAdministration(known, notify)
-    sessions, background = Sessions(database), TaskService(begin)
-    accounts = Accounts(
-        database=database,
-        outbox=outbox,
-        tickets=tickets,
-        tokens=tokens,
-        passwords=Passwords(),
-        sessions=sessions,
-        settings=settings,
-    )
+    outbox, mail_administration = Outbox(known, tickets, notify), MailAdministration(known, notify)
+    sessions, task_service = Sessions(database), TaskService(begin)
+    passwords, site = Passwords(), (urlsplit(settings.public_url).hostname or "").split(".")
     return Services(
         settings=settings,
         database=database,
-        accounts=accounts,
+        registration=Registration(database, outbox, tickets, passwords, sessions, site=site),
+        confirmation=Confirmation(
+            database, tickets, tokens, passwords, sessions, hours=settings.confirmation_hours
+        ),
+        authentication=Authentication(database, tickets, passwords, sessions),
+        password_reset=PasswordReset(
+            database, outbox, tickets, tokens=tokens, passwords=passwords, sessions=sessions, site=site
+        ),
         sessions=sessions,
+        operators=Operators(database),
         outbox=outbox,
-        mailbox=mailbox,
+        mail_administration=mail_administration,
         tickets=tickets,
-        background=background,
-        exports=Exports(database, background),
-        watching=watching,
+        task_service=task_service,
+        exports=Exports(database, task_service),
+        tracker=tracker,
     )
 
 
@@ -101,17 +105,17 @@ def web(settings: Settings | None = None) -> "Quart":
     settings = settings or settings_of_a_door()
     database = Database(settings.database_url, connections=settings.database_connections, name="mailroom web")
     queue = Publisher(settings)
-    watching, results = _poller(settings, database)
+    tracker, results = _poller(settings, database)
     app = create_app(
-        services(settings, queue, queue.begin, name="mailroom web", watching=watching, database=database)
+        services(settings, queue, queue.begin, name="mailroom web", tracker=tracker, database=database)
     )
     serve_live(app)
 
     async def start() -> None:
-        watching.start()
+        tracker.start()
 
     async def close() -> None:
-        await watching.stop()
+        await tracker.stop()
         await results.close()
         queue.close()
         await database.close()
@@ -131,6 +135,7 @@ def worker(settings: Settings | None = None) -> "Celery":
 
 def runtime(settings: Settings, app: "Celery") -> "Runtime":
     """Wire what lives in one worker process; called in its event loop."""
+    from mailroom.accounts.retention import AccountRetention
     from mailroom.jobs.mail_tasks import reports
     from mailroom.jobs.publisher import Publisher
     from mailroom.jobs.results import ResultWriter
@@ -180,11 +185,8 @@ def runtime(settings: Settings, app: "Celery") -> "Runtime":
         rows=timedelta(days=settings.keep_rows_days),
     )
 
-    async def clean_up_accounts() -> None:
-        async with have.database.begin() as work:
-            await have.accounts.clean_up(work)
-
-    sweep = Sweep(overdue, queue, pool, [retention.clean_up, clean_up_accounts, have.exports.clean_up])
+    accounts = AccountRetention(have.database, have.sessions, confirmation_hours=settings.confirmation_hours)
+    sweep = Sweep(overdue, queue, pool, [retention.clean_up, accounts.clean_up, have.exports.clean_up])
     holding = TaskLeases(TaskRuns(have.database), queue.begin, reporter.put)
     return Runtime(have, delivery, sweep, holding, reporter, queue, Liveness(have.database, worker_name))
 
@@ -237,7 +239,7 @@ def commands() -> "click.Group":
             web=serve_web,
             worker=lambda settings, one: run_worker(settings, one=one),
             services=shell,
-            watching=_watching,
+            tracker=_tracker,
             queue_depth=_queue_depth,
             workers=_workers,
         )
@@ -254,13 +256,13 @@ def _poller(settings: Settings, database: Database) -> "tuple[Tracker, ResultRea
 
 
 @asynccontextmanager
-async def _watching(have: "Services") -> "AsyncIterator[Tracker]":
-    watching, results = _poller(have.settings, have.database)
-    watching.start()
+async def _tracker(have: "Services") -> "AsyncIterator[Tracker]":
+    tracker, results = _poller(have.settings, have.database)
+    tracker.start()
     try:
-        yield watching
+        yield tracker
     finally:
-        await watching.stop()
+        await tracker.stop()
         await results.close()
 
 

@@ -179,7 +179,7 @@ class Confirmation:
         done = {"confirmed_at": func.now(), "account_id": account.id, "password_hash": None}
         await work.session.execute(update(SignUp).where(SignUp.id == sign_up.id).values(done))
         mail_ids = await sign_ups.mail_ids_of(work, [sign_up.id])
-        await self._tickets.give_to(work, mail_ids, account.id, afterword="confirmed")
+        await self._tickets.give_to(work, mail_ids, account.id, follow_up="confirmed")
         return await self._sessions.enter(work, account, session, user_agent)
 
 

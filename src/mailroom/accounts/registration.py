@@ -63,7 +63,7 @@ class Registration:
             if isinstance(session, NewSession):
                 await self._sessions.add(work, session)
                 session = session.session
-            await self._tickets.drop_watchers(work, replaced.mail_ids, but=session.id, afterword="replaced")
+            await self._tickets.drop_watchers(work, replaced.mail_ids, but=session.id, follow_up="replaced")
             sign_up_id = new_id()
             mail_id = await self._promise(work, sign_up_id, address, session, is_known=replaced.is_known)
             written = {"id": sign_up_id, "email": address.email, "email_key": address.key, "mail_id": mail_id}

@@ -95,7 +95,7 @@ class MailRows:
             "ids": [UUID(told.task) for told in known],
             "attempts": [told.attempt for told in known],
             "steps": [told.step for told in known],
-            "afterwords": [told.afterword for told in known],
+            "afterwords": [told.follow_up for told in known],
         }
         async with self._database.connection() as connection:
             rows: list[Any] = await (await connection.execute(BETTER, arguments)).fetchall()
@@ -120,15 +120,15 @@ async def of_rows(work: UnitOfWork, ids: Sequence[UUID]) -> dict[str, Snapshot]:
     """Return what the rows say of these mails, by ticket; ids that are no mail's are left out."""
     if not ids:
         return {}
-    query = select(Mail, Task.afterword).outerjoin(Task, Task.id == Mail.id).where(Mail.id.in_(ids))
+    query = select(Mail, Task.follow_up).outerjoin(Task, Task.id == Mail.id).where(Mail.id.in_(ids))
     mails = (await work.session.execute(query)).all()
     found = await work.session.scalars(select(Attempt).where(Attempt.mail_id.in_(ids)).order_by(Attempt.attempt))
     attempts: dict[UUID, list[Attempt]] = {}
     for attempt in found:
         attempts.setdefault(attempt.mail_id, []).append(attempt)
     return {
-        str(mail.id): replace(of_row(mail, [*attempts.get(mail.id, []), *mail.under_way]), afterword=afterword)
-        for mail, afterword in mails
+        str(mail.id): replace(of_row(mail, [*attempts.get(mail.id, []), *mail.under_way]), follow_up=follow_up)
+        for mail, follow_up in mails
     }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-FINAL = frozenset({"sent", "done", "failed", "expired", "cancelled"})
+FINAL_STATES = frozenset({"sent", "done", "failed", "expired", "cancelled"})
 
 CELERY_STATES = {
     "PENDING": "queued",
@@ -44,7 +44,7 @@ class Snapshot:
     """``reason``, ``code``, ``enhanced``, ``message`` (our sentence) and, for owners and operators, ``answer``."""
     timeline: tuple[Mapping[str, Any], ...] = field(default=())
     """What happened when: ``{"stage": …, "at": …, "attempt": n}``, oldest first."""
-    afterword: str | None = None
+    follow_up: str | None = None
     cancellable: bool = False
     """True where it runs and may be cancelled all the same."""
     final: bool = False
@@ -73,7 +73,7 @@ class Snapshot:
             "retry_at": self.retry_at,
             "error": error,
             "timeline": list(self.timeline) or None,
-            "afterword": self.afterword,
+            "afterword": self.follow_up,
             "cancellable": (self.cancellable and not self.final) or None,
         }
         known = {key: value for key, value in pairs.items() if value is not None}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mailroom.progress.snapshot import CELERY_STATES, FINAL, Snapshot
+from mailroom.progress.snapshot import CELERY_STATES, FINAL_STATES, Snapshot
 
 
 def merge(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
@@ -20,7 +20,7 @@ def from_result(task: str, meta: Mapping[str, Any]) -> Snapshot | None:
     status, result = meta["status"], meta.get("result")
     told = result if isinstance(result, Mapping) and "step" in result else {}
     state = str(told.get("state") or CELERY_STATES.get(status, status))
-    if not told and state not in FINAL:
+    if not told and state not in FINAL_STATES:
         return Snapshot(task, state=state) if state != "queued" else None
     error = {"message": str(result)} if isinstance(result, Exception) else None
     names = ("stage", "message", "current", "total", "rate", "eta", "retry_at", "cancellable")
@@ -31,6 +31,6 @@ def from_result(task: str, meta: Mapping[str, Any]) -> Snapshot | None:
         step=int(told.get("step", 0)),
         error=told.get("error", error),
         timeline=tuple(told.get("timeline", ())),
-        final=bool(told.get("final", state in FINAL)),
+        final=bool(told.get("final", state in FINAL_STATES)),
         **{name: told[name] for name in names if name in told},
     )

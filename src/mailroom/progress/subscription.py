@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 class Subscription:
     """One watcher's stream: for each task only the newest snapshot waits, however slow the watcher."""
 
-    def __init__(self, watching: "Tracker") -> None:
-        self._watching = watching
+    def __init__(self, tracker: "Tracker") -> None:
+        self._tracker = tracker
         self._news: dict[str, Snapshot] = {}
         self._event = asyncio.Event()
         self.closed = False
         self.tasks: set[str] = set()
 
-    def tell(self, snapshot: Snapshot) -> None:
+    def push(self, snapshot: Snapshot) -> None:
         """Put a snapshot in place of an older one of the same task."""
         self._news[snapshot.task] = snapshot
         self._event.set()
@@ -30,24 +30,24 @@ class Subscription:
         """How many snapshots wait to be taken: one a task at most."""
         return len(self._news)
 
-    def repeat(self, task: str) -> None:
+    def push_again(self, task: str) -> None:
         """Have the newest snapshot of a task that is watched told again."""
-        self._watching.repeat(self, task)
+        self._tracker.push_again(self, task)
 
     async def watch(self, tasks: Iterable[str]) -> None:
         """Watch these tasks too: a snapshot of each first, then its changes. The caller checks who may."""
-        await self._watching.add(self, [task for task in tasks if task not in self.tasks])
+        await self._tracker.add(self, [task for task in tasks if task not in self.tasks])
 
     def unwatch(self, tasks: Iterable[str]) -> None:
         """Watch these no longer."""
         for task in tasks:
             self._news.pop(task, None)
-            self._watching.remove(self, task)
+            self._tracker.remove(self, task)
 
     def close(self) -> None:
         """Watch nothing any more and end the stream, after what still waits."""
         for task in list(self.tasks):
-            self._watching.remove(self, task)
+            self._tracker.remove(self, task)
         self.closed = True
         self._event.set()
 

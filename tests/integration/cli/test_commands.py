@@ -391,9 +391,9 @@ def test_a_task_that_is_no_mail_is_shown_cancelled_and_begun_again_too(
     shell: Shell, environment: dict[str, str]
 ) -> None:
     async def start(services: Services, unit: UnitOfWork) -> tuple[UUID, UUID]:
-        alone = await services.background.start(unit, "count", 3, title="A \033[31mcount")
+        alone = await services.task_service.start(unit, "count", 3, title="A \033[31mcount")
         parts = [("count", [1]), ("count", [2])]
-        return alone, await services.background.start_group(unit, parts, title="Many counts")
+        return alone, await services.task_service.start_group(unit, parts, title="Many counts")
 
     async def run(services: Services, _unit: UnitOfWork) -> None:
         runs = TaskRuns(services.database)

@@ -84,7 +84,7 @@ def doors(workers: list[str] | Exception) -> Entrypoints:
         web=lambda _settings, _fd: 0,
         worker=lambda _settings, _one: 0,
         services=bootstrap.shell,
-        watching=bootstrap._watching,
+        tracker=bootstrap._tracker,
         queue_depth=lambda _settings: 3,
         workers=ask,
     )

@@ -17,7 +17,7 @@ from quart import Quart, websocket
 from mailroom.kit.ids import new_id
 from mailroom.progress.snapshot import Snapshot
 from mailroom.progress.subscription import Subscription
-from mailroom.tasks.tickets import Holder, Watcher
+from mailroom.tasks.tickets import TicketOwner, Watcher
 from mailroom.web.live import socket as live_socket
 from mailroom.web.live.socket import LiveSocket
 from mailroom.web.server import websocket_stream as stream
@@ -43,7 +43,7 @@ class Flood:
         while True:
             self.told += 1
             for subscription in self.subscriptions:
-                subscription.tell(Snapshot(f"task {self.told % TASKS}", "running", message=f"{self.told} {LONG}"))
+                subscription.push(Snapshot(f"task {self.told % TASKS}", "running", message=f"{self.told} {LONG}"))
                 self.most = max(self.most, subscription.waiting)
             await asyncio.sleep(0.0005)
 
@@ -130,7 +130,7 @@ class Slow:
         await self.found.wait()
         for task in tasks:
             subscription.tasks.add(task)
-            subscription.tell(Snapshot(task, "running"))
+            subscription.push(Snapshot(task, "running"))
 
     def remove(self, subscription: Subscription, task: str) -> None:
         subscription.tasks.discard(task)
@@ -141,8 +141,8 @@ async def test_a_ticket_lost_while_it_is_looked_for_is_unknown_and_one_unwatched
     alice, ticket, slow = Watcher(session_id=new_id()), new_id(), Slow()
     assert alice.session_id
 
-    async def holders(ids: Sequence[UUID]) -> dict[UUID, Holder]:
-        return dict.fromkeys(ids, Holder(alice.session_id, None))
+    async def holders(ids: Sequence[UUID]) -> dict[UUID, TicketOwner]:
+        return dict.fromkeys(ids, TicketOwner(alice.session_id, None))
 
     subscription = Subscription(slow)  # type: ignore[arg-type]
     served = LiveSocket(alice.session_id, alice, subscription, holders)  # type: ignore[arg-type]

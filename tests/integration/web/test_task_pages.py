@@ -48,7 +48,7 @@ class Person:
 
     async def start(self, title: str = "A count", name: str = "count") -> UUID:
         async with self.services.database.begin() as work:
-            return await self.services.background.start(work, name, title=title, owner_id=self.account_id)
+            return await self.services.task_service.start(work, name, title=title, owner_id=self.account_id)
 
     async def end(self, task: UUID, ending: Ending) -> None:
         runs = TaskRuns(self.services.database)

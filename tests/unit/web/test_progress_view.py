@@ -85,7 +85,7 @@ def test_a_retry_says_why_and_when() -> None:
 
 
 def test_what_came_of_it_stands_above_how_it_went() -> None:
-    view = view_of(Snapshot("t", "sent", afterword="confirmed", final=True).public())
+    view = view_of(Snapshot("t", "sent", follow_up="confirmed", final=True).public())
     assert view.headline == "Your address is confirmed"
 
 

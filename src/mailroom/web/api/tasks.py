@@ -158,9 +158,9 @@ async def task(ticket: str) -> Response:
 
 async def _later(seen: Seen, seconds: float) -> Response | None:
     """Return the next answer that is another one; None after so many seconds without."""
-    session, watching = await current_session(), services().watching
+    session, tracker = await current_session(), services().tracker
     waits: Waits = current_app.extensions["mailroom_waits"]
-    if session is None or watching is None:
+    if session is None or tracker is None:
         return None
     if not waits.may_wait(session.id):
         refused = await problem(429, "Too many waiting requests", "End some of them, or ask without `wait`.")
@@ -172,7 +172,7 @@ async def _later(seen: Seen, seconds: float) -> Response | None:
         return snapshot.public(owner=may_read_answers(seen.task, watcher))
 
     snapshot = await waits.news(
-        watching, session.id, str(seen.task.id), seconds=seconds, is_news=lambda told: public(told) != seen.public
+        tracker, session.id, str(seen.task.id), seconds=seconds, is_news=lambda told: public(told) != seen.public
     )
     return _answer(await _body(seen, public(snapshot))) if snapshot else None
 

@@ -32,13 +32,13 @@ class Waits:
         return self._waiting[session] < MOST
 
     async def news(
-        self, watching: Tracker, session: UUID, task: str, *, seconds: float, is_news: Callable[[Snapshot], bool]
+        self, tracker: Tracker, session: UUID, task: str, *, seconds: float, is_news: Callable[[Snapshot], bool]
     ) -> Snapshot | None:
         """Return the first snapshot that is news; None after so many seconds, and when the process ends.
 
         It asks Redis nothing: it is one more watcher of the poller's.
         """
-        subscription = watching.subscribe()
+        subscription = tracker.subscribe()
 
         async def first() -> Snapshot | None:
             async for snapshot in subscription:

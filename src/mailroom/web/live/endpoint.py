@@ -29,7 +29,7 @@ async def live() -> Response | None:
     """Check, accept, serve."""
     have = services()
     hub, holders = _of_this_process()
-    assert have.watching is not None
+    assert have.tracker is not None
     client = client_of(websocket, have.settings.trusted_proxies)
     if not is_same_origin(dict(websocket.headers), client.scheme, client.host, have.settings):
         return Response("Only Mailroom's own pages may open this.\n", 403)
@@ -38,7 +38,7 @@ async def live() -> Response | None:
             session = await _session(have)
             if session is None:
                 return Response("No session: open a page of Mailroom first.\n", 401)
-            socket = LiveSocket(session.id, watcher_of(session), have.watching.subscribe(), holders)
+            socket = LiveSocket(session.id, watcher_of(session), have.tracker.subscribe(), holders)
             with hub.counted(socket), suppress(asyncio.CancelledError):
                 await websocket.accept()
                 await socket.run()

@@ -92,7 +92,7 @@ class Revalidation:
                 if task_id not in asked:
                     continue  # watched since
                 holder = holders.get(task_id)
-                if holder and holder.lets(socket.watcher):
+                if holder and holder.admits(socket.watcher):
                     socket.tasks[ticket] = holder
                 else:
                     socket.lose(ticket)

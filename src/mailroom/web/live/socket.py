@@ -12,7 +12,7 @@ from mailroom.kit.errors import Unavailable
 from mailroom.kit.ids import parse_id
 from mailroom.progress.snapshot import Snapshot
 from mailroom.progress.subscription import Subscription
-from mailroom.tasks.tickets import Holder, Watcher
+from mailroom.tasks.tickets import TicketOwner, Watcher
 from mailroom.web.live.protocol import Allowance, parse
 from mailroom.web.live.ticket_owners import TicketOwners
 from mailroom.web.watching import may_read_answers
@@ -46,7 +46,7 @@ class LiveSocket:
     ) -> None:
         self.session_id = session_id
         self.watcher = watcher
-        self.tasks: dict[str, Holder] = {}
+        self.tasks: dict[str, TicketOwner] = {}
         """What it watches, by ticket, and whose that is."""
         self.listing: str | None = None
         """Where the list is that it watches, as it was told; empty at first, None where it watches none."""
@@ -72,13 +72,13 @@ class LiveSocket:
         """Watch a ticket no more that is this browser's no more."""
         self._drop(ticket)
         self._lost.add(ticket)
-        self._subscription.tell(_unknown(ticket))
+        self._subscription.push(_unknown(ticket))
 
     def tell_list(self, standing: str) -> None:
         """Tell it where its list is, unless it knows."""
         if self.listing not in {None, standing}:
             self.listing = standing
-            self._subscription.tell(Snapshot(LIST, state="listed", message=standing))
+            self._subscription.push(Snapshot(LIST, state="listed", message=standing))
 
     async def run(self) -> None:
         """Serve until either side ends it."""
@@ -148,7 +148,7 @@ class LiveSocket:
         elif task_id is None:
             self._refuse(ticket)
         elif str(task_id) in self.tasks:
-            self._subscription.repeat(str(task_id))  # whoever doubts that the line is alive is answered
+            self._subscription.push_again(str(task_id))  # whoever doubts that the line is alive is answered
         else:
             self._wanted[str(task_id)] = task_id
             self._lost.discard(str(task_id))
@@ -167,7 +167,7 @@ class LiveSocket:
         if self._unknown > MOST_UNKNOWN:
             self.close(TOO_MUCH, "too many unknown tickets")
         else:
-            self._subscription.tell(_unknown(ticket))
+            self._subscription.push(_unknown(ticket))
 
     async def _ask(self) -> None:
         """Watch those wanted that this browser may; an unknown and a foreign ticket look alike."""
@@ -179,7 +179,7 @@ class LiveSocket:
                     if self._wanted.pop(ticket, None) is None:
                         continue  # unwatched meanwhile
                     holder = holders.get(task_id)
-                    if holder and holder.lets(self.watcher):
+                    if holder and holder.admits(self.watcher):
                         self.tasks[ticket] = holder
                     else:
                         self._refuse(ticket)
@@ -196,7 +196,7 @@ class LiveSocket:
         """Watch those no more that were unwatched or lost while they were looked for; the latter are unknown."""
         self._subscription.unwatch(gone)  # with all that waits to be told of them
         for ticket in gone & self._lost:
-            self._subscription.tell(_unknown(ticket))
+            self._subscription.push(_unknown(ticket))
 
 
 def _unknown(ticket: str) -> Snapshot:

@@ -136,14 +136,14 @@ async def _traceback(shown: Task) -> str | None:
 @limits.limited(limits.CHANGE)
 async def cancel(ticket: str) -> Response:
     """Cancel one's own task: at once while it waits, at its next report while it runs and allows it."""
-    return await _act(ticket, services().background.cancel)
+    return await _act(ticket, services().task_service.cancel)
 
 
 @blueprint.post("/tasks/<ticket>/retry")
 @limits.limited(limits.CHANGE)
 async def retry(ticket: str) -> Response:
     """Begin one's own task again that failed or was cancelled."""
-    return await _act(ticket, services().background.repeat)
+    return await _act(ticket, services().task_service.repeat)
 
 
 async def _act(ticket: str, deed: Any) -> Response:
