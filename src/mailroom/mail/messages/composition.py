@@ -18,7 +18,7 @@ from uuid import UUID
 
 from inscriptis import get_text
 
-from mailroom.mail.messages.draft import Draft, Mailbox
+from mailroom.mail.messages.draft import Attachment, Draft, Mailbox
 
 ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 PLAIN_ADDRESS = re.compile(rf"{ATOM}(\.{ATOM})*@[A-Za-z0-9.-]+")
@@ -108,10 +108,7 @@ def _plain_boxes(boxes: Sequence[Mailbox]) -> str | None:
 
 def _part(subtype: str, text: str) -> bytes:
     """Return a part of text in quoted-printable (RFC 2045 §6.7), with its headers."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n")
-    if not lines.endswith("\n"):
-        lines += "\n"
-    coded = binascii.b2a_qp(lines.encode("utf-8", "replace"), istext=True)
+    coded = binascii.b2a_qp(_lines(text).encode(), istext=True)
     head = f'Content-Type: text/{subtype}; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
     return head.encode("ascii") + coded.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
@@ -131,21 +128,33 @@ def _long_way(draft: Draft, text: str, message_id: str, date: datetime) -> bytes
         message["Reply-To"] = _addresses(draft.reply_to)
     for name, value in draft.headers.items():
         message[name] = value
-    message.set_content(_scalar(text), cte="quoted-printable")
+    message.set_content(_lines(text), cte="quoted-printable")
+    html_part = None
     if draft.html is not None:
-        message.add_alternative(_scalar(draft.html), subtype="html", cte="quoted-printable")
-    inline = [file for file in draft.attachments if file.content_id and draft.html is not None]
+        message.add_alternative(_lines(draft.html), subtype="html", cte="quoted-printable")
+        html_part = list(message.iter_parts())[-1]
+    inline = [file for file in draft.attachments if file.content_id and html_part is not None]
     for file in inline:
-        maintype, _, subtype = file.content_type.partition(";")[0].strip().partition("/")
-        part = message.get_payload()[-1]  # type: ignore[index,union-attr]  # multipart/alternative: its HTML
-        part.add_related(  # type: ignore[union-attr]
-            file.content, maintype, subtype, cid=f"<{file.content_id}>", filename=file.filename
+        assert isinstance(html_part, EmailMessage)
+        maintype, subtype = _type_of(file)
+        html_part.add_related(
+            file.content,
+            maintype,
+            subtype,
+            cid=f"<{file.content_id}>",
+            filename=file.filename,
+            disposition="inline",
         )
     for file in draft.attachments:
         if file not in inline:
-            maintype, _, subtype = file.content_type.partition(";")[0].strip().partition("/")
+            maintype, subtype = _type_of(file)
             message.add_attachment(file.content, maintype, subtype, filename=file.filename)
     return message.as_bytes(policy=policy)
+
+
+def _type_of(file: Attachment) -> tuple[str, str]:
+    maintype, _, subtype = file.content_type.partition(";")[0].strip().partition("/")
+    return maintype, subtype
 
 
 def _addresses(boxes: Sequence[Mailbox]) -> list[Address]:
@@ -156,6 +165,7 @@ def _addresses(boxes: Sequence[Mailbox]) -> list[Address]:
     return made
 
 
-def _scalar(text: str) -> str:
-    """Return the text without lone surrogates, which UTF-8 cannot hold (RFC 3629 §3)."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+def _lines(text: str) -> str:
+    """Return the text as whole lines, and without lone surrogates, which UTF-8 cannot hold (RFC 3629 §3)."""
+    text = text.encode("utf-8", "replace").decode().replace("\r\n", "\n").replace("\r", "\n")
+    return text if text.endswith("\n") else text + "\n"

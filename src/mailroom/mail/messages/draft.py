@@ -16,10 +16,34 @@ MOST_HEADERS = 50
 MOST_TAGS = 75
 HEADER_NAME = re.compile(r"[!-9;-~]{1,76}")
 """Printable ASCII without the colon (RFC 5322 §3.6.8)."""
+LONGEST_FILENAME = 255
 OURS = frozenset(
-    "bcc cc content-disposition content-id content-transfer-encoding content-type date dkim-signature from "
-    "message-id mime-version received reply-to resent-bcc resent-cc resent-date resent-from resent-message-id "
-    "resent-sender resent-to return-path sender subject to".split()
+    (
+        "bcc",
+        "cc",
+        "content-disposition",
+        "content-id",
+        "content-transfer-encoding",
+        "content-type",
+        "date",
+        "dkim-signature",
+        "from",
+        "message-id",
+        "mime-version",
+        "received",
+        "reply-to",
+        "resent-bcc",
+        "resent-cc",
+        "resent-date",
+        "resent-from",
+        "resent-message-id",
+        "resent-sender",
+        "resent-to",
+        "return-path",
+        "sender",
+        "subject",
+        "to",
+    )
 )
 """Headers that are made from the request's other fields, or that only mail servers may add."""
 TAG = re.compile(r"[A-Za-z0-9_-]{1,256}")
@@ -124,7 +148,11 @@ def check_tags(tags: Mapping[str, str]) -> None:
 
 def check_attachment(attachment: Attachment) -> None:
     """Raise `InvalidMessage` where a name or a type cannot stand in a header."""
-    if not attachment.filename or len(attachment.filename) > 255 or CONTROL.search(attachment.filename):
+    if (
+        not attachment.filename
+        or len(attachment.filename) > LONGEST_FILENAME
+        or CONTROL.search(attachment.filename)
+    ):
         raise InvalidMessage("attachments", "A filename has 1 to 255 characters and no control characters.")
     if not CONTENT_TYPE.fullmatch(attachment.content_type) or attachment.content_type.lower().startswith(
         ("multipart/", "message/")
