@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "4c1f7a92be30"
-down_revision = "e81c4a0b5d27"
+down_revision = "5e1d7a94c03b"
 branch_labels = None
 depends_on = None
 

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from datetime import timedelta
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from mailroom.kit.database import Database
 from mailroom.mail.kinds import Kinds, Notify
@@ -59,7 +58,7 @@ def services(
     known = kinds(settings, tokens)
     outbox, mail_administration = Outbox(known, tickets, notify), MailAdministration(known, notify)
     sessions, task_service = Sessions(database), TaskService(begin)
-    passwords, site = Passwords(), (urlsplit(settings.public_url).hostname or "").split(".")
+    passwords, site = Passwords(), settings.public_host.partition(":")[0].split(".")
     return Services(
         settings=settings,
         database=database,
@@ -166,7 +165,7 @@ def runtime(settings: Settings, app: "Celery") -> "Runtime":
             settings.smtp_data_timeout,
             settings.smtp_accept_timeout,
         ),
-        hostname=urlsplit(settings.public_url).hostname or "localhost",
+        hostname=settings.ehlo_name,
         limit=settings.smtp_connections,
         mails_each=settings.smtp_mails_per_connection,
         idle=settings.smtp_idle_seconds,

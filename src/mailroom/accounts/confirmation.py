@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import func, insert, update
 
 from mailroom.accounts import sign_ups
+from mailroom.accounts.addresses import key_of
 from mailroom.accounts.errors import (
     AccountError,
     ExpiredToken,
@@ -172,7 +173,7 @@ class Confirmation:
         row = {
             "id": new_id(),
             "email": sign_up.email,
-            "email_key": sign_up.email_key,
+            "email_key": key_of(sign_up.email),  # during a deploy an earlier version may have written another
             "password_hash": sign_up.password_hash,
         }
         account = (await work.session.scalars(insert(Account).values(row).returning(Account))).one()

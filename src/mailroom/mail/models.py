@@ -32,6 +32,9 @@ class Mail(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     kind: Mapped[str] = mapped_column(Text)
     recipient: Mapped[str] = mapped_column(Text)
+    typed_recipient: Mapped[str | None] = mapped_column(Text)
+    """The address as a person typed it, where the mail goes to the same address in another spelling. Pages show
+    this one: the other would tell that an account has it."""
     params: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     """What the templates need, nothing secret; dropped some time after the end."""
     nonce: Mapped[bytes | None] = mapped_column(LargeBinary)
@@ -89,6 +92,11 @@ class Mail(Base):
     changed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """When it was final, or left to a person as uncertain."""
+
+    @property
+    def held(self) -> bool:
+        """True for an uncertain mail that waits for a person."""
+        return self.state == State.UNCERTAIN and self.on_uncertain == "hold"
 
     @property
     def under_way(self) -> "list[Attempt]":

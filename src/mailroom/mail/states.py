@@ -57,6 +57,11 @@ class Reason(StrEnum):
     CANCELLED = "cancelled"
 
 
+def message_code(reason: str, *, held: bool = False) -> str:
+    """Return the code of the sentence for a reason (`i18n/sentences.py`); `held`: it waits for a person."""
+    return "mail.held" if held else "mail." + reason.replace(" ", "_").replace("-", "_")
+
+
 FINAL = frozenset({State.SENT, State.FAILED, State.EXPIRED, State.CANCELLED, State.SUPPRESSED})
 """States that end a mail. (`uncertain` ends it too where it is left to a person.)"""
 

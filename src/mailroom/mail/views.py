@@ -10,8 +10,7 @@ from sqlalchemy import select
 
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.models import Attempt, Mail
-from mailroom.mail.states import FINAL, Reason, Stage, State
-from mailroom.mail.words import HELD, sentence
+from mailroom.mail.states import FINAL, Reason, Stage, State, message_code
 from mailroom.progress.snapshot import Snapshot
 from mailroom.progress.sources import Known
 from mailroom.tasks.models import Task
@@ -48,7 +47,7 @@ def snapshot(
             "reason": str(reason),
             "code": code,
             "enhanced": enhanced,
-            "message": HELD if held else sentence(reason),
+            "message_code": message_code(reason, held=held),
             "since": iso(since) if reason in SERVER_TROUBLE else None,
             "answer": answer,
         }
@@ -146,7 +145,7 @@ def of_row(mail: Mail, attempts: Sequence[Attempt]) -> Snapshot:
         answer=mail.answer,
         since=mail.reason_since,
         retry_at=mail.next_attempt_at,
-        held=mail.state == State.UNCERTAIN and mail.on_uncertain == "hold",
+        held=mail.held,
         timeline=_timeline(mail, attempts),
     )
 

@@ -33,6 +33,10 @@ class Snapshot:
     state: str = "queued"
     stage: str | None = None
     message: str | None = None
+    """What the task says of itself, in its own words; none where `message_code` has a code for it."""
+    message_code: str | None = None
+    """A code of the catalogue (`i18n/sentences.py`), filled with `params` at the edge."""
+    params: Mapping[str, Any] | None = None
     current: float | None = None
     total: float | None = None
     rate: float | None = None
@@ -41,7 +45,12 @@ class Snapshot:
     step: int = 0
     retry_at: str | None = None
     error: Mapping[str, Any] | None = None
-    """``reason``, ``code``, ``enhanced``, ``message`` (our sentence) and, for owners and operators, ``answer``."""
+    """Why it waits or failed, with the keys that apply.
+
+    ``reason``, ``code`` (SMTP reply code, RFC 5321 §4.2), ``enhanced`` (RFC 3463), ``since`` (ISO 8601); our own
+    sentence as ``message_code`` and ``params``, the text of an exception as ``message``; for owners and operators
+    ``answer``, which is the mail server's text.
+    """
     timeline: tuple[Mapping[str, Any], ...] = field(default=())
     """What happened when: ``{"stage": …, "at": …, "attempt": n}``, oldest first."""
     follow_up: str | None = None
@@ -55,9 +64,10 @@ class Snapshot:
         return (self.final, self.attempt, self.step)
 
     def public(self, *, owner: bool = False) -> dict[str, Any]:
-        """Return the JSON of the protocol, with only the keys that apply.
+        """Return the JSON of the protocol, with only the keys that apply; sentences are codes here.
 
-        The server's own words (`error.answer`) are left out unless for an `owner`.
+        The edges use `in_words` of `i18n/sentences.py`, which adds the words. The mail server's own text
+        (`error.answer`) is left out unless for an `owner`.
         """
         error = dict(self.error) if self.error else None
         if error and not owner:
@@ -65,6 +75,8 @@ class Snapshot:
         pairs = {
             "stage": self.stage,
             "message": self.message,
+            "message_code": self.message_code,
+            "params": dict(self.params) if self.params else None,
             "current": self.current,
             "total": self.total,
             "rate": self.rate,

@@ -8,12 +8,14 @@ from quart_schema import Info, QuartSchema
 from quart_schema.openapi import OpenAPIProvider
 from werkzeug.routing import Rule
 
+from mailroom.i18n.templates import translate_templates
 from mailroom.kit import clock
 from mailroom.services import Services
 from mailroom.web import errors, health, limits, security, words
 from mailroom.web.api import tasks
 from mailroom.web.api.waits import Waits
 from mailroom.web.browser import write_cookie
+from mailroom.web.language import choose_language, tell_language
 from mailroom.web.limit_store import LimitStore
 from mailroom.web.page import STATIC, fingerprint, static_url
 from mailroom.web.pages import account, accounts, confirm, home, mails, password
@@ -47,6 +49,8 @@ def create_app(services: Services) -> Quart:
     app.config["BODY_TIMEOUT"] = 20
     app.url_map.strict_slashes = False
     _looks(app)
+    app.before_request(choose_language)
+    app.after_request(tell_language)
 
     security.protect(app, settings)
     store = LimitStore(settings.limits, connections=max(2, settings.redis_connections // 4))
@@ -78,6 +82,7 @@ def _now() -> str:
 
 def _looks(app: Quart) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    translate_templates(app.jinja_env)
     app.jinja_env.globals.update(static_url=static_url, words=words.as_data(), now=_now)
     app.jinja_env.filters["clock_time"] = clock_time
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mailroom.accounts.views import Session
+from mailroom.i18n.sentences import in_words
 from mailroom.kit.ids import parse_id
 from mailroom.progress.snapshot import Snapshot
 from mailroom.tasks.models import Task
@@ -13,7 +14,7 @@ from mailroom.web.browser import current_session, services
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A task that may be seen, and where it is, in the protocol's form (`Snapshot.public()`)."""
+    """A task that may be seen, and where it is, in the protocol's form (`in_words`)."""
 
     task: Task
     public: dict[str, Any]
@@ -56,4 +57,4 @@ async def see(ticket: str) -> Seen | None:
         snapshot = Snapshot(str(task_id))  # begun and not heard of yet
     if task.follow_up and not snapshot.follow_up:
         snapshot = replace(snapshot, follow_up=task.follow_up)
-    return Seen(task, snapshot.public(owner=may_read_answers(task, watcher)))
+    return Seen(task, in_words(snapshot.public(owner=may_read_answers(task, watcher))))

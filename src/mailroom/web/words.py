@@ -86,6 +86,12 @@ STATES: dict[str, dict[str, str]] = {
         "headline": "Nothing to see here any more",
         "detail": "This browser cannot follow this mail. If you signed up again, the newer page shows it.",
     },
+    "signed-out": {
+        "mood": "unsure",
+        "word": "Signed out",
+        "headline": "You are signed out",
+        "detail": "You signed out in another tab, or your session was ended on another device. Sign in to go on.",
+    },
 }
 """State of `mail/states.py` → what it looks like and what is said."""
 
@@ -116,6 +122,12 @@ TASK_STATES: dict[str, dict[str, str]] = {
         "word": "Unknown",
         "headline": "Nothing to see here any more",
         "detail": "This browser cannot follow this task.",
+    },
+    "signed-out": {
+        "mood": "unsure",
+        "word": "Signed out",
+        "headline": "You are signed out",
+        "detail": "You signed out in another tab, or your session was ended on another device. Sign in to go on.",
     },
 }
 """State of `tasks/states.py` → the same for tasks that are no mails."""

@@ -130,6 +130,7 @@ class FakeDatabase:
 class FakeSessions:
     def __init__(self, world: World) -> None:
         self.world = world
+        self.on_change: list[Any] = []
 
     async def find(self, secret: str) -> Session | None:
         if self.world.database_away:

@@ -19,7 +19,6 @@ from mailroom.web.live.revalidation import Revalidation
 from mailroom.web.live.socket import LiveSocket
 from mailroom.web.live.ticket_owners import TicketOwners
 from mailroom.web.security import is_same_origin
-from mailroom.web.watching import watcher_of
 
 blueprint = Blueprint("live", __name__)
 
@@ -38,7 +37,7 @@ async def live() -> Response | None:
             session = await _session(have)
             if session is None:
                 return Response("No session: open a page of Mailroom first.\n", 401)
-            socket = LiveSocket(session.id, watcher_of(session), have.tracker.subscribe(), holders)
+            socket = LiveSocket(session, have.tracker.subscribe(), holders)
             with hub.counted(socket), suppress(asyncio.CancelledError):
                 await websocket.accept()
                 await socket.run()
@@ -66,7 +65,8 @@ def serve_live(app: Quart) -> None:
         per_session=have.settings.live_sockets_per_session, per_address=have.settings.live_sockets_per_address
     )
     holders = TicketOwners(have)
-    recheck = Revalidation(hub, have, holders)
+    recheck = Revalidation(hub, have, holders, app.extensions["mailroom_waits"])
+    have.sessions.on_change.append(recheck.end)
 
     async def start() -> None:
         recheck.start()

@@ -8,14 +8,17 @@ from uuid import UUID
 
 from quart import websocket
 
+from mailroom.accounts.views import Session
+from mailroom.i18n import languages
+from mailroom.i18n.sentences import in_words
 from mailroom.kit.errors import Unavailable
 from mailroom.kit.ids import parse_id
 from mailroom.progress.snapshot import Snapshot
 from mailroom.progress.subscription import Subscription
-from mailroom.tasks.tickets import TicketOwner, Watcher
+from mailroom.tasks.tickets import TicketOwner
 from mailroom.web.live.protocol import Allowance, parse
 from mailroom.web.live.ticket_owners import TicketOwners
-from mailroom.web.watching import may_read_answers
+from mailroom.web.watching import may_read_answers, watcher_of
 
 logger = logging.getLogger(__name__)
 
@@ -39,13 +42,14 @@ TOO_MUCH = 4429
 
 
 class LiveSocket:
-    """Reads always and at once; what it was asked for and what it has to tell are both bounded."""
+    """Reads always and at once; what it was asked for and what it has to tell are both bounded.
 
-    def __init__(
-        self, session_id: UUID, watcher: Watcher, subscription: Subscription, holders: TicketOwners
-    ) -> None:
-        self.session_id = session_id
-        self.watcher = watcher
+    Its rights are those of its handshake: it gains none when the session signs in, and ends with the standing.
+    """
+
+    def __init__(self, session: Session, subscription: Subscription, holders: TicketOwners) -> None:
+        self.session_id, self.standing = session.id, session.standing
+        self.watcher = watcher_of(session)
         self.tasks: dict[str, TicketOwner] = {}
         """What it watches, by ticket, and whose that is."""
         self.listing: str | None = None
@@ -204,17 +208,18 @@ def _unknown(ticket: str) -> Snapshot:
     return Snapshot(ticket[:LONGEST_TICKET], state="unknown", message=words, final=True)
 
 
-_encoded: OrderedDict[tuple[int, bool], tuple[Snapshot, str]] = OrderedDict()
+_encoded: OrderedDict[tuple[int, bool, str], tuple[Snapshot, str]] = OrderedDict()
 """The newest messages, each with its snapshot, whose identity it goes by: many watchers, one encoding."""
 _MOST_ENCODED = 256
 
 
 def _encode(snapshot: Snapshot, *, owner: bool) -> str:
-    known = _encoded.get((id(snapshot), owner))
+    key = (id(snapshot), owner, languages.current())
+    known = _encoded.get(key)
     if known:
         return known[1]
-    text = json.dumps(snapshot.public(owner=owner), separators=(",", ":"))
-    _encoded[id(snapshot), owner] = (snapshot, text)
+    text = json.dumps(in_words(snapshot.public(owner=owner)), separators=(",", ":"))
+    _encoded[key] = (snapshot, text)
     if len(_encoded) > _MOST_ENCODED:
         _encoded.popitem(last=False)
     return text

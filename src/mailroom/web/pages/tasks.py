@@ -7,6 +7,7 @@ from typing import Any
 from quart import Blueprint, Response, abort, request
 
 from mailroom.accounts import exports
+from mailroom.i18n.sentences import in_words
 from mailroom.kit.ids import parse_id
 from mailroom.mail.listing import NEWEST, Listed, listed, standings
 from mailroom.tasks.models import Task
@@ -47,7 +48,7 @@ class Line:
 
 def line_of(found: Listed) -> Line:
     """Return the line of one task or mail; both views have what the list shows."""
-    task, public = found.task, found.snapshot.public(owner=True)
+    task, public = found.task, in_words(found.snapshot.public(owner=True))
     view: Any = view_of(public) if found.is_mail else task_view(public)
     room = "mails" if found.is_mail else "tasks"
     return Line(str(task.id), f"/{room}/{task.id}", task.title, found.recipient, task.created_at, view)
