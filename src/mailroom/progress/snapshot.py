@@ -58,11 +58,6 @@ class Snapshot:
     """True where it runs and may be cancelled all the same."""
     final: bool = False
 
-    @property
-    def order(self) -> tuple[bool, int, int]:
-        """What decides between two snapshots of a task: the end wins, then the higher (attempt, step)."""
-        return (self.final, self.attempt, self.step)
-
     def public(self, *, owner: bool = False) -> dict[str, Any]:
         """Return the JSON of the protocol, with only the keys that apply; sentences are codes here.
 
