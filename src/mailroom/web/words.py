@@ -157,6 +157,8 @@ AFTERWORDS = {
 
 EVENTS = {
     **STEPS,
+    "scheduled": "Scheduled",
+    "suppressed": "Held back",
     "retrying": "Will be tried again",
     "uncertain": "No answer",
     "sent": "Accepted by the mail server",
