@@ -29,7 +29,7 @@ with mine as materialized (
     where id = any(%(ids)s::uuid[]) and expires_at > clock_timestamp()
         and (%(poison_candidates)s or crashes < %(poison_from)s) and (
         state = 'queued'
-        or (state in ('retrying', 'uncertain') and nudge_at is not null
+        or (state in ('retrying', 'uncertain', 'scheduled') and nudge_at is not null
             and coalesce(next_attempt_at <= clock_timestamp(), true))
     )
     order by id for update skip locked
@@ -46,7 +46,8 @@ with mine as materialized (
 
 POISON_CANDIDATES = """
 select id from mails
-where id = any(%(ids)s::uuid[]) and crashes >= %(poison_from)s and state in ('queued', 'retrying', 'uncertain')
+where id = any(%(ids)s::uuid[]) and crashes >= %(poison_from)s
+    and state in ('queued', 'retrying', 'uncertain', 'scheduled')
 """
 
 
