@@ -1,7 +1,7 @@
 """One function decides whether an error means that a server of ours is away: PostgreSQL, Redis, or any peer.
 
-Each library has its own names for that, and event loops add theirs: a list beside each call misses one of them, and
-then an outage is answered as a fault of the program.
+Each library has its own names for that, and event loops add theirs: a list beside each call misses one of them,
+and then an outage is answered as a fault of the program.
 """
 
 import sys
