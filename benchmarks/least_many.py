@@ -12,8 +12,8 @@ from typing import cast
 
 import uvloop
 
-from mailroom import bootstrap
 from mailroom.accounts.tokens import Tokens
+from mailroom.bootstrap.services import mail_kinds
 from mailroom.kit.database import Database
 from mailroom.mail.ledger.claims import Claim, Ending, HandingOver, Ledger
 from mailroom.mail.rendering.renderer import Envelope, Renderer
@@ -120,7 +120,7 @@ class Office:
 
 
 def renderer_of(settings: Settings) -> Renderer:
-    kinds = bootstrap.kinds(settings, Tokens(settings.secret_keys))
+    kinds = mail_kinds(settings, Tokens(settings.secret_keys))
     return Renderer(kinds, mail_from=settings.mail_from, product={"public_url": settings.public_url})
 
 

@@ -20,7 +20,7 @@ from mailroom.tasks.tickets import Tickets
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Wired once, by `bootstrap.py`."""
+    """Wired once, by `bootstrap/services.py`."""
 
     settings: Settings
     database: Database
@@ -31,9 +31,9 @@ class Services:
     sessions: Sessions
     operators: Operators
     outbox: Outbox
-    mailbox: MailAdministration
+    mail_administration: MailAdministration
     tickets: Tickets
-    background: TaskService
+    task_service: TaskService
     exports: Exports
-    watching: Tracker | None = None
+    tracker: Tracker | None = None
     """The poller of a web process; a worker has none."""

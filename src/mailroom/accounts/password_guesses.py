@@ -64,12 +64,13 @@ def estimate(password: str, context: Collection[str], *, enough: float) -> Estim
 
     As soon as a part takes `enough` guesses the rest is not looked at.
     """
+    for form in (password, _without_separator(password)):
+        if (rank := _ranks().get(form.casefold())) is not None:
+            return Estimate(rank, KNOWN)
     forms = _forms(password)
     bare = [_without_words(form, context) for form in forms]
     if bare != forms:
         return replace(min(map(partial(_estimate, enough=enough), bare), key=_by_guesses), from_context=True)
-    if (rank := _ranks().get(password.casefold())) is not None:
-        return Estimate(rank, KNOWN)
     return min(map(partial(_estimate, enough=enough), forms), key=_by_guesses)
 
 

@@ -75,8 +75,8 @@ async def _follow(doors: Entrypoints, services: Services, ticket: UUID) -> int:
         title = await work.session.scalar(select(Task.title).where(Task.id == ticket))
     if title is None:
         raise UnknownTicket
-    async with doors.watching(services) as watching:
-        subscription = watching.subscribe()
+    async with doors.tracker(services) as tracker:
+        subscription = tracker.subscribe()
         # Ctrl-C ends the stream, and with it all that was opened here, in order.
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, subscription.close)
         await subscription.watch([str(ticket)])

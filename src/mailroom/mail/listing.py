@@ -52,7 +52,7 @@ async def listed(
 ) -> list[Listed]:
     """Return the newest `limit` of what an account owns, begun before the task `before`, in one of `states`."""
     query = (
-        select(Task, Mail.recipient)
+        select(Task, func.coalesce(Mail.typed_recipient, Mail.recipient))
         .outerjoin(Mail, Mail.id == Task.id)
         .where(Task.owner_id == owner_id, func.coalesce(Mail.state, Task.state).is_not(None))
         .order_by(Task.id.desc())  # ids of version 7: by time

@@ -1,4 +1,4 @@
-"""What the shell needs from the rooms above it, handed in by `bootstrap.py`."""
+"""What the shell needs from the rooms above it, handed in by `bootstrap/shell.py`."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -19,7 +19,7 @@ class Entrypoints:
     """Run WORKER_PROCESSES workers until stopped and return the exit code; with true one, in this process."""
     services: Callable[[Settings], Services]
     """Wire the services for one command; its database is closed by the caller."""
-    watching: Callable[[Services], AbstractAsyncContextManager[Tracker]]
+    tracker: Callable[[Services], AbstractAsyncContextManager[Tracker]]
     """Open a poller for one command, over the database of its services."""
     queue_depth: Callable[[Settings], int | None]
     """How many messages wait in the queue, None where the broker does not say. Blocks."""

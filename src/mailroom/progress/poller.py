@@ -269,8 +269,8 @@ class Poller:
         old = watched.snapshot
         ends = told.final and not old.final and (not watched.has_row or self._rows_away)
         if ends or (told.attempt, told.step, told.final) >= (old.attempt, old.step, old.final):
-            afterword = told.afterword or old.afterword
-            new = replace(told, timeline=merge(old.timeline, told.timeline), afterword=afterword)
+            follow_up = told.follow_up or old.follow_up
+            new = replace(told, timeline=merge(old.timeline, told.timeline), follow_up=follow_up)
             self._freshen(watched)
         elif from_row:  # the row is behind, but it knows the whole way
             new = replace(old, timeline=merge(told.timeline, old.timeline))
@@ -281,7 +281,7 @@ class Poller:
         watched.snapshot = new
         for subscription in tuple(watched.watchers):
             if subscription in watched.watchers:
-                subscription.tell(watched.snapshot)  # the newest, should a newer one have come meanwhile
+                subscription.push(watched.snapshot)  # the newest, should a newer one have come meanwhile
             await self._breathe()
 
     async def _breathe(self) -> None:
@@ -292,7 +292,7 @@ class Poller:
 
 def _known(watched: Watched) -> Known:
     told = watched.snapshot
-    return Known(told.task, told.attempt, -1 if watched.has_gap else told.step, told.final, told.afterword)
+    return Known(told.task, told.attempt, -1 if watched.has_gap else told.step, told.final, told.follow_up)
 
 
 async def _coroutine(work: Work) -> None:

@@ -34,7 +34,7 @@ class Known:
     attempt: int
     step: int
     final: bool
-    afterword: str | None
+    follow_up: str | None
 
 
 Rows = Callable[[Sequence[Known]], Awaitable[Mapping[str, Snapshot]]]

@@ -73,14 +73,14 @@ class Tracker:
                 self._poller.ask(watched)
             known.setdefault(task, watched).watchers.add(subscription)
             subscription.tasks.add(task)
-            subscription.tell(watched.snapshot)
+            subscription.push(watched.snapshot)
         self._poller.wake()
 
-    def repeat(self, subscription: Subscription, task: str) -> None:
+    def push_again(self, subscription: Subscription, task: str) -> None:
         """Tell it once more where a task is that it watches."""
         watched = self._poller.watched.get(task)
         if watched and subscription in watched.watchers:
-            subscription.tell(watched.snapshot)
+            subscription.push(watched.snapshot)
 
     def remove(self, subscription: Subscription, task: str) -> None:
         """Have it told no longer; a task that nobody watches is dropped."""

@@ -1,14 +1,13 @@
 """What an operator may set, each with its default and its reason (12-factor: the environment, then `.env`)."""
 
 import os
-from email.headerregistry import Address
-from email.utils import parseaddr
 from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mailroom.settings import urls
+from mailroom.settings.sender import Sender
 
 SHORTEST_KEY = 32
 
@@ -116,13 +115,7 @@ class Settings(BaseSettings):
     @field_validator("mail_from")
     @classmethod
     def _from(cls, value: str) -> str:
-        name, address = parseaddr(value)
-        try:
-            Address(display_name=name, addr_spec=address)
-        except Exception:
-            raise ValueError('must be an address: "Mailroom <hello@example.org>"') from None
-        if "@" not in address:
-            raise ValueError('must be an address: "Mailroom <hello@example.org>"')
+        Sender.parse(value)
         return value
 
     @field_validator("public_url")
@@ -182,6 +175,21 @@ class Settings(BaseSettings):
     def smtp(self) -> urls.SMTPServer:
         """The mail server."""
         return urls.SMTPServer.parse(self.smtp_url)
+
+    @property
+    def sender(self) -> Sender:
+        """Who mails come from."""
+        return Sender.parse(self.mail_from)
+
+    @property
+    def ehlo_name(self) -> str:
+        """The name mail servers are greeted with: PUBLIC_URL's host."""
+        return urls.ehlo_name(self.public_url)
+
+    @property
+    def public_host(self) -> str:
+        """PUBLIC_URL's host and port as people read them."""
+        return urls.readable_host(self.public_url)
 
     @property
     def secret_keys(self) -> list[str]:

@@ -1,12 +1,18 @@
 """The addresses of the three servers Mailroom needs, and its own: read once and checked once."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal, Self
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
+from mailroom.kit.domain_names import address_literal, ip_of, to_ascii, to_unicode
+
 StartTLS = Literal["required", "opportunistic", "never"]
 
-SCHEME_AND_HOST = "must be scheme and host only: https://mail.example.org"
+EXAMPLE = "https://mail.example.org"
+SCHEME_AND_HOST = f"must be scheme and host only: {EXAMPLE}"
+DOMAIN = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
+NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
 def database_url(url: str) -> str:
@@ -46,6 +52,7 @@ def broker_url(urls: str, *, verify_tls: bool) -> str:
 def public_url(url: str) -> str:
     """Return `url` as links begin: scheme and host in small letters, the port where one is given, nothing more.
 
+    A host outside ASCII becomes what browsers ask for (IDNA), an IPv6 address its shortest form (RFC 5952).
     Raises `ValueError` with what to write instead.
     """
     try:
@@ -65,8 +72,33 @@ def public_url(url: str) -> str:
         port = 0
     if port == 0:
         raise ValueError(f"must have a port from 1 to 65535, or none: {parts.scheme}://mail.example.org:8443")
-    shown = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{shown}" + (f":{port}" if port else "")
+    return f"{parts.scheme}://{_host(host)}" + (f":{port}" if port else "")
+
+
+def _host(written: str) -> str:
+    """Return a host as browsers send it. Raises ValueError where it is neither a domain nor an IP address."""
+    if address := ip_of(written):
+        return str(address) if address.version == 4 else f"[{address}]"  # noqa: PLR2004
+    try:
+        host = to_ascii(written)
+    except ValueError:
+        host = ""
+    # A last label that is a number makes browsers read an IPv4 address, of whatever form.
+    if not DOMAIN.fullmatch(host) or NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]):
+        raise ValueError(f"must have a domain or an IP address as its host: {EXAMPLE}")
+    return host
+
+
+def ehlo_name(public_url: str) -> str:
+    """Return what to say in EHLO (RFC 5321 §4.1.1.1): the host, or an IP address as an address literal."""
+    host = urlsplit(public_url).hostname or "localhost"
+    address = ip_of(host)
+    return address_literal(address) if address else host
+
+
+def readable_host(public_url: str) -> str:
+    """Return host and port of `public_url` as people read them: international names not in ASCII."""
+    return to_unicode(urlsplit(public_url).netloc)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +138,12 @@ class SMTPServer:
             port = parts.port or (465 if tls else 587 if parts.username else 25)
         except ValueError:
             raise ValueError("the port must be a number from 1 to 65535") from None
+        try:
+            host = to_ascii(parts.hostname)
+        except ValueError:
+            raise ValueError("names a host that can be none") from None
         return cls(
-            host=parts.hostname,
+            host=host,
             port=port,
             tls=tls,
             starttls="never" if tls else starttls,  # type: ignore[arg-type]  # checked above

@@ -29,7 +29,7 @@ def of_task(task: Task) -> Snapshot:
         timeline=tuple(
             {"stage": str(stage), "at": iso(at), "attempt": n} for stage, at, n in moments if stage and at
         ),
-        afterword=task.afterword,
+        follow_up=task.follow_up,
         cancellable=task.cancellable and state not in ENDED and task.cancel_asked_at is None,
         final=state in ENDED,
     )

@@ -54,7 +54,7 @@ async def test_a_server_that_never_says_that_it_took_a_mail_fills_no_inbox(post:
     row = await post.row(mail_id)
     assert (row.state, row.on_uncertain, row.nudge_at) == ("uncertain", "hold", None)
     assert row.ended_at, "it has ended, as far as keeping it goes"
-    assert shown.error and "not sent again by itself" in shown.error["message"]
+    assert shown.error and shown.error["message_code"] == "mail.held"
 
 
 async def test_a_worker_lost_after_the_handing_over_counts_as_an_answer_lost(post: Post) -> None:

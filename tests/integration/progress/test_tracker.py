@@ -54,11 +54,11 @@ class Office:
             self.asked += 1
             return await rows(known)
 
-        self.watching = Tracker(self.results, counted)  # type: ignore[arg-type]
+        self.tracker = Tracker(self.results, counted)  # type: ignore[arg-type]
         self.app: Celery = create_celery(settings, worker=True)
         self.writer = ResultWriter(self.app)
         self.outbox = Outbox(Kinds([MailKind("note", "A note")]), Tickets(), lambda _ids: None)
-        self.watching.start()
+        self.tracker.start()
 
     async def promise(self) -> UUID:
         async with self.database.begin() as work:
@@ -77,7 +77,7 @@ class Office:
             await work.session.execute(text(statement), values)
 
     async def close(self) -> None:
-        await self.watching.stop()
+        await self.tracker.stop()
         await self.results.close()
         await self.database.close()
         self.app.backend.client.connection_pool.disconnect()  # Celery leaves these open
@@ -115,7 +115,7 @@ class Watcher:
 
 
 async def watch(office: Office, *ids: UUID) -> Watcher:
-    watcher = Watcher(office.watching.subscribe())
+    watcher = Watcher(office.tracker.subscribe())
     await watcher.subscription.watch([str(mail_id) for mail_id in ids])
     return watcher
 
@@ -236,10 +236,10 @@ async def test_many_watchers_of_one_task_cost_no_more_than_one_and_that_is_next_
     watchers = [await watch(office, mail_id) for _ in range(50)]
     await asyncio.sleep(0.5)  # it listens by now
     assert await readings(office, 2.0) <= 2
-    assert office.watching.watched == 1
+    assert office.tracker.watched == 1
     for watcher in watchers:
         await watcher.close()
-    assert office.watching.watched == 0
+    assert office.tracker.watched == 0
 
 
 @pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # Celery's
@@ -296,7 +296,7 @@ async def test_a_line_that_is_cut_is_made_anew_and_what_was_missed_is_read(offic
 
 async def test_a_slow_watcher_gets_the_newest_state_only(office: Office) -> None:
     mail_id = await office.promise()
-    subscription = office.watching.subscribe()
+    subscription = office.tracker.subscribe()
     await subscription.watch([str(mail_id)])
     for step, stage in enumerate(("claimed", "connected", "handing over"), 1):
         office.say(snapshot(mail_id, "sending", stage=stage, attempt=1, step=step))
@@ -314,7 +314,7 @@ async def test_those_who_still_watch_hear_what_came_of_it(office: Office) -> Non
     await watcher.until("sent", "accepted")
     await office.sql("update tasks set afterword = 'confirmed'")
     async with asyncio.timeout(5):
-        while watcher.told[-1].afterword != "confirmed":
+        while watcher.told[-1].follow_up != "confirmed":
             await asyncio.sleep(0.05)
     await watcher.close()
 
@@ -383,11 +383,11 @@ async def test_the_loop_gets_its_turns_while_very_many_are_told(office: Office) 
     happened: list[str] = []
 
     class Noted(Subscription):
-        def tell(self, snapshot: Snapshot) -> None:
+        def push(self, snapshot: Snapshot) -> None:
             happened.append(str(snapshot.stage))
 
     mail_id = await office.promise()
-    subscriptions = [Noted(office.watching) for _ in range(1_000)]
+    subscriptions = [Noted(office.tracker) for _ in range(1_000)]
     for subscription in subscriptions:
         await subscription.watch([str(mail_id)])
     happened.clear()
@@ -426,7 +426,7 @@ async def test_the_loop_gets_its_turns_while_very_many_results_are_decoded(
 
     monkeypatch.setattr(office.results, "decode", noted)
     tasks = [str(new_id()) for _ in range(500)]
-    subscription = office.watching.subscribe()
+    subscription = office.tracker.subscribe()
     await subscription.watch(tasks)
     turns = asyncio.create_task(take_turns())
     office.writer([Report(task, "running", {"step": 1, "attempt": 1}) for task in tasks])

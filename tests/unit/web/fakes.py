@@ -85,7 +85,7 @@ class World:
             title="Sign-up mail",
             session_id=session.id,
             owner_id=account.id if account else None,
-            afterword=more.pop("afterword", None),
+            follow_up=more.pop("follow_up", None),
             created_at=NOON,
         )
         self.mails[ticket] = Mail(
@@ -130,6 +130,7 @@ class FakeDatabase:
 class FakeSessions:
     def __init__(self, world: World) -> None:
         self.world = world
+        self.on_change: list[Any] = []
 
     async def find(self, secret: str) -> Session | None:
         if self.world.database_away:
@@ -286,7 +287,7 @@ def services(world: World, **changes: Any) -> Any:
         password_reset=FakePasswordReset(world),
         outbox=FakeOutbox(world),
         tickets=FakeTickets(world),
-        watching=FakeWatching(world),
+        tracker=FakeWatching(world),
     )
 
 

@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
 
+from mailroom.kit.lease_renewal import LeaseRenewal
 from mailroom.mail.delivery.attempt import ProgressSink, RunningAttempt, announce
 from mailroom.mail.delivery.attempt_recorder import AttemptRecorder
 from mailroom.mail.delivery.bulk_queue import Waiting
 from mailroom.mail.delivery.bulk_sender import Send
 from mailroom.mail.ledger.claims import Claim, Ended, Ending, HandingOver, Ledger
-from mailroom.mail.ledger.leases import Leases
 from mailroom.mail.rendering.renderer import BrokenMail, Renderer
 from mailroom.mail.retry_policy import SENT, Answer, decide
 from mailroom.mail.smtp.connection import NotStarted, Undelivered
@@ -34,7 +34,7 @@ class AttemptRunner:
         self._renderer = renderer
         self._show = show
         self._notes = AttemptRecorder(ledger)
-        self._leases = Leases(ledger.renew)
+        self._leases = LeaseRenewal(ledger.renew, rows="mails")
         self._server = str(pool.server)
         self.journeys: set[RunningAttempt] = set()
         """The mails under way here."""
@@ -44,7 +44,7 @@ class AttemptRunner:
 
     def hold(self, claim: Claim) -> None:
         """Keep a mail leased that is carried later."""
-        self._leases.hold(claim.id, claim.attempt)
+        self._leases.hold((claim.id, claim.attempt))
 
     async def carry(self, claim: Claim) -> Snapshot | None:
         """Carry a mail as far as it goes now; return where it is then, None where another attempt has the word."""
@@ -93,13 +93,13 @@ class AttemptRunner:
         self._ended(journey, ending, recording.result())
 
     def _begin(self, claim: Claim) -> RunningAttempt:
-        self._leases.hold(claim.id, claim.attempt)
+        self._leases.hold((claim.id, claim.attempt))
         journey = RunningAttempt(claim, self._server, asyncio.current_task())
         self.journeys.add(journey)
         return journey
 
     def _drop(self, journey: RunningAttempt) -> None:
-        self._leases.drop(journey.claim.id, journey.claim.attempt)
+        self._leases.drop((journey.claim.id, journey.claim.attempt))
         self.journeys.discard(journey)
 
     # -- the stages

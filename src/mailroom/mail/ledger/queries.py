@@ -29,7 +29,7 @@ with mine as materialized (
     where id = any(%(ids)s::uuid[]) and expires_at > clock_timestamp()
         and (%(suspects)s or crashes < %(suspect)s) and (
         state = 'queued'
-        or (state in ('retrying', 'uncertain') and nudge_at is not null
+        or (state in ('retrying', 'uncertain', 'scheduled') and nudge_at is not null
             and coalesce(next_attempt_at <= clock_timestamp(), true))
     )
     order by id for update skip locked
@@ -45,7 +45,8 @@ with mine as materialized (
 
 SUSPECTS = """
 select id from mails
-where id = any(%(ids)s::uuid[]) and crashes >= %(suspect)s and state in ('queued', 'retrying', 'uncertain')
+where id = any(%(ids)s::uuid[]) and crashes >= %(suspect)s
+    and state in ('queued', 'retrying', 'uncertain', 'scheduled')
 """
 
 

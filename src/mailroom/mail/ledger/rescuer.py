@@ -61,7 +61,8 @@ order by id limit %(most)s for update skip locked
 EXPIRE = """
 with old as materialized (
     select id from mails
-    where state in ('queued', 'retrying', 'uncertain') and nudge_at is not null and expires_at <= now()
+    where state in ('queued', 'retrying', 'uncertain', 'scheduled') and nudge_at is not null
+        and expires_at <= now()
     order by expires_at limit %(most)s for update skip locked
 )
 update mails set state = 'expired', reason = coalesce(reason, 'expired'), stage = null, step = step + 1,
@@ -80,7 +81,7 @@ def _backoff(nudges: str) -> str:
 PUBLISH = f"""
 with due as materialized (
     select id from mails
-    where state in ('queued', 'retrying', 'uncertain') and nudge_at <= now()
+    where state in ('queued', 'retrying', 'uncertain', 'scheduled') and nudge_at <= now()
         and coalesce(next_attempt_at <= now(), true)
     order by nudge_at limit %(most)s for update skip locked
 ), early as materialized (

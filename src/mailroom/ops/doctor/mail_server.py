@@ -1,7 +1,5 @@
 """The mail server: connect, greet, secure, sign in, goodbye; nothing is sent."""
 
-from urllib.parse import urlsplit
-
 from mailroom.mail.retry_policy import Answer
 from mailroom.mail.smtp.connection import Connection, ServerTrouble, Timeouts
 from mailroom.mail.states import Reason
@@ -15,9 +13,10 @@ PATIENCE = 4.0
 async def check(settings: Settings) -> list[Finding]:
     """Check SMTP_URL by doing all that comes before a mail."""
     server = settings.smtp
-    hostname = urlsplit(settings.public_url).hostname or "localhost"
     try:
-        connection = await Connection.open(server, Timeouts(connect=PATIENCE, command=PATIENCE), hostname)
+        connection = await Connection.open(
+            server, Timeouts(connect=PATIENCE, command=PATIENCE), settings.ehlo_name
+        )
     except ServerTrouble as trouble:
         return [_trouble(trouble.answer, settings)]
     await connection.quit()

@@ -8,14 +8,17 @@ from uuid import UUID
 
 from quart import websocket
 
+from mailroom.accounts.views import Session
+from mailroom.i18n import languages
+from mailroom.i18n.sentences import in_words
 from mailroom.kit.errors import Unavailable
 from mailroom.kit.ids import parse_id
 from mailroom.progress.snapshot import Snapshot
 from mailroom.progress.subscription import Subscription
-from mailroom.tasks.tickets import Holder, Watcher
+from mailroom.tasks.tickets import TicketOwner
 from mailroom.web.live.protocol import Allowance, parse
 from mailroom.web.live.ticket_owners import TicketOwners
-from mailroom.web.watching import may_read_answers
+from mailroom.web.watching import may_read_answers, watcher_of
 
 logger = logging.getLogger(__name__)
 
@@ -39,14 +42,15 @@ TOO_MUCH = 4429
 
 
 class LiveSocket:
-    """Reads always and at once; what it was asked for and what it has to tell are both bounded."""
+    """Reads always and at once; what it was asked for and what it has to tell are both bounded.
 
-    def __init__(
-        self, session_id: UUID, watcher: Watcher, subscription: Subscription, holders: TicketOwners
-    ) -> None:
-        self.session_id = session_id
-        self.watcher = watcher
-        self.tasks: dict[str, Holder] = {}
+    Its rights are those of its handshake: it gains none when the session signs in, and ends with the standing.
+    """
+
+    def __init__(self, session: Session, subscription: Subscription, holders: TicketOwners) -> None:
+        self.session_id, self.standing = session.id, session.standing
+        self.watcher = watcher_of(session)
+        self.tasks: dict[str, TicketOwner] = {}
         """What it watches, by ticket, and whose that is."""
         self.listing: str | None = None
         """Where the list is that it watches, as it was told; empty at first, None where it watches none."""
@@ -72,13 +76,13 @@ class LiveSocket:
         """Watch a ticket no more that is this browser's no more."""
         self._drop(ticket)
         self._lost.add(ticket)
-        self._subscription.tell(_unknown(ticket))
+        self._subscription.push(_unknown(ticket))
 
     def tell_list(self, standing: str) -> None:
         """Tell it where its list is, unless it knows."""
         if self.listing not in {None, standing}:
             self.listing = standing
-            self._subscription.tell(Snapshot(LIST, state="listed", message=standing))
+            self._subscription.push(Snapshot(LIST, state="listed", message=standing))
 
     async def run(self) -> None:
         """Serve until either side ends it."""
@@ -148,7 +152,7 @@ class LiveSocket:
         elif task_id is None:
             self._refuse(ticket)
         elif str(task_id) in self.tasks:
-            self._subscription.repeat(str(task_id))  # whoever doubts that the line is alive is answered
+            self._subscription.push_again(str(task_id))  # whoever doubts that the line is alive is answered
         else:
             self._wanted[str(task_id)] = task_id
             self._lost.discard(str(task_id))
@@ -167,7 +171,7 @@ class LiveSocket:
         if self._unknown > MOST_UNKNOWN:
             self.close(TOO_MUCH, "too many unknown tickets")
         else:
-            self._subscription.tell(_unknown(ticket))
+            self._subscription.push(_unknown(ticket))
 
     async def _ask(self) -> None:
         """Watch those wanted that this browser may; an unknown and a foreign ticket look alike."""
@@ -179,7 +183,7 @@ class LiveSocket:
                     if self._wanted.pop(ticket, None) is None:
                         continue  # unwatched meanwhile
                     holder = holders.get(task_id)
-                    if holder and holder.lets(self.watcher):
+                    if holder and holder.admits(self.watcher):
                         self.tasks[ticket] = holder
                     else:
                         self._refuse(ticket)
@@ -196,7 +200,7 @@ class LiveSocket:
         """Watch those no more that were unwatched or lost while they were looked for; the latter are unknown."""
         self._subscription.unwatch(gone)  # with all that waits to be told of them
         for ticket in gone & self._lost:
-            self._subscription.tell(_unknown(ticket))
+            self._subscription.push(_unknown(ticket))
 
 
 def _unknown(ticket: str) -> Snapshot:
@@ -204,17 +208,18 @@ def _unknown(ticket: str) -> Snapshot:
     return Snapshot(ticket[:LONGEST_TICKET], state="unknown", message=words, final=True)
 
 
-_encoded: OrderedDict[tuple[int, bool], tuple[Snapshot, str]] = OrderedDict()
+_encoded: OrderedDict[tuple[int, bool, str], tuple[Snapshot, str]] = OrderedDict()
 """The newest messages, each with its snapshot, whose identity it goes by: many watchers, one encoding."""
 _MOST_ENCODED = 256
 
 
 def _encode(snapshot: Snapshot, *, owner: bool) -> str:
-    known = _encoded.get((id(snapshot), owner))
+    key = (id(snapshot), owner, languages.current())
+    known = _encoded.get(key)
     if known:
         return known[1]
-    text = json.dumps(snapshot.public(owner=owner), separators=(",", ":"))
-    _encoded[id(snapshot), owner] = (snapshot, text)
+    text = json.dumps(in_words(snapshot.public(owner=owner)), separators=(",", ":"))
+    _encoded[key] = (snapshot, text)
     if len(_encoded) > _MOST_ENCODED:
         _encoded.popitem(last=False)
     return text

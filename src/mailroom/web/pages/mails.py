@@ -59,7 +59,7 @@ async def mail_page(
         view=view_of(seen.public),
         title=seen.task.title,
         ticket=ticket,
-        recipient=row.recipient if row else "",
+        recipient=(row.typed_recipient or row.recipient) if row else "",
         resend_in=wait,
         asks_password=row is not None and row.kind in password_reset.KINDS,
         messages=messages or {},
