@@ -22,9 +22,9 @@ from mailroom.jobs.results import ResultReader, ResultWriter
 from mailroom.kit.database import Database
 from mailroom.kit.ids import new_id
 from mailroom.mail.kinds import Kinds, MailKind
-from mailroom.mail.ledger.claims import Ending, Ledger
+from mailroom.mail.ledger.claims import AttemptEnding, Ledger
 from mailroom.mail.outbox import Outbox
-from mailroom.mail.retry_policy import Answer, Decision
+from mailroom.mail.retry_policy import Decision, DeliveryResult
 from mailroom.mail.states import Reason, State
 from mailroom.mail.views import MailRows, snapshot
 from mailroom.ops.embedded.ports import free_port
@@ -213,7 +213,9 @@ async def test_an_end_before_the_handing_over_is_shown_to_those_who_saw_it_conne
     await ledger.claim([mail_id])
     office.say(snapshot(mail_id, "sending", stage="connected", attempt=1, step=2))
     await watcher.until("sending", "connected")
-    refused = Ending(mail_id, 1, Decision(State.FAILED, Reason.REFUSED), Answer(Reason.REFUSED, 550))
+    refused = AttemptEnding(
+        mail_id, 1, Decision(State.FAILED, Reason.REFUSED), DeliveryResult(Reason.REFUSED, 550)
+    )
     await ledger.record([refused])
     assert (await watcher.until("failed", seconds=5)).final
     await watcher.close()
@@ -366,7 +368,11 @@ async def test_what_fell_between_two_polls_is_filled_in_from_the_rows(office: Of
     await watcher.until("sending", "claimed")
     await ledger.claim([mail_id])
     await ledger.record(
-        [Ending(mail_id, 1, Decision(State.RETRYING, Reason.DEFERRED, 0.0), Answer(Reason.DEFERRED, 451))]
+        [
+            AttemptEnding(
+                mail_id, 1, Decision(State.RETRYING, Reason.DEFERRED, 0.0), DeliveryResult(Reason.DEFERRED, 451)
+            )
+        ]
     )
     await office.sql("update mails set next_attempt_at = now()")
     await ledger.claim([mail_id])

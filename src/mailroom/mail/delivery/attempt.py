@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from mailroom.mail.ledger.claims import Claim, Ended
-from mailroom.mail.retry_policy import Answer, Decision
+from mailroom.mail.ledger.claims import Claim, RecordedState
+from mailroom.mail.retry_policy import Decision, DeliveryResult
 from mailroom.mail.states import Stage, State
 from mailroom.mail.views import Moment, snapshot
 from mailroom.progress.snapshot import Snapshot
@@ -38,7 +38,7 @@ class RunningAttempt:
     stage: Stage = Stage.CLAIMED
     connected_at: datetime | None = None
     handing_over_at: datetime | None = None
-    recording: "asyncio.Future[Ended | None] | None" = None
+    recording: "asyncio.Future[RecordedState | None] | None" = None
     """What will hold where it is then; from here on it is ended, and only to be written down."""
     unread: bool = False
     """True while what was shown last has not been looked at: then it need not be shown again."""
@@ -74,7 +74,7 @@ class RunningAttempt:
             timeline=self.moments(),
         )
 
-    def ended(self, ended: Ended, decision: Decision, answer: Answer) -> Snapshot:
+    def ended(self, ended: RecordedState, decision: Decision, result: DeliveryResult) -> Snapshot:
         """Return where it is after its ending was recorded."""
         outcome = Stage.ACCEPTED if decision.state is State.SENT else decision.state
         return snapshot(
@@ -84,9 +84,9 @@ class RunningAttempt:
             attempt=ended.attempt,
             step=ended.step,
             reason=decision.reason,
-            code=answer.code,
-            enhanced=answer.enhanced,
-            answer=answer.text,
+            code=result.code,
+            enhanced=result.enhanced,
+            answer=result.text,
             since=ended.reason_since,
             retry_at=ended.next_attempt_at,
             held=decision.state is State.UNCERTAIN and decision.retry_in is None,
