@@ -75,6 +75,10 @@ format: $(VENV)/.dev ## mend what the linter and formatter can mend by themselve
 UV := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" pyproject.toml
 
+.PHONY: messages
+messages: $(VENV)/.dev ## collect marked sentences, bring every catalogue of src/mailroom/i18n up to date and compile it; NEW=de begins one
+	$(BIN)/python -m mailroom.i18n.extraction $(NEW)
+
 .PHONY: lock
 lock: $(BIN)/python ## pin everything anew: requirements*.txt, with hashes and no index address
 	$(PIP) install uv

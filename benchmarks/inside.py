@@ -7,23 +7,23 @@ from email.message import EmailMessage
 from typing import Any
 from uuid import UUID
 
-from mailroom import bootstrap
+from mailroom.bootstrap.web import create_web
 from mailroom.settings import Settings, load
 from mailroom.web.server import server as serving
 
 
-class SendingAccounts:
-    """Accounts whose sign-up ends once the mail server has the mail."""
+class SendingRegistration:
+    """Registration whose sign-up ends once the mail server has the mail."""
 
-    def __init__(self, accounts: Any, settings: Settings) -> None:
-        self._accounts = accounts
+    def __init__(self, registration: Any, settings: Settings) -> None:
+        self._registration = registration
         self._server = settings.smtp
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._accounts, name)
+        return getattr(self._registration, name)
 
     async def sign_up(self, *, email: str, **more: Any) -> UUID:
-        mail_id: UUID = await self._accounts.sign_up(email=email, **more)
+        mail_id: UUID = await self._registration.sign_up(email=email, **more)
         await asyncio.to_thread(self._send, email)
         return mail_id
 
@@ -37,9 +37,11 @@ class SendingAccounts:
 
 def main() -> None:
     settings = load()
-    app = bootstrap.web(settings)
+    app = create_web(settings)
     services = app.extensions["mailroom"]
-    app.extensions["mailroom"] = replace(services, accounts=SendingAccounts(services.accounts, settings))
+    app.extensions["mailroom"] = replace(
+        services, registration=SendingRegistration(services.registration, settings)
+    )
     serving.run(app, serving.listen(settings))
 
 

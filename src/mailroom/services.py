@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 
+from mailroom.accounts.authentication import Authentication
+from mailroom.accounts.confirmation import Confirmation
 from mailroom.accounts.exports import Exports
-from mailroom.accounts.service import Accounts
+from mailroom.accounts.operators import Operators
+from mailroom.accounts.password_reset import PasswordReset
+from mailroom.accounts.registration import Registration
 from mailroom.accounts.sessions import Sessions
 from mailroom.kit.database import Database
 from mailroom.mail.administration import MailAdministration
@@ -16,16 +20,20 @@ from mailroom.tasks.tickets import Tickets
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Wired once, by `bootstrap.py`."""
+    """Wired once, by `bootstrap/services.py`."""
 
     settings: Settings
     database: Database
-    accounts: Accounts
+    registration: Registration
+    confirmation: Confirmation
+    authentication: Authentication
+    password_reset: PasswordReset
     sessions: Sessions
+    operators: Operators
     outbox: Outbox
-    mailbox: MailAdministration
+    mail_administration: MailAdministration
     tickets: Tickets
-    background: TaskService
+    task_service: TaskService
     exports: Exports
-    watching: Tracker | None = None
+    tracker: Tracker | None = None
     """The poller of a web process; a worker has none."""

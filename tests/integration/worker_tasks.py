@@ -45,7 +45,7 @@ async def mails_in_database(self) -> dict[str, int]:
     """A coroutine task with the application's services."""
     await asyncio.sleep(0.01)
     async with self.services.database.begin() as work:
-        return await self.services.mailbox.counts(work)
+        return await self.services.mail_administration.counts(work)
 
 
 @app.task

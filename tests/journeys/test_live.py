@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -184,7 +185,7 @@ def test_sockets_of_a_session_that_ended_are_closed_in_every_process(office: Off
             watch(socket, ticket)
             assert told(socket)["state"] == "queued"
         alice.sign_out()
-        assert {closed(socket) for socket in sockets} == {(4401, "the session ended")}
+        assert {closed(socket) for socket in sockets} == {(4401, "the session ended or changed")}
         assert refused(alice) == 401
         other.ping().wait(5)  # nobody else's
 
@@ -211,7 +212,53 @@ def test_an_operator_who_is_none_any_more_sees_no_more_of_others(office: Office,
         watch(socket, ticket)
         assert told(socket)["state"] == "queued"
         office.database.execute("update accounts set is_operator = false where id = %s", [account])
-        assert told(socket, ENDS_WITHIN)["state"] == "unknown"
+        assert closed(socket) == (4401, "the session ended or changed")
+    with olga.live() as socket:
+        watch(socket, ticket)
+        assert told(socket)["state"] == "unknown"
+
+
+SIGN_IN = "update sessions set account_id = %(hers)s, token_hash = %(secret)s where id = %(session)s"
+CHANGES = {
+    "signs in": SIGN_IN,
+    "signs in and keeps the secret": "update sessions set account_id = %(hers)s where id = %(session)s",
+    "gets another secret": "update sessions set token_hash = %(secret)s where id = %(session)s",
+    "signs in as an operator": SIGN_IN + "; update accounts set is_operator = true where id = %(hers)s",
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_socket_gains_nothing_when_its_session_changes_and_is_closed(
+    office: Office, mallory: Browser, what: str
+) -> None:
+    """Mallory gives Alice a cookie of hers, and keeps a socket open with it while Alice signs in."""
+    hers, ticket = office.account(), new_id()
+    office.database.execute("insert into tasks (id, title, owner_id) values (%s, 'Hers', %s)", [ticket, hers])
+    office.report(ticket, "Alice's own")
+    with mallory.live() as socket:
+        watch(socket, ticket)
+        assert told(socket)["state"] == "unknown"
+        values = {"hers": hers, "session": mallory.session, "secret": secrets.token_bytes(32)}
+        for statement in CHANGES[what].split("; "):
+            office.database.execute(statement, values)
+        until, answers = time.monotonic() + ENDS_WITHIN, []
+        try:
+            while time.monotonic() < until:
+                watch(socket, ticket, "tasks")
+                answers += [told(socket)["state"], told(socket)["state"]]
+                time.sleep(0.3)
+        except ConnectionClosed:
+            pass
+        assert (socket.close_code, socket.close_reason) == (4401, "the session ended or changed")
+        assert set(answers) == {"unknown"}
+
+
+def test_a_socket_of_a_member_is_closed_when_the_browser_becomes_someone_elses(office: Office) -> None:
+    browser = Browser(office, account=office.account())
+    with browser.live() as socket:
+        bob = office.account()
+        office.database.execute("update sessions set account_id = %s where id = %s", [bob, browser.session])
+        assert closed(socket) == (4401, "the session ended or changed")
 
 
 def test_whose_tasks_they_are_is_told_that_their_list_has_changed_and_nobody_else(

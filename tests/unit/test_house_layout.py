@@ -28,7 +28,7 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
 
 def test_the_rooms_of_the_architecture_page_exist_and_none_is_missing_from_it() -> None:
     page = (ROOT / "docs" / "ARCHITECTURE.md").read_text()
-    named = set(re.findall(r"src/mailroom/([a-z_/]+)/`", page))
+    named = set(re.findall(r"src/mailroom/([a-z0-9_/]+)/`", page))
     assert [room for room in sorted(named) if not (SOURCE / room).is_dir()] == []
     rooms = {path.name for path in SOURCE.iterdir() if path.is_dir() and not path.name.startswith("_")}
     assert rooms - named == set()

@@ -1,14 +1,20 @@
 """Mail addresses: checked, normalised, and the key that makes two ways to write one address the same."""
 
-import unicodedata
 from dataclasses import dataclass
 
 from email_validator import EmailNotValidError, validate_email
 
 from mailroom.accounts.errors import InvalidAddress
+from mailroom.kit.domain_names import evened_out, to_ascii, to_unicode
 
 LONGEST = 254
 """Characters of an address (RFC 5321 §4.5.3.1.3: a path of 256 with its angle brackets)."""
+
+
+def key_of(email: str) -> str:
+    """Return the key of an address that was read before: what is stored needs no second opinion."""
+    local, _, domain = email.rpartition("@")
+    return f"{evened_out(local)}@{to_ascii(domain)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +28,9 @@ class Address:
     def parse(cls, text: str) -> "Address":
         """Read what a person typed. Nobody is asked over the network. Raises `InvalidAddress` with its reason.
 
-        Local parts are told apart by case in RFC 5321 §2.4 and by no mail provider; the key ignores case, and
-        holds an international domain in its ASCII form (RFC 5890).
+        Local parts are told apart by case in RFC 5321 §2.4 and by no mail provider: the key ignores case and
+        canonical equivalence, and nothing else. Joining more (`ß` and `ss`) would give an account to a stranger.
+        The key holds an international domain in its ASCII form (RFC 5890).
         """
         text = text.strip()
         if not text:
@@ -35,8 +42,14 @@ class Address:
             found = validate_email(text, check_deliverability=False, test_environment=True, strict=True)
         except EmailNotValidError as error:
             raise InvalidAddress(str(error)) from None
-        local = unicodedata.normalize("NFC", found.local_part.casefold())
-        return cls(email=found.normalized, key=f"{local}@{(found.ascii_domain or found.domain).casefold()}")
+        try:
+            domain = to_ascii(text.rpartition("@")[2])
+        except ValueError:
+            domain = ""
+        if domain != found.ascii_domain.lower():  # the validator made another domain of it (UTS 46)
+            raise InvalidAddress("The part after the @-sign has characters that no domain has.")
+        email = f"{found.local_part}@{to_unicode(domain)}"
+        return cls(email=email, key=key_of(email))
 
     @property
     def words(self) -> list[str]:

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import func, insert, update
 
 from mailroom.accounts import sign_ups
+from mailroom.accounts.addresses import key_of
 from mailroom.accounts.errors import (
     AccountError,
     ExpiredToken,
@@ -172,14 +173,14 @@ class Confirmation:
         row = {
             "id": new_id(),
             "email": sign_up.email,
-            "email_key": sign_up.email_key,
+            "email_key": key_of(sign_up.email),  # during a deploy an earlier version may have written another
             "password_hash": sign_up.password_hash,
         }
         account = (await work.session.scalars(insert(Account).values(row).returning(Account))).one()
         done = {"confirmed_at": func.now(), "account_id": account.id, "password_hash": None}
         await work.session.execute(update(SignUp).where(SignUp.id == sign_up.id).values(done))
         mail_ids = await sign_ups.mail_ids_of(work, [sign_up.id])
-        await self._tickets.give_to(work, mail_ids, account.id, afterword="confirmed")
+        await self._tickets.give_to(work, mail_ids, account.id, follow_up="confirmed")
         return await self._sessions.enter(work, account, session, user_agent)
 
 

@@ -51,9 +51,9 @@ TASKS = ("id", "title", "state", "message", "error", "created_at", "began_at", "
 class Exports:
     """Begins, makes, hands out and deletes exports."""
 
-    def __init__(self, database: Database, background: TaskService) -> None:
+    def __init__(self, database: Database, task_service: TaskService) -> None:
         self._database = database
-        self._background = background
+        self._task_service = task_service
 
     async def start(self, account_id: UUID) -> UUID:
         """Begin an export, or find the one under way; return its ticket. Raises `UnknownAccount`."""
@@ -67,7 +67,7 @@ class Exports:
             )
             if found := await work.session.scalar(under_way.limit(1)):
                 return found
-            return await self._background.start(work, NAME, str(account_id), title=TITLE, owner_id=account_id)
+            return await self._task_service.start(work, NAME, str(account_id), title=TITLE, owner_id=account_id)
 
     async def make(self, ticket: UUID, account_id: UUID, progress: Progress) -> int:
         """Write the export of an account and keep it in place of earlier ones; return its size in bytes.

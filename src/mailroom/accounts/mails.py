@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
-from urllib.parse import urlsplit
 
 from mailroom.accounts.password_reset import LINK, NO_ACCOUNT, WORKS_HOURS
 from mailroom.accounts.sign_ups import ALREADY, CONFIRM
@@ -19,7 +18,7 @@ def kinds(tokens: Tokens, settings: Settings) -> list[MailKind]:
     """Return the kinds of mail this room sends."""
     words = {
         "public_url": settings.public_url,
-        "site": urlsplit(settings.public_url).netloc,
+        "site": settings.public_host,
         "hours": _in_words(settings.confirmation_hours),
     }
 

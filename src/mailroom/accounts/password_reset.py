@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import func, insert, select, update
 
 from mailroom.accounts import sign_ups
-from mailroom.accounts.addresses import Address
+from mailroom.accounts.addresses import Address, key_of
 from mailroom.accounts.browsers import described
 from mailroom.accounts.errors import OldPasswordLink, TooManyMails, UsedPasswordLink, WrongPasswordLink
 from mailroom.accounts.models import Account, PasswordMail
@@ -67,6 +67,7 @@ class PasswordReset:
     async def ask(self, *, email: str, session: Session) -> UUID:
         """Promise a mail with a link; return its ticket. The same for every address, known or not.
 
+        The link goes to the address of the account, however `email` spells it.
         Raises `InvalidAddress`, and `TooManyMails` with the seconds to wait.
         """
         address = Address.parse(email)
@@ -78,9 +79,10 @@ class PasswordReset:
             mail_id = await self._outbox.put(
                 work,
                 LINK if account else NO_ACCOUNT,
-                address.email,
+                account.email if account else address.email,
                 {"browser": described(session.user_agent)},
                 session_id=session.id,
+                typed=address.email,
             )
             asked = {"mail_id": mail_id, "email_key": address.key, "account_id": account.id if account else None}
             await work.session.execute(insert(PasswordMail).values(asked))
@@ -101,7 +103,7 @@ class PasswordReset:
         """
         async with self._database.begin() as work:
             account = (await self._by_link(work, token)).account
-        address = Address.parse(account.email)
+        address = Address(account.email, account.email_key)
         # With the salt the account has: a sign-up that waits for its address has it too (see `signing_up`).
         context = [*address.words, *self._site]
         password_hash = await self._passwords.hash(password, context=context, like=account.password_hash)
@@ -141,6 +143,8 @@ class PasswordReset:
             raise OldPasswordLink  # so long ago that the clean-up has been there
         if not self._tokens.fits(token, found.mail.id, found.mail.nonce, NEW_PASSWORD):
             raise WrongPasswordLink
+        if key_of(found.mail.recipient) != found.account.email_key:
+            raise WrongPasswordLink  # it went to somebody else's address: an earlier version took the two for one
         if found.asked.used_at:
             raise UsedPasswordLink
         if sign_ups.is_too_old(found.mail, WORKS_HOURS, found.now):

@@ -63,9 +63,9 @@ class Registration:
             if isinstance(session, NewSession):
                 await self._sessions.add(work, session)
                 session = session.session
-            await self._tickets.drop_watchers(work, replaced.mail_ids, but=session.id, afterword="replaced")
+            await self._tickets.drop_watchers(work, replaced.mail_ids, but=session.id, follow_up="replaced")
             sign_up_id = new_id()
-            mail_id = await self._promise(work, sign_up_id, address, session, is_known=replaced.is_known)
+            mail_id = await self._promise(work, sign_up_id, address, session, owned_as=replaced.owned_as)
             written = {"id": sign_up_id, "email": address.email, "email_key": address.key, "mail_id": mail_id}
             await sign_ups.add(work, {**written, "password_hash": password_hash, "session_id": session.id})
         return mail_id
@@ -86,8 +86,9 @@ class Registration:
                 raise TooSoon(wait)
             _heed_limit(await sign_ups.seconds_until_next_mail(work, sign_up.email_key))
             address = Address(sign_up.email, sign_up.email_key)
-            is_known = await sign_ups.hash_of_account(work, address.key) is not None
-            mail_id = await self._promise(work, sign_up.id, address, session, is_known=is_known)
+            account = await sign_ups.account_of(work, address.key)
+            owned_as = account.email if account else None
+            mail_id = await self._promise(work, sign_up.id, address, session, owned_as=owned_as)
             await sign_ups.add_mail(work, sign_up.id, sign_up.email_key, mail_id)
             renewed = {"mail_id": mail_id, "mailed_at": func.now(), "tries": 0}
             await work.session.execute(update(SignUp).where(SignUp.id == sign_up.id).values(renewed))
@@ -106,15 +107,19 @@ class Registration:
         return max(_cooldown(found), limit)
 
     async def _promise(
-        self, work: UnitOfWork, sign_up_id: UUID, address: Address, session: Session, *, is_known: bool
+        self, work: UnitOfWork, sign_up_id: UUID, address: Address, session: Session, *, owned_as: str | None
     ) -> UUID:
-        """Put the mail that fits the address into the outbox; its watchers cannot tell which it is."""
+        """Put the mail that fits the address into the outbox; its watchers cannot tell which it is.
+
+        Where an account has the address, the mail goes to it as the account spells it: `owned_as`.
+        """
         return await self._outbox.put(
             work,
-            sign_ups.ALREADY if is_known else sign_ups.CONFIRM,
-            address.email,  # as typed, also where the account has it in another case: the page shows it
+            sign_ups.ALREADY if owned_as else sign_ups.CONFIRM,
+            owned_as or address.email,
             {"sign_up": str(sign_up_id), "browser": described(session.user_agent)},
             session_id=session.id,
+            typed=address.email,
         )
 
 

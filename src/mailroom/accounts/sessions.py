@@ -2,13 +2,14 @@
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
 from mailroom.accounts.browsers import cleaned
 from mailroom.accounts.models import Account, BrowserSession
@@ -42,7 +43,7 @@ UPDATE sessions SET seen_at = now(), expires_at = now() + %(lasts)s
 WHERE id = %(id)s AND now() - seen_at > interval '1 minute' RETURNING seen_at, expires_at
 """
 STANDING = """
-SELECT s.id, s.account_id, coalesce(a.is_operator, false)
+SELECT s.id, s.token_hash, s.account_id, coalesce(a.is_operator, false)
 FROM sessions s LEFT JOIN accounts a ON a.id = s.account_id
 WHERE s.id = ANY(%s) AND s.expires_at > now()
 """
@@ -53,6 +54,8 @@ class Sessions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.on_change: list[Callable[[Collection[UUID]], None]] = []
+        """Called, after the commit, with the sessions that this process ended or signed in. Must not block."""
 
     async def find(self, secret: str) -> Session | None:
         """Return the session of a cookie, or None: unknown, ended or too old.
@@ -61,7 +64,8 @@ class Sessions:
         """
         if not secret or len(secret) > LONGEST_SECRET:
             return None
-        rows: list[Any] = await self._database.fetch(FIND, {"token_hash": _hashed(secret)})
+        token_hash = _hashed(secret)
+        rows: list[Any] = await self._database.fetch(FIND, {"token_hash": token_hash})
         if not rows:
             return None
         session_id, created_at, user_agent, seen_at, is_long_ago, *account = rows[0]
@@ -70,13 +74,13 @@ class Sessions:
             seen: list[Any] = await self._database.fetch(SEEN, {"id": session_id, "lasts": LASTS})
             seen_at, extended_to = seen[0] if seen else (seen_at, None)
         view = AccountView(*account) if account[0] else None
-        return Session(session_id, view, created_at, user_agent, seen_at, extended_to)
+        return Session(session_id, view, created_at, user_agent, seen_at, extended_to, token_hash)
 
     async def standing(self, ids: Sequence[UUID]) -> dict[UUID, Standing]:
         """Return what each of these sessions stands for now; those that ended are left out."""
         async with self._database.connection() as connection:
             rows: list[Any] = await (await connection.execute(STANDING, [list(ids)], binary=True)).fetchall()
-        return {session_id: Standing(account_id, operator) for session_id, account_id, operator in rows}
+        return {session_id: Standing(*standing) for session_id, *standing in rows}
 
     async def start(self, user_agent: str) -> NewSession:
         """Start an anonymous session: it may watch its tickets and type its codes."""
@@ -87,9 +91,9 @@ class Sessions:
 
     def new(self, user_agent: str) -> NewSession:
         """Return an anonymous session that begins once it is added; its times are by the clock of this process."""
-        now = clock.now()
-        session = Session(new_id(), None, now, cleaned(user_agent), now)
-        return NewSession(session, secrets.token_urlsafe(SECRET_BYTES), now + LASTS)
+        now, secret = clock.now(), secrets.token_urlsafe(SECRET_BYTES)
+        session = Session(new_id(), None, now, cleaned(user_agent), now, token_hash=_hashed(secret))
+        return NewSession(session, secret, now + LASTS)
 
     async def add(self, work: UnitOfWork, new: NewSession) -> None:
         """Begin a new session in `work`, with whatever it is for."""
@@ -103,6 +107,8 @@ class Sessions:
         An anonymous session becomes the account's and keeps its id, so that its tickets stay watchable; one
         that is signed in already, as whomever, ends.
         """
+        if session:
+            self._tell_after(work, [session.id])
         if session and session.account is None:
             secret = secrets.token_urlsafe(SECRET_BYTES)
             upgraded = (
@@ -128,7 +134,7 @@ class Sessions:
     async def end(self, session_id: UUID) -> None:
         """End a session; its cookie is worth nothing any more."""
         async with self._database.begin() as work:
-            await work.session.execute(delete(BrowserSession).where(BrowserSession.id == session_id))
+            await self._delete(work, BrowserSession.id == session_id)
 
     async def of_account(self, account_id: UUID) -> list[Session]:
         """Return where the account is signed in, last seen first."""
@@ -143,19 +149,26 @@ class Sessions:
 
     async def revoke(self, account_id: UUID, session_id: UUID) -> None:
         """End a session of this account; nobody else's."""
-        mine = (BrowserSession.id == session_id, BrowserSession.account_id == account_id)
         async with self._database.begin() as work:
-            await work.session.execute(delete(BrowserSession).where(*mine))
+            await self._delete(work, BrowserSession.id == session_id, BrowserSession.account_id == account_id)
 
     async def revoke_all(self, work: UnitOfWork, account_id: UUID) -> None:
         """End every session of this account, in `work`."""
-        await work.session.execute(delete(BrowserSession).where(BrowserSession.account_id == account_id))
+        await self._delete(work, BrowserSession.account_id == account_id)
 
     async def purge(self, work: UnitOfWork) -> int:
         """Delete a bounded number of sessions that are over; return how many."""
         old = select(BrowserSession.id).where(BrowserSession.expires_at < func.now()).limit(AT_ONCE)
         gone = delete(BrowserSession).where(BrowserSession.id.in_(old)).returning(BrowserSession.id)
         return len((await work.session.scalars(gone)).all())
+
+    async def _delete(self, work: UnitOfWork, *which: ColumnElement[bool]) -> None:
+        gone = await work.session.scalars(delete(BrowserSession).where(*which).returning(BrowserSession.id))
+        self._tell_after(work, gone.all())
+
+    def _tell_after(self, work: UnitOfWork, ids: Collection[UUID]) -> None:
+        for call in self.on_change:
+            work.after_commit(partial(call, ids))
 
     async def _insert(self, work: UnitOfWork, account: Account, user_agent: str) -> NewSession:
         secret = secrets.token_urlsafe(SECRET_BYTES)
@@ -186,4 +199,5 @@ def _row(new: NewSession) -> dict[str, Any]:
 
 
 def _view(row: BrowserSession, account: Account) -> Session:
-    return Session(row.id, AccountView.of(account), row.created_at, row.user_agent, row.seen_at)
+    view = AccountView.of(account)
+    return Session(row.id, view, row.created_at, row.user_agent, row.seen_at, token_hash=row.token_hash)

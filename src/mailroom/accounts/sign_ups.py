@@ -48,17 +48,17 @@ with ended as (
 )
 select
     array(select mail_id from sign_up_mails where sign_up_id in (select id from ended)),
-    exists(select from accounts where email_key = %(email_key)s),
+    (select email from accounts where email_key = %(email_key)s),
     ({NEXT_MAIL.format(table=SignUpMail.__tablename__)})
 """  # noqa: S608  # of our own words only
 
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """The mails of the sign-up that was replaced, whether an account has the address, and what the limit says."""
+    """The mails of the sign-up that was replaced, how an account spells the address, and what the limit says."""
 
     mail_ids: list[UUID]
-    is_known: bool
+    owned_as: str | None
     seconds_until_next_mail: float
 
 
@@ -163,8 +163,8 @@ async def add_mail(work: UnitOfWork, sign_up_id: UUID, email_key: str, mail_id: 
 async def replace_open(work: UnitOfWork, email_key: str) -> Replaced:
     """End the sign-up that waits for this address: its password is forgotten. Return what else is to be known."""
     rows: list[Any] = await work.fetch(REPLACE_OPEN, {"email_key": email_key, **LIMIT})
-    mail_ids, is_known, wait = rows[0]
-    return Replaced(mail_ids, is_known, max(0.0, float(wait or 0)))
+    mail_ids, owned_as, wait = rows[0]
+    return Replaced(mail_ids, owned_as, max(0.0, float(wait or 0)))
 
 
 async def seconds_until_next_mail(

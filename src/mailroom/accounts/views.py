@@ -1,6 +1,6 @@
 """What the edges get to see of accounts and sessions: plain values, no rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -33,6 +33,14 @@ class Session:
     seen_at: datetime
     extended_to: datetime | None = None
     """The new end, where this look moved it: time to set the cookie again, with the secret it has."""
+    token_hash: bytes = field(default=b"", repr=False)
+    """SHA-256 of the cookie's secret."""
+
+    @property
+    def standing(self) -> "Standing":
+        """Return what the session stood for when it was looked up."""
+        account = self.account
+        return Standing(self.token_hash, account.id if account else None, bool(account and account.is_operator))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,11 @@ class ConfirmationPreview:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a session stands for at the moment: the account signed in there, if any."""
+    """What a session stands for at one moment: the secret of its cookie, and the account signed in, if any.
 
+    Rights that were given to one standing end with it.
+    """
+
+    token_hash: bytes = field(repr=False)
     account_id: UUID | None
     is_operator: bool

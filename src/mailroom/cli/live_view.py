@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
+from mailroom.i18n.sentences import message_of
 from mailroom.kit import clock
 from mailroom.kit.text import clean, span, until
 from mailroom.mail.states import Stage
@@ -40,8 +41,9 @@ def share_of(shown: Snapshot) -> float | None:
 def words_of(shown: Snapshot) -> str:
     """Return where it is, in one line; what comes from outside commands no terminal."""
     error = shown.error or {}
+    message = message_of({"message": shown.message, "message_code": shown.message_code, "params": shown.params})
     code = " ".join(str(error[key]) for key in ("code", "enhanced") if error.get(key))
-    parts = [shown.stage if shown.state == "sending" else shown.message, error.get("message"), code]
+    parts = [shown.stage if shown.state == "sending" else message, message_of(error), code]
     if shown.retry_at:
         parts.insert(0, f"next try {until(datetime.fromisoformat(shown.retry_at), clock.now())}")
     said = "; ".join(str(part) for part in parts if part)

@@ -67,8 +67,8 @@ def mails(doors: Entrypoints, state: str | None, limit: int, as_json: bool) -> N
 
     async def read(services: Services) -> tuple[Sequence[Mail], dict[str, int]]:
         async with services.database.begin() as work:
-            found = await services.mailbox.list(work, state=state, limit=limit)
-            return found, await services.mailbox.counts(work)
+            found = await services.mail_administration.list(work, state=state, limit=limit)
+            return found, await services.mail_administration.counts(work)
 
     found, counts = with_services(doors, read)
     if as_json:
@@ -92,7 +92,7 @@ def show(doors: Entrypoints, ticket: UUID, as_json: bool) -> None:
     async def read(services: Services) -> None:
         async with services.database.begin() as work:
             try:
-                mail = await services.mailbox.show(work, ticket)
+                mail = await services.mail_administration.show(work, ticket)
             except UnknownMail:
                 task = await find_task(work, ticket)
                 told, tell = task_json(task), partial(print_task, task)
@@ -189,10 +189,10 @@ async def _each(services: Services, ids: Sequence[UUID], deed: BulkAction) -> in
 async def _one(services: Services, work: UnitOfWork, ticket: UUID, deed: BulkAction) -> str:
     """Do it to a mail or task; return what was done. Raises what they raise."""
     try:
-        await deed.to_mail(services.mailbox, work, ticket)
+        await deed.to_mail(services.mail_administration, work, ticket)
     except UnknownMail:
         task = (await find_task(work, ticket)).task
-        await deed.to_task(services.background, work, ticket)
+        await deed.to_task(services.task_service, work, ticket)
         await work.session.refresh(task)
         return "asked to stop" if task.state == TaskState.RUNNING else deed.done
     return deed.done

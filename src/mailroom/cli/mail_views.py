@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mailroom.i18n.sentences import sentence
 from mailroom.kit.text import age, clean, clock, full, span, until
 from mailroom.mail.administration import Shown
 from mailroom.mail.models import Attempt, Mail
-from mailroom.mail.states import State
-from mailroom.mail.words import sentence
+from mailroom.mail.states import State, message_code
 
 COLUMNS = ("id", "kind", "to", "state", "stage", "attempt", "reason", "age", "next try")
 STATE, WHOLE = COLUMNS.index("state"), {"id", "state", "age", "next try"}
@@ -114,8 +114,8 @@ def _facts(mail: Mail, now: datetime) -> Iterator[tuple[str, str]]:
     yield "To", clean(mail.recipient)
     yield "Kind", mail.kind
     yield "State", f"{state} ({mail.stage})" if mail.stage else state
-    if why := sentence(mail.reason):
-        yield "Reason", f"{mail.reason}: {why}"
+    if mail.reason:
+        yield "Reason", f"{mail.reason}: {sentence(message_code(mail.reason, held=mail.held))}"
     if mail.answer:
         yield "Answer", _answer(mail)
     yield "Queued", f"{full(mail.created_at)}, {age(mail.created_at, now)} ago"

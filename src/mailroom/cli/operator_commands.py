@@ -22,7 +22,7 @@ def operator() -> None:
 @click.pass_obj
 def grant(doors: Entrypoints, email: str) -> None:
     """Make the account of EMAIL an operator's. The address must be confirmed."""
-    account = with_services(doors, lambda services: services.accounts.grant_operator(email))
+    account = with_services(doors, lambda services: services.operators.grant(email))
     click.echo(f"{clean(account.email)} is an operator now.")
 
 
@@ -31,7 +31,7 @@ def grant(doors: Entrypoints, email: str) -> None:
 @click.pass_obj
 def revoke(doors: Entrypoints, email: str) -> None:
     """Make the account of EMAIL an ordinary one again."""
-    account = with_services(doors, lambda services: services.accounts.grant_operator(email, granted=False))
+    account = with_services(doors, lambda services: services.operators.revoke(email))
     click.echo(f"{clean(account.email)} is no operator.")
 
 

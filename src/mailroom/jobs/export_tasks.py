@@ -6,7 +6,7 @@ from uuid import UUID
 from celery import Celery
 
 from mailroom.accounts.exports import NAME
-from mailroom.progress.reports import own_ticket, report
+from mailroom.progress.reports import current_ticket, report
 
 
 def register(app: Celery) -> None:
@@ -19,6 +19,6 @@ def register(app: Celery) -> None:
         def progress(written: int, total: int, table: str) -> None:
             report(current=written, total=total, stage=table, message=f"Writing your {table}")
 
-        size: int = await self.services.exports.make(UUID(own_ticket()), UUID(account_id), progress)
+        size: int = await self.services.exports.make(UUID(current_ticket()), UUID(account_id), progress)
         report(message="Your file is ready.")
         return size

@@ -66,10 +66,10 @@ def _tells_of_tasks(dispatcher: Any) -> bool:
 
 async def _carry(living: Runtime, mail_id: UUID, ack: Callable[[], object]) -> None:
     try:
-        await living.delivery.deliver(mail_id)
+        await living.deliverer.deliver(mail_id)
     except Unavailable:
         pass  # the sweep asks again once the database is back
     except Exception:
         logger.exception("mail %s stopped on its way; its lease brings it back", mail_id)
-    if not living.delivery.stopping:  # else its message goes back to the queue, for another worker to look
+    if not living.deliverer.stopping:  # else its message goes back to the queue, for another worker to look
         ack()

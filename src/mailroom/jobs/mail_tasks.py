@@ -29,7 +29,11 @@ logger = logging.getLogger(__name__)
 
 
 class MailNotSent(Exception):
-    """A mail has ended without being sent; the words say why."""
+    """A mail has ended without being sent. Arguments: a line of codes, and the snapshot's `error`."""
+
+    def __str__(self) -> str:
+        """Return the state, the reason and the mail server's codes."""
+        return str(self.args[0]) if self.args else ""
 
 
 def register(app: Celery, loop: WorkerLoop[Runtime]) -> None:
@@ -45,7 +49,7 @@ def register(app: Celery, loop: WorkerLoop[Runtime]) -> None:
         Raises `MailNotSent` where it has ended unsent.
         """
         try:
-            shown = loop.run(lambda living: living.delivery.deliver(UUID(mail_id)))
+            shown = loop.run(lambda living: living.deliverer.deliver(UUID(mail_id)))
         except (Unavailable, CancelledError):
             raise Ignore from None  # the sweep asks again: once the database is back, or in another worker
         except Exception:
@@ -55,7 +59,7 @@ def register(app: Celery, loop: WorkerLoop[Runtime]) -> None:
         if shown is None or not shown.final:
             raise Ignore
         if shown.state != State.SENT:
-            raise MailNotSent(_words(shown))
+            raise MailNotSent(*_failure(shown))
         return stored(shown)
 
     @app.task(name=SEND_MANY, track_started=False, ignore_result=True)
@@ -63,7 +67,7 @@ def register(app: Celery, loop: WorkerLoop[Runtime]) -> None:
         """Send these mails; each one's result is stored under its own id."""
         ids = [UUID(mail_id) for mail_id in mail_ids]
         try:
-            loop.run(lambda living: living.delivery.deliver_many(ids))
+            loop.run(lambda living: living.deliverer.deliver_many(ids))
         except CancelledError:
             raise Ignore from None  # this worker has ended; the sweep asks another one
 
@@ -76,19 +80,21 @@ def stored(shown: Snapshot) -> dict[str, Any]:
 def reports(put: Callable[[Report], None]) -> ProgressSink:
     """Return what shows where a mail is as results: its own states while on its way, Celery's at the end."""
 
-    def show(task: str, state: str, *, final: bool, read: Callable[[], Snapshot]) -> None:
+    def show(mail_id: UUID, state: str, *, final: bool, read: Callable[[], Snapshot]) -> None:
+        task = str(mail_id)
         if not final:
             put(Report(task, state, lambda: stored(read()), urgent=True, wait=STAGES_WAIT))
         elif state == State.SENT:
             put(Report(task, "SUCCESS", lambda: stored(read()), urgent=True, company=ENDS_WAIT))
         else:
-            failure = {"exc_type": "MailNotSent", "exc_message": [_words(read())], "exc_module": __name__}
+            failure = {"exc_type": "MailNotSent", "exc_message": _failure(read()), "exc_module": __name__}
             put(Report(task, "FAILURE", failure, urgent=True, company=ENDS_WAIT))
 
     return show
 
 
-def _words(shown: Snapshot) -> str:
-    error = shown.error or {}
-    code = " ".join(str(error[key]) for key in ("code", "enhanced") if key in error)
-    return f"{shown.state}: {error.get('message', '')}" + (f" ({code})" if code else "")
+def _failure(shown: Snapshot) -> list[Any]:
+    """Return the arguments of `MailNotSent`: codes only; the edges have the sentences."""
+    error = shown.public().get("error", {})
+    codes = " ".join(str(error[key]) for key in ("code", "enhanced") if key in error)
+    return [f"{shown.state}: {error.get('reason', '')}" + (f" ({codes})" if codes else ""), error]

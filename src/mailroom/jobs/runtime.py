@@ -17,31 +17,31 @@ class Runtime:
     """The services a task may use, as a web request has them, and what sends mail."""
 
     services: Services
-    delivery: Deliverer
+    deliverer: Deliverer
     sweep: Sweep
-    holding: TaskLeases
+    task_leases: TaskLeases
     reporter: Reporter
-    queue: Publisher
-    presence: Liveness
+    publisher: Publisher
+    liveness: Liveness
 
     async def start(self) -> None:
         """Be known to live, begin to sweep, and to connect to the mail server."""
-        await self.presence.start()
+        await self.liveness.start()
         self.sweep.start()
-        self.holding.start()
-        self.delivery.warm()
+        self.task_leases.start()
+        self.deliverer.warm()
 
     async def stop(self) -> None:
         """Claim nothing new; let what is on its way end, within 25 seconds."""
         self.sweep.stop()
-        await self.delivery.stop()
+        await self.deliverer.stop()
 
     async def close(self) -> None:
         """Store what was reported last and close every connection."""
         self.sweep.stop()
-        await self.holding.close()
+        await self.task_leases.close()
         await asyncio.to_thread(self.reporter.close)
-        await self.delivery.close()
-        self.queue.close()
-        await self.presence.close()
+        await self.deliverer.close()
+        self.publisher.close()
+        await self.liveness.close()
         await self.services.database.close()

@@ -83,20 +83,20 @@ class MailroomTask(Task):  # type: ignore[misc]  # Celery ships no types
             result = self._run(work, held.running)
         except BaseException as error:
             ending = ending_of(error, held.running)
-            self.loop.run(lambda living: living.holding.end(held, ending))
+            self.loop.run(lambda living: living.task_leases.end(held, ending))
             if is_cancelled(error):
                 self._store_revoked()
                 raise Ignore from None
             raise
         done = Ending(TaskState.DONE, **held.running.said())
-        self.loop.run(lambda living: living.holding.end(held, done))
+        self.loop.run(lambda living: living.task_leases.end(held, done))
         return result
 
     def _begin(self) -> HeldTask:
         task, again = UUID(self.request.id), bool(self.acks_late)
         try:
             held = self.loop.run(
-                lambda living: living.holding.begin(task, cancellable=self.cancellable, again=again)
+                lambda living: living.task_leases.begin(task, cancellable=self.cancellable, again=again)
             )
         except Unavailable:
             raise Ignore from None  # the sweep asks again once the database is back

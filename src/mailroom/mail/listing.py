@@ -52,7 +52,7 @@ async def listed(
 ) -> list[Listed]:
     """Return the newest `limit` of what an account owns, begun before the task `before`, in one of `states`."""
     query = (
-        select(Task, Mail.recipient)
+        select(Task, func.coalesce(Mail.typed_recipient, Mail.recipient))
         .outerjoin(Mail, Mail.id == Task.id)
         .where(Task.owner_id == owner_id, func.coalesce(Mail.state, Task.state).is_not(None))
         .order_by(Task.id.desc())  # ids of version 7: by time
@@ -68,7 +68,7 @@ async def listed(
     mails = await of_rows(work, [task.id for task, to in found if to is not None])
     tasks = await of_tasks(work, [task.id for task, to in found if to is None])
     shown = {**mails, **tasks}
-    return [Listed(task, shown[str(task.id)], to) for task, to in found if str(task.id) in shown]
+    return [Listed(task, shown[task.id], to) for task, to in found if task.id in shown]
 
 
 async def standings(database: Database, owner_ids: Sequence[UUID]) -> dict[UUID, str]:

@@ -18,8 +18,8 @@ FIRST_NUDGE = 10
 """Seconds after which the sweep takes a queued mail for one whose message was lost."""
 
 PUT = """
-insert into mails (id, kind, recipient, params, nonce, on_uncertain, nudge_at, expires_at)
-values (%(id)s, %(kind)s, %(recipient)s, %(params)s, %(nonce)s, %(on_uncertain)s, now() + %(nudge_in)s,
+insert into mails (id, kind, recipient, typed_recipient, params, nonce, on_uncertain, nudge_at, expires_at)
+values (%(id)s, %(kind)s, %(recipient)s, %(typed)s, %(params)s, %(nonce)s, %(on_uncertain)s, now() + %(nudge_in)s,
     now() + %(expires_in)s)
 """
 
@@ -41,17 +41,19 @@ class Outbox:
         *,
         session_id: UUID | None = None,
         owner_id: UUID | None = None,
+        typed: str | None = None,
     ) -> UUID:
         """Write the mail's row and its ticket in `work`; return the id, which is also the Celery task's.
 
         `params` hold what the templates need and nothing secret. The browser session or the owner given may
-        watch it. Raises `UnknownKind`.
+        watch it, and sees `typed` in place of `to` where that is given. Raises `UnknownKind`.
         """
         mail_id, promise = new_id(), self._kinds[kind]
         mail = {
             "id": mail_id,
             "kind": kind,
             "recipient": to,
+            "typed": typed if typed != to else None,
             "params": Jsonb(params or {}),
             "nonce": os.urandom(16),
             "on_uncertain": promise.on_uncertain,

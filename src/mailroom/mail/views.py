@@ -10,8 +10,7 @@ from sqlalchemy import select
 
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.models import Attempt, Mail
-from mailroom.mail.states import FINAL, Reason, Stage, State
-from mailroom.mail.words import HELD, sentence
+from mailroom.mail.states import FINAL, Reason, Stage, State, message_code
 from mailroom.progress.snapshot import Snapshot
 from mailroom.progress.sources import Known
 from mailroom.tasks.models import Task
@@ -23,7 +22,7 @@ Moment = tuple[str, datetime | None, int]
 
 
 def snapshot(
-    mail_id: UUID | str,
+    mail_id: UUID,
     state: str,
     *,
     stage: str | None = None,
@@ -48,13 +47,13 @@ def snapshot(
             "reason": str(reason),
             "code": code,
             "enhanced": enhanced,
-            "message": HELD if held else sentence(reason),
+            "message_code": message_code(reason, held=held),
             "since": iso(since) if reason in SERVER_TROUBLE else None,
             "answer": answer,
         }
         error = {key: value for key, value in facts.items() if value is not None}
     return Snapshot(
-        task=str(mail_id),
+        task=mail_id,
         state=str(state),
         stage=str(stage) if stage else None,
         attempt=attempt,
@@ -89,17 +88,17 @@ class MailRows:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def __call__(self, known: Sequence[Known]) -> dict[str, Snapshot]:
+    async def __call__(self, known: Sequence[Known]) -> dict[UUID, Snapshot]:
         """Return the snapshots of the mails and tasks that moved past what is `known`, by ticket."""
         arguments = {
-            "ids": [UUID(told.task) for told in known],
+            "ids": [told.task for told in known],
             "attempts": [told.attempt for told in known],
             "steps": [told.step for told in known],
-            "afterwords": [told.afterword for told in known],
+            "afterwords": [told.follow_up for told in known],
         }
         async with self._database.connection() as connection:
             rows: list[Any] = await (await connection.execute(BETTER, arguments)).fetchall()
-        better: dict[str, Snapshot] = {}
+        better: dict[UUID, Snapshot] = {}
         for start in range(0, len(rows), AT_ONCE):
             some = rows[start : start + AT_ONCE]
             async with self._database.begin() as work:
@@ -108,27 +107,27 @@ class MailRows:
         return better
 
 
-async def of_tasks(work: UnitOfWork, ids: Sequence[UUID]) -> dict[str, Snapshot]:
+async def of_tasks(work: UnitOfWork, ids: Sequence[UUID]) -> dict[UUID, Snapshot]:
     """Return what the rows say of these tasks that are no mails, by ticket."""
     if not ids:
         return {}
     rows = await work.session.scalars(select(Task).where(Task.id.in_(ids), Task.name.is_not(None)))
-    return {str(task.id): of_task(task) for task in rows}
+    return {task.id: of_task(task) for task in rows}
 
 
-async def of_rows(work: UnitOfWork, ids: Sequence[UUID]) -> dict[str, Snapshot]:
+async def of_rows(work: UnitOfWork, ids: Sequence[UUID]) -> dict[UUID, Snapshot]:
     """Return what the rows say of these mails, by ticket; ids that are no mail's are left out."""
     if not ids:
         return {}
-    query = select(Mail, Task.afterword).outerjoin(Task, Task.id == Mail.id).where(Mail.id.in_(ids))
+    query = select(Mail, Task.follow_up).outerjoin(Task, Task.id == Mail.id).where(Mail.id.in_(ids))
     mails = (await work.session.execute(query)).all()
     found = await work.session.scalars(select(Attempt).where(Attempt.mail_id.in_(ids)).order_by(Attempt.attempt))
     attempts: dict[UUID, list[Attempt]] = {}
     for attempt in found:
         attempts.setdefault(attempt.mail_id, []).append(attempt)
     return {
-        str(mail.id): replace(of_row(mail, [*attempts.get(mail.id, []), *mail.under_way]), afterword=afterword)
-        for mail, afterword in mails
+        mail.id: replace(of_row(mail, [*attempts.get(mail.id, []), *mail.under_way]), follow_up=follow_up)
+        for mail, follow_up in mails
     }
 
 
@@ -146,7 +145,7 @@ def of_row(mail: Mail, attempts: Sequence[Attempt]) -> Snapshot:
         answer=mail.answer,
         since=mail.reason_since,
         retry_at=mail.next_attempt_at,
-        held=mail.state == State.UNCERTAIN and mail.on_uncertain == "hold",
+        held=mail.held,
         timeline=_timeline(mail, attempts),
     )
 

@@ -1,7 +1,5 @@
 """The mail of this room: what an operator writes in the shell."""
 
-from urllib.parse import urlsplit
-
 from mailroom.mail.kinds import MailKind
 from mailroom.settings import Settings
 
@@ -10,5 +8,5 @@ PLAIN = "plain"
 
 def kinds(settings: Settings) -> list[MailKind]:
     """Return the kinds of mail this room sends. One that may have arrived is not sent twice by itself."""
-    words = {"site": urlsplit(settings.public_url).netloc}
+    words = {"site": settings.public_host}
     return [MailKind(PLAIN, "Mail", on_uncertain="hold", variables=lambda _row: words)]

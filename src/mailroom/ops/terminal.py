@@ -25,7 +25,7 @@ SIGNS = {
 
 
 def write_what_can_be_written() -> None:
-    """Have letters that standard output lacks written as escapes (as standard error does), never as a traceback."""
+    """Have letters that standard output lacks written as escapes, as standard error does."""
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure and (sys.stdout.encoding or "").lower().replace("-", "") != "utf8":
         reconfigure(errors="backslashreplace")

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice, takewhile
+from uuid import UUID
 
 from mailroom.kit.cpu_meter import CpuMeter
 from mailroom.kit.errors import Unavailable
@@ -74,8 +75,9 @@ class Poller:
     def __init__(self, results: Results, rows: Rows) -> None:
         self._results = results
         self._rows = rows
-        self.watched: OrderedDict[str, Watched] = OrderedDict()
+        self.watched: OrderedDict[UUID, Watched] = OrderedDict()
         """By ticket; those longest without news come first."""
+        self._by_key: dict[bytes, Watched] = {}
         self.meters = [CpuMeter() for _ in range(4)]
         self._asking: dict[Watched, None] = {}
         self._changed: dict[Watched, None] = {}
@@ -103,6 +105,16 @@ class Poller:
             for task in running:
                 task.cancel()  # a library below may swallow one cancellation
             _, running = await asyncio.wait(running, timeout=1)
+
+    def keep(self, watched: Watched) -> Watched:
+        """Poll this task from now on; return what is polled for its ticket already, if anything is."""
+        known = self.watched.setdefault(watched.snapshot.task, watched)
+        self._by_key[known.key] = known
+        return known
+
+    def drop(self, watched: Watched) -> None:
+        """Poll this task no longer."""
+        del self.watched[watched.snapshot.task], self._by_key[watched.key]
 
     def wake(self) -> None:
         """Poll, now that somebody watches."""
@@ -141,9 +153,9 @@ class Poller:
         """Hear of changed results; while that is not possible, all of them are read more often."""
         while True:
             try:
-                async for tasks in self._results.changes():
+                async for keys in self._results.changes():
                     self._listens = True
-                    for watched in filter(None, map(self.watched.get, tasks)):
+                    for watched in filter(None, map(self._by_key.get, keys)):
                         self._changed[watched] = None
                         self._news.set()
             except Exception as error:
@@ -269,8 +281,8 @@ class Poller:
         old = watched.snapshot
         ends = told.final and not old.final and (not watched.has_row or self._rows_away)
         if ends or (told.attempt, told.step, told.final) >= (old.attempt, old.step, old.final):
-            afterword = told.afterword or old.afterword
-            new = replace(told, timeline=merge(old.timeline, told.timeline), afterword=afterword)
+            follow_up = told.follow_up or old.follow_up
+            new = replace(told, timeline=merge(old.timeline, told.timeline), follow_up=follow_up)
             self._freshen(watched)
         elif from_row:  # the row is behind, but it knows the whole way
             new = replace(old, timeline=merge(told.timeline, old.timeline))
@@ -281,7 +293,7 @@ class Poller:
         watched.snapshot = new
         for subscription in tuple(watched.watchers):
             if subscription in watched.watchers:
-                subscription.tell(watched.snapshot)  # the newest, should a newer one have come meanwhile
+                subscription.push(watched.snapshot)  # the newest, should a newer one have come meanwhile
             await self._breathe()
 
     async def _breathe(self) -> None:
@@ -292,7 +304,7 @@ class Poller:
 
 def _known(watched: Watched) -> Known:
     told = watched.snapshot
-    return Known(told.task, told.attempt, -1 if watched.has_gap else told.step, told.final, told.afterword)
+    return Known(told.task, told.attempt, -1 if watched.has_gap else told.step, told.final, told.follow_up)
 
 
 async def _coroutine(work: Work) -> None:

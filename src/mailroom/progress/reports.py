@@ -113,7 +113,7 @@ def running(here: Running) -> Iterator[None]:
         _running.reset(token)
 
 
-def carried(call: Callable[P, R]) -> Callable[P, R]:
+def with_task_context(call: Callable[P, R]) -> Callable[P, R]:
     """Return `call` for a thread of one's own, in which `report` speaks for the task that made it.
 
     Coroutines and `asyncio.to_thread` need no such help; `threading.Thread` and executors do.
@@ -127,7 +127,7 @@ def carried(call: Callable[P, R]) -> Callable[P, R]:
     return inside
 
 
-def own_ticket() -> str | None:
+def current_ticket() -> str | None:
     """Return the ticket of the task that runs here, None outside of one; also in its coroutines.
 
     (Celery's `self.request` knows only the thread that began the task.)

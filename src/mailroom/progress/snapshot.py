@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
-FINAL = frozenset({"sent", "done", "failed", "expired", "cancelled"})
+FINAL_STATES = frozenset({"sent", "done", "failed", "expired", "cancelled"})
 
 CELERY_STATES = {
     "PENDING": "queued",
@@ -29,10 +30,15 @@ class Snapshot:
     `attempt` and `step` order snapshots of the same task: the higher pair is the newer, whichever way it came.
     """
 
-    task: str
+    task: UUID
+    """The ticket."""
     state: str = "queued"
     stage: str | None = None
     message: str | None = None
+    """What the task says of itself, in its own words; none where `message_code` has a code for it."""
+    message_code: str | None = None
+    """A code of the catalogue (`i18n/sentences.py`), filled with `params` at the edge."""
+    params: Mapping[str, Any] | None = None
     current: float | None = None
     total: float | None = None
     rate: float | None = None
@@ -41,23 +47,24 @@ class Snapshot:
     step: int = 0
     retry_at: str | None = None
     error: Mapping[str, Any] | None = None
-    """``reason``, ``code``, ``enhanced``, ``message`` (our sentence) and, for owners and operators, ``answer``."""
+    """Why it waits or failed, with the keys that apply.
+
+    ``reason``, ``code`` (SMTP reply code, RFC 5321 §4.2), ``enhanced`` (RFC 3463), ``since`` (ISO 8601); our own
+    sentence as ``message_code`` and ``params``, the text of an exception as ``message``; for owners and operators
+    ``answer``, which is the mail server's text.
+    """
     timeline: tuple[Mapping[str, Any], ...] = field(default=())
     """What happened when: ``{"stage": …, "at": …, "attempt": n}``, oldest first."""
-    afterword: str | None = None
+    follow_up: str | None = None
     cancellable: bool = False
     """True where it runs and may be cancelled all the same."""
     final: bool = False
 
-    @property
-    def order(self) -> tuple[bool, int, int]:
-        """What decides between two snapshots of a task: the end wins, then the higher (attempt, step)."""
-        return (self.final, self.attempt, self.step)
-
     def public(self, *, owner: bool = False) -> dict[str, Any]:
-        """Return the JSON of the protocol, with only the keys that apply.
+        """Return the JSON of the protocol, with only the keys that apply; sentences are codes here.
 
-        The server's own words (`error.answer`) are left out unless for an `owner`.
+        The edges use `in_words` of `i18n/sentences.py`, which adds the words. The mail server's own text
+        (`error.answer`) is left out unless for an `owner`.
         """
         error = dict(self.error) if self.error else None
         if error and not owner:
@@ -65,6 +72,8 @@ class Snapshot:
         pairs = {
             "stage": self.stage,
             "message": self.message,
+            "message_code": self.message_code,
+            "params": dict(self.params) if self.params else None,
             "current": self.current,
             "total": self.total,
             "rate": self.rate,
@@ -73,8 +82,8 @@ class Snapshot:
             "retry_at": self.retry_at,
             "error": error,
             "timeline": list(self.timeline) or None,
-            "afterword": self.afterword,
+            "afterword": self.follow_up,
             "cancellable": (self.cancellable and not self.final) or None,
         }
         known = {key: value for key, value in pairs.items() if value is not None}
-        return {"task": self.task, "state": self.state, **known, "final": self.final}
+        return {"task": str(self.task), "state": self.state, **known, "final": self.final}

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
-from mailroom.progress.snapshot import CELERY_STATES, FINAL, Snapshot
+from mailroom.progress.snapshot import CELERY_STATES, FINAL_STATES, Snapshot
 
 
 def merge(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
@@ -12,18 +13,30 @@ def merge(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) ->
     return tuple(sorted(moments.values(), key=lambda moment: (moment["attempt"], moment["at"])))
 
 
-def from_result(task: str, meta: Mapping[str, Any]) -> Snapshot | None:
+def from_result(task: UUID, meta: Mapping[str, Any]) -> Snapshot | None:
     """Return what a stored Celery result says, in our words; None where it says nothing about progress.
 
-    The return value of a task is its own business and is not shown; of a failed one, the message is.
+    The return value of a task is its own business and is not shown; of a failed one, the message is. Where the
+    last argument of the exception is a mapping with a `message_code`, it is the snapshot's `error`.
     """
     status, result = meta["status"], meta.get("result")
     told = result if isinstance(result, Mapping) and "step" in result else {}
     state = str(told.get("state") or CELERY_STATES.get(status, status))
-    if not told and state not in FINAL:
+    if not told and state not in FINAL_STATES:
         return Snapshot(task, state=state) if state != "queued" else None
-    error = {"message": str(result)} if isinstance(result, Exception) else None
-    names = ("stage", "message", "current", "total", "rate", "eta", "retry_at", "cancellable")
+    error = _error_of(result) if isinstance(result, Exception) else None
+    names = (
+        "stage",
+        "message",
+        "message_code",
+        "params",
+        "current",
+        "total",
+        "rate",
+        "eta",
+        "retry_at",
+        "cancellable",
+    )
     return Snapshot(
         task=task,
         state=state,
@@ -31,6 +44,11 @@ def from_result(task: str, meta: Mapping[str, Any]) -> Snapshot | None:
         step=int(told.get("step", 0)),
         error=told.get("error", error),
         timeline=tuple(told.get("timeline", ())),
-        final=bool(told.get("final", state in FINAL)),
+        final=bool(told.get("final", state in FINAL_STATES)),
         **{name: told[name] for name in names if name in told},
     )
+
+
+def _error_of(failure: Exception) -> Mapping[str, Any]:
+    facts = failure.args[-1] if failure.args else None
+    return dict(facts) if isinstance(facts, Mapping) and "message_code" in facts else {"message": str(failure)}

@@ -1,8 +1,6 @@
 """What an operator may set, each with its default and its reason (12-factor: the environment, then `.env`)."""
 
 import os
-from email.headerregistry import Address
-from email.utils import parseaddr
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -11,9 +9,11 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mailroom.settings import env_file as env_files
+from mailroom.settings import public_url as public_urls
 from mailroom.settings import urls
 from mailroom.settings.cores import usable_cores
 from mailroom.settings.errors import SettingsError
+from mailroom.settings.sender import Sender
 from mailroom.settings.smtp import SMTPServer
 from mailroom.settings.url_parts import host_name
 
@@ -132,19 +132,13 @@ class Settings(BaseSettings):
     @field_validator("mail_from")
     @classmethod
     def _from(cls, value: str) -> str:
-        name, address = parseaddr(value)
-        try:
-            Address(display_name=name, addr_spec=address)
-        except Exception:
-            raise ValueError('must be an address: "Mailroom <hello@example.org>"') from None
-        if "@" not in address:
-            raise ValueError('must be an address: "Mailroom <hello@example.org>"')
+        Sender.parse(value)
         return value
 
     @field_validator("public_url")
     @classmethod
     def _public_url(cls, value: str) -> str:
-        return urls.public_url(value)
+        return public_urls.public_url(value)
 
     @field_validator("secret_key")
     @classmethod
@@ -213,6 +207,21 @@ class Settings(BaseSettings):
     def limits(self) -> str:
         """The address of the Redis that keeps the rate limits."""
         return urls.redis_url(self.redis_url, verify_tls=self.redis_tls_verify)
+
+    @property
+    def sender(self) -> Sender:
+        """Who mails come from."""
+        return Sender.parse(self.mail_from)
+
+    @property
+    def ehlo_name(self) -> str:
+        """The name mail servers are greeted with: PUBLIC_URL's host."""
+        return public_urls.ehlo_name(self.public_url)
+
+    @property
+    def public_host(self) -> str:
+        """PUBLIC_URL's host and port as people read them."""
+        return public_urls.readable_host(self.public_url)
 
     @property
     def smtp(self) -> SMTPServer:

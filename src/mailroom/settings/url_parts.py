@@ -12,7 +12,7 @@ from ipaddress import AddressValueError, IPv6Address
 from typing import Self
 from urllib.parse import unquote
 
-import idna
+from mailroom.kit.domain_names import to_ascii
 
 ENCODE = (
     "cannot be read: percent-encode the special characters in user and password "
@@ -112,15 +112,13 @@ def host_name(name: str) -> str:
 
     Raises `ValueError` where it is none.
     """
-    lowered = name.lower()
-    if not lowered.isascii():
-        try:
-            lowered = idna.encode(name, uts46=True, transitional=False).decode()
-        except idna.IDNAError:
-            raise ValueError(HOST_NAME) from None
-    if not NAME.fullmatch(lowered):
+    try:
+        ascii_name = to_ascii(name)
+    except ValueError:
+        raise ValueError(HOST_NAME) from None
+    if not NAME.fullmatch(ascii_name):
         raise ValueError(HOST_NAME)
-    return lowered
+    return ascii_name
 
 
 def _port(text: str) -> int | None:

@@ -1,16 +1,16 @@
-"""The addresses of PostgreSQL, of Redis, and Mailroom's own, in the one form that all libraries take.
+"""The addresses of PostgreSQL and of Redis, in the one form that all libraries take.
 
 Every function raises `ValueError` with what to write instead, never with a part of the address.
 """
 
 from collections.abc import Mapping
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import ProgrammingError
 
 from mailroom.settings.smtp import SMTP_SCHEMES
-from mailroom.settings.url_parts import ENCODE, UrlParts, host_name, shown_host
+from mailroom.settings.url_parts import ENCODE, UrlParts, shown_host
 
 POSTGRESQL = "postgresql://user:password@host:5432/name"
 POSTGRESQL_SCHEMES = ("postgres", "postgresql", "postgresql+psycopg")
@@ -21,7 +21,6 @@ REDIS_VERIFY = {
     "required": "required", "CERT_REQUIRED": "required", "optional": "optional", "CERT_OPTIONAL": "optional",
     "none": "none", "CERT_NONE": "none",
 }  # fmt: skip
-SCHEME_AND_HOST = "must be scheme and host only: https://mail.example.org"
 
 
 def database_url(url: str) -> str:
@@ -147,29 +146,3 @@ def _user(parts: UrlParts) -> str:
         return ""
     password = f":{quote(parts.password, safe='')}" if parts.password else ""
     return f"{quote(parts.username, safe='')}{password}@"
-
-
-def public_url(url: str) -> str:
-    """Return `url` as links begin: scheme and host in small letters and ASCII, the port where one is given."""
-    try:
-        parts = urlsplit(url.strip())
-        host = parts.hostname or ""
-    except ValueError:  # brackets that hold no IPv6 address
-        raise ValueError(SCHEME_AND_HOST) from None
-    if "@" in parts.netloc:
-        raise ValueError("must name no user: https://mail.example.org")
-    if parts.scheme not in {"http", "https"} or not host or parts.path.strip("/"):
-        raise ValueError(SCHEME_AND_HOST)
-    if parts.query or parts.fragment:
-        raise ValueError("must end with the host: https://mail.example.org, without ? and #")
-    try:
-        name = host if ":" in host else host_name(host)
-    except ValueError:
-        raise ValueError(SCHEME_AND_HOST) from None
-    try:
-        port = parts.port
-    except ValueError:
-        port = 0
-    if port == 0:
-        raise ValueError(f"must have a port from 1 to 65535, or none: {parts.scheme}://mail.example.org:8443")
-    return f"{parts.scheme}://{shown_host(name, port)}"

@@ -30,7 +30,7 @@ class Task(Base):
     """The browser session that may watch it; none once a newer sign-up took its place."""
     owner_id: Mapped[UUID | None] = mapped_column()
     """The account it belongs to, once that is known to be its owner's."""
-    afterword: Mapped[str | None] = mapped_column(Text)
+    follow_up: Mapped[str | None] = mapped_column("afterword", Text)
     """What came of it after its end, for those who still watch: ``confirmed``."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 

@@ -22,13 +22,13 @@ class Watcher:
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class TicketOwner:
     """Whose a ticket is: a browser session's, an account's, or both."""
 
     session_id: UUID | None
     owner_id: UUID | None
 
-    def lets(self, watcher: Watcher) -> bool:
+    def admits(self, watcher: Watcher) -> bool:
         """Tell whether this watcher may watch it; the same rule as `Tickets.watchable`."""
         mine = self.session_id is not None and self.session_id == watcher.session_id
         owned = self.owner_id is not None and self.owner_id == watcher.account_id
@@ -36,7 +36,7 @@ class Holder:
 
 
 # Asked for all watched tickets every few seconds: plain psycopg, at a fifth of the engine's cost.
-HOLDERS = "select id, session_id, owner_id from tasks where id = any(%s)"
+OWNERS = "select id, session_id, owner_id from tasks where id = any(%s)"
 
 OPEN = """
 insert into tasks (id, title, session_id, owner_id)
@@ -60,24 +60,24 @@ class Tickets:
         ticket = {"id": task_id, "title": title, "session_id": session_id, "owner_id": owner_id}
         await work.write(OPEN, ticket)
 
-    async def drop_watchers(self, work: UnitOfWork, ids: Sequence[UUID], *, but: UUID, afterword: str) -> None:
+    async def drop_watchers(self, work: UnitOfWork, ids: Sequence[UUID], *, but: UUID, follow_up: str) -> None:
         """Let no other browser session than `but` watch these any more, which is told what came of them.
 
         Their owners still may.
         """
         if ids:
-            await work.write(DROP_WATCHERS, {"ids": ids, "but": but, "afterword": afterword})
+            await work.write(DROP_WATCHERS, {"ids": ids, "but": but, "afterword": follow_up})
 
     async def move_to(self, work: UnitOfWork, ids: Sequence[UUID], session_id: UUID) -> None:
         """Let this browser session watch these, instead of the one that did."""
         await work.session.execute(update(Task).where(Task.id.in_(ids)).values(session_id=session_id))
 
     async def give_to(
-        self, work: UnitOfWork, ids: Sequence[UUID], owner_id: UUID, afterword: str | None = None
+        self, work: UnitOfWork, ids: Sequence[UUID], owner_id: UUID, follow_up: str | None = None
     ) -> None:
         """Make these the account's own, and tell those who still watch what came of it."""
         await work.session.execute(
-            update(Task).where(Task.id.in_(ids)).values(owner_id=owner_id, afterword=afterword)
+            update(Task).where(Task.id.in_(ids)).values(owner_id=owner_id, follow_up=follow_up)
         )
 
     async def traceback(self, work: UnitOfWork, task_id: UUID) -> str | None:
@@ -98,9 +98,9 @@ class Tickets:
             rows = rows.where(or_(*mine))
         return {task.id: task for task in (await work.session.scalars(rows)).all()}
 
-    async def holders(
+    async def owners(
         self, connection: "psycopg.AsyncConnection[tuple[object, ...]]", ids: Sequence[UUID]
-    ) -> dict[UUID, Holder]:
+    ) -> dict[UUID, TicketOwner]:
         """Return whose these tickets are, for those who watch them already; unknown ids are left out."""
-        rows: list[Any] = await (await connection.execute(HOLDERS, [list(ids)], binary=True)).fetchall()
-        return {task_id: Holder(session_id, owner_id) for task_id, session_id, owner_id in rows}
+        rows: list[Any] = await (await connection.execute(OWNERS, [list(ids)], binary=True)).fetchall()
+        return {task_id: TicketOwner(session_id, owner_id) for task_id, session_id, owner_id in rows}

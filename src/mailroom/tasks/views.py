@@ -16,7 +16,7 @@ def of_task(task: Task) -> Snapshot:
     moments = ((TaskState.QUEUED, task.created_at, 0), (TaskState.RUNNING, task.began_at, task.attempt),
                (state if state in ENDED else None, task.ended_at, task.attempt))  # fmt: skip
     return Snapshot(
-        task=str(task.id),
+        task=task.id,
         state=str(state),
         stage=task.stage,
         message=task.message,
@@ -29,7 +29,7 @@ def of_task(task: Task) -> Snapshot:
         timeline=tuple(
             {"stage": str(stage), "at": iso(at), "attempt": n} for stage, at, n in moments if stage and at
         ),
-        afterword=task.afterword,
+        follow_up=task.follow_up,
         cancellable=task.cancellable and state not in ENDED and task.cancel_asked_at is None,
         final=state in ENDED,
     )

@@ -54,7 +54,7 @@ class ProgressView:
 
 
 def view_of(public: Mapping[str, Any]) -> ProgressView:
-    """Return what to show for a snapshot in its public form (`Snapshot.public()`)."""
+    """Return what to show for a snapshot in its public form (`in_words`)."""
     state = public["state"]
     error = public.get("error") or {}
     timeline = public.get("timeline") or ()

@@ -32,7 +32,7 @@ class TaskView:
 
 
 def task_view(public: Mapping[str, Any]) -> TaskView:
-    """Return what to show for a snapshot in its public form (`Snapshot.public()`)."""
+    """Return what to show for a snapshot in its public form (`in_words`)."""
     state, error = public["state"], public.get("error") or {}
     said = words.TASK_STATES.get(state) or words.TASK_STATES["running"]
     troubled = state in {"failed", "retrying"}

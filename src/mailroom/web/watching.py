@@ -4,16 +4,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mailroom.accounts.views import Session
+from mailroom.i18n.sentences import in_words
 from mailroom.kit.ids import parse_id
 from mailroom.progress.snapshot import Snapshot
 from mailroom.tasks.models import Task
-from mailroom.tasks.tickets import Holder, Watcher
+from mailroom.tasks.tickets import TicketOwner, Watcher
 from mailroom.web.browser import current_session, services
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A task that may be seen, and where it is, in the protocol's form (`Snapshot.public()`)."""
+    """A task that may be seen, and where it is, in the protocol's form (`in_words`)."""
 
     task: Task
     public: dict[str, Any]
@@ -27,7 +28,7 @@ def watcher_of(session: Session | None) -> Watcher:
     return Watcher(session.id, account.id if account else None, account.is_operator if account else False)
 
 
-def may_read_answers(task: Task | Holder, watcher: Watcher) -> bool:
+def may_read_answers(task: Task | TicketOwner, watcher: Watcher) -> bool:
     """Tell whether this watcher may read the server's own words: a confirmed owner's and the operators' only."""
     return watcher.operator or (watcher.account_id is not None and task.owner_id == watcher.account_id)
 
@@ -50,10 +51,10 @@ async def see(ticket: str) -> Seen | None:
         task = (await services().tickets.watchable(work, [task_id], watcher)).get(task_id)
     if task is None:
         return None
-    watching = services().watching
-    snapshot = await watching.snapshot(str(task_id)) if watching else None
+    tracker = services().tracker
+    snapshot = await tracker.snapshot(task_id) if tracker else None
     if snapshot is None:
-        snapshot = Snapshot(str(task_id))  # begun and not heard of yet
-    if task.afterword and not snapshot.afterword:
-        snapshot = replace(snapshot, afterword=task.afterword)
-    return Seen(task, snapshot.public(owner=may_read_answers(task, watcher)))
+        snapshot = Snapshot(task_id)  # begun and not heard of yet
+    if task.follow_up and not snapshot.follow_up:
+        snapshot = replace(snapshot, follow_up=task.follow_up)
+    return Seen(task, in_words(snapshot.public(owner=may_read_answers(task, watcher))))

@@ -15,6 +15,12 @@ SHARE = {"queued": 0.06, "claimed": 0.25, "connected": 0.5, "handing over": 0.75
 """How much of the way is behind a mail that reached this stage, for the bar."""
 
 STATES: dict[str, dict[str, str]] = {
+    "scheduled": {
+        "mood": "waiting",
+        "word": "Scheduled",
+        "headline": "Scheduled for later",
+        "detail": "The mail is stored safely. It goes out when its time has come.",
+    },
     "queued": {
         "mood": "waiting",
         "word": "Queued",
@@ -68,11 +74,23 @@ STATES: dict[str, dict[str, str]] = {
         "headline": "It was cancelled",
         "detail": "Someone who runs this Mailroom stopped this mail. Please ask them, or start again.",
     },
+    "suppressed": {
+        "mood": "bad",
+        "word": "Held back",
+        "headline": "It was not sent",
+        "detail": "This address takes no mail from this sender, so the mail was held back.",
+    },
     "unknown": {
         "mood": "bad",
         "word": "Unknown",
         "headline": "Nothing to see here any more",
         "detail": "This browser cannot follow this mail. If you signed up again, the newer page shows it.",
+    },
+    "signed-out": {
+        "mood": "unsure",
+        "word": "Signed out",
+        "headline": "You are signed out",
+        "detail": "You signed out in another tab, or your session was ended on another device. Sign in to go on.",
     },
 }
 """State of `mail/states.py` → what it looks like and what is said."""
@@ -105,6 +123,12 @@ TASK_STATES: dict[str, dict[str, str]] = {
         "headline": "Nothing to see here any more",
         "detail": "This browser cannot follow this task.",
     },
+    "signed-out": {
+        "mood": "unsure",
+        "word": "Signed out",
+        "headline": "You are signed out",
+        "detail": "You signed out in another tab, or your session was ended on another device. Sign in to go on.",
+    },
 }
 """State of `tasks/states.py` → the same for tasks that are no mails."""
 
@@ -133,6 +157,8 @@ AFTERWORDS = {
 
 EVENTS = {
     **STEPS,
+    "scheduled": "Scheduled",
+    "suppressed": "Held back",
     "retrying": "Will be tried again",
     "uncertain": "No answer",
     "sent": "Accepted by the mail server",

@@ -8,9 +8,14 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from mailroom.accounts.authentication import Authentication
+from mailroom.accounts.confirmation import Confirmation
 from mailroom.accounts.mails import kinds
+from mailroom.accounts.operators import Operators
+from mailroom.accounts.password_reset import PasswordReset
 from mailroom.accounts.passwords import Passwords
-from mailroom.accounts.service import Accounts
+from mailroom.accounts.registration import Registration
+from mailroom.accounts.retention import AccountRetention
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.tokens import NEW_PASSWORD, Tokens
 from mailroom.accounts.views import NewSession, Session
@@ -38,18 +43,34 @@ class Reception:
         self.outbox = Outbox(Kinds(kinds(self.tokens, settings)), self.tickets, self._notify)
         self.sessions = Sessions(self.database)
         self.passwords = Passwords()
-        self.accounts = self.with_passwords(settings, self.passwords)
-
-    def with_passwords(self, settings: Settings, passwords: Passwords) -> Accounts:
-        return Accounts(
-            database=self.database,
-            outbox=self.outbox,
-            tickets=self.tickets,
-            tokens=self.tokens,
-            passwords=passwords,
-            sessions=self.sessions,
-            settings=settings,
+        self.registration = Registration(
+            self.database, self.outbox, self.tickets, self.passwords, self.sessions, site=["localhost"]
         )
+        self.confirmation = Confirmation(
+            self.database,
+            self.tickets,
+            self.tokens,
+            self.passwords,
+            self.sessions,
+            hours=settings.confirmation_hours,
+        )
+        self.authentication = self.authentication_with(self.passwords)
+        self.password_reset = PasswordReset(
+            self.database,
+            self.outbox,
+            self.tickets,
+            tokens=self.tokens,
+            passwords=self.passwords,
+            sessions=self.sessions,
+            site=["localhost"],
+        )
+        self.operators = Operators(self.database)
+        self.retention = AccountRetention(
+            self.database, self.sessions, confirmation_hours=settings.confirmation_hours
+        )
+
+    def authentication_with(self, passwords: Passwords) -> Authentication:
+        return Authentication(self.database, self.tickets, passwords, self.sessions)
 
     def _notify(self, mail_ids: Sequence[UUID]) -> None:
         self.nudged += mail_ids
@@ -112,7 +133,7 @@ class Reception:
             return list((await work.session.execute(text(sql), values)).all())
 
     async def sign_up(self, session: Session, email: str = ALICE, password: str = ALICES) -> UUID:
-        return await self.accounts.sign_up(email=email, password=password, session=session)
+        return await self.registration.sign_up(email=email, password=password, session=session)
 
     async def member(self, email: str = ALICE, password: str = ALICES) -> NewSession:
         """Somebody with a confirmed account, signed in; their sign-up was an hour ago and more."""
@@ -124,21 +145,19 @@ class Reception:
 
     async def confirm(self, ticket: UUID, session: Session | None, password: str | None = None) -> NewSession:
         token = await self.token(ticket)
-        return await self.accounts.confirm(token, session=session, password=password, user_agent=FIREFOX)
+        return await self.confirmation.confirm(token, session=session, password=password, user_agent=FIREFOX)
 
     async def type_code(self, code: str, session: Session | None, ticket: UUID | None = None) -> NewSession:
-        return await self.accounts.confirm_by_code(code, session=session, ticket=ticket, user_agent=FIREFOX)
+        return await self.confirmation.confirm_by_code(code, session=session, ticket=ticket, user_agent=FIREFOX)
 
     async def forget(self, email: str = ALICE, session: Session | None = None) -> UUID:
-        return await self.accounts.ask_for_new_password(email=email, session=session or await self.browser())
+        return await self.password_reset.ask(email=email, session=session or await self.browser())
 
     async def choose(self, token: str, password: str, session: Session | None = None) -> NewSession:
-        return await self.accounts.choose_new_password(
-            token, password=password, session=session, user_agent=FIREFOX
-        )
+        return await self.password_reset.reset(token, password=password, session=session, user_agent=FIREFOX)
 
     async def sign_in(self, email: str, password: str, session: Session | None = None) -> NewSession:
-        return await self.accounts.sign_in(email, password, session=session, user_agent=FIREFOX)
+        return await self.authentication.sign_in(email, password, session=session, user_agent=FIREFOX)
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
 import asyncio
+import unicodedata
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import pytest
 
 from mailroom.accounts.errors import NotConfirmed, UnknownAccount, WrongCredentials
 from mailroom.accounts.passwords import Passwords
-from mailroom.settings import Settings
 from tests.integration.accounts.conftest import ALICE, ALICES, FIREFOX, MALLORYS, Reception
 
 NEW = "eleven patient herons count rain"
@@ -97,8 +97,15 @@ async def test_signing_in_again_ends_the_session_before(reception: Reception) ->
 
 async def test_signing_out_ends_the_session(reception: Reception) -> None:
     alice = await reception.member()
-    await reception.accounts.sign_out(alice.session)
+    await reception.sessions.end(alice.session.id)
     assert await reception.sessions.find(alice.secret) is None
+
+
+async def test_a_password_typed_in_nfc_and_in_nfd_signs_in(reception: Reception) -> None:
+    chosen = "sieben grüne Züge fahren über Ångström \uff2e\uff21\uff23\uff28 \ufb01ve"
+    await reception.member(password=unicodedata.normalize("NFC", chosen))
+    for form in ("NFC", "NFD", "NFKC", "NFKD"):
+        assert (await reception.sign_in(ALICE, unicodedata.normalize(form, chosen))).session.account  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("email", [ALICE, "nobody@example.org", "no address", "", "a" * 300 + "@example.org"])
@@ -109,9 +116,9 @@ async def test_wrong_credentials_are_wrong_whichever_half_is(reception: Receptio
 
 
 async def test_signing_in_computes_argon2_once_whatever_there_is_to_compare_with(
-    reception: Reception, settings: Settings, counting: Counting
+    reception: Reception, counting: Counting
 ) -> None:
-    accounts = reception.with_passwords(settings, counting)
+    authentication = reception.authentication_with(counting)
     for member in ("known@example.org", "decoy@example.org", "reset@example.org", "renewed@example.org"):
         await reception.member(member)
     await reception.run(
@@ -133,7 +140,7 @@ async def test_signing_in_computes_argon2_once_whatever_there_is_to_compare_with
     ):
         counting.computed = 0
         with pytest.raises(WrongCredentials):
-            await accounts.sign_in(email, "nobody chose this one", session=None, user_agent=FIREFOX)
+            await authentication.sign_in(email, "nobody chose this one", session=None, user_agent=FIREFOX)
         assert counting.computed == 1, email
 
 
@@ -151,7 +158,7 @@ async def test_the_password_of_a_waiting_sign_up_says_not_confirmed_and_lets_thi
     assert waiting.value.ticket == ticket
     assert await reception.may_watch(ticket, phone)
     await reception.wait(minutes=2)
-    again = await reception.accounts.resend(ticket=ticket, session=phone)
+    again = await reception.registration.resend(ticket=ticket, session=phone)
     assert await reception.may_watch(again, phone)
     with pytest.raises(NotConfirmed) as waiting:
         await reception.sign_in(ALICE, MALLORYS, None)
@@ -189,16 +196,16 @@ async def test_a_hash_of_older_parameters_is_renewed_at_sign_in(reception: Recep
 
 @pytest.mark.parametrize(("is_outdated", "moment"), [(False, "match"), (True, "match"), (True, "hash")])
 async def test_the_old_password_does_not_outlive_a_reset_that_comes_in_between(
-    reception: Reception, settings: Settings, interrupted: Interrupted, *, is_outdated: bool, moment: str
+    reception: Reception, interrupted: Interrupted, *, is_outdated: bool, moment: str
 ) -> None:
     await reception.member()
     if is_outdated:
         await reception.run("update accounts set password_hash = :old", old=await older_hash(ALICES))
     token = await reception.password_token(await reception.forget())
     setattr(interrupted, f"after_{moment}", lambda: reception.choose(token, NEW))
-    accounts = reception.with_passwords(settings, interrupted)
+    authentication = reception.authentication_with(interrupted)
     with pytest.raises(WrongCredentials):
-        await accounts.sign_in(ALICE, ALICES, session=None, user_agent=FIREFOX)
+        await authentication.sign_in(ALICE, ALICES, session=None, user_agent=FIREFOX)
     assert await reception.rows("select count(*) from sessions where account_id is not null") == [(1,)]
     with pytest.raises(WrongCredentials):
         await reception.sign_in(ALICE, ALICES)
@@ -220,35 +227,35 @@ async def test_the_old_password_waits_for_a_reset_under_way_and_is_wrong_then(re
 
 
 async def test_a_renewal_that_comes_in_between_keeps_nobody_out(
-    reception: Reception, settings: Settings, interrupted: Interrupted
+    reception: Reception, interrupted: Interrupted
 ) -> None:
     await reception.member()
     await reception.run("update accounts set password_hash = :old", old=await older_hash(ALICES))
     interrupted.after_match = lambda: reception.sign_in(ALICE, ALICES)
-    accounts = reception.with_passwords(settings, interrupted)
-    assert (await accounts.sign_in(ALICE, ALICES, session=None, user_agent=FIREFOX)).session.account
+    authentication = reception.authentication_with(interrupted)
+    assert (await authentication.sign_in(ALICE, ALICES, session=None, user_agent=FIREFOX)).session.account
 
 
 @pytest.mark.parametrize(
     "change", ["delete from accounts", "update accounts set email = 'x@example.org', email_key = 'x@example.org'"]
 )
 async def test_an_account_that_went_or_moved_in_between_lets_nobody_in(
-    reception: Reception, settings: Settings, interrupted: Interrupted, change: str
+    reception: Reception, interrupted: Interrupted, change: str
 ) -> None:
     await reception.member()
     interrupted.after_match = lambda: reception.run(change)
-    accounts = reception.with_passwords(settings, interrupted)
+    authentication = reception.authentication_with(interrupted)
     with pytest.raises(WrongCredentials):
-        await accounts.sign_in(ALICE, ALICES, session=None, user_agent=FIREFOX)
+        await authentication.sign_in(ALICE, ALICES, session=None, user_agent=FIREFOX)
 
 
 async def test_olga_becomes_an_operator_and_stops_being_one(reception: Reception) -> None:
     olga = await reception.member("olga@example.org")
-    assert (await reception.accounts.grant_operator("OLGA@example.org")).is_operator
+    assert (await reception.operators.grant("OLGA@example.org")).is_operator
     found = await reception.sessions.find(olga.secret)
     assert found
     assert found.account
     assert found.account.is_operator, "from her next request on"
-    assert not (await reception.accounts.grant_operator("olga@example.org", granted=False)).is_operator
+    assert not (await reception.operators.revoke("olga@example.org")).is_operator
     with pytest.raises(UnknownAccount):
-        await reception.accounts.grant_operator("bob@example.org")
+        await reception.operators.grant("bob@example.org")

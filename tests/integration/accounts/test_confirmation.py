@@ -28,7 +28,7 @@ async def accounts_of(reception: Reception) -> list[str]:
 async def test_the_browser_that_signed_up_confirms_by_link_without_a_password(reception: Reception) -> None:
     session = await reception.browser()
     ticket = await reception.sign_up(session)
-    seen = await reception.accounts.preview(await reception.token(ticket), session)
+    seen = await reception.confirmation.preview(await reception.token(ticket), session)
     assert seen == ConfirmationPreview(ALICE, needs_password=False)
     assert await accounts_of(reception) == [], "looking changes nothing"
 
@@ -59,7 +59,7 @@ async def test_another_browser_needs_the_password_of_the_sign_up_and_without_it_
     phone = await reception.browser()
     token = await reception.token(ticket)
     for session in (phone, None):
-        assert (await reception.accounts.preview(token, session)).needs_password
+        assert (await reception.confirmation.preview(token, session)).needs_password
         for password in (None, "", MALLORYS):
             with pytest.raises(WrongPassword):
                 await reception.confirm(ticket, session, password)
@@ -90,7 +90,7 @@ async def test_mallory_who_signed_up_first_does_not_get_in_after_alice_confirms(
         await reception.confirm(trap, None)
     own = await reception.sign_up(alices)
     with pytest.raises(ReplacedToken):
-        await reception.accounts.preview(await reception.token(trap), alices)
+        await reception.confirmation.preview(await reception.token(trap), alices)
     with pytest.raises(ReplacedToken):
         await reception.confirm(trap, mallorys)
     with pytest.raises(UnknownSignUp):
@@ -110,7 +110,7 @@ async def test_a_second_click_on_the_link_says_already_confirmed_and_whose_accou
     started = await reception.confirm(ticket, session)
     assert started.session.account
     for attempt in (
-        reception.accounts.preview(await reception.token(ticket), started.session),
+        reception.confirmation.preview(await reception.token(ticket), started.session),
         reception.confirm(ticket, started.session),
         reception.confirm(ticket, None, ALICES),
         reception.type_code(await reception.code(ticket), started.session, ticket),
@@ -161,9 +161,9 @@ async def test_wrong_links_are_wrong_whatever_is_wrong_with_them(reception: Rece
     bad = ["", "x", token[:-1], token + "A", token[:-1] + ("A" if token[-1] != "A" else "B"), "ä" * 48, "=" * 48]
     for text in bad:
         with pytest.raises(WrongToken):
-            await reception.accounts.preview(text, session)
+            await reception.confirmation.preview(text, session)
         with pytest.raises(WrongToken):
-            await reception.accounts.confirm(text, session=session, password=ALICES, user_agent=FIREFOX)
+            await reception.confirmation.confirm(text, session=session, password=ALICES, user_agent=FIREFOX)
 
 
 async def test_a_token_is_good_for_its_own_mail_only(reception: Reception) -> None:
@@ -174,7 +174,7 @@ async def test_a_token_is_good_for_its_own_mail_only(reception: Reception) -> No
     assert mail.nonce
     forged = reception.tokens.token(alices, mail.nonce)
     with pytest.raises(WrongToken):
-        await reception.accounts.preview(forged, session)
+        await reception.confirmation.preview(forged, session)
 
 
 async def test_the_clock_of_a_link_starts_when_its_mail_was_sent(reception: Reception) -> None:
@@ -182,12 +182,12 @@ async def test_the_clock_of_a_link_starts_when_its_mail_was_sent(reception: Rece
     ticket = await reception.sign_up(session)
     token = await reception.token(ticket)
     await reception.run("update mails set created_at = now() - interval '60 hours'")
-    assert await reception.accounts.preview(token, session), "a click may beat the record of sending"
+    assert await reception.confirmation.preview(token, session), "a click may beat the record of sending"
     await reception.sent(ticket, hours_ago=47.9)
-    assert await reception.accounts.preview(token, session)
+    assert await reception.confirmation.preview(token, session)
     await reception.sent(ticket, hours_ago=48.1)
     with pytest.raises(ExpiredToken):
-        await reception.accounts.preview(token, session)
+        await reception.confirmation.preview(token, session)
     with pytest.raises(ExpiredToken):
         await reception.confirm(ticket, session)
     with pytest.raises(ExpiredToken):
@@ -201,7 +201,7 @@ async def test_after_a_resend_both_mails_confirm_by_link_and_by_code(reception: 
         session = await reception.browser()
         first = await reception.sign_up(session, f"{way}@example.org")
         await reception.wait(minutes=2)
-        tickets = (first, await reception.accounts.resend(ticket=first, session=session))
+        tickets = (first, await reception.registration.resend(ticket=first, session=session))
         if way == "link":
             await reception.confirm(tickets[which], session)
         else:
@@ -247,7 +247,7 @@ async def test_five_wrong_codes_are_too_many_until_the_mail_is_sent_again(
     with pytest.raises(TooManyTries):
         await reception.type_code(await reception.code(ticket), session, ticket)
     await reception.wait(minutes=2)
-    ticket = await reception.accounts.resend(ticket=ticket, session=session)
+    ticket = await reception.registration.resend(ticket=ticket, session=session)
     with pytest.raises(WrongCode) as wrong:
         await reception.type_code(WRONG, session, ticket)
     assert wrong.value.tries_left == 4
@@ -304,15 +304,14 @@ async def test_a_link_whose_sign_up_was_cleaned_away_is_too_old_not_wrong(recept
     session = await reception.browser()
     ticket = await reception.sign_up(session)
     await reception.wait(days=8)
-    async with reception.database.begin() as work:
-        await reception.accounts.clean_up(work)
+    await reception.retention.clean_up()
     assert await reception.rows("select 1 from sign_ups") == []
     with pytest.raises(ExpiredToken):
-        await reception.accounts.preview(await reception.token(ticket), session)
+        await reception.confirmation.preview(await reception.token(ticket), session)
     token = await reception.token(ticket)
     await reception.run("update mails set nonce = null")
     with pytest.raises(ExpiredToken):
-        await reception.accounts.preview(token, session)
+        await reception.confirmation.preview(token, session)
 
 
 @pytest.mark.parametrize("by", ["link", "code"])

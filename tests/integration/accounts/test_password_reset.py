@@ -29,7 +29,7 @@ async def test_the_link_changes_the_password_and_signs_in_here_alone(reception: 
     ticket = await reception.forget(session=asking)
     assert await reception.may_watch(ticket, asking)
     token = await reception.password_token(ticket)
-    assert await reception.accounts.preview_new_password(token) == ALICE
+    assert await reception.password_reset.preview(token) == ALICE
 
     started = await reception.choose(token, NEW, asking)
     assert started.session.account and started.session.account.email == ALICE
@@ -60,7 +60,7 @@ async def test_a_link_works_once_and_so_do_all_that_were_sent(reception: Recepti
     assert {type(one) for one in done} == {NewSession, UsedPasswordLink}
     for token in (first, second):
         with pytest.raises(UsedPasswordLink):
-            await reception.accounts.preview_new_password(token)
+            await reception.password_reset.preview(token)
     with pytest.raises(WrongCredentials):
         await reception.sign_in(ALICE, ALICES)
 
@@ -70,15 +70,15 @@ async def test_a_link_works_for_an_hour_from_its_sending(reception: Reception) -
     ticket = await reception.forget()
     token = await reception.password_token(ticket)
     await reception.run("update mails set created_at = now() - interval '2 days' where id = :id", id=ticket)
-    assert await reception.accounts.preview_new_password(token) == ALICE, "its mail was long on its way"
+    assert await reception.password_reset.preview(token) == ALICE, "its mail was long on its way"
     await reception.sent(ticket, hours_ago=0.9)
-    assert await reception.accounts.preview_new_password(token) == ALICE
+    assert await reception.password_reset.preview(token) == ALICE
     await reception.sent(ticket, hours_ago=1.1)
     with pytest.raises(OldPasswordLink):
         await reception.choose(token, NEW)
     await reception.run("update mails set params = null, nonce = null where id = :id", id=ticket)
     with pytest.raises(OldPasswordLink):
-        await reception.accounts.preview_new_password(token)
+        await reception.password_reset.preview(token)
     await reception.sign_in(ALICE, ALICES)
 
 
@@ -108,13 +108,13 @@ async def test_a_link_for_the_one_is_worth_nothing_for_the_other(reception: Rece
     with pytest.raises(WrongPasswordLink):
         await reception.choose(await reception.token(ticket), NEW)
     with pytest.raises(WrongToken):
-        await reception.accounts.preview(await reception.password_token(ticket), session)
+        await reception.confirmation.preview(await reception.password_token(ticket), session)
 
 
 @pytest.mark.parametrize("token", ["", "x", "A" * 48, "ü" * 48])
 async def test_what_is_no_link_is_wrong(reception: Reception, token: str) -> None:
     with pytest.raises(WrongPasswordLink):
-        await reception.accounts.preview_new_password(token)
+        await reception.password_reset.preview(token)
 
 
 async def test_a_weak_password_leaves_the_link_as_good_as_it_was(reception: Reception) -> None:
@@ -149,7 +149,7 @@ async def test_a_link_whose_mail_nobody_knows_to_be_sent_works_no_longer_for_tha
     await reception.member()
     token = await reception.password_token(await reception.forget())
     await reception.run(f"{UNCERTAIN}, on_uncertain = 'hold', nudge_at = null where kind = 'new_password'")
-    assert await reception.accounts.preview_new_password(token) == ALICE
+    assert await reception.password_reset.preview(token) == ALICE
     await reception.run("update mails set handing_over_at = handing_over_at - interval '61 minutes'")
     with pytest.raises(OldPasswordLink):
         await reception.choose(token, NEW)

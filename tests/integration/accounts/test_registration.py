@@ -76,15 +76,17 @@ async def test_a_known_address_gets_another_mail_and_nothing_else_differs(recept
     known = await reception.sign_up(mallorys, "ALICE@example.ORG", MALLORYS)
     new = await reception.sign_up(mallorys, "bob@example.org", MALLORYS)
     assert (await reception.mail(known)).kind == "already_have_account"
-    assert (await reception.mail(known)).recipient == "ALICE@example.org", "as Mallory wrote it: the page shows it"
+    mail = await reception.mail(known)
+    assert mail.recipient == "alice@example.org", "the address that the account has"
+    assert mail.typed_recipient == "ALICE@example.org", "as Mallory wrote it: the page shows it"
     assert (await reception.mail(new)).kind == "confirm_sign_up"
     titles = await reception.rows("select distinct title from tasks")
     assert titles == [("Sign-up mail",)]
     for ticket in (known, new):
         assert await reception.may_watch(ticket, mallorys)
-        assert await reception.accounts.can_resend_in(ticket, mallorys) == pytest.approx(60, abs=5)
+        assert await reception.registration.can_resend_in(ticket, mallorys) == pytest.approx(60, abs=5)
         with pytest.raises(TooSoon):
-            await reception.accounts.resend(ticket=ticket, session=mallorys)
+            await reception.registration.resend(ticket=ticket, session=mallorys)
 
 
 @pytest.mark.parametrize("status", ["pending", "known"])
@@ -98,9 +100,9 @@ async def test_a_newer_sign_up_takes_the_place_and_the_watchers_of_the_earlier(
     second = await reception.sign_up(alices)
     assert not await reception.may_watch(first, mallorys)
     assert await reception.may_watch(second, alices)
-    assert await reception.accounts.can_resend_in(first, mallorys) is None
+    assert await reception.registration.can_resend_in(first, mallorys) is None
     with pytest.raises(UnknownSignUp):
-        await reception.accounts.resend(ticket=first, session=mallorys)
+        await reception.registration.resend(ticket=first, session=mallorys)
     [(kept,)] = await reception.rows(
         "select count(*) from sign_ups where replaced_at is null and account_id is null"
     )
@@ -133,26 +135,26 @@ async def test_a_resend_waits_a_minute_and_gives_a_new_ticket_to_the_same_browse
     session = await reception.browser()
     first = await reception.sign_up(session)
     with pytest.raises(TooSoon) as early:
-        await reception.accounts.resend(ticket=first, session=session)
+        await reception.registration.resend(ticket=first, session=session)
     assert early.value.seconds == pytest.approx(60, abs=5)
     await reception.wait(seconds=61)
-    assert await reception.accounts.can_resend_in(first, session) == 0
-    second = await reception.accounts.resend(ticket=first, session=session)
+    assert await reception.registration.can_resend_in(first, session) == 0
+    second = await reception.registration.resend(ticket=first, session=session)
     assert second != first
     assert await reception.may_watch(first, session)
     assert await reception.may_watch(second, session)
     for ticket in (first, second):  # the old page's button heeds the new mail, too
         with pytest.raises(TooSoon):
-            await reception.accounts.resend(ticket=ticket, session=session)
+            await reception.registration.resend(ticket=ticket, session=session)
 
 
 async def test_nobody_else_may_ask_for_the_mail_again(reception: Reception) -> None:
     ticket = await reception.sign_up(await reception.browser())
     mallorys = await reception.browser()
     await reception.wait(minutes=5)
-    assert await reception.accounts.can_resend_in(ticket, mallorys) is None
+    assert await reception.registration.can_resend_in(ticket, mallorys) is None
     with pytest.raises(UnknownSignUp):
-        await reception.accounts.resend(ticket=ticket, session=mallorys)
+        await reception.registration.resend(ticket=ticket, session=mallorys)
 
 
 async def test_a_confirmed_sign_up_has_nothing_to_send_again(reception: Reception) -> None:
@@ -160,9 +162,9 @@ async def test_a_confirmed_sign_up_has_nothing_to_send_again(reception: Receptio
     ticket = await reception.sign_up(session)
     await reception.confirm(ticket, None, ALICES)
     await reception.wait(minutes=5)
-    assert await reception.accounts.can_resend_in(ticket, session) is None
+    assert await reception.registration.can_resend_in(ticket, session) is None
     with pytest.raises(AlreadyConfirmed):
-        await reception.accounts.resend(ticket=ticket, session=session)
+        await reception.registration.resend(ticket=ticket, session=session)
 
 
 @pytest.mark.parametrize("status", ["new", "known"])
@@ -175,19 +177,19 @@ async def test_an_address_gets_at_most_five_mails_an_hour_whoever_asks_and_whate
     ticket = await reception.sign_up(session)
     for _ in range(2):
         await reception.wait(minutes=2)
-        ticket = await reception.accounts.resend(ticket=ticket, session=session)
+        ticket = await reception.registration.resend(ticket=ticket, session=session)
     for _ in range(2):
         ticket = await reception.sign_up(session, "ALICE@EXAMPLE.ORG")
     await reception.wait(minutes=2)
     with pytest.raises(TooManyMails) as full:
-        await reception.accounts.resend(ticket=ticket, session=session)
+        await reception.registration.resend(ticket=ticket, session=session)
     assert full.value.seconds == pytest.approx(3600 - 6 * 60, abs=10)
     with pytest.raises(TooManyMails):
         await reception.sign_up(await reception.browser())
     assert await reception.may_watch(ticket, session), "a refused sign-up replaces nothing"
-    assert await reception.accounts.can_resend_in(ticket, session) == pytest.approx(full.value.seconds, abs=10)
+    assert await reception.registration.can_resend_in(ticket, session) == pytest.approx(full.value.seconds, abs=10)
     await reception.wait(minutes=58)
-    await reception.accounts.resend(ticket=ticket, session=session)
+    await reception.registration.resend(ticket=ticket, session=session)
 
 
 async def test_a_sign_up_takes_as_long_for_a_new_a_pending_and_a_known_address(reception: Reception) -> None:

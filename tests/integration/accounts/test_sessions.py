@@ -41,8 +41,7 @@ async def test_a_session_not_seen_for_thirty_days_is_over_and_cleaned_away(recep
     await reception.wait(days=30, seconds=1)
     fresh = await reception.sessions.start(FIREFOX)
     assert await reception.sessions.find(old.secret) is None
-    async with reception.database.begin() as work:
-        await reception.accounts.clean_up(work)
+    await reception.retention.clean_up()
     assert await reception.rows("select id from sessions") == [(fresh.session.id,)]
 
 
@@ -67,7 +66,6 @@ async def test_a_clean_up_leaves_what_waits_and_what_was_confirmed(reception: Re
     await reception.wait(days=8)
     session = await reception.browser()
     await reception.sign_up(session, "bob@example.org")
-    async with reception.database.begin() as work:
-        await reception.accounts.clean_up(work)
+    await reception.retention.clean_up()
     kept = await reception.rows("select email from sign_ups order by email")
     assert kept == [(ALICE,), ("bob@example.org",)]

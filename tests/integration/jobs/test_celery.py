@@ -105,12 +105,12 @@ async def test_a_background_task_is_watched_from_its_beginning_to_its_end(
 ) -> None:
     queue, results = Publisher(settings), ResultReader(settings)
     database = Database(settings.database_url, connections=4, name="test")
-    watching = Tracker(results, MailRows(database))
-    watching.start()
+    tracker = Tracker(results, MailRows(database))
+    tracker.start()
     async with database.begin() as work:
-        begin = TaskService(queue.begin)
-        ticket = str(await begin.start(work, f"{TASKS}.{name}", *arguments, title="A count"))
-    subscription = watching.subscribe()
+        begin = TaskService(queue.publish_task)
+        ticket = await begin.start(work, f"{TASKS}.{name}", *arguments, title="A count")
+    subscription = tracker.subscribe()
     await subscription.watch([ticket])
     with celery_worker(environment, tmp_path, app=TASKS):
         seen = []
@@ -128,7 +128,7 @@ async def test_a_background_task_is_watched_from_its_beginning_to_its_end(
         assert counts
         assert counts == sorted(counts)
     subscription.close()
-    await watching.stop()
+    await tracker.stop()
     await results.close()
     await database.close()
     queue.close()

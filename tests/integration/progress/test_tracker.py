@@ -22,9 +22,9 @@ from mailroom.jobs.results import ResultReader, ResultWriter
 from mailroom.kit.database import Database
 from mailroom.kit.ids import new_id
 from mailroom.mail.kinds import Kinds, MailKind
-from mailroom.mail.ledger.claims import Ending, Ledger
+from mailroom.mail.ledger.claims import AttemptEnding, Ledger
 from mailroom.mail.outbox import Outbox
-from mailroom.mail.retry_policy import Answer, Decision
+from mailroom.mail.retry_policy import Decision, DeliveryResult
 from mailroom.mail.states import Reason, State
 from mailroom.mail.views import MailRows, snapshot
 from mailroom.ops.embedded.ports import free_port
@@ -54,11 +54,11 @@ class Office:
             self.asked += 1
             return await rows(known)
 
-        self.watching = Tracker(self.results, counted)  # type: ignore[arg-type]
+        self.tracker = Tracker(self.results, counted)  # type: ignore[arg-type]
         self.app: Celery = create_celery(settings, worker=True)
         self.writer = ResultWriter(self.app)
         self.outbox = Outbox(Kinds([MailKind("note", "A note")]), Tickets(), lambda _ids: None)
-        self.watching.start()
+        self.tracker.start()
 
     async def promise(self) -> UUID:
         async with self.database.begin() as work:
@@ -77,7 +77,7 @@ class Office:
             await work.session.execute(text(statement), values)
 
     async def close(self) -> None:
-        await self.watching.stop()
+        await self.tracker.stop()
         await self.results.close()
         await self.database.close()
         self.app.backend.client.connection_pool.disconnect()  # Celery leaves these open
@@ -115,8 +115,8 @@ class Watcher:
 
 
 async def watch(office: Office, *ids: UUID) -> Watcher:
-    watcher = Watcher(office.watching.subscribe())
-    await watcher.subscription.watch([str(mail_id) for mail_id in ids])
+    watcher = Watcher(office.tracker.subscribe())
+    await watcher.subscription.watch(ids)
     return watcher
 
 
@@ -213,7 +213,9 @@ async def test_an_end_before_the_handing_over_is_shown_to_those_who_saw_it_conne
     await ledger.claim([mail_id])
     office.say(snapshot(mail_id, "sending", stage="connected", attempt=1, step=2))
     await watcher.until("sending", "connected")
-    refused = Ending(mail_id, 1, Decision(State.FAILED, Reason.REFUSED), Answer(Reason.REFUSED, 550))
+    refused = AttemptEnding(
+        mail_id, 1, Decision(State.FAILED, Reason.REFUSED), DeliveryResult(Reason.REFUSED, 550)
+    )
     await ledger.record([refused])
     assert (await watcher.until("failed", seconds=5)).final
     await watcher.close()
@@ -236,10 +238,10 @@ async def test_many_watchers_of_one_task_cost_no_more_than_one_and_that_is_next_
     watchers = [await watch(office, mail_id) for _ in range(50)]
     await asyncio.sleep(0.5)  # it listens by now
     assert await readings(office, 2.0) <= 2
-    assert office.watching.watched == 1
+    assert office.tracker.watched == 1
     for watcher in watchers:
         await watcher.close()
-    assert office.watching.watched == 0
+    assert office.tracker.watched == 0
 
 
 @pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # Celery's
@@ -296,8 +298,8 @@ async def test_a_line_that_is_cut_is_made_anew_and_what_was_missed_is_read(offic
 
 async def test_a_slow_watcher_gets_the_newest_state_only(office: Office) -> None:
     mail_id = await office.promise()
-    subscription = office.watching.subscribe()
-    await subscription.watch([str(mail_id)])
+    subscription = office.tracker.subscribe()
+    await subscription.watch([mail_id])
     for step, stage in enumerate(("claimed", "connected", "handing over"), 1):
         office.say(snapshot(mail_id, "sending", stage=stage, attempt=1, step=step))
         await asyncio.sleep(0.25)
@@ -314,7 +316,7 @@ async def test_those_who_still_watch_hear_what_came_of_it(office: Office) -> Non
     await watcher.until("sent", "accepted")
     await office.sql("update tasks set afterword = 'confirmed'")
     async with asyncio.timeout(5):
-        while watcher.told[-1].afterword != "confirmed":
+        while watcher.told[-1].follow_up != "confirmed":
             await asyncio.sleep(0.05)
     await watcher.close()
 
@@ -366,7 +368,11 @@ async def test_what_fell_between_two_polls_is_filled_in_from_the_rows(office: Of
     await watcher.until("sending", "claimed")
     await ledger.claim([mail_id])
     await ledger.record(
-        [Ending(mail_id, 1, Decision(State.RETRYING, Reason.DEFERRED, 0.0), Answer(Reason.DEFERRED, 451))]
+        [
+            AttemptEnding(
+                mail_id, 1, Decision(State.RETRYING, Reason.DEFERRED, 0.0), DeliveryResult(Reason.DEFERRED, 451)
+            )
+        ]
     )
     await office.sql("update mails set next_attempt_at = now()")
     await ledger.claim([mail_id])
@@ -383,13 +389,13 @@ async def test_the_loop_gets_its_turns_while_very_many_are_told(office: Office) 
     happened: list[str] = []
 
     class Noted(Subscription):
-        def tell(self, snapshot: Snapshot) -> None:
+        def push(self, snapshot: Snapshot) -> None:
             happened.append(str(snapshot.stage))
 
     mail_id = await office.promise()
-    subscriptions = [Noted(office.watching) for _ in range(1_000)]
+    subscriptions = [Noted(office.tracker) for _ in range(1_000)]
     for subscription in subscriptions:
-        await subscription.watch([str(mail_id)])
+        await subscription.watch([mail_id])
     happened.clear()
 
     async def take_turns() -> None:
@@ -425,11 +431,11 @@ async def test_the_loop_gets_its_turns_while_very_many_results_are_decoded(
             await asyncio.sleep(0)
 
     monkeypatch.setattr(office.results, "decode", noted)
-    tasks = [str(new_id()) for _ in range(500)]
-    subscription = office.watching.subscribe()
+    tasks = [new_id() for _ in range(500)]
+    subscription = office.tracker.subscribe()
     await subscription.watch(tasks)
     turns = asyncio.create_task(take_turns())
-    office.writer([Report(task, "running", {"step": 1, "attempt": 1}) for task in tasks])
+    office.writer([Report(str(task), "running", {"step": 1, "attempt": 1}) for task in tasks])
     async with asyncio.timeout(10):
         while happened.count("decoded") < len(tasks):
             await asyncio.sleep(0.01)

@@ -33,18 +33,18 @@ class Desk:
         self.database = Database(settings.database_url, connections=4, name="test")
         self.runs = TaskRuns(self.database)
         self.published: list[tuple[str, UUID, list[Any]]] = []
-        self.background = TaskService(self._note)
+        self.task_service = TaskService(self._note)
 
     def _note(self, name: str, task_id: UUID, arguments: Sequence[Any]) -> None:
         self.published.append((name, task_id, list(arguments)))
 
     async def start(self, name: str = "count", *arguments: Any) -> UUID:
         async with self.database.begin() as work:
-            return await self.background.start(work, name, *arguments, title="A count")
+            return await self.task_service.start(work, name, *arguments, title="A count")
 
     async def whole(self, kind: str, *parts: tuple[str, Sequence[Any]]) -> UUID:
         async with self.database.begin() as work:
-            begin = getattr(self.background, f"start_{kind}")
+            begin = getattr(self.task_service, f"start_{kind}")
             return await begin(work, parts, title="Several")
 
     async def begin(self, task: UUID, *, cancellable: bool = False, again: bool = False) -> Begun:
@@ -54,15 +54,15 @@ class Desk:
 
     async def cancel(self, task: UUID) -> None:
         async with self.database.begin() as work:
-            await self.background.cancel(work, task)
+            await self.task_service.cancel(work, task)
 
     async def repeat(self, task: UUID) -> None:
         async with self.database.begin() as work:
-            await self.background.repeat(work, task)
+            await self.task_service.repeat(work, task)
 
     async def shown(self, task: UUID) -> Snapshot:
         async with self.database.begin() as work:
-            return (await of_tasks(work, [task]))[str(task)]
+            return (await of_tasks(work, [task]))[task]
 
     async def until(self, task: UUID, state: str, seconds: float = 20) -> Snapshot:
         async with asyncio.timeout(seconds):
@@ -94,7 +94,7 @@ def environment(environment: dict[str, str]) -> dict[str, str]:
 async def test_a_task_begun_in_a_transaction_that_fails_leaves_nothing(desk: Desk) -> None:
     with suppress(RuntimeError):
         async with desk.database.begin() as work:
-            await desk.background.start(work, "count", title="A count")
+            await desk.task_service.start(work, "count", title="A count")
             raise RuntimeError
     assert desk.published == []
     assert await desk.sql("select 1 from tasks") == []
@@ -257,7 +257,7 @@ async def test_a_worker_begins_holds_ends_repeats_and_cancels(
     settings: Settings, environment: dict[str, str], tmp_path: Path, desk: Desk
 ) -> None:
     queue = Publisher(settings)
-    desk.background = TaskService(queue.begin)
+    desk.task_service = TaskService(queue.publish_task)
     client = create_celery(settings, worker=True)
     with celery_worker(environment, tmp_path, app=TASKS) as worker:
         counted, broken, lucky, stoppable, canvas = [

@@ -14,10 +14,12 @@ import pytest
 from hypercorn.config import Config
 from quart import Quart, websocket
 
+from mailroom.accounts.views import AccountView, Session
+from mailroom.kit import clock
 from mailroom.kit.ids import new_id
 from mailroom.progress.snapshot import Snapshot
 from mailroom.progress.subscription import Subscription
-from mailroom.tasks.tickets import Holder, Watcher
+from mailroom.tasks.tickets import TicketOwner
 from mailroom.web.live import socket as live_socket
 from mailroom.web.live.socket import LiveSocket
 from mailroom.web.server import websocket_stream as stream
@@ -26,6 +28,12 @@ from tests.integration.web.test_connections import HANDSHAKE
 
 TASKS = 20
 LONG = "news " * 2_000
+TICKETS = [new_id() for _ in range(TASKS)]
+
+
+def session_of(*, operator: bool = False) -> Session:
+    account = AccountView(new_id(), "olga@example.org", True, clock.now()) if operator else None
+    return Session(new_id(), account, clock.now(), "a browser", clock.now())
 
 
 class Flood:
@@ -43,7 +51,7 @@ class Flood:
         while True:
             self.told += 1
             for subscription in self.subscriptions:
-                subscription.tell(Snapshot(f"task {self.told % TASKS}", "running", message=f"{self.told} {LONG}"))
+                subscription.push(Snapshot(TICKETS[self.told % TASKS], "running", message=f"{self.told} {LONG}"))
                 self.most = max(self.most, subscription.waiting)
             await asyncio.sleep(0.0005)
 
@@ -57,7 +65,7 @@ class Server:
         @app.websocket("/live")
         async def live() -> None:
             subscription = Subscription(self.flood)  # type: ignore[arg-type]
-            served = LiveSocket(new_id(), Watcher(operator=True), subscription, None)  # type: ignore[arg-type]
+            served = LiveSocket(session_of(operator=True), subscription, None)  # type: ignore[arg-type]
             self.flood.subscriptions.add(subscription)
             try:
                 await websocket.accept()
@@ -125,31 +133,30 @@ class Slow:
     def __init__(self) -> None:
         self.asked, self.found = asyncio.Event(), asyncio.Event()
 
-    async def add(self, subscription: Subscription, tasks: Sequence[str]) -> None:
+    async def add(self, subscription: Subscription, tasks: Sequence[UUID]) -> None:
         self.asked.set()
         await self.found.wait()
         for task in tasks:
             subscription.tasks.add(task)
-            subscription.tell(Snapshot(task, "running"))
+            subscription.push(Snapshot(task, "running"))
 
-    def remove(self, subscription: Subscription, task: str) -> None:
+    def remove(self, subscription: Subscription, task: UUID) -> None:
         subscription.tasks.discard(task)
 
 
 @pytest.mark.parametrize("end", ["lost", "unwatched"])
 async def test_a_ticket_lost_while_it_is_looked_for_is_unknown_and_one_unwatched_is_nothing(end: str) -> None:
-    alice, ticket, slow = Watcher(session_id=new_id()), new_id(), Slow()
-    assert alice.session_id
+    alice, ticket, slow = session_of(), new_id(), Slow()
 
-    async def holders(ids: Sequence[UUID]) -> dict[UUID, Holder]:
-        return dict.fromkeys(ids, Holder(alice.session_id, None))
+    async def holders(ids: Sequence[UUID]) -> dict[UUID, TicketOwner]:
+        return dict.fromkeys(ids, TicketOwner(alice.id, None))
 
     subscription = Subscription(slow)  # type: ignore[arg-type]
-    served = LiveSocket(alice.session_id, alice, subscription, holders)  # type: ignore[arg-type]
+    served = LiveSocket(alice, subscription, holders)  # type: ignore[arg-type]
     served._hear(json.dumps({"watch": [str(ticket)]}))
     await slow.asked.wait()
     if end == "lost":
-        served.lose(str(ticket))
+        served.lose(ticket)
     else:
         served._hear(json.dumps({"unwatch": [str(ticket)]}))
     slow.found.set()

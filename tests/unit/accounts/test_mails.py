@@ -19,7 +19,8 @@ NAMES = ["confirm_sign_up", "already_have_account", "new_password", "no_account"
 
 
 def all_kinds(hours: int = 48) -> Kinds:
-    settings = SimpleNamespace(public_url="https://mail.example.org", confirmation_hours=hours)
+    host = "mail.example.org"
+    settings = SimpleNamespace(public_url=f"https://{host}", public_host=host, confirmation_hours=hours)
     return Kinds(kinds(TOKENS, settings))
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from mailroom.progress.reporter import Report, Reporter
-from mailroom.progress.reports import Cancelled, Running, carried, report, running
+from mailroom.progress.reports import Cancelled, Running, report, running, with_task_context
 
 
 class Store:
@@ -221,7 +221,7 @@ async def test_coroutines_threads_and_carried_calls_report_for_the_same_task() -
     here = Running("t", lambda _report: None)
     with running(here):
         await asyncio.gather(asyncio.to_thread(report, stage="thread"), _says("coroutine"))
-        thread = threading.Thread(target=carried(lambda: report(current=7)))
+        thread = threading.Thread(target=with_task_context(lambda: report(current=7)))
         thread.start()
         thread.join()
         stranger = threading.Thread(target=report, kwargs={"current": 8})

@@ -50,6 +50,9 @@ def test_space_makes_no_key_longer(written: str) -> None:
         ("http://[2001:DB8::1]:8000", "http://[2001:db8::1]:8000"),
         ("https://bücher.example", "https://xn--bcher-kva.example"),
         ("https://straße.example:8443", "https://xn--strae-oqa.example:8443"),
+        ("http://[2001:0db8:0:0::0:1]", "http://[2001:db8::1]"),
+        ("https://B\u00fccher.example:8443", "https://xn--bcher-kva.example:8443"),
+        ("https://stra\u00dfe.example", "https://xn--strae-oqa.example"),
     ],
 )
 def test_public_url_is_read_however_it_is_written(written: str, read: str) -> None:
@@ -60,6 +63,7 @@ def test_public_url_is_read_however_it_is_written(written: str, read: str) -> No
 
 SCHEME_AND_HOST = "must be scheme and host only: https://mail.example.org"
 WITHOUT = "must end with the host: https://mail.example.org, without ? and #"
+HOST = "must have a domain or an IP address as its host"
 NO_USER = "must name no user: https://mail.example.org"
 PORT = "must have a port from 1 to 65535"
 
@@ -73,6 +77,13 @@ PORT = "must have a port from 1 to 65535"
         ("https://mail.example.org/mailroom", SCHEME_AND_HOST),
         ("https://[2001:db8::1", SCHEME_AND_HOST),
         ("https://mail. example.org", SCHEME_AND_HOST),
+        ("https://mail\u3002example.org", HOST),
+        ("https://\uff4dail.example.org", HOST),
+        ("https://mail..example.org", HOST),
+        ('https://mail"example.org', HOST),
+        ("https://127.1", HOST),
+        ("https://mail.0x7f", HOST),
+        ("https://[fe80::1%25eth0]", HOST),
         ("https://mail.example.org:http", PORT),
         ("https://mail.example.org:0", PORT),
         ("https://mail.example.org:65536", PORT),
@@ -124,3 +135,57 @@ def test_the_address_to_listen_on_has_no_port(written: str) -> None:
 
 def test_bytes_that_are_no_text_are_said() -> None:
     assert problem_with(mail_from="B\udcfccher <hello@mailroom.example>") == "MAIL_FROM must be UTF-8."
+
+
+@pytest.mark.parametrize(
+    ("public_url", "ehlo", "read"),
+    [
+        ("https://mail.example.org", "mail.example.org", "mail.example.org"),
+        ("https://b\u00fccher.example:8443", "xn--bcher-kva.example", "b\u00fccher.example:8443"),
+        ("http://192.0.2.5:8000", "[192.0.2.5]", "192.0.2.5:8000"),
+        ("http://[2001:DB8:0::5]", "[IPv6:2001:db8::5]", "[2001:db8::5]"),
+    ],
+)
+def test_mail_servers_are_greeted_with_a_name_they_take(public_url: str, ehlo: str, read: str) -> None:
+    settings = settings_with(public_url=public_url)
+    assert (settings.ehlo_name, settings.public_host) == (ehlo, read)
+
+
+def test_the_mail_server_is_the_one_that_was_named() -> None:
+    assert settings_with(smtp_url="smtp://stra\u00dfe.example").smtp.host == "xn--strae-oqa.example"
+    assert problem_with(smtp_url="smtp://\uff53mtp.example").startswith("SMTP_URL names a host that cannot exist")
+
+
+@pytest.mark.parametrize(
+    ("written", "name", "address"),
+    [
+        ("hello@example.org", "", "hello@example.org"),
+        (" <hello@Example.org> ", "", "hello@example.org"),
+        ("Mailroom <hello@example.org>", "Mailroom", "hello@example.org"),
+        ('"Mailroom, Ltd." <hello@example.org>', "Mailroom, Ltd.", "hello@example.org"),
+        ('"The \\"Room\\"" <hello@example.org>', 'The "Room"', "hello@example.org"),
+        ("Mailroom, Ltd. <hello@example.org>", "Mailroom, Ltd.", "hello@example.org"),
+        ("Mailroom @ Work <hello@example.org>", "Mailroom @ Work", "hello@example.org"),
+        ("B\u00fccher <hallo@b\u00fccher.example>", "B\u00fccher", "hallo@xn--bcher-kva.example"),
+    ],
+)
+def test_mail_from_is_read_however_it_is_written(written: str, name: str, address: str) -> None:
+    sender = settings_with(mail_from=written).sender
+    assert (sender.name, sender.address) == (name, address)
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("Mailroom", "must be an address"),
+        ("Mailroom <hello>", "must be an address"),
+        ("hello@", "must be an address"),
+        ("@example.org", "must be an address"),
+        ("a b@example.org", "must be an address"),
+        ("Mailroom\r\nBcc: x <hello@example.org>", "must be an address"),
+        ("b\u00fccher@example.org", "must have no letters outside ASCII before the @"),
+        ("hello@\ufb01re.example", "has a domain that cannot be one"),
+    ],
+)
+def test_what_mail_from_cannot_be_is_told_with_what_to_write(written: str, words: str) -> None:
+    assert problem_with(mail_from=written).startswith(f"MAIL_FROM {words}")

@@ -61,7 +61,7 @@ class World:
     sessions: dict[str, Session] = field(default_factory=dict)
     tasks: dict[UUID, Task] = field(default_factory=dict)
     mails: dict[UUID, Mail] = field(default_factory=dict)
-    snapshots: dict[str, Snapshot] = field(default_factory=dict)
+    snapshots: dict[UUID, Snapshot] = field(default_factory=dict)
     sign_ups: set[UUID] = field(default_factory=set)
     resend_in: float = 0.0
     needs_password: bool = False
@@ -85,7 +85,7 @@ class World:
             title="Sign-up mail",
             session_id=session.id,
             owner_id=account.id if account else None,
-            afterword=more.pop("afterword", None),
+            follow_up=more.pop("follow_up", None),
             created_at=NOON,
         )
         self.mails[ticket] = Mail(
@@ -99,7 +99,7 @@ class World:
             created_at=NOON,
         )
         more.setdefault("timeline", ({"stage": "queued", "at": "2026-11-24T12:00:00.000+00:00", "attempt": 0},))
-        self.snapshots[str(ticket)] = Snapshot(str(ticket), state, **more)
+        self.snapshots[ticket] = Snapshot(ticket, state, **more)
         if kind == "confirm_sign_up":
             self.sign_ups.add(ticket)
         return ticket
@@ -130,6 +130,7 @@ class FakeDatabase:
 class FakeSessions:
     def __init__(self, world: World) -> None:
         self.world = world
+        self.on_change: list[Any] = []
 
     async def find(self, secret: str) -> Session | None:
         if self.world.database_away:
@@ -143,6 +144,9 @@ class FakeSessions:
     def new(self, user_agent: str) -> NewSession:
         return self.world.start(agent=user_agent)
 
+    async def end(self, session_id: UUID) -> None:
+        self.world.sessions = {key: one for key, one in self.world.sessions.items() if one.id != session_id}
+
     async def of_account(self, account_id: UUID) -> list[Session]:
         return [one for one in self.world.sessions.values() if one.account and one.account.id == account_id]
 
@@ -154,7 +158,9 @@ class FakeSessions:
         }
 
 
-class FakeAccounts:
+class FakeRoom:
+    """A room that can be told to fail."""
+
     def __init__(self, world: World) -> None:
         self.world = world
 
@@ -162,6 +168,8 @@ class FakeAccounts:
         if self.world.raises:
             raise self.world.raises
 
+
+class FakeRegistration(FakeRoom):
     async def sign_up(self, *, email: str, password: str, session: Session | NewSession) -> UUID:
         self._fail()
         if "@" not in email:
@@ -182,6 +190,8 @@ class FakeAccounts:
         mine = self.world.tasks[ticket].session_id == session.id
         return self.world.resend_in if ticket in self.world.sign_ups and mine else None
 
+
+class FakeConfirmation(FakeRoom):
     async def preview(self, token: str, session: Session | None) -> ConfirmationPreview:
         self._fail()
         if token != TOKEN:
@@ -206,33 +216,32 @@ class FakeAccounts:
             raise errors.WrongCode(4)
         return self.world.start("alice@example.org", agent=user_agent)
 
+
+class FakeAuthentication(FakeRoom):
     async def sign_in(self, email: str, password: str, *, session: Session | None, user_agent: str) -> NewSession:
         self._fail()
         if password != PASSWORD:
             raise errors.WrongCredentials
         return self.world.start(email, agent=user_agent)
 
-    async def ask_for_new_password(self, *, email: str, session: Session) -> UUID:
+
+class FakePasswordReset(FakeRoom):
+    async def ask(self, *, email: str, session: Session) -> UUID:
         self._fail()
         if "@" not in email:
             raise errors.InvalidAddress("There is no @ in it.")
         return self.world.put_mail(session, email, kind="new_password")
 
-    async def preview_new_password(self, token: str) -> str:
+    async def preview(self, token: str) -> str:
         if token != TOKEN:
             raise PASSWORD_TOKENS.get(token, errors.WrongPasswordLink())
         return "alice@example.org"
 
-    async def choose_new_password(
-        self, token: str, *, password: str, session: Session | None, user_agent: str
-    ) -> NewSession:
-        email = await self.preview_new_password(token)
+    async def reset(self, token: str, *, password: str, session: Session | None, user_agent: str) -> NewSession:
+        email = await self.preview(token)
         if len(password) < 15:
             raise errors.WeakPassword("That is shorter than 15 characters.")
         return self.world.start(email, agent=user_agent)
-
-    async def sign_out(self, session: Session) -> None:
-        self.world.sessions = {key: one for key, one in self.world.sessions.items() if one.id != session.id}
 
 
 class FakeTickets:
@@ -262,7 +271,7 @@ class FakeWatching:
     def __init__(self, world: World) -> None:
         self.world = world
 
-    async def snapshot(self, task: str) -> Snapshot | None:
+    async def snapshot(self, task: UUID) -> Snapshot | None:
         return self.world.snapshots.get(task)
 
 
@@ -272,10 +281,13 @@ def services(world: World, **changes: Any) -> Any:
         settings=settings(**changes),
         database=FakeDatabase(world),
         sessions=FakeSessions(world),
-        accounts=FakeAccounts(world),
+        registration=FakeRegistration(world),
+        confirmation=FakeConfirmation(world),
+        authentication=FakeAuthentication(world),
+        password_reset=FakePasswordReset(world),
         outbox=FakeOutbox(world),
         tickets=FakeTickets(world),
-        watching=FakeWatching(world),
+        tracker=FakeWatching(world),
     )
 
 

@@ -2,6 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from mailroom.i18n.sentences import in_words
 from mailroom.mail.states import FINAL, Reason, Stage, State
 from mailroom.mail.views import snapshot as snapshot_of
 from mailroom.progress.snapshot import Snapshot
@@ -33,7 +34,7 @@ def test_there_are_words_for_every_state_and_stage() -> None:
 def test_a_mail_is_called_refused_only_where_the_mail_server_refused_it(reason: Reason) -> None:
     moment = (State.FAILED, datetime(2026, 11, 24, tzinfo=UTC), 2)
     ended = snapshot_of("t", State.FAILED, attempt=2, step=4, reason=reason, timeline=[moment])
-    view = view_of(ended.public())
+    view = view_of(in_words(ended.public()))
     said = " ".join([view.word, view.headline, view.detail, *(event.label for event in view.history)])
     assert ("refused" in said.lower()) is (reason is Reason.REFUSED)
     assert "Failed" in said
@@ -85,7 +86,7 @@ def test_a_retry_says_why_and_when() -> None:
 
 
 def test_what_came_of_it_stands_above_how_it_went() -> None:
-    view = view_of(Snapshot("t", "sent", afterword="confirmed", final=True).public())
+    view = view_of(Snapshot("t", "sent", follow_up="confirmed", final=True).public())
     assert view.headline == "Your address is confirmed"
 
 

@@ -6,15 +6,19 @@ from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
 
+from mailroom.i18n import languages
+from mailroom.i18n.templates import translate_mail_templates
+from mailroom.kit.domain_names import to_ascii
 from mailroom.mail.kinds import Kinds, MailKind, MailRow
 from mailroom.mail.rendering.compiled_template import PARTS, CompiledTemplate
+from mailroom.settings.sender import Sender
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 
@@ -53,12 +57,13 @@ class Renderer:
         self, kinds: Kinds, *, mail_from: str, product: Mapping[str, str], templates: Path = TEMPLATES
     ) -> None:
         self._kinds = kinds
-        self._name, self._address = parseaddr(mail_from)
+        self._sender = Sender.parse(mail_from)
+        self._address = self._sender.address
         self._product = product
-        self._domain = _ascii_domain(self._address.rpartition("@")[2])
-        self._prepared: dict[tuple[str, tuple[str, ...]], CompiledTemplate | None] = {}
+        self._domain = self._address.rpartition("@")[2]
+        self._prepared: dict[tuple[str, str, tuple[str, ...]], CompiledTemplate | None] = {}
         sender = EmailMessage(policy=SMTP)
-        sender["From"] = Address(self._name, addr_spec=self._address)
+        sender["From"] = self._sender.header
         self._from_line = sender.as_bytes().removesuffix(b"\r\n")
         self._templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(templates),
@@ -66,6 +71,7 @@ class Renderer:
             undefined=jinja2.StrictUndefined,
             keep_trailing_newline=True,
         )
+        translate_mail_templates(self._templates)
 
     def message_id(self, row: MailRow) -> str:
         """Return the Message-ID (RFC 5322 §3.6.4), made from the mail's id."""
@@ -114,7 +120,7 @@ class Renderer:
         return Envelope(self._address, recipient, data)
 
     def _compiled(self, kind: str, names: tuple[str, ...]) -> CompiledTemplate | None:
-        key = (kind, names)
+        key = (kind, languages.current(), names)
         if key not in self._prepared:
             try:
                 self._prepared[key] = CompiledTemplate(names, partial(self._write, kind))
@@ -126,7 +132,7 @@ class Renderer:
         recipient, utf8 = deliverable(row.recipient)
         message = EmailMessage(policy=SMTP)
         message["Subject"] = subject
-        message["From"] = Address(self._name, addr_spec=self._address)
+        message["From"] = self._sender.header
         local, _, domain = (row.recipient if utf8 else recipient).rpartition("@")
         message["To"] = Address(username=local, domain=domain)
         message["Date"] = format_datetime(row.created_at)
@@ -146,11 +152,7 @@ def deliverable(address: str) -> tuple[str, bool]:
     if CONTROL.search(address):
         raise ValueError("an address with control characters")
     local, _, domain = address.rpartition("@")
-    return f"{local}@{_ascii_domain(domain)}", not local.isascii()
-
-
-def _ascii_domain(domain: str) -> str:
-    return domain if domain.isascii() else domain.encode("idna").decode("ascii")
+    return f"{local}@{domain if domain.isascii() else to_ascii(domain)}", not local.isascii()
 
 
 @lru_cache(maxsize=64)

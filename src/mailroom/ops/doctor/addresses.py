@@ -1,6 +1,5 @@
 """Settings that are well-formed and may still be wrong: From, PUBLIC_URL, proxies, keys."""
 
-from email.utils import parseaddr
 from urllib.parse import urlsplit
 
 from mailroom.ops.doctor.findings import Finding, broken, good, warning
@@ -33,7 +32,7 @@ async def check(settings: Settings) -> list[Finding]:
 
 
 def _from(settings: Settings) -> Finding:
-    address = parseaddr(settings.mail_from)[1]
+    address = settings.sender.address
     domain = address.rpartition("@")[2].lower().rstrip(".")
     if settings.mailroom_inbox:
         return good(FROM, f"{address}; mail stays on this machine")

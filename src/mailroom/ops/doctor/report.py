@@ -22,7 +22,7 @@ GOOD, WARNING, BROKEN = 0, 1, 2
 
 
 def run(doors: Entrypoints, *, as_json: bool) -> int:
-    """Examine and print; return the exit code: 2 where something is broken, 1 where somebody should look, else 0."""
+    """Examine and print; return the exit code: 2 where something is broken, 1 with warnings, else 0."""
     logs.configure("error", "doctor")
     try:
         settings = startup.settings()

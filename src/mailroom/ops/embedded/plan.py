@@ -10,9 +10,9 @@ from pathlib import Path
 
 import mailroom
 from mailroom.ops.embedded import postgres, valkey
-from mailroom.ops.embedded.errors import NotInstalled, Refused
 from mailroom.ops.embedded.ports import HIGHEST, LOOPBACK, free_port
 from mailroom.ops.embedded.procfile import read_procfile
+from mailroom.ops.processes.errors import NotInstalled, Refused
 from mailroom.settings import Settings, SettingsError, env_file
 from mailroom.settings.settings import SECRETS
 

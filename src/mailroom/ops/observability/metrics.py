@@ -78,8 +78,8 @@ class Numbers(Collector):
 async def render(services: Services) -> bytes:
     """Return the page. Never raises for a database that is away: `mailroom_database_up` says so."""
     numbers = Numbers(None)
-    if watching := services.watching:
-        numbers = Numbers(watching.watched, (watching.spent, watching.longest_step))
+    if tracker := services.tracker:
+        numbers = Numbers(tracker.watched, (tracker.spent, tracker.longest_step))
     try:
         async with asyncio.timeout(PATIENCE), services.database.connection() as connection:
             await _ask(connection, numbers)

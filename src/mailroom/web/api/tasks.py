@@ -4,21 +4,24 @@ import hashlib
 from typing import Any
 
 from pydantic import BaseModel, Field, field_validator
-from quart import Blueprint, Response, abort, current_app, json, request
+from quart import Blueprint, Response, abort, json, request
 from quart_schema import document_querystring, document_response, operation_id, tag
 
+from mailroom.i18n.sentences import in_words
 from mailroom.kit.ids import parse_id
 from mailroom.mail.listing import listed
 from mailroom.mail.states import State
 from mailroom.progress.snapshot import Snapshot
 from mailroom.tasks.states import TaskState
+from mailroom.tasks.tickets import TicketOwner
 from mailroom.tasks.views import iso
-from mailroom.web.api.waits import LONGEST, Waits
+from mailroom.web.api.waits import LONGEST, LongPoll, Waits
 from mailroom.web.browser import current_session, services
 from mailroom.web.errors import problem
 from mailroom.web.forms import Form, check_query
 from mailroom.web.limits import READ, limited_reads
 from mailroom.web.pages.tasks import asked_states
+from mailroom.web.parts import current
 from mailroom.web.watching import Seen, may_read_answers, see, watcher_of
 
 blueprint = Blueprint("tasks", __name__, url_prefix="/api/v1")
@@ -43,6 +46,8 @@ class TaskBody(BaseModel):
     )
     stage: str | None = Field(None, description="of a mail: claimed, connected, handing over or accepted")
     message: str | None = Field(None, description="what the task says of itself")
+    message_code: str | None = Field(None, description="the code of that sentence, where Mailroom has one for it")
+    params: dict[str, Any] | None = Field(None, description="what the sentence of the code is filled with")
     current: float | None = Field(None, description="how far it is, in whatever it counts")
     total: float | None = Field(None, description="of how much")
     rate: float | None = Field(None, description="a second, smoothed")
@@ -50,7 +55,8 @@ class TaskBody(BaseModel):
     attempt: int | None = None
     retry_at: str | None = Field(None, description="ISO 8601, UTC")
     error: dict[str, Any] | None = Field(
-        None, description="reason, code, enhanced (RFC 3463), message; for operators the traceback"
+        None,
+        description="reason, code, enhanced (RFC 3463), message, message_code, params; traceback for operators",
     )
     timeline: list[dict[str, Any]] | None = Field(None, description="stage, at, attempt; oldest first")
     afterword: str | None = Field(None, description="what came of it after its end: confirmed or replaced")
@@ -123,7 +129,7 @@ async def tasks() -> Response:
         found = await listed(work, session.account.id, states=states, before=before, limit=limit + 1)
     shown = [
         {
-            **one.snapshot.public(owner=True),
+            **in_words(one.snapshot.public(owner=True)),
             "title": one.task.title,
             "kind": "mail" if one.is_mail else "task",
             "created_at": iso(one.task.created_at),
@@ -144,7 +150,7 @@ async def task(ticket: str) -> Response:
     """Tell where the task of this ticket is, if this browser or its account may know; else 404.
 
     Answers 304 to an `If-None-Match` with the ETag of an answer that still holds; with `wait`, only once that
-    many seconds went by without news.
+    many seconds went by without news. Answers 404 at once where the right to watch the task ends meanwhile.
     """
     seen = await see(ticket)
     if seen is None:
@@ -158,9 +164,9 @@ async def task(ticket: str) -> Response:
 
 async def _later(seen: Seen, seconds: float) -> Response | None:
     """Return the next answer that is another one; None after so many seconds without."""
-    session, watching = await current_session(), services().watching
-    waits: Waits = current_app.extensions["mailroom_waits"]
-    if session is None or watching is None:
+    session, tracker = await current_session(), services().tracker
+    waits = current(Waits)
+    if session is None or tracker is None:
         return None
     if not waits.may_wait(session.id):
         refused = await problem(429, "Too many waiting requests", "End some of them, or ask without `wait`.")
@@ -169,11 +175,15 @@ async def _later(seen: Seen, seconds: float) -> Response | None:
     watcher = watcher_of(session)
 
     def public(snapshot: Snapshot) -> dict[str, Any]:
-        return snapshot.public(owner=may_read_answers(seen.task, watcher))
+        return in_words(snapshot.public(owner=may_read_answers(seen.task, watcher)))
 
+    holder = TicketOwner(seen.task.session_id, seen.task.owner_id)
+    waiting = LongPoll(session, seen.task.id, holder)
     snapshot = await waits.news(
-        watching, session.id, str(seen.task.id), seconds=seconds, is_news=lambda told: public(told) != seen.public
+        tracker, waiting, seconds=seconds, is_news=lambda told: public(told) != seen.public
     )
+    if waiting.forbidden:
+        abort(404)
     return _answer(await _body(seen, public(snapshot))) if snapshot else None
 
 

@@ -1,21 +1,24 @@
-"""Sees to it that nobody watches on with a session that ended, or a ticket that is someone else's by now.
+"""Ends the watching of those whose session ended or changed, and of tickets that are someone else's by now.
 
-Signing out, ending a session, claiming a ticket, beginning a task: each may happen in another process, or in the
-shell. So each process asks the database, all its sockets in one question, every few seconds.
+What this process does to a session ends its sockets and long polls at once. Signing out, ending a session,
+claiming a ticket, beginning a task: each may also happen in another process, or in the shell. So each process asks
+the database, all its sockets in one question, every few seconds.
 """
 
 import asyncio
 import itertools
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import suppress
-from dataclasses import replace
+from typing import Protocol
 from uuid import UUID
 
 from mailroom.accounts.views import Standing
 from mailroom.kit.errors import Unavailable
 from mailroom.mail.listing import standings
 from mailroom.services import Services
+from mailroom.tasks.tickets import TicketOwner, Watcher
+from mailroom.web.api.waits import Waits
 from mailroom.web.live.registry import SocketRegistry
 from mailroom.web.live.socket import SESSION_ENDED, LiveSocket
 from mailroom.web.live.ticket_owners import TicketOwners, in_batches
@@ -28,11 +31,26 @@ AT_ONCE = 10
 """Sockets looked at before the loop gets to do something else; each may watch a hundred tasks."""
 
 
-class Revalidation:
-    """The loop that asks, over the sockets of `hub`."""
+class Client(Protocol):
+    """Somebody who watches: a socket, or a long poll. The rights are those of its handshake or request."""
 
-    def __init__(self, hub: SocketRegistry, have: Services, holders: TicketOwners) -> None:
-        self._hub, self._services, self._holders = hub, have, holders
+    session_id: UUID
+    standing: Standing
+    watcher: Watcher
+    tasks: dict[UUID, TicketOwner]
+
+    def close(self, code: int, reason: str) -> None:
+        """End the watching of everything."""
+
+    def lose(self, ticket: UUID) -> None:
+        """End the watching of a ticket."""
+
+
+class Revalidation:
+    """The loop that asks, over the sockets of `hub` and the long polls of `waits`."""
+
+    def __init__(self, hub: SocketRegistry, have: Services, holders: TicketOwners, waits: Waits) -> None:
+        self._hub, self._services, self._holders, self._waits = hub, have, holders, waits
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -46,14 +64,23 @@ class Revalidation:
             with suppress(asyncio.CancelledError):
                 await self._task
 
+    def end(self, sessions: Collection[UUID]) -> None:
+        """End the sockets and long polls of sessions that were ended, or signed in, by this process."""
+        for client in self._clients():
+            if client.session_id in sessions:
+                client.close(SESSION_ENDED, "the session ended or changed")
+
+    def _clients(self) -> list[Client]:
+        return [*self._hub.sockets, *self._waits.waiting]
+
     async def _repeat(self) -> None:
         for turn in itertools.count():
             await asyncio.sleep(EVERY)
             try:
                 await self._lists(list(self._hub.sockets))
                 if turn % 2:
-                    await self._sessions(list(self._hub.sockets))
-                    await self._tickets(list(self._hub.sockets))
+                    await self._sessions(self._clients())
+                    await self._tickets(self._clients())
             except Unavailable:
                 pass  # nothing can be known now; nothing can be changed either
             except Exception:
@@ -69,37 +96,34 @@ class Revalidation:
             if owner in found:
                 socket.tell_list(found[owner])
 
-    async def _sessions(self, sockets: list[LiveSocket]) -> None:
-        """Close the sockets of sessions that ended; note who signed in, or may operate no more."""
+    async def _sessions(self, clients: list[Client]) -> None:
+        """End those whose session ended, has another secret, or stands for someone else or for another role."""
         standing: dict[UUID, Standing] = {}
-        for some in in_batches({socket.session_id for socket in sockets}):
+        for some in in_batches({client.session_id for client in clients}):
             standing |= await self._services.sessions.standing(some)
-        for socket in sockets:
-            if now := standing.get(socket.session_id):
-                socket.watcher = replace(socket.watcher, account_id=now.account_id, operator=now.is_operator)
-            else:
-                socket.close(SESSION_ENDED, "the session ended")
+        for client in clients:
+            if standing.get(client.session_id) != client.standing:
+                client.close(SESSION_ENDED, "the session ended or changed")
 
-    async def _tickets(self, sockets: list[LiveSocket]) -> None:
-        """End the watching of what a socket may not watch any more."""
+    async def _tickets(self, clients: list[Client]) -> None:
+        """End the watching of what a client may not watch any more."""
         asked: set[UUID] = set()
-        async for socket in _breathing(sockets):
-            asked.update(map(UUID, socket.tasks))
+        async for client in _breathing(clients):
+            asked.update(client.tasks)
         holders = await self._holders(list(asked))
-        async for socket in _breathing(sockets):
-            for ticket in list(socket.tasks):
-                task_id = UUID(ticket)
-                if task_id not in asked:
+        async for client in _breathing(clients):
+            for ticket in list(client.tasks):
+                if ticket not in asked:
                     continue  # watched since
-                holder = holders.get(task_id)
-                if holder and holder.lets(socket.watcher):
-                    socket.tasks[ticket] = holder
+                holder = holders.get(ticket)
+                if holder and holder.admits(client.watcher):
+                    client.tasks[ticket] = holder
                 else:
-                    socket.lose(ticket)
+                    client.lose(ticket)
 
 
-async def _breathing(sockets: Iterable[LiveSocket]) -> AsyncIterator[LiveSocket]:
-    for number, socket in enumerate(sockets, 1):
-        yield socket
+async def _breathing(clients: Iterable[Client]) -> AsyncIterator[Client]:
+    for number, client in enumerate(clients, 1):
+        yield client
         if number % AT_ONCE == 0:
             await asyncio.sleep(0)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from mailroom.kit.coalescer import Coalescer
 from mailroom.services import Services
-from mailroom.tasks.tickets import Holder
+from mailroom.tasks.tickets import TicketOwner
 
 MOST = 1_000
 """Rows asked for at once."""
@@ -16,17 +16,17 @@ class TicketOwners:
 
     def __init__(self, have: Services) -> None:
         self._services = have
-        self._together: Coalescer[Sequence[UUID], dict[UUID, Holder]] = Coalescer(self._ask, most=100)
+        self._together: Coalescer[Sequence[UUID], dict[UUID, TicketOwner]] = Coalescer(self._ask, most=100)
 
-    async def __call__(self, ids: Sequence[UUID]) -> dict[UUID, Holder]:
+    async def __call__(self, ids: Sequence[UUID]) -> dict[UUID, TicketOwner]:
         """Return whose these tickets are; unknown ones are left out. Raises `Unavailable`."""
         return await self._together(ids)
 
-    async def _ask(self, calls: Sequence[Sequence[UUID]]) -> Sequence[dict[UUID, Holder]]:
-        found: dict[UUID, Holder] = {}
+    async def _ask(self, calls: Sequence[Sequence[UUID]]) -> Sequence[dict[UUID, TicketOwner]]:
+        found: dict[UUID, TicketOwner] = {}
         for some in in_batches({task_id for ids in calls for task_id in ids}):
             async with self._services.database.connection() as connection:
-                found |= await self._services.tickets.holders(connection, some)
+                found |= await self._services.tickets.owners(connection, some)
         return [found] * len(calls)
 
 

@@ -34,7 +34,9 @@ async def sign_up() -> Response:
         form = check(SignUpForm, values)
         try:
             session = await browser.current_session_or_new()
-            ticket = await services().accounts.sign_up(email=form.email, password=form.password, session=session)
+            ticket = await services().registration.sign_up(
+                email=form.email, password=form.password, session=session
+            )
         except tuple(FIELD_OF) as error:
             raise Invalid({FIELD_OF[type(error)]: str(error)}) from error
     except Invalid as error:
@@ -64,7 +66,7 @@ async def sign_in() -> Response:
     try:
         form = check(SignInForm, values)
         await limits.count_sign_in(form.email, services().settings)
-        started = await services().accounts.sign_in(
+        started = await services().authentication.sign_in(
             # A session also for a stranger: a right password before the confirmation leads to that mail's page.
             form.email,
             form.password,
@@ -93,6 +95,6 @@ async def sign_out() -> Response:
     """End this browser's session."""
     session = await current_session()
     if session:
-        await services().accounts.sign_out(session)
+        await services().sessions.end(session.id)
     browser.forget()
     return redirect("/")

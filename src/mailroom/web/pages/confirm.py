@@ -31,7 +31,7 @@ async def by_code() -> Response:
     ticket = parse_id(str(values.get("ticket", "")))
     try:
         form = check(CodeForm, values)
-        started = await services().accounts.confirm_by_code(
+        started = await services().confirmation.confirm_by_code(
             form.code, session=await current_session(), ticket=ticket, user_agent=browser.user_agent()
         )
     except (Invalid, errors.WrongCode, errors.TooManyTries) as error:
@@ -58,7 +58,7 @@ async def by_link(token: str) -> Response:
     values = await sent_values()
     password = str(values.get("password", ""))[:1000] or None
     try:
-        started = await services().accounts.confirm(
+        started = await services().confirmation.confirm(
             token, session=await current_session(), password=password, user_agent=browser.user_agent()
         )
     except errors.WrongPassword as error:
@@ -74,7 +74,7 @@ async def by_link(token: str) -> Response:
 
 async def _preview(token: str, status: int = 200, messages: dict[str, str] | None = None) -> Response:
     try:
-        confirmation = await services().accounts.preview(token, await current_session())
+        confirmation = await services().confirmation.preview(token, await current_session())
     except errors.AccountError as error:
         return await respond(error)
     return await page("confirm.html", status, confirmation=confirmation, messages=messages or {})

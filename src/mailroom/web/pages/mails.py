@@ -30,7 +30,7 @@ async def resend(ticket: str) -> Response:
     if old is None or session is None:
         raise errors.UnknownSignUp
     try:
-        new = await services().accounts.resend(ticket=old, session=session)
+        new = await services().registration.resend(ticket=old, session=session)
     except (errors.TooSoon, errors.TooManyMails) as error:
         said = f"{error} You can ask again in {in_words(error.seconds)}."
         shown = None if wants_json() else await mail_page(ticket, 429, resend_message=said)
@@ -50,7 +50,7 @@ async def mail_page(
         return None
     if seen.task.name is not None:
         return redirect(f"/tasks/{seen.task.id}")
-    wait = await services().accounts.can_resend_in(seen.task.id, session)
+    wait = await services().registration.can_resend_in(seen.task.id, session)
     async with services().database.begin() as work:
         row = await services().outbox.find(work, seen.task.id)
     return await page(
@@ -59,7 +59,7 @@ async def mail_page(
         view=view_of(seen.public),
         title=seen.task.title,
         ticket=ticket,
-        recipient=row.recipient if row else "",
+        recipient=(row.typed_recipient or row.recipient) if row else "",
         resend_in=wait,
         asks_password=row is not None and row.kind in password_reset.KINDS,
         messages=messages or {},

@@ -31,9 +31,7 @@ async def ask() -> Response:
     try:
         form = check(AddressForm, values)
         try:
-            ticket = await services().accounts.ask_for_new_password(
-                email=form.email, session=await current_or_new_session()
-            )
+            ticket = await services().password_reset.ask(email=form.email, session=await current_or_new_session())
         except errors.InvalidAddress as error:
             raise Invalid({"email": str(error)}) from error
     except Invalid as error:
@@ -57,7 +55,7 @@ async def choose(token: str) -> Response:
     """Change the password; every browser is signed out but this one, which is signed in."""
     try:
         form = check(NewPasswordForm, await sent_values())
-        started = await services().accounts.choose_new_password(
+        started = await services().password_reset.reset(
             token, password=form.password, session=await current_session(), user_agent=browser.user_agent()
         )
     except (Invalid, errors.WeakPassword) as error:
@@ -72,7 +70,7 @@ async def choose(token: str) -> Response:
 
 async def _form(token: str, status: int = 200, messages: dict[str, str] | None = None) -> Response:
     try:
-        email = await services().accounts.preview_new_password(token)
+        email = await services().password_reset.preview(token)
     except errors.AccountError as error:
         return await respond(error)
     return await page("new_password.html", status, email=email, messages=messages or {})

@@ -7,6 +7,7 @@ from typing import Any
 from quart import Blueprint, Response, abort, request
 
 from mailroom.accounts import exports
+from mailroom.i18n.sentences import in_words
 from mailroom.kit.ids import parse_id
 from mailroom.mail.listing import NEWEST, Listed, listed, standings
 from mailroom.tasks.models import Task
@@ -47,7 +48,7 @@ class Line:
 
 def line_of(found: Listed) -> Line:
     """Return the line of one task or mail; both views have what the list shows."""
-    task, public = found.task, found.snapshot.public(owner=True)
+    task, public = found.task, in_words(found.snapshot.public(owner=True))
     view: Any = view_of(public) if found.is_mail else task_view(public)
     room = "mails" if found.is_mail else "tasks"
     return Line(str(task.id), f"/{room}/{task.id}", task.title, found.recipient, task.created_at, view)
@@ -136,14 +137,14 @@ async def _traceback(shown: Task) -> str | None:
 @limits.limited(limits.CHANGE)
 async def cancel(ticket: str) -> Response:
     """Cancel one's own task: at once while it waits, at its next report while it runs and allows it."""
-    return await _act(ticket, services().background.cancel)
+    return await _act(ticket, services().task_service.cancel)
 
 
 @blueprint.post("/tasks/<ticket>/retry")
 @limits.limited(limits.CHANGE)
 async def retry(ticket: str) -> Response:
     """Begin one's own task again that failed or was cancelled."""
-    return await _act(ticket, services().background.repeat)
+    return await _act(ticket, services().task_service.repeat)
 
 
 async def _act(ticket: str, deed: Any) -> Response:

@@ -12,6 +12,7 @@ const POLL_EVERY_HIDDEN = 15_000;
 const HANDSHAKE = 8_000;
 const ANSWER_WITHIN = 5_000;
 const RESTARTING = 1012; // RFC 6455's registry: the server restarts, come back
+const SESSION_ENDED = 4401; // or it changed: this browser signed in or out
 
 const watched = new Map(); // ticket -> Set of {heard, standing}
 let socket = null;
@@ -20,6 +21,8 @@ let retryTimer = 0;
 let pollTimer = 0;
 let probeTimer = 0;
 let refused = false; // the server said for good that this browser may not
+let ended = false; // the session this page was opened with is over
+let renewing = false; // the page tries once whether the browser has a new session that may watch
 
 export function subscribe(ticket, heard, standing) {
   const entry = { heard, standing };
@@ -43,6 +46,7 @@ export function subscribe(ticket, heard, standing) {
 }
 
 function tell(snapshot) {
+  if (ended && snapshot.state === "unknown") snapshot = { ...snapshot, state: "signed-out", message: undefined };
   for (const entry of watched.get(snapshot.task) ?? []) entry.heard(snapshot);
 }
 
@@ -63,6 +67,7 @@ function connect() {
   };
   mine.onmessage = (event) => {
     clearTimeout(probeTimer);
+    renewing = false;
     if (failures || pollTimer) {
       failures = 0;
       stopPolling();
@@ -75,13 +80,23 @@ function connect() {
     clearTimeout(tooLong);
     if (socket !== mine) return;
     socket = null;
-    if (event.code >= 4400 && event.code < 4500) {
+    if (event.code === SESSION_ENDED && !renewing) return renew();
+    if (renewing) {
+      renewing = false;
+      poll(); // which is told whether it is the session or the network
+    } else if (event.code >= 4400 && event.code < 4500) {
       refused = true;
-      poll();
-      return;
+      return poll();
     }
     again(event.code === RESTARTING);
   };
+}
+
+// Signing in or confirming gives the browser another session, which may watch on; signing out gives it none.
+function renew() {
+  ended = renewing = true;
+  refused = false;
+  connect();
 }
 
 function again(soon) {
@@ -97,7 +112,8 @@ function again(soon) {
 function poll() {
   if (pollTimer || !watched.size) return;
   const round = async () => {
-    await Promise.all([...watched.keys()].map(ask));
+    const may = await Promise.all([...watched.keys()].map(ask));
+    if (ended && !may.includes(true)) return giveUp();
     if (pollTimer && watched.size) {
       pollTimer = setTimeout(round, document.hidden ? POLL_EVERY_HIDDEN : POLL_EVERY);
     }
@@ -105,17 +121,19 @@ function poll() {
   pollTimer = setTimeout(round, 0);
 }
 
+// Returns false where this browser may not watch it; true otherwise, also where nobody knows.
 async function ask(ticket) {
-  if (ticket === LIST) return stand("polling"); // it asks for itself
   try {
-    const answer = await fetch(`/api/v1/tasks/${encodeURIComponent(ticket)}`, {
+    const path = ticket === LIST ? "?limit=1" : `/${encodeURIComponent(ticket)}`;
+    const answer = await fetch(`/api/v1/tasks${path}`, {
       headers: { Accept: "application/json" },
       signal: AbortSignal.timeout(10_000),
     });
-    if (answer.status === 404) {
+    if (answer.status === 404 || answer.status === 401) {
       tell({ task: ticket, state: "unknown", final: true });
+      return false;
     } else if (answer.ok) {
-      tell(await answer.json());
+      if (ticket !== LIST) tell(await answer.json()); // the list fetches itself
     } else {
       throw new Error(answer.statusText);
     }
@@ -123,6 +141,13 @@ async function ask(ticket) {
   } catch {
     stand("reconnecting");
   }
+  return true;
+}
+
+function giveUp() {
+  refused = true;
+  clearTimeout(retryTimer);
+  stopPolling();
 }
 
 function stopPolling() {
@@ -141,7 +166,8 @@ function rest() {
 // Someone is looking again, or the network is back: no reason to wait out a long pause.
 function wake() {
   if (document.hidden || !watched.size) return;
-  if (!socket) connect();
+  if (refused && ended) renew(); // perhaps signed in again meanwhile
+  else if (!socket) connect();
   else if (socket.readyState === WebSocket.OPEN) probe(socket);
   if (pollTimer) {
     stopPolling();
@@ -166,5 +192,5 @@ addEventListener("online", wake);
 // A page kept for the back button must not hold a socket, or it is not kept.
 addEventListener("pagehide", rest);
 addEventListener("pageshow", (event) => {
-  if (event.persisted) connect();
+  if (event.persisted) wake();
 });

@@ -2,7 +2,7 @@
 // The words and what is drawn are those of web/words.py and web/progress_view.py.
 
 import { subscribe } from "./connection.js";
-import { shareOf, showBlocks, wearIcon, words } from "./progress.js";
+import { LOST, shareOf, showBlocks, wearIcon, words } from "./progress.js";
 import { countDown, localTime } from "./times.js";
 
 const ORDER = words.order;
@@ -40,6 +40,10 @@ class MailProgress extends HTMLElement {
     if (snapshot.afterword) this.dataset.afterword = snapshot.afterword;
     this.#write("headline", known.headline);
     this.#write("detail", known.detail);
+    if (LOST.has(state)) {
+      this.#countDown(null);
+      return this.#end(snapshot, known);
+    }
     const code = [error.code, error.enhanced].filter(Boolean).join(" ");
     this.#write("code", code);
     this.#write("answer", error.answer ?? "");
@@ -51,6 +55,10 @@ class MailProgress extends HTMLElement {
     this.#bar(snapshot);
     this.#route(snapshot);
     this.#history(snapshot);
+    this.#end(snapshot, known);
+  }
+
+  #end(snapshot, known) {
     if (known.headline !== this.#said) {
       this.#said = known.headline;
       this.#write("live", `${known.headline}. ${known.detail}`);

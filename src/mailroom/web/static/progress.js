@@ -1,6 +1,7 @@
 // What <mail-progress> and <task-progress> have in common: words, shares, numbers, the tab.
 
 export const words = JSON.parse(document.getElementById("mail-words").textContent);
+export const LOST = new Set(["unknown", "signed-out"]); // the page can be told no more: what it knew stays
 const ALMOST = 0.96; // the bar is full at the end only
 
 // How much of the way is done; null where nobody knows of how much. As web/progress_view.py and web/task_view.py.

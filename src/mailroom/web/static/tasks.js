@@ -2,7 +2,7 @@
 // in the list a line. What is drawn is that of web/task_view.py; keep the two alike.
 
 import { subscribe } from "./connection.js";
-import { shareOf, showBlocks, wearIcon, words } from "./progress.js";
+import { LOST, shareOf, showBlocks, wearIcon, words } from "./progress.js";
 import { countDown } from "./times.js";
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
@@ -49,9 +49,11 @@ class TaskProgress extends HTMLElement {
     this.#write("word", said.word);
     this.#write("headline", said.headline);
     this.#write("detail", detail);
-    this.#write("counted", countWords(snapshot));
     this.#write("pace", state === "running" ? paceWords(snapshot) : "");
-    this.#bar(snapshot);
+    if (!LOST.has(state)) {
+      this.#write("counted", countWords(snapshot));
+      this.#bar(snapshot);
+    }
     const meter = this.#part("meter");
     if (meter) meter.hidden = snapshot.final || state === "queued";
     const again = this.#part("again");

@@ -75,6 +75,48 @@ def test_an_international_domain_travels_in_ascii_and_a_local_part_needs_smtputf
     assert renderer.render(row("zoë@bücher.example")).utf8
 
 
+def test_a_mail_goes_to_the_domain_that_was_written_and_no_other(renderer: Renderer) -> None:
+    envelope = renderer.render(row("ivy@stra\u00dfe.test"))
+    assert envelope.recipient == "ivy@xn--strae-oqa.test"
+    assert read(envelope.data)["To"] == "ivy@xn--strae-oqa.test"
+    assert renderer.render(row("\u00efvy@stra\u00dfe.test")).recipient == "\u00efvy@xn--strae-oqa.test"
+    with pytest.raises(BrokenMail):
+        renderer.render(row("ivy@\ufb01re.test"))
+
+
+@pytest.mark.parametrize(
+    ("mail_from", "header", "name", "sender"),
+    [
+        (
+            "B\u00fccher <hallo@b\u00fccher.example>",
+            "=?utf-8?q?B=C3=BCcher?= <hallo@xn--bcher-kva.example>",
+            "B\u00fccher",
+            "hallo@xn--bcher-kva.example",
+        ),
+        (
+            "Mailroom @ Work <m@example.org>",
+            '"Mailroom @ Work" <m@example.org>',
+            "Mailroom @ Work",
+            "m@example.org",
+        ),
+    ],
+)
+def test_the_sender_stands_in_header_and_envelope_as_servers_take_it(
+    renderer: Renderer, mail_from: str, header: str, name: str, sender: str
+) -> None:
+    loader = renderer._templates.loader
+    folder = Path(loader.searchpath[0])  # type: ignore[union-attr]
+    kinds = Kinds([MailKind("note", "A note")])
+    other = Renderer(kinds, mail_from=mail_from, product={}, templates=folder)
+    one = row()
+    for envelope in (other.render(one), other.render_the_long_way(one)):
+        assert envelope.sender == sender
+        assert f"From: {header}\r\n".encode() in envelope.data
+        (address,) = read(envelope.data)["From"].addresses
+        assert (address.display_name, address.addr_spec) == (name, sender)
+    assert other.message_id(one).endswith(f"@{sender.partition('@')[2]}>")
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
 @given(text=some.text(some.characters(exclude_categories=("Cs", "Cc")) | some.sampled_from(".\n"), max_size=300))
 def test_any_text_arrives_as_it_was_written(renderer: Renderer, text: str) -> None:
@@ -92,8 +134,8 @@ def test_a_line_that_begins_with_a_dot_is_stuffed() -> None:
 
 
 def test_every_kind_of_mail_there_is_has_its_three_parts() -> None:
-    from mailroom import bootstrap
     from mailroom.accounts.tokens import Tokens
+    from mailroom.bootstrap.services import mail_kinds
     from mailroom.mail.rendering.renderer import TEMPLATES
     from tests.conftest import SECRET_KEY, settings_of
 
@@ -107,7 +149,7 @@ def test_every_kind_of_mail_there_is_has_its_three_parts() -> None:
             "SECRET_KEY": SECRET_KEY,
         }
     )
-    kinds = list(bootstrap.kinds(told, Tokens([SECRET_KEY])))
+    kinds = list(mail_kinds(told, Tokens([SECRET_KEY])))
     assert len(kinds) >= 2
     for kind in kinds:
         folder: Path = TEMPLATES / kind.name

@@ -1,0 +1,27 @@
+"""How long sign-ups and sessions are kept after they have ended."""
+
+from datetime import timedelta
+
+from mailroom.accounts import sign_ups
+from mailroom.accounts.sessions import Sessions
+from mailroom.kit.database import Database
+
+KEPT = timedelta(days=7)
+"""An unconfirmed sign-up is kept for at least this long, so that a late click gets a fitting answer."""
+LONGEST_DELIVERY = timedelta(days=3)
+"""A mail may be on its way for this long before the time of its link begins (it expires after 48 hours)."""
+
+
+class AccountRetention:
+    """Deletes the rows of sessions and sign-ups that have ended."""
+
+    def __init__(self, database: Database, sessions: Sessions, *, confirmation_hours: int) -> None:
+        self._database = database
+        self._sessions = sessions
+        self._kept = max(KEPT, timedelta(hours=confirmation_hours) + LONGEST_DELIVERY)
+
+    async def clean_up(self) -> None:
+        """Delete a bounded number of ended sessions and unconfirmed sign-ups. The sweep calls this."""
+        async with self._database.begin() as work:
+            await self._sessions.purge(work)
+            await sign_ups.purge(work, older_than=self._kept)

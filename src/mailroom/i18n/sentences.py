@@ -1,0 +1,73 @@
+"""The catalogue of sentences: what a person reads for each code.
+
+Rows, stored results and snapshots carry a code and its parameters. Only the edges (`web`, `cli`) use this module.
+A code begins with the room that uses it. Parameters stand in a sentence as `%(name)s`, as gettext expects it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mailroom.i18n.messages import gettext_noop as _
+from mailroom.i18n.messages import translated
+
+SENTENCES: dict[str, str] = {
+    "mail.unreachable": _("The mail server cannot be reached. The mail is kept and goes out once it is back."),
+    "mail.tls": _(
+        "The mail server offers no safe connection. The mail is kept; the operator has to look into it."
+    ),
+    "mail.sign_in": _(
+        "The mail server does not accept Mailroom's sign-in. The mail is kept; the operator has to look into it."
+    ),
+    "mail.deferred": _("The mail server asked to try again later."),
+    "mail.refused": _(
+        "The mail server refused this mail for good. Check the address for a slip of the pen and "
+        "start again with the right one."
+    ),
+    "mail.disconnected": _(
+        "The connection to the mail server ended before the mail was handed over. It will be sent again."
+    ),
+    "mail.no_answer": _("The mail was handed over, but the mail server's answer got lost."),
+    "mail.held": _(
+        "The mail was handed over, but the mail server's answer got lost, so it may well be in the inbox "
+        "already. It is not sent again by itself."
+    ),
+    "mail.worker_lost": _("The worker that had this mail has stopped. Another one takes over."),
+    "mail.crashed": _("This mail stopped its worker several times. The operator has to look into it."),
+    "mail.broken": _("This mail could not be written as it should be. The operator has to look into it."),
+    "mail.expired": _("The mail grew too old before the mail server took it."),
+    "mail.cancelled": _("The mail was cancelled."),
+    "mail.suppressed": _("This address takes no mail from this sender. The mail was held back."),
+}
+"""Each code and its sentence in English."""
+
+
+def sentence(code: str, params: Mapping[str, Any] | None = None) -> str:
+    """Return the sentence of a code in the current language, filled with its parameters.
+
+    A newer worker may send a code that this process does not know yet, or other parameters: then the code itself
+    is returned.
+    """
+    try:
+        return translated(SENTENCES[code]) % (params or {})
+    except (KeyError, TypeError, ValueError):
+        return code
+
+
+def message_of(facts: Mapping[str, Any]) -> str | None:
+    """Return the sentence for `message_code` and `params`, or else the text in `message`, if there is one.
+
+    A task's own report and an exception bring their text along; everything that Mailroom says has a code.
+    """
+    code, message = facts.get("message_code"), facts.get("message")
+    if code:
+        return sentence(code, facts.get("params"))
+    return None if message is None else str(message)
+
+
+def in_words(public: dict[str, Any]) -> dict[str, Any]:
+    """Return a snapshot's public form (`Snapshot.public`) with `message` and `error.message` in words."""
+    error = public.get("error")
+    words: dict[str, Any] = {"message": message_of(public)} if "message_code" in public else {}
+    if error and "message_code" in error:
+        words["error"] = {**error, "message": message_of(error)}
+    return {**public, **words} if words else public

@@ -1,0 +1,86 @@
+"""Pages that are open while their browser signs in or out in another tab."""
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.people import PASSWORD, People, expect_signed_in, expect_state, mail_to, sign_in, sign_up
+from tests.journeys.conftest import link_in
+from tests.stack import Stack
+
+REFUSED = "WebSocket connection to|status of 40[14]"
+"""What Chromium notes when the page tries its new cookie, or none."""
+
+
+def member(mailroom: Stack, people: People, email: str) -> Page:
+    """Return a page signed in to a new account."""
+    page = people.page()
+    sign_up(page, email)
+    page.goto(link_in(mail_to(mailroom.sink, email)))
+    page.get_by_role("button", name="Confirm this address").click()
+    expect_signed_in(page, email)
+    return page
+
+
+def sign_out(page: Page) -> None:
+    page.get_by_role("navigation").get_by_role("button", name="Sign out").click()
+    page.wait_for_url(lambda url: not url.endswith("/account"))
+
+
+def come_back(page: Page) -> None:
+    """What a browser tells a page that somebody looks at again."""
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+
+def test_confirming_in_another_tab_keeps_the_first_one_alive(mailroom: Stack, people: People) -> None:
+    page, email = people.page(), "same-browser@example.org"
+    sign_up(page, email)
+    expect_state(page, "sent")
+    page.evaluate("window.notReloaded = true")
+    tab = page.context.new_page()
+    tab.goto(link_in(mail_to(mailroom.sink, email)))
+    tab.get_by_role("button", name="Confirm this address").click()
+    expect_signed_in(tab, email)
+    expect(page.get_by_role("heading", name="Your address is confirmed")).to_be_visible()
+    assert page.evaluate("window.notReloaded")
+    expect(page.locator("mail-progress")).to_have_attribute("data-afterword", "confirmed")
+
+
+def test_signing_out_in_another_tab_is_said_on_every_page_and_signing_in_again_brings_them_back(
+    mailroom: Stack, people: People
+) -> None:
+    people.expected = REFUSED
+    email = "other-tab@example.org"
+    page = member(mailroom, people, email)
+    mailroom.kill_worker()
+    page.get_by_role("button", name="Export my data").click()
+    expect(page.locator("task-progress")).to_have_attribute("data-state", "queued")
+    tab = page.context.new_page()
+    tab.goto("/account")
+    sign_out(tab)
+    expect(page.get_by_role("heading", name="You are signed out")).to_be_visible(timeout=5_000)
+    expect(page.locator("[data-part=detail]")).to_contain_text("Sign in to go on")
+    expect(page).to_have_title("Signed out · Export of your data · Mailroom")
+    sign_in(tab, email)
+    expect_signed_in(tab, email)
+    come_back(page)
+    expect(page.locator("task-progress")).to_have_attribute("data-state", "queued")
+    mailroom.start_worker(wait=False)
+    expect(page.locator("task-progress")).to_have_attribute("data-state", "done")
+
+
+def test_a_page_of_a_mail_keeps_what_it_knew_when_it_is_signed_out(mailroom: Stack, people: People) -> None:
+    people.expected = REFUSED
+    email = "keeps@example.org"
+    member(mailroom, people, email)
+    page = people.page()
+    page.goto("/new-password")
+    page.get_by_label("Mail address").fill(email)
+    page.get_by_role("button", name="Send me a link").click()
+    expect_state(page, "sent")
+    with page.expect_popup() as opened:
+        page.evaluate("window.open('/sign-in')")
+    sign_in(opened.value, email, PASSWORD)
+    expect_signed_in(opened.value, email)
+    expect_state(page, "sent")  # the same browser: it watches on
+    sign_out(opened.value)
+    expect(page.get_by_role("heading", name="You are signed out")).to_be_visible(timeout=5_000)
+    expect(page.locator("mail-progress ol.route > li[data-status=done]")).to_have_count(5)
