@@ -39,7 +39,7 @@ def keys() -> None:
 @click.option("--per-day", type=click.IntRange(1), help="The same for a day.")
 @click.option("--days", type=click.IntRange(1, 36500), help="It expires after this many days.")
 @click.pass_obj
-def create(doors: Entrypoints, name: str, domains: Sequence[str], days: int | None, **options: Any) -> None:
+def create(doors: Entrypoints, /, name: str, domains: Sequence[str], days: int | None, **options: Any) -> None:
     """Make a key. It is shown this once, alone on the last line of standard output."""
     try:
         ascii_domains = [to_ascii(domain.strip()) for domain in domains]
