@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 FINAL_STATES = frozenset({"sent", "done", "failed", "expired", "cancelled"})
 
@@ -29,7 +30,8 @@ class Snapshot:
     `attempt` and `step` order snapshots of the same task: the higher pair is the newer, whichever way it came.
     """
 
-    task: str
+    task: UUID
+    """The ticket."""
     state: str = "queued"
     stage: str | None = None
     message: str | None = None
@@ -84,4 +86,4 @@ class Snapshot:
             "cancellable": (self.cancellable and not self.final) or None,
         }
         known = {key: value for key, value in pairs.items() if value is not None}
-        return {"task": self.task, "state": self.state, **known, "final": self.final}
+        return {"task": str(self.task), "state": self.state, **known, "final": self.final}

@@ -116,7 +116,7 @@ class Watcher:
 
 async def watch(office: Office, *ids: UUID) -> Watcher:
     watcher = Watcher(office.tracker.subscribe())
-    await watcher.subscription.watch([str(mail_id) for mail_id in ids])
+    await watcher.subscription.watch(ids)
     return watcher
 
 
@@ -299,7 +299,7 @@ async def test_a_line_that_is_cut_is_made_anew_and_what_was_missed_is_read(offic
 async def test_a_slow_watcher_gets_the_newest_state_only(office: Office) -> None:
     mail_id = await office.promise()
     subscription = office.tracker.subscribe()
-    await subscription.watch([str(mail_id)])
+    await subscription.watch([mail_id])
     for step, stage in enumerate(("claimed", "connected", "handing over"), 1):
         office.say(snapshot(mail_id, "sending", stage=stage, attempt=1, step=step))
         await asyncio.sleep(0.25)
@@ -395,7 +395,7 @@ async def test_the_loop_gets_its_turns_while_very_many_are_told(office: Office) 
     mail_id = await office.promise()
     subscriptions = [Noted(office.tracker) for _ in range(1_000)]
     for subscription in subscriptions:
-        await subscription.watch([str(mail_id)])
+        await subscription.watch([mail_id])
     happened.clear()
 
     async def take_turns() -> None:
@@ -431,11 +431,11 @@ async def test_the_loop_gets_its_turns_while_very_many_results_are_decoded(
             await asyncio.sleep(0)
 
     monkeypatch.setattr(office.results, "decode", noted)
-    tasks = [str(new_id()) for _ in range(500)]
+    tasks = [new_id() for _ in range(500)]
     subscription = office.tracker.subscribe()
     await subscription.watch(tasks)
     turns = asyncio.create_task(take_turns())
-    office.writer([Report(task, "running", {"step": 1, "attempt": 1}) for task in tasks])
+    office.writer([Report(str(task), "running", {"step": 1, "attempt": 1}) for task in tasks])
     async with asyncio.timeout(10):
         while happened.count("decoded") < len(tasks):
             await asyncio.sleep(0.01)

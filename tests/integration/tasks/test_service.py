@@ -62,7 +62,7 @@ class Desk:
 
     async def shown(self, task: UUID) -> Snapshot:
         async with self.database.begin() as work:
-            return (await of_tasks(work, [task]))[str(task)]
+            return (await of_tasks(work, [task]))[task]
 
     async def until(self, task: UUID, state: str, seconds: float = 20) -> Snapshot:
         async with asyncio.timeout(seconds):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
+from uuid import UUID
 
 from mailroom.mail.ledger.claims import Claim, RecordedState
 from mailroom.mail.retry_policy import Decision, DeliveryResult
@@ -17,8 +18,8 @@ from mailroom.progress.snapshot import Snapshot
 class ProgressSink(Protocol):
     """Shows where a mail is; must not block. `read` may be called later, in any thread, and tells what is then."""
 
-    def __call__(self, task: str, state: str, *, final: bool, read: Callable[[], Snapshot]) -> None:
-        """Show that the mail `task` is in `state`."""
+    def __call__(self, mail_id: UUID, state: str, *, final: bool, read: Callable[[], Snapshot]) -> None:
+        """Show that this mail is in `state`."""
 
 
 def announce(show: ProgressSink, snapshot: Snapshot) -> Snapshot:
@@ -42,11 +43,6 @@ class RunningAttempt:
     unread: bool = False
     """True while what was shown last has not been looked at: then it need not be shown again."""
     began: float = field(default_factory=time.monotonic)
-    name: str = ""
-    """The mail's id, as text."""
-
-    def __post_init__(self) -> None:
-        self.name = str(self.claim.id)
 
     @property
     def now(self) -> datetime:
@@ -70,7 +66,7 @@ class RunningAttempt:
         elif self.connected_at:
             stage, step = Stage.CONNECTED, 2
         return snapshot(
-            self.name,
+            self.claim.id,
             State.SENDING,
             stage=stage,
             attempt=self.claim.attempt,
@@ -82,7 +78,7 @@ class RunningAttempt:
         """Return where it is after its ending was recorded."""
         outcome = Stage.ACCEPTED if decision.state is State.SENT else decision.state
         return snapshot(
-            self.name,
+            self.claim.id,
             ended.state,
             stage=Stage.ACCEPTED if decision.state is State.SENT else None,
             attempt=ended.attempt,

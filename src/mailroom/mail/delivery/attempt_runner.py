@@ -175,7 +175,7 @@ class AttemptRunner:
         """Show how far a mail under way came, unless what was shown last has not been looked at yet."""
         if not journey.unread:
             journey.unread = True
-            self._show(journey.name, State.SENDING, final=False, read=journey.read)
+            self._show(journey.claim.id, State.SENDING, final=False, read=journey.read)
 
     def _ended(
         self, journey: RunningAttempt, ending: AttemptEnding, ended: RecordedState | None
