@@ -137,7 +137,7 @@ def is_cancelled(error: BaseException) -> bool:
     return isinstance(error, Cancelled)
 
 
-def _why(error: BaseException | None) -> dict[str, str]:
+def _why(error: BaseException | None) -> dict[str, Any]:
     """Return what members read of an error: its text only where it was written for them."""
     if error is None:
         return {}
