@@ -11,11 +11,11 @@ from werkzeug.exceptions import HTTPException
 from mailroom.accounts import errors as accounts
 from mailroom.kit.errors import MailroomError, Unavailable
 from mailroom.tasks.service import CannotCancel, CannotRepeat
-from mailroom.web.api.answers import ApiError, is_program_path, refuse
 from mailroom.web.browser import current_session
 from mailroom.web.forms import Invalid, InvalidQuery
 from mailroom.web.limits import TooFast, TooManySignIns
 from mailroom.web.page import page_without_lookup
+from mailroom.web.program_answers import ApiError, is_program_path, refuse
 from mailroom.web.requests import BodyTooLarge, Unreadable
 from mailroom.web.security import CrossSite, UnknownHost
 

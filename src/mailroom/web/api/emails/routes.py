@@ -19,13 +19,13 @@ from mailroom.kit.ids import parse_id
 from mailroom.mail.messages.changes import cancel, reschedule
 from mailroom.mail.messages.draft import Draft, InvalidMessage
 from mailroom.mail.messages.views import LAST_EVENT, Filter, FoundMessage, find_message, list_messages
-from mailroom.web.api.answers import VALIDATION, ApiError, answer
 from mailroom.web.api.emails import documents
 from mailroom.web.api.emails.bodies import ChangeBody, EmailBody, in_words, read_body
 from mailroom.web.api.emails.views import listed, shown
 from mailroom.web.api.keys import READS, SENDS, actor_of, current_key, needs_key
 from mailroom.web.browser import services
 from mailroom.web.limits import API, limited_reads
+from mailroom.web.program_answers import VALIDATION, ApiError, answer
 from mailroom.web.requests import takes_body
 
 blueprint = Blueprint("emails", __name__, url_prefix="/api/v1/emails")
