@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from mailroom.cli.key_commands import keys
 from mailroom.cli.live_commands import send, watch
 from mailroom.cli.mail_commands import cancel, mails, retry, show
 from mailroom.cli.operator_commands import operator
@@ -121,6 +122,6 @@ def shell(doors: Entrypoints) -> click.Group:
         if ctx.invoked_subcommand is None:
             click.echo(ctx.get_help())
 
-    for command in (up, web, worker, doctor, mails, show, watch, send, retry, cancel, operator, inbox):
+    for command in (up, web, worker, doctor, mails, show, watch, send, retry, cancel, keys, operator, inbox):
         mailroom.add_command(command)
     return mailroom
