@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+NO_NEWS = "connecting"
+"""State of a snapshot that says nothing: neither the row nor a result could be read. What was known stays true."""
 FINAL_STATES = frozenset({"sent", "done", "failed", "expired", "cancelled"})
 
 CELERY_STATES = {
