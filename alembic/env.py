@@ -18,6 +18,9 @@ from sqlalchemy import Connection, create_engine, pool, text
 from sqlalchemy.exc import OperationalError
 
 import mailroom.accounts.models
+import mailroom.api_keys.models
+import mailroom.desk.models
+import mailroom.mail.messages.models
 import mailroom.mail.models
 import mailroom.tasks.models  # noqa: F401  # the imports fill the metadata
 from mailroom.kit.database import Base

@@ -7,7 +7,7 @@ from email.message import EmailMessage
 from typing import Any
 from uuid import UUID
 
-from mailroom import bootstrap
+from mailroom.bootstrap.web import create_web
 from mailroom.settings import Settings, load
 from mailroom.web.server import server as serving
 
@@ -37,7 +37,7 @@ class SendingRegistration:
 
 def main() -> None:
     settings = load()
-    app = bootstrap.web(settings)
+    app = create_web(settings)
     services = app.extensions["mailroom"]
     app.extensions["mailroom"] = replace(
         services, registration=SendingRegistration(services.registration, settings)

@@ -12,12 +12,12 @@ from typing import cast
 
 import uvloop
 
-from mailroom import bootstrap
 from mailroom.accounts.tokens import Tokens
+from mailroom.bootstrap.services import mail_kinds
 from mailroom.kit.database import Database
-from mailroom.mail.ledger.claims import Claim, Ending, HandingOver, Ledger
+from mailroom.mail.ledger.claims import AttemptEnding, Claim, HandingOver, Ledger
 from mailroom.mail.rendering.renderer import Envelope, Renderer
-from mailroom.mail.retry_policy import SENT, Answer
+from mailroom.mail.retry_policy import SENT, DeliveryResult
 from mailroom.settings import Settings, load
 
 GATHER = 0.003
@@ -50,7 +50,9 @@ class Sender(asyncio.Protocol):
             self.office.idle.append(self)
             return
         if self.step == "content" and self.mail and self.said >= 1:
-            self.office.endings.append(Ending(self.mail.id, self.mail.attempt, SENT, Answer(code=250)))
+            self.office.endings.append(
+                AttemptEnding(self.mail.id, self.mail.attempt, SENT, DeliveryResult(code=250))
+            )
             self.mail, self.following = self.following, None
             self.said -= 1
             if self.mail is None:
@@ -90,7 +92,7 @@ class Office:
         self.claimed: deque[Claim] = deque()
         self.idle: list[Sender] = []
         self.wishes: list[Sender] = []
-        self.endings: list[Ending] = []
+        self.endings: list[AttemptEnding] = []
 
     def next(self) -> Claim | None:
         return self.claimed.popleft() if self.claimed else None
@@ -120,7 +122,7 @@ class Office:
 
 
 def renderer_of(settings: Settings) -> Renderer:
-    kinds = bootstrap.kinds(settings, Tokens(settings.secret_keys))
+    kinds = mail_kinds(settings, Tokens(settings.secret_keys))
     return Renderer(kinds, mail_from=settings.mail_from, product={"public_url": settings.public_url})
 
 

@@ -20,7 +20,7 @@ from alembic import command
 from alembic.config import Config
 
 from benchmarks.mail_server import Journal
-from mailroom import bootstrap
+from mailroom.bootstrap.services import create_services
 from mailroom.jobs.app import create_celery
 from mailroom.ops.embedded.postgres import running_postgres
 from mailroom.ops.embedded.valkey import running_valkey
@@ -160,7 +160,7 @@ class Publisher:
     def __init__(self, settings: Settings) -> None:
         self.celery = create_celery(settings, worker=False)
         self.nudged: list[UUID] = []
-        self.services = bootstrap.services(settings, self.nudged.extend, lambda *_, **__: None, name="bench")
+        self.services = create_services(settings, self.nudged.extend, lambda *_, **__: None, name="bench")
 
     async def promise(self, count: int) -> None:
         """Commit `count` mails, a transaction each."""

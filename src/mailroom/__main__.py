@@ -1,11 +1,11 @@
 """The door for the shell: `mailroom`, and `python -m mailroom`."""
 
-from mailroom import bootstrap
+from mailroom.bootstrap.shell import create_commands
 
 
 def main() -> None:
     """Run the command that was typed."""
-    bootstrap.commands()(prog_name="mailroom")
+    create_commands()(prog_name="mailroom")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 """The door for an ASGI server: `hypercorn mailroom.asgi:app`. (`mailroom web` serves better: see the docs.)"""
 
-from mailroom import bootstrap
+from mailroom.bootstrap.web import create_web
 
-app = bootstrap.web()
+app = create_web()

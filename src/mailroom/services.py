@@ -20,7 +20,7 @@ from mailroom.tasks.tickets import Tickets
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Wired once, by `bootstrap.py`."""
+    """Wired once, by `bootstrap/services.py`."""
 
     settings: Settings
     database: Database

@@ -1,5 +1,5 @@
 """The door for Celery: `celery -A mailroom.worker worker`."""
 
-from mailroom import bootstrap
+from mailroom.bootstrap.worker import create_worker
 
-app = bootstrap.worker()
+app = create_worker()

@@ -46,7 +46,7 @@ MUTANTS = [
     ),
     Mutant(
         "the lease's renewal",
-        "src/mailroom/mail/ledger/leases.py",
+        "src/mailroom/kit/lease_renewal.py",
         "            await self._renew(list(self._held))\n",
         "            pass\n",
         "test_workers.py::test_a_mail_that_takes_longer_than_a_lease_is_sent_once",

@@ -14,14 +14,14 @@ from uuid import UUID
 import psycopg
 import redis
 
-from mailroom import bootstrap
+from mailroom.bootstrap.services import create_services
 from mailroom.jobs.publisher import Publisher
 from mailroom.kit.ids import new_id
-from mailroom.ops.embedded.errors import NotReady
 from mailroom.ops.embedded.ports import free_port
 from mailroom.ops.embedded.postgres import Postgres
 from mailroom.ops.embedded.server import Server
 from mailroom.ops.embedded.valkey import Valkey
+from mailroom.ops.processes.errors import NotReady
 from tests import processes
 from tests.conftest import ROOT, SECRET_KEY, migrate, settings_of
 from tests.processes import Running
@@ -182,7 +182,7 @@ class Stack:
         settings = settings_of(self.environment)
         queue = Publisher(settings)
         with with_test_kinds():
-            have = bootstrap.services(settings, queue, queue.begin, name="test")
+            have = create_services(settings, queue.publish_mails, queue.publish_task, name="test")
         ids = []
         try:
             params = {"sign_up": str(new_id()), "browser": "a browser"}

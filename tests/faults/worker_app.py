@@ -12,7 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mailroom import bootstrap
+from mailroom.bootstrap import services as wiring
+from mailroom.bootstrap.worker import create_worker
 from mailroom.mail.kinds import Kinds, MailKind, MailRow
 
 LIKE = "confirm_sign_up"
@@ -53,16 +54,16 @@ def _with(act: Callable[[], None], usual: Callable[[MailRow], Mapping[str, str]]
 
 @contextlib.contextmanager
 def with_test_kinds() -> Iterator[None]:
-    """Wire `bootstrap.kinds` our way for the length of the block."""
-    usual = bootstrap.kinds
-    bootstrap.kinds = lambda settings, tokens: TestKinds(usual(settings, tokens))
+    """Wire `wiring.mail_kinds` our way for the length of the block."""
+    usual = wiring.mail_kinds
+    wiring.mail_kinds = lambda settings, tokens: TestKinds(usual(settings, tokens))
     try:
         yield
     finally:
-        bootstrap.kinds = usual
+        wiring.mail_kinds = usual
 
 
 if os.environ.get("FAULTS_MEND"):  # a worker is being started; tests only borrow the kinds
     _kinds = contextlib.ExitStack()
     _kinds.enter_context(with_test_kinds())
-    app = bootstrap.worker()
+    app = create_worker()

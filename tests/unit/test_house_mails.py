@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mailroom import bootstrap
 from mailroom.accounts.tokens import Tokens
+from mailroom.bootstrap.services import mail_kinds
 from mailroom.mail.kinds import MailKind
 from mailroom.settings import load
 
@@ -19,7 +19,7 @@ SETTINGS = load(
     public_url="http://localhost:8000",
     secret_key="k" * 32,
 )
-KINDS = list(bootstrap.kinds(SETTINGS, Tokens(SETTINGS.secret_keys)))
+KINDS = list(mail_kinds(SETTINGS, Tokens(SETTINGS.secret_keys)))
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

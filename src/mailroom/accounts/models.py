@@ -24,6 +24,9 @@ class Account(Base):
     """The same without regard to case, the domain in ASCII: what makes an address unique."""
     password_hash: Mapped[str] = mapped_column(Text)
     is_operator: Mapped[bool] = mapped_column(server_default=text("false"))
+    """True for the role ``operator``; read by the last release, and written along with `role` until it is gone."""
+    role: Mapped[str | None] = mapped_column(Text)
+    """``operator`` (sees and mends everything), ``viewer`` (sees states), or none: a member."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     confirmed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 

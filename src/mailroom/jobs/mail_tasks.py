@@ -80,7 +80,8 @@ def stored(shown: Snapshot) -> dict[str, Any]:
 def reports(put: Callable[[Report], None]) -> ProgressSink:
     """Return what shows where a mail is as results: its own states while on its way, Celery's at the end."""
 
-    def show(task: str, state: str, *, final: bool, read: Callable[[], Snapshot]) -> None:
+    def show(mail_id: UUID, state: str, *, final: bool, read: Callable[[], Snapshot]) -> None:
+        task = str(mail_id)
         if not final:
             put(Report(task, state, lambda: stored(read()), urgent=True, wait=STAGES_WAIT))
         elif state == State.SENT:

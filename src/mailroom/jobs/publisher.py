@@ -30,7 +30,8 @@ class Publisher:
     """Publishes from a thread with bounded time. A lost message costs nothing but the sweep's delay."""
 
     def __init__(self, settings: Settings) -> None:
-        self._app = create_celery(settings, worker=False)
+        self.app = create_celery(settings, worker=False)
+        """Its connections have time limits; they may be used for what else the broker is asked."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="publish")
         self._waiting: list[Message] = []
         self._draining = False
@@ -38,7 +39,7 @@ class Publisher:
         self._lock = threading.Lock()
         self._failing = False
 
-    def __call__(self, mail_ids: Sequence[UUID]) -> None:
+    def publish_mails(self, mail_ids: Sequence[UUID]) -> None:
         """Publish these mails in the background; never blocks, never raises."""
         ids = [str(mail_id) for mail_id in mail_ids]
         if len(ids) == 1:  # the mail's id is the task's: whoever has it can ask Celery for the result
@@ -47,7 +48,7 @@ class Publisher:
         batches = (ids[start : start + MANY] for start in range(0, len(ids), MANY))
         self._submit([Message(SEND_MANY, str(uuid4()), [batch], ignore_result=True) for batch in batches])
 
-    def begin(self, name: str, task_id: UUID, arguments: Sequence[Any]) -> None:
+    def publish_task(self, name: str, task_id: UUID, arguments: Sequence[Any]) -> None:
         """Publish a background task in the background; never blocks, never raises."""
         self._submit([Message(name, str(task_id), arguments, headers={HAS_ROW: True})])
 
@@ -77,7 +78,7 @@ class Publisher:
         """Publish all that waited in one command."""
         try:
             with self._channel() as channel:
-                channel.client.lpush(QUEUE, *(written(self._app, channel, message) for message in messages))
+                channel.client.lpush(QUEUE, *(written(self.app, channel, message) for message in messages))
             self._failing = False
         except Exception as error:
             if not self._failing:
@@ -89,21 +90,12 @@ class Publisher:
     @contextmanager
     def _channel(self) -> Iterator[Any]:
         """Lend a connection to the broker that is kept; where the block raises it is replaced."""
-        with self._app.producer_pool.acquire(block=True) as producer:
+        with self.app.producer_pool.acquire(block=True) as producer:
             yield producer.channel
-
-    def depth(self) -> int | None:
-        """Return how many messages wait, None where the broker does not say. Blocks: run it in a thread."""
-        try:
-            with self._channel() as channel:
-                return int(channel.client.llen(QUEUE))
-        except Exception as error:
-            logger.debug("the broker does not say how long its queue is: %s", type(error).__name__)
-            return None
 
     def close(self) -> None:
         """Give up what still waits; the sweep publishes it again."""
         with self._lock:
             self._waiting.clear()
         self._thread.shutdown(wait=False)
-        self._app.close()
+        self.app.close()

@@ -5,10 +5,10 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from uuid import UUID
 
 from psycopg.errors import IdleInTransactionSessionTimeout
 
-from mailroom.jobs.publisher import Publisher
 from mailroom.kit.errors import Unavailable
 from mailroom.mail.ledger.rescuer import Rescuer
 from mailroom.mail.smtp.pool import Pool
@@ -28,9 +28,17 @@ Chore = Callable[[], Awaitable[None]]
 class Sweep:
     """Sweeps while the process lives."""
 
-    def __init__(self, overdue: Rescuer, queue: Publisher, pool: Pool, chores: Sequence[Chore]) -> None:
-        self._overdue = overdue
-        self._queue = queue
+    def __init__(
+        self,
+        rescuer: Rescuer,
+        publish_mails: Callable[[Sequence[UUID]], None],
+        queue_depth: Callable[[], int | None],
+        pool: Pool,
+        chores: Sequence[Chore],
+    ) -> None:
+        self._rescuer = rescuer
+        self._publish_mails = publish_mails
+        self._queue_depth = queue_depth
         self._pool = pool
         self._chores = chores
         self._task: asyncio.Task[None] | None = None
@@ -62,11 +70,11 @@ class Sweep:
                 logger.exception("a sweep failed; the next one tries again")
 
     async def _sweep(self) -> None:
-        depth = await asyncio.to_thread(self._queue.depth)
-        due = await self._overdue.sweep(queue_empty=depth == 0, put_off=WAIT_ON if self._pool.outage else 0)
+        depth = await asyncio.to_thread(self._queue_depth)
+        due = await self._rescuer.sweep(queue_empty=depth == 0, put_off=WAIT_ON if self._pool.outage else 0)
         if due:
             logger.info("overdue mails published again: %d", len(due))
-            self._queue(due)
+            self._publish_mails(due)
         if time.monotonic() >= self._chores_at:
             self._chores_at = time.monotonic() + CHORES_EVERY
             for chore in self._chores:

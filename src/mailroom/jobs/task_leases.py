@@ -11,7 +11,7 @@ from mailroom.kit.errors import Unavailable
 from mailroom.progress.reporter import Put, Report
 from mailroom.progress.reports import Running
 from mailroom.tasks.runs import Begun, Effects, TaskRuns, Told
-from mailroom.tasks.service import Begin
+from mailroom.tasks.service import PublishTask
 from mailroom.tasks.states import LOST, Ending, TaskState
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class HeldTask:
 class TaskLeases:
     """Lives in the loop of a worker process."""
 
-    def __init__(self, runs: TaskRuns, publish: Begin, put: Put) -> None:
+    def __init__(self, runs: TaskRuns, publish: PublishTask, put: Put) -> None:
         self._runs = runs
         self._publish = publish
         self._put = put

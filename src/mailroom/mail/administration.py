@@ -12,8 +12,16 @@ from mailroom.mail.kinds import Kinds, Notify
 from mailroom.mail.models import Attempt, Mail
 from mailroom.mail.states import State
 
-RETRYABLE = (State.FAILED, State.EXPIRED, State.CANCELLED, State.UNCERTAIN, State.RETRYING)
-CANCELLABLE = (State.QUEUED, State.RETRYING, State.UNCERTAIN)
+RETRYABLE = (
+    State.FAILED,
+    State.EXPIRED,
+    State.CANCELLED,
+    State.SUPPRESSED,
+    State.UNCERTAIN,
+    State.RETRYING,
+    State.SCHEDULED,
+)
+CANCELLABLE = (State.SCHEDULED, State.QUEUED, State.RETRYING, State.UNCERTAIN)
 
 
 class UnknownMail(MailroomError):

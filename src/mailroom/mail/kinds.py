@@ -40,7 +40,7 @@ class MailKind:
 
 
 class UnknownKind(LookupError):
-    """No such kind of mail; `bootstrap.kinds` lists those there are."""
+    """No such kind of mail; `bootstrap.services.mail_kinds` lists those there are."""
 
 
 class Kinds:

@@ -75,6 +75,19 @@ class Mail(Base):
     answer: Mapped[str | None] = mapped_column(Text)
     """The server's own words: for confirmed owners and operators only."""
 
+    message_id: Mapped[UUID | None] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"))
+    """The message it is one recipient's copy of; none for a mail that Mailroom writes itself from templates."""
+    stream: Mapped[str] = mapped_column(Text, server_default="transactional")
+    """The queue that it waits in: ``transactional`` or ``bulk`` (`mail/states.py`)."""
+    test: Mapped[bool] = mapped_column(server_default=text("false"))
+    """True where no mail server is asked: a test key's mail, or one for a test recipient."""
+    number: Mapped[int | None] = mapped_column(
+        BigInteger, server_default=text("nextval('mails_number_seq'::regclass)")
+    )
+    """A short name for it where space is short; rows from before 0.2 have none."""
+    language: Mapped[str | None] = mapped_column(Text)
+    """The language it is written in, fixed when it is put; none: English."""
+
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     changed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
@@ -98,6 +111,9 @@ class Mail(Base):
         Index("ix_mails_expires_at", "expires_at", postgresql_where=text("nudge_at IS NOT NULL")),
         Index("ix_mails_state_created_at", "state", "created_at"),
         Index("ix_mails_ended_at", "ended_at", postgresql_where=text("params IS NOT NULL")),
+        Index("ix_mails_stream_nudge_at", "stream", "nudge_at", postgresql_where=text("nudge_at IS NOT NULL")),
+        Index("ix_mails_stream_created_at", "stream", "created_at", postgresql_where=text("state = 'queued'")),
+        Index("ix_mails_message_id", "message_id", postgresql_where=text("message_id IS NOT NULL")),
     )
 
 
@@ -125,3 +141,25 @@ class Attempt(Base):
     answer: Mapped[str | None] = mapped_column(Text)
 
     __table_args__ = (Index("uq_attempts_mail_id_attempt", "mail_id", "attempt", unique=True),)
+
+
+class MailEvent(Base):
+    """What happened to a mail, in the order of its number; webhooks read these by cursor."""
+
+    __tablename__ = "mail_events"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    mail_id: Mapped[UUID] = mapped_column(ForeignKey("mails.id", ondelete="CASCADE"))
+    type: Mapped[str] = mapped_column(Text)
+    """``sent``, ``delivery_delayed``, ``failed``, ``scheduled``, ``suppressed`` or ``uncertain``; later what
+    happens after the 250."""
+    attempt: Mapped[int] = mapped_column(Integer, server_default="0")
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    source: Mapped[str | None] = mapped_column(Text)
+    """Who told: none for our own worker."""
+    code: Mapped[int | None] = mapped_column(SmallInteger)
+    enhanced: Mapped[str | None] = mapped_column(Text)
+    diagnostic: Mapped[str | None] = mapped_column(Text)
+    """The words of the server."""
+
+    __table_args__ = (Index("ix_mail_events_mail_id", "mail_id", "id"),)

@@ -1,4 +1,4 @@
-"""What becomes of a mail after an attempt: one pure function."""
+"""The retry policy: one pure function decides where a mail goes after an attempt."""
 
 import random
 from datetime import timedelta
@@ -7,23 +7,23 @@ from typing import NamedTuple
 from mailroom.mail.states import Reason, Stage, State
 
 MOST_CRASHES = 5
-"""A mail whose attempts ended with their worker this often is taken for the cause (a poison mail)."""
+"""After so many attempts that ended with their worker, the mail counts as the cause: a poison mail."""
 
-SUSPECT_FROM = 2
-"""Crashes after which a mail is sent alone: what ends its worker then is it, not what it happened to be with."""
+POISON_FROM = 2
+"""After so many crashes a mail is sent alone, so that a further crash can only be its own."""
 
 SHORTEST_WAIT = timedelta(seconds=10)
 LONGEST_WAIT = timedelta(hours=1)
 UNCERTAIN_WAITS = (0, 10, 60, 600, 3600)
-"""Seconds until a mail is sent again whose answer got lost for the first, second, ... time. After the last it
-waits for a person: a server that takes every mail and never says so would else fill somebody's inbox."""
+"""Seconds until a mail is sent again after its reply got lost for the first, second, … time. After the last one it
+waits for a person: a server that takes every mail and never replies would otherwise fill somebody's inbox."""
 
 
-class Answer(NamedTuple):
-    """What the mail server said, or what kept it from saying anything.
+class DeliveryResult(NamedTuple):
+    """The mail server's reply to a delivery, or the reason why there is none.
 
-    `code` is the reply code (RFC 5321 §4.2), `enhanced` the enhanced status code (RFC 3463), `text` the
-    server's own words. `reason` says what they mean to us; none: the server took the mail.
+    `code` is the reply code (RFC 5321 §4.2), `enhanced` the enhanced status code (RFC 3463), `text` the server's
+    own text. `reason` is what they mean for the mail; it is None where the server accepted the mail.
     """
 
     reason: Reason | None = None
@@ -33,7 +33,7 @@ class Answer(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """The state a mail goes to, why, and for `retrying` and `uncertain` the seconds until its next attempt.
+    """The state a mail goes to, the reason, and for `retrying` and `uncertain` the seconds until the next attempt.
 
     An uncertain mail without a next attempt waits for a person.
     """
@@ -48,7 +48,7 @@ SENT = Decision(State.SENT)
 
 def decide(
     stage: Stage,
-    answer: Answer,
+    result: DeliveryResult,
     *,
     age: timedelta,
     expires_in: timedelta,
@@ -56,31 +56,31 @@ def decide(
     uncertain: int = 0,
     on_uncertain: str = "resend",
 ) -> Decision:
-    """Return what becomes of a mail whose attempt reached `stage` and ended with `answer`.
+    """Return where a mail goes whose attempt reached `stage` and ended with `result`.
 
-    `age` is counted from its queueing, `expires_in` until it is too old for its kind; `crashes` counts the
-    attempts that ended with their worker, this one included, and `uncertain` the earlier ones whose answer got
-    lost. Waiting grows with age, from 10 seconds to an hour, so that a short trouble costs little and a long one
-    does not hammer the server.
+    `age` is the time since the mail was queued, `expires_in` the time until it is too old for its kind. `crashes`
+    counts the attempts that ended with their worker, this one included; `uncertain` counts earlier attempts whose
+    reply got lost. The wait grows with the age, from 10 seconds to an hour: a short outage costs little time, and
+    a long one does not bring the server a flood of attempts.
     """
-    if answer.reason is None:
+    if result.reason is None:
         return SENT
-    if answer.reason in {Reason.REFUSED, Reason.BROKEN}:
-        return Decision(State.FAILED, answer.reason)
+    if result.reason in {Reason.REFUSED, Reason.BROKEN}:
+        return Decision(State.FAILED, result.reason)
     if crashes >= MOST_CRASHES:
         return Decision(State.FAILED, Reason.CRASHED)
-    if stage is Stage.HANDING_OVER and answer.reason in {Reason.NO_ANSWER, Reason.WORKER_LOST}:
+    if stage is Stage.HANDING_OVER and result.reason in {Reason.NO_ANSWER, Reason.WORKER_LOST}:
         resend = on_uncertain == "resend" and uncertain < len(UNCERTAIN_WAITS)
-        return Decision(State.UNCERTAIN, answer.reason, _spread(UNCERTAIN_WAITS[uncertain]) if resend else None)
-    if answer.reason is Reason.WORKER_LOST:
-        return Decision(State.QUEUED, answer.reason)
+        return Decision(State.UNCERTAIN, result.reason, _spread(UNCERTAIN_WAITS[uncertain]) if resend else None)
+    if result.reason is Reason.WORKER_LOST:
+        return Decision(State.QUEUED, result.reason)
     if expires_in <= timedelta():
-        return Decision(State.EXPIRED, answer.reason)
-    return Decision(State.RETRYING, answer.reason, wait(answer.reason, age))
+        return Decision(State.EXPIRED, result.reason)
+    return Decision(State.RETRYING, result.reason, wait(result.reason, age))
 
 
 def wait(reason: Reason, age: timedelta) -> float:
-    """Return the seconds until the next attempt; a server that is away is probed by its circuit instead."""
+    """Return the seconds until the next attempt. While a server is away, the pool's probe finds its return."""
     if reason in {Reason.UNREACHABLE, Reason.TLS, Reason.SIGN_IN, Reason.DISCONNECTED, Reason.NO_ANSWER}:
         longest = timedelta(minutes=1) if reason is not Reason.UNREACHABLE else timedelta(seconds=15)
     else:
@@ -89,5 +89,5 @@ def wait(reason: Reason, age: timedelta) -> float:
 
 
 def _spread(seconds: float) -> float:
-    """Return about so many seconds, so that mails that failed together do not come back together."""
+    """Return the seconds with 10 % jitter, so that mails that failed together do not come back together."""
     return seconds * random.uniform(0.9, 1.1)  # noqa: S311  # nothing secret

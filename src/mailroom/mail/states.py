@@ -1,13 +1,15 @@
 """The words for where a mail is: the database, the Celery result, the API, the pages and the tests use these.
 
+scheduled → sending  (its time has come, or a sending limit lets it go) → sent
 queued → sending → sent
 sending → retrying   (trouble that may pass) → sending (when it is due)
 sending → queued     (lease over before the handing over)
 sending → uncertain  (lease or answer lost after it) → sending (policy resend) | sent (late acceptance)
 sending → failed     (refused for good, or crashed too often)
-queued | retrying | uncertain → expired (too old for its kind)
-queued | retrying | uncertain → cancelled (by a person)
-retrying | uncertain | failed | expired | cancelled → queued (by a person)
+scheduled | queued | retrying | uncertain → expired (too old for its kind)
+scheduled | queued | retrying | uncertain → cancelled (by a person)
+scheduled | queued | sending → suppressed (its recipient wants no mail)
+scheduled | retrying | uncertain | failed | expired | cancelled → queued (by a person)
 """
 
 from enum import StrEnum
@@ -16,6 +18,7 @@ from enum import StrEnum
 class State(StrEnum):
     """Where a mail is."""
 
+    SCHEDULED = "scheduled"
     QUEUED = "queued"
     SENDING = "sending"
     RETRYING = "retrying"
@@ -24,6 +27,7 @@ class State(StrEnum):
     FAILED = "failed"
     EXPIRED = "expired"
     CANCELLED = "cancelled"
+    SUPPRESSED = "suppressed"
 
 
 class Stage(StrEnum):
@@ -47,6 +51,7 @@ class Reason(StrEnum):
     NO_ANSWER = "no answer"  # the connection ended, or time ran out, after it
     WORKER_LOST = "worker lost"  # the lease ran out
     CRASHED = "crashed"  # it ended its worker too often
+    SUPPRESSED = "suppressed"  # its recipient bounced, complained or unsubscribed
     BROKEN = "broken"  # it cannot be rendered or addressed
     EXPIRED = "expired"
     CANCELLED = "cancelled"
@@ -57,14 +62,33 @@ def message_code(reason: str, *, held: bool = False) -> str:
     return "mail.held" if held else "mail." + reason.replace(" ", "_").replace("-", "_")
 
 
-FINAL = frozenset({State.SENT, State.FAILED, State.EXPIRED, State.CANCELLED})
+FINAL = frozenset({State.SENT, State.FAILED, State.EXPIRED, State.CANCELLED, State.SUPPRESSED})
 """States that end a mail. (`uncertain` ends it too where it is left to a person.)"""
 
 MOVES: dict[State, frozenset[State]] = {
-    State.QUEUED: frozenset({State.SENDING, State.RETRYING, State.CANCELLED, State.EXPIRED}),
+    State.SCHEDULED: frozenset(
+        {
+            State.SENDING,
+            State.SCHEDULED,
+            State.RETRYING,
+            State.QUEUED,
+            State.CANCELLED,
+            State.EXPIRED,
+            State.SUPPRESSED,
+        }
+    ),
+    State.QUEUED: frozenset({State.SENDING, State.RETRYING, State.CANCELLED, State.EXPIRED, State.SUPPRESSED}),
     State.RETRYING: frozenset({State.SENDING, State.RETRYING, State.CANCELLED, State.EXPIRED, State.QUEUED}),
     State.SENDING: frozenset(
-        {State.SENT, State.RETRYING, State.QUEUED, State.UNCERTAIN, State.FAILED, State.EXPIRED}
+        {
+            State.SENT,
+            State.RETRYING,
+            State.QUEUED,
+            State.UNCERTAIN,
+            State.FAILED,
+            State.EXPIRED,
+            State.SUPPRESSED,
+        }
     ),
     State.UNCERTAIN: frozenset(
         {State.SENDING, State.SENT, State.QUEUED, State.FAILED, State.EXPIRED, State.CANCELLED}
@@ -72,6 +96,7 @@ MOVES: dict[State, frozenset[State]] = {
     State.FAILED: frozenset({State.QUEUED}),
     State.EXPIRED: frozenset({State.QUEUED}),
     State.CANCELLED: frozenset({State.QUEUED}),
+    State.SUPPRESSED: frozenset({State.QUEUED}),
     State.SENT: frozenset(),
 }
 """The state machine: from each state, where a mail may go next. The tests hold rows and live states to it.

@@ -1,4 +1,4 @@
-"""What the shell needs from the rooms above it, handed in by `bootstrap.py`."""
+"""What the shell needs from the rooms above it, handed in by `bootstrap/shell.py`."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager

@@ -13,7 +13,6 @@ from pathlib import Path
 from mailroom.ops.embedded import environment
 from mailroom.ops.embedded import plan as plans
 from mailroom.ops.embedded.data_directory import DataDirectory, write_private
-from mailroom.ops.embedded.errors import Refused
 from mailroom.ops.embedded.plan import RELEASE, WEB, Plan
 from mailroom.ops.embedded.ports import LOOPBACK, free_port
 from mailroom.ops.embedded.postgres import Postgres
@@ -21,6 +20,7 @@ from mailroom.ops.embedded.procfile import shell_command
 from mailroom.ops.embedded.server import Server
 from mailroom.ops.embedded.valkey import Valkey
 from mailroom.ops.processes.console import BOLD, DIM, Console
+from mailroom.ops.processes.errors import Refused
 from mailroom.ops.processes.program import Program
 from mailroom.ops.processes.supervisor import Supervisor
 from mailroom.ops.startup import shown

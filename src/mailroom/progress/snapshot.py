@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 NO_NEWS = "connecting"
 """State of a snapshot that says nothing: neither the row nor a result could be read. What was known stays true."""
@@ -31,7 +32,8 @@ class Snapshot:
     `attempt` and `step` order snapshots of the same task: the higher pair is the newer, whichever way it came.
     """
 
-    task: str
+    task: UUID
+    """The ticket."""
     state: str = "queued"
     stage: str | None = None
     message: str | None = None
@@ -60,11 +62,6 @@ class Snapshot:
     """True where it runs and may be cancelled all the same."""
     final: bool = False
 
-    @property
-    def order(self) -> tuple[bool, int, int]:
-        """What decides between two snapshots of a task: the end wins, then the higher (attempt, step)."""
-        return (self.final, self.attempt, self.step)
-
     def public(self, *, owner: bool = False) -> dict[str, Any]:
         """Return the JSON of the protocol, with only the keys that apply; sentences are codes here.
 
@@ -91,4 +88,4 @@ class Snapshot:
             "cancellable": (self.cancellable and not self.final) or None,
         }
         known = {key: value for key, value in pairs.items() if value is not None}
-        return {"task": self.task, "state": self.state, **known, "final": self.final}
+        return {"task": str(self.task), "state": self.state, **known, "final": self.final}

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from mailroom.progress.snapshot import CELERY_STATES, FINAL_STATES, Snapshot
 
@@ -12,7 +13,7 @@ def merge(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) ->
     return tuple(sorted(moments.values(), key=lambda moment: (moment["attempt"], moment["at"])))
 
 
-def from_result(task: str, meta: Mapping[str, Any]) -> Snapshot | None:
+def from_result(task: UUID, meta: Mapping[str, Any]) -> Snapshot | None:
     """Return what a stored Celery result says, in our words; None where it says nothing about progress.
 
     The return value of a task is its own business and is not shown; of a failed one, the message is. Where the

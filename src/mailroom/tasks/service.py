@@ -30,7 +30,7 @@ class CannotRepeat(MailroomError):
     """Only a task that failed or was cancelled can be begun again."""
 
 
-class Begin(Protocol):
+class PublishTask(Protocol):
     """Hand a task to the workers. Never blocks, never raises; the message may be lost."""
 
     def __call__(self, name: str, task_id: UUID, arguments: Sequence[Any]) -> None:
@@ -40,8 +40,8 @@ class Begin(Protocol):
 class TaskService:
     """Begins tasks other than mails. What was committed is run, or its end is shown: the sweep sees to it."""
 
-    def __init__(self, begin: Begin) -> None:
-        self._begin = begin
+    def __init__(self, publish: PublishTask) -> None:
+        self._publish_task = publish
 
     async def start(
         self,
@@ -188,7 +188,7 @@ class TaskService:
     def _publish(self, work: UnitOfWork, due: Sequence[tuple[str, UUID, Sequence[Any]]]) -> None:
         def publish() -> None:
             for name, task_id, arguments in due:
-                self._begin(name, task_id, arguments)
+                self._publish_task(name, task_id, arguments)
 
         work.after_commit(publish)
 

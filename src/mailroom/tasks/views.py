@@ -16,7 +16,7 @@ def of_task(task: Task) -> Snapshot:
     moments = ((TaskState.QUEUED, task.created_at, 0), (TaskState.RUNNING, task.began_at, task.attempt),
                (state if state in ENDED else None, task.ended_at, task.attempt))  # fmt: skip
     return Snapshot(
-        task=str(task.id),
+        task=task.id,
         state=str(state),
         stage=task.stage,
         message=task.message,

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from quart import Quart, Response, request, send_from_directory
+from quart import Quart
 from quart_schema import Info, QuartSchema
 from quart_schema.openapi import OpenAPIProvider
 from werkzeug.routing import Rule
@@ -17,15 +17,12 @@ from mailroom.web.api.waits import Waits
 from mailroom.web.browser import write_cookie
 from mailroom.web.language import choose_language, tell_language
 from mailroom.web.limit_store import LimitStore
-from mailroom.web.page import STATIC, fingerprint, static_url
 from mailroom.web.pages import account, accounts, confirm, home, mails, password
 from mailroom.web.pages import tasks as task_pages
+from mailroom.web.parts import provide
 from mailroom.web.progress_view import clock_time
-
-LARGEST_BODY = 64 * 1024
-"""Bytes a request's body may have; the largest form is a few hundred."""
-KEPT = "public, max-age=31536000, immutable"
-CHECKED = "no-cache"
+from mailroom.web.requests import read_requests
+from mailroom.web.static_files import serve_static
 
 
 class _ApiOnly(OpenAPIProvider):
@@ -43,16 +40,16 @@ def create_app(services: Services) -> Quart:
     """
     settings = services.settings
     app = Quart("mailroom.web", root_path=str(Path(__file__).parent), static_folder=None)
-    app.extensions["mailroom"] = services
-    app.extensions["mailroom_waits"] = Waits()
-    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
-    app.config["BODY_TIMEOUT"] = 20
+    provide(app, Services, services)
+    provide(app, Waits, Waits())
     app.url_map.strict_slashes = False
     _looks(app)
     app.before_request(choose_language)
     app.after_request(tell_language)
 
     security.protect(app, settings)
+    read_requests(app)
+    serve_static(app)
     store = LimitStore(settings.limits, connections=max(2, settings.redis_connections // 4))
     limits.limit(app, store, settings)
     errors.handle(app)
@@ -83,17 +80,5 @@ def _now() -> str:
 def _looks(app: Quart) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     translate_templates(app.jinja_env)
-    app.jinja_env.globals.update(static_url=static_url, words=words.as_data(), now=_now)
+    app.jinja_env.globals.update(words=words.as_data(), now=_now)
     app.jinja_env.filters["clock_time"] = clock_time
-
-    async def static(filename: str) -> Response:
-        response = await send_from_directory(STATIC, filename, conditional=True)
-        kept = request.args.get("v") == fingerprint(filename)
-        response.headers["Cache-Control"] = KEPT if kept else CHECKED
-        return response
-
-    async def favicon() -> Response:
-        return await static("favicon.svg")
-
-    app.add_url_rule("/static/<path:filename>", "static", static)
-    app.add_url_rule("/favicon.ico", "favicon", favicon)

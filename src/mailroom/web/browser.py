@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 
-from quart import Response, current_app, g, request
+from quart import Response, g, request
 
 from mailroom.accounts.sessions import LONGEST_SECRET
 from mailroom.accounts.views import NewSession, Session
 from mailroom.kit import clock
 from mailroom.services import Services
 from mailroom.settings import Settings
+from mailroom.web.parts import current
 
 
 def cookie_name(settings: Settings) -> str:
@@ -24,8 +25,7 @@ def session_secret(cookies: Mapping[str, str], settings: Settings) -> str | None
 
 def services() -> Services:
     """Return the application's services; for functions that Quart calls."""
-    found: Services = current_app.extensions["mailroom"]
-    return found
+    return current(Services)
 
 
 def user_agent() -> str:

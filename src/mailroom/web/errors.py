@@ -15,6 +15,7 @@ from mailroom.web.browser import current_session
 from mailroom.web.forms import Invalid, InvalidQuery
 from mailroom.web.limits import TooFast, TooManySignIns
 from mailroom.web.page import page_without_lookup
+from mailroom.web.requests import BodyTooLarge, Unreadable
 from mailroom.web.security import CrossSite, UnknownHost
 
 logger = logging.getLogger(__name__)
@@ -112,7 +113,7 @@ TABLE: dict[type[Exception] | int, Answer] = {
         "No page lives at this address, or it is not for this browser. Check the address, or begin at the start.",
     ),
     405: Answer(405, "Not this way", "This address does not take that kind of request. Begin at the start."),
-    413: Answer(413, "That is too much", "The form was larger than any real one. Shorten it and send it again."),
+    413: Answer(413, "Too large", "Send less in one request."),
     415: Answer(415, "That could not be read", "Send a form, or JSON."),
     422: Answer(422, "Please check the form"),
     429: Answer(429, "A little too fast", way=("Back", "")),
@@ -160,7 +161,7 @@ def advice_for(error: Exception) -> str:
         )
     if isinstance(error, TooFast):
         return f"That was a lot at once. Please try again in {in_words(error.seconds)}."
-    if isinstance(error, UnknownHost):
+    if isinstance(error, (UnknownHost, Unreadable, BodyTooLarge)):
         return str(error.description)
     return answer_for(error).advice or (str(error) if isinstance(error, (MailroomError, Invalid)) else "")
 

@@ -4,7 +4,7 @@ import asyncio
 import hmac
 from importlib import import_module
 
-from quart import Blueprint, Response, abort, current_app, json, request
+from quart import Blueprint, Response, abort, json, request
 from quart_schema import hide
 from sqlalchemy import text
 
@@ -12,6 +12,7 @@ from mailroom.kit.errors import Unavailable
 from mailroom.services import Services
 from mailroom.web.browser import services
 from mailroom.web.limit_store import LimitStore
+from mailroom.web.parts import current
 
 blueprint = Blueprint("health", __name__)
 
@@ -30,7 +31,7 @@ async def healthz() -> Response:
 @hide
 async def readyz() -> Response:
     """Say whether PostgreSQL and Redis answer: 200, or 503 with which does not."""
-    store: LimitStore = current_app.extensions["mailroom_limits"]
+    store = current(LimitStore)
     database, redis = await asyncio.gather(_database_answers(services()), store.ping(PATIENCE))
     checks = {"database": _word(database), "redis": _word(redis)}
     ready = database and redis

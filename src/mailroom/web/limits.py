@@ -18,6 +18,7 @@ from mailroom.accounts.errors import InvalidAddress
 from mailroom.settings import Settings
 from mailroom.web.client import client_of
 from mailroom.web.limit_store import LimitStore, Rate
+from mailroom.web.parts import current, provide
 
 _MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
 
@@ -113,7 +114,7 @@ class Limiter(RateLimiter):
 
 def limit(app: Quart, store: LimitStore, settings: Settings) -> None:
     """Count the requests of `app` in `store`."""
-    app.extensions["mailroom_limits"] = store
+    provide(app, LimitStore, store)
     Limiter(store, settings).init_app(app)
 
 
@@ -124,7 +125,7 @@ async def count_sign_in(email: str, settings: Settings) -> None:
     """
     if not current_app.config["QUART_RATE_LIMITER_ENABLED"]:
         return
-    store: LimitStore = current_app.extensions["mailroom_limits"]
+    store = current(LimitStore)
     count, period = SIGN_IN_OF_ADDRESS
     rate = Rate(f"sign-in of address:{_hidden(email, settings)}", count, period.total_seconds())
     verdict = await store.take([rate])

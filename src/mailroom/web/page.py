@@ -1,8 +1,5 @@
 """How a page is made: the layout's own values, and the template's."""
 
-import hashlib
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from quart import Response, g, make_response, render_template, request
@@ -10,19 +7,6 @@ from quart import Response, g, make_response, render_template, request
 from mailroom.web.browser import current_session, services
 from mailroom.web.client import client_of
 from mailroom.web.security import hide_address, is_trustworthy
-
-STATIC = Path(__file__).parent / "static"
-
-
-@cache
-def fingerprint(name: str) -> str:
-    """Return a short hash of a static file, by which its address changes with its content."""
-    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
-
-
-def static_url(name: str) -> str:
-    """Return the address of a static file, good to be kept for ever."""
-    return f"/static/{name}?v={fingerprint(name)}"
 
 
 async def page(template: str, status: int = 200, **values: Any) -> Response:

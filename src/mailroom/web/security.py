@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from quart import Quart, Response, current_app, request
+from quart import Quart, Response, request
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import BadRequest, Forbidden
 
+from mailroom.services import Services
 from mailroom.settings import Settings
 from mailroom.web.client import client_of
+from mailroom.web.parts import current
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 ANY_HOST = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -113,7 +115,7 @@ def _split_host(host: str, scheme: str) -> tuple[str | None, int] | None:
 
 async def guard() -> None:
     """Turn away unknown hosts (400) and state-changing requests from other sites (403)."""
-    settings: Settings = current_app.extensions["mailroom"].settings
+    settings = current(Services).settings
     client = client_of(request, settings.trusted_proxies)
     if request.path in ANY_HOST:
         return

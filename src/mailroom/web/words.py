@@ -15,6 +15,12 @@ SHARE = {"queued": 0.06, "claimed": 0.25, "connected": 0.5, "handing over": 0.75
 """How much of the way is behind a mail that reached this stage, for the bar."""
 
 STATES: dict[str, dict[str, str]] = {
+    "scheduled": {
+        "mood": "waiting",
+        "word": "Scheduled",
+        "headline": "Scheduled for later",
+        "detail": "The mail is stored safely. It goes out when its time has come.",
+    },
     "queued": {
         "mood": "waiting",
         "word": "Queued",
@@ -67,6 +73,12 @@ STATES: dict[str, dict[str, str]] = {
         "word": "Cancelled",
         "headline": "It was cancelled",
         "detail": "Someone who runs this Mailroom stopped this mail. Please ask them, or start again.",
+    },
+    "suppressed": {
+        "mood": "bad",
+        "word": "Held back",
+        "headline": "It was not sent",
+        "detail": "This address takes no mail from this sender, so the mail was held back.",
     },
     "unknown": {
         "mood": "unsure",
@@ -156,6 +168,8 @@ AFTERWORDS = {
 
 EVENTS = {
     **STEPS,
+    "scheduled": "Scheduled",
+    "suppressed": "Held back",
     "retrying": "Will be tried again",
     "uncertain": "No answer",
     "sent": "Accepted by the mail server",

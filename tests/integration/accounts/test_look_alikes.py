@@ -58,12 +58,12 @@ async def test_mail_to_an_account_goes_to_its_address_and_the_page_shows_what_wa
     browser = await reception.browser()
     tickets = [await reception.forget(typed), await reception.sign_up(browser, typed, MALLORYS)]
     await reception.wait(minutes=2)
-    tickets.append(await reception.accounts.resend(ticket=tickets[-1], session=browser))
+    tickets.append(await reception.registration.resend(ticket=tickets[-1], session=browser))
     for ticket, kind in zip(tickets, ["new_password", *["already_have_account"] * 2], strict=True):
         mail = await reception.mail(ticket)
         assert (mail.kind, mail.recipient) == (kind, owner)
         assert (mail.typed_recipient or mail.recipient) == shown
-    assert await reception.accounts.preview_new_password(await reception.password_token(tickets[0])) == owner
+    assert await reception.password_reset.preview(await reception.password_token(tickets[0])) == owner
 
 
 async def test_a_link_that_went_to_a_look_alike_before_opens_nothing(reception: Reception) -> None:
@@ -71,10 +71,10 @@ async def test_a_link_that_went_to_a_look_alike_before_opens_nothing(reception: 
     await reception.member("steve@example.test")
     ticket = await reception.forget("steve@example.test")
     token = await reception.password_token(ticket)
-    assert await reception.accounts.preview_new_password(token) == "steve@example.test"
+    assert await reception.password_reset.preview(token) == "steve@example.test"
     await reception.run("update mails set recipient = :to where id = :id", to="\u017fteve@example.test", id=ticket)
     with pytest.raises(WrongPasswordLink):
-        await reception.accounts.preview_new_password(token)
+        await reception.password_reset.preview(token)
     with pytest.raises(WrongPasswordLink):
         await reception.choose(token, MALLORYS)
     assert await reception.sign_in("steve@example.test", ALICES)

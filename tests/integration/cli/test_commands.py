@@ -22,8 +22,9 @@ import pytest
 import redis
 from click.testing import CliRunner
 
-from mailroom import bootstrap
 from mailroom.accounts.models import Account
+from mailroom.bootstrap.services import create_services
+from mailroom.bootstrap.shell import create_commands
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.ids import new_id
 from mailroom.ops import startup
@@ -77,7 +78,7 @@ def shell(environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.Monke
 
     def run(*arguments: str, without: tuple[str, ...] = (), **changes: str) -> Run:
         told = {name: value for name, value in {**environment, **changes}.items() if name not in without}
-        done = CliRunner().invoke(bootstrap.commands(), arguments, env=told, prog_name="mailroom")
+        done = CliRunner().invoke(create_commands(), arguments, env=told, prog_name="mailroom")
         assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
         return Run(done.exit_code, done.stdout, done.stderr)
 
@@ -89,7 +90,7 @@ def shell(environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.Monke
 
 def with_services(environment: dict[str, str], work: Callable[[Services, UnitOfWork], Awaitable[Any]]) -> Any:
     async def run() -> Any:
-        services = bootstrap.services(settings_of(environment), lambda _ids: None, lambda *_: None, name="test")
+        services = create_services(settings_of(environment), lambda _ids: None, lambda *_: None, name="test")
         try:
             async with services.database.begin() as unit:
                 return await work(services, unit)
@@ -166,8 +167,8 @@ def test_a_bare_mailroom_explains_itself_and_needs_no_settings(process: Shell) -
 
 def test_listing_mails_loads_neither_quart_nor_a_worker(environment: dict[str, str], tmp_path: Path) -> None:
     code = (
-        "import sys; from mailroom import bootstrap; "
-        "bootstrap.commands()(['mails'], standalone_mode=False); "
+        "import sys; from mailroom.bootstrap.shell import create_commands; "
+        "create_commands()(['mails'], standalone_mode=False); "
         "print(sorted({'quart', 'hypercorn', 'aiosmtpd', 'mailroom.jobs.worker'} & set(sys.modules)))"
     )
     run = subprocess.run(

@@ -10,7 +10,7 @@ import pytest
 import redis
 from kombu import Connection, Message
 
-from mailroom import bootstrap
+from mailroom.bootstrap.worker import create_worker
 from mailroom.jobs.app import QUEUE, create_celery
 from mailroom.jobs.broker.batch_ack import BatchAcknowledger
 from mailroom.settings import Settings
@@ -34,7 +34,7 @@ def server(settings: Settings) -> Iterator[redis.Redis]:
 @contextmanager
 def consumer(settings: Settings, seen: Seen, in_hand: int = 100, **options: Any) -> Iterator[Connection]:
     """A worker's connection that consumes, and may have so many in hand."""
-    app = bootstrap.worker(settings)
+    app = create_worker(settings)
     with app.connection_for_read(transport_options=options) as connection:
         with app.amqp.TaskConsumer(connection.default_channel, on_message=seen) as consuming:
             consuming.qos(prefetch_count=in_hand)

@@ -108,8 +108,8 @@ async def test_a_background_task_is_watched_from_its_beginning_to_its_end(
     tracker = Tracker(results, MailRows(database))
     tracker.start()
     async with database.begin() as work:
-        begin = TaskService(queue.begin)
-        ticket = str(await begin.start(work, f"{TASKS}.{name}", *arguments, title="A count"))
+        begin = TaskService(queue.publish_task)
+        ticket = await begin.start(work, f"{TASKS}.{name}", *arguments, title="A count")
     subscription = tracker.subscribe()
     await subscription.watch([ticket])
     with celery_worker(environment, tmp_path, app=TASKS):

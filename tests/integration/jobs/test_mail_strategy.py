@@ -7,7 +7,7 @@ from uuid import UUID
 import redis
 from sqlalchemy import select
 
-from mailroom import bootstrap
+from mailroom.bootstrap.services import create_services
 from mailroom.jobs.app import QUEUE, create_celery
 from mailroom.mail.models import Mail
 from mailroom.services import Services
@@ -36,7 +36,7 @@ async def test_one_thread_has_as_many_mails_in_hand_as_it_prefetches_and_ends_th
 ) -> None:
     with Sink() as sink:
         told = settings_of({**environment, "SMTP_URL": sink.url})
-        services = bootstrap.services(told, lambda _ids: None, lambda *_, **__: None, name="test")
+        services = create_services(told, lambda _ids: None, lambda *_, **__: None, name="test")
         client = create_celery(told, worker=False)
         with (
             redis.Redis.from_url(told.redis_url) as server,
@@ -76,7 +76,7 @@ async def test_where_events_are_asked_for_every_mail_is_a_task_as_celery_tells_i
 ) -> None:
     with Sink() as sink:
         told = settings_of({**environment, "SMTP_URL": sink.url})
-        services = bootstrap.services(told, lambda _ids: None, lambda *_, **__: None, name="test")
+        services = create_services(told, lambda _ids: None, lambda *_, **__: None, name="test")
         (mail_id,) = await promised(services, 1)
         client = create_celery(told, worker=False)
         with celery_worker({**environment, "SMTP_URL": sink.url}, tmp_path, *ONE_THREAD, "-E") as worker:

@@ -10,6 +10,7 @@ import pytest
 import redis
 
 from mailroom.jobs.app import QUEUE, create_celery
+from mailroom.jobs.broker.queue_depth import queue_depth
 from mailroom.jobs.publisher import DELIVER, HAS_ROW, MANY, MOST_WAITING, SEND_MANY, Publisher
 from mailroom.kit.ids import new_id
 from mailroom.settings import Settings
@@ -42,9 +43,9 @@ def test_a_message_is_what_celery_would_have_written(
     ids = [new_id(), new_id()]
     texts = [str(one) for one in ids]
     publish, name, arguments, options = {
-        "one mail": (lambda: queue(ids[:1]), DELIVER, texts[:1], {}),
-        "many mails": (lambda: queue(ids), SEND_MANY, [texts], {"ignore_result": True}),
-        "a task": (lambda: queue.begin("a.task", ids[0], [1]), "a.task", [1], {"headers": {HAS_ROW: True}}),
+        "one mail": (lambda: queue.publish_mails(ids[:1]), DELIVER, texts[:1], {}),
+        "many mails": (lambda: queue.publish_mails(ids), SEND_MANY, [texts], {"ignore_result": True}),
+        "a task": (lambda: queue.publish_task("a.task", ids[0], [1]), "a.task", [1], {"headers": {HAS_ROW: True}}),
     }[kind]
     publish()
     (ours,) = messages(server, 1)
@@ -66,39 +67,39 @@ def test_what_comes_together_goes_out_in_order_and_each_message_has_a_tag_of_its
 ) -> None:
     ids = [new_id() for _ in range(50)]
     for one in ids:
-        queue([one])
+        queue.publish_mails([one])
     found = messages(server, 50)
     assert [message["headers"]["id"] for message in found] == [str(one) for one in ids]
     assert len({message["properties"]["delivery_tag"] for message in found}) == 50
-    assert queue.depth() == 50
+    assert queue_depth(queue.app) == 50
 
 
 def test_its_connection_is_kept_and_replaced_where_the_server_has_ended_it(
     queue: Publisher, server: "redis.Redis"
 ) -> None:
     others = {client["id"] for client in server.client_list()}
-    assert queue.depth() == 0
+    assert queue_depth(queue.app) == 0
 
     def opened() -> int:
         return int(server.info("stats")["total_connections_received"])
 
     before = opened()
     for count in range(1, 6):
-        queue([new_id()])
-        assert len(messages(server, count)) == queue.depth() == count
+        queue.publish_mails([new_id()])
+        assert len(messages(server, count)) == queue_depth(queue.app) == count
     assert opened() <= before + 1, "whoever publishes meanwhile may have one of its own"
     for ours in {client["id"] for client in server.client_list()} - others:
         server.client_kill_filter(ours)
-    wait_for(lambda: queue.depth() == 5)
+    wait_for(lambda: queue_depth(queue.app) == 5)
 
 
 def test_while_redis_is_away_nobody_waits_and_no_more_is_kept_than_makes_sense(settings: Settings) -> None:
     queue = Publisher(settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0", "broker_url": ""}))
     start = time.perf_counter()
     for _ in range(MOST_WAITING + 50):
-        queue([new_id()])
-    queue([new_id()] * MANY * (MOST_WAITING + 50))
+        queue.publish_mails([new_id()])
+    queue.publish_mails([new_id()] * MANY * (MOST_WAITING + 50))
     assert time.perf_counter() - start < 1
     assert len(queue) <= 2 * MOST_WAITING, "as many again may be under way"
-    assert queue.depth() is None
+    assert queue_depth(queue.app) is None
     queue.close()

@@ -7,10 +7,10 @@ import psycopg
 import pytest
 
 from mailroom.kit import clock
-from mailroom.mail.ledger.claims import Ending, HandingOver, Ledger, record
+from mailroom.mail.ledger.claims import AttemptEnding, HandingOver, Ledger, record
 from mailroom.mail.ledger.liveness import Liveness, new_name
 from mailroom.mail.ledger.rescuer import Rescuer
-from mailroom.mail.retry_policy import Answer, Decision
+from mailroom.mail.retry_policy import Decision, DeliveryResult
 from mailroom.mail.states import Reason, State
 from mailroom.ops.doctor.database import plain
 from mailroom.settings import Settings
@@ -116,8 +116,10 @@ async def test_two_attempts_that_end_at_the_same_moment_in_two_processes_see_eac
     await post.lapse()
     await ledger.claim([mail_id])
     await ledger.hand_over([HandingOver(mail_id, 2, clock.now(), "server")])
-    acceptance = Ending(mail_id, 1, Decision(State.SENT), Answer(code=250))
-    refusal = Ending(mail_id, 2, Decision(State.FAILED, Reason.REFUSED), Answer(Reason.REFUSED, 550))
+    acceptance = AttemptEnding(mail_id, 1, Decision(State.SENT), DeliveryResult(code=250))
+    refusal = AttemptEnding(
+        mail_id, 2, Decision(State.FAILED, Reason.REFUSED), DeliveryResult(Reason.REFUSED, 550)
+    )
     order = [acceptance, refusal] if first == "acceptance" else [refusal, acceptance]
 
     url = plain(settings.database_url)
@@ -162,7 +164,9 @@ async def test_a_late_acceptance_is_kept_though_its_attempt_was_ended_while_it_w
     first, second = sorted([await post.promise(), await post.promise()])
     await late.claim([first, second])
     await late.hand_over([HandingOver(mail_id, 1, clock.now(), "server") for mail_id in (first, second)])
-    accepted = [Ending(mail_id, 1, Decision(State.SENT), Answer(code=250)) for mail_id in (first, second)]
+    accepted = [
+        AttemptEnding(mail_id, 1, Decision(State.SENT), DeliveryResult(code=250)) for mail_id in (first, second)
+    ]
     async with await psycopg.AsyncConnection.connect(plain(settings.database_url)) as someone:
         await someone.execute("select id from mails where id = %s for update", (first,))
         recording = asyncio.create_task(late.record(accepted))
@@ -172,7 +176,9 @@ async def test_a_late_acceptance_is_kept_though_its_attempt_was_ended_while_it_w
         assert len(await later.claim([second])) == 1
         await later.hand_over([HandingOver(second, 2, clock.now(), "server")])
     await recording
-    await later.record([Ending(second, 2, Decision(State.FAILED, Reason.REFUSED), Answer(Reason.REFUSED, 550))])
+    await later.record(
+        [AttemptEnding(second, 2, Decision(State.FAILED, Reason.REFUSED), DeliveryResult(Reason.REFUSED, 550))]
+    )
     assert [(await post.row(mail_id)).state for mail_id in (first, second)] == ["sent", "sent"]
     outcomes = [(each.outcome, each.uncertain_at is not None) for each in await post.attempts(second)]
     assert outcomes == [("sent", True), ("failed", False)]

@@ -9,8 +9,8 @@ import pytest
 from mailroom.kit import clock
 from mailroom.mail.administration import MailAdministration
 from mailroom.mail.kinds import Kinds
-from mailroom.mail.ledger.claims import Ending, HandingOver, Ledger
-from mailroom.mail.retry_policy import UNCERTAIN_WAITS, Answer, Decision
+from mailroom.mail.ledger.claims import AttemptEnding, HandingOver, Ledger
+from mailroom.mail.retry_policy import UNCERTAIN_WAITS, Decision, DeliveryResult
 from mailroom.mail.states import Reason, State
 from tests.integration.mail.delivery.test_deliverer import Post, make, post, sink, templates
 from tests.sink import Fault, Sink
@@ -120,7 +120,7 @@ async def test_a_late_acceptance_is_recorded(post: Post, sink: Sink) -> None:
     assert (await post.row(mail_id)).state == "sent"
 
 
-async def _accepted_while_sent_again(post: Post, *, handing_over: bool) -> tuple[UUID, list[Ending]]:
+async def _accepted_while_sent_again(post: Post, *, handing_over: bool) -> tuple[UUID, list[AttemptEnding]]:
     """A first attempt's acceptance comes when a second one is under way, which then is put off."""
     mail_id, ledger = await post.promise(), Ledger(post.database, "test:2")
     await ledger.claim([mail_id])
@@ -131,8 +131,8 @@ async def _accepted_while_sent_again(post: Post, *, handing_over: bool) -> tuple
         await ledger.hand_over([HandingOver(mail_id, 2, clock.now(), "server")])
     put_off = Decision(State.RETRYING, Reason.DEFERRED, 10.0)
     return mail_id, [
-        Ending(mail_id, 1, Decision(State.SENT), Answer(code=250)),
-        Ending(mail_id, 2, put_off, Answer(Reason.DEFERRED, 450)),
+        AttemptEnding(mail_id, 1, Decision(State.SENT), DeliveryResult(code=250)),
+        AttemptEnding(mail_id, 2, put_off, DeliveryResult(Reason.DEFERRED, 450)),
     ]
 
 

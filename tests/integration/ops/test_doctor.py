@@ -15,7 +15,7 @@ import psycopg
 import pytest
 import redis
 
-from mailroom import bootstrap
+from mailroom.bootstrap.shell import create_shell_services, open_tracker, worker_names
 from mailroom.kit.ids import new_id
 from mailroom.ops.doctor import addresses, database, examine, mail_server, redis_servers
 from mailroom.ops.doctor.findings import Finding, Mark
@@ -83,8 +83,8 @@ def doors(workers: list[str] | Exception) -> Entrypoints:
     return Entrypoints(
         web=lambda _settings, _fd: 0,
         worker=lambda _settings, _one: 0,
-        services=bootstrap.shell,
-        tracker=bootstrap._tracker,
+        services=create_shell_services,
+        tracker=open_tracker,
         queue_depth=lambda _settings: 3,
         workers=ask,
     )
@@ -393,7 +393,7 @@ def test_a_call_that_never_ends_holds_up_neither_the_checks_nor_the_exit(
 
 
 def test_a_running_worker_answers(settings: Settings, environment: dict[str, str], tmp_path: Path) -> None:
-    assert bootstrap._workers(settings) == []
+    assert worker_names(settings) == []
     with running("worker", ["mailroom", "worker"], environment, tmp_path) as worker:
         worker.wait_for(" ready.")
-        assert len(bootstrap._workers(settings)) == 1
+        assert len(worker_names(settings)) == 1

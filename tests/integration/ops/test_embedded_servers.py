@@ -11,9 +11,9 @@ import pytest
 import redis
 
 from mailroom.ops.embedded.data_directory import DataDirectory
-from mailroom.ops.embedded.errors import HomeInUse, NotReady
 from mailroom.ops.embedded.postgres import Postgres, running_postgres
 from mailroom.ops.embedded.valkey import Valkey, running_valkey
+from mailroom.ops.processes.errors import HomeInUse, NotReady
 from mailroom.ops.processes.program import started_at, wait_gone
 
 

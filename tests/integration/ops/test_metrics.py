@@ -3,7 +3,7 @@
 import psycopg
 from prometheus_client.parser import text_string_to_metric_families
 
-from mailroom import bootstrap
+from mailroom.bootstrap.services import create_services
 from mailroom.kit.ids import new_id
 from mailroom.ops.observability import metrics
 from mailroom.settings import Settings
@@ -11,7 +11,7 @@ from tests.conftest import settings_of
 
 
 async def scrape(settings: Settings) -> dict[tuple[str, ...], float]:
-    services = bootstrap.services(settings, lambda _ids: None, lambda *_: None, name="test")
+    services = create_services(settings, lambda _ids: None, lambda *_: None, name="test")
     try:
         page = await metrics.render(services)
     finally:

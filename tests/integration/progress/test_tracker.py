@@ -23,9 +23,9 @@ from mailroom.kit.database import Database
 from mailroom.kit.errors import Unavailable
 from mailroom.kit.ids import new_id
 from mailroom.mail.kinds import Kinds, MailKind
-from mailroom.mail.ledger.claims import Ending, Ledger
+from mailroom.mail.ledger.claims import AttemptEnding, Ledger
 from mailroom.mail.outbox import Outbox
-from mailroom.mail.retry_policy import Answer, Decision
+from mailroom.mail.retry_policy import Decision, DeliveryResult
 from mailroom.mail.states import Reason, State
 from mailroom.mail.views import MailRows, snapshot
 from mailroom.ops.embedded.ports import free_port
@@ -117,7 +117,7 @@ class Watcher:
 
 async def watch(office: Office, *ids: UUID) -> Watcher:
     watcher = Watcher(office.tracker.subscribe())
-    await watcher.subscription.watch([str(mail_id) for mail_id in ids])
+    await watcher.subscription.watch(ids)
     return watcher
 
 
@@ -196,12 +196,12 @@ async def test_a_watcher_who_comes_while_nothing_can_be_read_is_told_no_news_the
         await watcher.until(NO_NEWS)
         await other.until(NO_NEWS)
         with pytest.raises(Unavailable):
-            await office.tracker.snapshot(str(sent))
+            await office.tracker.snapshot(sent)
         with running_valkey(tmp_path / "own", port=port):
             office.say(snapshot(told_of, "sending", stage="claimed", attempt=1, step=1))
             await other.until("sending", "claimed")
             with pytest.raises(Unavailable):
-                await office.tracker.snapshot(str(sent))
+                await office.tracker.snapshot(sent)
     await watcher.until("sent", "accepted")
     assert [shown.state for shown in watcher.told] == [NO_NEWS, "sent"]
     await watcher.close()
@@ -211,7 +211,7 @@ async def test_a_watcher_who_comes_while_nothing_can_be_read_is_told_no_news_the
 
 async def test_a_task_without_a_row_waits_where_the_rows_can_be_read(office: Office) -> None:
     ticket = new_id()
-    assert await office.tracker.snapshot(str(ticket)) is None
+    assert await office.tracker.snapshot(ticket) is None
     watcher = await watch(office, ticket)
     await watcher.until("queued")
     await watcher.close()
@@ -248,7 +248,9 @@ async def test_an_end_before_the_handing_over_is_shown_to_those_who_saw_it_conne
     await ledger.claim([mail_id])
     office.say(snapshot(mail_id, "sending", stage="connected", attempt=1, step=2))
     await watcher.until("sending", "connected")
-    refused = Ending(mail_id, 1, Decision(State.FAILED, Reason.REFUSED), Answer(Reason.REFUSED, 550))
+    refused = AttemptEnding(
+        mail_id, 1, Decision(State.FAILED, Reason.REFUSED), DeliveryResult(Reason.REFUSED, 550)
+    )
     await ledger.record([refused])
     assert (await watcher.until("failed", seconds=5)).final
     await watcher.close()
@@ -332,7 +334,7 @@ async def test_a_line_that_is_cut_is_made_anew_and_what_was_missed_is_read(offic
 async def test_a_slow_watcher_gets_the_newest_state_only(office: Office) -> None:
     mail_id = await office.promise()
     subscription = office.tracker.subscribe()
-    await subscription.watch([str(mail_id)])
+    await subscription.watch([mail_id])
     for step, stage in enumerate(("claimed", "connected", "handing over"), 1):
         office.say(snapshot(mail_id, "sending", stage=stage, attempt=1, step=step))
         await asyncio.sleep(0.25)
@@ -401,7 +403,11 @@ async def test_what_fell_between_two_polls_is_filled_in_from_the_rows(office: Of
     await watcher.until("sending", "claimed")
     await ledger.claim([mail_id])
     await ledger.record(
-        [Ending(mail_id, 1, Decision(State.RETRYING, Reason.DEFERRED, 0.0), Answer(Reason.DEFERRED, 451))]
+        [
+            AttemptEnding(
+                mail_id, 1, Decision(State.RETRYING, Reason.DEFERRED, 0.0), DeliveryResult(Reason.DEFERRED, 451)
+            )
+        ]
     )
     await office.sql("update mails set next_attempt_at = now()")
     await ledger.claim([mail_id])
@@ -424,7 +430,7 @@ async def test_the_loop_gets_its_turns_while_very_many_are_told(office: Office) 
     mail_id = await office.promise()
     subscriptions = [Noted(office.tracker) for _ in range(1_000)]
     for subscription in subscriptions:
-        await subscription.watch([str(mail_id)])
+        await subscription.watch([mail_id])
     happened.clear()
 
     async def take_turns() -> None:
@@ -460,11 +466,11 @@ async def test_the_loop_gets_its_turns_while_very_many_results_are_decoded(
             await asyncio.sleep(0)
 
     monkeypatch.setattr(office.results, "decode", noted)
-    tasks = [str(new_id()) for _ in range(500)]
+    tasks = [new_id() for _ in range(500)]
     subscription = office.tracker.subscribe()
     await subscription.watch(tasks)
     turns = asyncio.create_task(take_turns())
-    office.writer([Report(task, "running", {"step": 1, "attempt": 1}) for task in tasks])
+    office.writer([Report(str(task), "running", {"step": 1, "attempt": 1}) for task in tasks])
     async with asyncio.timeout(10):
         while happened.count("decoded") < len(tasks):
             await asyncio.sleep(0.01)

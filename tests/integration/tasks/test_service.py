@@ -62,7 +62,7 @@ class Desk:
 
     async def shown(self, task: UUID) -> Snapshot:
         async with self.database.begin() as work:
-            return (await of_tasks(work, [task]))[str(task)]
+            return (await of_tasks(work, [task]))[task]
 
     async def until(self, task: UUID, state: str, seconds: float = 20) -> Snapshot:
         async with asyncio.timeout(seconds):
@@ -257,7 +257,7 @@ async def test_a_worker_begins_holds_ends_repeats_and_cancels(
     settings: Settings, environment: dict[str, str], tmp_path: Path, desk: Desk
 ) -> None:
     queue = Publisher(settings)
-    desk.task_service = TaskService(queue.begin)
+    desk.task_service = TaskService(queue.publish_task)
     client = create_celery(settings, worker=True)
     with celery_worker(environment, tmp_path, app=TASKS) as worker:
         counted, broken, lucky, stoppable, canvas = [

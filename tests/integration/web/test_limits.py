@@ -12,12 +12,14 @@ import pytest
 import redis
 from quart.typing import TestAppProtocol as App
 
-from mailroom import bootstrap
 from mailroom.accounts.tokens import Tokens
+from mailroom.bootstrap.web import create_web
 from mailroom.kit.ids import parse_id
 from mailroom.ops.embedded.valkey import running_valkey
+from mailroom.services import Services
 from mailroom.settings import Settings
 from mailroom.web.limit_store import LimitStore, Rate
+from mailroom.web.parts import part_of
 
 TEN_A_MINUTE = [Rate("sign-in:192.0.2.1", 10, 60.0), Rate("sign-in:hour:192.0.2.1", 1000, 3600.0)]
 
@@ -91,7 +93,7 @@ async def app(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     """The pages over real services, behind a proxy: each test says who asks. As patient as `two`."""
     monkeypatch.setattr("mailroom.web.app.LimitStore", partial(LimitStore, patience=5))
     changes = {"public_url": "http://localhost", "trusted_proxies": 1}
-    async with bootstrap.web(settings.model_copy(update=changes)).test_app() as running:
+    async with create_web(settings.model_copy(update=changes)).test_app() as running:
         yield running
 
 
@@ -108,7 +110,7 @@ async def sign_in(app: App, email: str, password: str, *, client: int) -> tuple[
 async def member(app: App, settings: Settings, email: str) -> None:
     browser = app.test_client()
     promised = await browser.post("/sign-up", form={"email": email, "password": PASSWORD})
-    services = app.app.extensions["mailroom"]
+    services = part_of(app.app, Services)
     async with services.database.begin() as work:
         mail = await services.outbox.find(work, parse_id(promised.headers["Location"].rpartition("/")[2]))
     token = Tokens(settings.secret_keys).token(mail.id, mail.nonce)

@@ -7,11 +7,12 @@ import pytest
 from quart.typing import TestAppProtocol as App
 from quart.typing import TestClientProtocol as Client
 
-from mailroom import bootstrap
 from mailroom.accounts.tokens import Tokens
+from mailroom.bootstrap.web import create_web
 from mailroom.kit.ids import parse_id
 from mailroom.services import Services
 from mailroom.settings import Settings
+from mailroom.web.parts import part_of
 from tests.conftest import SECRET_KEY
 
 PASSWORD = "otter lamp quiet ferry window"
@@ -20,7 +21,7 @@ ALICE = {"email": "alice@example.org", "password": PASSWORD}
 
 @pytest.fixture
 async def app(settings: Settings) -> AsyncIterator[App]:
-    async with bootstrap.web(settings.model_copy(update={"public_url": "http://localhost"})).test_app() as running:
+    async with create_web(settings.model_copy(update={"public_url": "http://localhost"})).test_app() as running:
         yield running
 
 
@@ -35,7 +36,7 @@ async def sign_up(browser: Client, form: dict[str, str] = ALICE) -> str:
 
 
 async def token_and_code(app: App, ticket: str) -> tuple[str, str]:
-    services: Services = app.app.extensions["mailroom"]
+    services = part_of(app.app, Services)
     task_id = parse_id(ticket)
     assert task_id
     async with services.database.begin() as work:

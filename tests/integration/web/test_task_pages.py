@@ -16,15 +16,16 @@ from quart.typing import TestAppProtocol as App
 from quart.typing import TestClientProtocol as Client
 from sqlalchemy import text, update
 
-from mailroom import bootstrap
 from mailroom.accounts.models import Account
+from mailroom.bootstrap.web import create_web
 from mailroom.kit.ids import new_id
 from mailroom.services import Services
 from mailroom.settings import Settings
 from mailroom.tasks.models import Task
 from mailroom.tasks.runs import TaskRuns
 from mailroom.tasks.states import Ending, TaskState
-from mailroom.web.api.waits import MOST
+from mailroom.web.api.waits import MOST, Waits
+from mailroom.web.parts import part_of
 
 PASSWORD = "otter lamp quiet ferry window"
 
@@ -82,8 +83,8 @@ class House:
 
 @pytest.fixture
 async def house(settings: Settings) -> AsyncIterator[House]:
-    async with bootstrap.web(settings.model_copy(update={"public_url": "http://localhost"})).test_app() as app:
-        yield House(app, app.app.extensions["mailroom"])
+    async with create_web(settings.model_copy(update={"public_url": "http://localhost"})).test_app() as app:
+        yield House(app, part_of(app.app, Services))
 
 
 async def test_the_list_shows_ones_own_mails_and_tasks_newest_first_by_state_and_by_page(house: House) -> None:
@@ -204,7 +205,7 @@ async def test_long_polls_are_bounded_and_end_with_the_process(house: House) -> 
     waiting = [asyncio.create_task(wait_for_news(alice, ticket, tag, 30)) for _ in range(MOST)]
     await asyncio.sleep(0.5)
     assert (await wait_for_news(alice, ticket, tag, 30))[0] == 429
-    house.app.app.extensions["mailroom_waits"].end()
+    part_of(house.app.app, Waits).end()
     assert {status for status, _, _ in await asyncio.gather(*waiting)} == {304}
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from mailroom.ops.embedded import plan, postgres, valkey
-from mailroom.ops.embedded.errors import NotInstalled, Refused
 from mailroom.ops.embedded.ownership_check import foreign_tables
 from mailroom.ops.embedded.ports import free_port
+from mailroom.ops.processes.errors import NotInstalled, Refused
 
 
 @pytest.fixture

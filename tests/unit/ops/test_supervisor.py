@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mailroom.ops.embedded.errors import NotReady
+from mailroom.ops.processes.errors import NotReady
 from mailroom.ops.processes.program import Program, started_at, wait_gone
 from mailroom.ops.processes.supervisor import Supervisor
 

@@ -9,7 +9,7 @@ import pytest
 from quart import Quart
 from quart.typing import TestClientProtocol as Client
 
-from mailroom.web.page import static_url
+from mailroom.web.static_files import static_url
 from tests.unit.web.fakes import World
 
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
+from uuid import UUID
 
-from mailroom.mail.ledger.claims import Claim, Ended
-from mailroom.mail.retry_policy import Answer, Decision
+from mailroom.mail.ledger.claims import Claim, RecordedState
+from mailroom.mail.retry_policy import Decision, DeliveryResult
 from mailroom.mail.states import Stage, State
 from mailroom.mail.views import Moment, snapshot
 from mailroom.progress.snapshot import Snapshot
@@ -17,8 +18,8 @@ from mailroom.progress.snapshot import Snapshot
 class ProgressSink(Protocol):
     """Shows where a mail is; must not block. `read` may be called later, in any thread, and tells what is then."""
 
-    def __call__(self, task: str, state: str, *, final: bool, read: Callable[[], Snapshot]) -> None:
-        """Show that the mail `task` is in `state`."""
+    def __call__(self, mail_id: UUID, state: str, *, final: bool, read: Callable[[], Snapshot]) -> None:
+        """Show that this mail is in `state`."""
 
 
 def announce(show: ProgressSink, snapshot: Snapshot) -> Snapshot:
@@ -37,16 +38,11 @@ class RunningAttempt:
     stage: Stage = Stage.CLAIMED
     connected_at: datetime | None = None
     handing_over_at: datetime | None = None
-    recording: "asyncio.Future[Ended | None] | None" = None
+    recording: "asyncio.Future[RecordedState | None] | None" = None
     """What will hold where it is then; from here on it is ended, and only to be written down."""
     unread: bool = False
     """True while what was shown last has not been looked at: then it need not be shown again."""
     began: float = field(default_factory=time.monotonic)
-    name: str = ""
-    """The mail's id, as text."""
-
-    def __post_init__(self) -> None:
-        self.name = str(self.claim.id)
 
     @property
     def now(self) -> datetime:
@@ -70,7 +66,7 @@ class RunningAttempt:
         elif self.connected_at:
             stage, step = Stage.CONNECTED, 2
         return snapshot(
-            self.name,
+            self.claim.id,
             State.SENDING,
             stage=stage,
             attempt=self.claim.attempt,
@@ -78,19 +74,19 @@ class RunningAttempt:
             timeline=self.moments(),
         )
 
-    def ended(self, ended: Ended, decision: Decision, answer: Answer) -> Snapshot:
+    def ended(self, ended: RecordedState, decision: Decision, result: DeliveryResult) -> Snapshot:
         """Return where it is after its ending was recorded."""
         outcome = Stage.ACCEPTED if decision.state is State.SENT else decision.state
         return snapshot(
-            self.name,
+            self.claim.id,
             ended.state,
             stage=Stage.ACCEPTED if decision.state is State.SENT else None,
             attempt=ended.attempt,
             step=ended.step,
             reason=decision.reason,
-            code=answer.code,
-            enhanced=answer.enhanced,
-            answer=answer.text,
+            code=result.code,
+            enhanced=result.enhanced,
+            answer=result.text,
             since=ended.reason_since,
             retry_at=ended.next_attempt_at,
             held=decision.state is State.UNCERTAIN and decision.retry_in is None,

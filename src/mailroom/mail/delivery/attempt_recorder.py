@@ -7,13 +7,13 @@ from typing import cast
 
 from mailroom.kit.coalescer import Coalescer
 from mailroom.kit.errors import Unavailable
-from mailroom.mail.ledger.claims import Ended, Ending, HandingOver, Ledger
+from mailroom.mail.ledger.claims import AttemptEnding, HandingOver, Ledger, RecordedState
 
 GATHER = 0.003
 """Seconds a note waits for company where the last ones had some."""
 
-Note = HandingOver | Ending
-Noted = datetime | Ended | None
+Note = HandingOver | AttemptEnding
+Noted = datetime | RecordedState | None
 
 
 class AttemptRecorder:
@@ -30,15 +30,15 @@ class AttemptRecorder:
         """
         return cast("datetime | None", await self._batch(wish))
 
-    def record(self, ending: Ending) -> "asyncio.Future[Ended | None]":
+    def record(self, ending: AttemptEnding) -> "asyncio.Future[RecordedState | None]":
         """Begin to record how an attempt ended; return what will hold where its mail is then, None if elsewhere.
 
         It waits for PostgreSQL as long as this process lives: an ending must not be forgotten.
         """
-        return cast("asyncio.Future[Ended | None]", self._batch.begin(ending))
+        return cast("asyncio.Future[RecordedState | None]", self._batch.begin(ending))
 
     async def _write(self, notes: Sequence[Note]) -> list[Noted]:
-        endings = [note for note in notes if isinstance(note, Ending)]
+        endings = [note for note in notes if isinstance(note, AttemptEnding)]
         wishes = [note for note in notes if isinstance(note, HandingOver)]
         pause = 0.1
         while True:
@@ -50,7 +50,7 @@ class AttemptRecorder:
                     return [None] * len(wishes)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 2.0)
-        told = {Ending: iter(ended), HandingOver: iter(handed)}
+        told = {AttemptEnding: iter(ended), HandingOver: iter(handed)}
         return [next(told[type(note)]) for note in notes]
 
     def close(self) -> None:

@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
 
+from mailroom.kit.lease_renewal import LeaseRenewal
 from mailroom.mail.delivery.attempt import ProgressSink, RunningAttempt, announce
 from mailroom.mail.delivery.attempt_recorder import AttemptRecorder
 from mailroom.mail.delivery.bulk_queue import Waiting
 from mailroom.mail.delivery.bulk_sender import Send
-from mailroom.mail.ledger.claims import Claim, Ended, Ending, HandingOver, Ledger
-from mailroom.mail.ledger.leases import Leases
+from mailroom.mail.ledger.claims import AttemptEnding, Claim, HandingOver, Ledger, RecordedState
 from mailroom.mail.rendering.renderer import BrokenMail, Renderer
-from mailroom.mail.retry_policy import SENT, Answer, decide
+from mailroom.mail.retry_policy import SENT, DeliveryResult, decide
 from mailroom.mail.smtp.connection import NotStarted, Undelivered
 from mailroom.mail.smtp.pool import CircuitOpen, Pool
 from mailroom.mail.states import Reason, Stage, State
@@ -34,7 +34,7 @@ class AttemptRunner:
         self._renderer = renderer
         self._show = show
         self._notes = AttemptRecorder(ledger)
-        self._leases = Leases(ledger.renew)
+        self._leases = LeaseRenewal(ledger.renew, rows="mails")
         self._server = str(pool.server)
         self.journeys: set[RunningAttempt] = set()
         """The mails under way here."""
@@ -44,7 +44,7 @@ class AttemptRunner:
 
     def hold(self, claim: Claim) -> None:
         """Keep a mail leased that is carried later."""
-        self._leases.hold(claim.id, claim.attempt)
+        self._leases.hold((claim.id, claim.attempt))
 
     async def carry(self, claim: Claim) -> Snapshot | None:
         """Carry a mail as far as it goes now; return where it is then, None where another attempt has the word."""
@@ -78,9 +78,9 @@ class AttemptRunner:
     def _recorded_in_crowd(
         self,
         journey: RunningAttempt,
-        ending: Ending,
+        ending: AttemptEnding,
         end: Callable[[], None],
-        recording: "asyncio.Future[Ended | None]",
+        recording: "asyncio.Future[RecordedState | None]",
     ) -> None:
         self._unrecorded -= 1
         self._drop(journey)
@@ -93,42 +93,44 @@ class AttemptRunner:
         self._ended(journey, ending, recording.result())
 
     def _begin(self, claim: Claim) -> RunningAttempt:
-        self._leases.hold(claim.id, claim.attempt)
+        self._leases.hold((claim.id, claim.attempt))
         journey = RunningAttempt(claim, self._server, asyncio.current_task())
         self.journeys.add(journey)
         return journey
 
     def _drop(self, journey: RunningAttempt) -> None:
-        self._leases.drop(journey.claim.id, journey.claim.attempt)
+        self._leases.drop((journey.claim.id, journey.claim.attempt))
         self.journeys.discard(journey)
 
     # -- the stages
 
-    async def _go(self, journey: RunningAttempt, send: Send) -> Ending:
+    async def _go(self, journey: RunningAttempt, send: Send) -> AttemptEnding:
         """Carry a mail as far as it goes now; return how its attempt ended."""
         since: datetime | None = None
         try:
             if self.stopping:  # asked to stop while the claim was under way: straight back
-                answer = Answer(Reason.WORKER_LOST)
+                result = DeliveryResult(Reason.WORKER_LOST)
             else:
                 self.tell(journey)
-                answer = await send(journey, partial(self._may_hand_over, journey))
+                result = await send(journey, partial(self._may_hand_over, journey))
         except BrokenMail as error:
-            answer = Answer(Reason.BROKEN, text=str(error))
+            result = DeliveryResult(Reason.BROKEN, text=str(error))
         except CircuitOpen as circuit:
-            answer, since = circuit.outage.answer, circuit.outage.since
+            result, since = circuit.outage.result, circuit.outage.since
         except Undelivered as undelivered:
-            answer = undelivered.answer
+            result = undelivered.result
             if not undelivered.handed_over:
                 journey.stage = Stage.CLAIMED  # nothing of it reached the server: safe to repeat
         except asyncio.CancelledError:
             if not self.stopping:
                 raise
-            answer = Answer(Reason.NO_ANSWER if journey.stage is Stage.HANDING_OVER else Reason.WORKER_LOST)
+            result = DeliveryResult(
+                Reason.NO_ANSWER if journey.stage is Stage.HANDING_OVER else Reason.WORKER_LOST
+            )
         claim, now = journey.claim, journey.now
         decision = decide(
             journey.stage,
-            answer,
+            result,
             age=now - claim.created_at,
             expires_in=claim.expires_at - now,
             crashes=claim.crashes,
@@ -136,12 +138,14 @@ class AttemptRunner:
             on_uncertain=claim.on_uncertain,
         )
         if decision.state is State.SENT:  # the rest is recorded since the handing over
-            return Ending(claim.id, claim.attempt, decision, answer)
-        return Ending(
-            claim.id, claim.attempt, decision, answer, journey.connected_at, journey.server, since or now
+            return AttemptEnding(claim.id, claim.attempt, decision, result)
+        return AttemptEnding(
+            claim.id, claim.attempt, decision, result, journey.connected_at, journey.server, since or now
         )
 
-    async def _send_alone(self, journey: RunningAttempt, may_hand_over: Callable[[], Awaitable[bool]]) -> Answer:
+    async def _send_alone(
+        self, journey: RunningAttempt, may_hand_over: Callable[[], Awaitable[bool]]
+    ) -> DeliveryResult:
         envelope = self._renderer.render(journey.claim.row)
         while True:
             connection = await self._pool.borrow()
@@ -171,18 +175,20 @@ class AttemptRunner:
         """Show how far a mail under way came, unless what was shown last has not been looked at yet."""
         if not journey.unread:
             journey.unread = True
-            self._show(journey.name, State.SENDING, final=False, read=journey.read)
+            self._show(journey.claim.id, State.SENDING, final=False, read=journey.read)
 
-    def _ended(self, journey: RunningAttempt, ending: Ending, ended: Ended | None) -> Snapshot | None:
+    def _ended(
+        self, journey: RunningAttempt, ending: AttemptEnding, ended: RecordedState | None
+    ) -> Snapshot | None:
         """Show and return where a mail is after its ending was recorded; None: another attempt has the word."""
-        decision, answer = ending.decision, ending.answer
+        decision, result = ending.decision, ending.result
         if ended is None or (
             ended.state != State.SENT and (ended.attempt, ended.state) != (ending.attempt, decision.state)
         ):
             return None
         if decision.state is not State.SENT and ended.state == State.SENT:  # another one's acceptance came late
-            decision, answer = SENT, Answer()
-        return announce(self._show, journey.ended(ended, decision, answer))
+            decision, result = SENT, DeliveryResult()
+        return announce(self._show, journey.ended(ended, decision, result))
 
     # -- the end
 

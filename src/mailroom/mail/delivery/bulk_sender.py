@@ -9,14 +9,14 @@ from mailroom.mail.delivery.attempt import RunningAttempt
 from mailroom.mail.delivery.bulk_queue import BulkQueue, Waiting
 from mailroom.mail.ledger.claims import Claim
 from mailroom.mail.rendering.renderer import BrokenMail, Envelope, Renderer
-from mailroom.mail.retry_policy import Answer
-from mailroom.mail.smtp.connection import Connection, NotStarted
+from mailroom.mail.retry_policy import DeliveryResult
+from mailroom.mail.smtp.connection import NotStarted, SmtpConnection
 from mailroom.mail.smtp.pool import Pool
 
 PATIENCE = 1.0
 """Seconds a mail waits behind another one's acceptance before any other connection may have it."""
 
-Send = Callable[[RunningAttempt, Callable[[], Awaitable[bool]]], Awaitable[Answer]]
+Send = Callable[[RunningAttempt, Callable[[], Awaitable[bool]]], Awaitable[DeliveryResult]]
 """Sends a mail; the second is awaited just before its DATA."""
 
 
@@ -35,7 +35,7 @@ class PipelinedMail:
 class BulkSender:
     """Carries mails of the crowd by `carry`, one after the other, while there are any.
 
-    The next mail is introduced to the server behind the content of the one before (`Connection.deliver`).
+    The next mail is introduced to the server behind the content of the one before (`SmtpConnection.deliver`).
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class BulkSender:
         self._pool = pool
         self._renderer = renderer
         self._tell = tell
-        self._connection: Connection | None = None
+        self._connection: SmtpConnection | None = None
         self._introduced: Envelope | None = None
         """Of the mail that is carried, where it was introduced behind the one before."""
         self._following: PipelinedMail | None = None
@@ -75,7 +75,7 @@ class BulkSender:
             return following.mail
         return self._crowd.next()
 
-    async def _send(self, journey: RunningAttempt, may_hand_over: Callable[[], Awaitable[bool]]) -> Answer:
+    async def _send(self, journey: RunningAttempt, may_hand_over: Callable[[], Awaitable[bool]]) -> DeliveryResult:
         introduced = self._introduced
         envelope = introduced or self._renderer.render(journey.claim.row)
         while True:
@@ -87,7 +87,7 @@ class BulkSender:
             except NotStarted:
                 continue  # over another one: this one has ended
 
-    async def _connected(self, *, stay: bool) -> Connection:
+    async def _connected(self, *, stay: bool) -> SmtpConnection:
         kept = self._connection
         if kept and not (kept.usable if stay else self._pool.spares(kept)):
             self._leave()

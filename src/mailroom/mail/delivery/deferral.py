@@ -8,7 +8,7 @@ from uuid import UUID
 from mailroom.kit.coalescer import Coalescer
 from mailroom.kit.errors import Unavailable
 from mailroom.mail.delivery.attempt import ProgressSink, announce
-from mailroom.mail.ledger.claims import Ended, Ledger
+from mailroom.mail.ledger.claims import Ledger, RecordedState
 from mailroom.mail.retry_policy import wait
 from mailroom.mail.smtp.pool import Pool
 from mailroom.mail.states import Reason
@@ -25,7 +25,7 @@ class Deferral:
         self._ledger = ledger
         self._pool = pool
         self._show = show
-        self._defer: Coalescer[UUID, Ended | None] = Coalescer(self._defer_all)
+        self._defer: Coalescer[UUID, RecordedState | None] = Coalescer(self._defer_all)
 
     async def __call__(self, mail_id: UUID) -> Snapshot | None:
         """Let the mail wait; return where it is then, None where there was nothing to do."""
@@ -33,7 +33,7 @@ class Deferral:
         ended = await self._defer(mail_id)
         if ended is None or outage is None:
             return None
-        answer = outage.answer
+        result = outage.result
         return announce(
             self._show,
             snapshot(
@@ -41,21 +41,21 @@ class Deferral:
                 ended.state,
                 attempt=ended.attempt,
                 step=ended.step,
-                reason=answer.reason,
-                code=answer.code,
-                enhanced=answer.enhanced,
-                answer=answer.text,
+                reason=result.reason,
+                code=result.code,
+                enhanced=result.enhanced,
+                answer=result.text,
                 since=ended.reason_since,
                 retry_at=ended.next_attempt_at,
             ),
         )
 
-    async def _defer_all(self, ids: Sequence[UUID]) -> list[Ended | None]:
+    async def _defer_all(self, ids: Sequence[UUID]) -> list[RecordedState | None]:
         outage = self._pool.outage
         if outage is None:  # back in this very moment: the sweep comes for these
             return [None] * len(ids)
-        pause = wait(outage.answer.reason or Reason.UNREACHABLE, timedelta(minutes=1))
-        ended = {end.id: end for end in await self._ledger.defer(ids, outage.answer, outage.since, pause)}
+        pause = wait(outage.result.reason or Reason.UNREACHABLE, timedelta(minutes=1))
+        ended = {end.id: end for end in await self._ledger.defer(ids, outage.result, outage.since, pause)}
         return [ended.get(mail_id) for mail_id in ids]
 
     async def release(self) -> None:

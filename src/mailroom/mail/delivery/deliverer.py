@@ -78,7 +78,7 @@ class Deliverer:
 
     async def _deliver_alone(self, mail_id: UUID) -> Snapshot | None:
         async with self._one_suspect:
-            for claim in await self._ledger.claim([mail_id], suspects=True):
+            for claim in await self._ledger.claim([mail_id], poison_candidates=True):
                 return await self._carrier.carry(claim)
         return None
 
@@ -136,7 +136,7 @@ class Deliverer:
     async def _claim_all(self, ids: Sequence[UUID]) -> list[Claim | PoisonCandidate | None]:
         claims: dict[UUID, Claim | PoisonCandidate] = {claim.id: claim for claim in await self._ledger.claim(ids)}
         if unclaimed := [mail_id for mail_id in ids if mail_id not in claims]:
-            claims |= {mail_id: PoisonCandidate() for mail_id in await self._ledger.suspects(unclaimed)}
+            claims |= {mail_id: PoisonCandidate() for mail_id in await self._ledger.poison_candidates(unclaimed)}
         return [claims.pop(mail_id, None) for mail_id in ids]  # pop: asked twice, claimed once
 
     async def stop(self) -> None:

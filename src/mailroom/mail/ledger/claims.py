@@ -22,12 +22,12 @@ from mailroom.mail.ledger.queries import (
     DEFER,
     HANDED,
     LOCK,
+    POISON_CANDIDATES,
     RECORD,
     RELEASE,
     RENEW,
-    SUSPECTS,
 )
-from mailroom.mail.retry_policy import SUSPECT_FROM, Answer, Decision
+from mailroom.mail.retry_policy import POISON_FROM, Decision, DeliveryResult
 from mailroom.mail.states import State
 
 LEASE = 30
@@ -66,20 +66,20 @@ class HandingOver(NamedTuple):
     server: str
 
 
-class Ending(NamedTuple):
+class AttemptEnding(NamedTuple):
     """How an attempt ended, and what was decided."""
 
     id: UUID
     attempt: int
     decision: Decision
-    answer: Answer
+    result: DeliveryResult
     connected_at: datetime | None = None
     server: str | None = None
     since: datetime | None = None
     crashed: bool = False
 
 
-class Ended(NamedTuple):
+class RecordedState(NamedTuple):
     """Where a mail is after its ending was recorded; nothing where the fence held."""
 
     id: UUID
@@ -96,14 +96,14 @@ class Ledger:
 
     def __init__(self, database: Database, worker: str) -> None:
         self._database = database
-        self._claiming = {"lease": timedelta(seconds=LEASE), "worker": worker, "suspect": SUSPECT_FROM}
+        self._claiming = {"lease": timedelta(seconds=LEASE), "worker": worker, "poison_from": POISON_FROM}
 
-    async def claim(self, ids: Sequence[UUID], *, suspects: bool = False) -> list[Claim]:
+    async def claim(self, ids: Sequence[UUID], *, poison_candidates: bool = False) -> list[Claim]:
         """Take those of the mails that may be sent now and that nobody else has; lease them for `LEASE` s.
 
-        A mail that may be what ended its workers is only taken where `suspects` is true.
+        A mail that may be what ended its workers is only taken where `poison_candidates` is true.
         """
-        arguments = {**self._claiming, "ids": array(ids), "suspects": suspects}
+        arguments = {**self._claiming, "ids": array(ids), "poison_candidates": poison_candidates}
         return await self._database.fetch(CLAIM, arguments, class_row(Claim))
 
     async def claim_waiting(self, most: int) -> list[Claim]:
@@ -111,10 +111,10 @@ class Ledger:
         arguments = {**self._claiming, "most": most}
         return await self._database.fetch(CLAIM_WAITING, arguments, class_row(Claim))
 
-    async def suspects(self, ids: Sequence[UUID]) -> set[UUID]:
+    async def poison_candidates(self, ids: Sequence[UUID]) -> set[UUID]:
         """Return those of the mails that wait and may be what ended their workers."""
-        arguments = {"ids": array(ids), "suspect": SUSPECT_FROM}
-        rows: list[Any] = await self._database.fetch(SUSPECTS, arguments)
+        arguments = {"ids": array(ids), "poison_from": POISON_FROM}
+        rows: list[Any] = await self._database.fetch(POISON_CANDIDATES, arguments)
         return {row[0] for row in rows}
 
     async def hand_over(self, wishes: Sequence[HandingOver]) -> list[datetime | None]:
@@ -122,14 +122,14 @@ class Ledger:
         moved: dict[int, datetime] = dict(await self._database.fetch(HANDED, _wanted(wishes)))
         return [moved.get(place) for place in range(1, len(wishes) + 1)]
 
-    async def record(self, endings: Sequence[Ending]) -> list[Ended | None]:
+    async def record(self, endings: Sequence[AttemptEnding]) -> list[RecordedState | None]:
         """Record how attempts ended; for each, where its mail is now, or None where the fence held."""
         ended, _ = await self.record_and_hand_over(endings, ())
         return ended
 
     async def record_and_hand_over(
-        self, endings: Sequence[Ending], wishes: Sequence[HandingOver]
-    ) -> tuple[list[Ended | None], list[datetime | None]]:
+        self, endings: Sequence[AttemptEnding], wishes: Sequence[HandingOver]
+    ) -> tuple[list[RecordedState | None], list[datetime | None]]:
         """Do both, in one commit where that can be. Raises `Unavailable` only where no ending was recorded."""
         if not endings:
             return [], await self.hand_over(wishes)
@@ -156,25 +156,29 @@ class Ledger:
         }
         await self._database.fetch(RENEW, arguments)
 
-    async def defer(self, ids: Sequence[UUID], answer: Answer, since: datetime, wait: float) -> list[Ended]:
+    async def defer(
+        self, ids: Sequence[UUID], result: DeliveryResult, since: datetime, wait: float
+    ) -> list[RecordedState]:
         """Let these wait `wait` seconds, without an attempt: the mail server cannot be used."""
         arguments = {
             "ids": list(ids),
-            "reason": answer.reason,
+            "reason": result.reason,
             "since": since,
-            "code": answer.code,
-            "enhanced": answer.enhanced,
-            "answer": answer.text,
+            "code": result.code,
+            "enhanced": result.enhanced,
+            "answer": result.text,
             "wait": timedelta(seconds=wait),
         }
-        return await self._database.fetch(DEFER, arguments, class_row(Ended))
+        return await self._database.fetch(DEFER, arguments, class_row(RecordedState))
 
     async def release(self, reasons: Sequence[str]) -> None:
         """Let the mails that wait for one of these reasons be tried now; the sweep picks them up."""
         await self._database.fetch(RELEASE, {"reasons": list(reasons)})
 
 
-async def record(connection: AsyncConnection[tuple[object, ...]], endings: Sequence[Ending]) -> list[Ended | None]:
+async def record(
+    connection: AsyncConnection[tuple[object, ...]], endings: Sequence[AttemptEnding]
+) -> list[RecordedState | None]:
     """Like `Ledger.record`, in the caller's transaction."""
     arguments = _told(endings)
     await connection.execute(LOCK, arguments)
@@ -190,17 +194,17 @@ def _wanted(wishes: Sequence[HandingOver]) -> dict[str, Any]:
     }
 
 
-def _accepted(endings: Sequence[Ending]) -> dict[str, Any]:
+def _accepted(endings: Sequence[AttemptEnding]) -> dict[str, Any]:
     return {
         "ids": array(ending.id for ending in endings),
         "attempts": array(ending.attempt for ending in endings),
-        "codes": array(ending.answer.code for ending in endings),
-        "enhanced": array_of_words(ending.answer.enhanced for ending in endings),
-        "answers": array_of_words(ending.answer.text for ending in endings),
+        "codes": array(ending.result.code for ending in endings),
+        "enhanced": array_of_words(ending.result.enhanced for ending in endings),
+        "answers": array_of_words(ending.result.text for ending in endings),
     }
 
 
-def _told(endings: Sequence[Ending]) -> dict[str, Any]:
+def _told(endings: Sequence[AttemptEnding]) -> dict[str, Any]:
     return _accepted(endings) | {
         "states": array_of_words(ending.decision.state for ending in endings),
         "reasons": array_of_words(ending.decision.reason for ending in endings),
@@ -212,7 +216,7 @@ def _told(endings: Sequence[Ending]) -> dict[str, Any]:
     }
 
 
-def _in_order(endings: Sequence[Ending], rows: Sequence[Any]) -> list[Ended | None]:
+def _in_order(endings: Sequence[AttemptEnding], rows: Sequence[Any]) -> list[RecordedState | None]:
     """Return for each ending where its mail is; of two of one mail only one's place may come back."""
     moved = {endings[row[0] - 1].id: row[1:] for row in rows}
-    return [Ended(ending.id, *moved[ending.id]) if ending.id in moved else None for ending in endings]
+    return [RecordedState(ending.id, *moved[ending.id]) if ending.id in moved else None for ending in endings]

@@ -27,9 +27,9 @@ CLAIM = f"""
 with mine as materialized (
     select id from mails
     where id = any(%(ids)s::uuid[]) and expires_at > clock_timestamp()
-        and (%(suspects)s or crashes < %(suspect)s) and (
+        and (%(poison_candidates)s or crashes < %(poison_from)s) and (
         state = 'queued'
-        or (state in ('retrying', 'uncertain') and nudge_at is not null
+        or (state in ('retrying', 'uncertain', 'scheduled') and nudge_at is not null
             and coalesce(next_attempt_at <= clock_timestamp(), true))
     )
     order by id for update skip locked
@@ -38,14 +38,16 @@ with mine as materialized (
 CLAIM_WAITING = f"""
 with mine as materialized (
     select id from mails
-    where state = 'queued' and nudge_at is not null and expires_at > clock_timestamp() and crashes < %(suspect)s
+    where state = 'queued' and nudge_at is not null and expires_at > clock_timestamp()
+        and crashes < %(poison_from)s
     order by created_at limit %(most)s for update skip locked
 ) {CLAIMED}
 """  # noqa: S608
 
-SUSPECTS = """
+POISON_CANDIDATES = """
 select id from mails
-where id = any(%(ids)s::uuid[]) and crashes >= %(suspect)s and state in ('queued', 'retrying', 'uncertain')
+where id = any(%(ids)s::uuid[]) and crashes >= %(poison_from)s
+    and state in ('queued', 'retrying', 'uncertain', 'scheduled')
 """
 
 

@@ -14,13 +14,13 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 from mailroom.kit.database import Database
-from mailroom.mail.ledger.claims import Ending, record
+from mailroom.mail.ledger.claims import AttemptEnding, record
 from mailroom.mail.ledger.liveness import MARK
 from mailroom.mail.ledger.queries import UNCERTAIN_BEFORE
-from mailroom.mail.retry_policy import Answer, decide
+from mailroom.mail.retry_policy import DeliveryResult, decide
 from mailroom.mail.states import Reason, Stage
 
-Connection = AsyncConnection[tuple[object, ...]]
+SweepConnection = AsyncConnection[tuple[object, ...]]
 
 MOST = 500
 """Rows one sweep publishes at most; a longer queue gains nothing from more."""
@@ -61,7 +61,8 @@ order by id limit %(most)s for update skip locked
 EXPIRE = """
 with old as materialized (
     select id from mails
-    where state in ('queued', 'retrying', 'uncertain') and nudge_at is not null and expires_at <= now()
+    where state in ('queued', 'retrying', 'uncertain', 'scheduled') and nudge_at is not null
+        and expires_at <= now()
     order by expires_at limit %(most)s for update skip locked
 )
 update mails set state = 'expired', reason = coalesce(reason, 'expired'), stage = null, step = step + 1,
@@ -80,7 +81,7 @@ def _backoff(nudges: str) -> str:
 PUBLISH = f"""
 with due as materialized (
     select id from mails
-    where state in ('queued', 'retrying', 'uncertain') and nudge_at <= now()
+    where state in ('queued', 'retrying', 'uncertain', 'scheduled') and nudge_at <= now()
         and coalesce(next_attempt_at <= now(), true)
     order by nudge_at limit %(most)s for update skip locked
 ), early as materialized (
@@ -120,20 +121,20 @@ class Abandoned:
     age: timedelta
     expires_in: timedelta
 
-    def ending(self) -> Ending:
+    def ending(self) -> AttemptEnding:
         """Return what becomes of it; its crash counts."""
-        answer = Answer(Reason.WORKER_LOST)
+        result = DeliveryResult(Reason.WORKER_LOST)
         stage = Stage.HANDING_OVER if self.stage == Stage.HANDING_OVER else Stage.CLAIMED
         decision = decide(
             stage,
-            answer,
+            result,
             age=self.age,
             expires_in=self.expires_in,
             crashes=self.crashes + 1,
             uncertain=self.uncertain,
             on_uncertain=self.on_uncertain,
         )
-        return Ending(self.id, self.attempt, decision, answer, crashed=True)
+        return AttemptEnding(self.id, self.attempt, decision, result, crashed=True)
 
 
 class Rescuer:
@@ -170,7 +171,7 @@ class Rescuer:
             ).fetchall()
         return [row[0] for row in rows]
 
-    async def _gone(self, connection: Connection, now: datetime) -> list[str] | None:
+    async def _gone(self, connection: SweepConnection, now: datetime) -> list[str] | None:
         """Return the workers that have been absent for a while; None where it is too early to tell.
 
         After a time without sweeps PostgreSQL, or this process, was away. The workers may have been cut off as
@@ -187,7 +188,7 @@ class Rescuer:
             return None
         return [worker for worker, since in self._absent_since.items() if now - since >= ABSENT_FOR]
 
-    async def _settle(self, connection: Connection, began: datetime, gone: Sequence[str]) -> None:
+    async def _settle(self, connection: SweepConnection, began: datetime, gone: Sequence[str]) -> None:
         async with connection.cursor(row_factory=class_row(Abandoned)) as cursor:
             await cursor.execute(ABANDONED, {"most": MOST, "began": began, "gone": list(gone)})
             over = await cursor.fetchall()
@@ -195,6 +196,6 @@ class Rescuer:
             await record(connection, [row.ending() for row in over])
 
 
-async def _one(connection: Connection, query: str, values: tuple[Any, ...] = ()) -> Any:
+async def _one(connection: SweepConnection, query: str, values: tuple[Any, ...] = ()) -> Any:
     row = await (await connection.execute(query, values)).fetchone()
     return row[0] if row else None

@@ -48,7 +48,7 @@ class Placeholder:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class TextTemplate:
     """Text with values in it: what to format them into, and which, each with whether as HTML."""
 
     form: str
@@ -119,13 +119,13 @@ def _check(names: tuple[str, ...], compiled: tuple[str, ...], write: Write) -> N
                 raise NotPlain
 
 
-def _form(text: str) -> Form:
+def _form(text: str) -> TextTemplate:
     """Return `text`, marks and all, as something to fill in. Raises `NotPlain` where a mark is not whole."""
     values = tuple((int(number), kind == "h") for kind, number in MARK.findall(text))
     form = MARK.sub("%s", text.replace("%", "%%"))
     if "\ue000" in form or "\ue001" in form:
         raise NotPlain
-    return Form(form, values)
+    return TextTemplate(form, values)
 
 
 def _part(boundary: str, subtype: str, body: str) -> Iterator[bytes | tuple[int, bool]]:

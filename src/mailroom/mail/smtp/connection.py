@@ -1,7 +1,7 @@
-"""One connection to the mail server: aiosmtplib, with a time for each stage and an answer that always fits.
+"""One connection to the mail server: aiosmtplib, with a time limit for each stage.
 
-A connection that was interrupted in mid-answer would pair the late answer with the next mail, so whatever
-goes wrong here closes it.
+After an interruption a late reply would be taken for the reply to the next mail. So every error here closes the
+connection.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ import aiosmtplib
 from aiosmtplib.email import quote_address
 
 from mailroom.mail.rendering.renderer import CONTROL, Envelope
-from mailroom.mail.retry_policy import Answer
+from mailroom.mail.retry_policy import DeliveryResult
 from mailroom.mail.smtp.protocol import REFUSALS, PendingReplies, Reply, SmtpProtocol
 from mailroom.mail.states import Reason
 from mailroom.settings import SMTPServer
@@ -41,33 +41,33 @@ class Timeouts:
 
 
 class Undelivered(Exception):
-    """An attempt ended without the server taking the mail for sure; `answer` says how.
+    """An attempt ended without a clear acceptance; `result` says how.
 
-    `handed_over` is true where the server may have it all the same. `usable` is false where the connection
-    is not to be used again.
+    `handed_over` is true where the server may have the mail all the same. `usable` is false where the connection
+    must not be used again.
     """
 
-    def __init__(self, answer: Answer, *, handed_over: bool = False, usable: bool = False) -> None:
-        super().__init__(answer.reason)
-        self.answer = answer
+    def __init__(self, result: DeliveryResult, *, handed_over: bool = False, usable: bool = False) -> None:
+        super().__init__(result.reason)
+        self.result = result
         self.handed_over = handed_over
         self.usable = usable
 
 
 class NotStarted(Exception):
-    """The connection ended by what was on it before: nothing of this mail was sent, and any other may have it."""
+    """The connection ended before anything of this mail was sent. Send the mail over another connection."""
 
 
 class ServerTrouble(Exception):
-    """The mail server cannot be used at all right now; not this mail's fault."""
+    """No connection to the mail server can be made now. The mail is not the cause."""
 
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(answer.reason)
-        self.answer = answer
+    def __init__(self, result: DeliveryResult) -> None:
+        super().__init__(result.reason)
+        self.result = result
 
 
-class Connection:
-    """An open, signed-in connection; carries one mail at a time."""
+class SmtpConnection:
+    """An open connection, signed in where the server wants it. It sends one mail at a time."""
 
     def __init__(self, smtp: aiosmtplib.SMTP, timeouts: Timeouts) -> None:
         self._smtp = smtp
@@ -79,8 +79,8 @@ class Connection:
         self.mails = 0
 
     @classmethod
-    async def open(cls, server: SMTPServer, timeouts: Timeouts, hostname: str) -> "Connection":
-        """Connect, greet as `hostname`, secure, sign in. Raises `ServerTrouble`."""
+    async def open(cls, server: SMTPServer, timeouts: Timeouts, hostname: str) -> "SmtpConnection":
+        """Connect, say EHLO as `hostname`, start TLS and sign in, as `server` asks. Raises `ServerTrouble`."""
         smtp = aiosmtplib.SMTP(
             hostname=server.host,
             port=server.port,
@@ -97,23 +97,23 @@ class Connection:
             await smtp.connect()
             await _greet(smtp)
         except ssl.SSLError as error:
-            raise ServerTrouble(Answer(Reason.TLS, text=readable(error.reason or error))) from error
+            raise ServerTrouble(DeliveryResult(Reason.TLS, text=readable(error.reason or error))) from error
         except aiosmtplib.SMTPException as error:
             raise ServerTrouble(_trouble(error)) from error
         except (OSError, TimeoutError) as error:
-            raise ServerTrouble(Answer(Reason.UNREACHABLE, text=readable(error))) from error
+            raise ServerTrouble(DeliveryResult(Reason.UNREACHABLE, text=readable(error))) from error
         if smtp.transport is None:  # closed in the meantime
-            raise ServerTrouble(Answer(Reason.UNREACHABLE, text="Connection lost"))
+            raise ServerTrouble(DeliveryResult(Reason.UNREACHABLE, text="Connection lost"))
         return cls(smtp, timeouts)
 
     @property
     def usable(self) -> bool:
-        """True while neither side has closed."""
+        """True while neither side has closed the connection."""
         return self._talk.open
 
     @property
     def has_pending_replies(self) -> bool:
-        """True while the server has not answered to a mail that was introduced: no other should wait for that."""
+        """True while replies to a pipelined MAIL and RCPT are missing. No other mail should wait for them."""
         return self._introduced is not None and not self._introduced[1].answered
 
     async def deliver(
@@ -121,16 +121,15 @@ class Connection:
         envelope: Envelope,
         may_hand_over: Callable[[], Awaitable[bool]],
         following: Callable[[], Envelope | None] = lambda: None,
-    ) -> Answer:
-        """Hand the mail over and return the server's acceptance.
+    ) -> DeliveryResult:
+        """Send the mail and return the server's acceptance. Raises `Undelivered` or `NotStarted`.
 
-        `may_hand_over` is awaited just before DATA; where it says no, the connection closes and nothing was
-        sent. Raises `Undelivered`, or `NotStarted`. On cancellation the connection closes: its answers are out of
-        step.
+        `may_hand_over` is awaited just before DATA. Where it returns false, nothing of the content is sent and the
+        connection closes. A cancellation closes the connection, too: its replies would be out of step.
 
-        Where the server takes commands in groups (PIPELINING, RFC 2920 §3.1), `following` is asked for the mail
-        that goes next over this connection: it is introduced behind this one's content. Its own `deliver` goes on
-        from there.
+        Where the server takes commands in groups (PIPELINING, RFC 2920 §3.1), `following` is called for the mail
+        that goes next over this connection. Its MAIL and RCPT are sent right behind the content of this mail, and
+        its own `deliver` continues with their replies.
         """
         self.mails += 1
         try:
@@ -140,15 +139,15 @@ class Connection:
                 self.close()
             raise
         except aiosmtplib.SMTPResponseException as error:
-            answer = classify(error.code, error.message)
-            if error.code not in REFUSALS:  # no refusal, nor what was asked for: these answers are another's
+            result = classify(error.code, error.message)
+            if error.code not in REFUSALS:  # neither a refusal nor the expected code: the replies are out of step
                 self.close()
-                raise Undelivered(answer._replace(reason=Reason.DISCONNECTED)) from error
+                raise Undelivered(result._replace(reason=Reason.DISCONNECTED)) from error
             await self._start_over(error.code)
-            raise Undelivered(answer, usable=self.usable) from error
+            raise Undelivered(result, usable=self.usable) from error
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             self.close()
-            raise Undelivered(Answer(Reason.DISCONNECTED, text=readable(error))) from error
+            raise Undelivered(DeliveryResult(Reason.DISCONNECTED, text=readable(error))) from error
         except BaseException:
             self.close()
             raise
@@ -158,35 +157,35 @@ class Connection:
         envelope: Envelope,
         may_hand_over: Callable[[], Awaitable[bool]],
         following: Callable[[], Envelope | None],
-    ) -> Answer:
+    ) -> DeliveryResult:
         if envelope.utf8 and not self._utf8:
             text = "the server does not take addresses outside ASCII (no SMTPUTF8)"
-            raise Undelivered(Answer(Reason.REFUSED, 553, "5.6.7", text), usable=True)
+            raise Undelivered(DeliveryResult(Reason.REFUSED, 553, "5.6.7", text), usable=True)
         await self._introduce(envelope)
         if not await may_hand_over():
-            raise Undelivered(Answer(Reason.WORKER_LOST))
+            raise Undelivered(DeliveryResult(Reason.WORKER_LOST))
         said = await self._talk.ask(b"DATA\r\n", self._timeouts.data)
         if said.code != START_INPUT:
             raise _refused(said)
         try:
             (done,) = await self._hand_over(envelope, following() if self._in_groups else None)
-        except (aiosmtplib.SMTPException, OSError) as error:  # an answer that is no reply, too
-            raise Undelivered(Answer(Reason.NO_ANSWER, text=readable(error)), handed_over=True) from error
-        answer = classify(done.code, done.text)
-        if answer.reason is not None:
+        except (aiosmtplib.SMTPException, OSError) as error:  # also a line that is no reply
+            raise Undelivered(DeliveryResult(Reason.NO_ANSWER, text=readable(error)), handed_over=True) from error
+        result = classify(done.code, done.text)
+        if result.reason is not None:
             if done.code not in REFUSALS:  # neither yes nor no
-                raise Undelivered(answer._replace(reason=Reason.NO_ANSWER), handed_over=True)
+                raise Undelivered(result._replace(reason=Reason.NO_ANSWER), handed_over=True)
             if done.code == CLOSING:
                 self.close()
-            raise Undelivered(answer, usable=self.usable)
-        return answer
+            raise Undelivered(result, usable=self.usable)
+        return result
 
     async def _introduce(self, envelope: Envelope) -> None:
-        """Name sender and recipient, unless that was done behind the mail before. Raises aiosmtplib's errors."""
+        """Send MAIL and RCPT, unless they were sent behind the mail before. Raises aiosmtplib's errors."""
         introduced, self._introduced = self._introduced, None
         replies = await _before_its_turn(introduced[1]) if introduced else []
         if introduced is None or introduced[0] is not envelope:
-            if introduced:  # that one went another way
+            if introduced:  # that mail went over another connection
                 await self._forget_introduced()
             replies = await self._named(envelope)
         if replies[0].code != OK:
@@ -195,7 +194,7 @@ class Connection:
             raise _refused(replies[1])
 
     async def _named(self, envelope: Envelope) -> list[Reply]:
-        """Name both; return the replies, up to a refusal."""
+        """Send MAIL and RCPT; return the replies, up to the first refusal."""
         if self._in_groups:
             question = PendingReplies(2, self._timeouts.command)
             self._talk.send(_mail(envelope) + _rcpt(envelope), question)
@@ -214,7 +213,7 @@ class Connection:
             raise aiosmtplib.SMTPServerDisconnected("the server does not start over")
 
     def _hand_over(self, envelope: Envelope, following: Envelope | None) -> PendingReplies:
-        """Send the content, and what introduces the mail that follows; return what waits for the acceptance."""
+        """Send the content, and MAIL and RCPT of the mail that follows; return the pending acceptance."""
         done = PendingReplies(1, self._timeouts.accept)
         if following is None or (following.utf8 and not self._utf8):
             self._talk.send(envelope.data, done)
@@ -225,7 +224,7 @@ class Connection:
         return done
 
     async def _start_over(self, code: int) -> None:
-        """After a refusal, drop what is left of the transaction (RFC 5321 §4.1.1.5), or the connection."""
+        """After a refusal, end the transaction with RSET (RFC 5321 §4.1.1.5), or close the connection."""
         try:
             if code == CLOSING:
                 self.close()
@@ -233,12 +232,12 @@ class Connection:
                 await self._reset()
         except (aiosmtplib.SMTPException, OSError):
             self.close()
-        except BaseException:  # cancelled: its answer would be taken for the next command's
+        except BaseException:  # cancelled: the reply to RSET would be taken for the next command's
             self.close()
             raise
 
     async def quit(self) -> None:
-        """Say goodbye and close; never raises, never waits long."""
+        """Send QUIT and close. Never raises; waits one second at most."""
         try:
             if not self.has_pending_replies:
                 await self._talk.ask(b"QUIT\r\n", 1)
@@ -248,13 +247,13 @@ class Connection:
             self.close()
 
     def close(self) -> None:
-        """Close at once, whatever stage it is in."""
+        """Close at once, in any stage."""
         self._talk.close()
         self._smtp.close()
 
 
 async def _before_its_turn(introduced: PendingReplies) -> list[Reply]:
-    """Return the replies to what was sent behind another mail's content. Raises `NotStarted`."""
+    """Return the replies to a pipelined MAIL and RCPT. Raises `NotStarted`."""
     try:
         replies = await introduced
     except (aiosmtplib.SMTPServerDisconnected, OSError) as error:
@@ -274,7 +273,7 @@ def _rcpt(envelope: Envelope) -> bytes:
 
 
 def _path(address: str) -> str:
-    """Return an address as a command names it (RFC 5321 §4.1.2)."""
+    """Return an address as a path, in angle brackets (RFC 5321 §4.1.2). Raises ValueError."""
     if CONTROL.search(address):
         raise ValueError("an address with control characters would be another command")
     return quote_address(address) if UNUSUAL.search(address) else f"<{address}>"
@@ -284,8 +283,8 @@ def _refused(said: Reply) -> aiosmtplib.SMTPResponseException:
     return aiosmtplib.SMTPResponseException(said.code, said.text)
 
 
-def classify(code: int, text: str) -> Answer:
-    """Return what a reply means for the mail: by its code, never by which command met it (RFC 5321 §4.2.1)."""
+def classify(code: int, text: str) -> DeliveryResult:
+    """Return the meaning of a reply for the mail. Only the code counts, not the command (RFC 5321 §4.2.1)."""
     words = readable(text)
     match = ENHANCED.match(words)
     enhanced = match.group(1) if match else None
@@ -295,15 +294,15 @@ def classify(code: int, text: str) -> Answer:
         reason = Reason.DISCONNECTED
     elif code in SIGN_IN_CODES:
         reason = Reason.SIGN_IN
-    elif 500 <= code < 600:  # noqa: PLR2004  # the permanent negative ones
+    elif 500 <= code < 600:  # noqa: PLR2004  # permanent negative replies
         reason = Reason.REFUSED
     else:
         reason = Reason.DEFERRED
-    return Answer(reason, code if code > 0 else None, enhanced, words[:500])
+    return DeliveryResult(reason, code if code > 0 else None, enhanced, words[:500])
 
 
 def readable(text: object) -> str:
-    """Return a server's words as one line that can be stored: servers send Latin-1, NUL and worse."""
+    """Return a server's text as one line that can be stored. Servers send Latin-1, NUL and worse."""
     words = " ".join(str(text).split())
     if words.isprintable():
         return words
@@ -311,7 +310,7 @@ def readable(text: object) -> str:
 
 
 async def _greet(smtp: aiosmtplib.SMTP) -> None:
-    """Say EHLO (RFC 5321 §4.1.1.1) where connecting has not: without a sign-in, or again after STARTTLS."""
+    """Send EHLO (RFC 5321 §4.1.1.1) where aiosmtplib has not: without a sign-in, or again after STARTTLS."""
     if not smtp.is_ehlo_or_helo_needed:
         return
     try:
@@ -326,17 +325,17 @@ async def _greet(smtp: aiosmtplib.SMTP) -> None:
         raise
 
 
-def _trouble(error: aiosmtplib.SMTPException) -> Answer:
-    """Return why no connection came about."""
+def _trouble(error: aiosmtplib.SMTPException) -> DeliveryResult:
+    """Return why there is no connection."""
     cause = error.__cause__
     if isinstance(cause, ssl.SSLError):
-        return Answer(Reason.TLS, text=readable(cause.reason or cause))
-    if type(error) is aiosmtplib.SMTPException:  # what the server does not offer has no class of its own
+        return DeliveryResult(Reason.TLS, text=readable(cause.reason or cause))
+    if type(error) is aiosmtplib.SMTPException:  # aiosmtplib has no class for an extension that is not offered
         reason = Reason.TLS if error.message.startswith("SMTP STARTTLS") else Reason.SIGN_IN
-        return Answer(reason, text=readable(error.message))
+        return DeliveryResult(reason, text=readable(error.message))
     if isinstance(error, aiosmtplib.SMTPResponseException):
-        answer = classify(error.code, error.message)
-        sign_in = isinstance(error, aiosmtplib.SMTPAuthenticationError) or answer.reason is Reason.SIGN_IN
+        result = classify(error.code, error.message)
+        sign_in = isinstance(error, aiosmtplib.SMTPAuthenticationError) or result.reason is Reason.SIGN_IN
         reason = Reason.SIGN_IN if sign_in else Reason.UNREACHABLE
-        return Answer(reason, answer.code, answer.enhanced, answer.text)
-    return Answer(Reason.UNREACHABLE, text=readable(error.message))
+        return DeliveryResult(reason, result.code, result.enhanced, result.text)
+    return DeliveryResult(Reason.UNREACHABLE, text=readable(error.message))

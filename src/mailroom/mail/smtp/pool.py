@@ -1,4 +1,4 @@
-"""The connections of one process to the mail server: kept, reused, limited; and the circuit over them."""
+"""The connections of one process to the mail server: kept open, reused, limited; and the circuit breaker."""
 
 import asyncio
 import contextlib
@@ -10,41 +10,41 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from mailroom.kit import clock
-from mailroom.mail.retry_policy import Answer
-from mailroom.mail.smtp.connection import Connection, ServerTrouble, Timeouts
+from mailroom.mail.retry_policy import DeliveryResult
+from mailroom.mail.smtp.connection import ServerTrouble, SmtpConnection, Timeouts
 from mailroom.settings import SMTPServer
 
 logger = logging.getLogger(__name__)
 
 PROBE_EVERY = 2.0
-"""Seconds between looks at a mail server whose circuit is open."""
+"""Seconds between two probes of the mail server while the circuit is open."""
 
 CROWDED_FOR = 10.0
-"""Seconds for which no further connection is tried where the server refused one more."""
+"""Seconds without a try at a further connection, after the server refused one while others were open."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outage:
     """Why the circuit is open, and since when."""
 
-    answer: Answer
+    result: DeliveryResult
     since: datetime = field(default_factory=clock.now)
 
 
 class CircuitOpen(Exception):
-    """The mail server cannot be used; mails wait until a probe reaches it again."""
+    """The circuit is open: mails wait until a probe reaches the mail server again."""
 
     def __init__(self, outage: Outage) -> None:
-        super().__init__(outage.answer.reason)
+        super().__init__(outage.result.reason)
         self.outage = outage
 
 
 class Pool:
-    """At most `limit` connections; whoever comes when all are busy waits for its turn, first come first served.
+    """Lends at most `limit` connections. While all are lent, borrowers wait, first come first served.
 
-    A connection is used for at most `mails_each` mails and closed after `idle` seconds of rest (some servers
-    close after 10). When none can be had and none is in use, the circuit opens: everyone waiting is told at
-    once, a probe tries every few seconds, and `on_recovery` is called when it succeeds.
+    A connection sends at most `mails_each` mails, and is closed after `idle` seconds without one (some servers
+    close after 10). When no connection can be made and none is open, the circuit opens: each waiting borrower gets
+    `CircuitOpen` at once, a probe tries every `PROBE_EVERY` seconds, and `on_recovery` is called when it succeeds.
     """
 
     def __init__(
@@ -66,8 +66,8 @@ class Pool:
         self._mails_each = mails_each
         self._idle_seconds = idle
         self.on_recovery = on_recovery
-        self._open: set[Connection] = set()
-        self._idle: deque[tuple[float, Connection]] = deque()
+        self._open: set[SmtpConnection] = set()
+        self._idle: deque[tuple[float, SmtpConnection]] = deque()
         self._lent = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._crowded_until = 0.0
@@ -75,30 +75,30 @@ class Pool:
         self._reaping = False
         self._closed = False
 
-    def give_back(self, connection: Connection) -> None:
-        """Take a connection back that was lent."""
+    def give_back(self, connection: SmtpConnection) -> None:
+        """Return a borrowed connection."""
         self._take_back(connection)
         self._end_turn()
 
-    def spares(self, connection: Connection) -> bool:
-        """Tell whether who has this connection may keep it for one more mail: it is good, and nobody waits."""
+    def spares(self, connection: SmtpConnection) -> bool:
+        """Return whether the borrower may keep this connection for one more mail: it is good and nobody waits."""
         return self._good(connection) and not self._waiting
 
-    def _good(self, connection: Connection) -> bool:
+    def _good(self, connection: SmtpConnection) -> bool:
         fresh = connection.mails < self._mails_each and not connection.has_pending_replies
         return connection.usable and fresh and not self._closed
 
-    async def borrow(self) -> Connection:
-        """Lend a connection, waiting for a turn if need be. Raises `CircuitOpen`."""
+    async def borrow(self) -> SmtpConnection:
+        """Return a connection; wait for one while all are lent. Raises `CircuitOpen`."""
         while True:
             await self._turn()
             try:
                 return self._rested() or await self._connect()
             except ServerTrouble as trouble:
                 if not self._open:
-                    self._break(trouble.answer)
-                    raise CircuitOpen(self.outage or Outage(trouble.answer)) from trouble
-                # The server serves some of us, only not one more: wait for one of those for a while.
+                    self._break(trouble.result)
+                    raise CircuitOpen(self.outage or Outage(trouble.result)) from trouble
+                # The server keeps the connections it has but accepts no further one: share those for a while.
                 self._crowded_until = time.monotonic() + CROWDED_FOR
                 asyncio.get_running_loop().call_later(CROWDED_FOR, self._give_turns)
                 self._end_turn()
@@ -126,7 +126,7 @@ class Pool:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self._end_turn()  # it had been given a turn that it will not take
+                self._end_turn()  # this borrower had got a turn and does not use it
             raise
 
     def _end_turn(self) -> None:
@@ -142,7 +142,7 @@ class Pool:
 
     # -- connections
 
-    def _rested(self) -> Connection | None:
+    def _rested(self) -> SmtpConnection | None:
         while self._idle:
             _, connection = self._idle.pop()
             if connection.usable:
@@ -151,19 +151,19 @@ class Pool:
         return None
 
     def warm(self) -> None:
-        """Begin to open a connection: no first mail waits for it, and a server that is away is known at once."""
+        """Begin to open a connection, so that the first mail need not wait and an outage is known at once."""
         self._start(self._warm())
 
     async def _warm(self) -> None:
         with contextlib.suppress(CircuitOpen):
             self.give_back(await self.borrow())
 
-    async def _connect(self) -> Connection:
-        connection = await Connection.open(self.server, self._timeouts, self._hostname)
+    async def _connect(self) -> SmtpConnection:
+        connection = await SmtpConnection.open(self.server, self._timeouts, self._hostname)
         self._open.add(connection)
         return connection
 
-    def _take_back(self, connection: Connection) -> None:
+    def _take_back(self, connection: SmtpConnection) -> None:
         if self._good(connection):
             self._idle.append((time.monotonic() + self._idle_seconds, connection))
             if not self._reaping:
@@ -175,7 +175,7 @@ class Pool:
             self._start(connection.quit())
 
     async def _reap(self) -> None:
-        """Close connections that rested too long, while there are any."""
+        """Close connections that were idle too long; end when none is idle."""
         while self._idle:
             await asyncio.sleep(max(0.05, self._idle[0][0] - time.monotonic()))
             while self._idle and self._idle[0][0] <= time.monotonic():
@@ -187,12 +187,12 @@ class Pool:
 
     # -- the circuit
 
-    def _break(self, answer: Answer) -> None:
-        """Open the circuit: tell everyone who waits, and begin to probe."""
+    def _break(self, result: DeliveryResult) -> None:
+        """Open the circuit: refuse every waiting borrower, and begin to probe."""
         self._lent -= 1
         if self.outage is None:
-            self.outage = Outage(answer)
-            logger.warning("mail server %s cannot be used: %s (%s)", self.server, answer.reason, answer.text)
+            self.outage = Outage(result)
+            logger.warning("mail server %s cannot be used: %s (%s)", self.server, result.reason, result.text)
             self._start(self._probe())
         while self._waiting:
             turn = self._waiting.popleft()
@@ -205,9 +205,9 @@ class Pool:
             try:
                 connection = await self._connect()
             except ServerTrouble as trouble:
-                self.outage = Outage(trouble.answer, self.outage.since)
+                self.outage = Outage(trouble.result, self.outage.since)
                 continue
-            except Exception:  # whatever it is, the circuit must not stay open for want of a probe
+            except Exception:  # of any kind: without a probe the circuit would stay open for ever
                 logger.exception("a probe of mail server %s failed; the next one tries again", self.server)
                 continue
             logger.warning("mail server %s is back after %s", self.server, clock.now() - self.outage.since)
@@ -222,7 +222,7 @@ class Pool:
         task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """Say goodbye on every resting connection and stop probing; those in use close as they come back."""
+        """Send QUIT on every idle connection and stop probing. Lent connections close when they come back."""
         self._closed = True
         for task in list(self._tasks):
             task.cancel()

@@ -1,7 +1,7 @@
-"""Commands and replies on an open connection to a mail server (RFC 5321 §4.2), in groups where it takes them.
+"""Commands and replies on an open connection to a mail server (RFC 5321 §4.2), pipelined where it allows that.
 
-aiosmtplib opens, greets, secures and signs in. From there on each mail is four commands, and what it does for
-each of them (a task's timeout, a lock, a parser for every case) costs more than all else that is done for a mail.
+aiosmtplib connects, greets, starts TLS and signs in. After that each mail is four commands. aiosmtplib's work for
+each command (a timeout task, a lock, a parser for every case) would cost more than everything else about a mail.
 """
 
 import asyncio
@@ -13,25 +13,25 @@ from typing import Any, NamedTuple
 from aiosmtplib import SMTPReadTimeoutError, SMTPResponseException, SMTPServerDisconnected
 
 MOST = 32_768
-"""Octets of a reply at most; servers say far less, and what says more is none."""
+"""Octets of a reply at most. Real replies are far shorter; longer input is no reply."""
 LINE = re.compile(rb"(\d{3})(?: ([^\r\n]*))?\r?\n")
 LINES = re.compile(rb"(?:\d{3}-[^\n]*\n)*\d{3}(?: [^\n]*|\r)?\n")
 MORE = re.compile(rb"\d{3}-")
 REFUSALS = range(400, 600)
 """The negative replies."""
 NO_REPLY = -1
-"""The code of what is no reply."""
+"""Stands for the code of input that is no SMTP reply."""
 
 
 class Reply(NamedTuple):
-    """What the server said: its code, and its words, one line each."""
+    """A reply of the server: its code, and its text with one line for each line of the reply."""
 
     code: int
     text: str
 
 
 class PendingReplies:
-    """Commands of which each is to be replied to; await it for the replies, which come in their order."""
+    """The replies to commands that were sent. Await it for the list of replies, in the order of the commands."""
 
     __slots__ = ("_count", "_future", "_replies", "seconds")
 
@@ -47,7 +47,7 @@ class PendingReplies:
         return self._future.__await__()
 
     def take(self, reply: Reply) -> bool:
-        """Note a reply; True where it was the last."""
+        """Add a reply; return True where it was the last one."""
         self._replies.append(reply)
         if len(self._replies) < self._count:
             return False
@@ -57,22 +57,22 @@ class PendingReplies:
 
     @property
     def answered(self) -> bool:
-        """True once there is nothing left to wait for."""
+        """True once all replies are there, or an error is."""
         return self._future.done()
 
     def fail(self, error: Exception) -> None:
-        """Have whoever waits, now or later, told of this; or of a refusal that was the last thing said."""
+        """Make the await raise `error`. A refusal that came just before the end is returned instead."""
         if self._future.done():
             return
         if self._replies and self._replies[-1].code in REFUSALS:  # "550 …", and the connection ends
             self._future.set_result(self._replies)
             return
         self._future.set_exception(error)
-        self._future.exception()  # nobody may ever ask: that is no fault to be logged
+        self._future.exception()  # perhaps nobody awaits it; asyncio must not log that
 
 
 class SmtpProtocol(asyncio.Protocol):
-    """Takes a transport over and asks. What comes unasked is nobody's answer."""
+    """Takes over a transport. Sends commands and matches replies to them; drops input nobody waits for."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
@@ -90,16 +90,17 @@ class SmtpProtocol(asyncio.Protocol):
         return self._open and not self._transport.is_closing()
 
     async def ask(self, line: bytes, seconds: float) -> Reply:
-        """Send one command and return its reply. Raises what awaiting `send`'s questions does."""
+        """Send one command; return its reply, which may take `seconds`. Raises the same errors as `send`."""
         question = PendingReplies(1, seconds)
         self.send(line, question)
         return (await question)[0]
 
     def send(self, lines: bytes, *questions: PendingReplies) -> None:
-        """Send commands at once, whole lines, which the questions wait for in order.
+        """Send commands (whole lines) at once; `questions` wait for their replies, in this order.
 
-        Awaiting those raises aiosmtplib's errors: the time is over, the connection ended, or what came is no
-        reply. After an error or a cancellation the answers are out of step: close.
+        Awaiting a question raises aiosmtplib's errors: `SMTPReadTimeoutError`, `SMTPServerDisconnected`, or
+        `SMTPResponseException` for input that is no reply. After an error or a cancellation the replies are out of
+        step: close the connection.
         """
         if not self.open:
             for question in questions:
@@ -117,10 +118,10 @@ class SmtpProtocol(asyncio.Protocol):
         self._transport.close()
         self._end_alarm()
 
-    # -- what the loop calls
+    # -- called by the event loop
 
     def data_received(self, data: bytes) -> None:
-        """Take what the server says."""
+        """Take input from the server."""
         said, start = (self._said + data if self._said else data), 0
         while self._asked and start < len(said):
             if line := LINE.match(said, start):
@@ -141,7 +142,7 @@ class SmtpProtocol(asyncio.Protocol):
         self._said = said[start:] if self._asked else b""
 
     def _check(self, rest: bytes) -> None:
-        """See whether this may become a reply."""
+        """Fail the questions where this input cannot become a reply."""
         lines = rest.split(b"\n")
         if len(rest) > MOST:
             self._fail(SMTPResponseException(NO_REPLY, "Response too long"))
@@ -150,18 +151,18 @@ class SmtpProtocol(asyncio.Protocol):
             self._fail(SMTPResponseException(NO_REPLY, f"Malformed SMTP response line: {words}"))
 
     def eof_received(self) -> bool:
-        """Close where the server has closed its side."""
+        """Close the connection when the server has closed its side."""
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell who waits."""
+        """Fail the questions that still wait."""
         self._open = False
         self._end_alarm()
         error = SMTPServerDisconnected("Connection lost")
         error.__cause__ = exc
         self._fail(error)
 
-    # -- time: one alarm for many questions, set anew where it rings too early; one for each would cost more
+    # -- time limits: one timer for all questions, set again where it fires too early; one for each costs more
 
     def _wait(self, question: PendingReplies) -> None:
         self._deadline = self._loop.time() + question.seconds

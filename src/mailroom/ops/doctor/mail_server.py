@@ -1,7 +1,7 @@
 """The mail server: connect, greet, secure, sign in, goodbye; nothing is sent."""
 
-from mailroom.mail.retry_policy import Answer
-from mailroom.mail.smtp.connection import Connection, ServerTrouble, Timeouts
+from mailroom.mail.retry_policy import DeliveryResult
+from mailroom.mail.smtp.connection import ServerTrouble, SmtpConnection, Timeouts
 from mailroom.mail.states import Reason
 from mailroom.ops.doctor.findings import Finding, broken, care, good, quoted
 from mailroom.settings import Settings, SMTPServer
@@ -14,11 +14,11 @@ async def check(settings: Settings) -> list[Finding]:
     """Check SMTP_URL by doing all that comes before a mail."""
     server = settings.smtp
     try:
-        connection = await Connection.open(
+        connection = await SmtpConnection.open(
             server, Timeouts(connect=PATIENCE, command=PATIENCE), settings.ehlo_name
         )
     except ServerTrouble as trouble:
-        return [_trouble(trouble.answer, settings)]
+        return [_trouble(trouble.result, settings)]
     await connection.quit()
     if settings.mailroom_inbox:
         return [good(CHECK, f"the inbox of `mailroom up` at {server}: it keeps every mail and sends none on")]
@@ -47,14 +47,14 @@ def _security(server: SMTPServer) -> str:
     return words[server.starttls]
 
 
-def _trouble(answer: Answer, settings: Settings) -> Finding:
+def _trouble(result: DeliveryResult, settings: Settings) -> Finding:
     server = settings.smtp
-    code = f"{answer.code} " if answer.code else ""
-    told = f"{code}{quoted(answer.text or 'no answer', settings)}"
-    if answer.reason is Reason.TLS:
+    code = f"{result.code} " if result.code else ""
+    told = f"{code}{quoted(result.text or 'no answer', settings)}"
+    if result.reason is Reason.TLS:
         advice = "Correct host and port in SMTP_URL. Only where the network is your own: starttls=opportunistic."
         return broken(CHECK, f"{server} offers no safe connection: {told}", advice)
-    if answer.reason is Reason.SIGN_IN:
+    if result.reason is Reason.SIGN_IN:
         advice = "Correct user and password in SMTP_URL (special characters percent-encoded)."
         return broken(CHECK, f"{server} does not accept the sign-in: {told}", advice)
     advice = "Start it, or correct host and port in SMTP_URL. Some hosts block port 25: try 587 or 465."

@@ -8,8 +8,8 @@ import signal
 from pathlib import Path
 from typing import Self
 
-from mailroom.ops.embedded.errors import HomeInUse, Refused
 from mailroom.ops.processes import program as processes
+from mailroom.ops.processes.errors import HomeInUse, Refused
 
 
 def write_private(path: Path, text: str) -> None:

@@ -10,7 +10,7 @@ import mailroom.accounts.models
 import mailroom.mail.models
 import mailroom.tasks.models  # noqa: F401  # imported for its tables, like the two above
 from mailroom.kit.database import Base
-from mailroom.ops.embedded.errors import ForeignDatabase, Refused
+from mailroom.ops.processes.errors import ForeignDatabase, Refused
 from mailroom.settings.urls import database_url
 
 VERSIONS = "alembic_version"

@@ -12,9 +12,9 @@ from dotenv import dotenv_values
 
 import mailroom
 from mailroom.ops.embedded import postgres, valkey
-from mailroom.ops.embedded.errors import NotInstalled, Refused
 from mailroom.ops.embedded.ports import HIGHEST, LOOPBACK, free_port
 from mailroom.ops.embedded.procfile import read_procfile
+from mailroom.ops.processes.errors import NotInstalled, Refused
 from mailroom.settings import Settings
 
 PORT = 8000

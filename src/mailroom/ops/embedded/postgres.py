@@ -18,9 +18,9 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from mailroom.ops.embedded.data_directory import secret, write_private
-from mailroom.ops.embedded.errors import NotInstalled, Refused
 from mailroom.ops.embedded.ports import LOOPBACK
 from mailroom.ops.embedded.server import Server
+from mailroom.ops.processes.errors import NotInstalled, Refused
 from mailroom.ops.processes.program import Program, User, launch_line
 
 VERSION = 18

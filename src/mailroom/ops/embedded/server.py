@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from mailroom.ops.embedded.errors import NotReady
 from mailroom.ops.embedded.ports import free_port
 from mailroom.ops.processes import program as processes
+from mailroom.ops.processes.errors import NotReady
 
 POLL = 0.03
 STOP_SECONDS = 5.0

@@ -9,9 +9,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from mailroom.ops.embedded.data_directory import secret, write_private
-from mailroom.ops.embedded.errors import NotInstalled
 from mailroom.ops.embedded.ports import LOOPBACK
 from mailroom.ops.embedded.server import Server
+from mailroom.ops.processes.errors import NotInstalled
 from mailroom.ops.processes.program import Program
 
 CONFIG = """\

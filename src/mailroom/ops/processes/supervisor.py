@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from mailroom.ops.embedded.errors import NotReady
 from mailroom.ops.processes import program as processes
+from mailroom.ops.processes.errors import NotReady
 from mailroom.ops.processes.output import Output, sink
 from mailroom.ops.processes.program import Program
 

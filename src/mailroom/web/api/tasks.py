@@ -4,7 +4,7 @@ import hashlib
 from typing import Any
 
 from pydantic import BaseModel, Field, field_validator
-from quart import Blueprint, Response, abort, current_app, json, request
+from quart import Blueprint, Response, abort, json, request
 from quart_schema import document_querystring, document_response, operation_id, tag
 
 from mailroom.i18n.sentences import in_words
@@ -21,6 +21,7 @@ from mailroom.web.errors import problem
 from mailroom.web.forms import Form, check_query
 from mailroom.web.limits import READ, limited_reads
 from mailroom.web.pages.tasks import asked_states
+from mailroom.web.parts import current
 from mailroom.web.watching import Seen, may_read_answers, see, watcher_of
 
 blueprint = Blueprint("tasks", __name__, url_prefix="/api/v1")
@@ -164,7 +165,7 @@ async def task(ticket: str) -> Response:
 async def _later(seen: Seen, seconds: float) -> Response | None:
     """Return the next answer that is another one; None after so many seconds without."""
     session, tracker = await current_session(), services().tracker
-    waits: Waits = current_app.extensions["mailroom_waits"]
+    waits = current(Waits)
     if session is None or tracker is None:
         return None
     if not waits.may_wait(session.id):
@@ -177,7 +178,7 @@ async def _later(seen: Seen, seconds: float) -> Response | None:
         return in_words(snapshot.public(owner=may_read_answers(seen.task, watcher)))
 
     holder = TicketOwner(seen.task.session_id, seen.task.owner_id)
-    waiting = LongPoll(session, str(seen.task.id), holder)
+    waiting = LongPoll(session, seen.task.id, holder)
     snapshot = await waits.news(
         tracker, waiting, seconds=seconds, is_news=lambda told: public(told) != seen.public
     )

@@ -7,17 +7,19 @@ answered only after the checks: Origin, the limits, and a session of ours.
 import asyncio
 from contextlib import suppress
 
-from quart import Blueprint, Quart, Response, current_app, websocket
+from quart import Blueprint, Quart, Response, websocket
 
 from mailroom.accounts.views import Session
 from mailroom.kit.errors import Unavailable
 from mailroom.services import Services
+from mailroom.web.api.waits import Waits
 from mailroom.web.browser import services, session_secret
 from mailroom.web.client import client_of
 from mailroom.web.live.registry import Full, SocketRegistry
 from mailroom.web.live.revalidation import Revalidation
 from mailroom.web.live.socket import LiveSocket
 from mailroom.web.live.ticket_owners import TicketOwners
+from mailroom.web.parts import current, part_of, provide
 from mailroom.web.security import is_same_origin
 
 blueprint = Blueprint("live", __name__)
@@ -27,7 +29,7 @@ blueprint = Blueprint("live", __name__)
 async def live() -> Response | None:
     """Check, accept, serve."""
     have = services()
-    hub, holders = _of_this_process()
+    hub, holders = current(SocketRegistry), current(TicketOwners)
     assert have.tracker is not None
     client = client_of(websocket, have.settings.trusted_proxies)
     if not is_same_origin(dict(websocket.headers), client.scheme, client.host, have.settings):
@@ -53,25 +55,21 @@ async def _session(have: Services) -> Session | None:
     return await have.sessions.find(secret) if secret else None
 
 
-def _of_this_process() -> tuple[SocketRegistry, TicketOwners]:
-    extensions = current_app.extensions
-    return extensions["mailroom_hub"], extensions["mailroom_holders"]
-
-
 def serve_live(app: Quart) -> None:
     """Give the application its websocket."""
-    have: Services = app.extensions["mailroom"]
+    have = part_of(app, Services)
     hub = SocketRegistry(
         per_session=have.settings.live_sockets_per_session, per_address=have.settings.live_sockets_per_address
     )
     holders = TicketOwners(have)
-    recheck = Revalidation(hub, have, holders, app.extensions["mailroom_waits"])
+    recheck = Revalidation(hub, have, holders, part_of(app, Waits))
     have.sessions.on_change.append(recheck.end)
 
     async def start() -> None:
         recheck.start()
 
-    app.extensions["mailroom_hub"], app.extensions["mailroom_holders"] = hub, holders
+    provide(app, SocketRegistry, hub)
+    provide(app, TicketOwners, holders)
     app.before_serving(start)
     app.after_serving(recheck.stop)
     app.register_blueprint(blueprint)

@@ -37,12 +37,12 @@ class Client(Protocol):
     session_id: UUID
     standing: Standing
     watcher: Watcher
-    tasks: dict[str, TicketOwner]
+    tasks: dict[UUID, TicketOwner]
 
     def close(self, code: int, reason: str) -> None:
         """End the watching of everything."""
 
-    def lose(self, ticket: str) -> None:
+    def lose(self, ticket: UUID) -> None:
         """End the watching of a ticket."""
 
 
@@ -109,14 +109,13 @@ class Revalidation:
         """End the watching of what a client may not watch any more."""
         asked: set[UUID] = set()
         async for client in _breathing(clients):
-            asked.update(map(UUID, client.tasks))
+            asked.update(client.tasks)
         holders = await self._holders(list(asked))
         async for client in _breathing(clients):
             for ticket in list(client.tasks):
-                task_id = UUID(ticket)
-                if task_id not in asked:
+                if ticket not in asked:
                     continue  # watched since
-                holder = holders.get(task_id)
+                holder = holders.get(ticket)
                 if holder and holder.admits(client.watcher):
                     client.tasks[ticket] = holder
                 else:

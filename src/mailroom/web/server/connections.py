@@ -5,17 +5,15 @@ import socket
 import time
 from contextlib import suppress
 
-import h11
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.asyncio.task_group import TaskGroup
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
-from hypercorn.protocol.events import Request
-from hypercorn.protocol.h11 import STREAM_ID, H11Protocol, H11WSConnection
 from hypercorn.typing import ConnectionState, Framework
 from hypercorn.utils import parse_socket_addr
 
+from mailroom.web.server.http1 import HTTP1
 from mailroom.web.server.websocket_stream import Stream
 
 BACKLOG = 1024
@@ -25,50 +23,6 @@ LINGER = 3.0
 """Seconds a peer has to take what is still to be sent when its connection closes."""
 BUFFER = 16 * 1024
 """Bytes that may wait in this process for a websocket's peer; what comes later is the newest state only."""
-
-
-class HTTP1(H11Protocol):
-    """HTTP/1.1, with websockets of our own making. (HTTP/2 is for whatever ends the TLS in front of us.)"""
-
-    async def _check_protocol(self, event: h11.Request) -> None:
-        """Offer no h2c: its websockets would be others."""
-
-    async def _create_stream(self, request: h11.Request) -> None:
-        if not _asks_for_websocket(request):
-            await super()._create_stream(request)
-            return
-        self.stream = Stream(
-            self.app,
-            self.config,
-            self.context,
-            self.task_group,
-            self.ssl,
-            self.client,
-            self.server,
-            self.stream_send,
-            STREAM_ID,
-        )
-        assert isinstance(self.connection, h11.Connection)
-        self.connection = H11WSConnection(self.connection)
-        await self.stream.handle(
-            Request(
-                stream_id=STREAM_ID,
-                headers=list(request.headers),
-                http_version=request.http_version.decode(),
-                method="GET",
-                raw_path=request.target,
-                state=self.connection_state,
-            )
-        )
-
-
-def _asks_for_websocket(request: h11.Request) -> bool:
-    """Tell whether a request is a handshake (RFC 6455 §4.1)."""
-    found: dict[bytes, list[bytes]] = {b"connection": [], b"upgrade": []}
-    for name, value in request.headers:
-        if name in found:
-            found[name] += [token.strip().lower() for token in value.split(b",")]
-    return request.method == b"GET" and b"upgrade" in found[b"connection"] and b"websocket" in found[b"upgrade"]
 
 
 class Connection(TCPServer):

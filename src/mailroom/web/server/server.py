@@ -18,6 +18,9 @@ from hypercorn.config import Config
 from quart import Quart
 
 from mailroom.settings import Settings
+from mailroom.web.api.waits import Waits
+from mailroom.web.live.registry import SocketRegistry
+from mailroom.web.parts import part_of
 from mailroom.web.server.access_log import AccessLog
 from mailroom.web.server.connections import BACKLOG, Connections
 
@@ -59,8 +62,8 @@ async def _serve(app: Quart, listening: socket.socket, hops: int) -> None:
         host, port, *_ = listening.getsockname()
         logger.info("listening on %s, port %d", host, port)
         await stopping.wait()
-        app.extensions["mailroom_hub"].close_all()
-        app.extensions["mailroom_waits"].end()
+        part_of(app, SocketRegistry).close_all()
+        part_of(app, Waits).end()
         if not await connections.close(GRACE):
             logger.warning("clients that took nothing any more were let go by force")
     finally:

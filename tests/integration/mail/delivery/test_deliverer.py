@@ -82,7 +82,7 @@ class Post:
             await work.session.execute(text(statement), values)
 
     def states(self, mail_id: UUID) -> list[str]:
-        return [f"{s.state}/{s.stage}" if s.stage else s.state for s in self.shown if s.task == str(mail_id)]
+        return [f"{s.state}/{s.stage}" if s.stage else s.state for s in self.shown if s.task == mail_id]
 
 
 @pytest.fixture
@@ -237,7 +237,7 @@ async def test_a_lease_over_before_the_handing_over_queues_the_mail_again(post: 
 async def test_a_mail_that_crashes_its_worker_again_and_again_ends_as_failed(post: Post) -> None:
     mail_id = await post.promise()
     for _ in range(5):
-        await Ledger(post.database, "dead:1").claim([mail_id], suspects=True)
+        await Ledger(post.database, "dead:1").claim([mail_id], poison_candidates=True)
         await post.sql("update mails set lease_until = now(), nudge_at = now() where state = 'sending'")
         await post.overdue.sweep(queue_empty=True)
     row = await post.row(mail_id)

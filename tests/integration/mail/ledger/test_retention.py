@@ -24,6 +24,7 @@ def made(days: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the next ids be as old as this."""
     now = ids.time.time_ns()
     monkeypatch.setattr(ids.time, "time_ns", lambda: now - days * 86_400 * 10**9)
+    monkeypatch.setattr(ids, "_last", 0)
 
 
 async def test_a_mail_held_as_uncertain_loses_its_contents_after_a_time(

@@ -134,8 +134,8 @@ def test_a_line_that_begins_with_a_dot_is_stuffed() -> None:
 
 
 def test_every_kind_of_mail_there_is_has_its_three_parts() -> None:
-    from mailroom import bootstrap
     from mailroom.accounts.tokens import Tokens
+    from mailroom.bootstrap.services import mail_kinds
     from mailroom.mail.rendering.renderer import TEMPLATES
     from tests.conftest import SECRET_KEY, settings_of
 
@@ -149,7 +149,7 @@ def test_every_kind_of_mail_there_is_has_its_three_parts() -> None:
             "SECRET_KEY": SECRET_KEY,
         }
     )
-    kinds = list(bootstrap.kinds(told, Tokens([SECRET_KEY])))
+    kinds = list(mail_kinds(told, Tokens([SECRET_KEY])))
     assert len(kinds) >= 2
     for kind in kinds:
         folder: Path = TEMPLATES / kind.name

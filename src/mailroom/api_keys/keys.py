@@ -1,0 +1,195 @@
+"""API keys: made, found, listed, revoked."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from psycopg.rows import class_row
+from sqlalchemy import select, update
+
+from mailroom.api_keys.errors import ForbiddenSender, InvalidKey, InvalidKeyRequest, UnknownKey
+from mailroom.api_keys.models import ApiKey
+from mailroom.api_keys.secret import hash_of, looks_right, new_secret, start_of
+from mailroom.kit import clock
+from mailroom.kit.database import Database, UnitOfWork
+from mailroom.kit.ids import new_id
+
+Scope = Literal["sending", "full", "read"]
+SCOPES: tuple[str, ...] = get_args(Scope)
+LONGEST_NAME = 50
+MOST_ORIGINS = 20
+TOUCH_EVERY = timedelta(minutes=1)
+"""How often `last_used_at` is written at most."""
+DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+FIND = """
+select id, name, scope, domains, origins, test, owner_id, per_minute, per_hour, per_day, last_used_at
+from api_keys
+where hash = %(hash)s and revoked_at is null and (expires_at is null or expires_at > now())
+"""
+TOUCH = """
+update api_keys set last_used_at = now()
+where id = %(id)s and (last_used_at is null or last_used_at < now() - %(every)s)
+"""
+STANDING = """
+select id from api_keys
+where id = any(%(ids)s::uuid[]) and revoked_at is null and (expires_at is null or expires_at > now())
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key that stands: who asks, and what it may."""
+
+    id: UUID
+    name: str
+    scope: str
+    domains: Sequence[str]
+    origins: Sequence[str]
+    test: bool
+    owner_id: UUID | None
+    per_minute: int | None
+    per_hour: int | None
+    per_day: int | None
+    last_used_at: datetime | None
+
+    @property
+    def may_send(self) -> bool:
+        """True for the scopes that send."""
+        return self.scope in {"sending", "full"}
+
+    @property
+    def sees_only_its_own(self) -> bool:
+        """True where other keys' mails are hidden from it: scope `sending`, or bound to domains."""
+        return self.scope == "sending" or bool(self.domains)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRequest:
+    """A key to be made; `domains` in ASCII, `origins` as browsers send them."""
+
+    name: str
+    scope: str = "full"
+    domains: Sequence[str] = ()
+    origins: Sequence[str] = ()
+    test: bool = False
+    expires_at: datetime | None = None
+    per_minute: int | None = None
+    per_hour: int | None = None
+    per_day: int | None = None
+
+    def check(self) -> None:
+        """Raise `InvalidKeyRequest` for the first thing that is wrong."""
+        if not self.name.strip() or len(self.name) > LONGEST_NAME or not self.name.isprintable():
+            raise InvalidKeyRequest("name", f"A name has 1 to {LONGEST_NAME} printable characters.")
+        if self.scope not in SCOPES:
+            raise InvalidKeyRequest("scope", f"A scope is one of {', '.join(SCOPES)}.")
+        for domain in self.domains:
+            if not DOMAIN.fullmatch(domain):
+                raise InvalidKeyRequest("domains", "A domain looks like example.org.")
+        if len(self.origins) > MOST_ORIGINS or not all(map(is_origin, self.origins)):
+            raise InvalidKeyRequest("origins", "An origin looks like https://shop.example.org, without a path.")
+        for name in ("per_minute", "per_hour", "per_day"):
+            limit = getattr(self, name)
+            if limit is not None and limit < 1:
+                raise InvalidKeyRequest(name, "A limit is a number from 1.")
+
+
+def is_origin(text: str) -> bool:
+    """Tell whether this is an Origin as browsers send it (RFC 6454 §6.2), of http or https."""
+    try:
+        parts = urlsplit(text)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return False
+    return (
+        parts.scheme in {"http", "https"}
+        and bool(parts.hostname)
+        and text == f"{parts.scheme}://{parts.netloc}"
+        and parts.netloc in {f"{parts.hostname}{port}", f"[{parts.hostname}]{port}"}
+    )
+
+
+class ApiKeys:
+    """The table of keys."""
+
+    def __init__(self, database: Database, *, default_domain: str) -> None:
+        """`default_domain` (ASCII) is whose addresses a key without domains may send From: that of MAIL_FROM."""
+        self._database = database
+        self._default_domain = default_domain
+
+    async def create(
+        self, work: UnitOfWork, request: KeyRequest, *, owner_id: UUID | None = None
+    ) -> tuple[ApiKey, str]:
+        """Make a key; return its row, and the key itself, which is told this once. Raises `InvalidKeyRequest`."""
+        request.check()
+        secret = new_secret()
+        row = ApiKey(
+            id=new_id(),
+            name=request.name.strip(),
+            start=start_of(secret),
+            hash=hash_of(secret),
+            scope=request.scope,
+            domains=list(dict.fromkeys(request.domains)),
+            origins=list(dict.fromkeys(request.origins)),
+            test=request.test,
+            owner_id=owner_id,
+            per_minute=request.per_minute,
+            per_hour=request.per_hour,
+            per_day=request.per_day,
+            expires_at=request.expires_at,
+            created_at=clock.now(),
+        )
+        work.session.add(row)
+        await work.session.flush()
+        return row, secret
+
+    async def authenticate(self, secret: str) -> Key:
+        """Return the key of this secret, and note that it was used. Raises `InvalidKey`, `Unavailable`."""
+        if not looks_right(secret):
+            raise InvalidKey
+        found = await self._database.fetch(FIND, {"hash": hash_of(secret)}, class_row(Key))
+        if not found:
+            raise InvalidKey
+        key = found[0]
+        if key.last_used_at is None or clock.now() - key.last_used_at > TOUCH_EVERY:
+            await self._database.fetch(TOUCH, {"id": key.id, "every": TOUCH_EVERY})
+        return key
+
+    async def standing(self, ids: Sequence[UUID]) -> set[UUID]:
+        """Return those of these keys that are neither revoked nor expired."""
+        rows: list[Any] = await self._database.fetch(STANDING, {"ids": list(ids)})
+        return {row[0] for row in rows}
+
+    async def list(self, work: UnitOfWork, *, revoked: bool = False) -> Sequence[ApiKey]:
+        """Return the keys, newest first; `revoked` ones only where asked for."""
+        query = select(ApiKey).order_by(ApiKey.id.desc())
+        return (await work.session.scalars(query if revoked else query.where(ApiKey.revoked_at.is_(None)))).all()
+
+    async def get(self, work: UnitOfWork, key_id: UUID) -> ApiKey:
+        """Return one key. Raises `UnknownKey`."""
+        row = await work.session.get(ApiKey, key_id)
+        if row is None:
+            raise UnknownKey
+        return row
+
+    async def revoke(self, work: UnitOfWork, key_id: UUID) -> ApiKey:
+        """Have a key stand no more, in every process within seconds. Raises `UnknownKey`."""
+        row = await self.get(work, key_id)
+        if row.revoked_at is None:
+            await work.session.execute(update(ApiKey).where(ApiKey.id == key_id).values(revoked_at=clock.now()))
+        return row
+
+    def check_sender(self, key: Key, address: str) -> None:
+        """Raise `ForbiddenSender` where this key may not send From this address (domain in ASCII)."""
+        domain = address.rpartition("@")[2].lower()
+        allowed = key.domains or [self._default_domain]
+        if domain not in allowed:
+            raise ForbiddenSender(
+                f"This key may send From addresses at {', '.join(allowed)}. Use one of these, "
+                f"or make a key with `mailroom keys create NAME --domain {domain}`."
+            )

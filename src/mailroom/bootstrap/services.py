@@ -1,0 +1,77 @@
+"""Wires the rooms below the edges: what the web, a worker and the shell have in common."""
+
+from mailroom.accounts import mails as accounts_mails
+from mailroom.accounts.authentication import Authentication
+from mailroom.accounts.confirmation import Confirmation
+from mailroom.accounts.exports import Exports
+from mailroom.accounts.operators import Operators
+from mailroom.accounts.password_reset import PasswordReset
+from mailroom.accounts.passwords import Passwords
+from mailroom.accounts.registration import Registration
+from mailroom.accounts.sessions import Sessions
+from mailroom.accounts.tokens import Tokens
+from mailroom.jobs.results import ResultReader
+from mailroom.kit.database import Database
+from mailroom.mail.administration import MailAdministration
+from mailroom.mail.kinds import Kinds, Notify
+from mailroom.mail.outbox import Outbox
+from mailroom.mail.views import MailRows
+from mailroom.ops import mails as ops_mails
+from mailroom.progress.tracker import Tracker
+from mailroom.services import Services
+from mailroom.settings import Settings
+from mailroom.tasks.service import PublishTask, TaskService
+from mailroom.tasks.tickets import Tickets
+
+
+def create_services(
+    settings: Settings,
+    notify: Notify,
+    publish_task: PublishTask,
+    *,
+    name: str,
+    tracker: Tracker | None = None,
+    database: Database | None = None,
+) -> Services:
+    """Return the services of one process. Nothing connects yet.
+
+    `name` is what PostgreSQL shows as the application's name. A `database` that is given is used, instead of a
+    new one.
+    """
+    database = database or Database(settings.database_url, connections=settings.database_connections, name=name)
+    tickets, tokens = Tickets(), Tokens(settings.secret_keys)
+    kinds = mail_kinds(settings, tokens)
+    outbox = Outbox(kinds, tickets, notify)
+    sessions, task_service = Sessions(database), TaskService(publish_task)
+    passwords, site = Passwords(), settings.public_host.partition(":")[0].split(".")
+    return Services(
+        settings=settings,
+        database=database,
+        registration=Registration(database, outbox, tickets, passwords, sessions, site=site),
+        confirmation=Confirmation(
+            database, tickets, tokens, passwords, sessions, hours=settings.confirmation_hours
+        ),
+        authentication=Authentication(database, tickets, passwords, sessions),
+        password_reset=PasswordReset(
+            database, outbox, tickets, tokens=tokens, passwords=passwords, sessions=sessions, site=site
+        ),
+        sessions=sessions,
+        operators=Operators(database),
+        outbox=outbox,
+        mail_administration=MailAdministration(kinds, notify),
+        tickets=tickets,
+        task_service=task_service,
+        exports=Exports(database, task_service),
+        tracker=tracker,
+    )
+
+
+def mail_kinds(settings: Settings, tokens: Tokens) -> Kinds:
+    """Return every kind of mail."""
+    return Kinds([*accounts_mails.kinds(tokens, settings), *ops_mails.kinds(settings)])
+
+
+def create_tracker(settings: Settings, database: Database) -> tuple[Tracker, ResultReader]:
+    """Return a tracker that is not started yet, and its reader of results, which the caller closes."""
+    results = ResultReader(settings)
+    return Tracker(results, MailRows(database)), results

@@ -1,0 +1,106 @@
+"""Wires the shell's commands. Each function imports what its command needs only when the command runs."""
+
+import socket
+import sys
+import warnings
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+
+import click
+
+from mailroom.cli.commands import shell
+from mailroom.ops.entrypoints import Entrypoints
+from mailroom.progress.tracker import Tracker
+from mailroom.services import Services
+from mailroom.settings import Settings
+
+
+def create_commands() -> click.Group:
+    """Return the shell's commands."""
+    return shell(
+        Entrypoints(
+            web=run_web,
+            worker=lambda settings, one: run_worker(settings, one=one),
+            services=create_shell_services,
+            tracker=open_tracker,
+            queue_depth=queue_depth,
+            workers=worker_names,
+        )
+    )
+
+
+def run_web(settings: Settings, fd: int | None = None) -> int:
+    """Serve the web until stopped; return the exit code.
+
+    With WEB_CONCURRENCY above 1 it starts that many processes, which share one listening socket; each of them gets
+    the socket's file descriptor as `fd`.
+    """
+    from mailroom.ops.processes.fleet import Fleet
+    from mailroom.web.server import server
+
+    if fd is None and settings.web_concurrency > 1:
+        with server.listen(settings) as listening:
+            command = [sys.executable, "-m", "mailroom", "web", "--fd", str(listening.fileno())]
+            return Fleet("web", command, settings.web_concurrency, pass_fds=[listening.fileno()]).run()
+    from mailroom.bootstrap.web import create_web  # the parent of several processes serves nothing itself
+
+    listening = server.listen(settings) if fd is None else socket.socket(fileno=fd)
+    server.run(create_web(settings), listening, hops=settings.trusted_proxies)
+    return 0
+
+
+def run_worker(settings: Settings, *, one: bool = False) -> int:
+    """Run WORKER_PROCESSES workers until stopped, or with `one` a single one, here; return the exit code."""
+    from mailroom.ops.processes.fleet import Fleet
+
+    if not one and settings.worker_processes > 1:
+        command = [sys.executable, "-m", "mailroom", "worker", "--one"]
+        return Fleet("worker", command, settings.worker_processes).run()
+    if settings.mailroom_embedded:  # on a machine of one's own root is expected; elsewhere Celery's warning stands
+        from celery.platforms import SecurityWarning
+
+        warnings.simplefilter("ignore", SecurityWarning)
+    from mailroom.bootstrap.worker import create_worker  # the parent of several processes needs no Celery
+    from mailroom.jobs.worker import work
+
+    return work(create_worker(settings), threads=settings.worker_threads, log_level=settings.log_level)
+
+
+def create_shell_services(settings: Settings) -> Services:
+    """Return the services for one command. The caller closes their database."""
+    from mailroom.bootstrap.services import create_services
+    from mailroom.jobs.publisher import Publisher
+
+    publisher = Publisher(settings)
+    return create_services(settings, publisher.publish_mails, publisher.publish_task, name="mailroom shell")
+
+
+@asynccontextmanager
+async def open_tracker(services: Services) -> AsyncIterator[Tracker]:
+    """Run a tracker over the database of these services for the length of the block."""
+    from mailroom.bootstrap.services import create_tracker
+
+    tracker, results = create_tracker(services.settings, services.database)
+    tracker.start()
+    try:
+        yield tracker
+    finally:
+        await tracker.stop()
+        await results.close()
+
+
+def queue_depth(settings: Settings) -> int | None:
+    """Return how many messages wait in the queue, None where the broker does not answer. Blocks."""
+    from mailroom.jobs.broker.queue_depth import queue_depth as ask
+    from mailroom.jobs.publisher import Publisher
+
+    with closing(Publisher(settings)) as publisher:
+        return ask(publisher.app)
+
+
+def worker_names(settings: Settings) -> list[str]:
+    """Return the names of the workers that answer within 1.5 seconds. Raises where the broker is away."""
+    from mailroom.jobs.app import create_celery
+
+    answers = create_celery(settings, worker=False).control.ping(timeout=1.5)
+    return sorted(name for answer in answers for name in answer)

@@ -1,0 +1,105 @@
+"""Wires a worker: its Celery application, and what lives in the event loop of each of its processes."""
+
+from datetime import timedelta
+
+from celery import Celery
+
+from mailroom.accounts.retention import AccountRetention
+from mailroom.accounts.tokens import Tokens
+from mailroom.bootstrap import services as wiring
+from mailroom.jobs.broker.queue_depth import queue_depth
+from mailroom.jobs.mail_tasks import reports
+from mailroom.jobs.publisher import Publisher
+from mailroom.jobs.results import ResultWriter
+from mailroom.jobs.runtime import Runtime
+from mailroom.jobs.sweep import Sweep
+from mailroom.jobs.task_leases import TaskLeases
+from mailroom.jobs.worker import create
+from mailroom.mail.delivery.deliverer import Deliverer
+from mailroom.mail.ledger.claims import Ledger
+from mailroom.mail.ledger.liveness import Liveness, new_name
+from mailroom.mail.ledger.rescuer import Rescuer
+from mailroom.mail.ledger.retention import Retention
+from mailroom.mail.rendering.renderer import Renderer
+from mailroom.mail.smtp.connection import Timeouts
+from mailroom.mail.smtp.pool import Pool
+from mailroom.ops.startup import settings_of_a_door
+from mailroom.progress.reporter import Reporter
+from mailroom.services import Services
+from mailroom.settings import Settings
+from mailroom.tasks.runs import TaskRuns
+
+
+def create_worker(settings: Settings | None = None) -> Celery:
+    """Return the worker's Celery application. Reads the environment where no settings are given."""
+    settings = settings or settings_of_a_door()
+    return create(settings, lambda app: create_runtime(settings, app))
+
+
+def create_runtime(settings: Settings, app: Celery) -> Runtime:
+    """Return what lives in one worker process; called in its event loop."""
+    publisher = Publisher(settings)
+    services = wiring.create_services(
+        settings, publisher.publish_mails, publisher.publish_task, name="mailroom worker"
+    )
+    worker_name = new_name()
+    reporter, pool = Reporter(ResultWriter(app)), _pool(settings)
+    deliverer = Deliverer(
+        ledger=Ledger(services.database, worker_name),
+        pool=pool,
+        renderer=_renderer(settings),
+        show=reports(reporter.put),
+    )
+    pool.on_recovery = deliverer.on_recovery
+    return Runtime(
+        services=services,
+        deliverer=deliverer,
+        sweep=_sweep(services, publisher, pool),
+        task_leases=TaskLeases(TaskRuns(services.database), publisher.publish_task, reporter.put),
+        reporter=reporter,
+        publisher=publisher,
+        liveness=Liveness(services.database, worker_name),
+    )
+
+
+def _pool(settings: Settings) -> Pool:
+    return Pool(
+        settings.smtp,
+        timeouts=Timeouts(
+            settings.smtp_connect_timeout,
+            settings.smtp_command_timeout,
+            settings.smtp_data_timeout,
+            settings.smtp_accept_timeout,
+        ),
+        hostname=settings.ehlo_name,
+        limit=settings.smtp_connections,
+        mails_each=settings.smtp_mails_per_connection,
+        idle=settings.smtp_idle_seconds,
+    )
+
+
+def _renderer(settings: Settings) -> Renderer:
+    return Renderer(
+        wiring.mail_kinds(settings, Tokens(settings.secret_keys)),
+        mail_from=settings.mail_from,
+        product={"public_url": settings.public_url},
+    )
+
+
+def _sweep(services: Services, publisher: Publisher, pool: Pool) -> Sweep:
+    settings = services.settings
+    mails = Retention(
+        services.database,
+        bodies=timedelta(days=settings.keep_bodies_days),
+        rows=timedelta(days=settings.keep_rows_days),
+    )
+    accounts = AccountRetention(
+        services.database, services.sessions, confirmation_hours=settings.confirmation_hours
+    )
+    return Sweep(
+        Rescuer(services.database),
+        publisher.publish_mails,
+        lambda: queue_depth(publisher.app),
+        pool,
+        [mails.clean_up, accounts.clean_up, services.exports.clean_up],
+    )

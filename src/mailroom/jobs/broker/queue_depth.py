@@ -1,0 +1,22 @@
+"""How many messages wait in the queue."""
+
+import logging
+
+from celery import Celery
+
+from mailroom.jobs.app import QUEUE
+
+logger = logging.getLogger(__name__)
+
+
+def queue_depth(app: Celery) -> int | None:
+    """Return how many messages wait, None where the broker does not answer. Blocks: run it in a thread.
+
+    `app` is a publisher's: its connections have time limits.
+    """
+    try:
+        with app.producer_pool.acquire(block=True) as producer:
+            return int(producer.channel.client.llen(QUEUE))
+    except Exception as error:
+        logger.debug("the broker does not say how long its queue is: %s", type(error).__name__)
+        return None

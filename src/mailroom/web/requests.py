@@ -1,0 +1,203 @@
+"""A request as our handlers meet it: what cannot be read is refused before they see it.
+
+Quart decodes a body where it is used and lets the errors of that pass, so each handler would answer 500 to bytes
+of a stranger's choice. Here each of them is an `Unreadable` (400), and a body that is too large a `BodyTooLarge`
+(413), with a sentence that says what is wrong.
+"""
+
+import asyncio
+from collections.abc import Callable, Generator, Iterable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import quart
+from quart import Quart, current_app, request
+from quart.wrappers.request import Body as QuartBody
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+LARGEST_BODY = 64 * 1024
+"""Bytes the body of a request may have where its route says nothing else; the largest form is a few hundred."""
+BODY_SECONDS = 20.0
+"""Seconds the body of a request may take where its route says nothing else."""
+DISCARD_SECONDS = 5.0
+"""Seconds a client may go on sending what is too large, so that it gets to read the answer."""
+_LIMITS = "mailroom_body"
+"""The attribute of a view that holds the limits of its body."""
+
+
+class Unreadable(BadRequest):
+    """A request that cannot be read; the description says why."""
+
+
+class BodyTooLarge(RequestEntityTooLarge):
+    """The body of a request is larger than its route takes: `most` bytes."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"This address takes at most {size_in_words(most)} in one request. Please send less.")
+        self.most = most
+
+
+def takes_body(most: int, seconds: float = BODY_SECONDS) -> Callable[[View], View]:
+    """Mark a route that takes a body of up to `most` bytes within `seconds`; others take `LARGEST_BODY`."""
+
+    def mark(view: View) -> View:
+        setattr(view, _LIMITS, (most, seconds))
+        return view
+
+    return mark
+
+
+def size_in_words(number: int) -> str:
+    """Return a size as people say it: "64 KB", "40 MB"."""
+    for unit, size in (("MB", 1024 * 1024), ("KB", 1024)):
+        if number >= size:
+            return f"{number / size:.1f}".removesuffix(".0") + f" {unit}"
+    return f"{number} bytes"
+
+
+class Body(QuartBody):
+    """A body that is counted while it comes, and dropped once it is too large."""
+
+    def __init__(self, expected: int | None, most: int | None) -> None:
+        super().__init__(None, None)
+        self._expected, self._most = expected or 0, most or LARGEST_BODY
+        self._received = 0
+        self._ended = asyncio.Event()
+
+    def limit(self, most: int) -> None:
+        """Take at most `most` bytes. Called when the route is known, which is before anybody reads."""
+        self._most = most
+
+    @property
+    def is_too_large(self) -> bool:
+        """True where more was announced, or came, than may come."""
+        return max(self._received, self._expected) > self._most
+
+    async def discard(self) -> None:
+        """Let the client finish sending, for some seconds: one that is cut off in mid-sending reads no answer."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), DISCARD_SECONDS)
+
+    def append(self, data: bytes) -> None:
+        """Take the next part from the server."""
+        self._received += len(data)
+        if not self.is_too_large:
+            super().append(data)
+        else:
+            self.clear()
+            super().set_complete()  # whoever waits for it need not wait longer
+
+    def set_complete(self) -> None:
+        """Take the end from the server."""
+        self._ended.set()
+        super().set_complete()
+
+    async def __anext__(self) -> bytes:
+        """Return the next part. Raises `BodyTooLarge`."""
+        self._check()
+        try:
+            return await super().__anext__()
+        finally:
+            self._check()
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        """Return the whole body. Raises `BodyTooLarge`."""
+        self._check()
+        whole = yield from super().__await__()
+        self._check()
+        return whole
+
+    def _check(self) -> None:
+        if self.is_too_large:
+            raise BodyTooLarge(self._most)
+
+
+class Request(quart.Request):
+    """A request whose body is read as UTF-8, or refused."""
+
+    body_class = Body  # type: ignore[assignment]  # Quart names its own class, not a kind of it
+
+    async def get_data(self, *arguments: Any, **options: Any) -> Any:
+        """Return the body. Raises `Unreadable` where text is asked for and the body is not UTF-8."""
+        self._check_encoding()
+        try:
+            return await super().get_data(*arguments, **options)
+        except UnicodeDecodeError:
+            raise Unreadable("The body is not UTF-8.") from None
+
+    async def get_json(self, *arguments: Any, **options: Any) -> Any:
+        """Return the body as JSON (RFC 8259). Raises `Unreadable` where it is none, or is nested too deep."""
+        try:
+            found = await super().get_json(*arguments, **options)
+            check_text(_texts(found))
+        except (RecursionError, ValueError):
+            raise Unreadable("The body is JSON that cannot be read.") from None
+        return found
+
+    @property
+    async def form(self) -> MultiDict[str, str]:
+        """The fields of a form. Raises `Unreadable` where they hold what no text has."""
+        self._check_encoding()
+        fields: MultiDict[str, str] = await super().form
+        parts = [part for field in fields.items(multi=True) for part in field]
+        check_text(parts)
+        if any("\ufffd" in part for part in parts):  # what is left of bytes that could not be read
+            raise Unreadable("The form is not UTF-8.")
+        return fields
+
+    def on_json_loading_failed(self, error: Exception) -> Any:
+        """Raise `Unreadable`."""
+        raise Unreadable("The body is no JSON.") from error
+
+    def _check_encoding(self) -> None:
+        if self.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise UnsupportedMediaType("Send the body as it is, without Content-Encoding.")
+
+
+def check_text(texts: Iterable[str]) -> None:
+    """Raise `Unreadable` for text that PostgreSQL cannot store: U+0000, and half of a surrogate pair."""
+    for text in texts:
+        if "\0" in text:
+            raise Unreadable("The request holds a character that cannot be used in text: U+0000.")
+        if not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                raise Unreadable("The request holds half of a character: a lone surrogate.") from None
+
+
+def _texts(value: Any) -> Iterable[str]:
+    """Return every text in a JSON value, keys included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
+
+
+async def check_request() -> None:
+    """Refuse what cannot be read, and give the body the limits of its route."""
+    if "\0" in request.path or b"%00" in request.query_string:
+        raise Unreadable("The address holds a character that cannot be used in text: U+0000.")
+    view = current_app.view_functions.get(request.endpoint or "")
+    most, seconds = getattr(view, _LIMITS, (LARGEST_BODY, BODY_SECONDS))
+    body = request.body
+    assert isinstance(body, Body)
+    body.limit(most)
+    request.body_timeout = seconds  # type: ignore[assignment]  # an int for Quart, which gives it to wait_for
+    if body.is_too_large:
+        await body.discard()
+        raise BodyTooLarge(most)
+
+
+def read_requests(app: Quart) -> None:
+    """Have `app` read its requests by these rules."""
+    app.request_class = Request
+    app.before_request(check_request)

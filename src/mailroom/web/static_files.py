@@ -1,0 +1,73 @@
+"""The files below /static/: read once, answered from memory.
+
+A name is looked up in a table of our files: nothing that a client sends reaches the file system, and no answer
+keeps a file open while a slow client takes it.
+"""
+
+import hashlib
+import mimetypes
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from quart import Quart, Response, abort, request
+
+STATIC = Path(__file__).parent / "static"
+KEPT = "public, max-age=31536000, immutable"
+CHECKED = "no-cache"
+
+
+@dataclass(frozen=True, slots=True)
+class StaticFile:
+    """A file in memory."""
+
+    content: bytes
+    content_type: str
+    fingerprint: str
+    """A short hash, by which the file's address changes with its content."""
+
+
+@cache
+def static_files() -> dict[str, StaticFile]:
+    """Return every file below static/, by its path there."""
+    return {
+        path.relative_to(STATIC).as_posix(): _read(path) for path in sorted(STATIC.rglob("*")) if path.is_file()
+    }
+
+
+def _read(path: Path) -> StaticFile:
+    content = path.read_bytes()
+    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    if kind.startswith("text/") or kind == "application/javascript":
+        kind += "; charset=utf-8"
+    return StaticFile(content, kind, hashlib.sha256(content).hexdigest()[:12])
+
+
+def static_url(name: str) -> str:
+    """Return the address of a static file, good to be kept for ever. Raises `KeyError` where there is none."""
+    return f"/static/{name}?v={static_files()[name].fingerprint}"
+
+
+async def static(filename: str) -> Response:
+    """Answer with a file. Under its fingerprint it may be kept for ever."""
+    found = static_files().get(filename)
+    if found is None:
+        abort(404)
+    response = Response(found.content, content_type=found.content_type)
+    response.set_etag(found.fingerprint)
+    is_kept = request.args.get("v") == found.fingerprint
+    response.headers["Cache-Control"] = KEPT if is_kept else CHECKED
+    await response.make_conditional(request)
+    return response
+
+
+async def favicon() -> Response:
+    """Answer for browsers that ask for the icon without reading the page."""
+    return await static("favicon.svg")
+
+
+def serve_static(app: Quart) -> None:
+    """Give `app` its static files."""
+    app.jinja_env.globals["static_url"] = static_url
+    app.add_url_rule("/static/<path:filename>", "static", static)
+    app.add_url_rule("/favicon.ico", "favicon", favicon)

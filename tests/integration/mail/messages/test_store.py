@@ -1,0 +1,148 @@
+"""Messages in a real PostgreSQL: one content, a mail for each recipient, all or nothing."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from mailroom.api_keys.errors import ConcurrentRequest, IdempotencyConflict, InvalidKey
+from mailroom.api_keys.idempotency import answered_before, fingerprint_of, keep_answer
+from mailroom.api_keys.keys import ApiKeys, Key, KeyRequest
+from mailroom.kit.database import Database
+from mailroom.mail.messages.draft import Draft, InvalidMessage, Mailbox
+from mailroom.mail.messages.store import MessageStore
+from mailroom.mail.messages.views import Filter, find_message, list_messages
+from mailroom.settings import Settings
+
+SHOP = Mailbox("Shop", "shop@shop.example")
+ALICE, BOB, CAROL = (Mailbox("", f"{name}@example.org") for name in ("alice", "bob", "carol"))
+
+
+class Office:
+    """The store, keys, and who was told of what."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.database = Database(settings.database_url, connections=4, name="test")
+        self.told: list[UUID] = []
+        self.store = MessageStore(self.told.extend, domain="shop.example")
+        self.keys = ApiKeys(self.database, default_domain="shop.example")
+
+    async def key(self, **options: Any) -> Key:
+        async with self.database.begin() as work:
+            _, secret = await self.keys.create(work, KeyRequest("shop", **options))
+        return await self.keys.authenticate(secret)
+
+    async def count(self, table: str) -> int:
+        async with self.database.begin() as work:
+            return int((await work.session.execute(text(f"select count(*) from {table}"))).scalar_one())
+
+
+@pytest.fixture
+async def office(settings: Settings) -> AsyncIterator[Office]:
+    office = Office(settings)
+    yield office
+    await office.database.close()
+
+
+def hello(**options: Any) -> Draft:
+    return Draft(**{"sender": SHOP, "to": [ALICE], "subject": "Hello", "text": "Hi", **options})
+
+
+async def test_one_content_and_a_mail_for_each_recipient(office: Office) -> None:
+    key = await office.key()
+    async with office.database.begin_plain() as work:
+        message_id = await office.store.put(work, hello(cc=[BOB], bcc=[CAROL]), key_id=key.id)
+        assert office.told == []
+    assert (
+        len(office.told) == 3 and await office.count("message_contents") == 1 and await office.count("tasks") == 0
+    )
+    async with office.database.begin() as work:
+        found = await find_message(work, message_id)
+    assert found is not None and found.content is not None and b"carol" not in found.content
+    assert [one.mail.recipient for one in found.recipients] == [
+        "alice@example.org",
+        "bob@example.org",
+        "carol@example.org",
+    ]
+    assert found.last_event == "queued" and found.message.bcc_addresses == ["carol@example.org"]
+
+
+async def test_a_batch_is_written_whole_or_not_at_all(office: Office) -> None:
+    key = await office.key()
+    with pytest.raises(InvalidMessage):
+        async with office.database.begin_plain() as work:
+            await office.store.put_many(work, [hello(), hello(to=[])], key_id=key.id)
+    assert await office.count("messages") == 0 and office.told == []
+    async with office.database.begin_plain() as work:
+        ids = await office.store.put_many(work, [hello(subject=f"No {n}") for n in range(500)], key_id=key.id)
+    assert len(ids) == await office.count("mails") == 500
+
+
+async def test_a_scheduled_message_waits_and_nobody_is_told(office: Office) -> None:
+    due = datetime.now(UTC) + timedelta(hours=1)
+    async with office.database.begin_plain() as work:
+        message_id = await office.store.put(work, hello(scheduled_at=due), key_id=None)
+    async with office.database.begin() as work:
+        found = await find_message(work, message_id)
+    assert found is not None and found.last_event == "scheduled" and office.told == []
+    mail = found.recipients[0].mail
+    assert mail.nudge_at == mail.next_attempt_at == due and mail.expires_at > due
+    assert [event.type for event in found.recipients[0].events] == ["scheduled"]
+
+
+async def test_a_list_goes_by_pages_both_ways_and_by_what_one_looks_for(office: Office) -> None:
+    key, other = await office.key(), await office.key()
+    async with office.database.begin_plain() as work:
+        ids = await office.store.put_many(
+            work, [hello(subject=str(n), tags={"n": str(n % 2)}) for n in range(5)], key_id=key.id
+        )
+        await office.store.put(work, hello(to=[BOB]), key_id=other.id)
+    async with office.database.begin() as work:
+        newest, more = await list_messages(work, Filter(key_id=key.id), limit=2)
+        assert [found.message.id for found in newest] == [ids[4], ids[3]] and more
+        older, _ = await list_messages(work, Filter(key_id=key.id, after=ids[3]), limit=2)
+        assert [found.message.id for found in older] == [ids[2], ids[1]]
+        newer, more = await list_messages(work, Filter(key_id=key.id, before=ids[2]), limit=2)
+        assert [found.message.id for found in newer] == [ids[4], ids[3]] and not more
+        tagged, _ = await list_messages(work, Filter(key_id=key.id, tag=("n", "1")), limit=10)
+        assert [found.message.id for found in tagged] == [ids[3], ids[1]]
+        to_bob, _ = await list_messages(work, Filter(to="BOB@example.org"), limit=10)
+        assert len(to_bob) == 1 and to_bob[0].message.key_id == other.id
+        assert await find_message(work, ids[0], key_id=other.id) is None
+
+
+async def test_a_key_is_found_by_itself_alone_and_not_once_revoked(office: Office) -> None:
+    async with office.database.begin() as work:
+        row, secret = await office.keys.create(
+            work, KeyRequest("shop", scope="sending", origins=["https://a.test"])
+        )
+    key = await office.keys.authenticate(secret)
+    assert key.id == row.id and key.may_send and key.sees_only_its_own
+    with pytest.raises(InvalidKey):
+        await office.keys.authenticate(secret[:-1] + "!")
+    async with office.database.begin() as work:
+        dump = (await work.session.execute(text("select k::text from api_keys k"))).scalar_one()
+        assert secret not in dump and secret[9:] not in dump
+        await office.keys.revoke(work, key.id)
+    with pytest.raises(InvalidKey):
+        await office.keys.authenticate(secret)
+    assert await office.keys.standing([key.id]) == set()
+
+
+async def test_a_repeat_gets_the_first_answer_and_another_payload_is_told(office: Office) -> None:
+    key = await office.key()
+    same, other = fingerprint_of("/emails", b"{}"), fingerprint_of("/emails", b"{ }")
+    async with office.database.begin_plain() as work:
+        assert await answered_before(work, key.id, "order-1", same) is None
+        message_id = await office.store.put(work, hello(), key_id=key.id)
+        await keep_answer(work, key.id, "order-1", same, [message_id])
+        async with office.database.begin_plain() as second:
+            with pytest.raises(ConcurrentRequest):
+                await answered_before(second, key.id, "order-1", same)
+    async with office.database.begin_plain() as work:
+        assert await answered_before(work, key.id, "order-1", same) == [message_id]
+        with pytest.raises(IdempotencyConflict):
+            await answered_before(work, key.id, "order-1", other)
