@@ -50,8 +50,9 @@ class Registration:
         """Take a sign-up; return the ticket of its mail. It takes the place of an earlier one that waits.
 
         A session that is new (`Sessions.new`) begins with it, in one transaction.
-        Raises `InvalidAddress`, `WeakPassword`, `TooLong`, `TooManyMails`; nothing has changed then.
+        Raises `InvalidAddress`, `WeakPassword`, `TooLong`, `TooManyMails`, `Overloaded`; nothing has changed then.
         """
+        self._passwords.check_room_for_new()  # before anything is asked that would be in vain
         address = Address.parse(email)
         known = await sign_ups.hash_of_account(self._database, address.key)
         # The account's salt, where there is one: signing in then compares with both at the cost of one.
