@@ -9,8 +9,12 @@ from mailroom.accounts.operators import Operators
 from mailroom.accounts.password_reset import PasswordReset
 from mailroom.accounts.registration import Registration
 from mailroom.accounts.sessions import Sessions
+from mailroom.api_keys.keys import ApiKeys
+from mailroom.api_keys.watch_tokens import WatchTokens
+from mailroom.desk.audit_log import AuditLog
 from mailroom.kit.database import Database
 from mailroom.mail.administration import MailAdministration
+from mailroom.mail.messages.store import MessageStore
 from mailroom.mail.outbox import Outbox
 from mailroom.progress.tracker import Tracker
 from mailroom.settings import Settings
@@ -35,5 +39,9 @@ class Services:
     tickets: Tickets
     task_service: TaskService
     exports: Exports
+    api_keys: ApiKeys
+    messages: MessageStore
+    watch_tokens: WatchTokens
+    audit_log: AuditLog
     tracker: Tracker | None = None
     """The poller of a web process; a worker has none."""
