@@ -7,7 +7,8 @@ Raises `Overloaded` where a computation would have to wait for longer than two s
 import base64
 import hmac
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 
 import argon2
 from argon2.low_level import hash_secret
@@ -46,7 +47,7 @@ class Passwords:
         if len(salt) != SALT_BYTES:
             salt = os.urandom(SALT_BYTES)
         lane = KNOWN if context is None else NEW
-        return await self._lanes.run(lane, self._hashed, password, context, salt)
+        return await self._run(lane, self._hashed, password, context, salt)
 
     async def match(self, password: str, hashes: Sequence[str | None]) -> list[bool]:
         """Tell for each hash whether the password is its own; None is nobody's.
@@ -56,9 +57,7 @@ class Passwords:
         with the parameters it was made with, in the time those take.
         """
         by_start = {_start(known): known for known in hashes if known} or {_start(self._nobodys): self._nobodys}
-        made = {
-            start: await self._lanes.run(KNOWN, _computed, password, known) for start, known in by_start.items()
-        }
+        made = {start: await self._run(KNOWN, _computed, password, known) for start, known in by_start.items()}
         return [known is not None and hmac.compare_digest(made[_start(known)], known) for known in hashes]
 
     def outdated(self, known: str) -> bool:
@@ -74,9 +73,15 @@ class Passwords:
             password_rules.check(password, context)
         return self._hasher.hash(_secret(password), salt=salt)
 
-    def check_room_for_new(self) -> None:
-        """Raise `Overloaded` where `hash` would, for a new password: before anything else is asked for it."""
-        self._lanes.check_room(NEW)
+    def place(self, lane: str) -> AbstractContextManager[None]:
+        """Keep a place in a lane (`NEW`, `KNOWN`) while the database is asked for what `hash` or `match` need.
+
+        Raises `Overloaded` where they would.
+        """
+        return self._lanes.place(lane)
+
+    async def _run(self, lane: str, call: Callable[..., str], *arguments: object) -> str:
+        return await self._lanes.run(lane, call, *arguments)
 
     def _made_up(self) -> str:
         """Return a hash of today's parameters that no password has: random, never computed."""

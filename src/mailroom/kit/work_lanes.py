@@ -3,9 +3,9 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from math import ceil
 from typing import TypeVar
 
@@ -35,6 +35,7 @@ class WorkLanes:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._threads = self._free = threads
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {lane: deque() for lane in lanes}
+        self._announced = dict.fromkeys(lanes, 0)
         self._turns = deque(lanes)
         self._longest_wait = longest_wait
         self._seconds_each = FIRST_GUESS
@@ -53,9 +54,21 @@ class WorkLanes:
         work.add_done_callback(end)  # also where nobody waits for the result any more
         return await asyncio.wrap_future(work)
 
-    def check_room(self, lane: str) -> None:
-        """Raise `Overloaded` where work that came now would not have its turn in time."""
-        if not self._free and (wait := self._expected_wait(lane)) > self._longest_wait:
+    @contextmanager
+    def place(self, lane: str) -> Iterator[None]:
+        """Count as one that waits, while what comes before the work is done. Raises `Overloaded` as `run` does.
+
+        Many that come at once would all find the queue empty else, and prepare for work that has no room.
+        """
+        self._check_room(lane)
+        self._announced[lane] += 1
+        try:
+            yield
+        finally:
+            self._announced[lane] -= 1
+
+    def _check_room(self, lane: str) -> None:
+        if (wait := self._expected_wait(lane)) > self._longest_wait:
             raise Overloaded(ceil(wait))
 
     def close(self) -> None:
@@ -66,7 +79,7 @@ class WorkLanes:
         if self._free:
             self._free -= 1
             return
-        self.check_room(lane)
+        self._check_room(lane)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[lane].append(turn)
         try:
@@ -98,5 +111,6 @@ class WorkLanes:
         self._free += 1
 
     def _expected_wait(self, lane: str) -> float:
+        ahead = len(self._waiting[lane]) + self._announced[lane] + 1 - self._free
         busy = sum(1 for other, queue in self._waiting.items() if queue and other != lane)
-        return (len(self._waiting[lane]) + 1) * (1 + busy) * self._seconds_each / self._threads
+        return ahead * (1 + busy) * self._seconds_each / self._threads

@@ -104,3 +104,20 @@ async def test_an_error_of_the_work_is_its_callers_and_frees_the_thread(lanes: W
         with pytest.raises(ValueError, match="no"):
             await lanes.run("known", fails)
     assert await lanes.run("known", work, "known") == "known"
+
+
+async def test_places_count_as_much_as_who_waits(lanes: WorkLanes, work: Work) -> None:
+    """Forty that come at once and first ask a database: half of them are refused before they ask."""
+    asked = 0
+
+    async def one() -> str:
+        nonlocal asked
+        with lanes.place("new"):
+            asked += 1
+            await asyncio.sleep(0.05)
+        return await lanes.run("new", work, "new")
+
+    results = await asyncio.gather(*(one() for _ in range(200)), return_exceptions=True)
+    assert asked < 40
+    assert all(isinstance(result, Overloaded | str) for result in results)
+    assert len(work.done) > 15
