@@ -56,7 +56,7 @@ async def test_a_crowd_that_signs_up_is_taken_or_refused_soon_and_holds_up_nobod
     statuses = Counter(status for status, _ in (task.result() for task in crowd))
     waits = sorted(wait for _, wait in (task.result() for task in crowd))
     slowest = max(wait for _, wait in others)
-    told = f"alone {alone:.2f} s; {statuses}, {waits[len(waits) // 2]:.2f} s to {waits[-1]:.2f} s; others {slowest:.2f} s"
+    told = f"alone {alone:.2f} s; {statuses}, at most {waits[-1]:.2f} s; others {slowest:.2f} s"
     assert set(statuses) == {303, 503}, told
     # Two seconds of waiting, and the machine's own; a machine that is busy with other things takes longer for all.
     assert waits[-1] < 2 + max(2, 30 * alone), told
