@@ -25,6 +25,7 @@ def create_commands() -> click.Group:
         Entrypoints(
             web=run_web,
             worker=lambda settings, one: run_worker(settings, one=one),
+            submission=run_submission,
             services=create_shell_services,
             tracker=open_tracker,
             queue_depth=queue_depth,
@@ -43,7 +44,7 @@ def run_web(settings: Settings, fd: int | None = None) -> int:
     from mailroom.web.server import server
 
     try:
-        listening = server.listen(settings) if fd is None else socket.socket(fileno=fd)
+        listening = listen(settings.host, settings.port) if fd is None else socket.socket(fileno=fd)
     except OSError as error:
         raise cannot_listen(settings, error) from None
     if fd is None and settings.web_concurrency > 1:
@@ -71,6 +72,26 @@ def run_worker(settings: Settings, *, one: bool = False) -> int:
     from mailroom.jobs.worker import work
 
     return work(create_worker(settings), threads=settings.worker_threads, log_level=settings.log_level)
+
+
+def run_submission(settings: Settings, fd: int | None = None) -> int:
+    """Serve SMTP submission until stopped; return the exit code.
+
+    With SUBMISSION_PROCESSES above 1 it starts that many processes, which share one listening socket; each of them
+    gets the socket's file descriptor as `fd`.
+    """
+    from mailroom.ops.processes.fleet import Fleet
+    from mailroom.ops.processes.listening import listen
+
+    if fd is None and settings.submission_processes > 1:
+        with listen(settings.host, settings.submission_port) as listening:
+            command = [sys.executable, "-m", "mailroom", "submission", "--fd", str(listening.fileno())]
+            fds = [listening.fileno()]
+            return Fleet("submission", command, settings.submission_processes, pass_fds=fds).run()
+    from mailroom.bootstrap import submission  # the parent of several processes serves nothing itself
+
+    listening = listen(settings.host, settings.submission_port) if fd is None else socket.socket(fileno=fd)
+    return submission.run_submission(settings, listening)
 
 
 def create_shell_services(settings: Settings) -> Services:

@@ -9,6 +9,7 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
+from mailroom.ops.processes.listening import BACKLOG
 from mailroom.settings import Settings
 from mailroom.submission.budget import Budget
 from mailroom.submission.handler import SubmissionHandler
@@ -16,7 +17,6 @@ from mailroom.submission.protocol import SubmissionProtocol
 
 logger = logging.getLogger(__name__)
 
-BACKLOG = 512
 MOST_PER_ADDRESS = 50
 """Connections of one address at a time; loopback has as many as there are in all."""
 LARGEST = 40 * 1000 * 1000
@@ -121,7 +121,7 @@ class Listener:
         server.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_SECONDS):
-                while self._budget.taken:
+                while self._budget.taken:  # noqa: ASYNC110  # no event when the last one is stored
                     await asyncio.sleep(0.05)
         for connection in list(self.open):
             if connection.transport:
