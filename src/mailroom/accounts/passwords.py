@@ -96,8 +96,7 @@ def _salt(known: str) -> bytes:
 
 
 def _secret(password: str) -> bytes:
-    # One character more than any password has: a longer text stays a wrong one, and costs no more.
-    return password_rules.prepared(password[: password_rules.LONGEST + 1]).encode(errors="surrogatepass")
+    return password_rules.normalized(password).encode(errors="surrogatepass")
 
 
 def _computed(password: str, known: str) -> str:

@@ -16,6 +16,7 @@ from mailroom.cli.task_views import UnknownTicket
 from mailroom.cli.with_services import with_services
 from mailroom.ops.entrypoints import Entrypoints
 from mailroom.ops.mails import PLAIN
+from mailroom.progress.snapshot import Snapshot
 from mailroom.services import Services
 from mailroom.tasks.models import Task
 
@@ -79,9 +80,10 @@ async def _follow(doors: Entrypoints, services: Services, ticket: UUID) -> int:
         subscription = tracker.subscribe()
         # Ctrl-C ends the stream, and with it all that was opened here, in order.
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, subscription.close)
-        await subscription.watch([str(ticket)])
+        await subscription.watch([ticket])
         with LiveView(title) as view:
             async for shown in subscription:
+                assert isinstance(shown, Snapshot)  # only the web pushes notices
                 view.show(shown)
                 if shown.final:
                     return 0 if shown.state in GOOD else 1

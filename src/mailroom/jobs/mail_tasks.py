@@ -86,12 +86,14 @@ class MailReports:
     def show_attempt(self, attempt: RunningAttempt) -> None:
         """Report an attempt under way; it is read when the report is stored, and is the newest then."""
         self._put(
-            Report(attempt.name, State.SENDING, lambda: stored(attempt.read()), urgent=True, wait=STAGES_WAIT)
+            Report(
+                str(attempt.claim.id), State.SENDING, lambda: stored(attempt.read()), urgent=True, wait=STAGES_WAIT
+            )
         )
 
     def show(self, snapshot: Snapshot) -> None:
         """Report a mail that has ended or waits for its next attempt."""
-        task, state = snapshot.task, snapshot.state
+        task, state = str(snapshot.task), snapshot.state
         if not snapshot.final:
             self._put(Report(task, state, partial(stored, snapshot), urgent=True, wait=STAGES_WAIT))
         elif state == State.SENT:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from celery import Celery
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -99,9 +100,9 @@ class ResultReader:
         self._changes = Invalidations(pool)
         self._redis: Redis = Redis(connection_pool=pool)
 
-    def key_of(self, task: str) -> bytes:
+    def key_of(self, task: UUID) -> bytes:
         """Return the key under which the backend keeps a task's result."""
-        key: bytes = self._backend.get_key_for_task(task)
+        key: bytes = self._backend.get_key_for_task(str(task))
         return key
 
     async def read(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
@@ -109,14 +110,12 @@ class ResultReader:
         values: Any = await self._redis.mget(keys)
         return list(values)
 
-    async def changes(self) -> AsyncIterator[Sequence[str]]:
-        """Yield tasks whose result changed since it was read, beginning with none; each once a reading.
+    def changes(self) -> AsyncIterator[Sequence[bytes]]:
+        """Yield keys whose value changed since it was read, beginning with none; each once a reading.
 
-        Raises redis-py's errors: where the line is lost, and where the server cannot or may not tell.
+        Raises redis-py's errors: where the connection is lost, and where the server cannot or may not tell.
         """
-        start = len(self.key_of("x")) - 1
-        async for keys in self._changes:
-            yield [key[start:].decode() for key in keys]
+        return aiter(self._changes)
 
     def decode(self, raw: bytes) -> Mapping[str, Any]:
         """Return Celery's meta."""

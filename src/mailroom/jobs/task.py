@@ -17,10 +17,10 @@ from mailroom.jobs.publisher import HAS_ROW
 from mailroom.jobs.runtime import Runtime
 from mailroom.jobs.task_leases import HeldTask
 from mailroom.kit import clock
-from mailroom.kit.errors import Unavailable
+from mailroom.kit.errors import MailroomError, Unavailable
 from mailroom.progress.reports import Cancelled, Running, fit_text, running
 from mailroom.services import Services
-from mailroom.tasks.states import Ending, TaskState
+from mailroom.tasks.states import BROKEN, BROKEN_SENTENCE, Ending, TaskState
 
 logger = logging.getLogger(__name__)
 
@@ -118,15 +118,13 @@ def ending_of(error: BaseException, here: Running) -> Ending:
     if is_cancelled(error) or isinstance(error, Ignore):
         return Ending(TaskState.CANCELLED, **said)
     if isinstance(error, Retry):
-        return Ending(
-            TaskState.RETRYING, error=_words(error.exc) if error.exc else None, retry_at=_when(error), **said
-        )
+        return Ending(TaskState.RETRYING, **_why(error.exc), retry_at=_when(error), **said)
     if isinstance(error, Reject):
         return Ending(TaskState.QUEUED if error.requeue else TaskState.CANCELLED, **said)
     trace = "".join(traceback.format_exception(error))
     return Ending(
         TaskState.FAILED,
-        error=_words(error),
+        **_why(error),
         traceback=fit_text(trace[-LONGEST_TRACEBACK:], LONGEST_TRACEBACK),
         **said,
     )
@@ -139,12 +137,13 @@ def is_cancelled(error: BaseException) -> bool:
     return isinstance(error, Cancelled)
 
 
-def _words(error: BaseException) -> str:
-    try:
-        said = str(error)
-    except Exception:
-        said = ""
-    return fit_text(said or type(error).__name__, LONGEST_ERROR)
+def _why(error: BaseException | None) -> dict[str, Any]:
+    """Return what members read of an error: its text only where it was written for them."""
+    if error is None:
+        return {}
+    if isinstance(error, MailroomError):
+        return {"error": fit_text(str(error), LONGEST_ERROR)}
+    return {"reason": BROKEN, "error": BROKEN_SENTENCE}
 
 
 def _when(error: Retry) -> datetime:

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from uuid import UUID
 
-from mailroom.kit.errors import Unavailable
+from mailroom.kit.errors import MailroomError, Unavailable
 from mailroom.progress.reporter import Put, Report
 from mailroom.progress.reports import Running
 from mailroom.tasks.runs import Begun, Effects, TaskRuns, Told
@@ -140,7 +140,11 @@ def _report(told: Told) -> Report:
     if whole.state == TaskState.DONE:
         return Report(str(told.task), "SUCCESS", result, urgent=True)
     if whole.state == TaskState.FAILED:
-        failure = {"exc_type": "RuntimeError", "exc_message": [whole.error], "exc_module": "builtins"}
+        failure = {
+            "exc_type": MailroomError.__name__,
+            "exc_message": [whole.error],
+            "exc_module": MailroomError.__module__,
+        }
         return Report(str(told.task), "FAILURE", failure, urgent=True)
     state = "REVOKED" if whole.state == TaskState.CANCELLED else str(whole.state)
     return Report(str(told.task), state, result, urgent=True)

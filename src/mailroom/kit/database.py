@@ -8,12 +8,11 @@ from typing import Any, ClassVar, TypeVar
 import psycopg
 from psycopg.rows import AsyncRowFactory, tuple_row
 from sqlalchemy import MetaData
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
 from mailroom.kit.errors import Unavailable
+from mailroom.kit.outages import is_away
 from mailroom.kit.statement_pool import Statement, StatementPool, psycopg_of, rows_of, run_together
 
 logger = logging.getLogger(__name__)
@@ -193,11 +192,7 @@ async def translate_errors() -> AsyncIterator[None]:
     """Turn "PostgreSQL is away" in its many forms into `Unavailable`; other errors pass as they are."""
     try:
         yield
-    except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, ConnectionError) as error:
-        raise Unavailable from error
-    except DBAPIError as error:
-        if error.connection_invalidated or isinstance(
-            error.orig, psycopg.OperationalError | psycopg.InterfaceError
-        ):
+    except Exception as error:
+        if is_away(error):
             raise Unavailable from error
         raise

@@ -68,7 +68,7 @@ async def listed(
     mails = await of_rows(work, [task.id for task, to in found if to is not None])
     tasks = await of_tasks(work, [task.id for task, to in found if to is None])
     shown = {**mails, **tasks}
-    return [Listed(task, shown[str(task.id)], to) for task, to in found if str(task.id) in shown]
+    return [Listed(task, shown[task.id], to) for task, to in found if task.id in shown]
 
 
 async def standings(database: Database, owner_ids: Sequence[UUID]) -> dict[UUID, str]:

@@ -22,7 +22,7 @@ Moment = tuple[str, datetime | None, int]
 
 
 def snapshot(
-    mail_id: UUID | str,
+    mail_id: UUID,
     state: str,
     *,
     stage: str | None = None,
@@ -53,7 +53,7 @@ def snapshot(
         }
         error = {key: value for key, value in facts.items() if value is not None}
     return Snapshot(
-        task=str(mail_id),
+        task=mail_id,
         state=str(state),
         stage=str(stage) if stage else None,
         attempt=attempt,
@@ -88,17 +88,17 @@ class MailRows:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def __call__(self, known: Sequence[Known]) -> dict[str, Snapshot]:
+    async def __call__(self, known: Sequence[Known]) -> dict[UUID, Snapshot]:
         """Return the snapshots of the mails and tasks that moved past what is `known`, by ticket."""
         arguments = {
-            "ids": [UUID(told.task) for told in known],
+            "ids": [told.task for told in known],
             "attempts": [told.attempt for told in known],
             "steps": [told.step for told in known],
             "afterwords": [told.follow_up for told in known],
         }
         async with self._database.connection() as connection:
             rows: list[Any] = await (await connection.execute(BETTER, arguments)).fetchall()
-        better: dict[str, Snapshot] = {}
+        better: dict[UUID, Snapshot] = {}
         for start in range(0, len(rows), AT_ONCE):
             some = rows[start : start + AT_ONCE]
             async with self._database.begin() as work:
@@ -107,15 +107,15 @@ class MailRows:
         return better
 
 
-async def of_tasks(work: UnitOfWork, ids: Sequence[UUID]) -> dict[str, Snapshot]:
+async def of_tasks(work: UnitOfWork, ids: Sequence[UUID]) -> dict[UUID, Snapshot]:
     """Return what the rows say of these tasks that are no mails, by ticket."""
     if not ids:
         return {}
     rows = await work.session.scalars(select(Task).where(Task.id.in_(ids), Task.name.is_not(None)))
-    return {str(task.id): of_task(task) for task in rows}
+    return {task.id: of_task(task) for task in rows}
 
 
-async def of_rows(work: UnitOfWork, ids: Sequence[UUID]) -> dict[str, Snapshot]:
+async def of_rows(work: UnitOfWork, ids: Sequence[UUID]) -> dict[UUID, Snapshot]:
     """Return what the rows say of these mails, by ticket; ids that are no mail's are left out."""
     if not ids:
         return {}
@@ -126,7 +126,7 @@ async def of_rows(work: UnitOfWork, ids: Sequence[UUID]) -> dict[str, Snapshot]:
     for attempt in found:
         attempts.setdefault(attempt.mail_id, []).append(attempt)
     return {
-        str(mail.id): replace(of_row(mail, [*attempts.get(mail.id, []), *mail.under_way]), follow_up=follow_up)
+        mail.id: replace(of_row(mail, [*attempts.get(mail.id, []), *mail.under_way]), follow_up=follow_up)
         for mail, follow_up in mails
     }
 

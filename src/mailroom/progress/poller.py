@@ -14,10 +14,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice, takewhile
+from uuid import UUID
 
 from mailroom.kit.cpu_meter import CpuMeter
 from mailroom.kit.errors import Unavailable
-from mailroom.progress.snapshot import Snapshot
+from mailroom.progress.snapshot import NO_NEWS, Snapshot
 from mailroom.progress.sources import Known, Results, Rows
 from mailroom.progress.stored_results import from_result, merge
 from mailroom.progress.subscription import Subscription
@@ -74,8 +75,9 @@ class Poller:
     def __init__(self, results: Results, rows: Rows) -> None:
         self._results = results
         self._rows = rows
-        self.watched: OrderedDict[str, Watched] = OrderedDict()
+        self.watched: OrderedDict[UUID, Watched] = OrderedDict()
         """By ticket; those longest without news come first."""
+        self._by_key: dict[bytes, Watched] = {}
         self.meters = [CpuMeter() for _ in range(4)]
         self._asking: dict[Watched, None] = {}
         self._changed: dict[Watched, None] = {}
@@ -103,6 +105,16 @@ class Poller:
             for task in running:
                 task.cancel()  # a library below may swallow one cancellation
             _, running = await asyncio.wait(running, timeout=1)
+
+    def keep(self, watched: Watched) -> Watched:
+        """Poll this task from now on; return what is polled for its ticket already, if anything is."""
+        known = self.watched.setdefault(watched.snapshot.task, watched)
+        self._by_key[known.key] = known
+        return known
+
+    def drop(self, watched: Watched) -> None:
+        """Poll this task no longer."""
+        del self.watched[watched.snapshot.task], self._by_key[watched.key]
 
     def wake(self) -> None:
         """Poll, now that somebody watches."""
@@ -141,9 +153,9 @@ class Poller:
         """Hear of changed results; while that is not possible, all of them are read more often."""
         while True:
             try:
-                async for tasks in self._results.changes():
+                async for keys in self._results.changes():
                     self._listens = True
-                    for watched in filter(None, map(self.watched.get, tasks)):
+                    for watched in filter(None, map(self._by_key.get, keys)):
                         self._changed[watched] = None
                         self._news.set()
             except Exception as error:
@@ -249,6 +261,8 @@ class Poller:
             if row := better.get(watched.snapshot.task):
                 watched.has_row = True
                 await self._take(watched, row, from_row=True)
+            elif watched.snapshot.state == NO_NEWS:  # it has no row: begun, and not heard of yet
+                await self._take(watched, Snapshot(watched.snapshot.task, step=-1))
         return True
 
     def _freshen(self, watched: Watched) -> None:

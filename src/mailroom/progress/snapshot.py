@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
+NO_NEWS = "connecting"
+"""State of a snapshot that says nothing: neither the row nor a result could be read. What was known stays true."""
 FINAL_STATES = frozenset({"sent", "done", "failed", "expired", "cancelled"})
 
 CELERY_STATES = {
@@ -29,7 +32,8 @@ class Snapshot:
     `attempt` and `step` order snapshots of the same task: the higher pair is the newer, whichever way it came.
     """
 
-    task: str
+    task: UUID
+    """The ticket."""
     state: str = "queued"
     stage: str | None = None
     message: str | None = None
@@ -84,4 +88,4 @@ class Snapshot:
             "cancellable": (self.cancellable and not self.final) or None,
         }
         known = {key: value for key, value in pairs.items() if value is not None}
-        return {"task": self.task, "state": self.state, **known, "final": self.final}
+        return {"task": str(self.task), "state": self.state, **known, "final": self.final}

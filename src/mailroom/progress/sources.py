@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+from uuid import UUID
 
 from mailroom.progress.snapshot import Snapshot
 
@@ -10,14 +11,14 @@ from mailroom.progress.snapshot import Snapshot
 class Results(Protocol):
     """The result backend, as Celery writes it."""
 
-    def key_of(self, task: str) -> bytes:
+    def key_of(self, task: UUID) -> bytes:
         """Return the key under which a task's result is stored."""
 
     async def read(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
         """Return the stored bytes of each key, in one round trip."""
 
-    def changes(self) -> AsyncIterator[Sequence[str]]:
-        """Yield tasks whose result changed since it was read, beginning with none once that is known.
+    def changes(self) -> AsyncIterator[Sequence[bytes]]:
+        """Yield keys whose result changed since it was read, beginning with none once that is known.
 
         Raises where it cannot be known (any more).
         """
@@ -30,12 +31,12 @@ class Results(Protocol):
 class Known:
     """What a watcher has been told of a task, to ask the rows whether they know better."""
 
-    task: str
+    task: UUID
     attempt: int
     step: int
     final: bool
     follow_up: str | None
 
 
-Rows = Callable[[Sequence[Known]], Awaitable[Mapping[str, Snapshot]]]
+Rows = Callable[[Sequence[Known]], Awaitable[Mapping[UUID, Snapshot]]]
 """Given what is known, returns the snapshots of those rows that know better (all of them for a step of -1)."""

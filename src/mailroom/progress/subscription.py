@@ -2,21 +2,37 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
 
 from mailroom.progress.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What a stream says of a text that is no task it may show: an unknown ticket, a list that changed."""
+
+    task: str
+    state: str
+    message: str
+    final: bool = False
+
+    def public(self, *, owner: bool = False) -> dict[str, Any]:  # noqa: ARG002  # as a snapshot's: the same for all
+        """Return the JSON of the protocol."""
+        return {"task": self.task, "state": self.state, "message": self.message, "final": self.final}
 
 
 class Source(Protocol):
     """Where a subscription gets its snapshots from: the tracker."""
 
-    async def add(self, subscription: "Subscription", tasks: Sequence[str]) -> None:
+    async def add(self, subscription: "Subscription", tasks: Sequence[UUID]) -> None:
         """Push snapshots of these tasks from now on, the present ones first."""
 
-    def remove(self, subscription: "Subscription", task: str) -> None:
+    def remove(self, subscription: "Subscription", task: UUID) -> None:
         """Push no snapshot of this task any more."""
 
-    def push_again(self, subscription: "Subscription", task: str) -> None:
+    def push_again(self, subscription: "Subscription", task: UUID) -> None:
         """Push the newest snapshot of this task once more."""
 
 
@@ -25,14 +41,14 @@ class Subscription:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._news: dict[str, Snapshot] = {}
+        self._news: dict[UUID | str, Snapshot | Notice] = {}
         self._event = asyncio.Event()
         self.closed = False
-        self.tasks: set[str] = set()
+        self.tasks: set[UUID] = set()
 
-    def push(self, snapshot: Snapshot) -> None:
-        """Put a snapshot in place of an older one of the same task."""
-        self._news[snapshot.task] = snapshot
+    def push(self, news: Snapshot | Notice) -> None:
+        """Put this in place of what still waits to be taken for the same task or text."""
+        self._news[news.task] = news
         self._event.set()
 
     @property
@@ -40,15 +56,15 @@ class Subscription:
         """How many snapshots wait to be taken: one a task at most."""
         return len(self._news)
 
-    def push_again(self, task: str) -> None:
+    def push_again(self, task: UUID) -> None:
         """Have the newest snapshot of a task that is watched told again."""
         self._source.push_again(self, task)
 
-    async def watch(self, tasks: Iterable[str]) -> None:
+    async def watch(self, tasks: Iterable[UUID]) -> None:
         """Watch these tasks too: a snapshot of each first, then its changes. The caller checks who may."""
         await self._source.add(self, [task for task in tasks if task not in self.tasks])
 
-    def unwatch(self, tasks: Iterable[str]) -> None:
+    def unwatch(self, tasks: Iterable[UUID]) -> None:
         """Watch these no longer."""
         for task in tasks:
             self._news.pop(task, None)
@@ -61,8 +77,8 @@ class Subscription:
         self.closed = True
         self._event.set()
 
-    async def __aiter__(self) -> AsyncIterator[Snapshot]:
-        """Yield snapshots as they come, until closed."""
+    async def __aiter__(self) -> AsyncIterator[Snapshot | Notice]:
+        """Yield snapshots and notices as they come, until closed."""
         while True:
             await self._event.wait()
             self._event.clear()

@@ -6,10 +6,12 @@ row, so that a flushed, frozen or stale Redis never shows a lie for long: the ro
 
 import time
 from collections.abc import Sequence
+from uuid import UUID
 
 from mailroom.kit.coalescer import Coalescer
+from mailroom.kit.errors import Unavailable
 from mailroom.progress.poller import ASK_BATCH, SHORTEST_REST, Poller, Watched
-from mailroom.progress.snapshot import Snapshot
+from mailroom.progress.snapshot import NO_NEWS, Snapshot
 from mailroom.progress.sources import Results, Rows
 from mailroom.progress.subscription import Subscription
 
@@ -49,17 +51,22 @@ class Tracker:
         """Return a new stream that watches nothing yet."""
         return Subscription(self)
 
-    async def snapshot(self, task: str) -> Snapshot | None:
-        """Return where a task is now; None where nothing knows of it."""
+    async def snapshot(self, task: UUID) -> Snapshot | None:
+        """Return where a task is now; None where nothing knows of it.
+
+        Raises `Unavailable` where neither its row nor its result can be read.
+        """
         watched = self._poller.watched.get(task)
         if watched and not watched.ask_row and time.monotonic() - watched.fresh < SHORTEST_REST:
             return watched.snapshot
         alone = self._new(task)
         await self._looked_up([alone])
+        if alone.snapshot.state == NO_NEWS:
+            raise Unavailable
         return alone.snapshot if alone.snapshot.step >= 0 else None
 
-    async def add(self, subscription: Subscription, tasks: Sequence[str]) -> None:
-        """Have `subscription` told of these tasks, beginning with where they are."""
+    async def add(self, subscription: Subscription, tasks: Sequence[UUID]) -> None:
+        """Have `subscription` told of these tasks, beginning with where they are, or with `NO_NEWS`."""
         known = self._poller.watched
         new = {task: self._new(task) for task in tasks if task not in known}
         if new:
@@ -71,27 +78,27 @@ class Tracker:
             if watched is None:  # the last who watched it left just now
                 watched = self._new(task)
                 self._poller.ask(watched)
-            known.setdefault(task, watched).watchers.add(subscription)
+            self._poller.keep(watched).watchers.add(subscription)
             subscription.tasks.add(task)
             subscription.push(watched.snapshot)
         self._poller.wake()
 
-    def push_again(self, subscription: Subscription, task: str) -> None:
+    def push_again(self, subscription: Subscription, task: UUID) -> None:
         """Tell it once more where a task is that it watches."""
         watched = self._poller.watched.get(task)
         if watched and subscription in watched.watchers:
             subscription.push(watched.snapshot)
 
-    def remove(self, subscription: Subscription, task: str) -> None:
+    def remove(self, subscription: Subscription, task: UUID) -> None:
         """Have it told no longer; a task that nobody watches is dropped."""
         subscription.tasks.discard(task)
         if watched := self._poller.watched.get(task):
             watched.watchers.discard(subscription)
             if not watched.watchers:
-                del self._poller.watched[task]
+                self._poller.drop(watched)
 
-    def _new(self, task: str) -> Watched:
-        return Watched(Snapshot(task, step=-1), self._key_of(task))
+    def _new(self, task: UUID) -> Watched:
+        return Watched(Snapshot(task, NO_NEWS, step=-1), self._key_of(task))
 
     async def _look_up(self, calls: Sequence[Sequence[Watched]]) -> Sequence[None]:
         """Find out where these are; many that come together share the questions."""

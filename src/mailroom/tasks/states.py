@@ -35,6 +35,16 @@ NEVER_BEGUN = "never begun"
 NEVER_BEGUN_SENTENCE = "No worker took this on for two days. Perhaps this Mailroom no longer knows such tasks."
 
 
+BROKEN = "broken"
+"""Why a task failed that raised an error whose words are for developers: a KeyError says no more than `'name'`."""
+BROKEN_SENTENCE = "The task ran into an error of this Mailroom. The operator can see what went wrong."
+
+
+def message_code(reason: str | None) -> str | None:
+    """Return the code of the sentence for a reason (`i18n/sentences.py`), where there is one."""
+    return "task.broken" if reason == BROKEN else None
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How a run of a task ended: the state it brings it to, and what is to be read of it afterwards."""

@@ -5,18 +5,18 @@ from typing import Any
 
 from mailroom.progress.snapshot import Snapshot
 from mailroom.tasks.models import Task
-from mailroom.tasks.states import ENDED, TaskState
+from mailroom.tasks.states import ENDED, TaskState, message_code
 
 
 def of_task(task: Task) -> Snapshot:
     """Return what the row of a task that is no mail says."""
     state = TaskState(task.state or TaskState.QUEUED)
-    error = {"reason": task.reason, "message": task.error}
+    error = {"reason": task.reason, "message_code": message_code(task.reason), "message": task.error}
     known = {key: value for key, value in error.items() if value is not None}
     moments = ((TaskState.QUEUED, task.created_at, 0), (TaskState.RUNNING, task.began_at, task.attempt),
                (state if state in ENDED else None, task.ended_at, task.attempt))  # fmt: skip
     return Snapshot(
-        task=str(task.id),
+        task=task.id,
         state=str(state),
         stage=task.stage,
         message=task.message,

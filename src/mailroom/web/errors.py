@@ -15,6 +15,7 @@ from mailroom.web.browser import current_session
 from mailroom.web.forms import Invalid, InvalidQuery
 from mailroom.web.limits import TooFast, TooManySignIns
 from mailroom.web.page import page_without_lookup
+from mailroom.web.program_answers import ApiError, is_program_path, refuse
 from mailroom.web.requests import BodyTooLarge, Unreadable
 from mailroom.web.security import CrossSite, UnknownHost
 
@@ -180,7 +181,9 @@ async def respond(error: Exception) -> Response:
     status = error.code if isinstance(error, HTTPException) and error.code else entry.status
     if not has_request_context():  # a websocket's handshake: its client reads the status and no more
         return Response("", status)
-    if wants_json():
+    if is_program_path(request.path):
+        response = refuse(error)
+    elif wants_json():
         response = await problem(status, entry.title, advice, fields=getattr(error, "messages", None))
     else:
         await _look_up(status)
@@ -247,6 +250,6 @@ def handle(app: Quart) -> None:
         logger.error("a request failed", exc_info=error)
         return await respond(error)
 
-    for kind in (MailroomError, Invalid, HTTPException):
+    for kind in (MailroomError, Invalid, HTTPException, ApiError):
         app.register_error_handler(kind, known)
     app.register_error_handler(Exception, unknown)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+
+from mailroom.kit.outages import is_away
 
 logger = logging.getLogger(__name__)
 
@@ -131,7 +132,9 @@ class LimitStore:
                     keys=[PREFIX + rate.key for rate in rates],
                     args=[number for rate in rates for number in (rate.count, rate.period)],
                 )
-        except (RedisError, OSError, TimeoutError) as error:
+        except Exception as error:
+            if not is_away(error):
+                raise
             if not before:
                 logger.warning("rate limits are counted in this process for now: %s", type(error).__name__)
             self._try_again_at = time.monotonic() + self._away
@@ -144,8 +147,10 @@ class LimitStore:
         try:
             async with asyncio.timeout(seconds):
                 return bool(await self._redis.ping())
-        except (RedisError, OSError, TimeoutError):
-            return False
+        except Exception as error:
+            if is_away(error):
+                return False
+            raise
 
     async def close(self) -> None:
         """Close every connection."""

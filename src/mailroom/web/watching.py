@@ -52,9 +52,9 @@ async def see(ticket: str) -> Seen | None:
     if task is None:
         return None
     tracker = services().tracker
-    snapshot = await tracker.snapshot(str(task_id)) if tracker else None
+    snapshot = await tracker.snapshot(task_id) if tracker else None
     if snapshot is None:
-        snapshot = Snapshot(str(task_id))  # begun and not heard of yet
+        snapshot = Snapshot(task_id)  # begun and not heard of yet
     if task.follow_up and not snapshot.follow_up:
         snapshot = replace(snapshot, follow_up=task.follow_up)
     return Seen(task, in_words(snapshot.public(owner=may_read_answers(task, watcher))))

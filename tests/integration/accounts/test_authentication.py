@@ -1,4 +1,5 @@
 import asyncio
+import unicodedata
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import pytest
@@ -98,6 +99,13 @@ async def test_signing_out_ends_the_session(reception: Reception) -> None:
     alice = await reception.member()
     await reception.sessions.end(alice.session.id)
     assert await reception.sessions.find(alice.secret) is None
+
+
+async def test_a_password_typed_in_nfc_and_in_nfd_signs_in(reception: Reception) -> None:
+    chosen = "sieben grüne Züge fahren über Ångström \uff2e\uff21\uff23\uff28 \ufb01ve"
+    await reception.member(password=unicodedata.normalize("NFC", chosen))
+    for form in ("NFC", "NFD", "NFKC", "NFKD"):
+        assert (await reception.sign_in(ALICE, unicodedata.normalize(form, chosen))).session.account  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("email", [ALICE, "nobody@example.org", "no address", "", "a" * 300 + "@example.org"])

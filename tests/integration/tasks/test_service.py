@@ -19,7 +19,7 @@ from mailroom.progress.snapshot import Snapshot
 from mailroom.settings import Settings
 from mailroom.tasks.runs import Begun, TaskRuns
 from mailroom.tasks.service import CannotCancel, CannotRepeat, TaskService, UnknownTask
-from mailroom.tasks.states import LOST, Ending, TaskState
+from mailroom.tasks.states import BROKEN_SENTENCE, LOST, Ending, TaskState
 from tests.conftest import ROOT
 from tests.processes import celery_worker
 
@@ -62,7 +62,7 @@ class Desk:
 
     async def shown(self, task: UUID) -> Snapshot:
         async with self.database.begin() as work:
-            return (await of_tasks(work, [task]))[str(task)]
+            return (await of_tasks(work, [task]))[task]
 
     async def until(self, task: UUID, state: str, seconds: float = 20) -> Snapshot:
         async with asyncio.timeout(seconds):
@@ -273,7 +273,7 @@ async def test_a_worker_begins_holds_ends_repeats_and_cancels(
         assert (done.current, done.total, done.message) == (10, 10, "10 shared")
 
         failed = await desk.until(broken, "failed")
-        assert failed.error == {"message": "this one always fails"}
+        assert failed.error == {"reason": "broken", "message_code": "task.broken", "message": BROKEN_SENTENCE}
         assert "worker_tasks.py" in (await desk.sql("select traceback from tasks where id = :id", id=broken))[0][0]
         await desk.repeat(broken)
         async with asyncio.timeout(20):

@@ -11,7 +11,8 @@ from uuid import UUID
 import psutil
 import psycopg
 
-from mailroom import bootstrap
+from mailroom.accounts.sessions import Sessions
+from mailroom.kit.database import Database
 from mailroom.kit.ids import new_id
 from mailroom.ops.embedded.ports import free_port
 from mailroom.web.browser import cookie_name
@@ -102,9 +103,9 @@ def target(environment: Mapping[str, str], folder: Path) -> Iterator[Target]:
 
 async def _signed_in(environment: Mapping[str, str]) -> str:
     settings = settings_of(dict(environment))
-    services = bootstrap.shell(settings)
-    started = await services.sessions.start("a fuzzer")
-    await services.database.close()
+    database = Database(settings.database_url, connections=1, name="tests")
+    started = await Sessions(database).start("a fuzzer")
+    await database.close()
     _own(environment["DATABASE_URL"], started.session.id)
     return f"{cookie_name(settings)}={started.secret}"
 

@@ -28,6 +28,7 @@ from tests.integration.web.test_connections import HANDSHAKE
 
 TASKS = 20
 LONG = "news " * 2_000
+TICKETS = [new_id() for _ in range(TASKS)]
 
 
 def session_of(*, operator: bool = False) -> Session:
@@ -50,7 +51,7 @@ class Flood:
         while True:
             self.told += 1
             for subscription in self.subscriptions:
-                subscription.push(Snapshot(f"task {self.told % TASKS}", "running", message=f"{self.told} {LONG}"))
+                subscription.push(Snapshot(TICKETS[self.told % TASKS], "running", message=f"{self.told} {LONG}"))
                 self.most = max(self.most, subscription.waiting)
             await asyncio.sleep(0.0005)
 
@@ -132,14 +133,14 @@ class Slow:
     def __init__(self) -> None:
         self.asked, self.found = asyncio.Event(), asyncio.Event()
 
-    async def add(self, subscription: Subscription, tasks: Sequence[str]) -> None:
+    async def add(self, subscription: Subscription, tasks: Sequence[UUID]) -> None:
         self.asked.set()
         await self.found.wait()
         for task in tasks:
             subscription.tasks.add(task)
             subscription.push(Snapshot(task, "running"))
 
-    def remove(self, subscription: Subscription, task: str) -> None:
+    def remove(self, subscription: Subscription, task: UUID) -> None:
         subscription.tasks.discard(task)
 
 
@@ -155,7 +156,7 @@ async def test_a_ticket_lost_while_it_is_looked_for_is_unknown_and_one_unwatched
     served._hear(json.dumps({"watch": [str(ticket)]}))
     await slow.asked.wait()
     if end == "lost":
-        served.lose(str(ticket))
+        served.lose(ticket)
     else:
         served._hear(json.dumps({"unwatch": [str(ticket)]}))
     slow.found.set()

@@ -61,7 +61,7 @@ class World:
     sessions: dict[str, Session] = field(default_factory=dict)
     tasks: dict[UUID, Task] = field(default_factory=dict)
     mails: dict[UUID, Mail] = field(default_factory=dict)
-    snapshots: dict[str, Snapshot] = field(default_factory=dict)
+    snapshots: dict[UUID, Snapshot] = field(default_factory=dict)
     sign_ups: set[UUID] = field(default_factory=set)
     resend_in: float = 0.0
     needs_password: bool = False
@@ -99,7 +99,7 @@ class World:
             created_at=NOON,
         )
         more.setdefault("timeline", ({"stage": "queued", "at": "2026-11-24T12:00:00.000+00:00", "attempt": 0},))
-        self.snapshots[str(ticket)] = Snapshot(str(ticket), state, **more)
+        self.snapshots[ticket] = Snapshot(ticket, state, **more)
         if kind == "confirm_sign_up":
             self.sign_ups.add(ticket)
         return ticket
@@ -271,7 +271,7 @@ class FakeWatching:
     def __init__(self, world: World) -> None:
         self.world = world
 
-    async def snapshot(self, task: str) -> Snapshot | None:
+    async def snapshot(self, task: UUID) -> Snapshot | None:
         return self.world.snapshots.get(task)
 
 

@@ -44,11 +44,6 @@ class RunningAttempt:
     unread: bool = False
     """True while nobody has read what was shown last: then it need not be shown again."""
     began: float = field(default_factory=time.monotonic)
-    name: str = ""
-    """The mail's id as text."""
-
-    def __post_init__(self) -> None:
-        self.name = str(self.claim.id)
 
     @property
     def now(self) -> datetime:
@@ -72,7 +67,7 @@ class RunningAttempt:
         elif self.connected_at:
             stage, step = Stage.CONNECTED, 2
         return snapshot(
-            self.name,
+            self.claim.id,
             State.SENDING,
             stage=stage,
             attempt=self.claim.attempt,
@@ -85,7 +80,7 @@ class RunningAttempt:
         accepted = decision.state is State.SENT
         outcome = Stage.ACCEPTED if accepted else decision.state
         return snapshot(
-            self.name,
+            self.claim.id,
             recorded.state,
             stage=Stage.ACCEPTED if accepted else None,
             attempt=recorded.attempt,

@@ -95,7 +95,7 @@ class BulkSender:
             mail.message.end_one()
             if not isinstance(error, Exception):
                 raise
-            logger.exception("mail %s stopped on its way; its lease brings it back", attempt.name)
+            logger.exception("mail %s stopped on its way; its lease brings it back", mail.claim.id)
             return
         self._queue.unrecorded += 1
         recording.add_done_callback(partial(self._recorded, attempt, mail))
@@ -127,7 +127,9 @@ class BulkSender:
         if recording.cancelled():
             return
         if error := recording.exception():
-            logger.error("the end of mail %s is not recorded; its lease runs out", attempt.name, exc_info=error)
+            logger.error(
+                "the end of mail %s is not recorded; its lease runs out", attempt.claim.id, exc_info=error
+            )
             return
         self._recorder.show_end(attempt, recording.result())
 

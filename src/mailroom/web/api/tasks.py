@@ -178,7 +178,7 @@ async def _later(seen: Seen, seconds: float) -> Response | None:
         return in_words(snapshot.public(owner=may_read_answers(seen.task, watcher)))
 
     holder = TicketOwner(seen.task.session_id, seen.task.owner_id)
-    waiting = LongPoll(session, str(seen.task.id), holder)
+    waiting = LongPoll(session, seen.task.id, holder)
     snapshot = await waits.news(
         tracker, waiting, seconds=seconds, is_news=lambda told: public(told) != seen.public
     )

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from mailroom.accounts.views import Session
-from mailroom.progress.snapshot import Snapshot
+from mailroom.progress.snapshot import NO_NEWS, Snapshot
 from mailroom.progress.tracker import Tracker
 from mailroom.tasks.tickets import TicketOwner
 from mailroom.web.watching import watcher_of
@@ -21,7 +21,7 @@ MOST = 8
 class LongPoll:
     """One request that waits for news of one task, with the rights of its session when it came."""
 
-    def __init__(self, session: Session, ticket: str, holder: TicketOwner) -> None:
+    def __init__(self, session: Session, ticket: UUID, holder: TicketOwner) -> None:
         self.session_id, self.standing, self.watcher = session.id, session.standing, watcher_of(session)
         self.tasks = {ticket: holder}
         self.ended = asyncio.Event()
@@ -34,7 +34,7 @@ class LongPoll:
         self.forbidden = True
         self.ended.set()
 
-    def lose(self, _ticket: str) -> None:
+    def lose(self, _ticket: UUID) -> None:
         """End it: the ticket is someone else's by now."""
         self.close()
 
@@ -67,7 +67,7 @@ class Waits:
 
         async def first() -> Snapshot | None:
             async for snapshot in subscription:
-                if is_news(snapshot):
+                if isinstance(snapshot, Snapshot) and snapshot.state != NO_NEWS and is_news(snapshot):
                     return snapshot
             return None
 

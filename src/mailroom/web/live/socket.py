@@ -14,7 +14,7 @@ from mailroom.i18n.sentences import in_words
 from mailroom.kit.errors import Unavailable
 from mailroom.kit.ids import parse_id
 from mailroom.progress.snapshot import Snapshot
-from mailroom.progress.subscription import Subscription
+from mailroom.progress.subscription import Notice, Subscription
 from mailroom.tasks.tickets import TicketOwner
 from mailroom.web.live.protocol import Allowance, parse
 from mailroom.web.live.ticket_owners import TicketOwners
@@ -50,15 +50,15 @@ class LiveSocket:
     def __init__(self, session: Session, subscription: Subscription, holders: TicketOwners) -> None:
         self.session_id, self.standing = session.id, session.standing
         self.watcher = watcher_of(session)
-        self.tasks: dict[str, TicketOwner] = {}
+        self.tasks: dict[UUID, TicketOwner] = {}
         """What it watches, by ticket, and whose that is."""
         self.listing: str | None = None
         """Where the list is that it watches, as it was told; empty at first, None where it watches none."""
         self._subscription = subscription
         self._holders = holders
         self._allowance = Allowance()
-        self._wanted: dict[str, UUID] = {}
-        self._lost: set[str] = set()
+        self._wanted: set[UUID] = set()
+        self._lost: set[UUID] = set()
         self._asking: asyncio.Task[None] | None = None
         self._unknown = 0
         self._end: tuple[int, str] | None = None
@@ -72,17 +72,17 @@ class LiveSocket:
             if self._patience and not self._patience.expired():
                 self._patience.reschedule(asyncio.get_running_loop().time())
 
-    def lose(self, ticket: str) -> None:
+    def lose(self, ticket: UUID) -> None:
         """Watch a ticket no more that is this browser's no more."""
         self._drop(ticket)
         self._lost.add(ticket)
-        self._subscription.push(_unknown(ticket))
+        self._subscription.push(_unknown(str(ticket)))
 
     def tell_list(self, standing: str) -> None:
         """Tell it where its list is, unless it knows."""
         if self.listing not in {None, standing}:
             self.listing = standing
-            self._subscription.push(Snapshot(LIST, state="listed", message=standing))
+            self._subscription.push(Notice(LIST, state="listed", message=standing))
 
     async def run(self) -> None:
         """Serve until either side ends it."""
@@ -106,7 +106,7 @@ class LiveSocket:
         async for snapshot in self._subscription:
             if self._end:
                 return
-            holder = self.tasks.get(snapshot.task)
+            holder = self.tasks.get(snapshot.task) if isinstance(snapshot.task, UUID) else None
             text = _encode(snapshot, owner=holder is not None and may_read_answers(holder, self.watcher))
             try:
                 async with asyncio.timeout(SEND_WITHIN) as self._patience:
@@ -137,7 +137,10 @@ class LiveSocket:
             self.close(MALFORMED, 'send {"watch": [ticket]} or {"unwatch": [ticket]}')
             return
         for ticket in asked.unwatch:
-            self._drop(ticket)
+            if ticket == LIST:
+                self.listing = None
+            elif task_id := parse_id(ticket):
+                self._drop(task_id)
         for ticket in asked.watch:
             self._want(ticket)
         if len(self._wanted) + len(self.tasks) > MOST_TICKETS:
@@ -151,17 +154,14 @@ class LiveSocket:
             self.listing = ""
         elif task_id is None:
             self._refuse(ticket)
-        elif str(task_id) in self.tasks:
-            self._subscription.push_again(str(task_id))  # whoever doubts that the line is alive is answered
+        elif task_id in self.tasks:
+            self._subscription.push_again(task_id)  # whoever doubts that the line is alive is answered
         else:
-            self._wanted[str(task_id)] = task_id
-            self._lost.discard(str(task_id))
+            self._wanted.add(task_id)
+            self._lost.discard(task_id)
 
-    def _drop(self, ticket: str) -> None:
-        if ticket == LIST:
-            self.listing = None
-        ticket = str(parse_id(ticket))
-        self._wanted.pop(ticket, None)
+    def _drop(self, ticket: UUID) -> None:
+        self._wanted.discard(ticket)
         self._lost.discard(ticket)
         self.tasks.pop(ticket, None)
         self._subscription.unwatch([ticket])
@@ -177,16 +177,17 @@ class LiveSocket:
         """Watch those wanted that this browser may; an unknown and a foreign ticket look alike."""
         try:
             while self._wanted:
-                wanted = dict(self._wanted)
-                holders = await self._holders(list(wanted.values()))
-                for ticket, task_id in wanted.items():
-                    if self._wanted.pop(ticket, None) is None:
+                wanted = list(self._wanted)
+                holders = await self._holders(wanted)
+                for ticket in wanted:
+                    if ticket not in self._wanted:
                         continue  # unwatched meanwhile
-                    holder = holders.get(task_id)
+                    self._wanted.discard(ticket)
+                    holder = holders.get(ticket)
                     if holder and holder.admits(self.watcher):
                         self.tasks[ticket] = holder
                     else:
-                        self._refuse(ticket)
+                        self._refuse(str(ticket))
                 self._lost.clear()
                 await self._subscription.watch([ticket for ticket in wanted if ticket in self.tasks])
                 self._forget(self._subscription.tasks - self.tasks.keys())
@@ -196,24 +197,24 @@ class LiveSocket:
             logger.exception("a socket ended by a fault of ours")
             self.close(FAULT, "a fault of ours")
 
-    def _forget(self, gone: set[str]) -> None:
+    def _forget(self, gone: set[UUID]) -> None:
         """Watch those no more that were unwatched or lost while they were looked for; the latter are unknown."""
         self._subscription.unwatch(gone)  # with all that waits to be told of them
         for ticket in gone & self._lost:
-            self._subscription.push(_unknown(ticket))
+            self._subscription.push(_unknown(str(ticket)))
 
 
-def _unknown(ticket: str) -> Snapshot:
+def _unknown(ticket: str) -> Notice:
     words = "Unknown, or not for this browser."
-    return Snapshot(ticket[:LONGEST_TICKET], state="unknown", message=words, final=True)
+    return Notice(ticket[:LONGEST_TICKET], state="unknown", message=words, final=True)
 
 
-_encoded: OrderedDict[tuple[int, bool, str], tuple[Snapshot, str]] = OrderedDict()
+_encoded: OrderedDict[tuple[int, bool, str], tuple[Snapshot | Notice, str]] = OrderedDict()
 """The newest messages, each with its snapshot, whose identity it goes by: many watchers, one encoding."""
 _MOST_ENCODED = 256
 
 
-def _encode(snapshot: Snapshot, *, owner: bool) -> str:
+def _encode(snapshot: Snapshot | Notice, *, owner: bool) -> str:
     key = (id(snapshot), owner, languages.current())
     known = _encoded.get(key)
     if known:

@@ -83,7 +83,7 @@ class Post:
             await work.session.execute(text(statement), values)
 
     def states(self, mail_id: UUID) -> list[str]:
-        return [f"{s.state}/{s.stage}" if s.stage else s.state for s in self.shown if s.task == str(mail_id)]
+        return [f"{s.state}/{s.stage}" if s.stage else s.state for s in self.shown if s.task == mail_id]
 
 
 @pytest.fixture

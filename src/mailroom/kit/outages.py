@@ -1,0 +1,40 @@
+"""One function decides whether an error means that a server of ours is away: PostgreSQL, Redis, or any peer.
+
+Each library has its own names for that, and event loops add theirs: a list beside each call misses one of them,
+and then an outage is answered as a fault of the program.
+"""
+
+import sys
+
+import psycopg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+_ALWAYS = (
+    OSError,  # every error of a socket, TLS and name resolution; TimeoutError, too
+    EOFError,  # asyncio's IncompleteReadError: the peer closed within an answer
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.ReadOnlySqlTransaction,  # this server was demoted; the one that takes writes is elsewhere
+    PoolTimeout,
+)
+_CLOSED_TRANSPORT = "the handler is closed"
+"""What uvloop's RuntimeError says of a connection that was reset while it lay idle (uvloop/handles/handle.pyx)."""
+
+
+def is_away(error: BaseException) -> bool:
+    """Tell whether `error` means that a server cannot be reached, or refuses all that it is asked.
+
+    False for an error that the same question would meet again on a server that is well.
+    """
+    if isinstance(error, _ALWAYS) or _is_redis_error(error):
+        return True
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or (error.orig is not None and is_away(error.orig))
+    return isinstance(error, RuntimeError) and _CLOSED_TRANSPORT in str(error)
+
+
+def _is_redis_error(error: BaseException) -> bool:
+    """Tell whether redis-py raised it. Not imported here: the shell's commands need no Redis, and load faster."""
+    exceptions = sys.modules.get("redis.exceptions")
+    return exceptions is not None and isinstance(error, exceptions.RedisError)
