@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from flask.sansio.blueprints import Blueprint
 from quart import Quart
 from quart_schema import Info, QuartSchema
 from quart_schema.openapi import OpenAPIProvider
@@ -34,13 +35,26 @@ class _ApiOnly(OpenAPIProvider):
         return [rule for rule in rules if rule.rule.startswith("/api/")]
 
 
+class _Application(Quart):
+    """Quart, without what would take a thread for each page."""
+
+    def register_blueprint(self, blueprint: Blueprint, **options: Any) -> None:
+        """Add a blueprint, without Flask's context processor: it is no coroutine, so Quart gives it a thread.
+
+        Quart has one of its own for the whole application.
+        """
+        super().register_blueprint(blueprint, **options)
+        processors = self.template_context_processors[blueprint.name]
+        processors[:] = [one for one in processors if one.__module__ != "flask.templating"]
+
+
 def create_app(services: Services) -> Quart:
     """Return the web application over `services`, which the caller opens and closes.
 
     Its own connection to Redis, for the rate limits, it opens when needed and closes after serving.
     """
     settings = services.settings
-    app = Quart("mailroom.web", root_path=str(Path(__file__).parent), static_folder=None)
+    app = _Application("mailroom.web", root_path=str(Path(__file__).parent), static_folder=None)
     provide(app, Services, services)
     provide(app, Waits, Waits())
     app.url_map.strict_slashes = False

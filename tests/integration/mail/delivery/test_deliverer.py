@@ -123,7 +123,7 @@ class KeepsAll:
 async def make(settings: Settings, sink: Sink, templates: Path) -> AsyncIterator[Make]:
     made: list[Post] = []
 
-    def make(**pool_options: object) -> Post:
+    def make(url: str = "", **pool_options: object) -> Post:
         variables = lambda row: {"secret": f"s-{row.id}"}  # noqa: E731
         kinds = Kinds(
             [
@@ -134,7 +134,7 @@ async def make(settings: Settings, sink: Sink, templates: Path) -> AsyncIterator
         database = Database(settings.database_url, connections=8, name="test")
         shown: list[Snapshot] = []
         options = {"limit": 4, "timeouts": Timeouts(1, 0.7, 0.7, 0.7), **pool_options}
-        pool = Pool(SMTPServer.parse(sink.url), hostname="test.example", **options)  # type: ignore[arg-type]
+        pool = Pool(SMTPServer.parse(url or sink.url), hostname="test.example", **options)  # type: ignore[arg-type]
         renderer = Renderer(kinds, mail_from="M <m@example.org>", product={}, templates=templates)
         delivery = Deliverer(
             ledger=Ledger(database, "test:1"),
