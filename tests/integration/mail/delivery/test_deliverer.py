@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select, text
 
 from mailroom.kit.database import Database
+from mailroom.mail.delivery.attempt import RunningAttempt
 from mailroom.mail.delivery.deliverer import Deliverer
 from mailroom.mail.kinds import Kinds, MailKind
 from mailroom.mail.ledger.claims import Ledger
@@ -105,6 +106,19 @@ def templates(tmp_path: Path) -> Path:
 Make = Callable[..., Post]
 
 
+class KeepsAll:
+    """Keeps every snapshot that is shown."""
+
+    def __init__(self, shown: list[Snapshot]) -> None:
+        self.shown = shown
+
+    def show_attempt(self, attempt: RunningAttempt) -> None:
+        self.shown.append(attempt.read())
+
+    def show(self, snapshot: Snapshot) -> None:
+        self.shown.append(snapshot)
+
+
 @pytest.fixture
 async def make(settings: Settings, sink: Sink, templates: Path) -> AsyncIterator[Make]:
     made: list[Post] = []
@@ -126,9 +140,9 @@ async def make(settings: Settings, sink: Sink, templates: Path) -> AsyncIterator
             ledger=Ledger(database, "test:1"),
             pool=pool,
             renderer=renderer,
-            show=lambda *_, read, **__: shown.append(read()),
+            progress=KeepsAll(shown),
         )
-        pool.on_recovery = delivery.on_recovery
+        pool.on_recovery = delivery.release_deferred
         outbox = Outbox(kinds, Tickets(), lambda _ids: None)
         made.append(Post(database, outbox, delivery, Rescuer(database, grace=timedelta()), pool, shown))
         return made[-1]
