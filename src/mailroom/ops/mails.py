@@ -1,5 +1,6 @@
 """The mail of this room: what an operator writes in the shell."""
 
+from mailroom.i18n.messages import gettext_noop
 from mailroom.mail.kinds import MailKind
 from mailroom.settings import Settings
 
@@ -9,4 +10,4 @@ PLAIN = "plain"
 def kinds(settings: Settings) -> list[MailKind]:
     """Return the kinds of mail this room sends. One that may have arrived is not sent twice by itself."""
     words = {"site": settings.public_host}
-    return [MailKind(PLAIN, "Mail", on_uncertain="hold", variables=lambda _row: words)]
+    return [MailKind(PLAIN, gettext_noop("Mail"), on_uncertain="hold", variables=lambda _row: words)]
