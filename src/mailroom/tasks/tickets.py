@@ -8,7 +8,7 @@ from uuid import UUID
 import psycopg
 from sqlalchemy import ColumnElement, or_, select, update
 
-from mailroom.kit.database import UnitOfWork
+from mailroom.kit.database import PlainWork, UnitOfWork
 from mailroom.tasks.models import Task
 
 
@@ -54,13 +54,13 @@ class Tickets:
     """The table of tasks that may be watched."""
 
     async def open(
-        self, work: UnitOfWork, task_id: UUID, title: str, *, session_id: UUID | None, owner_id: UUID | None
+        self, work: PlainWork, task_id: UUID, title: str, *, session_id: UUID | None, owner_id: UUID | None
     ) -> None:
         """Write the ticket of a task about to begin, for this browser session and this owner."""
         ticket = {"id": task_id, "title": title, "session_id": session_id, "owner_id": owner_id}
         await work.write(OPEN, ticket)
 
-    async def drop_watchers(self, work: UnitOfWork, ids: Sequence[UUID], *, but: UUID, follow_up: str) -> None:
+    async def drop_watchers(self, work: PlainWork, ids: Sequence[UUID], *, but: UUID, follow_up: str) -> None:
         """Let no other browser session than `but` watch these any more, which is told what came of them.
 
         Their owners still may.
