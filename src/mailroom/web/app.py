@@ -65,8 +65,8 @@ def create_app(services: Services) -> Quart:
     security.protect(app, settings)
     read_requests(app)
     serve_static(app)
-    store = LimitStore(settings.limits, connections=max(2, settings.redis_connections // 4))
-    limits.limit(app, store, settings)
+    store = LimitStore(settings.limits)
+    limits.limit(app, store)
     errors.handle(app)
     app.after_request(write_cookie)
     QuartSchema(
