@@ -8,9 +8,10 @@ from mailroom.accounts.password_reset import LINK, NO_ACCOUNT, WORKS_HOURS
 from mailroom.accounts.sign_ups import ALREADY, CONFIRM
 from mailroom.accounts.tokens import NEW_PASSWORD, Tokens
 from mailroom.mail.kinds import MailKind, MailRow
+from mailroom.progress.message import Message
 from mailroom.settings import Settings
 
-SIGN_UP_TITLE, PASSWORD_TITLE = "Sign-up mail", "Password mail"  # it opens nothing
+SIGN_UP_TITLE, PASSWORD_TITLE = Message("title.sign_up_mail"), Message("title.password_mail")
 """One title for both mails of a form: whoever watches must not learn which it is."""
 
 

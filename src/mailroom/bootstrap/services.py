@@ -10,6 +10,7 @@ from mailroom.accounts.passwords import Passwords
 from mailroom.accounts.registration import Registration
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.tokens import Tokens
+from mailroom.i18n.sentences import text_of
 from mailroom.jobs.results import ResultReader
 from mailroom.kit.database import Database
 from mailroom.mail.administration import MailAdministration
@@ -61,7 +62,7 @@ def create_services(
         mail_administration=MailAdministration(kinds, notify),
         tickets=tickets,
         task_service=task_service,
-        exports=Exports(database, task_service),
+        exports=Exports(database, task_service, text_of),
         tracker=tracker,
     )
 

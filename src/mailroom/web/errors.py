@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from mailroom.accounts import errors as accounts
 from mailroom.kit.errors import MailroomError, Unavailable
-from mailroom.tasks.service import CannotCancel, CannotRepeat
+from mailroom.tasks.service import CannotCancel, CannotRetry
 from mailroom.web.browser import current_session
 from mailroom.web.forms import Invalid, InvalidQuery
 from mailroom.web.limits import TooFast, TooManySignIns
@@ -87,7 +87,7 @@ TABLE: dict[type[Exception] | int, Answer] = {
     accounts.ExportGone: Answer(410, "This file is gone", way=("To your account", "/account")),
     # -- tasks
     CannotCancel: Answer(409, "It cannot be cancelled", way=("Back", "")),
-    CannotRepeat: Answer(409, "It cannot be begun again", way=("Back", "")),
+    CannotRetry: Answer(409, "It cannot be begun again", way=("Back", "")),
     accounts.AlreadyConfirmed: Answer(409, "Already confirmed", way=SIGN_IN),
     accounts.TooSoon: Answer(429, "A moment, please", way=("Back", "")),
     accounts.TooManyMails: Answer(429, "Enough mails for now", way=("Back", "")),

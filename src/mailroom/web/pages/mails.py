@@ -3,6 +3,7 @@
 from quart import Blueprint, Response, abort
 
 from mailroom.accounts import errors, password_reset
+from mailroom.i18n.sentences import text_of
 from mailroom.kit.ids import parse_id
 from mailroom.web import limits
 from mailroom.web.browser import current_session, services
@@ -57,7 +58,7 @@ async def mail_page(
         "mail.html",
         status,
         view=view_of(seen.public),
-        title=seen.task.title,
+        title=text_of(seen.task.title, seen.task.title_params),
         ticket=ticket,
         recipient=(row.typed_recipient or row.recipient) if row else "",
         resend_in=wait,
