@@ -13,7 +13,7 @@ from mailroom.accounts.addresses import Address
 from mailroom.accounts.browsers import described
 from mailroom.accounts.errors import AlreadyConfirmed, TooManyMails, TooSoon, UnknownSignUp
 from mailroom.accounts.models import SignUp
-from mailroom.accounts.passwords import Passwords
+from mailroom.accounts.passwords import NEW, Passwords
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_ups import Found
 from mailroom.accounts.views import NewSession, Session
@@ -50,10 +50,11 @@ class Registration:
         """Take a sign-up; return the ticket of its mail. It takes the place of an earlier one that waits.
 
         A session that is new (`Sessions.new`) begins with it, in one transaction.
-        Raises `InvalidAddress`, `WeakPassword`, `TooLong`, `TooManyMails`; nothing has changed then.
+        Raises `InvalidAddress`, `WeakPassword`, `TooLong`, `TooManyMails`, `Overloaded`; nothing has changed then.
         """
-        address = Address.parse(email)
-        known = await sign_ups.hash_of_account(self._database, address.key)
+        with self._passwords.place(NEW):
+            address = Address.parse(email)
+            known = await sign_ups.hash_of_account(self._database, address.key)
         # The account's salt, where there is one: signing in then compares with both at the cost of one.
         context = [*address.words, *self._site]
         password_hash = await self._passwords.hash(password, context=context, like=known)

@@ -21,6 +21,7 @@ from mailroom.mail.ledger.claims import Ledger
 from mailroom.mail.ledger.liveness import Liveness, new_name
 from mailroom.mail.ledger.rescuer import Rescuer
 from mailroom.mail.ledger.retention import Retention
+from mailroom.mail.messages.retention import MessageRetention
 from mailroom.mail.rendering.renderer import Renderer
 from mailroom.mail.smtp.connection import Timeouts
 from mailroom.mail.smtp.pool import Pool
@@ -93,11 +94,9 @@ def _renderer(settings: Settings) -> Renderer:
 
 def _sweep(services: Services, publisher: Publisher, depth: Callable[[], int | None], pool: Pool) -> Sweep:
     settings = services.settings
-    mails = Retention(
-        services.database,
-        bodies=timedelta(days=settings.keep_bodies_days),
-        rows=timedelta(days=settings.keep_rows_days),
-    )
+    bodies, rows = timedelta(days=settings.keep_bodies_days), timedelta(days=settings.keep_rows_days)
+    mails = Retention(services.database, bodies=bodies, rows=rows)
+    messages = MessageRetention(services.database, bodies=bodies, rows=rows)
     accounts = AccountRetention(
         services.database, services.sessions, confirmation_hours=settings.confirmation_hours
     )
@@ -106,5 +105,11 @@ def _sweep(services: Services, publisher: Publisher, depth: Callable[[], int | N
         publisher.publish_mails,
         depth,
         pool,
-        [mails.clean_up, accounts.clean_up, services.exports.clean_up],
+        [
+            mails.clean_up,
+            messages.clean_up,
+            accounts.clean_up,
+            services.exports.clean_up,
+            services.acceptance.clean_up,
+        ],
     )

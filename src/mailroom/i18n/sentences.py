@@ -36,6 +36,8 @@ SENTENCES: dict[str, str] = {
     "mail.broken": _("This mail could not be written as it should be. The operator has to look into it."),
     "mail.expired": _("The mail grew too old before the mail server took it."),
     "mail.cancelled": _("The mail was cancelled."),
+    "task.broken": _("The task ran into an error of this Mailroom. The operator can see what went wrong."),
+    "mail.limited": _("A sending limit lets this mail go later. It is stored and goes out by itself."),
     "mail.suppressed": _("This address takes no mail from this sender. The mail was held back."),
     "task.worker_lost": _("The worker was lost while it ran this task: its process or its machine stopped."),
     "task.worker_stopped": _("The worker was stopped while it ran this task."),

@@ -17,10 +17,10 @@ from mailroom.jobs.publisher import HAS_ROW
 from mailroom.jobs.runtime import Runtime
 from mailroom.jobs.task_leases import LeasedTask
 from mailroom.kit import clock
-from mailroom.kit.errors import Unavailable
+from mailroom.kit.errors import MailroomError, Unavailable
 from mailroom.progress.reports import Cancelled, CurrentTask, as_current_task, fit_text
 from mailroom.services import Services
-from mailroom.tasks.states import Outcome, TaskState
+from mailroom.tasks.states import BROKEN, TASK_BROKEN, Outcome, TaskState
 
 logger = logging.getLogger(__name__)
 
@@ -119,14 +119,13 @@ def outcome_of(error: BaseException, current: CurrentTask) -> Outcome:
     if is_cancelled(error) or isinstance(error, Ignore):
         return Outcome(TaskState.CANCELLED, **last)
     if isinstance(error, Retry):
-        cause = _text_of(error.exc) if error.exc else None
-        return Outcome(TaskState.RETRYING, error=cause, retry_at=_retry_at(error), **last)
+        return Outcome(TaskState.RETRYING, **_cause(error.exc), retry_at=_retry_at(error), **last)
     if isinstance(error, Reject):
         return Outcome(TaskState.QUEUED if error.requeue else TaskState.CANCELLED, **last)
     trace = "".join(traceback.format_exception(error))
     return Outcome(
         TaskState.FAILED,
-        error=_text_of(error),
+        **_cause(error),
         traceback=fit_text(trace[-LONGEST_TRACEBACK:], LONGEST_TRACEBACK),
         **last,
     )
@@ -139,12 +138,13 @@ def is_cancelled(error: BaseException) -> bool:
     return isinstance(error, Cancelled)
 
 
-def _text_of(error: BaseException) -> str:
-    try:
-        text = str(error)
-    except Exception:
-        text = ""
-    return fit_text(text or type(error).__name__, LONGEST_ERROR)
+def _cause(error: BaseException | None) -> dict[str, Any]:
+    """Return what members read of an error: its text only where it was written for them."""
+    if error is None:
+        return {}
+    if isinstance(error, MailroomError):
+        return {"error": fit_text(str(error), LONGEST_ERROR)}
+    return {"reason": BROKEN, "error": TASK_BROKEN}
 
 
 def _retry_at(error: Retry) -> datetime:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-from mailroom.kit.errors import Unavailable
+from mailroom.kit.errors import MailroomError, Unavailable
 from mailroom.kit.lease_renewal import LeaseRenewal
 from mailroom.progress.reporter import PutReport, Report
 from mailroom.progress.reports import CurrentTask
@@ -167,7 +167,12 @@ def _report(parent: ParentReport) -> Report:
         return Report(task, "SUCCESS", result, urgent=True)
     if progress.state == TaskState.FAILED:
         facts = progress.error.as_facts() if progress.error else {}
-        failure = {"exc_type": "RuntimeError", "exc_message": ["a part failed", facts], "exc_module": "builtins"}
+        kind = MailroomError
+        failure = {
+            "exc_type": kind.__name__,
+            "exc_message": ["a part failed", facts],
+            "exc_module": kind.__module__,
+        }
         return Report(task, "FAILURE", failure, urgent=True)
     if progress.state == TaskState.CANCELLED:
         return Report(task, "REVOKED", result, urgent=True)

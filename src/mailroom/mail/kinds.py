@@ -20,6 +20,17 @@ class MailRow(NamedTuple):
     created_at: datetime
 
 
+class MessageBytes(NamedTuple):
+    """The content of a message of another program, as the mail server takes it."""
+
+    sender: str
+    """The envelope's sender (RFC 5321 §2.3.1), its domain in ASCII."""
+    data: bytes
+    """RFC 5322 bytes, dot-stuffed, with the final dot; shared by the message's recipients."""
+    utf8: bool
+    """True where a header needs SMTPUTF8 (RFC 6531)."""
+
+
 def _no_variables(_row: MailRow) -> dict[str, str]:
     return {}
 

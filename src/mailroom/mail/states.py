@@ -52,6 +52,7 @@ class Reason(StrEnum):
     WORKER_LOST = "worker lost"  # the lease ran out
     CRASHED = "crashed"  # it ended its worker too often
     SUPPRESSED = "suppressed"  # its recipient bounced, complained or unsubscribed
+    LIMITED = "limited"  # a sending limit lets it go later
     BROKEN = "broken"  # it cannot be rendered or addressed
     EXPIRED = "expired"
     CANCELLED = "cancelled"

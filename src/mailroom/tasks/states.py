@@ -36,9 +36,12 @@ LOST = "worker lost"
 """The reason of a failed task whose worker stopped renewing its lease, or was stopped."""
 NEVER_BEGUN = "never begun"
 """The reason of a failed task that no worker ever took."""
+BROKEN = "broken"
+"""The reason of a task that raised an error whose text is for developers, as a KeyError's `'name'`."""
 WORKER_LOST = Message("task.worker_lost")
 WORKER_STOPPED = Message("task.worker_stopped")
 NO_WORKER_TOOK_IT = Message("task.never_begun")
+TASK_BROKEN = Message("task.broken")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from flask.sansio.blueprints import Blueprint
 from quart import Quart
 from quart_schema import Info, QuartSchema
 from quart_schema.openapi import OpenAPIProvider
@@ -12,7 +13,8 @@ from mailroom.i18n.templates import translate_templates
 from mailroom.kit import clock
 from mailroom.services import Services
 from mailroom.web import errors, health, limits, security, words
-from mailroom.web.api import tasks
+from mailroom.web.api import api_keys, tasks
+from mailroom.web.api.emails import routes as emails
 from mailroom.web.api.waits import Waits
 from mailroom.web.browser import write_cookie
 from mailroom.web.language import choose_language, tell_language
@@ -33,13 +35,26 @@ class _ApiOnly(OpenAPIProvider):
         return [rule for rule in rules if rule.rule.startswith("/api/")]
 
 
+class _Application(Quart):
+    """Quart, without what would take a thread for each page."""
+
+    def register_blueprint(self, blueprint: Blueprint, **options: Any) -> None:
+        """Add a blueprint, without Flask's context processor: it is no coroutine, so Quart gives it a thread.
+
+        Quart has one of its own for the whole application.
+        """
+        super().register_blueprint(blueprint, **options)
+        processors = self.template_context_processors[blueprint.name]
+        processors[:] = [one for one in processors if one.__module__ != "flask.templating"]
+
+
 def create_app(services: Services) -> Quart:
     """Return the web application over `services`, which the caller opens and closes.
 
     Its own connection to Redis, for the rate limits, it opens when needed and closes after serving.
     """
     settings = services.settings
-    app = Quart("mailroom.web", root_path=str(Path(__file__).parent), static_folder=None)
+    app = _Application("mailroom.web", root_path=str(Path(__file__).parent), static_folder=None)
     provide(app, Services, services)
     provide(app, Waits, Waits())
     app.url_map.strict_slashes = False
@@ -63,7 +78,7 @@ def create_app(services: Services) -> Quart:
         info=Info(title="Mailroom", version="1", description="Where a mail is, for those who may know."),
         openapi_provider_class=_ApiOnly,
     )
-    for room in (health, home, accounts, confirm, password, mails, account, task_pages, tasks):
+    for room in (health, home, accounts, confirm, password, mails, account, task_pages, tasks, emails, api_keys):
         app.register_blueprint(room.blueprint)
     if settings.mailroom_inbox is not None:
         from mailroom.web.pages import inbox  # the embedded stack's; nothing of it is loaded elsewhere

@@ -3,20 +3,23 @@
 import logging
 from contextlib import suppress
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 from quart import Quart, Response, current_app, g, has_request_context, json, make_response, request
 from werkzeug.exceptions import HTTPException
 
 from mailroom.accounts import errors as accounts
-from mailroom.kit.errors import MailroomError, Unavailable
+from mailroom.kit.errors import MailroomError, Overloaded, Unavailable
 from mailroom.tasks.service import CannotCancel, CannotRetry
 from mailroom.web.browser import current_session
 from mailroom.web.forms import Invalid, InvalidQuery
 from mailroom.web.limits import TooFast, TooManySignIns
 from mailroom.web.page import page_without_lookup
+from mailroom.web.program_answers import ApiError, is_program_path, refuse
 from mailroom.web.requests import BodyTooLarge, Unreadable
 from mailroom.web.security import CrossSite, UnknownHost
+from mailroom.web.sent_forms import sent_form
 
 logger = logging.getLogger(__name__)
 
@@ -93,6 +96,7 @@ TABLE: dict[type[Exception] | int, Answer] = {
     accounts.TooManyMails: Answer(429, "Enough mails for now", way=("Back", "")),
     # -- servers of ours
     Unavailable: Answer(503, "One moment, please", way=("Try again", "")),
+    Overloaded: Answer(503, "Very busy at the moment", way=("Try again", "")),
     MailroomError: Answer(400, "That did not work"),
     # -- the guard
     UnknownHost: Answer(400, "Unknown address"),
@@ -147,7 +151,7 @@ def wait_of(error: Exception) -> float | None:
     """Return the seconds after which to try again, where the error tells."""
     if isinstance(error, TooFast):
         return error.seconds
-    if isinstance(error, (accounts.TooSoon, accounts.TooManyMails)):
+    if isinstance(error, (Overloaded, accounts.TooSoon, accounts.TooManyMails)):
         return error.seconds
     return SOON if isinstance(error, Unavailable) else None
 
@@ -180,7 +184,9 @@ async def respond(error: Exception) -> Response:
     status = error.code if isinstance(error, HTTPException) and error.code else entry.status
     if not has_request_context():  # a websocket's handshake: its client reads the status and no more
         return Response("", status)
-    if wants_json():
+    if is_program_path(request.path):
+        response = refuse(error)
+    elif wants_json():
         response = await problem(status, entry.title, advice, fields=getattr(error, "messages", None))
     else:
         await _look_up(status)
@@ -192,6 +198,8 @@ async def respond(error: Exception) -> Response:
             advice=advice,
             label=label,
             href=href or page_above(request.path),
+            again=await sent_form(status),
+            wait=ceil(wait or 0),
         )
     if isinstance(error, HTTPException):
         for name, value in error.get_headers():
@@ -247,6 +255,6 @@ def handle(app: Quart) -> None:
         logger.error("a request failed", exc_info=error)
         return await respond(error)
 
-    for kind in (MailroomError, Invalid, HTTPException):
+    for kind in (MailroomError, Invalid, HTTPException, ApiError):
         app.register_error_handler(kind, known)
     app.register_error_handler(Exception, unknown)

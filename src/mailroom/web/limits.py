@@ -32,6 +32,8 @@ RESEND = ((6, _MINUTE), (30, _HOUR))
 EXPORT = ((3, _MINUTE), (20, _HOUR))
 CHANGE = ((60, _MINUTE),)
 """Signing out, ending a session: cheap, and only one's own."""
+API = ((60_000, _MINUTE),)
+"""Programs with a key: what they may send is limited by their key, this only stops a loop gone wild."""
 READ = ((600, _MINUTE),)
 """The API: generous, as one office may share one address. (For websockets see `web/live/registry.py`.)"""
 

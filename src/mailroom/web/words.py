@@ -81,16 +81,22 @@ STATES: dict[str, dict[str, str]] = {
         "detail": "This address takes no mail from this sender, so the mail was held back.",
     },
     "unknown": {
-        "mood": "bad",
-        "word": "Unknown",
-        "headline": "Nothing to see here any more",
-        "detail": "This browser cannot follow this mail. If you signed up again, the newer page shows it.",
+        "mood": "unsure",
+        "word": "Moved",
+        "headline": "This page no longer shows this mail",
+        "detail": "A newer sign-up with the address took its place, perhaps in another browser. Go on there. "
+        "If the address is confirmed by now, sign in.",
+        "way": "Sign in",
+        "href": "/sign-in",
     },
     "signed-out": {
         "mood": "unsure",
         "word": "Signed out",
         "headline": "You are signed out",
-        "detail": "You signed out in another tab, or your session was ended on another device. Sign in to go on.",
+        "detail": "This browser is signed out, or signed in with another account. It may have happened in another "
+        "tab or on another device. Sign in to see this page again.",
+        "way": "Sign in",
+        "href": "/sign-in",
     },
 }
 """State of `mail/states.py` → what it looks like and what is said."""
@@ -118,16 +124,21 @@ TASK_STATES: dict[str, dict[str, str]] = {
     },
     "cancelled": {"mood": "bad", "word": "Cancelled", "headline": "It was cancelled", "detail": ""},
     "unknown": {
-        "mood": "bad",
-        "word": "Unknown",
-        "headline": "Nothing to see here any more",
-        "detail": "This browser cannot follow this task.",
+        "mood": "unsure",
+        "word": "Gone",
+        "headline": "This page no longer shows this task",
+        "detail": "It is no longer kept, or it belongs to someone else now.",
+        "way": "Your tasks and mails",
+        "href": "/tasks",
     },
     "signed-out": {
         "mood": "unsure",
         "word": "Signed out",
         "headline": "You are signed out",
-        "detail": "You signed out in another tab, or your session was ended on another device. Sign in to go on.",
+        "detail": "This browser is signed out, or signed in with another account. It may have happened in another "
+        "tab or on another device. Sign in to see this page again.",
+        "way": "Sign in",
+        "href": "/sign-in",
     },
 }
 """State of `tasks/states.py` → the same for tasks that are no mails."""
@@ -170,6 +181,14 @@ EVENTS = {
 """What the list of earlier attempts calls each entry of a snapshot's timeline."""
 
 
+LINES = {
+    "connecting": "Connecting… This is the last known state.",
+    "reconnecting": "Reconnecting… Mailroom keeps working meanwhile.",
+    "offline": "You are offline. This is the last known state; Mailroom keeps working meanwhile.",
+}
+"""How the line to the server is → what a page says of it."""
+
+
 def as_data() -> dict[str, Any]:
     """Return every table, for the page's script."""
     return {
@@ -180,4 +199,5 @@ def as_data() -> dict[str, Any]:
         "stages": STAGES,
         "afterwords": AFTERWORDS,
         "events": EVENTS,
+        "lines": LINES,
     }

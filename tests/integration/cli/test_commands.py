@@ -499,3 +499,22 @@ def test_settings_of_two_places_never_mix(process: Shell, stack: Path) -> None:
     assert run.returncode == 2
     assert "Using the embedded stack" not in run.stderr
     assert "REDIS_URL is not set" in run.stderr
+
+
+def test_a_key_is_told_once_on_the_last_line_and_revoked_by_its_first_characters(
+    shell: Shell, environment: dict[str, str]
+) -> None:
+    made = shell("keys", "create", "shop", "--scope", "sending", "--domain", "Bücher.example", "--per-day", "10")
+    secret = made.stdout.splitlines()[-1]
+    assert made.returncode == 0 and secret.startswith("mr_")
+    listed = shell("keys", "list").stdout
+    assert secret not in listed and secret[:9] in listed and "xn--bcher-kva.example" in listed
+    assert shell("keys", "revoke", secret[:9]).returncode == 0
+    assert shell("keys", "list").stdout == "" and "revoked" in shell("keys", "list", "--all").stdout
+    assert shell("keys", "revoke", secret[:9]).returncode == 1
+    assert "example.org" in shell("keys", "create", "shop", "--domain", "a b").stderr
+
+    async def acts(services: Services, unit: UnitOfWork) -> list[tuple[str, str]]:
+        return [(entry.actor, entry.action) for entry in await services.audit_log.entries(unit)]
+
+    assert with_services(environment, acts) == [("shell", "key.revoked"), ("shell", "key.created")]

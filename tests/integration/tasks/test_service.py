@@ -348,7 +348,7 @@ async def test_a_worker_begins_holds_ends_repeats_and_cancels(
         assert (done.current, done.total, done.message) == (10, 10, "10 shared")
 
         failed = await desk.until(broken, "failed")
-        assert failed.error == {"message": "this one always fails"}
+        assert failed.error == {"reason": "broken", "message_code": "task.broken", "params": {}}
         assert "worker_tasks.py" in (await desk.sql("select traceback from tasks where id = :id", id=broken))[0][0]
         await desk.retry(broken)
         async with asyncio.timeout(20):

@@ -1,5 +1,6 @@
 """House rules of the web, held against every route there is."""
 
+import inspect
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -44,6 +45,14 @@ async def test_every_state_changing_route_turns_strangers_away(everything: Quart
 def test_every_state_changing_route_has_a_rate_limit(everything: Quart) -> None:
     for path, method, endpoint in changing_routes(everything):
         assert getattr(everything.view_functions[endpoint], LIMITS, []), f"{method} {path} has no limit"
+
+
+def test_no_request_takes_a_thread_for_a_function_that_is_no_coroutine(everything: Quart) -> None:
+    around = [everything.before_request_funcs, everything.after_request_funcs]
+    around += [everything.template_context_processors]
+    functions = [function for hooks in around for found in hooks.values() for function in found]
+    for function in (*functions, *everything.view_functions.values()):
+        assert inspect.iscoroutinefunction(function), function
 
 
 def test_no_page_has_inline_scripts_styles_or_handlers() -> None:

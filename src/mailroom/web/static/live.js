@@ -2,7 +2,7 @@
 // The words and what is drawn are those of web/words.py and web/progress_view.py.
 
 import { subscribe } from "./connection.js";
-import { LOST, shareOf, showBlocks, wearIcon, words } from "./progress.js";
+import { LOST, lineWords, shareOf, showBlocks, showWay, wearIcon, words } from "./progress.js";
 import { countDown, localTime } from "./times.js";
 
 const ORDER = words.order;
@@ -13,11 +13,13 @@ class MailProgress extends HTMLElement {
   #leave = null;
   #share = 0;
   #said = "";
+  #retryAt = null;
 
   connectedCallback() {
     this.#share = this.#part("bar")?.value ?? 0;
     this.#said = this.#part("headline")?.textContent ?? "";
-    this.#countDown(this.#part("countdown")?.dataset.until);
+    this.#retryAt = this.#part("countdown")?.dataset.until || null;
+    this.#countDown(this.#retryAt);
     const ticket = this.getAttribute("ticket");
     this.#leave = subscribe(ticket, (snapshot) => this.show(snapshot), (word) => this.#stand(word));
     mirror(ticket, this.dataset);
@@ -40,15 +42,16 @@ class MailProgress extends HTMLElement {
     if (snapshot.afterword) this.dataset.afterword = snapshot.afterword;
     this.#write("headline", known.headline);
     this.#write("detail", known.detail);
+    showWay(this.#part("detail"), said);
+    this.#retryAt = snapshot.afterword ? null : snapshot.retry_at;
+    this.#countDown(this.#retryAt);
     if (LOST.has(state)) {
-      this.#countDown(null);
       return this.#end(snapshot, known);
     }
     const code = [error.code, error.enhanced].filter(Boolean).join(" ");
     this.#write("code", code);
     this.#write("answer", error.answer ?? "");
     this.#part("server").hidden = !code && !error.answer;
-    this.#countDown(snapshot.afterword ? null : snapshot.retry_at);
     const since = state === "retrying" && !snapshot.afterword ? error.since : null;
     this.#part("since").hidden = !since;
     localTime(this.#part("since").querySelector("time"), since);
@@ -113,10 +116,11 @@ class MailProgress extends HTMLElement {
   }
 
   #stand(word) {
-    const line = this.#part("connection");
-    const waiting = word === "reconnecting" && !this.dataset.afterword && !this.hasAttribute("data-final");
-    line.hidden = !waiting;
-    line.textContent = waiting ? "Reconnecting… The mail goes on meanwhile." : "";
+    const isOver = this.dataset.afterword || this.hasAttribute("data-final");
+    const said = lineWords(word, isOver);
+    this.#part("connection").hidden = !said;
+    this.#write("connection", said);
+    this.#countDown(said ? null : this.#retryAt); // nobody knows whether it still holds
   }
 
   #countDown(until) {
