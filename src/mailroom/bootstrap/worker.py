@@ -9,7 +9,7 @@ from mailroom.accounts.retention import AccountRetention
 from mailroom.accounts.tokens import Tokens
 from mailroom.bootstrap import services as wiring
 from mailroom.jobs.broker.queue_depth import queue_depth
-from mailroom.jobs.mail_tasks import reports
+from mailroom.jobs.mail_tasks import MailReports
 from mailroom.jobs.publisher import Publisher
 from mailroom.jobs.results import ResultWriter
 from mailroom.jobs.runtime import Runtime
@@ -50,9 +50,9 @@ def create_runtime(settings: Settings, app: Celery) -> Runtime:
         ledger=Ledger(services.database, worker_name),
         pool=pool,
         renderer=_renderer(settings),
-        show=reports(reporter.put),
+        progress=MailReports(reporter.put),
     )
-    pool.on_recovery = deliverer.on_recovery
+    pool.on_recovery = deliverer.release_deferred
 
     def depth() -> int | None:
         return queue_depth(publisher.app)

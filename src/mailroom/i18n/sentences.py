@@ -20,8 +20,28 @@ SENTENCES: dict[str, str] = {
     ),
     "mail.deferred": _("The mail server asked to try again later."),
     "mail.refused": _(
-        "The mail server refused this mail for good. Check the address for a slip of the pen and "
-        "start again with the right one."
+        "The mail server refused this mail for good. Check the address for a typing error and start again with "
+        "the right one."
+    ),
+    "mail.mailbox_refused": _(
+        "The recipient's mailbox refused this mail for good: it is full, closed or cannot be reached. Use another "
+        "address, or ask the recipient."
+    ),
+    "mail.sender_refused": _(
+        "The mail server refused this mail because of its sender. The recipient's address is not the cause. The "
+        "operator has to look into it."
+    ),
+    "mail.policy_refused": _(
+        "The mail server refused this mail by one of its rules, as spam perhaps. The recipient's address is not "
+        "the cause. The operator has to look into it."
+    ),
+    "mail.content_refused": _(
+        "The mail server refused the content of this mail: it may be too large. The recipient's address is not "
+        "the cause. The operator has to look into it."
+    ),
+    "mail.protocol_refused": _(
+        "The mail server did not understand Mailroom and refused this mail. The recipient's address is not the "
+        "cause. The operator has to look into it."
     ),
     "mail.disconnected": _(
         "The connection to the mail server ended before the mail was handed over. It will be sent again."

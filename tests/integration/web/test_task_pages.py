@@ -109,7 +109,7 @@ async def test_the_list_shows_ones_own_mails_and_tasks_newest_first_by_state_and
 
 async def test_the_list_is_for_who_is_signed_in(house: House) -> None:
     stranger = house.app.test_client()
-    assert (await stranger.get("/tasks")).headers["Location"] == "/sign-in"
+    assert (await stranger.get("/tasks")).headers["Location"] == "/sign-in?next=/tasks"
     answer = await stranger.get("/api/v1/tasks")
     assert (answer.status_code, answer.content_type) == (401, "application/problem+json")
 
@@ -127,7 +127,7 @@ async def test_nobody_else_sees_cancels_or_repeats_a_task(house: House) -> None:
                 assert (await browser.post(f"/tasks/{guess}/{deed}")).status_code == 404
     assert "Waiting for a worker" in await alice.get(f"/tasks/{ticket}")
     assert await alice.post(f"/tasks/{ticket}/cancel") == (303, f"/tasks/{ticket}")
-    assert "It was cancelled" in await alice.get(f"/tasks/{ticket}")
+    assert "The task was cancelled" in await alice.get(f"/tasks/{ticket}")
     assert (await mallory.browser.post(f"/tasks/{ticket}/retry")).status_code == 404
     assert (await alice.post(f"/tasks/{ticket}/cancel"))[0] == 409
     assert await alice.post(f"/tasks/{ticket}/retry") == (303, f"/tasks/{ticket}")
@@ -241,7 +241,7 @@ async def test_an_export_is_its_owners_for_a_day_and_holds_nothing_secret(house:
     assert (await olga.browser.get(f"/account/export/{ticket}")).status_code == 404
     async with house.services.database.begin() as work:
         await work.session.execute(text("update exports set expires_at = now()"))
-    assert "no longer kept" in await alice.get(f"/account/export/{ticket}", 410)
+    assert "The file is deleted" in await alice.get(f"/account/export/{ticket}", 410)
     await house.services.exports.clean_up()
     async with house.services.database.begin() as work:
         assert (await work.session.execute(text("select count(*) from exports"))).scalar_one() == 0
@@ -252,7 +252,7 @@ async def test_an_export_is_its_owners_for_a_day_and_holds_nothing_secret(house:
 async def test_what_is_not_there_is_a_problem_document_for_programs(house: House, path: str) -> None:
     answer = await house.app.test_client().get(path, headers={"Accept": "text/html,*/*"})
     assert (answer.status_code, answer.content_type) == (404, "application/problem+json")
-    assert json.loads(await answer.get_data())["title"] == "Nothing here"
+    assert json.loads(await answer.get_data())["title"] == "Page not found"
 
 
 @pytest.mark.parametrize(

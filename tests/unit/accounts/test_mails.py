@@ -67,12 +67,12 @@ def test_the_confirmation_holds_link_and_code_in_text_and_html_and_says_who_aske
     for words in (text, html):
         flat = " ".join(words.split())
         assert "Firefox on Linux" in flat
-        assert "24 November 2026, 09:05 UTC" in flat
+        assert "24 Nov 2026, 09:05 UTC" in flat
         assert "If it was not you, do nothing" in flat
         assert "2 days" in flat
 
 
-@pytest.mark.parametrize(("hours", "words"), [(1, "one hour"), (24, "24 hours"), (36, "36 hours"), (72, "3 days")])
+@pytest.mark.parametrize(("hours", "words"), [(1, "1 hour"), (24, "1 day"), (36, "36 hours"), (72, "3 days")])
 def test_how_long_link_and_code_work_is_said_in_words(hours: int, words: str) -> None:
     assert f"Link and code work for {words}." in part(rendered(row("confirm_sign_up"), hours), "plain")
 
@@ -96,7 +96,7 @@ def test_the_link_to_a_new_password_is_in_text_and_html_and_for_nothing_else() -
     assert f"\nhttps://mail.example.org/new-password/{token}\n" in text
     assert html.count(token) == 3, "button, plain link, and where it leads"
     assert token != TOKENS.token(mail.id, mail.nonce)
-    assert "works for one hour, and once" in text
+    assert "works for 1 hour, and only once" in text
 
 
 def test_an_address_without_an_account_gets_no_token() -> None:
