@@ -77,6 +77,8 @@ def test_nothing_is_loaded_from_elsewhere() -> None:
 def test_every_icon_a_state_needs_exists() -> None:
     from mailroom.web import words
 
-    moods = {said["mood"] for said in (*words.STATES.values(), *words.AFTERWORDS.values())}
+    moods = {
+        said.mood for said in (*words.STATES.values(), *words.TASK_STATES.values(), *words.FOLLOW_UPS.values())
+    }
     for mood in moods:
         assert (WEB / "static" / f"favicon-{mood}.svg").is_file()
