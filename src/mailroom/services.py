@@ -9,12 +9,12 @@ from mailroom.accounts.operators import Operators
 from mailroom.accounts.password_reset import PasswordReset
 from mailroom.accounts.registration import Registration
 from mailroom.accounts.sessions import Sessions
+from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.keys import ApiKeys
 from mailroom.api_keys.watch_tokens import WatchTokens
 from mailroom.desk.audit_log import AuditLog
 from mailroom.kit.database import Database
 from mailroom.mail.administration import MailAdministration
-from mailroom.mail.messages.store import MessageStore
 from mailroom.mail.outbox import Outbox
 from mailroom.progress.tracker import Tracker
 from mailroom.settings import Settings
@@ -40,7 +40,7 @@ class Services:
     task_service: TaskService
     exports: Exports
     api_keys: ApiKeys
-    messages: MessageStore
+    acceptance: Acceptance
     watch_tokens: WatchTokens
     audit_log: AuditLog
     tracker: Tracker | None = None

@@ -24,7 +24,7 @@ from mailroom.accounts.errors import (
     WrongToken,
 )
 from mailroom.accounts.models import Account, SignUp
-from mailroom.accounts.passwords import Passwords
+from mailroom.accounts.passwords import KNOWN, Passwords
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_ups import Found
 from mailroom.accounts.tokens import Tokens, mail_id_of, typed_code
@@ -77,8 +77,9 @@ class Confirmation:
         Raises as `preview` does, and `WrongPassword` where this is not the browser that signed up and
         `password` is not the one chosen there; nothing has changed then.
         """
-        async with self._database.begin() as work:
-            found = await self._by_link(work, token)
+        with self._passwords.place(KNOWN):
+            async with self._database.begin() as work:
+                found = await self._by_link(work, token)
         if not _is_of(found.sign_up, session):
             [is_theirs] = await self._passwords.match(password or "", [found.sign_up.password_hash])
             if not is_theirs:

@@ -11,9 +11,17 @@ from sqlalchemy import func, update
 from mailroom.accounts import sign_ups
 from mailroom.accounts.addresses import Address
 from mailroom.accounts.browsers import described
-from mailroom.accounts.errors import AlreadyConfirmed, TooManyMails, TooSoon, UnknownSignUp
+from mailroom.accounts.errors import (
+    AccountError,
+    AlreadyConfirmed,
+    InvalidAddress,
+    TooManyMails,
+    TooSoon,
+    UnknownSignUp,
+    WeakPassword,
+)
 from mailroom.accounts.models import SignUp
-from mailroom.accounts.passwords import Passwords
+from mailroom.accounts.passwords import NEW, Passwords
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_ups import Found
 from mailroom.accounts.views import NewSession, Session
@@ -50,10 +58,11 @@ class Registration:
         """Take a sign-up; return the ticket of its mail. It takes the place of an earlier one that waits.
 
         A session that is new (`Sessions.new`) begins with it, in one transaction.
-        Raises `InvalidAddress`, `WeakPassword`, `TooLong`, `TooManyMails`; nothing has changed then.
+        Raises `InvalidAddress`, `WeakPassword`, `TooLong`, `TooManyMails`, `Overloaded`; nothing has changed then.
         """
-        address = Address.parse(email)
-        known = await sign_ups.hash_of_account(self._database, address.key)
+        with self._passwords.place(NEW):
+            address = Address.parse(email)
+            known = await sign_ups.hash_of_account(self._database, address.key)
         # The account's salt, where there is one: signing in then compares with both at the cost of one.
         context = [*address.words, *self._site]
         password_hash = await self._passwords.hash(password, context=context, like=known)
@@ -69,6 +78,25 @@ class Registration:
             written = {"id": sign_up_id, "email": address.email, "email_key": address.key, "mail_id": mail_id}
             await sign_ups.add(work, {**written, "password_hash": password_hash, "session_id": session.id})
         return mail_id
+
+    async def refusals(self, *, email: str | None, password: str | None) -> list[AccountError]:
+        """Return everything that `sign_up` would refuse of these two, each checked by itself; stores nothing.
+
+        None stands for a field that need not be checked.
+        """
+        found: list[AccountError] = []
+        words: list[str] = []
+        if email is not None:
+            try:
+                words = Address.parse(email).words
+            except InvalidAddress as error:
+                found.append(error)
+        if password is not None:
+            try:
+                await self._passwords.check(password, [*words, *self._site])
+            except WeakPassword as error:
+                found.append(error)
+        return found
 
     async def resend(self, *, ticket: UUID, session: Session) -> UUID:
         """Promise another mail for the sign-up of this ticket; return the new ticket. Codes may be tried anew.

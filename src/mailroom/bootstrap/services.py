@@ -10,9 +10,12 @@ from mailroom.accounts.passwords import Passwords
 from mailroom.accounts.registration import Registration
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.tokens import Tokens
+from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.keys import ApiKeys
+from mailroom.api_keys.sending_limits import SendingLimits
 from mailroom.api_keys.watch_tokens import WatchTokens
 from mailroom.desk.audit_log import AuditLog
+from mailroom.i18n.sentences import text_of
 from mailroom.jobs.results import ResultReader
 from mailroom.kit.database import Database
 from mailroom.mail.administration import MailAdministration
@@ -49,6 +52,8 @@ def create_services(
     sessions, task_service = Sessions(database), TaskService(publish_task)
     passwords, site = Passwords(), settings.public_host.partition(":")[0].split(".")
     domain = settings.sender.address.rpartition("@")[2]
+    api_keys = ApiKeys(database, default_domain=domain)
+    limits = SendingLimits(settings.sending_per_minute or None, settings.domain_limits)
     return Services(
         settings=settings,
         database=database,
@@ -66,9 +71,9 @@ def create_services(
         mail_administration=MailAdministration(kinds, notify),
         tickets=tickets,
         task_service=task_service,
-        exports=Exports(database, task_service),
-        api_keys=ApiKeys(database, default_domain=domain),
-        messages=MessageStore(notify, domain=domain),
+        exports=Exports(database, task_service, text_of),
+        api_keys=api_keys,
+        acceptance=Acceptance(database, api_keys, MessageStore(notify, domain=domain), limits),
         watch_tokens=WatchTokens(settings.secret_keys),
         audit_log=AuditLog(),
         tracker=tracker,

@@ -14,6 +14,7 @@ from mailroom.settings import urls
 from mailroom.settings.cores import usable_cores
 from mailroom.settings.errors import SettingsError
 from mailroom.settings.sender import Sender
+from mailroom.settings.sending import domain_limits
 from mailroom.settings.smtp import SMTPServer
 from mailroom.settings.url_parts import host_name
 
@@ -65,6 +66,10 @@ class Settings(BaseSettings):
         gt=0,
         description="seconds for the answer to the final dot (RFC 5321 asks for 600; less sends twice)",
     )
+    sending_per_minute: int = Field(
+        0, ge=0, description="mails of programs that leave in a minute; more wait their turn (0: no limit)"
+    )
+    sending_per_domain: str = Field("", description="the same by receiving domain: gmail.com:100,outlook.com:60")
     keep_bodies_days: int = Field(30, ge=1, description="days until a finished mail's contents are dropped")
     keep_rows_days: int = Field(
         365, ge=1, description="days until the rows of a finished mail or task are deleted"
@@ -129,6 +134,12 @@ class Settings(BaseSettings):
         SMTPServer.parse(value)
         return value
 
+    @field_validator("sending_per_domain")
+    @classmethod
+    def _domain_limits(cls, value: str) -> str:
+        domain_limits(value)
+        return value
+
     @field_validator("mail_from")
     @classmethod
     def _from(cls, value: str) -> str:
@@ -188,6 +199,11 @@ class Settings(BaseSettings):
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    @property
+    def domain_limits(self) -> dict[str, int]:
+        """Mails a minute by receiving domain, in ASCII."""
+        return domain_limits(self.sending_per_domain)
 
     @property
     def broker(self) -> str:

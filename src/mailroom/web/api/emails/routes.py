@@ -52,11 +52,11 @@ async def send() -> Response:
     key = await current_key()
     raw, value = await _json()
 
-    check_sender = services().api_keys.check_sender
+    check = services().acceptance.check
 
     def read() -> list[Draft]:
-        draft = _draft(value)
-        check_sender(key, draft.sender.address)
+        draft = read_body(EmailBody, value).draft(clock.now())
+        check(key, draft)
         return [draft]
 
     drafts = await _in_thread_if_large(raw, read)
@@ -82,14 +82,14 @@ async def send_batch() -> Response:
         raise InvalidMessage("body", f"Send a JSON array of 1 to {MOST_IN_BATCH} messages.")
     permissive = request.headers.get("x-batch-validation", "strict").lower() == "permissive"
     errors: list[dict[str, Any]] = []
-    check_sender = services().api_keys.check_sender
+    check = services().acceptance.check
 
     def read() -> list[Draft]:
         drafts: list[Draft] = []
         for index, one in enumerate(value):
             try:
-                draft = _draft(one)
-                check_sender(key, draft.sender.address)
+                draft = read_body(EmailBody, one).draft(clock.now())
+                check(key, draft)
                 drafts.append(draft)
             except InvalidMessage as error:
                 if not permissive:
@@ -182,16 +182,10 @@ async def _put(key: Key, route: str, raw: bytes, drafts: Sequence[Draft]) -> lis
             before = await answered_before(work, key.id, idempotency_key, fingerprint)
             if before is not None:
                 return before
-        ids = await have.messages.put_many(work, drafts, key_id=key.id, test=key.test)
+        ids = await have.acceptance.accept(work, key, drafts)
         if idempotency_key:
             await keep_answer(work, key.id, idempotency_key, fingerprint, ids)
     return ids
-
-
-def _draft(value: Any) -> Draft:
-    draft = read_body(EmailBody, value).draft(clock.now())
-    draft.check()
-    return draft
 
 
 async def _find(email_id: str, key: Key, *, content: bool = True) -> FoundMessage:
