@@ -53,7 +53,9 @@ SENTENCES: dict[str, str] = {
     ),
     "mail.worker_lost": _("The worker that had this mail has stopped. Another one takes over."),
     "mail.crashed": _("This mail stopped its worker several times. The operator has to look into it."),
-    "mail.broken": _("This mail could not be written as it should be. The operator has to look into it."),
+    "mail.broken": _(
+        "This mail could not be created because of an error in this Mailroom. The operator has to look into it."
+    ),
     "mail.expired": _("The mail grew too old before the mail server took it."),
     "mail.cancelled": _("The mail was cancelled."),
     "task.broken": _("The task ran into an error of this Mailroom. The operator can see what went wrong."),
