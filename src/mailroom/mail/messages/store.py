@@ -8,7 +8,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from mailroom.kit import clock
-from mailroom.kit.database import PlainWork, UnitOfWork
+from mailroom.kit.database import PlainWork
 from mailroom.kit.ids import new_id
 from mailroom.mail.kinds import Notify
 from mailroom.mail.messages.composition import compose, message_id_of
@@ -93,7 +93,7 @@ class MessageStore:
 
     async def put_raw(
         self,
-        work: UnitOfWork,
+        work: PlainWork,
         draft: Draft,
         content: bytes,
         *,
