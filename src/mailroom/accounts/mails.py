@@ -9,12 +9,12 @@ from mailroom.accounts.sign_ups import ALREADY, CONFIRM
 from mailroom.accounts.tokens import NEW_PASSWORD, Tokens
 from mailroom.i18n import languages
 from mailroom.i18n.formats import date_time, duration
-from mailroom.i18n.messages import gettext_noop
 from mailroom.kit.text import HOUR
 from mailroom.mail.kinds import MailKind, MailRow
+from mailroom.progress.message import Message
 from mailroom.settings import Settings
 
-SIGN_UP_TITLE, PASSWORD_TITLE = gettext_noop("Sign-up mail"), gettext_noop("Password mail")
+SIGN_UP_TITLE, PASSWORD_TITLE = Message("title.sign_up_mail"), Message("title.password_mail")
 """One title for both mails of a form: whoever watches must not learn which it is."""
 
 

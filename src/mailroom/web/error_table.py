@@ -7,7 +7,7 @@ from werkzeug.exceptions import NotFound
 from mailroom.accounts import errors as accounts
 from mailroom.i18n.messages import gettext_noop as _
 from mailroom.kit.errors import MailroomError, Overloaded, Unavailable
-from mailroom.tasks.service import CannotCancel, CannotRepeat
+from mailroom.tasks.service import CannotCancel, CannotRetry
 from mailroom.web.forms import Invalid, InvalidQuery
 from mailroom.web.limits import TooManySignIns
 from mailroom.web.security import CrossSite, UnknownHost
@@ -116,7 +116,7 @@ TABLE: dict[type[Exception] | int, Answer] = {
     ),
     # -- tasks
     CannotCancel: Answer(409, _("This task cannot be cancelled"), way=BACK),
-    CannotRepeat: Answer(409, _("This task cannot be started again"), way=BACK),
+    CannotRetry: Answer(409, _("This task cannot be started again"), way=BACK),
     accounts.AlreadyConfirmed: Answer(
         409, _("Already confirmed"), _("This address is confirmed. Please sign in."), SIGN_IN
     ),

@@ -4,7 +4,8 @@ from quart import Blueprint, Response
 
 from mailroom.accounts import errors, password_reset
 from mailroom.i18n.formats import duration
-from mailroom.i18n.messages import gettext, translated
+from mailroom.i18n.messages import gettext
+from mailroom.i18n.sentences import text_of
 from mailroom.kit.ids import parse_id
 from mailroom.web import limits
 from mailroom.web.browser import current_session, services
@@ -60,7 +61,7 @@ async def mail_page(ticket: str, refused: Refused) -> Response | None:
         "mail.html",
         refused.status,
         view=view_of(seen.public),
-        title=translated(seen.task.title),
+        title=text_of(seen.task.title, seen.task.title_params),
         ticket=ticket,
         recipient=(row.typed_recipient or row.recipient) if row else "",
         resend_in=wait,

@@ -8,11 +8,11 @@ from quart import Blueprint, Response, abort, request
 
 from mailroom.accounts import exports
 from mailroom.i18n.messages import gettext_noop, translated
-from mailroom.i18n.sentences import in_words
+from mailroom.i18n.sentences import in_words, text_of
 from mailroom.kit.ids import parse_id
 from mailroom.mail.listing import NEWEST, Listed, listed, standings
 from mailroom.tasks.models import Task
-from mailroom.tasks.service import CannotCancel, CannotRepeat
+from mailroom.tasks.service import CannotCancel, CannotRetry
 from mailroom.web import limits
 from mailroom.web.browser import current_session, services
 from mailroom.web.error_table import NotShown
@@ -55,7 +55,14 @@ def line_of(found: Listed) -> Line:
     task, public = found.task, in_words(found.snapshot.public(owner=True))
     view: Any = view_of(public) if found.is_mail else task_view(public)
     room = "mails" if found.is_mail else "tasks"
-    return Line(str(task.id), f"/{room}/{task.id}", translated(task.title), found.recipient, task.created_at, view)
+    return Line(
+        str(task.id),
+        f"/{room}/{task.id}",
+        text_of(task.title, task.title_params),
+        found.recipient,
+        task.created_at,
+        view,
+    )
 
 
 def asked_states(text: str) -> Sequence[str]:
@@ -104,7 +111,7 @@ async def _task_page(ticket: str, refused: Refused) -> Response:
         "task.html",
         refused.status,
         task=seen.task,
-        title=translated(seen.task.title),
+        title=text_of(seen.task.title, seen.task.title_params),
         view=view,
         tab=tab_title(seen.task, view),
         acts=may_act(seen.task, watcher),
@@ -119,7 +126,8 @@ async def _task_page(ticket: str, refused: Refused) -> Response:
 def tab_title(shown: Task, view: TaskView) -> str:
     """Return what the tab says: how far it is, while that is known."""
     share = view.share if view.state == "running" and view.counted else None
-    return f"{f'{share * 100:.0f} %' if share is not None else view.word} · {translated(shown.title)}"
+    title = text_of(shown.title, shown.title_params)
+    return f"{f'{share * 100:.0f} %' if share is not None else view.word} · {title}"
 
 
 async def _download(shown: Task) -> Any:
@@ -149,7 +157,7 @@ async def cancel(ticket: str) -> Response:
 @limits.limited(limits.CHANGE)
 async def retry(ticket: str) -> Response:
     """Begin one's own task again that failed or was cancelled."""
-    return await _act(ticket, services().task_service.repeat)
+    return await _act(ticket, services().task_service.retry)
 
 
 async def _act(ticket: str, deed: Any) -> Response:
@@ -162,7 +170,7 @@ async def _act(ticket: str, deed: Any) -> Response:
             if mine is None or mine.name is None or not may_act(mine, watcher):
                 abort(404)
             await deed(work, task_id)
-    except (CannotCancel, CannotRepeat) as error:
+    except (CannotCancel, CannotRetry) as error:
         if wants_json():
             raise
         refused = Refused({}, {"act": str(error)}, 409)
