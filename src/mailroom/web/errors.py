@@ -10,6 +10,7 @@ from quart import Quart, Response, current_app, g, has_request_context, json, ma
 from werkzeug.exceptions import HTTPException
 
 from mailroom.accounts import errors as accounts
+from mailroom.i18n.sentences import error_text
 from mailroom.kit.errors import MailroomError, Overloaded, Unavailable
 from mailroom.tasks.service import CannotCancel, CannotRepeat
 from mailroom.web.browser import current_session
@@ -167,7 +168,11 @@ def advice_for(error: Exception) -> str:
         return f"That was a lot at once. Please try again in {in_words(error.seconds)}."
     if isinstance(error, (UnknownHost, Unreadable, BodyTooLarge)):
         return str(error.description)
-    return answer_for(error).advice or (str(error) if isinstance(error, (MailroomError, Invalid)) else "")
+    if advice := answer_for(error).advice:
+        return advice
+    if isinstance(error, MailroomError):
+        return error_text(error)
+    return str(error) if isinstance(error, Invalid) else ""
 
 
 def wants_json() -> bool:
