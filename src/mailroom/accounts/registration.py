@@ -11,7 +11,15 @@ from sqlalchemy import func, update
 from mailroom.accounts import sign_ups
 from mailroom.accounts.addresses import Address
 from mailroom.accounts.browsers import described
-from mailroom.accounts.errors import AlreadyConfirmed, TooManyMails, TooSoon, UnknownSignUp
+from mailroom.accounts.errors import (
+    AccountError,
+    AlreadyConfirmed,
+    InvalidAddress,
+    TooManyMails,
+    TooSoon,
+    UnknownSignUp,
+    WeakPassword,
+)
 from mailroom.accounts.models import SignUp
 from mailroom.accounts.passwords import NEW, Passwords
 from mailroom.accounts.sessions import Sessions
@@ -70,6 +78,25 @@ class Registration:
             written = {"id": sign_up_id, "email": address.email, "email_key": address.key, "mail_id": mail_id}
             await sign_ups.add(work, {**written, "password_hash": password_hash, "session_id": session.id})
         return mail_id
+
+    async def refusals(self, *, email: str | None, password: str | None) -> list[AccountError]:
+        """Return everything that `sign_up` would refuse of these two, each checked by itself; stores nothing.
+
+        None stands for a field that need not be checked.
+        """
+        found: list[AccountError] = []
+        words: list[str] = []
+        if email is not None:
+            try:
+                words = Address.parse(email).words
+            except InvalidAddress as error:
+                found.append(error)
+        if password is not None:
+            try:
+                await self._passwords.check(password, [*words, *self._site])
+            except WeakPassword as error:
+                found.append(error)
+        return found
 
     async def resend(self, *, ticket: UUID, session: Session) -> UUID:
         """Promise another mail for the sign-up of this ticket; return the new ticket. Codes may be tried anew.

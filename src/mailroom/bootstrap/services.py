@@ -15,6 +15,7 @@ from mailroom.api_keys.keys import ApiKeys
 from mailroom.api_keys.sending_limits import SendingLimits
 from mailroom.api_keys.watch_tokens import WatchTokens
 from mailroom.desk.audit_log import AuditLog
+from mailroom.i18n.sentences import text_of
 from mailroom.jobs.results import ResultReader
 from mailroom.kit.database import Database
 from mailroom.mail.administration import MailAdministration
@@ -70,7 +71,7 @@ def create_services(
         mail_administration=MailAdministration(kinds, notify),
         tickets=tickets,
         task_service=task_service,
-        exports=Exports(database, task_service),
+        exports=Exports(database, task_service, text_of),
         api_keys=api_keys,
         acceptance=Acceptance(database, api_keys, MessageStore(notify, domain=domain), limits),
         watch_tokens=WatchTokens(settings.secret_keys),

@@ -1,5 +1,6 @@
 """Wires a worker: its Celery application, and what lives in the event loop of each of its processes."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from celery import Celery
@@ -52,11 +53,15 @@ def create_runtime(settings: Settings, app: Celery) -> Runtime:
         progress=MailReports(reporter.put),
     )
     pool.on_recovery = deliverer.release_deferred
+
+    def depth() -> int | None:
+        return queue_depth(publisher.app)
+
     return Runtime(
         services=services,
         deliverer=deliverer,
-        sweep=_sweep(services, publisher, pool),
-        task_leases=TaskLeases(TaskRuns(services.database), publisher.publish_task, reporter.put),
+        sweep=_sweep(services, publisher, depth, pool),
+        task_leases=TaskLeases(TaskRuns(services.database), publisher.publish_task, reporter.put, depth),
         reporter=reporter,
         publisher=publisher,
         liveness=Liveness(services.database, worker_name),
@@ -87,7 +92,7 @@ def _renderer(settings: Settings) -> Renderer:
     )
 
 
-def _sweep(services: Services, publisher: Publisher, pool: Pool) -> Sweep:
+def _sweep(services: Services, publisher: Publisher, depth: Callable[[], int | None], pool: Pool) -> Sweep:
     settings = services.settings
     bodies, rows = timedelta(days=settings.keep_bodies_days), timedelta(days=settings.keep_rows_days)
     mails = Retention(services.database, bodies=bodies, rows=rows)
@@ -98,7 +103,7 @@ def _sweep(services: Services, publisher: Publisher, pool: Pool) -> Sweep:
     return Sweep(
         Rescuer(services.database),
         publisher.publish_mails,
-        lambda: queue_depth(publisher.app),
+        depth,
         pool,
         [
             mails.clean_up,

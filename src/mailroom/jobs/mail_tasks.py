@@ -16,7 +16,7 @@ from mailroom.jobs.runtime import Runtime
 from mailroom.kit.errors import Unavailable
 from mailroom.mail.delivery.attempt import RunningAttempt
 from mailroom.mail.states import State
-from mailroom.progress.reporter import Put, Report
+from mailroom.progress.reporter import PutReport, Report
 from mailroom.progress.snapshot import Snapshot
 
 STAGES_WAIT = 0.1
@@ -49,7 +49,7 @@ def register(app: Celery, loop: WorkerLoop[Runtime]) -> None:
         Raises `MailNotSent` where it has ended unsent.
         """
         try:
-            shown = loop.run(lambda living: living.deliverer.deliver(UUID(mail_id)))
+            shown = loop.run(lambda runtime: runtime.deliverer.deliver(UUID(mail_id)))
         except (Unavailable, CancelledError):
             raise Ignore from None  # the sweep asks again: once the database is back, or in another worker
         except Exception:
@@ -67,7 +67,7 @@ def register(app: Celery, loop: WorkerLoop[Runtime]) -> None:
         """Send these mails; each one's result is stored under its own id."""
         ids = [UUID(mail_id) for mail_id in mail_ids]
         try:
-            loop.run(lambda living: living.deliverer.deliver_many(ids))
+            loop.run(lambda runtime: runtime.deliverer.deliver_many(ids))
         except CancelledError:
             raise Ignore from None  # this worker has ended; the sweep asks another one
 
@@ -80,7 +80,7 @@ def stored(shown: Snapshot) -> dict[str, Any]:
 class MailReports:
     """Shows where mails are as Celery results: states of our own while on their way, Celery's at the end."""
 
-    def __init__(self, put: Put) -> None:
+    def __init__(self, put: PutReport) -> None:
         self._put = put
 
     def show_attempt(self, attempt: RunningAttempt) -> None:
