@@ -8,7 +8,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from mailroom.kit import clock
-from mailroom.kit.database import UnitOfWork
+from mailroom.kit.database import PlainWork
 from mailroom.kit.ids import new_id
 from mailroom.mail.kinds import Notify
 from mailroom.mail.messages.composition import compose, message_id_of
@@ -62,13 +62,13 @@ class MessageStore:
         self._notify = notify
         self._domain = domain
 
-    async def put(self, work: UnitOfWork, draft: Draft, **options: Any) -> UUID:
+    async def put(self, work: PlainWork, draft: Draft, **options: Any) -> UUID:
         """Put one message; see `put_many`."""
         return (await self.put_many(work, [draft], **options))[0]
 
     async def put_many(
         self,
-        work: UnitOfWork,
+        work: PlainWork,
         drafts: Sequence[Draft],
         *,
         key_id: UUID | None,
@@ -93,7 +93,7 @@ class MessageStore:
 
     async def put_raw(
         self,
-        work: UnitOfWork,
+        work: PlainWork,
         draft: Draft,
         content: bytes,
         *,
@@ -111,7 +111,7 @@ class MessageStore:
 
     async def _write(
         self,
-        work: UnitOfWork,
+        work: PlainWork,
         ids: Sequence[UUID],
         drafts: Sequence[Draft],
         contents: Sequence[bytes],
