@@ -11,6 +11,7 @@ from mailroom.cli.key_commands import keys
 from mailroom.cli.live_commands import send, watch
 from mailroom.cli.mail_commands import cancel, mails, retry, show
 from mailroom.cli.operator_commands import operator
+from mailroom.i18n.sentences import error_text
 from mailroom.kit.errors import MailroomError, Unavailable
 from mailroom.ops import startup
 from mailroom.ops.entrypoints import Entrypoints
@@ -40,7 +41,7 @@ class Shell(click.Group):
             click.echo(f"{error} `mailroom doctor` says what is wrong.", err=True)
             ctx.exit(1)
         except MailroomError as error:
-            click.echo(str(error), err=True)
+            click.echo(error_text(error), err=True)
             ctx.exit(1)
 
 
