@@ -52,7 +52,9 @@ def run_web(settings: Settings, fd: int | None = None) -> int:
             return Fleet("web", command, settings.web_concurrency, pass_fds=[listening.fileno()]).run()
     from mailroom.bootstrap.web import create_web  # the parent of several processes serves nothing itself
 
-    server.run(create_web(settings), listening, hops=settings.trusted_proxies)
+    # A page may hold a websocket; beside those there is room for as many requests.
+    most = 2 * settings.live_sockets_per_address
+    server.run(create_web(settings), listening, hops=settings.trusted_proxies, per_address=most)
     return 0
 
 

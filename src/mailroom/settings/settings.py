@@ -93,7 +93,10 @@ class Settings(BaseSettings):
         50, ge=1, description="websockets one browser may hold open in a web process"
     )
     live_sockets_per_address: int = Field(
-        500, ge=1, description="websockets one address may hold open in a web process; an office may share one"
+        500,
+        ge=1,
+        description="websockets one address may hold open in a web process, and half of its connections; an office "
+        "may share one",
     )
     worker_processes: int = Field(usable_cores(), ge=1, description="worker processes (default: the cores)")
     worker_threads: int = Field(16, ge=1, description="tasks one worker process runs at a time")
