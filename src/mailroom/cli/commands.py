@@ -70,6 +70,16 @@ def web(doors: Entrypoints, fd: int | None) -> None:
 
 
 @click.command()
+@click.option("--fd", type=int, hidden=True, help="Serve on this listening socket, in this one process.")
+@click.pass_obj
+def submission(doors: Entrypoints, fd: int | None) -> None:
+    """Take mails of other programs over SMTP until stopped (SUBMISSION_PROCESSES processes on SUBMISSION_PORT)."""
+    settings = startup.settings()
+    logs.configure(settings.log_level, "submission")
+    sys.exit(doors.submission(settings, fd))
+
+
+@click.command()
 @click.option("--processes", type=click.IntRange(1), help="Worker processes. Default: WORKER_PROCESSES.")
 @click.option("--threads", type=click.IntRange(1), help="Tasks each runs at a time. Default: WORKER_THREADS.")
 @click.option("--one", is_flag=True, hidden=True, help="Be one of the processes.")
@@ -123,6 +133,21 @@ def shell(doors: Entrypoints) -> click.Group:
         if ctx.invoked_subcommand is None:
             click.echo(ctx.get_help())
 
-    for command in (up, web, worker, doctor, mails, show, watch, send, retry, cancel, keys, operator, inbox):
+    for command in (
+        up,
+        web,
+        worker,
+        submission,
+        doctor,
+        mails,
+        show,
+        watch,
+        send,
+        retry,
+        cancel,
+        keys,
+        operator,
+        inbox,
+    ):
         mailroom.add_command(command)
     return mailroom
