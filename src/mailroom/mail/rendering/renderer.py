@@ -44,7 +44,9 @@ class Envelope(NamedTuple):
     recipient: str
     data: bytes
     utf8: bool = False
-    """True where the recipient's local part needs SMTPUTF8 (RFC 6531)."""
+    """True where an address or a header needs SMTPUTF8 (RFC 6531)."""
+    eight_bit: bool = False
+    """True where the content holds octets above 127, which needs 8BITMIME (RFC 6152)."""
 
 
 class Renderer:
