@@ -59,7 +59,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     file, key = folder / "server.crt", folder / "server.key"
     subprocess.run(
         [program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-out", file, "-keyout", key],
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+         "-out", file, "-keyout", key],
         check=True, capture_output=True,
     )  # fmt: skip
     return Certificate(file, key)
