@@ -11,6 +11,7 @@ from mailroom.cli.key_commands import keys
 from mailroom.cli.live_commands import send, watch
 from mailroom.cli.mail_commands import cancel, mails, retry, show
 from mailroom.cli.operator_commands import operator
+from mailroom.i18n.sentences import error_text
 from mailroom.kit.errors import MailroomError, Unavailable
 from mailroom.ops import startup
 from mailroom.ops.entrypoints import Entrypoints
@@ -40,7 +41,7 @@ class Shell(click.Group):
             click.echo(f"{error} `mailroom doctor` says what is wrong.", err=True)
             ctx.exit(1)
         except MailroomError as error:
-            click.echo(str(error), err=True)
+            click.echo(error_text(error), err=True)
             ctx.exit(1)
 
 
@@ -69,6 +70,16 @@ def web(doors: Entrypoints, fd: int | None) -> None:
 
 
 @click.command()
+@click.option("--fd", type=int, hidden=True, help="Serve on this listening socket, in this one process.")
+@click.pass_obj
+def submission(doors: Entrypoints, fd: int | None) -> None:
+    """Take mails of other programs over SMTP until stopped (SUBMISSION_PROCESSES processes on SUBMISSION_PORT)."""
+    settings = startup.settings()
+    logs.configure(settings.log_level, "submission")
+    sys.exit(doors.submission(settings, fd))
+
+
+@click.command()
 @click.option("--processes", type=click.IntRange(1), help="Worker processes. Default: WORKER_PROCESSES.")
 @click.option("--threads", type=click.IntRange(1), help="Tasks each runs at a time. Default: WORKER_THREADS.")
 @click.option("--one", is_flag=True, hidden=True, help="Be one of the processes.")
@@ -89,7 +100,9 @@ def worker(doors: Entrypoints, processes: int | None, threads: int | None, one: 
 def doctor(doors: Entrypoints, as_json: bool) -> None:
     """Check settings, servers and workers; say what is wrong and what to do.
 
-    Sends no mail and changes nothing. Exit code 0 where all is well, 1 with warnings, 2 where something is broken.
+    Sends no mail and changes nothing, but for this: where the mail server takes the sign-in, workers that wait
+    after refused ones try again at once. Exit code 0 where all is well, 1 with warnings, 2 where something is
+    broken.
     """
     from mailroom.ops.doctor import report
 
@@ -122,6 +135,21 @@ def shell(doors: Entrypoints) -> click.Group:
         if ctx.invoked_subcommand is None:
             click.echo(ctx.get_help())
 
-    for command in (up, web, worker, doctor, mails, show, watch, send, retry, cancel, keys, operator, inbox):
+    for command in (
+        up,
+        web,
+        worker,
+        submission,
+        doctor,
+        mails,
+        show,
+        watch,
+        send,
+        retry,
+        cancel,
+        keys,
+        operator,
+        inbox,
+    ):
         mailroom.add_command(command)
     return mailroom

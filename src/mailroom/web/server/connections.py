@@ -11,10 +11,10 @@ from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 from hypercorn.typing import Framework
 
+from mailroom.ops.processes.listening import BACKLOG
 from mailroom.web.client import limited_as
 from mailroom.web.server.connection import LINGER, Connection
 
-BACKLOG = 1024
 TEND_EVERY = 2.0
 """Seconds between two looks at every connection."""
 FILES_FOR_SERVERS = 96
