@@ -25,7 +25,7 @@ from mailroom.accounts.passwords import NEW, Passwords
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_ups import Found
 from mailroom.accounts.views import NewSession, Session
-from mailroom.kit.database import Database, UnitOfWork
+from mailroom.kit.database import Database, PlainWork
 from mailroom.kit.ids import new_id
 from mailroom.mail.outbox import Outbox
 from mailroom.tasks.tickets import Tickets
@@ -135,7 +135,7 @@ class Registration:
         return max(_cooldown(found), limit)
 
     async def _promise(
-        self, work: UnitOfWork, sign_up_id: UUID, address: Address, session: Session, *, owned_as: str | None
+        self, work: PlainWork, sign_up_id: UUID, address: Address, session: Session, *, owned_as: str | None
     ) -> UUID:
         """Put the mail that fits the address into the outbox; its watchers cannot tell which it is.
 

@@ -29,6 +29,8 @@ class MessageBytes(NamedTuple):
     """RFC 5322 bytes, dot-stuffed, with the final dot; shared by the message's recipients."""
     utf8: bool
     """True where a header needs SMTPUTF8 (RFC 6531)."""
+    eight_bit: bool
+    """True where it holds octets above 127."""
 
 
 def _no_variables(_row: MailRow) -> dict[str, str]:

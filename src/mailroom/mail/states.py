@@ -121,5 +121,5 @@ MOVES: dict[State, frozenset[State]] = {
 """The state machine: from each state, where a mail may go next. The tests hold rows and live states to it.
 
 One move is not drawn: a late acceptance makes a mail `sent` from any state, since the server then has it; and so
-does, from those that would send it again, somebody who has read it (`mail/arrival.py`).
+does its recipient, from the states that would send it again, by using its link or code (`mark_received`).
 """

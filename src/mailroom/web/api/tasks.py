@@ -175,7 +175,7 @@ async def _later(seen: Seen, seconds: float) -> Response | None:
     watcher = watcher_of(session)
 
     def public(snapshot: Snapshot) -> dict[str, Any]:
-        return in_words(snapshot.public(owner=may_read_answers(seen.task, watcher)))
+        return in_words(snapshot.public(owner=may_read_answers(seen.task, watcher), operator=watcher.operator))
 
     holder = TicketOwner(seen.task.session_id, seen.task.owner_id)
     waiting = LongPoll(session, seen.task.id, holder)
