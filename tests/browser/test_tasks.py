@@ -29,6 +29,7 @@ def test_alice_has_her_data_exported_and_finds_it_in_her_list(mailroom: Stack, p
     email = "alice-exports@example.org"
     page = member(people, mailroom, email, color_scheme="dark", viewport=PHONE)
     expect(page.get_by_text("Confirmed. Welcome!")).to_be_visible()
+    expect(page).to_have_url(re.compile("/account$"))  # once its script has run
     page.reload()
     expect(page.get_by_text("Confirmed. Welcome!")).to_have_count(0)
     look(page)

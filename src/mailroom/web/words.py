@@ -127,7 +127,7 @@ TASK_STATES: dict[str, dict[str, str]] = {
         "mood": "unsure",
         "word": "Gone",
         "headline": "This page no longer shows this task",
-        "detail": "It is no longer kept, or it belongs to someone else now.",
+        "detail": "It was deleted, or it belongs to someone else now.",
         "way": "Your tasks and mails",
         "href": "/tasks",
     },
