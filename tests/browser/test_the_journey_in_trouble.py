@@ -22,7 +22,7 @@ def test_without_a_worker_the_page_waits_and_one_started_later_finishes_live(
     sign_up(page, "waiting@example.org")
     expect_state(page, "queued")
     expect(page.get_by_role("heading", name="Waiting for a worker")).to_be_visible()
-    expect(page.get_by_text("Your mail is stored safely")).to_be_visible()
+    expect(page.get_by_text("Your mail is stored")).to_be_visible()
     mailroom.start_worker(wait=False)
     expect_state(page, "sent", 30)
     assert diary(page)[0]["state"] == "queued", "the page was loaded anew"
@@ -37,10 +37,10 @@ def test_with_smtp_down_the_page_says_why_and_counts_down_and_goes_on_once_it_is
     expect_state(page, "retrying")
     expect(page.locator("[data-part=detail]")).to_contain_text("The mail server cannot be reached")
     countdown = page.locator("[data-part=countdown]")
-    expect(countdown).to_have_text(re.compile(r"^in \d+ s$"))
+    expect(countdown).to_have_text(re.compile(r"^in \d+ seconds?$"))
     first = countdown.inner_text()
     expect(countdown).not_to_have_text(first)
-    expect(page.get_by_text(re.compile(r"Like this since \d\d:\d\d"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"The problem began at \d\d:\d\d"))).to_be_visible()
     mailroom.give_mail_server_back()
     expect_state(page, "sent", 20)
     expect(countdown).to_be_hidden()
@@ -56,7 +56,7 @@ def test_a_mail_refused_for_good_says_why_and_what_to_do_now(mailroom: Stack, pe
     expect(page.locator("[data-part=detail]")).to_contain_text("refused this mail for good")
     expect(page.get_by_text("550 5.1.1")).to_be_visible()
     expect(page.get_by_text("Mallory made this")).to_have_count(0)  # a stranger's words are not for strangers
-    expect(page.get_by_role("heading", name="What now?")).to_be_visible()
+    expect(page.get_by_role("heading", name="What you can do")).to_be_visible()
     page.get_by_role("link", name="Sign up again").and_(page.locator(".button")).click()
     expect(page).to_have_url(re.compile("/sign-up$"))
 

@@ -31,7 +31,7 @@ from mailroom.accounts.tokens import Tokens, mail_id_of, typed_code
 from mailroom.accounts.views import ConfirmationPreview, NewSession, Session
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.kit.ids import new_id
-from mailroom.mail.arrival import arrived
+from mailroom.mail.administration import mark_received
 from mailroom.mail.models import Mail
 from mailroom.tasks.tickets import Tickets
 
@@ -170,7 +170,7 @@ class Confirmation:
         self, work: UnitOfWork, sign_up: SignUp, mail: Mail, session: Session | None, user_agent: str
     ) -> NewSession:
         """Make the account by what `mail` said, give it the sign-up's mails, and sign the browser in."""
-        await arrived(work, mail.id)
+        await mark_received(work, mail.id)
         row = {
             "id": new_id(),
             "email": sign_up.email,

@@ -49,6 +49,10 @@ class Passwords:
         lane = KNOWN if context is None else NEW
         return await self._run(lane, self._hashed, password, context, salt)
 
+    async def check(self, password: str, context: Collection[str]) -> None:
+        """Check a new password as `hash` does, without making a hash. Raises `WeakPassword` or `TooLong`."""
+        await self._lanes.run(NEW, password_rules.check, password, context)
+
     async def match(self, password: str, hashes: Sequence[str | None]) -> list[bool]:
         """Tell for each hash whether the password is its own; None is nobody's.
 

@@ -11,13 +11,21 @@ from sqlalchemy import func, update
 from mailroom.accounts import sign_ups
 from mailroom.accounts.addresses import Address
 from mailroom.accounts.browsers import described
-from mailroom.accounts.errors import AlreadyConfirmed, TooManyMails, TooSoon, UnknownSignUp
+from mailroom.accounts.errors import (
+    AccountError,
+    AlreadyConfirmed,
+    InvalidAddress,
+    TooManyMails,
+    TooSoon,
+    UnknownSignUp,
+    WeakPassword,
+)
 from mailroom.accounts.models import SignUp
 from mailroom.accounts.passwords import NEW, Passwords
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_ups import Found
 from mailroom.accounts.views import NewSession, Session
-from mailroom.kit.database import Database, UnitOfWork
+from mailroom.kit.database import Database, PlainWork
 from mailroom.kit.ids import new_id
 from mailroom.mail.outbox import Outbox
 from mailroom.tasks.tickets import Tickets
@@ -71,6 +79,25 @@ class Registration:
             await sign_ups.add(work, {**written, "password_hash": password_hash, "session_id": session.id})
         return mail_id
 
+    async def refusals(self, *, email: str | None, password: str | None) -> list[AccountError]:
+        """Return everything that `sign_up` would refuse of these two, each checked by itself; stores nothing.
+
+        None stands for a field that need not be checked.
+        """
+        found: list[AccountError] = []
+        words: list[str] = []
+        if email is not None:
+            try:
+                words = Address.parse(email).words
+            except InvalidAddress as error:
+                found.append(error)
+        if password is not None:
+            try:
+                await self._passwords.check(password, [*words, *self._site])
+            except WeakPassword as error:
+                found.append(error)
+        return found
+
     async def resend(self, *, ticket: UUID, session: Session) -> UUID:
         """Promise another mail for the sign-up of this ticket; return the new ticket. Codes may be tried anew.
 
@@ -108,7 +135,7 @@ class Registration:
         return max(_cooldown(found), limit)
 
     async def _promise(
-        self, work: UnitOfWork, sign_up_id: UUID, address: Address, session: Session, *, owned_as: str | None
+        self, work: PlainWork, sign_up_id: UUID, address: Address, session: Session, *, owned_as: str | None
     ) -> UUID:
         """Put the mail that fits the address into the outbox; its watchers cannot tell which it is.
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Select, delete, func, insert, select
 
 from mailroom.accounts.models import OPEN, Account, PasswordMail, SignUp, SignUpMail
-from mailroom.kit.database import Database, UnitOfWork
+from mailroom.kit.database import Database, PlainWork, UnitOfWork
 from mailroom.mail.models import Mail
 from mailroom.mail.states import State
 
@@ -149,7 +149,7 @@ async def hash_of_account(work: UnitOfWork | Database, email_key: str) -> str | 
     return str(rows[0][0]) if rows else None
 
 
-async def add(work: UnitOfWork, sign_up: Mapping[str, Any]) -> None:
+async def add(work: PlainWork, sign_up: Mapping[str, Any]) -> None:
     """Write a sign-up (its columns by name) and that its mail belongs to it."""
     await work.write(ADD, sign_up)
 
@@ -160,7 +160,7 @@ async def add_mail(work: UnitOfWork, sign_up_id: UUID, email_key: str, mail_id: 
     await work.session.execute(insert(SignUpMail).values(mail))
 
 
-async def replace_open(work: UnitOfWork, email_key: str) -> Replaced:
+async def replace_open(work: PlainWork, email_key: str) -> Replaced:
     """End the sign-up that waits for this address: its password is forgotten. Return what else is to be known."""
     rows: list[Any] = await work.fetch(REPLACE_OPEN, {"email_key": email_key, **LIMIT})
     mail_ids, owned_as, wait = rows[0]

@@ -15,11 +15,12 @@ from mailroom.api_keys.keys import ApiKeys
 from mailroom.api_keys.sending_limits import SendingLimits
 from mailroom.api_keys.watch_tokens import WatchTokens
 from mailroom.desk.audit_log import AuditLog
+from mailroom.i18n.sentences import text_of
 from mailroom.jobs.results import ResultReader
 from mailroom.kit.database import Database
 from mailroom.mail.administration import MailAdministration
 from mailroom.mail.kinds import Kinds, Notify
-from mailroom.mail.messages.store import MessageStore
+from mailroom.mail.messages.store import MESSAGE, MessageStore
 from mailroom.mail.outbox import Outbox
 from mailroom.mail.views import MailRows
 from mailroom.ops import mails as ops_mails
@@ -70,7 +71,7 @@ def create_services(
         mail_administration=MailAdministration(kinds, notify),
         tickets=tickets,
         task_service=task_service,
-        exports=Exports(database, task_service),
+        exports=Exports(database, task_service, text_of),
         api_keys=api_keys,
         acceptance=Acceptance(database, api_keys, MessageStore(notify, domain=domain), limits),
         watch_tokens=WatchTokens(settings.secret_keys),
@@ -81,7 +82,7 @@ def create_services(
 
 def mail_kinds(settings: Settings, tokens: Tokens) -> Kinds:
     """Return every kind of mail."""
-    return Kinds([*accounts_mails.kinds(tokens, settings), *ops_mails.kinds(settings)])
+    return Kinds([*accounts_mails.kinds(tokens, settings), *ops_mails.kinds(settings), MESSAGE])
 
 
 def create_tracker(settings: Settings, database: Database) -> tuple[Tracker, ResultReader]:

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID
 
+from mailroom.progress.message import Message
+
 
 class MailRow(NamedTuple):
     """What a kind may know of a mail while its variables are made: who, about what, and its nonce."""
@@ -27,6 +29,8 @@ class MessageBytes(NamedTuple):
     """RFC 5322 bytes, dot-stuffed, with the final dot; shared by the message's recipients."""
     utf8: bool
     """True where a header needs SMTPUTF8 (RFC 6531)."""
+    eight_bit: bool
+    """True where it holds octets above 127."""
 
 
 def _no_variables(_row: MailRow) -> dict[str, str]:
@@ -37,14 +41,15 @@ def _no_variables(_row: MailRow) -> dict[str, str]:
 class MailKind:
     """One kind of mail: its words live in `mail/templates/<name>/` (subject.txt, body.txt, body.html).
 
-    `title` is what its watchers read; kinds that must not be told apart share one. `variables` runs in the
-    worker while rendering, so that links and codes never rest anywhere. `on_uncertain` says what to do where
-    nobody knows whether the server has the mail: send it again under the same Message-ID, a few times, or hold it
-    for a person at once. A mail not accepted within `expires_after` of its queueing is given up as expired.
+    `title` is what its watchers read: a text as it is, a `Message` in their language; kinds that must not be told
+    apart share one. `variables` runs in the worker while rendering, so that links and codes never rest anywhere.
+    `on_uncertain` says what to do where nobody knows whether the server has the mail: send it again under the same
+    Message-ID, a few times, or hold it for a person at once. A mail not accepted within `expires_after` of its
+    queueing is given up as expired.
     """
 
     name: str
-    title: str
+    title: str | Message
     on_uncertain: Literal["resend", "hold"] = "resend"
     expires_after: timedelta = timedelta(hours=48)
     variables: Callable[[MailRow], Mapping[str, str]] = _no_variables

@@ -8,7 +8,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 from sqlalchemy import select
 
-from mailroom.kit.database import UnitOfWork
+from mailroom.kit.database import PlainWork, UnitOfWork
 from mailroom.kit.ids import new_id
 from mailroom.mail.kinds import Kinds, Notify
 from mailroom.mail.models import Mail
@@ -34,7 +34,7 @@ class Outbox:
 
     async def put(
         self,
-        work: UnitOfWork,
+        work: PlainWork,
         kind: str,
         to: str,
         params: dict[str, Any] | None = None,

@@ -49,7 +49,8 @@ def snapshot(
             "enhanced": enhanced,
             "message_code": message_code(reason, held=held),
             "since": iso(since) if reason in SERVER_TROUBLE else None,
-            "answer": answer,
+            # What could not be rendered says so itself: that is no answer of a server.
+            "detail" if reason == Reason.BROKEN else "answer": answer,
         }
         error = {key: value for key, value in facts.items() if value is not None}
     return Snapshot(

@@ -9,6 +9,7 @@ from quart_schema import Info, QuartSchema
 from quart_schema.openapi import OpenAPIProvider
 from werkzeug.routing import Rule
 
+from mailroom.i18n import formats
 from mailroom.i18n.templates import translate_templates
 from mailroom.kit import clock
 from mailroom.services import Services
@@ -23,6 +24,7 @@ from mailroom.web.pages import account, accounts, confirm, home, mails, password
 from mailroom.web.pages import tasks as task_pages
 from mailroom.web.parts import provide
 from mailroom.web.progress_view import clock_time
+from mailroom.web.refused import drop_cookie
 from mailroom.web.requests import read_requests
 from mailroom.web.static_files import serve_static
 
@@ -65,10 +67,11 @@ def create_app(services: Services) -> Quart:
     security.protect(app, settings)
     read_requests(app)
     serve_static(app)
-    store = LimitStore(settings.limits, connections=max(2, settings.redis_connections // 4))
-    limits.limit(app, store, settings)
+    store = LimitStore(settings.limits)
+    limits.limit(app, store)
     errors.handle(app)
     app.after_request(write_cookie)
+    app.after_request(drop_cookie)
     QuartSchema(
         app,
         openapi_path="/api/openapi.json",
@@ -95,5 +98,6 @@ def _now() -> str:
 def _looks(app: Quart) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     translate_templates(app.jinja_env)
-    app.jinja_env.globals.update(words=words.as_data(), now=_now)
+    app.jinja_env.globals.update(words=words.as_data, now=_now)
     app.jinja_env.filters["clock_time"] = clock_time
+    app.jinja_env.filters["date_time"] = formats.date_time

@@ -31,7 +31,7 @@ from mailroom.ops import startup
 from mailroom.ops.embedded.plan import Plan
 from mailroom.services import Services
 from mailroom.tasks.runs import TaskRuns
-from mailroom.tasks.states import Ending, TaskState
+from mailroom.tasks.states import Outcome, TaskState
 from tests.conftest import ROOT, settings_of
 
 ALICE, OLGA = "alice@example.org", "olga@example.org"
@@ -351,7 +351,7 @@ def test_retry_with_redis_away_is_no_trouble_since_the_sweep_makes_up(
     run = process("retry", str(failed), REDIS_URL="redis://127.0.0.1:9/0")
     assert run.returncode == 0
     assert state(failed) == "queued"
-    assert "the sweep will make up for it" in run.stderr
+    assert "the sweep publishes later" in run.stderr
     no_traceback(run)
 
 
@@ -400,7 +400,7 @@ def test_a_task_that_is_no_mail_is_shown_cancelled_and_begun_again_too(
         runs = TaskRuns(services.database)
         begun = await runs.begin(alone, cancellable=True, again=False)
         if failing:
-            ending = Ending(TaskState.FAILED, current=2, total=3, error="too dark", traceback="Traceback: dark")
+            ending = Outcome(TaskState.FAILED, current=2, total=3, error="too dark", traceback="Traceback: dark")
             await runs.end(begun, ending)  # type: ignore[arg-type]
 
     alone, several = with_services(environment, start)

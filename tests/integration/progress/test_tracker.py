@@ -17,7 +17,7 @@ from celery import Celery
 from sqlalchemy import text
 
 from mailroom.jobs.app import create_celery
-from mailroom.jobs.mail_tasks import reports
+from mailroom.jobs.mail_tasks import MailReports
 from mailroom.jobs.results import ResultReader, ResultWriter
 from mailroom.kit.database import Database
 from mailroom.kit.errors import Unavailable
@@ -68,7 +68,7 @@ class Office:
     def say(self, shown: Snapshot) -> None:
         """Store what a worker would have stored."""
         said: list[Report] = []
-        reports(said.append)(shown.task, shown.state, final=shown.final, read=lambda: shown)
+        MailReports(said.append).show(shown)
         self.writer(
             [replace(report, result=report.result()) if callable(report.result) else report for report in said]
         )

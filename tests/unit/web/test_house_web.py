@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from quart import Quart
-from quart_rate_limiter import QUART_RATE_LIMITER_LIMITS_ATTRIBUTE as LIMITS
 
+from mailroom.web.limits import limits_of
 from mailroom.web.security import SAFE_METHODS
 
 WEB = Path(__file__).parents[3] / "src" / "mailroom" / "web"
@@ -44,7 +44,7 @@ async def test_every_state_changing_route_turns_strangers_away(everything: Quart
 
 def test_every_state_changing_route_has_a_rate_limit(everything: Quart) -> None:
     for path, method, endpoint in changing_routes(everything):
-        assert getattr(everything.view_functions[endpoint], LIMITS, []), f"{method} {path} has no limit"
+        assert limits_of(everything.view_functions[endpoint]), f"{method} {path} has no limit"
 
 
 def test_no_request_takes_a_thread_for_a_function_that_is_no_coroutine(everything: Quart) -> None:
@@ -77,6 +77,8 @@ def test_nothing_is_loaded_from_elsewhere() -> None:
 def test_every_icon_a_state_needs_exists() -> None:
     from mailroom.web import words
 
-    moods = {said["mood"] for said in (*words.STATES.values(), *words.AFTERWORDS.values())}
+    moods = {
+        said.mood for said in (*words.STATES.values(), *words.TASK_STATES.values(), *words.FOLLOW_UPS.values())
+    }
     for mood in moods:
         assert (WEB / "static" / f"favicon-{mood}.svg").is_file()

@@ -117,7 +117,7 @@ with said as (
             when held.state = 'uncertain' and held.retry_in is null then 'hold' else on_uncertain
         end,
         ended_at = case
-            when held.state in ('sent', 'failed', 'expired') then clock_timestamp()
+            when held.state in ('sent', 'failed', 'expired', 'suppressed') then clock_timestamp()
             when held.state = 'uncertain' and held.retry_in is null then clock_timestamp()
         end,
         worker = case when mails.attempt > held.attempt then worker end,

@@ -14,11 +14,12 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 from mailroom.kit.database import Database
+from mailroom.mail.ending_log import log_ending
 from mailroom.mail.ledger.claims import AttemptEnding, record
 from mailroom.mail.ledger.liveness import MARK
 from mailroom.mail.ledger.queries import UNCERTAIN_BEFORE
-from mailroom.mail.retry_policy import DeliveryResult, decide
-from mailroom.mail.states import Reason, Stage
+from mailroom.mail.retry_policy import Decision, DeliveryResult, decide
+from mailroom.mail.states import Reason, Stage, State
 
 SweepConnection = AsyncConnection[tuple[object, ...]]
 
@@ -67,10 +68,13 @@ with old as materialized (
 ), expired as (
     update mails set state = 'expired', reason = coalesce(reason, 'expired'), stage = null, step = step + 1,
         nudge_at = null, next_attempt_at = null, ended_at = clock_timestamp(), changed_at = clock_timestamp()
-    from old where mails.id = old.id returning mails.id, attempt, message_id
+    from old where mails.id = old.id
+    returning mails.id, kind, reason, code, enhanced, attempt, message_id
+), noted as (
+    insert into mail_events (mail_id, type, attempt)
+    select id, 'failed', attempt from expired where message_id is not null
 )
-insert into mail_events (mail_id, type, attempt)
-select id, 'failed', attempt from expired where message_id is not null
+select id, kind, reason, code, enhanced from expired
 """
 
 
@@ -165,7 +169,7 @@ class Rescuer:
                 return []
             if gone is not None:
                 await self._settle(connection, began, gone)
-            await connection.execute(EXPIRE, {"most": MOST})
+            await self._expire(connection)
             if put_off:
                 await connection.execute(WAIT_ON, {"wait": timedelta(seconds=put_off), "most": MOST})
                 return []
@@ -173,6 +177,12 @@ class Rescuer:
                 await connection.execute(PUBLISH, {"queue_empty": queue_empty, "most": MOST})
             ).fetchall()
         return [row[0] for row in rows]
+
+    async def _expire(self, connection: SweepConnection) -> None:
+        cursor = await connection.execute(EXPIRE, {"most": MOST})
+        expired: list[Any] = await cursor.fetchall()
+        for mail_id, kind, reason, code, enhanced in expired:
+            log_ending(mail_id, kind, Decision(State.EXPIRED, reason), DeliveryResult(reason, code, enhanced))
 
     async def _gone(self, connection: SweepConnection, now: datetime) -> list[str] | None:
         """Return the workers that have been absent for a while; None where it is too early to tell.
@@ -195,8 +205,11 @@ class Rescuer:
         async with connection.cursor(row_factory=class_row(Abandoned)) as cursor:
             await cursor.execute(ABANDONED, {"most": MOST, "began": began, "gone": list(gone)})
             over = await cursor.fetchall()
-        if over:
-            await record(connection, [row.ending() for row in over])
+        endings = [row.ending() for row in over]
+        if endings:
+            await record(connection, endings)
+        for ending in endings:
+            log_ending(ending.id, None, ending.decision, ending.result)
 
 
 async def _one(connection: SweepConnection, query: str, values: tuple[Any, ...] = ()) -> Any:

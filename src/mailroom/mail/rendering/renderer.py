@@ -18,6 +18,7 @@ from mailroom.i18n.templates import translate_mail_templates
 from mailroom.kit.domain_names import to_ascii
 from mailroom.mail.kinds import Kinds, MailKind, MailRow
 from mailroom.mail.rendering.compiled_template import PARTS, CompiledTemplate
+from mailroom.mail.rendering.faults import explain
 from mailroom.settings.sender import Sender
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
@@ -43,7 +44,9 @@ class Envelope(NamedTuple):
     recipient: str
     data: bytes
     utf8: bool = False
-    """True where the recipient's local part needs SMTPUTF8 (RFC 6531)."""
+    """True where an address or a header needs SMTPUTF8 (RFC 6531)."""
+    eight_bit: bool = False
+    """True where the content holds octets above 127, which needs 8BITMIME (RFC 6152)."""
 
 
 class Renderer:
@@ -88,6 +91,7 @@ class Renderer:
     def _made(
         self, row: MailRow, short: Callable[[MailRow, MailKind, dict[str, Any]], Envelope | None]
     ) -> Envelope:
+        words: dict[str, Any] = {}
         try:
             kind = self._kinds[row.kind]
             words = {**self._product, **row.params, **kind.variables(row)}
@@ -96,8 +100,8 @@ class Renderer:
             subject, text, html = (self._write(kind.name, part, words) for part in PARTS)
             return self._envelope(row, " ".join(subject.split()), text, html)
         except Exception as error:
-            # The words could hold a link: only the kind of trouble may leave here.
-            raise BrokenMail(f"{row.kind}: {type(error).__name__}") from None
+            # The words could hold a link: only names and places may leave here.
+            raise BrokenMail(explain(error, row.kind, self._templates, words)) from None
 
     def _write(self, kind: str, part: str, words: Mapping[str, Any]) -> str:
         return self._templates.get_template(f"{kind}/{part}").render(words)

@@ -12,6 +12,7 @@ from datetime import datetime
 from mailroom.kit import clock
 from mailroom.mail.retry_policy import DeliveryResult
 from mailroom.mail.smtp.connection import ServerTrouble, SmtpConnection, Timeouts
+from mailroom.mail.smtp.pipelining import Pipelining
 from mailroom.settings import SMTPServer
 
 logger = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class Pool:
         self.server = server
         self.outage: Outage | None = None
         self._timeouts = timeouts
+        self._pipelining = Pipelining(server)
         self._hostname = hostname
         self.limit = limit
         self._mails_each = mails_each
@@ -159,7 +161,7 @@ class Pool:
             self.give_back(await self.borrow())
 
     async def _connect(self) -> SmtpConnection:
-        connection = await SmtpConnection.open(self.server, self._timeouts, self._hostname)
+        connection = await SmtpConnection.open(self.server, self._timeouts, self._hostname, self._pipelining)
         self._open.add(connection)
         return connection
 

@@ -50,7 +50,7 @@ class MailProgress extends HTMLElement {
     }
     const code = [error.code, error.enhanced].filter(Boolean).join(" ");
     this.#write("code", code);
-    this.#write("answer", error.answer ?? "");
+    this.#write("answer", withoutCode(error));
     this.#part("server").hidden = !code && !error.answer;
     const since = state === "retrying" && !snapshot.afterword ? error.since : null;
     this.#part("since").hidden = !since;
@@ -100,6 +100,7 @@ class MailProgress extends HTMLElement {
       const index = ORDER.indexOf(item.dataset.step);
       const status = statusOf(snapshot.state, index, reached);
       item.dataset.status = status;
+      item.querySelector('[data-part="standing"]').textContent = words.statuses[status];
       if (status === "now") item.setAttribute("aria-current", "step");
       else item.removeAttribute("aria-current");
       localTime(item.querySelector("time"), status === "todo" ? null : times[item.dataset.step]);
@@ -112,7 +113,8 @@ class MailProgress extends HTMLElement {
     this.#part("history").hidden = !eventful;
     if (!eventful) return;
     const lines = timeline.toReversed?.() ?? [...timeline].reverse();
-    this.#part("events").replaceChildren(...lines.map(eventLine));
+    const attempt = this.#part("history").dataset.attempt;
+    this.#part("events").replaceChildren(...lines.map((entry) => eventLine(entry, attempt)));
   }
 
   #stand(word) {
@@ -145,7 +147,12 @@ function statusOf(state, index, reached) {
   return index === reached && state !== "unknown" ? "now" : "todo";
 }
 
-function eventLine(entry) {
+function withoutCode({ answer = "", enhanced }) {
+  const lines = answer.split("\n");
+  return lines.map((line) => (enhanced && line.startsWith(enhanced) ? line.slice(enhanced.length).trimStart() : line)).join("\n");
+}
+
+function eventLine(entry, attempt) {
   const line = document.createElement("li");
   const time = document.createElement("time");
   const what = document.createElement("span");
@@ -154,7 +161,7 @@ function eventLine(entry) {
   line.append(time, what);
   if (entry.attempt) {
     const which = document.createElement("small");
-    which.textContent = `attempt ${entry.attempt}`;
+    which.textContent = attempt.replace("{}", entry.attempt);
     line.append(which);
   }
   return line;
@@ -169,7 +176,7 @@ function mirror(ticket, { state, mood, afterword }) {
     document.title = `${said.word} · Mailroom`;
     wearIcon(mood);
   }
-  const blocks = document.querySelectorAll(`[data-mail="${CSS.escape(ticket)}"] > [data-for]`);
+  const blocks = document.querySelectorAll(`[data-mail="${CSS.escape(ticket)}"] [data-for]`);
   showBlocks(blocks, [afterword ?? state], !afterword);
 }
 
