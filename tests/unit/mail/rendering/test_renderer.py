@@ -163,26 +163,3 @@ def test_any_text_arrives_as_it_was_written(renderer: Renderer, text: str) -> No
 def test_a_line_that_begins_with_a_dot_is_stuffed() -> None:
     assert dot_stuffed(b".one\r\n..two\r\nthree.\r\n") == b"..one\r\n...two\r\nthree.\r\n.\r\n"
     assert dot_stuffed(b"no end") == b"no end\r\n.\r\n"
-
-
-def test_every_kind_of_mail_there_is_has_its_three_parts() -> None:
-    from mailroom.accounts.tokens import Tokens
-    from mailroom.bootstrap.services import mail_kinds
-    from mailroom.mail.rendering.renderer import TEMPLATES
-    from tests.conftest import SECRET_KEY, settings_of
-
-    told = settings_of(
-        {
-            "DATABASE_URL": "postgresql://h/d",
-            "REDIS_URL": "redis://h",
-            "SMTP_URL": "smtp://h",
-            "MAIL_FROM": "m@example.org",
-            "PUBLIC_URL": "http://h",
-            "SECRET_KEY": SECRET_KEY,
-        }
-    )
-    kinds = list(mail_kinds(told, Tokens([SECRET_KEY])))
-    assert len(kinds) >= 2
-    for kind in kinds:
-        folder: Path = TEMPLATES / kind.name
-        assert {path.name for path in folder.iterdir()} >= {"subject.txt", "body.txt", "body.html"}, kind.name
