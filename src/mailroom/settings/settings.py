@@ -95,8 +95,8 @@ class Settings(BaseSettings):
     live_sockets_per_address: int = Field(
         500,
         ge=1,
-        description="websockets one address may hold open in a web process, and half of its connections; an office "
-        "may share one",
+        description="websockets one address may hold open in a web process, and half of its connections; an "
+        "office may share one",
     )
     worker_processes: int = Field(usable_cores(), ge=1, description="worker processes (default: the cores)")
     worker_threads: int = Field(16, ge=1, description="tasks one worker process runs at a time")
