@@ -1,10 +1,10 @@
 """The mails of this room: what their templates get to say. It runs in the worker, while rendering."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 
-from mailroom.accounts.password_reset import LINK, NO_ACCOUNT, WORKS_HOURS
+from mailroom.accounts.password_reset import LINK, LINK_LASTS, NO_ACCOUNT
 from mailroom.accounts.sign_ups import ALREADY, CONFIRM
 from mailroom.accounts.tokens import NEW_PASSWORD, Tokens
 from mailroom.mail.kinds import MailKind, MailRow
@@ -27,28 +27,36 @@ def kinds(tokens: Tokens, settings: Settings) -> list[MailKind]:
         return {**words, **_asked(row), "link": link, "code": tokens.code(row.id, row.nonce)}
 
     def already(row: MailRow) -> Mapping[str, str]:
-        return {**words, **_asked(row), "link": f"{settings.public_url}/sign-in"}
+        return {**words, **_asked(row), "address": row.recipient, "link": f"{settings.public_url}/sign-in"}
 
     def link(row: MailRow) -> Mapping[str, str]:
         token = tokens.token(row.id, row.nonce, NEW_PASSWORD)
         address = f"{settings.public_url}/new-password/{token}"
-        return {**words, **_asked(row), "link": address, "hours": _in_words(WORKS_HOURS)}
+        return {
+            **words,
+            **_asked(row),
+            "address": row.recipient,
+            "link": address,
+            "hours": f"{LINK_LASTS // timedelta(minutes=1)} minutes",
+        }
 
     def no_account(row: MailRow) -> Mapping[str, str]:
         return {**words, **_asked(row), "link": f"{settings.public_url}/sign-up"}
 
     return [
-        MailKind(CONFIRM, SIGN_UP_TITLE, variables=confirm),
+        MailKind(CONFIRM, SIGN_UP_TITLE, variables=confirm, shows_tag=False),
         MailKind(ALREADY, SIGN_UP_TITLE, variables=already),
         MailKind(LINK, PASSWORD_TITLE, variables=link),
-        MailKind(NO_ACCOUNT, PASSWORD_TITLE, variables=no_account),
+        MailKind(NO_ACCOUNT, PASSWORD_TITLE, variables=no_account, shows_tag=False),
     ]
 
 
 def _asked(row: MailRow) -> dict[str, str]:
-    """Say who asked, and when. Nothing here is a stranger's to choose: it would be read as ours."""
+    """Say who asked, and when. Nothing here is a stranger's to choose: it would be read as ours.
+
+    So the address is only for mails to accounts, which have it as their owner wrote it.
+    """
     return {
-        "address": row.recipient,
         "asked_at": _minute(row.created_at.replace(second=0, microsecond=0)),
         "browser": str(row.params.get("browser", "a browser")),
     }

@@ -6,6 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID
 
+WITHHELD = "withheld"
+"""The parameter of a mail that goes every stage without its content being sent (`Outbox.put`)."""
+
 
 class MailRow(NamedTuple):
     """What a kind may know of a mail while its variables are made: who, about what, and its nonce."""
@@ -29,7 +32,8 @@ class MailKind:
     `title` is what its watchers read; kinds that must not be told apart share one. `variables` runs in the
     worker while rendering, so that links and codes never rest anywhere. `on_uncertain` says what to do where
     nobody knows whether the server has the mail: send it again under the same Message-ID, a few times, or hold it
-    for a person at once. A mail not accepted within `expires_after` of its queueing is given up as expired.
+    for a person at once. A mail not accepted within `expires_after` of its queueing is given up as expired. Where
+    `shows_tag` is false, the header names the recipient without its tag (`+news`): a stranger may have chosen it.
     """
 
     name: str
@@ -37,6 +41,7 @@ class MailKind:
     on_uncertain: Literal["resend", "hold"] = "resend"
     expires_after: timedelta = timedelta(hours=48)
     variables: Callable[[MailRow], Mapping[str, str]] = _no_variables
+    shows_tag: bool = True
 
 
 class UnknownKind(LookupError):

@@ -67,6 +67,7 @@ TABLE: dict[type[Exception] | int, Answer] = {
     accounts.WrongPassword: Answer(422, "That is not the password", way=("Try again", "")),
     accounts.WrongCode: Answer(422, "That is not the code", way=CODE),
     accounts.MalformedCode: Answer(422, "That is no code", way=CODE),
+    accounts.ExpiredCode: Answer(422, "This code is too old", way=CODE),
     accounts.TooManyTries: Answer(
         429,
         "Too many tries",
@@ -90,7 +91,6 @@ TABLE: dict[type[Exception] | int, Answer] = {
     CannotRepeat: Answer(409, "It cannot be begun again", way=("Back", "")),
     accounts.AlreadyConfirmed: Answer(409, "Already confirmed", way=SIGN_IN),
     accounts.TooSoon: Answer(429, "A moment, please", way=("Back", "")),
-    accounts.TooManyMails: Answer(429, "Enough mails for now", way=("Back", "")),
     # -- servers of ours
     Unavailable: Answer(503, "One moment, please", way=("Try again", "")),
     MailroomError: Answer(400, "That did not work"),
@@ -147,7 +147,7 @@ def wait_of(error: Exception) -> float | None:
     """Return the seconds after which to try again, where the error tells."""
     if isinstance(error, TooFast):
         return error.seconds
-    if isinstance(error, (accounts.TooSoon, accounts.TooManyMails)):
+    if isinstance(error, accounts.TooSoon):
         return error.seconds
     return SOON if isinstance(error, Unavailable) else None
 

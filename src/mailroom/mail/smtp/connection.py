@@ -7,6 +7,7 @@ connection.
 import asyncio
 import re
 import ssl
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import cast
@@ -16,6 +17,7 @@ from aiosmtplib.email import quote_address
 
 from mailroom.mail.rendering.renderer import CONTROL, Envelope
 from mailroom.mail.retry_policy import DeliveryResult
+from mailroom.mail.smtp.acceptance import AcceptanceTimes
 from mailroom.mail.smtp.protocol import REFUSALS, PendingReplies, Reply, SmtpProtocol
 from mailroom.mail.states import Reason
 from mailroom.settings import SMTPServer
@@ -69,8 +71,11 @@ class ServerTrouble(Exception):
 class SmtpConnection:
     """An open connection, signed in where the server wants it. It sends one mail at a time."""
 
-    def __init__(self, smtp: aiosmtplib.SMTP, timeouts: Timeouts) -> None:
+    def __init__(
+        self, smtp: aiosmtplib.SMTP, timeouts: Timeouts, acceptances: AcceptanceTimes | None = None
+    ) -> None:
         self._smtp = smtp
+        self._acceptances = acceptances or AcceptanceTimes()
         self._talk = SmtpProtocol(cast("asyncio.Transport", smtp.transport))
         self._utf8 = smtp.supports_extension("smtputf8")
         self._in_groups = smtp.supports_extension("pipelining")
@@ -79,7 +84,9 @@ class SmtpConnection:
         self.mails = 0
 
     @classmethod
-    async def open(cls, server: SMTPServer, timeouts: Timeouts, hostname: str) -> "SmtpConnection":
+    async def open(
+        cls, server: SMTPServer, timeouts: Timeouts, hostname: str, acceptances: AcceptanceTimes | None = None
+    ) -> "SmtpConnection":
         """Connect, say EHLO as `hostname`, start TLS and sign in, as `server` asks. Raises `ServerTrouble`."""
         smtp = aiosmtplib.SMTP(
             hostname=server.host,
@@ -104,7 +111,7 @@ class SmtpConnection:
             raise ServerTrouble(DeliveryResult(Reason.UNREACHABLE, text=readable(error))) from error
         if smtp.transport is None:  # closed in the meantime
             raise ServerTrouble(DeliveryResult(Reason.UNREACHABLE, text="Connection lost"))
-        return cls(smtp, timeouts)
+        return cls(smtp, timeouts, acceptances)
 
     @property
     def usable(self) -> bool:
@@ -164,9 +171,12 @@ class SmtpConnection:
         await self._introduce(envelope)
         if not await may_hand_over():
             raise Undelivered(DeliveryResult(Reason.WORKER_LOST))
+        if envelope.withheld:
+            return await self._withhold()
         said = await self._talk.ask(b"DATA\r\n", self._timeouts.data)
         if said.code != START_INPUT:
             raise _refused(said)
+        began = time.monotonic()
         try:
             (done,) = await self._hand_over(envelope, following() if self._in_groups else None)
         except (aiosmtplib.SMTPException, OSError) as error:  # also a line that is no reply
@@ -178,7 +188,14 @@ class SmtpConnection:
             if done.code == CLOSING:
                 self.close()
             raise Undelivered(result, usable=self.usable)
+        self._acceptances.note(time.monotonic() - began)
         return result
+
+    async def _withhold(self) -> DeliveryResult:
+        """End the transaction without content, in the time that an acceptance takes; return one."""
+        await self._reset()
+        await asyncio.sleep(self._acceptances.draw())
+        return DeliveryResult(code=OK)
 
     async def _introduce(self, envelope: Envelope) -> None:
         """Send MAIL and RCPT, unless they were sent behind the mail before. Raises aiosmtplib's errors."""

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from mailroom.kit import clock
 from mailroom.mail.retry_policy import DeliveryResult
+from mailroom.mail.smtp.acceptance import AcceptanceTimes
 from mailroom.mail.smtp.connection import ServerTrouble, SmtpConnection, Timeouts
 from mailroom.settings import SMTPServer
 
@@ -62,6 +63,7 @@ class Pool:
         self.outage: Outage | None = None
         self._timeouts = timeouts
         self._hostname = hostname
+        self._acceptances = AcceptanceTimes()
         self.limit = limit
         self._mails_each = mails_each
         self._idle_seconds = idle
@@ -159,7 +161,7 @@ class Pool:
             self.give_back(await self.borrow())
 
     async def _connect(self) -> SmtpConnection:
-        connection = await SmtpConnection.open(self.server, self._timeouts, self._hostname)
+        connection = await SmtpConnection.open(self.server, self._timeouts, self._hostname, self._acceptances)
         self._open.add(connection)
         return connection
 

@@ -31,7 +31,7 @@ async def resend(ticket: str) -> Response:
         raise errors.UnknownSignUp
     try:
         new = await services().registration.resend(ticket=old, session=session)
-    except (errors.TooSoon, errors.TooManyMails) as error:
+    except errors.TooSoon as error:
         said = f"{error} You can ask again in {in_words(error.seconds)}."
         shown = None if wants_json() else await mail_page(ticket, 429, resend_message=said)
         if shown is None:
