@@ -9,13 +9,14 @@ where PostgreSQL has ended it, because it and a transaction of the program waite
 """
 
 import re
+import sys
 import time
 from typing import Any
 
 from alembic import context
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy import Connection, create_engine, pool, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 import mailroom.accounts.models
 import mailroom.api_keys.models
@@ -24,7 +25,8 @@ import mailroom.mail.messages.models
 import mailroom.mail.models
 import mailroom.tasks.models  # noqa: F401  # the imports fill the metadata
 from mailroom.kit.database import Base
-from mailroom.ops.startup import settings_of_a_door
+from mailroom.ops.database_errors import UNUSABLE, explain
+from mailroom.ops.startup import BAD_SETTINGS, settings_of_a_door
 
 LOCK = 0x6D696772  # "migr"
 ASK_EVERY = 0.2
@@ -50,7 +52,18 @@ Let it end, or end it (`select pg_terminate_backend(<pid>)` in psql). Then migra
 
 def run() -> None:
     given = context.config.attributes
-    engine = create_engine(given.get("url") or settings_of_a_door().database_url, poolclass=pool.NullPool)
+    url = given.get("url") or settings_of_a_door().database_url
+    try:
+        migrate_all(url, given)
+    except DBAPIError as error:
+        if not isinstance(error.orig, UNUSABLE):
+            raise
+        print(explain(error.orig, url), file=sys.stderr)  # noqa: T201
+        raise SystemExit(BAD_SETTINGS) from None
+
+
+def migrate_all(url: str, given: dict[str, Any]) -> None:
+    engine = create_engine(url, poolclass=pool.NullPool)
     with engine.connect() as connection:
         take_lock(connection)
         milliseconds = round(given.get("lock_timeout", LOCK_TIMEOUT) * 1000)

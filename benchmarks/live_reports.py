@@ -6,7 +6,7 @@ import time
 from mailroom.jobs.app import create_celery
 from mailroom.jobs.results import ResultWriter
 from mailroom.progress.reporter import Reporter
-from mailroom.progress.reports import Running, report, running
+from mailroom.progress.reports import CurrentTask, as_current_task, report
 from mailroom.settings import load
 
 
@@ -14,7 +14,7 @@ def main() -> None:
     """Read lines `<seconds> <reports a second> <task> <task> …`; report on the tasks in turn; say "done"."""
     app = create_celery(load(), worker=True)
     reporter = Reporter(ResultWriter(app))
-    known: dict[str, Running] = {}
+    known: dict[str, CurrentTask] = {}
     print("ready", flush=True)
     for line in sys.stdin:
         seconds, rate, *tasks = line.split()
@@ -22,8 +22,8 @@ def main() -> None:
         while (now := time.monotonic()) < began + float(seconds):
             while count < (now - began) * float(rate):
                 task = tasks[count % len(tasks)]
-                here = known.setdefault(task, Running(task, reporter.put, attempt=1))
-                with running(here):
+                here = known.setdefault(task, CurrentTask(task, reporter.put, attempt=1))
+                with as_current_task(here):
                     report(current=count, total=1_000_000, message=f"{time.time():.6f}")
                 count += 1
             time.sleep(0.002)

@@ -1,10 +1,11 @@
 """The whole of Mailroom as real processes, for many tests in turn; each part can be taken away."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import redis
 
 from mailroom.ops.embedded.inbox_store import InboxStore
@@ -89,6 +90,11 @@ class Stack:
         with redis.Redis.from_url(self._valkey.url) as client:
             for key in client.scan_iter("mailroom:limit:*"):
                 client.delete(key)
+
+    def run(self, sql: str, values: Sequence[object] = ()) -> None:
+        """Change the database behind everybody's back."""
+        with psycopg.connect(self._environment["DATABASE_URL"], autocommit=True) as connection:
+            connection.execute(sql, values)
 
     def end(self) -> None:
         self.kill_worker()

@@ -9,6 +9,10 @@ from mailroom.accounts.operators import Operators
 from mailroom.accounts.password_reset import PasswordReset
 from mailroom.accounts.registration import Registration
 from mailroom.accounts.sessions import Sessions
+from mailroom.api_keys.acceptance import Acceptance
+from mailroom.api_keys.keys import ApiKeys
+from mailroom.api_keys.watch_tokens import WatchTokens
+from mailroom.desk.audit_log import AuditLog
 from mailroom.kit.database import Database
 from mailroom.mail.administration import MailAdministration
 from mailroom.mail.outbox import Outbox
@@ -35,5 +39,9 @@ class Services:
     tickets: Tickets
     task_service: TaskService
     exports: Exports
+    api_keys: ApiKeys
+    acceptance: Acceptance
+    watch_tokens: WatchTokens
+    audit_log: AuditLog
     tracker: Tracker | None = None
     """The poller of a web process; a worker has none."""

@@ -2,6 +2,7 @@
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.old_proxy import OldProxy
 from tests.browser.people import PASSWORD, People, expect_signed_in, expect_state, mail_to, sign_in, sign_up
 from tests.journeys.conftest import link_in
 from tests.stack import Stack
@@ -53,18 +54,28 @@ def test_signing_out_in_another_tab_is_said_on_every_page_and_signing_in_again_b
     mailroom.kill_worker()
     page.get_by_role("button", name="Export my data").click()
     expect(page.locator("task-progress")).to_have_attribute("data-state", "queued")
-    tab = page.context.new_page()
+    tab, everything = page.context.new_page(), page.context.new_page()
+    everything.goto("/tasks")
+    expect(everything.locator(".rows li").first).to_contain_text("Queued")
     tab.goto("/account")
     sign_out(tab)
     expect(page.get_by_role("heading", name="You are signed out")).to_be_visible(timeout=5_000)
-    expect(page.locator("[data-part=detail]")).to_contain_text("Sign in to go on")
+    expect(page.get_by_role("main").get_by_role("link", name="Sign in")).to_be_visible()
+    expect(everything.get_by_role("status").filter(has_text="This browser is signed out")).to_be_visible()
+    expect(everything.get_by_role("main").get_by_role("link", name="Sign in")).to_be_visible()
+    expect(everything.locator(".rows li").first).to_contain_text("Queued")  # what was known last
+    expect(page.locator("[data-part=detail]")).to_contain_text("Sign in to see this page again")
     expect(page).to_have_title("Signed out · Export of your data · Mailroom")
     sign_in(tab, email)
     expect_signed_in(tab, email)
     come_back(page)
+    come_back(everything)
     expect(page.locator("task-progress")).to_have_attribute("data-state", "queued")
     mailroom.start_worker(wait=False)
     expect(page.locator("task-progress")).to_have_attribute("data-state", "done")
+    expect(everything.locator(".rows li").first).to_contain_text("Done")
+    expect(everything.get_by_text("This browser is signed out")).to_be_hidden()
+    expect(page.get_by_role("main").get_by_role("link", name="Sign in")).to_be_hidden()
 
 
 def test_a_page_of_a_mail_keeps_what_it_knew_when_it_is_signed_out(mailroom: Stack, people: People) -> None:
@@ -84,3 +95,38 @@ def test_a_page_of_a_mail_keeps_what_it_knew_when_it_is_signed_out(mailroom: Sta
     sign_out(opened.value)
     expect(page.get_by_role("heading", name="You are signed out")).to_be_visible(timeout=5_000)
     expect(page.locator("mail-progress ol.route > li[data-status=done]")).to_have_count(5)
+
+
+def test_signing_out_is_said_where_websockets_are_blocked(mailroom: Stack, people: People) -> None:
+    people.expected = f"{REFUSED}|net::ERR_"
+    email = "polls-only@example.org"
+    with OldProxy() as proxy:
+        page = people.page(proxy={"server": proxy.url})
+        sign_up(page, email)
+        page.goto(link_in(mail_to(mailroom.sink, email)))
+        page.get_by_role("button", name="Confirm this address").click()
+        expect_signed_in(page, email)
+        mailroom.kill_worker()
+        page.get_by_role("button", name="Export my data").click()
+        expect(page.locator("task-progress")).to_have_attribute("data-state", "queued")
+        tab = page.context.new_page()
+        tab.goto("/account")
+        sign_out(tab)
+        expect(page.get_by_role("heading", name="You are signed out")).to_be_visible()
+        page.context.close()
+
+
+def test_a_page_whose_mail_is_another_browsers_by_now_says_so_and_what_to_do(
+    mailroom: Stack, people: People
+) -> None:
+    first = people.page()
+    ticket = sign_up(first, "moved@example.org")
+    expect_state(first, "sent")
+    mailroom.run("update tasks set session_id = null where id = %s", [ticket])
+    expect(first.get_by_role("heading", name="This page no longer shows this mail")).to_be_visible()
+    expect(first.locator("[data-part=detail]")).to_contain_text("A newer sign-up with the address took its place")
+    expect(first.get_by_role("main").get_by_role("link", name="Sign in")).to_be_visible()
+    expect(first).to_have_title("Moved · Mailroom")
+    expect(first.locator("mail-progress")).to_have_attribute("data-mood", "unsure")
+    expect(first.get_by_label("Code from the mail")).to_be_hidden()
+    expect(first.locator("mail-progress ol.route > li[data-status=done]")).to_have_count(5)

@@ -28,9 +28,9 @@ def member(people: People, mailroom: Stack, email: str, **options: Any) -> Page:
 def test_alice_has_her_data_exported_and_finds_it_in_her_list(mailroom: Stack, people: People) -> None:
     email = "alice-exports@example.org"
     page = member(people, mailroom, email, color_scheme="dark", viewport=PHONE)
-    expect(page.get_by_text("Confirmed. Welcome!")).to_be_visible()
+    expect(page.get_by_text("Your address is confirmed. Welcome!")).to_be_visible()
     page.reload()
-    expect(page.get_by_text("Confirmed. Welcome!")).to_have_count(0)
+    expect(page.get_by_text("Your address is confirmed. Welcome!")).to_have_count(0)
     look(page)
 
     page.get_by_role("button", name="Export my data").click()
@@ -46,7 +46,7 @@ def test_alice_has_her_data_exported_and_finds_it_in_her_list(mailroom: Stack, p
     page.get_by_role("link", name="Tasks", exact=True).click()
     expect(page.locator(".rows li")).to_have_count(2)
     look(page)
-    page.get_by_role("link", name="Not done").click()
+    page.get_by_role("link", name="Failed or cancelled").click()
     expect(page.locator(".rows li")).to_have_count(0)
     look(page)
 
@@ -59,8 +59,8 @@ def test_alice_cancels_a_task_and_begins_it_again_while_her_lists_in_other_tabs_
     task, under_way = everything.context.new_page(), everything.context.new_page()
     everything.goto("/tasks")
     under_way.goto("/tasks")
-    under_way.get_by_role("link", name="Under way").click()
-    expect(under_way.get_by_text("Nothing here of that kind")).to_be_visible()
+    under_way.get_by_role("link", name="In progress").click()
+    expect(under_way.get_by_text("Nothing of this kind")).to_be_visible()
     for tab in (everything, under_way):
         tab.evaluate("window.notReloaded = true")
 

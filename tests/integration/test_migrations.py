@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import psycopg
@@ -13,6 +13,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from mailroom.ops.embedded.postgres import Postgres
+from mailroom.ops.startup import BAD_SETTINGS
 from mailroom.settings.urls import database_url as sqlalchemy_url
 from tests.conftest import ROOT, database_on
 from tests.sink import wait_for
@@ -279,3 +280,39 @@ def test_a_column_whose_values_were_not_filled_in_any_more_is_filled(early: str)
         connection.execute("alter table attempts add column uncertain_at timestamp with time zone")
     command.upgrade(alembic_for(early), "head")
     assert_at_head(early)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda url: url.replace("mailroom:", "mailroom:not-", 1), "does not accept the user and password"),
+        (lambda url: f"{url}_not", "does not exist"),
+        (lambda url: url.rpartition("@")[0] + "@127.0.0.1:9/none", "cannot be reached"),
+        (lambda url: url.rpartition("@")[0] + "@nobody.invalid/none", "cannot be reached"),
+        (lambda url: url.replace("mailroom:", "mailroom:a/", 1), "percent-encode"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_a_sentence(
+    environment: dict[str, str], empty: str, change: Callable[[str], str], words: str
+) -> None:
+    status, said = Deploy(environment, change(empty)).end()
+    assert status == BAD_SETTINGS, said
+    assert words in said
+    assert "Traceback" not in said
+    assert empty.split(":")[2].split("@", maxsplit=1)[0] not in said, "the password"
+
+
+@pytest.mark.parametrize(
+    ("right", "words"),
+    [("create", "permission denied for schema public"), ("all", "no schema has been selected to create in")],
+)
+def test_a_user_who_may_not_make_tables_is_told_how_to_allow_it(
+    environment: dict[str, str], empty: str, right: str, words: str
+) -> None:
+    with psycopg.connect(empty) as connection:
+        connection.execute(f"revoke {right} on schema public from public, pg_database_owner")
+    status, said = Deploy(environment, empty).end()
+    assert status == BAD_SETTINGS, said
+    assert words in said
+    assert 'GRANT CREATE, USAGE ON SCHEMA public TO "mailroom";' in said
+    assert "Traceback" not in said

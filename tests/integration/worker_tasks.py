@@ -6,6 +6,7 @@ import time
 
 from celery import group, shared_task
 
+from mailroom.kit.errors import MailroomError
 from mailroom.progress.reports import report
 from mailroom.worker import app
 
@@ -52,7 +53,7 @@ async def mails_in_database(self) -> dict[str, int]:
 def part(seconds: float, fails: bool = False) -> None:
     time.sleep(seconds)
     if fails:
-        raise ValueError("too dark")
+        raise MailroomError("too dark")
 
 
 @app.task

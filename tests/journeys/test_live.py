@@ -30,7 +30,7 @@ from tests.processes import Running, wait_until_healthy
 pytestmark = pytest.mark.xdist_group("live")  # one pair of processes for the file
 PER_SESSION = 4
 ENDS_WITHIN = 15
-"""Seconds; it is looked at every four, and the machine may be busy."""
+"""Seconds; it is looked at every second, tickets every four, and the machine may be busy."""
 
 
 class Office:

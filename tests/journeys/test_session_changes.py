@@ -20,7 +20,7 @@ from tests.journeys.people import PASSWORD, Person
 from tests.processes import Running
 
 AT_ONCE = 1.5
-"""Seconds; other processes look every four."""
+"""Seconds; the process that changes a session waits for nothing."""
 NEWER = "eleven patient herons count rain"
 
 

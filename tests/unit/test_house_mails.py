@@ -7,7 +7,9 @@ import pytest
 
 from mailroom.accounts.tokens import Tokens
 from mailroom.bootstrap.services import mail_kinds
+from mailroom.i18n.sentences import text_of
 from mailroom.mail.kinds import MailKind
+from mailroom.progress.message import Message
 from mailroom.settings import load
 
 TEMPLATES = Path(__file__).parents[2] / "src" / "mailroom" / "mail" / "templates"
@@ -38,3 +40,9 @@ def test_no_mail_loads_anything_from_elsewhere() -> None:
     """A picture of ours in a mail would tell us who opened it, and when."""
     for file in TEMPLATES.rglob("*.html"):
         assert not re.search(r"(?i)<(img|link|script|iframe)\b|url\(|@import", file.read_text()), file
+
+
+def test_the_title_of_each_kind_of_mail_has_a_sentence() -> None:
+    for kind in KINDS:
+        assert isinstance(kind.title, Message), kind.name
+        assert text_of(kind.title.code, kind.title.params) != kind.title.code, f"{kind.title.code} has no sentence"

@@ -9,7 +9,7 @@ from mailroom.accounts import sign_ups
 from mailroom.accounts.addresses import Address
 from mailroom.accounts.errors import InvalidAddress, NotConfirmed, WrongCredentials
 from mailroom.accounts.models import Account, SignUp
-from mailroom.accounts.passwords import Passwords
+from mailroom.accounts.passwords import KNOWN, Passwords
 from mailroom.accounts.registration import Registration
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.views import NewSession, Session
@@ -45,9 +45,10 @@ class Authentication:
 
     async def _owned(self, email_key: str, password: str, session: Session | None) -> Account:
         """Return the account of this address and password as it was compared. Raises as `sign_in` does."""
-        async with self._database.begin() as work:
-            account = await sign_ups.account_of(work, email_key)
-            waiting = await sign_ups.open_of(work, email_key)
+        with self._passwords.place(KNOWN):
+            async with self._database.begin() as work:
+                account = await sign_ups.account_of(work, email_key)
+                waiting = await sign_ups.open_of(work, email_key)
         known = [account.password_hash if account else None, *(one.password_hash for one in waiting)]
         is_owner, *is_waiting = await self._passwords.match(password, known)
         if account and is_owner:

@@ -1,5 +1,9 @@
 """A browser's name in words, from a fixed list: what a User-Agent header says is the sender's to choose."""
 
+import re
+
+from mailroom.i18n.messages import gettext, gettext_noop, translated
+
 BROWSERS = (
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -13,21 +17,35 @@ BROWSERS = (
 """Order matters: most browsers also claim to be those below them."""
 SYSTEMS = (
     ("Android", "Android"),
-    ("iPhone", "an iPhone"),
-    ("iPad", "an iPad"),
+    ("iPhone", gettext_noop("an iPhone")),
+    ("iPad", gettext_noop("an iPad")),
     ("Windows", "Windows"),
     ("CrOS", "ChromeOS"),
-    ("Mac OS X", "a Mac"),
+    ("Mac OS X", gettext_noop("a Mac")),
     ("Linux", "Linux"),
 )
 LONGEST = 300
 
 
-def described(user_agent: str) -> str:
-    """Return "Firefox on Windows" or as much as can be told; never a word of the header itself."""
-    browser = _first(BROWSERS, user_agent) or "a browser"
+def described(user_agent: str, *, with_version: bool = False) -> str:
+    """Return "Firefox on Windows" (or "Firefox 130 on Windows") or as much as can be told.
+
+    Never a word of the header itself: of the version only its first number.
+    """
+    mark, browser = next(
+        ((mark, name) for mark, name in BROWSERS if mark in user_agent), ("", gettext("a browser"))
+    )
+    if with_version and mark and (version := _version(mark, user_agent)):
+        browser += f" {version}"
     system = _first(SYSTEMS, user_agent)
-    return f"{browser} on {system}" if system else browser
+    return gettext("%(browser)s on %(system)s", browser=browser, system=translated(system)) if system else browser
+
+
+def _version(mark: str, user_agent: str) -> str | None:
+    """Return the first number of the version; Safari says its own after "Version/"."""
+    name = "Version" if mark == "Safari/" else re.escape(mark.rstrip("/"))
+    found = re.search(rf"{name}[A-Za-z]*/(\d{{1,4}})\b", user_agent)
+    return found[1] if found else None
 
 
 def cleaned(user_agent: str) -> str:

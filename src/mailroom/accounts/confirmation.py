@@ -27,7 +27,7 @@ from mailroom.accounts.errors import (
     WrongToken,
 )
 from mailroom.accounts.models import OPEN, Account, SignUp
-from mailroom.accounts.passwords import Passwords
+from mailroom.accounts.passwords import KNOWN, Passwords
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_ups import MailedSignUp
 from mailroom.accounts.tokens import Tokens, mail_id_of, typed_code
@@ -83,9 +83,10 @@ class Confirmation:
         browser, or by `password`: the mail may be one that somebody else's sign-up caused. Raises as `preview`
         does, and `WrongPassword` where no sign-up that waits has it; nothing has changed then.
         """
-        async with self._database.begin() as work:
-            found = await self._by_link(work, token)
-            waiting = await sign_ups.open_of(work, found.sign_up.email_key)
+        with self._passwords.place(KNOWN):
+            async with self._database.begin() as work:
+                found = await self._by_link(work, token)
+                waiting = await sign_ups.open_of(work, found.sign_up.email_key)
         chosen = sign_ups.of_browser(waiting, session)
         if chosen is None:
             matches = await self._passwords.match(password or "", [one.password_hash for one in waiting])

@@ -1,7 +1,7 @@
 """Giving people their data: asked for once, made by a background task, kept for a day for its owner alone."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -15,12 +15,13 @@ from mailroom.accounts.models import Account, BrowserSession, Export
 from mailroom.kit import clock
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.models import Mail
+from mailroom.progress.message import Message
 from mailroom.tasks.models import Task
 from mailroom.tasks.service import TaskService
 from mailroom.tasks.states import ENDED
 
 NAME = "mailroom.export_account"
-TITLE = "Export of your data"
+TITLE = Message("title.export")
 KEPT = timedelta(hours=24)
 AT_ONCE = 500
 """Rows read at a time: the worker's loop has others to serve."""
@@ -48,11 +49,16 @@ MAILS = (
 TASKS = ("id", "title", "state", "message", "error", "created_at", "began_at", "ended_at")
 
 
+TextOf = Callable[[str, Mapping[str, Any] | None], str]
+"""Returns what a text and its column of parameters say, in words (`i18n/sentences.py`)."""
+
+
 class Exports:
     """Begins, makes, hands out and deletes exports."""
 
-    def __init__(self, database: Database, task_service: TaskService) -> None:
+    def __init__(self, database: Database, task_service: TaskService, text_of: TextOf) -> None:
         self._database = database
+        self._text_of = text_of
         self._task_service = task_service
 
     async def start(self, account_id: UUID) -> UUID:
@@ -108,7 +114,13 @@ class Exports:
         page = query.where(later) if later is not None else query
         async with self._database.begin() as work:
             rows = await work.session.execute(page.order_by(key).limit(AT_ONCE))
-            return [dict(row) for row in rows.mappings()]
+            return [self._in_words(dict(row)) for row in rows.mappings()]
+
+    def _in_words(self, row: dict[str, Any]) -> dict[str, Any]:
+        for name in ("title", "message", "error"):
+            if row.get(name) is not None and (params := row.pop(f"{name}_params", None)) is not None:
+                row[name] = self._text_of(row[name], params)
+        return row
 
     async def expires_at(self, work: UnitOfWork, ticket: UUID) -> Any:
         """Return until when an export is kept; None where it is gone."""
@@ -156,7 +168,8 @@ def _sessions(account_id: UUID) -> Query:
 def _mails(account_id: UUID) -> Query:
     return (
         select(
-            Mail.id, Task.title, Mail.recipient.label("to"), Mail.state, Mail.attempt.label("attempts"),
+            Mail.id, Task.title, Task.title_params, Mail.recipient.label("to"), Mail.state,
+            Mail.attempt.label("attempts"),
             Mail.reason, Mail.code, Mail.enhanced, Mail.answer, Mail.created_at, Mail.ended_at,
         )
         .join(Task, Task.id == Mail.id)
@@ -166,7 +179,17 @@ def _mails(account_id: UUID) -> Query:
 
 def _tasks(account_id: UUID) -> Query:
     return select(
-        Task.id, Task.title, Task.state, Task.message, Task.error, Task.created_at, Task.began_at, Task.ended_at
+        Task.id,
+        Task.title,
+        Task.title_params,
+        Task.state,
+        Task.message,
+        Task.message_params,
+        Task.error,
+        Task.error_params,
+        Task.created_at,
+        Task.began_at,
+        Task.ended_at,
     ).where(Task.owner_id == account_id, Task.name.is_not(None))
 
 

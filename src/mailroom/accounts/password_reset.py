@@ -17,7 +17,7 @@ from mailroom.accounts.errors import OldPasswordLink, UsedPasswordLink, WrongPas
 from mailroom.accounts.mail_limits import FormMailQueue, is_over
 from mailroom.accounts.mailboxes import is_variant, mailbox_of
 from mailroom.accounts.models import Account, PasswordMail
-from mailroom.accounts.passwords import Passwords
+from mailroom.accounts.passwords import NEW, Passwords
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.tokens import NEW_PASSWORD, Tokens, mail_id_of
 from mailroom.accounts.views import NewSession, Session
@@ -128,8 +128,9 @@ class PasswordReset:
 
         Raises as `preview` does, and `WeakPassword` or `TooLong`; nothing has changed then.
         """
-        async with self._database.begin() as work:
-            account = (await self._by_link(work, token)).account
+        with self._passwords.place(NEW):
+            async with self._database.begin() as work:
+                account = (await self._by_link(work, token)).account
         address = Address(account.email, account.email_key)
         # With the salt the account has: a sign-up that waits for its address has it too (see `signing_up`).
         context = [*address.words, *self._site]

@@ -1,21 +1,24 @@
-"""Passwords at rest: Argon2id, off the event loop, on no more threads than there are cores."""
+"""Passwords at rest: Argon2id, off the event loop, on no more threads than there are cores.
 
-import asyncio
+New passwords and known ones wait in lanes of their own: a crowd that signs up keeps nobody from signing in.
+Raises `Overloaded` where a computation would have to wait for longer than two seconds.
+"""
+
 import base64
 import hmac
 import os
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import AbstractContextManager
 
 import argon2
 from argon2.low_level import hash_secret
 
 from mailroom.accounts import password_rules
-
-T = TypeVar("T")
+from mailroom.kit.work_lanes import WorkLanes
 
 SALT_BYTES = 16
+NEW, KNOWN = "new", "known"
+"""The lanes: passwords that are chosen, and passwords that are compared."""
 
 
 class Passwords:
@@ -28,7 +31,7 @@ class Passwords:
         self._hasher = argon2.PasswordHasher(
             time_cost=passes, memory_cost=memory_kib, parallelism=lanes, salt_len=SALT_BYTES
         )
-        self._threads = ThreadPoolExecutor(threads or _cores(), thread_name_prefix="passwords")
+        self._lanes = WorkLanes([NEW, KNOWN], threads=threads or _cores(), name="passwords")
         self._nobodys = self._made_up()
 
     async def hash(self, password: str, *, context: Collection[str] | None = None, like: str | None = None) -> str:
@@ -43,7 +46,12 @@ class Passwords:
         salt = _salt(like) if like else b""
         if len(salt) != SALT_BYTES:
             salt = os.urandom(SALT_BYTES)
-        return await self._run(self._hashed, password, context, salt)
+        lane = KNOWN if context is None else NEW
+        return await self._run(lane, self._hashed, password, context, salt)
+
+    async def check(self, password: str, context: Collection[str]) -> None:
+        """Check a new password as `hash` does, without making a hash. Raises `WeakPassword` or `TooLong`."""
+        await self._lanes.run(NEW, password_rules.check, password, context)
 
     async def match(self, password: str, hashes: Sequence[str | None]) -> list[bool]:
         """Tell for each hash whether the password is its own; None is nobody's.
@@ -53,7 +61,7 @@ class Passwords:
         with the parameters it was made with, in the time those take.
         """
         by_start = {_start(known): known for known in hashes if known} or {_start(self._nobodys): self._nobodys}
-        made = {start: await self._run(_computed, password, known) for start, known in by_start.items()}
+        made = {start: await self._run(KNOWN, _computed, password, known) for start, known in by_start.items()}
         return [known is not None and hmac.compare_digest(made[_start(known)], known) for known in hashes]
 
     def outdated(self, known: str) -> bool:
@@ -62,15 +70,22 @@ class Passwords:
 
     def close(self) -> None:
         """End the threads once they have finished what they do."""
-        self._threads.shutdown(wait=False)
+        self._lanes.close()
 
     def _hashed(self, password: str, context: Collection[str] | None, salt: bytes) -> str:
         if context is not None:
             password_rules.check(password, context)
         return self._hasher.hash(_secret(password), salt=salt)
 
-    async def _run(self, call: Callable[..., T], *arguments: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call, *arguments)
+    def place(self, lane: str) -> AbstractContextManager[None]:
+        """Keep a place in a lane (`NEW`, `KNOWN`) while the database is asked for what `hash` or `match` need.
+
+        Raises `Overloaded` where they would.
+        """
+        return self._lanes.place(lane)
+
+    async def _run(self, lane: str, call: Callable[..., str], *arguments: object) -> str:
+        return await self._lanes.run(lane, call, *arguments)
 
     def _made_up(self) -> str:
         """Return a hash of today's parameters that no password has: random, never computed."""

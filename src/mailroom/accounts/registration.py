@@ -13,11 +13,18 @@ from sqlalchemy import func, update
 from mailroom.accounts import sign_ups
 from mailroom.accounts.addresses import Address
 from mailroom.accounts.browsers import described
-from mailroom.accounts.errors import AlreadyConfirmed, TooSoon, UnknownSignUp
+from mailroom.accounts.errors import (
+    AccountError,
+    AlreadyConfirmed,
+    InvalidAddress,
+    TooSoon,
+    UnknownSignUp,
+    WeakPassword,
+)
 from mailroom.accounts.mail_limits import FormMailQueue, Sent, is_over
 from mailroom.accounts.mailboxes import is_variant
 from mailroom.accounts.models import SignUp
-from mailroom.accounts.passwords import Passwords
+from mailroom.accounts.passwords import NEW, Passwords
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_ups import MailedSignUp
 from mailroom.accounts.views import NewSession, Session
@@ -57,11 +64,12 @@ class Registration:
 
         A browser that signs up again with this address has one sign-up, with the password chosen last; each of
         its mails confirms it. A session that is new (`Sessions.new`) begins with the sign-up, in one transaction.
-        Raises `InvalidAddress`, `WeakPassword`, `TooLong`; nothing has changed then.
+        Raises `InvalidAddress`, `WeakPassword`, `TooLong`, `Overloaded`; nothing has changed then.
         """
-        address = Address.parse(email)
+        with self._passwords.place(NEW):
+            address = Address.parse(email)
+            salted = await sign_ups.salted_hash(self._database, address.key)
         # The salt that others of this address have: signing in then compares with all at the cost of one.
-        salted = await sign_ups.salted_hash(self._database, address.key)
         context = [*address.words, *self._site]
         password_hash = await self._passwords.hash(password, context=context, like=salted)
         delay = await self._queue.delay()
@@ -107,6 +115,25 @@ class Registration:
         }
         await sign_ups.write(work, row, is_new=True, withheld=mail.withheld)
         return mail_id
+
+    async def refusals(self, *, email: str | None, password: str | None) -> list[AccountError]:
+        """Return everything that `sign_up` would refuse of these two, each checked by itself; stores nothing.
+
+        None stands for a field that need not be checked.
+        """
+        found: list[AccountError] = []
+        words: list[str] = []
+        if email is not None:
+            try:
+                words = Address.parse(email).words
+            except InvalidAddress as error:
+                found.append(error)
+        if password is not None:
+            try:
+                await self._passwords.check(password, [*words, *self._site])
+            except WeakPassword as error:
+                found.append(error)
+        return found
 
     async def resend(self, *, ticket: UUID, session: Session) -> UUID:
         """Promise another mail for the sign-up of this ticket; return the new ticket. Codes may be tried anew.

@@ -16,6 +16,7 @@ from mailroom.api_keys.models import ApiKey
 from mailroom.api_keys.secret import hash_of, looks_right, new_secret, start_of
 from mailroom.kit import clock
 from mailroom.kit.database import Database, UnitOfWork
+from mailroom.kit.domain_names import to_ascii
 from mailroom.kit.ids import new_id
 
 Scope = Literal["sending", "full", "read"]
@@ -185,8 +186,8 @@ class ApiKeys:
         return row
 
     def check_sender(self, key: Key, address: str) -> None:
-        """Raise `ForbiddenSender` where this key may not send From this address (domain in ASCII)."""
-        domain = address.rpartition("@")[2].lower()
+        """Raise `ForbiddenSender` where this key may not send From this address."""
+        domain = to_ascii(address.rpartition("@")[2])
         allowed = key.domains or [self._default_domain]
         if domain not in allowed:
             raise ForbiddenSender(

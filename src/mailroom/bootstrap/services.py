@@ -11,10 +11,17 @@ from mailroom.accounts.passwords import Passwords
 from mailroom.accounts.registration import Registration
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.tokens import Tokens
+from mailroom.api_keys.acceptance import Acceptance
+from mailroom.api_keys.keys import ApiKeys
+from mailroom.api_keys.sending_limits import SendingLimits
+from mailroom.api_keys.watch_tokens import WatchTokens
+from mailroom.desk.audit_log import AuditLog
+from mailroom.i18n.sentences import text_of
 from mailroom.jobs.results import ResultReader
 from mailroom.kit.database import Database
 from mailroom.mail.administration import MailAdministration
 from mailroom.mail.kinds import Kinds, Notify
+from mailroom.mail.messages.store import MessageStore
 from mailroom.mail.outbox import Outbox
 from mailroom.mail.views import MailRows
 from mailroom.ops import mails as ops_mails
@@ -47,6 +54,9 @@ def create_services(
     passwords, site = Passwords(), settings.public_host.partition(":")[0].split(".")
     queue = FormMailQueue(database, hourly=settings.form_mails_per_hour)
     registration = Registration(database, outbox, tickets, passwords, sessions, queue=queue, site=site)
+    domain = settings.sender.address.rpartition("@")[2]
+    api_keys = ApiKeys(database, default_domain=domain)
+    limits = SendingLimits(settings.sending_per_minute or None, settings.domain_limits)
     return Services(
         settings=settings,
         database=database,
@@ -71,7 +81,11 @@ def create_services(
         mail_administration=MailAdministration(kinds, notify),
         tickets=tickets,
         task_service=task_service,
-        exports=Exports(database, task_service),
+        exports=Exports(database, task_service, text_of),
+        api_keys=api_keys,
+        acceptance=Acceptance(database, api_keys, MessageStore(notify, domain=domain), limits),
+        watch_tokens=WatchTokens(settings.secret_keys),
+        audit_log=AuditLog(),
         tracker=tracker,
     )
 

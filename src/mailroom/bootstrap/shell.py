@@ -5,14 +5,18 @@ import sys
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from functools import partial
 
 import click
 
 from mailroom.cli.commands import shell
+from mailroom.ops.doctor.daemons import Daemons
 from mailroom.ops.entrypoints import Entrypoints
+from mailroom.ops.startup import cannot_listen
 from mailroom.progress.tracker import Tracker
 from mailroom.services import Services
 from mailroom.settings import Settings
+from mailroom.settings.urls import redis_place
 
 
 def create_commands() -> click.Group:
@@ -33,18 +37,21 @@ def run_web(settings: Settings, fd: int | None = None) -> int:
     """Serve the web until stopped; return the exit code.
 
     With WEB_CONCURRENCY above 1 it starts that many processes, which share one listening socket; each of them gets
-    the socket's file descriptor as `fd`.
+    the socket's file descriptor as `fd`. Raises `SettingsError` where the port cannot be had.
     """
     from mailroom.ops.processes.fleet import Fleet
     from mailroom.web.server import server
 
+    try:
+        listening = server.listen(settings) if fd is None else socket.socket(fileno=fd)
+    except OSError as error:
+        raise cannot_listen(settings, error) from None
     if fd is None and settings.web_concurrency > 1:
-        with server.listen(settings) as listening:
+        with listening:
             command = [sys.executable, "-m", "mailroom", "web", "--fd", str(listening.fileno())]
             return Fleet("web", command, settings.web_concurrency, pass_fds=[listening.fileno()]).run()
     from mailroom.bootstrap.web import create_web  # the parent of several processes serves nothing itself
 
-    listening = server.listen(settings) if fd is None else socket.socket(fileno=fd)
     server.run(create_web(settings), listening, hops=settings.trusted_proxies)
     return 0
 
@@ -98,9 +105,26 @@ def queue_depth(settings: Settings) -> int | None:
         return ask(publisher.app)
 
 
-def worker_names(settings: Settings) -> list[str]:
-    """Return the names of the workers that answer within 1.5 seconds. Raises where the broker is away."""
+def worker_names(settings: Settings) -> dict[str, list[str]]:
+    """Return the workers that answer within 1.5 seconds, by the broker (``host:port/number``) they listen at.
+
+    Each broker is asked, at the same time; one that is away is left out. Raises where all are.
+    """
+    brokers = settings.broker.split(";")
+    with Daemons() as threads:
+        answers = dict(zip(map(redis_place, brokers), threads.map(partial(_ask, settings), brokers), strict=True))
+    found = {place: names for place, names in answers.items() if not isinstance(names, Exception)}
+    if not found:
+        raise next(error for error in answers.values() if isinstance(error, Exception))
+    return found
+
+
+def _ask(settings: Settings, broker: str) -> list[str] | Exception:
     from mailroom.jobs.app import create_celery
 
-    answers = create_celery(settings, worker=False).control.ping(timeout=1.5)
+    alone = settings.model_copy(update={"broker_url": broker})
+    try:
+        answers = create_celery(alone, worker=False).control.ping(timeout=1.5)
+    except Exception as error:
+        return error
     return sorted(name for answer in answers for name in answer)

@@ -1,5 +1,6 @@
 """Wires a worker: its Celery application, and what lives in the event loop of each of its processes."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from celery import Celery
@@ -8,7 +9,7 @@ from mailroom.accounts.retention import AccountRetention
 from mailroom.accounts.tokens import Tokens
 from mailroom.bootstrap import services as wiring
 from mailroom.jobs.broker.queue_depth import queue_depth
-from mailroom.jobs.mail_tasks import reports
+from mailroom.jobs.mail_tasks import MailReports
 from mailroom.jobs.publisher import Publisher
 from mailroom.jobs.results import ResultWriter
 from mailroom.jobs.runtime import Runtime
@@ -20,6 +21,7 @@ from mailroom.mail.ledger.claims import Ledger
 from mailroom.mail.ledger.liveness import Liveness, new_name
 from mailroom.mail.ledger.rescuer import Rescuer
 from mailroom.mail.ledger.retention import Retention
+from mailroom.mail.messages.retention import MessageRetention
 from mailroom.mail.rendering.renderer import Renderer
 from mailroom.mail.smtp.connection import Timeouts
 from mailroom.mail.smtp.pool import Pool
@@ -48,14 +50,18 @@ def create_runtime(settings: Settings, app: Celery) -> Runtime:
         ledger=Ledger(services.database, worker_name),
         pool=pool,
         renderer=_renderer(settings),
-        show=reports(reporter.put),
+        progress=MailReports(reporter.put),
     )
-    pool.on_recovery = deliverer.on_recovery
+    pool.on_recovery = deliverer.release_deferred
+
+    def depth() -> int | None:
+        return queue_depth(publisher.app)
+
     return Runtime(
         services=services,
         deliverer=deliverer,
-        sweep=_sweep(services, publisher, pool),
-        task_leases=TaskLeases(TaskRuns(services.database), publisher.publish_task, reporter.put),
+        sweep=_sweep(services, publisher, depth, pool),
+        task_leases=TaskLeases(TaskRuns(services.database), publisher.publish_task, reporter.put, depth),
         reporter=reporter,
         publisher=publisher,
         liveness=Liveness(services.database, worker_name),
@@ -86,20 +92,24 @@ def _renderer(settings: Settings) -> Renderer:
     )
 
 
-def _sweep(services: Services, publisher: Publisher, pool: Pool) -> Sweep:
+def _sweep(services: Services, publisher: Publisher, depth: Callable[[], int | None], pool: Pool) -> Sweep:
     settings = services.settings
-    mails = Retention(
-        services.database,
-        bodies=timedelta(days=settings.keep_bodies_days),
-        rows=timedelta(days=settings.keep_rows_days),
-    )
+    bodies, rows = timedelta(days=settings.keep_bodies_days), timedelta(days=settings.keep_rows_days)
+    mails = Retention(services.database, bodies=bodies, rows=rows)
+    messages = MessageRetention(services.database, bodies=bodies, rows=rows)
     accounts = AccountRetention(
         services.database, services.sessions, confirmation_hours=settings.confirmation_hours
     )
     return Sweep(
         Rescuer(services.database),
         publisher.publish_mails,
-        lambda: queue_depth(publisher.app),
+        depth,
         pool,
-        [mails.clean_up, accounts.clean_up, services.exports.clean_up],
+        [
+            mails.clean_up,
+            messages.clean_up,
+            accounts.clean_up,
+            services.exports.clean_up,
+            services.acceptance.clean_up,
+        ],
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from mailroom.cli.key_commands import keys
 from mailroom.cli.live_commands import send, watch
 from mailroom.cli.mail_commands import cancel, mails, retry, show
 from mailroom.cli.operator_commands import operator
@@ -14,6 +15,7 @@ from mailroom.kit.errors import MailroomError, Unavailable
 from mailroom.ops import startup
 from mailroom.ops.entrypoints import Entrypoints
 from mailroom.ops.observability import logs
+from mailroom.ops.terminal import write_what_can_be_written
 from mailroom.settings import SettingsError
 
 PORT = click.IntRange(1, 65535)
@@ -28,6 +30,7 @@ class Shell(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command. Exit code 2 for settings that cannot be used, 1 for any other expected trouble."""
+        write_what_can_be_written()
         try:
             return super().invoke(ctx)
         except SettingsError as error:
@@ -86,7 +89,7 @@ def worker(doors: Entrypoints, processes: int | None, threads: int | None, one: 
 def doctor(doors: Entrypoints, as_json: bool) -> None:
     """Check settings, servers and workers; say what is wrong and what to do.
 
-    Sends no mail and changes nothing. Exit code 1 where something is broken.
+    Sends no mail and changes nothing. Exit code 0 where all is well, 1 with warnings, 2 where something is broken.
     """
     from mailroom.ops.doctor import report
 
@@ -119,6 +122,6 @@ def shell(doors: Entrypoints) -> click.Group:
         if ctx.invoked_subcommand is None:
             click.echo(ctx.get_help())
 
-    for command in (up, web, worker, doctor, mails, show, watch, send, retry, cancel, operator, inbox):
+    for command in (up, web, worker, doctor, mails, show, watch, send, retry, cancel, keys, operator, inbox):
         mailroom.add_command(command)
     return mailroom

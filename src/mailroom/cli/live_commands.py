@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 import click
-from sqlalchemy import select
 
 from mailroom.accounts.addresses import Address
 from mailroom.cli.live_view import GOOD, LiveView
 from mailroom.cli.mail_commands import Ticket
 from mailroom.cli.task_views import UnknownTicket
 from mailroom.cli.with_services import with_services
+from mailroom.i18n.sentences import text_of
 from mailroom.ops.entrypoints import Entrypoints
 from mailroom.ops.mails import PLAIN
 from mailroom.progress.snapshot import Snapshot
@@ -73,15 +73,15 @@ def _finish(doors: Entrypoints, work: Callable[[Services], Awaitable[int]]) -> N
 
 async def _follow(doors: Entrypoints, services: Services, ticket: UUID) -> int:
     async with services.database.begin() as work:
-        title = await work.session.scalar(select(Task.title).where(Task.id == ticket))
-    if title is None:
+        task = await work.session.get(Task, ticket)
+    if task is None:
         raise UnknownTicket
     async with doors.tracker(services) as tracker:
         subscription = tracker.subscribe()
         # Ctrl-C ends the stream, and with it all that was opened here, in order.
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, subscription.close)
         await subscription.watch([ticket])
-        with LiveView(title) as view:
+        with LiveView(text_of(task.title, task.title_params)) as view:
             async for shown in subscription:
                 assert isinstance(shown, Snapshot)  # only the web pushes notices
                 view.show(shown)

@@ -117,7 +117,7 @@ def retry(doors: Entrypoints, ids: tuple[UUID, ...], state: str | None, yes: boo
         doors,
         ids,
         state,
-        BulkAction("Send", MailAdministration.retry, TaskService.repeat, "queued again"),
+        BulkAction("Send", MailAdministration.retry, TaskService.retry, "queued again"),
         yes=yes,
     )
 

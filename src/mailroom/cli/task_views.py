@@ -10,6 +10,7 @@ import click
 from sqlalchemy import select
 from sqlalchemy.orm import undefer
 
+from mailroom.i18n.sentences import text_of
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.errors import MailroomError
 from mailroom.kit.text import age, clean, full, span, until
@@ -57,6 +58,7 @@ def _of(task: Task) -> dict[str, Any]:
              "cancellable", "traceback")  # fmt: skip
     times = ("created_at", "began_at", "ended_at", "retry_at", "cancel_asked_at")
     said = {name: getattr(task, name) for name in words} | {name: iso(getattr(task, name)) for name in times}
+    said |= {name: _text(task, name) for name in ("title", "message", "error")}
     return {"id": str(task.id), **said}
 
 
@@ -69,20 +71,32 @@ def print_task(shown: ShownTask, now: datetime) -> None:
     if shown.parts:
         click.echo(click.style("\nParts", bold=True))
     for part in shown.parts:
-        click.echo(f"  {part.id}  {_state(part)}  {clean(part.name or '')}  {clean(part.error or '')}".rstrip())
+        click.echo(
+            f"  {part.id}  {_state(part)}  {clean(part.name or '')}  {clean(_text(part, 'error') or '')}".rstrip()
+        )
     if task.traceback:
         click.echo()
         for line in task.traceback.splitlines():
             click.echo(clean(line))
 
 
+def _text(task: Task, name: str) -> str | None:
+    """Return a column of text in words; the column of parameters beside it says whether it is a code."""
+    text: str | None = getattr(task, name)
+    return None if text is None else text_of(text, getattr(task, f"{name}_params"))
+
+
 def _facts(task: Task, now: datetime) -> Iterator[tuple[str, str]]:
-    yield "Title", clean(task.title)
+    yield "Title", clean(_text(task, "title") or "")
     yield "Name", clean(task.name or "")
     yield "State", _state(task)
     if task.current is not None:
         yield "Counted", f"{task.current:g}" + (f" of {task.total:g}" if task.total else "")
-    for label, words in (("Stage", task.stage), ("Message", task.message), ("Error", task.error)):
+    for label, words in (
+        ("Stage", task.stage),
+        ("Message", _text(task, "message")),
+        ("Error", _text(task, "error")),
+    ):
         if words:
             yield label, clean(words)
     yield "Attempt", str(task.attempt)

@@ -9,6 +9,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from mailroom.kit.errors import MailroomError
 from mailroom.ops import startup
+from mailroom.ops.database_errors import UNUSABLE, explain
 from mailroom.ops.entrypoints import Entrypoints
 from mailroom.ops.observability import logs
 from mailroom.services import Services
@@ -19,6 +20,10 @@ OUT_OF_DATE = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
 
 class NotMigrated(MailroomError):
     """The database does not have Mailroom's tables as this version needs them. Run `alembic upgrade head`."""
+
+
+class NotAllowed(MailroomError):
+    """The database user lacks a right."""
 
 
 def with_services(doors: Entrypoints, work: Callable[[Services], Awaitable[Result]]) -> Result:
@@ -34,6 +39,8 @@ async def _run(services: Services, work: Callable[[Services], Awaitable[Result]]
     except ProgrammingError as error:
         if isinstance(error.orig, OUT_OF_DATE):
             raise NotMigrated from None
+        if isinstance(error.orig, UNUSABLE):
+            raise NotAllowed(str(explain(error.orig, services.settings.database_url))) from None
         raise
     finally:
         await services.database.close()

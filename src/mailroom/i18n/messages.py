@@ -45,7 +45,7 @@ def gettext_noop(message: str) -> str:
 
 def translated(message: str) -> str:
     """Return `message` in the current language, its parameters not yet filled in."""
-    return _catalogue(languages.current()).gettext(message)
+    return _catalogue(languages.current()).gettext(message) if message else ""  # "" names a catalogue's head
 
 
 def translated_plural(singular: str, plural: str, number: int) -> str:

@@ -20,8 +20,28 @@ SENTENCES: dict[str, str] = {
     ),
     "mail.deferred": _("The mail server asked to try again later."),
     "mail.refused": _(
-        "The mail server refused this mail for good. Check the address for a slip of the pen and "
-        "start again with the right one."
+        "The mail server refused this mail for good. Check the address for a typing error and start again with "
+        "the right one."
+    ),
+    "mail.mailbox_refused": _(
+        "The recipient's mailbox refused this mail for good: it is full, closed or cannot be reached. Use another "
+        "address, or ask the recipient."
+    ),
+    "mail.sender_refused": _(
+        "The mail server refused this mail because of its sender. The recipient's address is not the cause. The "
+        "operator has to look into it."
+    ),
+    "mail.policy_refused": _(
+        "The mail server refused this mail by one of its rules, as spam perhaps. The recipient's address is not "
+        "the cause. The operator has to look into it."
+    ),
+    "mail.content_refused": _(
+        "The mail server refused the content of this mail: it may be too large. The recipient's address is not "
+        "the cause. The operator has to look into it."
+    ),
+    "mail.protocol_refused": _(
+        "The mail server did not understand Mailroom and refused this mail. The recipient's address is not the "
+        "cause. The operator has to look into it."
     ),
     "mail.disconnected": _(
         "The connection to the mail server ended before the mail was handed over. It will be sent again."
@@ -36,7 +56,26 @@ SENTENCES: dict[str, str] = {
     "mail.broken": _("This mail could not be written as it should be. The operator has to look into it."),
     "mail.expired": _("The mail grew too old before the mail server took it."),
     "mail.cancelled": _("The mail was cancelled."),
+    "task.broken": _("The task ran into an error of this Mailroom. The operator can see what went wrong."),
+    "mail.limited": _("A sending limit lets this mail go later. It is stored and goes out by itself."),
     "mail.suppressed": _("This address takes no mail from this sender. The mail was held back."),
+    "task.worker_lost": _("The worker was lost while it ran this task: its process or its machine stopped."),
+    "task.worker_stopped": _("The worker was stopped while it ran this task."),
+    "task.never_begun": _(
+        "No worker took this task for two days. Perhaps this Mailroom does not know it any more."
+    ),
+    "task.parts_failed": _("%(failed)s of %(total)s failed: %(error)s"),
+    "task.step_failed": _("Step %(step)s of %(total)s failed: %(error)s"),
+    "task.no_reason": _("no reason given"),
+    "export.writing_account": _("Writing your account"),
+    "export.writing_sessions": _("Writing your sessions"),
+    "export.writing_mails": _("Writing your mails"),
+    "export.writing_tasks": _("Writing your tasks"),
+    "export.ready": _("Your file is ready."),
+    "title.sign_up_mail": _("Sign-up mail"),
+    "title.password_mail": _("Password mail"),
+    "title.plain_mail": _("Mail"),
+    "title.export": _("Export of your data"),
 }
 """Each code and its sentence in English."""
 
@@ -48,9 +87,19 @@ def sentence(code: str, params: Mapping[str, Any] | None = None) -> str:
     is returned.
     """
     try:
-        return translated(SENTENCES[code]) % (params or {})
+        return translated(SENTENCES[code]) % {name: _in_words(value) for name, value in (params or {}).items()}
     except (KeyError, TypeError, ValueError):
         return code
+
+
+def _in_words(value: Any) -> Any:
+    """Return a parameter as it is shown; one that is a sentence itself has a `message_code`."""
+    return message_of(value) if isinstance(value, Mapping) else value
+
+
+def text_of(text: str, params: Mapping[str, Any] | None) -> str:
+    """Return what a column of text says with its column of parameters: the text, or the sentence of a code."""
+    return text if params is None else sentence(text, params)
 
 
 def message_of(facts: Mapping[str, Any]) -> str | None:

@@ -1,5 +1,6 @@
 """Jinja with `{% trans %}` and `_()`. Line breaks and indentation inside a `{% trans %}` block do not count."""
 
+import re
 import textwrap
 
 from jinja2 import Environment, pass_eval_context
@@ -9,7 +10,12 @@ from mailroom.i18n.languages import current, direction
 from mailroom.i18n.messages import translated, translated_in, translated_plural
 
 TEXT_WIDTH = 72
-"""Characters of a line in the text part of a mail, before its parameters are filled in."""
+"""Characters of a line in the text part of a mail."""
+PARAMETER_WIDTH = 27
+"""Characters that a parameter is counted as: as many as a usual address or date has."""
+PARAMETER = re.compile(r"%\(\w+\)s")
+PAD = "\ue002"
+"""A private character of Unicode, which no sentence has."""
 
 
 def translate_templates(environment: Environment) -> None:
@@ -38,7 +44,9 @@ def translate_mail_templates(environment: Environment) -> None:
 def _wrapped(context: EvalContext, text: str) -> str:
     if context.autoescape:
         return text
-    return textwrap.fill(text, TEXT_WIDTH, break_long_words=False, break_on_hyphens=False)
+    wide = PARAMETER.sub(lambda found: found[0].ljust(PARAMETER_WIDTH, PAD), text)
+    filled = textwrap.fill(wide, TEXT_WIDTH, break_long_words=False, break_on_hyphens=False)
+    return filled.replace(PAD, "")
 
 
 def _install(environment: Environment, one: object, many: object) -> None:

@@ -1,7 +1,7 @@
-"""One event loop a worker process, in a thread of its own; Celery's tasks hand it coroutines.
+"""The event loop of a worker process, in a thread of its own; Celery's tasks give it coroutines to run.
 
-Works alike under the solo, threads, prefork, gevent and eventlet pools: whatever must not cross a fork is
-made on first use in the process that uses it.
+It works alike under the solo, threads, prefork, gevent and eventlet pools: connections and tasks must not cross a
+fork, so they are made on first use, in the process that uses them.
 """
 
 import asyncio
@@ -15,43 +15,43 @@ from typing import Any, Generic, Protocol, TypeVar
 Result = TypeVar("Result")
 
 
-class Closing(Protocol):
-    """What lives in a loop: made inside it, stopped and closed inside it."""
+class Lifecycle(Protocol):
+    """Something that lives in a loop: it is made, started, stopped and closed inside it."""
 
     async def start(self) -> None:
-        """Begin what runs by itself."""
+        """Start the work that runs by itself."""
 
     async def stop(self) -> None:
-        """Take on nothing new and let what runs end, within a bounded time."""
+        """Take on nothing new and let running work end, within a bounded time."""
 
     async def close(self) -> None:
         """Close everything."""
 
 
-Living = TypeVar("Living", bound=Closing)
+RuntimeT = TypeVar("RuntimeT", bound=Lifecycle)
 
 
-class WorkerLoop(Generic[Living]):
-    """The loop of this process, and what `build` made to live in it."""
+class WorkerLoop(Generic[RuntimeT]):
+    """The loop of this process, and the runtime that `build` makes inside it."""
 
-    def __init__(self, build: Callable[[], Living]) -> None:
+    def __init__(self, build: Callable[[], RuntimeT]) -> None:
         self._build = build
         self._lock = threading.Lock()
         self._pid = self._over = 0
         self._loop: asyncio.AbstractEventLoop
         self._thread: threading.Thread
-        self._living: Living
-        self._begun: set[asyncio.Task[None]] = set()
+        self._runtime: RuntimeT
+        self._spawned: set[asyncio.Task[None]] = set()
         self._stopping: Future[None] | None = None
 
-    def start(self) -> Living:
-        """Start the loop in this process unless it runs; return what lives in it.
+    def start(self) -> RuntimeT:
+        """Start the loop in this process unless it runs; return its runtime.
 
-        Raises CancelledError where it has been closed: Celery's consumer may still pass something on then, and
-        a new loop would carry mails that nobody waits for.
+        Raises CancelledError after `close`: Celery's consumer may still pass on a message then, and nobody would
+        wait for what a new loop does with it.
         """
         if self._pid == os.getpid():
-            return self._living
+            return self._runtime
         if self._over == os.getpid():
             raise CancelledError
         with self._lock:
@@ -59,55 +59,55 @@ class WorkerLoop(Generic[Living]):
                 self._loop, self._stopping = _new_loop(), None
                 self._thread = threading.Thread(target=self._loop.run_forever, name="worker-loop", daemon=True)
                 self._thread.start()
-                self._living = self._submit(self._begin()).result()
+                self._runtime = self._submit(self._build_and_start()).result()
                 self._pid = os.getpid()
-        return self._living
+        return self._runtime
 
-    async def _begin(self) -> Living:
-        living = self._build()
-        await living.start()
-        return living
+    async def _build_and_start(self) -> RuntimeT:
+        runtime = self._build()
+        await runtime.start()
+        return runtime
 
-    def run(self, work: Callable[[Living], Coroutine[Any, Any, Result]]) -> Result:
+    def run(self, work: Callable[[RuntimeT], Coroutine[Any, Any, Result]]) -> Result:
         """Run a coroutine in the loop and wait for it; the calling thread's context goes along.
 
         Raises RuntimeError when called from inside the loop, CancelledError after its end.
         """
-        living = self.start()
+        runtime = self.start()
         if threading.current_thread() is self._thread:
             raise RuntimeError("A task called from inside the event loop would wait for itself; await it instead.")
-        return self._submit(work(living)).result()
+        return self._submit(work(runtime)).result()
 
-    def begin(self, work: Callable[[Living], Coroutine[Any, Any, None]]) -> None:
-        """Run a coroutine in the loop without waiting for it; what it raises is lost. None runs after its end."""
+    def spawn(self, work: Callable[[RuntimeT], Coroutine[Any, Any, None]]) -> None:
+        """Run a coroutine in the loop without waiting for it; its exception is lost. After `close`: nothing."""
         try:
-            living = self.start()
+            runtime = self.start()
         except CancelledError:
             return
-        self._loop.call_soon_threadsafe(self._keep, lambda: work(living))
+        self._loop.call_soon_threadsafe(self._keep, lambda: work(runtime))
 
     def _keep(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         task = self._loop.create_task(work())
-        self._begun.add(task)  # the loop alone holds tasks weakly
-        task.add_done_callback(self._begun.discard)
+        self._spawned.add(task)  # the loop alone holds tasks weakly
+        task.add_done_callback(self._spawned.discard)
 
     def _submit(self, coroutine: Coroutine[Any, Any, Result]) -> "Future[Result]":
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def stop(self) -> None:
-        """Ask what lives here to take on nothing new and to let what runs end; returns at once."""
+        """Ask the runtime to take on nothing new and to let running work end; return at once."""
         if self._pid == os.getpid() and self._stopping is None:
-            self._stopping = self._submit(self._living.stop())
+            self._stopping = self._submit(self._runtime.stop())
 
     def close(self) -> None:
-        """Let what runs end, within the bounded time of its stop; close what lives here and end the loop."""
+        """Let running work end, at most 30 seconds; close the runtime and end the loop."""
         if self._pid != os.getpid():
             return
         self.stop()
         try:
             if self._stopping:
                 self._stopping.result(timeout=30)
-            self._submit(self._living.close()).result(timeout=5)
+            self._submit(self._runtime.close()).result(timeout=5)
         except TimeoutError:
             pass
         finally:

@@ -1,9 +1,9 @@
-"""Mails from the queue straight into the event loop: no thread, no request and no result of Celery's for each.
+"""Mails from the queue straight into the event loop, without a thread, a request or a result of Celery's.
 
-Celery takes most of its time for a task with what a mail has no use for: a thread to wait in, a result (the
-mail's own reports are that), a trace. Its consumer offers the door used here, a task's strategy: what to do
-with a message. Prefetching limits how many mails a process has in hand; a message is acknowledged when its
-mail has come as far as it goes now, which makes room for the next.
+Celery takes most of its time for a task with things that a mail does not need: a thread to wait in, a result (the
+mail's own reports are that), a trace. Celery's consumer lets a task say what to do with its messages: the task's
+strategy. Prefetching limits how many mails a process has in hand. A message is acknowledged when its mail has come
+as far as it goes for now, which makes room for the next one.
 """
 
 import logging
@@ -25,7 +25,7 @@ Strategy = Callable[..., None]
 
 
 class MailStrategy(Task):  # type: ignore[misc]  # Celery ships no types
-    """Base of the task of one mail; where its door does not open, the task runs as any other."""
+    """Base of the task of one mail. Where the loop cannot be reached, the task runs like any other."""
 
     abstract = True
     loop: WorkerLoop[Runtime]
@@ -33,13 +33,13 @@ class MailStrategy(Task):  # type: ignore[misc]  # Celery ships no types
     def start_strategy(self, app: Any, consumer: Any, **options: Any) -> Strategy:
         """Return what the consumer does with a message of this task."""
         usual: Strategy = super().start_strategy(app, consumer, **options)
-        # Forked pools run their loop in another process; greenlets have no hub that other threads may call;
-        # whoever listens to Celery's events wants every task told; and only of Redis' messages it is known how to
-        # acknowledge many.
+        # Forked pools run their loop in another process. Greenlets have no hub that other threads may call. Who
+        # listens to Celery's events wants to hear of every task. And only Redis' messages can be acknowledged in
+        # batches.
         if (
             consumer.hub is None
             or consumer.connection.transport.driver_type != "redis"
-            or _tells_of_tasks(consumer.event_dispatcher)
+            or _sends_task_events(consumer.event_dispatcher)
             or "prefork" in type(consumer.pool).__module__
         ):
             return usual
@@ -54,22 +54,22 @@ class MailStrategy(Task):  # type: ignore[misc]  # Celery ships no types
                 mail_id = UUID(message.payload[0][0])
             except (LookupError, TypeError, ValueError) as error:
                 raise InvalidTaskError("a mail's message names its id") from error
-            self.loop.begin(lambda living: _carry(living, mail_id, lambda: acknowledge(message)))
+            self.loop.spawn(lambda runtime: _deliver(runtime, mail_id, lambda: acknowledge(message)))
 
         return take
 
 
-def _tells_of_tasks(dispatcher: Any) -> bool:
-    """Return whether Celery tells of tasks (-E). The worker's own events, its heartbeat say, are mostly on."""
+def _sends_task_events(dispatcher: Any) -> bool:
+    """Return whether Celery sends events of tasks (-E). The worker's own events, as heartbeats, are mostly on."""
     return bool(dispatcher and dispatcher.enabled and (not dispatcher.groups or "task" in dispatcher.groups))
 
 
-async def _carry(living: Runtime, mail_id: UUID, ack: Callable[[], object]) -> None:
+async def _deliver(runtime: Runtime, mail_id: UUID, acknowledge: Callable[[], object]) -> None:
     try:
-        await living.deliverer.deliver(mail_id)
+        await runtime.deliverer.deliver(mail_id)
     except Unavailable:
-        pass  # the sweep asks again once the database is back
+        pass  # the sweep publishes again once the database is back
     except Exception:
         logger.exception("mail %s stopped on its way; its lease brings it back", mail_id)
-    if not living.deliverer.stopping:  # else its message goes back to the queue, for another worker to look
-        ack()
+    if not runtime.deliverer.stopping:  # else its message goes back to the queue, for another worker
+        acknowledge()

@@ -1,8 +1,8 @@
 """The Celery tasks that send mail: thin doors to `mail/delivery/deliverer.py`."""
 
 import logging
-from collections.abc import Callable
 from concurrent.futures import CancelledError
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -14,9 +14,9 @@ from mailroom.jobs.mail_strategy import MailStrategy
 from mailroom.jobs.publisher import DELIVER, SEND_MANY
 from mailroom.jobs.runtime import Runtime
 from mailroom.kit.errors import Unavailable
-from mailroom.mail.delivery.attempt import ProgressSink
+from mailroom.mail.delivery.attempt import RunningAttempt
 from mailroom.mail.states import State
-from mailroom.progress.reporter import Report
+from mailroom.progress.reporter import PutReport, Report
 from mailroom.progress.snapshot import Snapshot
 
 STAGES_WAIT = 0.1
@@ -40,7 +40,7 @@ def register(app: Celery, loop: WorkerLoop[Runtime]) -> None:
     """Give the app its mail tasks."""
     base = type("DeliverTask", (MailStrategy, app.Task), {"abstract": True, "loop": loop})
 
-    # Its result is stored by `reports` alone. Celery would store a failure of its own where it cannot store a
+    # Its result is stored by `MailReports` alone. Celery would store a failure of its own where it cannot store a
     # success (Redis is away) or loses a child of its pool, whatever the mail's row says.
     @app.task(name=DELIVER, base=base, track_started=False, ignore_result=True, resultrepr_maxsize=60)
     def deliver(mail_id: str) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def register(app: Celery, loop: WorkerLoop[Runtime]) -> None:
         Raises `MailNotSent` where it has ended unsent.
         """
         try:
-            shown = loop.run(lambda living: living.deliverer.deliver(UUID(mail_id)))
+            shown = loop.run(lambda runtime: runtime.deliverer.deliver(UUID(mail_id)))
         except (Unavailable, CancelledError):
             raise Ignore from None  # the sweep asks again: once the database is back, or in another worker
         except Exception:
@@ -67,7 +67,7 @@ def register(app: Celery, loop: WorkerLoop[Runtime]) -> None:
         """Send these mails; each one's result is stored under its own id."""
         ids = [UUID(mail_id) for mail_id in mail_ids]
         try:
-            loop.run(lambda living: living.deliverer.deliver_many(ids))
+            loop.run(lambda runtime: runtime.deliverer.deliver_many(ids))
         except CancelledError:
             raise Ignore from None  # this worker has ended; the sweep asks another one
 
@@ -77,20 +77,30 @@ def stored(shown: Snapshot) -> dict[str, Any]:
     return {**shown.public(), "attempt": shown.attempt, "step": shown.step}
 
 
-def reports(put: Callable[[Report], None]) -> ProgressSink:
-    """Return what shows where a mail is as results: its own states while on its way, Celery's at the end."""
+class MailReports:
+    """Shows where mails are as Celery results: states of our own while on their way, Celery's at the end."""
 
-    def show(mail_id: UUID, state: str, *, final: bool, read: Callable[[], Snapshot]) -> None:
-        task = str(mail_id)
-        if not final:
-            put(Report(task, state, lambda: stored(read()), urgent=True, wait=STAGES_WAIT))
+    def __init__(self, put: PutReport) -> None:
+        self._put = put
+
+    def show_attempt(self, attempt: RunningAttempt) -> None:
+        """Report an attempt under way; it is read when the report is stored, and is the newest then."""
+        self._put(
+            Report(
+                str(attempt.claim.id), State.SENDING, lambda: stored(attempt.read()), urgent=True, wait=STAGES_WAIT
+            )
+        )
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Report a mail that has ended or waits for its next attempt."""
+        task, state = str(snapshot.task), snapshot.state
+        if not snapshot.final:
+            self._put(Report(task, state, partial(stored, snapshot), urgent=True, wait=STAGES_WAIT))
         elif state == State.SENT:
-            put(Report(task, "SUCCESS", lambda: stored(read()), urgent=True, company=ENDS_WAIT))
+            self._put(Report(task, "SUCCESS", partial(stored, snapshot), urgent=True, company=ENDS_WAIT))
         else:
-            failure = {"exc_type": "MailNotSent", "exc_message": _failure(read()), "exc_module": __name__}
-            put(Report(task, "FAILURE", failure, urgent=True, company=ENDS_WAIT))
-
-    return show
+            failure = {"exc_type": "MailNotSent", "exc_message": _failure(snapshot), "exc_module": __name__}
+            self._put(Report(task, "FAILURE", failure, urgent=True, company=ENDS_WAIT))
 
 
 def _failure(shown: Snapshot) -> list[Any]:

@@ -1,17 +1,17 @@
-"""Publishing: from the row that was committed to a message in the queue, without anyone waiting for Redis."""
+"""Publishing: from a row that was committed to a message in the queue, without anyone waiting for Redis."""
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 from uuid import UUID, uuid4
 
 import kombu.transport.redis  # noqa: F401  # else loaded by the publishing thread, while another loads part of it
 
 from mailroom.jobs.app import QUEUE, create_celery
-from mailroom.jobs.broker.encoding import Message, written
+from mailroom.jobs.broker.encoding import TaskMessage, encode
 from mailroom.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -19,21 +19,27 @@ logger = logging.getLogger(__name__)
 DELIVER = "mailroom.deliver"
 SEND_MANY = "mailroom.send_many"
 HAS_ROW = "mailroom_row"
-"""Header of a message whose task has a row in `tasks`, which its worker begins and ends."""
-MOST_WAITING = 256
-"""Messages that wait for a frozen Redis; what comes beyond is left to the sweep."""
+"""Header of a message whose task has a row in `tasks`; the worker begins and ends the task there."""
+AT_ONCE = 500
+"""Messages in one command to Redis: others wait for Redis meanwhile, a millisecond or two."""
+KEPT_WHILE_AWAY = 256
+"""Messages kept while Redis takes none; the sweep publishes the others once it does."""
 MANY = 100
 """Mails in one message of a sweep: enough to be cheap, few enough to spread over workers."""
 
 
 class Publisher:
-    """Publishes from a thread with bounded time. A lost message costs nothing but the sweep's delay."""
+    """Publishes from a thread of its own, in the order it was asked; each command to Redis has a time limit.
+
+    While Redis takes messages, all of them wait their turn, however many come at once (a group of thousands).
+    While it takes none, most are dropped: the sweep publishes what a row still waits for.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.app = create_celery(settings, worker=False)
         """Its connections have time limits; they may be used for what else the broker is asked."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="publish")
-        self._waiting: list[Message] = []
+        self._waiting: list[TaskMessage] = []
         self._draining = False
         self._under_way = 0
         self._lock = threading.Lock()
@@ -42,23 +48,23 @@ class Publisher:
     def publish_mails(self, mail_ids: Sequence[UUID]) -> None:
         """Publish these mails in the background; never blocks, never raises."""
         ids = [str(mail_id) for mail_id in mail_ids]
-        if len(ids) == 1:  # the mail's id is the task's: whoever has it can ask Celery for the result
-            self._submit([Message(DELIVER, ids[0], ids)])
+        if len(ids) == 1:  # the mail's id is the task's: with it one can ask Celery for the result
+            self._submit([TaskMessage(DELIVER, ids[0], ids)])
             return
         batches = (ids[start : start + MANY] for start in range(0, len(ids), MANY))
-        self._submit([Message(SEND_MANY, str(uuid4()), [batch], ignore_result=True) for batch in batches])
+        self._submit([TaskMessage(SEND_MANY, str(uuid4()), [batch], ignore_result=True) for batch in batches])
 
     def publish_task(self, name: str, task_id: UUID, arguments: Sequence[Any]) -> None:
         """Publish a background task in the background; never blocks, never raises."""
-        self._submit([Message(name, str(task_id), arguments, headers={HAS_ROW: True})])
+        self._submit([TaskMessage(name, str(task_id), arguments, headers={HAS_ROW: True})])
 
     def __len__(self) -> int:
         """Return how many messages are not published yet."""
         return len(self._waiting) + self._under_way
 
-    def _submit(self, messages: Sequence[Message]) -> None:
+    def _submit(self, messages: Sequence[TaskMessage]) -> None:
         with self._lock:
-            self._waiting += messages[: MOST_WAITING - len(self._waiting)]
+            self._waiting += messages[: KEPT_WHILE_AWAY - len(self._waiting)] if self._failing else messages
             if not self._draining:
                 with suppress(RuntimeError):  # shutting down
                     self._thread.submit(self._drain)
@@ -68,30 +74,24 @@ class Publisher:
         while messages := self._take():
             self._publish(messages)
 
-    def _take(self) -> Sequence[Message]:
+    def _take(self) -> Sequence[TaskMessage]:
         with self._lock:
-            taken, self._waiting = self._waiting, []
+            taken, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
             self._under_way, self._draining = len(taken), bool(taken)
             return taken
 
-    def _publish(self, messages: Sequence[Message]) -> None:
-        """Publish all that waited in one command."""
+    def _publish(self, messages: Sequence[TaskMessage]) -> None:
         try:
-            with self._channel() as channel:
-                channel.client.lpush(QUEUE, *(written(self.app, channel, message) for message in messages))
+            with self.app.producer_pool.acquire(block=True) as producer:  # replaced where the block raises
+                channel = producer.channel
+                channel.client.lpush(QUEUE, *(encode(self.app, channel, message) for message in messages))
             self._failing = False
         except Exception as error:
             if not self._failing:
-                logger.warning(
-                    "the broker takes no message, the sweep will make up for it: %s", type(error).__name__
-                )
-            self._failing = True
-
-    @contextmanager
-    def _channel(self) -> Iterator[Any]:
-        """Lend a connection to the broker that is kept; where the block raises it is replaced."""
-        with self.app.producer_pool.acquire(block=True) as producer:
-            yield producer.channel
+                logger.warning("the broker takes no message; the sweep publishes later: %s", type(error).__name__)
+            with self._lock:
+                self._failing = True
+                del self._waiting[KEPT_WHILE_AWAY:]
 
     def close(self) -> None:
         """Give up what still waits; the sweep publishes it again."""

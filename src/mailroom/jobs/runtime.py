@@ -1,4 +1,4 @@
-"""What lives in a worker process's loop."""
+"""The parts of a worker process that live in its event loop."""
 
 import asyncio
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from mailroom.services import Services
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The services a task may use, as a web request has them, and what sends mail."""
+    """The services a task may use, as a web request has them, and the parts that send mail and run tasks."""
 
     services: Services
     deliverer: Deliverer
@@ -25,19 +25,19 @@ class Runtime:
     liveness: Liveness
 
     async def start(self) -> None:
-        """Be known to live, begin to sweep, and to connect to the mail server."""
+        """Be known to live, begin to sweep, and connect to the mail server."""
         await self.liveness.start()
         self.sweep.start()
         self.task_leases.start()
         self.deliverer.warm()
 
     async def stop(self) -> None:
-        """Claim nothing new; let what is on its way end, within 25 seconds."""
+        """Claim nothing new; let mails that are on their way end, within 25 seconds."""
         self.sweep.stop()
         await self.deliverer.stop()
 
     async def close(self) -> None:
-        """Store what was reported last and close every connection."""
+        """Store the last reports and close every connection."""
         self.sweep.stop()
         await self.task_leases.close()
         await asyncio.to_thread(self.reporter.close)

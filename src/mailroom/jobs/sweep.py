@@ -1,4 +1,6 @@
-"""The sweep, in every worker: what fell between row and queue is published again. No beat process needed."""
+"""The sweep over mails, in every worker: it publishes mails again whose message was lost. There is no beat
+process.
+"""
 
 import asyncio
 import logging
@@ -17,16 +19,20 @@ logger = logging.getLogger(__name__)
 
 EVERY = 1.0
 """Seconds between two sweeps of one process."""
-CHORES_EVERY = 600.0
+CLEAN_UP_EVERY = 600.0
 """Seconds between two clean-ups."""
-WAIT_ON = 15.0
+PUT_OFF = 15.0
 """Seconds by which mails are put off while the mail server is away."""
 
-Chore = Callable[[], Awaitable[None]]
+CleanUp = Callable[[], Awaitable[None]]
 
 
 class Sweep:
-    """Sweeps while the process lives."""
+    """Sweeps while the process lives.
+
+    `publish_mails` publishes mails in the background. `queue_depth` tells how many messages wait, None where
+    nobody knows; it may block. Each of the `clean_ups` deletes a bounded number of old rows.
+    """
 
     def __init__(
         self,
@@ -34,22 +40,22 @@ class Sweep:
         publish_mails: Callable[[Sequence[UUID]], None],
         queue_depth: Callable[[], int | None],
         pool: Pool,
-        chores: Sequence[Chore],
+        clean_ups: Sequence[CleanUp],
     ) -> None:
         self._rescuer = rescuer
         self._publish_mails = publish_mails
         self._queue_depth = queue_depth
         self._pool = pool
-        self._chores = chores
+        self._clean_ups = clean_ups
         self._task: asyncio.Task[None] | None = None
-        self._chores_at = time.monotonic() + random.uniform(5, 60)  # noqa: S311  # not all processes at once
+        self._clean_up_at = time.monotonic() + random.uniform(5, 60)  # noqa: S311  # not all processes at once
 
     def start(self) -> None:
         """Begin, in the running loop."""
         self._task = asyncio.create_task(self._run(), name="sweep")
 
     def stop(self) -> None:
-        """Sweep no more."""
+        """Stop sweeping."""
         if self._task:
             self._task.cancel()
 
@@ -71,11 +77,11 @@ class Sweep:
 
     async def _sweep(self) -> None:
         depth = await asyncio.to_thread(self._queue_depth)
-        due = await self._rescuer.sweep(queue_empty=depth == 0, put_off=WAIT_ON if self._pool.outage else 0)
+        due = await self._rescuer.sweep(queue_empty=depth == 0, put_off=PUT_OFF if self._pool.outage else 0)
         if due:
             logger.info("overdue mails published again: %d", len(due))
             self._publish_mails(due)
-        if time.monotonic() >= self._chores_at:
-            self._chores_at = time.monotonic() + CHORES_EVERY
-            for chore in self._chores:
-                await chore()
+        if time.monotonic() >= self._clean_up_at:
+            self._clean_up_at = time.monotonic() + CLEAN_UP_EVERY
+            for clean_up in self._clean_ups:
+                await clean_up()

@@ -1,4 +1,4 @@
-"""The base of every task: live progress, the services at hand, coroutines welcome, a row that tells its end."""
+"""The base class of every task: live progress, the services at hand, coroutines, a row that tells its end."""
 
 import inspect
 import logging
@@ -15,25 +15,26 @@ from celery.exceptions import Ignore, Reject, Retry
 from mailroom.jobs.loop import WorkerLoop
 from mailroom.jobs.publisher import HAS_ROW
 from mailroom.jobs.runtime import Runtime
-from mailroom.jobs.task_leases import HeldTask
+from mailroom.jobs.task_leases import LeasedTask
 from mailroom.kit import clock
-from mailroom.kit.errors import Unavailable
-from mailroom.progress.reports import Cancelled, Running, fit_text, running
+from mailroom.kit.errors import MailroomError, Unavailable
+from mailroom.progress.reports import Cancelled, CurrentTask, as_current_task, fit_text
 from mailroom.services import Services
-from mailroom.tasks.states import Ending, TaskState
+from mailroom.tasks.states import BROKEN, TASK_BROKEN, Outcome, TaskState
 
 logger = logging.getLogger(__name__)
 
 LONGEST_ERROR = 2_000
+"""Characters of an exception's text that the row keeps."""
 LONGEST_TRACEBACK = 20_000
-"""Characters of what a task raised that its row keeps."""
+"""Characters of a traceback's end that the row keeps."""
 
 
 class MailroomTask(Task):  # type: ignore[misc]  # Celery ships no types
-    """Base of background tasks: live progress by `report()`, the services at hand, coroutines welcome.
+    """Base of background tasks. A task may be a function, or a coroutine function.
 
-    A task may be an ordinary function or a coroutine function; the latter runs in the process's event loop,
-    where the services live. With `cancellable=True` it may be stopped at its reports.
+    A function runs in a thread of Celery's pool. A coroutine runs in the event loop of the process, where the
+    services live. A task with `cancellable=True` may be stopped at its reports.
     """
 
     abstract = True
@@ -46,63 +47,63 @@ class MailroomTask(Task):  # type: ignore[misc]  # Celery ships no types
         return self.loop.start().services
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the task with its reports going to its own result, and its end to its row if it has one."""
+        """Run the task. Its reports go to its own result, its end goes to its row if it has one."""
         if self.request.called_directly:  # by another task: part of that one
             return super().__call__(*args, **kwargs)
 
         def work() -> Any:
             result = super(MailroomTask, self).__call__(*args, **kwargs)
-            return self.loop.run(lambda _living: result) if inspect.iscoroutine(result) else result
+            return self.loop.run(lambda _runtime: result) if inspect.iscoroutine(result) else result
 
         if HAS_ROW in (self.request.headers or {}):
             return self._run_with_row(work)
-        living = self.loop.start()
-        return self._run(work, Running(str(self.request.id), living.reporter.put))
+        runtime = self.loop.start()
+        return self._run(work, CurrentTask(str(self.request.id), runtime.reporter.put))
 
-    def _run(self, work: Callable[[], Any], here: Running) -> Any:
+    def _run(self, work: Callable[[], Any], current: CurrentTask) -> Any:
         try:
-            with running(here):
+            with as_current_task(current):
                 result = work()
         except Ignore:
-            raise  # Celery stores nothing: what was reported last is what stands, and has to get there
+            raise  # Celery stores nothing: the last report stands, and has to get there
         except BaseException:
-            self._leave_the_end_to_celery(here)
+            self._leave_the_end_to_celery(current)
             raise
-        self._leave_the_end_to_celery(here)
+        self._leave_the_end_to_celery(current)
         return result
 
-    def _leave_the_end_to_celery(self, here: Running) -> None:
+    def _leave_the_end_to_celery(self, current: CurrentTask) -> None:
         """Store no more reports; unless Celery stores nothing, and the last report is the end (a mail's)."""
         if not self.ignore_result:
-            self.loop.start().reporter.forget(here.task)
+            self.loop.start().reporter.forget(current.task)
 
     def _run_with_row(self, work: Callable[[], Any]) -> Any:
-        """Run the task if its row lets us, and write there how it ended before Celery stores its result."""
-        held = self._begin()
+        """Run the task if its row lets us, and write its end there before Celery stores its result."""
+        leased = self._begin()
         try:
-            result = self._run(work, held.running)
+            result = self._run(work, leased.current)
         except BaseException as error:
-            ending = ending_of(error, held.running)
-            self.loop.run(lambda living: living.task_leases.end(held, ending))
+            outcome = outcome_of(error, leased.current)
+            self.loop.run(lambda runtime: runtime.task_leases.end(leased, outcome))
             if is_cancelled(error):
                 self._store_revoked()
                 raise Ignore from None
             raise
-        done = Ending(TaskState.DONE, **held.running.said())
-        self.loop.run(lambda living: living.task_leases.end(held, done))
+        done = Outcome(TaskState.DONE, **leased.current.last_report())
+        self.loop.run(lambda runtime: runtime.task_leases.end(leased, done))
         return result
 
-    def _begin(self) -> HeldTask:
+    def _begin(self) -> LeasedTask:
         task, again = UUID(self.request.id), bool(self.acks_late)
         try:
-            held = self.loop.run(
-                lambda living: living.task_leases.begin(task, cancellable=self.cancellable, again=again)
+            leased = self.loop.run(
+                lambda runtime: runtime.task_leases.begin(task, cancellable=self.cancellable, again=again)
             )
         except Unavailable:
             raise Ignore from None  # the sweep asks again once the database is back
-        if isinstance(held, HeldTask):
-            return held
-        if held == TaskState.CANCELLED:
+        if isinstance(leased, LeasedTask):
+            return leased
+        if leased == TaskState.CANCELLED:
             self._store_revoked()
         raise Ignore  # it runs elsewhere, or has ended
 
@@ -112,42 +113,41 @@ class MailroomTask(Task):  # type: ignore[misc]  # Celery ships no types
             self.backend.mark_as_revoked(self.request.id, "cancelled", request=self.request)
 
 
-def ending_of(error: BaseException, here: Running) -> Ending:
-    """Return how a run ended that raised."""
-    said = here.said()
+def outcome_of(error: BaseException, current: CurrentTask) -> Outcome:
+    """Return how a run ended that raised `error`."""
+    last = current.last_report()
     if is_cancelled(error) or isinstance(error, Ignore):
-        return Ending(TaskState.CANCELLED, **said)
+        return Outcome(TaskState.CANCELLED, **last)
     if isinstance(error, Retry):
-        return Ending(
-            TaskState.RETRYING, error=_words(error.exc) if error.exc else None, retry_at=_when(error), **said
-        )
+        return Outcome(TaskState.RETRYING, **_cause(error.exc), retry_at=_retry_at(error), **last)
     if isinstance(error, Reject):
-        return Ending(TaskState.QUEUED if error.requeue else TaskState.CANCELLED, **said)
+        return Outcome(TaskState.QUEUED if error.requeue else TaskState.CANCELLED, **last)
     trace = "".join(traceback.format_exception(error))
-    return Ending(
+    return Outcome(
         TaskState.FAILED,
-        error=_words(error),
+        **_cause(error),
         traceback=fit_text(trace[-LONGEST_TRACEBACK:], LONGEST_TRACEBACK),
-        **said,
+        **last,
     )
 
 
 def is_cancelled(error: BaseException) -> bool:
-    """Tell whether a task ended because `report` said that it is cancelled, be it in one of its coroutines."""
+    """Tell whether `report` ended a task because it was cancelled, also in one of its coroutines."""
     if isinstance(error, BaseExceptionGroup):
         return error.split(Cancelled)[1] is None
     return isinstance(error, Cancelled)
 
 
-def _words(error: BaseException) -> str:
-    try:
-        said = str(error)
-    except Exception:
-        said = ""
-    return fit_text(said or type(error).__name__, LONGEST_ERROR)
+def _cause(error: BaseException | None) -> dict[str, Any]:
+    """Return what members read of an error: its text only where it was written for them."""
+    if error is None:
+        return {}
+    if isinstance(error, MailroomError):
+        return {"error": fit_text(str(error), LONGEST_ERROR)}
+    return {"reason": BROKEN, "error": TASK_BROKEN}
 
 
-def _when(error: Retry) -> datetime:
+def _retry_at(error: Retry) -> datetime:
     when = error.when
     if isinstance(when, datetime):
         return when if when.tzinfo else when.replace(tzinfo=UTC)

@@ -1,146 +1,179 @@
-"""The background tasks this process runs: begun and ended in their rows, their leases renewed, the rows swept."""
+"""The background tasks that run in this process: their rows, their leases, and the sweep over all tasks."""
 
 import asyncio
 import logging
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-from mailroom.kit.errors import Unavailable
-from mailroom.progress.reporter import Put, Report
-from mailroom.progress.reports import Running
-from mailroom.tasks.runs import Begun, Effects, TaskRuns, Told
+from mailroom.kit.errors import MailroomError, Unavailable
+from mailroom.kit.lease_renewal import LeaseRenewal
+from mailroom.progress.reporter import PutReport, Report
+from mailroom.progress.reports import CurrentTask
+from mailroom.tasks.parents import ParentReport
+from mailroom.tasks.runs import Effects, Run, TaskRuns
 from mailroom.tasks.service import PublishTask
-from mailroom.tasks.states import LOST, Ending, TaskState
+from mailroom.tasks.states import LOST, WORKER_STOPPED, Outcome, TaskState
 
 logger = logging.getLogger(__name__)
 
-TICK = 1.0
+LOOK_EVERY = 1.0
 """Seconds between two looks for tasks that somebody wants cancelled."""
-RENEW_EVERY = 10.0
-"""Seconds between two renewals of every lease held; a lease lasts six times as long."""
 SWEEP_EVERY = 5.0
 """Seconds between two sweeps of one process."""
-PATIENCE = 3.0
-"""Seconds a task waits for its end to be recorded; it is recorded later where PostgreSQL is away."""
-STOPPED = "The worker was stopped while it worked on this."
+RECORD_WITHIN = 3.0
+"""Seconds a task waits for its end to be recorded. While PostgreSQL is away it is recorded later."""
 
 
 @dataclass(frozen=True, slots=True)
-class HeldTask:
-    """A run in this process."""
+class LeasedTask:
+    """A task that runs in this process, under a lease."""
 
-    begun: Begun
-    running: Running
+    run: Run
+    current: CurrentTask
 
 
 class TaskLeases:
-    """Lives in the loop of a worker process."""
+    """Begins, holds and ends tasks; lives in the event loop of a worker process.
 
-    def __init__(self, runs: TaskRuns, publish: PublishTask, put: Put) -> None:
+    `publish` publishes the tasks that a sweep or the end of a part makes due. `put` stores reports of groups and
+    chains. `queue_depth` tells how many messages wait, None where nobody knows; it may block.
+    """
+
+    def __init__(
+        self,
+        runs: TaskRuns,
+        publish: PublishTask,
+        put: PutReport,
+        queue_depth: Callable[[], int | None],
+    ) -> None:
         self._runs = runs
         self._publish = publish
         self._put = put
-        self._held: dict[UUID, HeldTask] = {}
+        self._queue_depth = queue_depth
+        self._leases: LeaseRenewal[Run] = LeaseRenewal(runs.renew, rows="tasks")
+        self._running: dict[UUID, LeasedTask] = {}
         self._recording: set[asyncio.Task[None]] = set()
-        self._ticking: asyncio.Task[None] | None = None
-        self._renew_at = 0.0
+        self._looking: asyncio.Task[None] | None = None
         self._sweep_at = time.monotonic() + SWEEP_EVERY * random.random()  # noqa: S311  # not all at once
 
     def start(self) -> None:
-        """Begin to renew and sweep, in the running loop."""
-        self._ticking = asyncio.create_task(self._run(), name="holding")
+        """Begin to look for cancelled tasks and to sweep, in the running loop."""
+        self._looking = asyncio.create_task(self._look(), name="task leases")
 
-    async def begin(self, task: UUID, *, cancellable: bool, again: bool) -> HeldTask | TaskState | None:
-        """Begin a run of a task and hold it; or return why not, as `TaskRuns.begin`. Raises `Unavailable`."""
-        begun = await self._runs.begin(task, cancellable=cancellable, again=again)
-        if not isinstance(begun, Begun):
-            return begun
-        here = Running(str(task), self._put, attempt=begun.attempt, step=1, cancellable=cancellable)
-        held = self._held[task] = HeldTask(begun, here)
-        return held
+    async def begin(self, task: UUID, *, cancellable: bool, again: bool) -> LeasedTask | TaskState | None:
+        """Begin a run of a task and hold its lease; or return why not, as `TaskRuns.begin`.
 
-    async def end(self, held: HeldTask, ending: Ending) -> None:
-        """Record how a run ended; returns once that is done, or after `PATIENCE`, and goes on trying."""
-        recording = asyncio.create_task(self._record(held, ending))
+        Raises `Unavailable`.
+        """
+        run = await self._runs.begin(task, cancellable=cancellable, again=again)
+        if not isinstance(run, Run):
+            return run
+        current = CurrentTask(str(task), self._put, attempt=run.attempt, step=1, cancellable=cancellable)
+        leased = self._running[task] = LeasedTask(run, current)
+        self._leases.hold(run)
+        return leased
+
+    async def end(self, leased: LeasedTask, outcome: Outcome) -> None:
+        """Record how a run ended. Returns once that is done, or after `RECORD_WITHIN`, and then goes on trying."""
+        recording = asyncio.create_task(self._record(leased, outcome))
         self._recording.add(recording)
         recording.add_done_callback(self._recording.discard)
-        await asyncio.wait({recording}, timeout=PATIENCE)
+        await asyncio.wait({recording}, timeout=RECORD_WITHIN)
 
     async def close(self) -> None:
-        """Give back what still runs as lost, and see recorded what has ended, within `PATIENCE`."""
-        if self._ticking:
-            self._ticking.cancel()
-        lost = [
-            self.end(held, Ending(TaskState.FAILED, reason=LOST, error=STOPPED, **held.running.said()))
-            for held in list(self._held.values())
+        """Record what still runs as lost, wait `RECORD_WITHIN` for all records, and stop."""
+        if self._looking:
+            self._looking.cancel()
+        stopped = [
+            self.end(
+                leased,
+                Outcome(TaskState.FAILED, reason=LOST, error=WORKER_STOPPED, **leased.current.last_report()),
+            )
+            for leased in list(self._running.values())
         ]
-        await asyncio.gather(*lost)
+        await asyncio.gather(*stopped)
         if self._recording:
-            await asyncio.wait(self._recording, timeout=PATIENCE)
+            await asyncio.wait(self._recording, timeout=RECORD_WITHIN)
         for recording in self._recording:
             recording.cancel()
+        self._leases.close()
 
-    async def _record(self, held: HeldTask, ending: Ending) -> None:
+    async def _record(self, leased: LeasedTask, outcome: Outcome) -> None:
         pause = 0.2
         while True:
             try:
-                self._follow(await self._runs.end(held.begun, ending))
+                self._follow(await self._runs.end(leased.run, outcome))
                 break
             except Unavailable:
-                await asyncio.sleep(pause)  # the lease is kept meanwhile, so that nobody takes it for lost
+                await asyncio.sleep(pause)  # the lease is kept meanwhile, so that nobody takes the task for lost
                 pause = min(pause * 2, 5.0)
             except Exception:
-                logger.exception("the end of task %s is not recorded", held.begun.id)
+                logger.exception("the end of task %s is not recorded", leased.run.id)
                 break
-        if self._held.get(held.begun.id) is held:
-            del self._held[held.begun.id]
+        self._leases.drop(leased.run)
+        if self._running.get(leased.run.id) is leased:
+            del self._running[leased.run.id]
 
-    async def _run(self) -> None:
+    async def _look(self) -> None:
         away = False
         while True:
-            await asyncio.sleep(TICK * random.uniform(0.8, 1.2))  # noqa: S311
+            await asyncio.sleep(LOOK_EVERY * random.uniform(0.8, 1.2))  # noqa: S311
             try:
-                await self._tick()
+                await self._find_cancelled()
+                await self._sweep()
                 away = False
             except Unavailable:
                 if not away:
-                    logger.warning("leases of tasks are not renewed while the database is away")
+                    logger.warning("no look at tasks while the database is away")
                 away = True
             except Exception:
-                logger.exception("a round over the tasks held failed; the next one tries again")
+                logger.exception("a look at the running tasks failed; the next one tries again")
 
-    async def _tick(self) -> None:
-        held, now = list(self._held.values()), time.monotonic()
-        if held and now >= self._renew_at:
-            self._renew_at = now + RENEW_EVERY
-            await self._runs.renew([one.begun for one in held])
-        if asking := [one for one in held if one.running.cancellable and not one.running.cancel_asked]:
-            asked = await self._runs.asked_to_stop([one.begun for one in asking])
-            for one in asking:
-                one.running.cancel_asked = one.begun.id in asked
-        if now >= self._sweep_at:
-            self._sweep_at = now + SWEEP_EVERY
-            self._follow(await self._runs.sweep())
+    async def _find_cancelled(self) -> None:
+        asking = [
+            leased
+            for leased in self._running.values()
+            if leased.current.cancellable and not leased.current.cancel_asked
+        ]
+        if asking:
+            asked = await self._runs.cancel_requested([leased.run for leased in asking])
+            for leased in asking:
+                leased.current.cancel_asked = leased.run.id in asked
 
-    def _follow(self, aftermath: Effects) -> None:
-        for due in aftermath.due:
+    async def _sweep(self) -> None:
+        if time.monotonic() < self._sweep_at:
+            return
+        self._sweep_at = time.monotonic() + SWEEP_EVERY
+        depth = await asyncio.to_thread(self._queue_depth)
+        self._follow(await self._runs.sweep(queue_empty=depth == 0))
+
+    def _follow(self, effects: Effects) -> None:
+        for due in effects.due:
             self._publish(due.name, due.id, due.arguments)
-        for told in aftermath.told:
-            self._put(_report(told))
+        for parent in effects.reports:
+            self._put(_report(parent))
 
 
-def _report(told: Told) -> Report:
-    """Return what is stored for a group or chain, which has no run of its own to report it."""
-    whole = told.whole
-    known = {"current": whole.current, "total": whole.total, "rate": told.rate, "eta": told.eta}
+def _report(parent: ParentReport) -> Report:
+    """Return what is stored for a group or chain, which has no run of its own that could report it."""
+    progress, task = parent.progress, str(parent.task)
+    known = {"current": progress.current, "total": progress.total, "rate": parent.rate, "eta": parent.eta}
     result = {key: value for key, value in known.items() if value is not None}
-    result |= {"attempt": told.attempt, "step": told.step}
-    if whole.state == TaskState.DONE:
-        return Report(str(told.task), "SUCCESS", result, urgent=True)
-    if whole.state == TaskState.FAILED:
-        failure = {"exc_type": "RuntimeError", "exc_message": [whole.error], "exc_module": "builtins"}
-        return Report(str(told.task), "FAILURE", failure, urgent=True)
-    state = "REVOKED" if whole.state == TaskState.CANCELLED else str(whole.state)
-    return Report(str(told.task), state, result, urgent=True)
+    result |= {"attempt": parent.attempt, "step": parent.step}
+    if progress.state == TaskState.DONE:
+        return Report(task, "SUCCESS", result, urgent=True)
+    if progress.state == TaskState.FAILED:
+        facts = progress.error.as_facts() if progress.error else {}
+        kind = MailroomError
+        failure = {
+            "exc_type": kind.__name__,
+            "exc_message": ["a part failed", facts],
+            "exc_module": kind.__module__,
+        }
+        return Report(task, "FAILURE", failure, urgent=True)
+    if progress.state == TaskState.CANCELLED:
+        return Report(task, "REVOKED", result, urgent=True)
+    return Report(task, str(progress.state), result)  # a group of thousands is not stored for each of its parts

@@ -79,15 +79,15 @@ def _spare_what_stays() -> None:
 
 def _follow_the_worker(app: Celery, loop: WorkerLoop[Runtime]) -> None:
     """Start and stop the loop with the process that runs tasks: the worker itself, or each prefork child."""
-    line = ShutdownPipe()
+    pipe = ShutdownPipe()
 
-    def open_line(**_: object) -> None:
-        line.open()
+    def open_pipe(**_: object) -> None:
+        pipe.open()
 
     def start_child(**_: object) -> None:
         loop.start()
         _spare_what_stays()
-        line.listen(loop.stop)
+        pipe.listen(loop.stop)
 
     def start_unless_forking(sender: Any, **_: object) -> None:
         if "prefork" not in type(sender.pool).__module__:
@@ -96,7 +96,7 @@ def _follow_the_worker(app: Celery, loop: WorkerLoop[Runtime]) -> None:
 
     def stop(**_: object) -> None:
         loop.stop()
-        line.ring()
+        pipe.signal()
 
     def stop_on_quit(**_: object) -> None:
         # Celery tells of this shutdown only after it has waited for the tasks, which wait to be told; and it
@@ -117,8 +117,8 @@ def _follow_the_worker(app: Celery, loop: WorkerLoop[Runtime]) -> None:
         loop.close()
 
     # The app keeps these alive: signals hold their receivers weakly.
-    app.receivers = (open_line, start_child, start_unless_forking, stop_on_quit, stop, close)
-    signals.worker_init.connect(open_line)
+    app.receivers = (open_pipe, start_child, start_unless_forking, stop_on_quit, stop, close)
+    signals.worker_init.connect(open_pipe)
     signals.worker_process_init.connect(start_child)
     signals.worker_ready.connect(start_unless_forking)
     signals.worker_ready.connect(stop_on_quit)

@@ -81,3 +81,10 @@ class Coalescer(Generic[Item, Result]):
         for _, future in self._waiting:
             future.cancel()
         self._waiting.clear()
+
+    async def aclose(self) -> None:
+        """Give up what is under way and what waits, and wait until it has ended."""
+        task = self._task
+        self.close()
+        if task:
+            await asyncio.wait([task])

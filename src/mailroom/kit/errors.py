@@ -13,3 +13,12 @@ class MailroomError(Exception):
 
 class Unavailable(MailroomError):
     """Mailroom cannot reach its database right now. Nothing was saved; please try again in a minute."""
+
+
+class Overloaded(MailroomError):
+    """Mailroom has more to do right now than it can do at once. Nothing was saved; please send it again."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__()
+        self.seconds = seconds
+        """After which there is room again, as far as can be told."""

@@ -13,12 +13,21 @@ def clean(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def rounded_span(seconds: float) -> tuple[int, str]:
+    """Return a length of time, rounded, and its unit: up to 90 seconds, 90 minutes, 48 hours, then days.
+
+    Whole minutes, hours and days are said as such. Units are ``s``, ``min``, ``h`` and ``d``.
+    """
+    for least, unit, name in ((2 * DAY, DAY, "d"), (90 * MINUTE, HOUR, "h"), (90, MINUTE, "min")):
+        if seconds >= least or (seconds >= unit and seconds % unit == 0):
+            return round(seconds / unit), name
+    return round(seconds), "s"
+
+
 def span(seconds: float) -> str:
-    """Return a length of time in its largest fitting unit: ``12 s``, ``5 min``, ``30 h``, ``2 d``."""
-    for least, unit, name in ((2 * DAY, DAY, "d"), (HOUR, HOUR, "h"), (MINUTE, MINUTE, "min")):
-        if seconds >= least:
-            return f"{seconds // unit:.0f} {name}"
-    return f"{seconds:.0f} s"
+    """Return a length of time with its unit: ``12 s``, ``5 min``, ``30 h``, ``2 d``."""
+    number, unit = rounded_span(seconds)
+    return f"{number} {unit}"
 
 
 def age(moment: datetime, now: datetime) -> str:

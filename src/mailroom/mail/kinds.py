@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID
 
+from mailroom.progress.message import Message
+
 WITHHELD = "withheld"
 """The parameter of a mail that goes every stage without its content being sent (`Outbox.put`)."""
 
@@ -21,6 +23,17 @@ class MailRow(NamedTuple):
     created_at: datetime
 
 
+class MessageBytes(NamedTuple):
+    """The content of a message of another program, as the mail server takes it."""
+
+    sender: str
+    """The envelope's sender (RFC 5321 §2.3.1), its domain in ASCII."""
+    data: bytes
+    """RFC 5322 bytes, dot-stuffed, with the final dot; shared by the message's recipients."""
+    utf8: bool
+    """True where a header needs SMTPUTF8 (RFC 6531)."""
+
+
 def _no_variables(_row: MailRow) -> dict[str, str]:
     return {}
 
@@ -29,15 +42,16 @@ def _no_variables(_row: MailRow) -> dict[str, str]:
 class MailKind:
     """One kind of mail: its words live in `mail/templates/<name>/` (subject.txt, body.txt, body.html).
 
-    `title` is what its watchers read; kinds that must not be told apart share one. `variables` runs in the
-    worker while rendering, so that links and codes never rest anywhere. `on_uncertain` says what to do where
-    nobody knows whether the server has the mail: send it again under the same Message-ID, a few times, or hold it
-    for a person at once. A mail not accepted within `expires_after` of its queueing is given up as expired. Where
-    `shows_tag` is false, the header names the recipient without its tag (`+news`): a stranger may have chosen it.
+    `title` is what its watchers read: a text as it is, a `Message` in their language; kinds that must not be told
+    apart share one. `variables` runs in the worker while rendering, so that links and codes never rest anywhere.
+    `on_uncertain` says what to do where nobody knows whether the server has the mail: send it again under the same
+    Message-ID, a few times, or hold it for a person at once. A mail not accepted within `expires_after` of its
+    queueing is given up as expired. Where `shows_tag` is false, the header names the recipient without its tag
+    (`+news`): a stranger may have chosen it.
     """
 
     name: str
-    title: str
+    title: str | Message
     on_uncertain: Literal["resend", "hold"] = "resend"
     expires_after: timedelta = timedelta(hours=48)
     variables: Callable[[MailRow], Mapping[str, str]] = _no_variables

@@ -4,7 +4,7 @@ import random
 from datetime import timedelta
 from typing import NamedTuple
 
-from mailroom.mail.states import Reason, Stage, State
+from mailroom.mail.states import REFUSED_FOR_GOOD, Reason, Stage, State
 
 MOST_CRASHES = 5
 """After so many attempts that ended with their worker, the mail counts as the cause: a poison mail."""
@@ -65,7 +65,7 @@ def decide(
     """
     if result.reason is None:
         return SENT
-    if result.reason in {Reason.REFUSED, Reason.BROKEN}:
+    if result.reason is Reason.BROKEN or result.reason in REFUSED_FOR_GOOD:
         return Decision(State.FAILED, result.reason)
     if crashes >= MOST_CRASHES:
         return Decision(State.FAILED, Reason.CRASHED)

@@ -46,15 +46,34 @@ class Reason(StrEnum):
     TLS = "tls"  # STARTTLS is required and not offered, or the certificate is not good
     SIGN_IN = "sign-in"  # the server does not take our user and password
     DEFERRED = "deferred"  # a 4yz answer: later
-    REFUSED = "refused"  # a 5yz answer: never
+    REFUSED = "refused"  # a 5yz answer that blames the recipient's address, or nobody
+    MAILBOX_REFUSED = "mailbox refused"  # one that blames the recipient's mailbox or mail system
+    SENDER_REFUSED = "sender refused"  # one that blames our address, its domain, rights or limits
+    POLICY_REFUSED = "policy refused"  # spam, or another rule of the server
+    CONTENT_REFUSED = "content refused"  # too large, or of a form that the server cannot take
+    PROTOCOL_REFUSED = "protocol refused"  # the server does not know our commands
     DISCONNECTED = "disconnected"  # the connection ended before the handing over
     NO_ANSWER = "no answer"  # the connection ended, or time ran out, after it
     WORKER_LOST = "worker lost"  # the lease ran out
     CRASHED = "crashed"  # it ended its worker too often
     SUPPRESSED = "suppressed"  # its recipient bounced, complained or unsubscribed
+    LIMITED = "limited"  # a sending limit lets it go later
     BROKEN = "broken"  # it cannot be rendered or addressed
     EXPIRED = "expired"
     CANCELLED = "cancelled"
+
+
+REFUSED_FOR_GOOD = frozenset(
+    {
+        Reason.REFUSED,
+        Reason.MAILBOX_REFUSED,
+        Reason.SENDER_REFUSED,
+        Reason.POLICY_REFUSED,
+        Reason.CONTENT_REFUSED,
+        Reason.PROTOCOL_REFUSED,
+    }
+)
+"""The reasons of a permanent refusal (5yz)."""
 
 
 def message_code(reason: str, *, held: bool = False) -> str:

@@ -1,6 +1,6 @@
 """What the shell needs from the rooms above it, handed in by `bootstrap/shell.py`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
@@ -23,5 +23,8 @@ class Entrypoints:
     """Open a poller for one command, over the database of its services."""
     queue_depth: Callable[[Settings], int | None]
     """How many messages wait in the queue, None where the broker does not say. Blocks."""
-    workers: Callable[[Settings], Sequence[str]]
-    """The names of the workers that answer. Blocks for a second or two; raises where the broker is away."""
+    workers: Callable[[Settings], Mapping[str, Sequence[str]]]
+    """The names of the workers that answer, by the broker they listen at, of those brokers that can be reached.
+
+    Blocks for a second or two; raises where no broker can be reached.
+    """

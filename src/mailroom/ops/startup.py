@@ -1,12 +1,16 @@
 """How every command gets its settings, and how it says what is wrong with them: one way for all."""
 
+import errno
 import os
+import socket
 from pathlib import Path
 
 import click
 
 from mailroom.ops.embedded import environment
+from mailroom.ops.terminal import Mark, sign
 from mailroom.settings import Settings, SettingsError, load
+from mailroom.settings.url_parts import shown_host
 
 BAD_SETTINGS = 2
 """Exit code."""
@@ -37,11 +41,32 @@ def settings_of_a_door() -> Settings:
         raise SystemExit(BAD_SETTINGS) from None
 
 
+def cannot_listen(settings: Settings, error: OSError) -> SettingsError:
+    """Return what to say where the web cannot have HOST and PORT."""
+    place = shown_host(settings.host, settings.port)
+    if error.errno == errno.EADDRINUSE:
+        words = (
+            f"PORT {settings.port} is in use at {settings.host}. End the program that uses it, or set another PORT"
+        )
+    elif error.errno in {errno.EACCES, errno.EPERM}:
+        words = (
+            f"PORT {settings.port} needs rights that this user does not have. Set a PORT from 1024 on, with a "
+            "proxy in front (docs/OPERATING.md)"
+        )
+    elif error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
+        words = (
+            f"HOST {settings.host} is no address of this machine. 0.0.0.0 is all of them, 127.0.0.1 is loopback"
+        )
+    else:
+        words = f"HOST and PORT: nothing can listen on {place}: {error.strerror}"
+    return SettingsError([f"{words}."])
+
+
 def say_problems(error: SettingsError) -> None:
     """Print every problem of the settings as a sentence, and where they were read from."""
-    click.echo("Mailroom's settings need care:", err=True)
+    click.echo("Mailroom cannot start with these settings:", err=True)
     for problem in error.problems:
-        click.echo(f"  {click.style('✗', fg='red')} {problem}", err=True)
+        click.echo(f"  {sign(Mark.BROKEN)} {problem}", err=True)
     click.echo(f"{source()} {ADVICE}", err=True)
 
 
@@ -54,9 +79,9 @@ NOT_RUNNING = (
 def source() -> str:
     """Say which `.env` was read, or that none was."""
     path = Path(".env")
-    if path.is_file():
-        return f"Read: the environment and {path.resolve()}."
-    return f"Read: the environment only; there is no .env in {Path.cwd()}."
+    if os.path.lexists(path):  # also one that we may not read
+        return f"Settings were read from the environment and {path.absolute()}."
+    return f"Settings were read from the environment only: there is no .env in {Path.cwd()}."
 
 
 def shown(path: Path) -> str:

@@ -18,7 +18,7 @@ from uuid import UUID
 
 from mailroom.kit.cpu_meter import CpuMeter
 from mailroom.kit.errors import Unavailable
-from mailroom.progress.snapshot import Snapshot
+from mailroom.progress.snapshot import NO_NEWS, Snapshot
 from mailroom.progress.sources import Known, Results, Rows
 from mailroom.progress.stored_results import from_result, merge
 from mailroom.progress.subscription import Subscription
@@ -261,6 +261,8 @@ class Poller:
             if row := better.get(watched.snapshot.task):
                 watched.has_row = True
                 await self._take(watched, row, from_row=True)
+            elif watched.snapshot.state == NO_NEWS:  # it has no row: begun, and not heard of yet
+                await self._take(watched, Snapshot(watched.snapshot.task, step=-1))
         return True
 
     def _freshen(self, watched: Watched) -> None:

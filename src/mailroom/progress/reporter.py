@@ -38,7 +38,7 @@ class Report:
     company: float = 0.0
 
 
-Put = Callable[[Report], None]
+PutReport = Callable[[Report], None]
 """Have a report stored soon. Never blocks, never raises."""
 
 

@@ -1,4 +1,4 @@
-"""`report()`: what a running task says of itself, on its way to the result backend."""
+"""`report()`: how a running task tells how far it is; on its way to the result backend."""
 
 import contextlib
 import contextvars
@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
+from mailroom.progress.message import Message, as_facts
 from mailroom.progress.rate import ProgressRate
-from mailroom.progress.reporter import Put, Report
+from mailroom.progress.reporter import PutReport, Report
 
 logger = logging.getLogger(__name__)
 
@@ -25,69 +26,74 @@ R = TypeVar("R")
 
 
 class Cancelled(BaseException):
-    """Whoever began this task has cancelled it. Raised by `report()`, in tasks that declare `cancellable=True`.
+    """Somebody cancelled this task. `report()` raises it in tasks that declare `cancellable=True`.
 
-    No `Exception`, so that a task's own `except Exception` does not take it for trouble of its work.
+    It is no `Exception`, so that a task's own `except Exception` does not take it for a failure of its work.
     """
 
 
-class Running:
-    """The task that runs here, and how far it says it is. Its threads and coroutines share one."""
+class CurrentTask:
+    """The task that runs here, and its last report. All its threads and coroutines share one."""
 
-    def __init__(self, task: str, put: Put, *, attempt: int = 0, step: int = 0, cancellable: bool = False) -> None:
+    def __init__(
+        self, task: str, put: PutReport, *, attempt: int = 0, step: int = 0, cancellable: bool = False
+    ) -> None:
         self.task = task
+        """Celery's id of it."""
         self.attempt = attempt
         self.cancellable = cancellable
         self.cancel_asked = False
         """True once `report` is to raise `Cancelled`."""
         self._put = put
         self._step = step
-        self._said: dict[str, Any] = {}
-        self._pace = ProgressRate()
+        self._last: dict[str, Any] = {}
+        self._rate = ProgressRate()
         self._lock = threading.Lock()
         self._waits_since: float | None = None
 
-    def say(self, current: object, total: object, message: object, stage: object) -> None:
-        """Note what is known now, and have it stored soon. Cheap while an earlier report still waits."""
-        now, said = time.monotonic(), self._said
+    def update(self, current: object, total: object, message: object, stage: object) -> None:
+        """Keep a report, and have it stored soon. Cheap while an earlier one still waits."""
+        now, last = time.monotonic(), self._last
         with self._lock:
             for name, number in (("current", current), ("total", total)):
                 if number is not None and (fit := _number(number)) is not None:
-                    said[name] = fit
-            for name, words in (("message", message), ("stage", stage)):
-                if words is not None:
-                    said[name] = words if isinstance(words, str) else str(words)
+                    last[name] = fit
+            for name, text in (("message", message), ("stage", stage)):
+                if text is not None:
+                    last[name] = text if isinstance(text, str | Message) else str(text)
             self._step += 1
-            if current is not None and "current" in said:
-                self._pace.add(now, said["current"], said.get("total"))
+            if current is not None and "current" in last:
+                self._rate.add(now, last["current"], last.get("total"))
             if self._waits_since is not None and now - self._waits_since < PUT_AGAIN:
-                return  # it takes along what was just noted
+                return  # the report that waits takes this along
             self._waits_since = now
-        self._put(Report(self.task, "running", self.told))
+        self._put(Report(self.task, "running", self.result))
 
-    def told(self) -> dict[str, Any]:
-        """Return all that was said, as it is stored."""
+    def result(self) -> dict[str, Any]:
+        """Return what is stored: the last report, rate (a second), eta (seconds), attempt and step."""
         with self._lock:
             self._waits_since = None
-            willing = self.cancellable and not self.cancel_asked
-            more = {"rate": self._pace.rate, "eta": self._pace.eta, "cancellable": willing or None}
+            last = self._fit()
+            message = as_facts(last.pop("message", None))
+            cancellable = self.cancellable and not self.cancel_asked
+            more = {"rate": self._rate.rate, "eta": self._rate.eta, "cancellable": cancellable or None}
             known = {key: value for key, value in more.items() if value is not None}
-            return {**self._cleaned(), **known, "attempt": self.attempt, "step": self._step}
+            return {**last, **message, **known, "attempt": self.attempt, "step": self._step}
 
-    def said(self) -> dict[str, Any]:
-        """Return what was said last of `current`, `total`, `message` and `stage`, and the `step`."""
+    def last_report(self) -> dict[str, Any]:
+        """Return what was reported last of `current`, `total`, `message` and `stage`, and the `step`."""
         with self._lock:
-            return {**self._cleaned(), "step": self._step}
+            return {**self._fit(), "step": self._step}
 
-    def _cleaned(self) -> dict[str, Any]:
+    def _fit(self) -> dict[str, Any]:
         return {
             key: fit_text(value, LONGEST_TEXT) if isinstance(value, str) else value
-            for key, value in self._said.items()
+            for key, value in self._last.items()
         }
 
 
 def _number(value: Any) -> float | None:
-    """Return a count that JSON and PostgreSQL can hold; None for what is none (NaN, negative, text)."""
+    """Return a count that JSON and PostgreSQL can hold; None for NaN, negative numbers and text."""
     try:
         number = value if type(value) in {int, float} else float(value)
         return number if math.isfinite(number) and number >= 0 else None
@@ -100,21 +106,21 @@ def fit_text(text: str, longest: int) -> str:
     return text[:longest].replace("\0", "").encode(errors="replace").decode()
 
 
-_running: contextvars.ContextVar[Running | None] = contextvars.ContextVar("running_task", default=None)
+_current_task: contextvars.ContextVar[CurrentTask | None] = contextvars.ContextVar("current_task", default=None)
 
 
 @contextlib.contextmanager
-def running(here: Running) -> Iterator[None]:
-    """Make `report` speak for this task in this context, and in the coroutines begun from it."""
-    token = _running.set(here)
+def as_current_task(task: CurrentTask) -> Iterator[None]:
+    """Make `report` speak for this task in this context, and in the coroutines that it starts."""
+    token = _current_task.set(task)
     try:
         yield
     finally:
-        _running.reset(token)
+        _current_task.reset(token)
 
 
 def with_task_context(call: Callable[P, R]) -> Callable[P, R]:
-    """Return `call` for a thread of one's own, in which `report` speaks for the task that made it.
+    """Return `call` for a thread of your own, in which `report` speaks for the task that called this function.
 
     Coroutines and `asyncio.to_thread` need no such help; `threading.Thread` and executors do.
     """
@@ -128,12 +134,12 @@ def with_task_context(call: Callable[P, R]) -> Callable[P, R]:
 
 
 def current_ticket() -> str | None:
-    """Return the ticket of the task that runs here, None outside of one; also in its coroutines.
+    """Return the ticket of the task that runs here, None outside of one; works in its coroutines, too.
 
     (Celery's `self.request` knows only the thread that began the task.)
     """
-    here = _running.get()
-    return here.task if here else None
+    task = _current_task.get()
+    return task.task if task else None
 
 
 def report(
@@ -143,20 +149,21 @@ def report(
     message: object = None,
     stage: object = None,
 ) -> None:
-    """Say how far the running task is; anyone who may watch it sees it live.
+    """Tell how far the running task is; everyone who may watch it sees it live.
 
-    `current` of `total` in whatever the task counts; `message` and `stage` in words. What is left out, or is no
-    number or text, stays as it was. At most ten a second go out; the last one does unless the task's end takes its
-    place. Rate and time left are worked out from it. Outside a task it does nothing.
+    `current` of `total` count whatever the task counts. `message` is a text, or a `Message` for a sentence of the
+    catalogue; `stage` is a word. What is left out, or is no number or text, stays as it was. At most ten reports a
+    second go out; the last one does, unless the task's end takes its place. Rate and time left are worked out from
+    the counts. Outside a task it does nothing.
 
-    Never raises, but for one: `Cancelled`, in a task that declares `cancellable=True` and was cancelled.
+    It raises nothing, but for `Cancelled` in a task that declares `cancellable=True` and was cancelled.
     """
-    here = _running.get()
-    if here is None:
+    task = _current_task.get()
+    if task is None:
         return
     try:
-        here.say(current, total, message, stage)
-    except Exception as error:  # whatever it was given: the task's work is worth more than a word about it
+        task.update(current, total, message, stage)
+    except Exception as error:  # whatever it was given: the task's work is worth more than a report
         logger.debug("a report was dropped: %s", type(error).__name__)
-    if here.cancel_asked:
+    if task.cancel_asked:
         raise Cancelled

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+NO_NEWS = "connecting"
+"""State of a snapshot that says nothing: neither the row nor a result could be read. What was known stays true."""
 FINAL_STATES = frozenset({"sent", "done", "failed", "expired", "cancelled"})
 
 CELERY_STATES = {

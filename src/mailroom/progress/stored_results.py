@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from mailroom.kit.errors import MailroomError
 from mailroom.progress.snapshot import CELERY_STATES, FINAL_STATES, Snapshot
 
 
@@ -16,8 +17,9 @@ def merge(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) ->
 def from_result(task: UUID, meta: Mapping[str, Any]) -> Snapshot | None:
     """Return what a stored Celery result says, in our words; None where it says nothing about progress.
 
-    The return value of a task is its own business and is not shown; of a failed one, the message is. Where the
-    last argument of the exception is a mapping with a `message_code`, it is the snapshot's `error`.
+    The return value of a task is its own business and is not shown. The text of an exception is shown where it is
+    a `MailroomError`; other exceptions speak to developers. Where the last argument of the exception is a mapping
+    with a `message_code`, it is the snapshot's `error`.
     """
     status, result = meta["status"], meta.get("result")
     told = result if isinstance(result, Mapping) and "step" in result else {}
@@ -51,4 +53,8 @@ def from_result(task: UUID, meta: Mapping[str, Any]) -> Snapshot | None:
 
 def _error_of(failure: Exception) -> Mapping[str, Any]:
     facts = failure.args[-1] if failure.args else None
-    return dict(facts) if isinstance(facts, Mapping) and "message_code" in facts else {"message": str(failure)}
+    if isinstance(facts, Mapping) and "message_code" in facts:
+        return dict(facts)
+    if isinstance(failure, MailroomError):
+        return {"message": str(failure)}
+    return {"reason": "broken", "message_code": "task.broken"}

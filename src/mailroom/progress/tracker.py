@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from mailroom.kit.coalescer import Coalescer
+from mailroom.kit.errors import Unavailable
 from mailroom.progress.poller import ASK_BATCH, SHORTEST_REST, Poller, Watched
-from mailroom.progress.snapshot import Snapshot
+from mailroom.progress.snapshot import NO_NEWS, Snapshot
 from mailroom.progress.sources import Results, Rows
 from mailroom.progress.subscription import Subscription
 
@@ -51,16 +52,21 @@ class Tracker:
         return Subscription(self)
 
     async def snapshot(self, task: UUID) -> Snapshot | None:
-        """Return where a task is now; None where nothing knows of it."""
+        """Return where a task is now; None where nothing knows of it.
+
+        Raises `Unavailable` where neither its row nor its result can be read.
+        """
         watched = self._poller.watched.get(task)
         if watched and not watched.ask_row and time.monotonic() - watched.fresh < SHORTEST_REST:
             return watched.snapshot
         alone = self._new(task)
         await self._looked_up([alone])
+        if alone.snapshot.state == NO_NEWS:
+            raise Unavailable
         return alone.snapshot if alone.snapshot.step >= 0 else None
 
     async def add(self, subscription: Subscription, tasks: Sequence[UUID]) -> None:
-        """Have `subscription` told of these tasks, beginning with where they are."""
+        """Have `subscription` told of these tasks, beginning with where they are, or with `NO_NEWS`."""
         known = self._poller.watched
         new = {task: self._new(task) for task in tasks if task not in known}
         if new:
@@ -92,7 +98,7 @@ class Tracker:
                 self._poller.drop(watched)
 
     def _new(self, task: UUID) -> Watched:
-        return Watched(Snapshot(task, step=-1), self._key_of(task))
+        return Watched(Snapshot(task, NO_NEWS, step=-1), self._key_of(task))
 
     async def _look_up(self, calls: Sequence[Sequence[Watched]]) -> Sequence[None]:
         """Find out where these are; many that come together share the questions."""

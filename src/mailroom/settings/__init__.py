@@ -1,6 +1,7 @@
 """Settings: the only reader of the environment."""
 
-from mailroom.settings.settings import Settings, SettingsError, load
-from mailroom.settings.urls import SMTPServer, without_password
+from mailroom.settings.errors import SettingsError
+from mailroom.settings.settings import Settings, load
+from mailroom.settings.smtp import SMTPServer
 
-__all__ = ["SMTPServer", "Settings", "SettingsError", "load", "without_password"]
+__all__ = ["SMTPServer", "Settings", "SettingsError", "load"]

@@ -1,23 +1,25 @@
 """What an operator may set, each with its default and its reason (12-factor: the environment, then `.env`)."""
 
 import os
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from mailroom.settings import env_file as env_files
+from mailroom.settings import public_url as public_urls
 from mailroom.settings import urls
+from mailroom.settings.cores import usable_cores
+from mailroom.settings.errors import SettingsError
 from mailroom.settings.sender import Sender
+from mailroom.settings.sending import domain_limits
+from mailroom.settings.smtp import SMTPServer
+from mailroom.settings.url_parts import host_name
 
 SHORTEST_KEY = 32
-
-
-class SettingsError(Exception):
-    """The settings cannot be used as they are; `problems` says why, one sentence each."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+SECRETS = frozenset({"secret_key", "metrics_token"})
 
 
 class Settings(BaseSettings):
@@ -64,6 +66,10 @@ class Settings(BaseSettings):
         gt=0,
         description="seconds for the answer to the final dot (RFC 5321 asks for 600; less sends twice)",
     )
+    sending_per_minute: int = Field(
+        0, ge=0, description="mails of programs that leave in a minute; more wait their turn (0: no limit)"
+    )
+    sending_per_domain: str = Field("", description="the same by receiving domain: gmail.com:100,outlook.com:60")
     keep_bodies_days: int = Field(30, ge=1, description="days until a finished mail's contents are dropped")
     keep_rows_days: int = Field(
         365, ge=1, description="days until the rows of a finished mail or task are deleted"
@@ -96,7 +102,7 @@ class Settings(BaseSettings):
     live_sockets_per_address: int = Field(
         500, ge=1, description="websockets one address may hold open in a web process; an office may share one"
     )
-    worker_processes: int = Field(os.cpu_count() or 1, ge=1, description="worker processes (default: the cores)")
+    worker_processes: int = Field(usable_cores(), ge=1, description="worker processes (default: the cores)")
     worker_threads: int = Field(16, ge=1, description="tasks one worker process runs at a time")
     metrics_token: SecretStr = Field(SecretStr(""), description="bearer token for /metrics; empty: no such page")
     log_level: str = Field("info", description="debug, info, warning or error")
@@ -108,6 +114,22 @@ class Settings(BaseSettings):
 
     env_file: Path | None = Field(None, exclude=True, description="the .env that was read, if one was")
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _unquoted(cls, value: Any, info: ValidationInfo) -> Any:
+        if not isinstance(value, str):
+            return value
+        if any("\ud800" <= character <= "\udfff" for character in value):  # bytes that are no UTF-8
+            raise ValueError("must be UTF-8")
+        bare, field = env_files.unquoted(value), cls.model_fields[str(info.field_name)]
+        if info.field_name in SECRETS:
+            if bare != value.strip():
+                raise ValueError("stands in quotation marks, which `docker --env-file` leaves on: leave them out")
+            return value  # space is no part of a key; the marks would have been
+        if not bare and field.is_required():
+            raise ValueError(f"is not set ({field.description})")
+        return bare or field.default
+
     @field_validator("database_url")
     @classmethod
     def _database(cls, value: str) -> str:
@@ -116,7 +138,13 @@ class Settings(BaseSettings):
     @field_validator("smtp_url")
     @classmethod
     def _smtp(cls, value: str) -> str:
-        urls.SMTPServer.parse(value)
+        SMTPServer.parse(value)
+        return value
+
+    @field_validator("sending_per_domain")
+    @classmethod
+    def _domain_limits(cls, value: str) -> str:
+        domain_limits(value)
         return value
 
     @field_validator("mail_from")
@@ -128,7 +156,7 @@ class Settings(BaseSettings):
     @field_validator("public_url")
     @classmethod
     def _public_url(cls, value: str) -> str:
-        return urls.public_url(value)
+        return public_urls.public_url(value)
 
     @field_validator("secret_key")
     @classmethod
@@ -141,6 +169,21 @@ class Settings(BaseSettings):
             )
         return SecretStr(",".join(keys))
 
+    @field_validator("host")
+    @classmethod
+    def _host(cls, value: str) -> str:
+        address = value.removeprefix("[").removesuffix("]") if value.startswith("[") else value
+        try:
+            return str(ip_address(address))
+        except ValueError:
+            pass
+        try:
+            return host_name(value)
+        except ValueError:
+            raise ValueError(
+                "must be an address of this machine, without a port: 127.0.0.1, 0.0.0.0 or ::"
+            ) from None
+
     @field_validator("log_level")
     @classmethod
     def _log_level(cls, value: str, _info: ValidationInfo) -> str:
@@ -150,38 +193,43 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _redis_urls(self) -> "Settings":
-        for name, read in (("redis_url", urls.redis_url), ("broker_url", urls.broker_url)):
-            try:
-                read(getattr(self, name) or self.redis_url, verify_tls=self.redis_tls_verify)
-            except ValueError as error:
-                raise ValueError(f"{name.upper()} {error}") from None
         if ";" in self.result_backend_url:
             raise ValueError("RESULT_BACKEND_URL can name one server only; BROKER_URL may list several")
-        try:
-            urls.redis_url(self.result_backend_url or self.redis_url, verify_tls=self.redis_tls_verify)
-        except ValueError as error:
-            raise ValueError(f"RESULT_BACKEND_URL {error}") from None
+        problems = []
+        for name, part in (("REDIS_URL", "limits"), ("BROKER_URL", "broker"), ("RESULT_BACKEND_URL", "results")):
+            try:
+                getattr(self, part)
+            except ValueError as error:
+                problems.append(f"{name} {error}")
+                if name == "REDIS_URL":
+                    break  # the others may stand for it
+        if problems:
+            raise ValueError("; ".join(problems))
         return self
+
+    @property
+    def domain_limits(self) -> dict[str, int]:
+        """Mails a minute by receiving domain, in ASCII."""
+        return domain_limits(self.sending_per_domain)
 
     @property
     def broker(self) -> str:
         """The broker's address or addresses, as kombu takes them."""
-        return urls.broker_url(self.broker_url or self.redis_url, verify_tls=self.redis_tls_verify)
+        if not self.broker_url:
+            return self.limits
+        return urls.broker_url(self.broker_url, verify_tls=self.redis_tls_verify)
 
     @property
     def results(self) -> str:
         """The result backend's address, as Celery and redis-py take it."""
-        return urls.redis_url(self.result_backend_url or self.redis_url, verify_tls=self.redis_tls_verify)
+        if not self.result_backend_url:
+            return self.limits
+        return urls.redis_url(self.result_backend_url, verify_tls=self.redis_tls_verify)
 
     @property
     def limits(self) -> str:
         """The address of the Redis that keeps the rate limits."""
         return urls.redis_url(self.redis_url, verify_tls=self.redis_tls_verify)
-
-    @property
-    def smtp(self) -> urls.SMTPServer:
-        """The mail server."""
-        return urls.SMTPServer.parse(self.smtp_url)
 
     @property
     def sender(self) -> Sender:
@@ -191,12 +239,17 @@ class Settings(BaseSettings):
     @property
     def ehlo_name(self) -> str:
         """The name mail servers are greeted with: PUBLIC_URL's host."""
-        return urls.ehlo_name(self.public_url)
+        return public_urls.ehlo_name(self.public_url)
 
     @property
     def public_host(self) -> str:
         """PUBLIC_URL's host and port as people read them."""
-        return urls.readable_host(self.public_url)
+        return public_urls.readable_host(self.public_url)
+
+    @property
+    def smtp(self) -> SMTPServer:
+        """The mail server."""
+        return SMTPServer.parse(self.smtp_url)
 
     @property
     def secret_keys(self) -> list[str]:
@@ -214,10 +267,16 @@ def load(env_file: Path | None = None, **overrides: object) -> Settings:
 
     Raises `SettingsError` naming every problem, one sentence each, never a value.
     """
-    path = env_file or Path(".env")
-    found = path.resolve() if path.is_file() else None
+    path = (env_file or Path(".env")).absolute()
+    env_files.read(path)  # with words where it cannot be read
+    found = path if os.path.isfile(path) else None  # noqa: PTH113  # raises nothing where we may not look
     try:
-        return Settings(_env_file=found, env_file=found, **overrides)  # type: ignore[arg-type]
+        return Settings(
+            _env_file=found,
+            _env_file_encoding="utf-8-sig",
+            env_file=found,
+            **overrides,  # type: ignore[arg-type]
+        )
     except ValidationError as error:
         raise SettingsError([_sentence(detail) for detail in error.errors(include_input=False)]) from None
 

@@ -1,4 +1,4 @@
-"""The table of tasks: what may be watched, by whom, and (but for mails, which have their own rows) where it is."""
+"""The table of tasks: who may watch what; and where each task is that is no mail."""
 
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from mailroom.kit.database import Base
 
 GROUP, CHAIN = "group", "chain"
-"""Names of tasks that are made of others: all at once, or one after the other."""
+"""Names of tasks that consist of others: all at once, or one after the other."""
 
 
 class Task(Base):
@@ -25,26 +25,28 @@ class Task(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     title: Mapped[str] = mapped_column(Text)
-    """What it is called in words; the same for every outcome (the stream is no oracle)."""
+    """Its name for people; the same whatever comes of it, so that a watcher learns nothing from it."""
+    title_params: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    """Where not null, `title` is a code of the catalogue (`progress/message.py`), and these fill its sentence."""
     session_id: Mapped[UUID | None] = mapped_column()
-    """The browser session that may watch it; none once a newer sign-up took its place."""
+    """The browser session that may watch it; null once a newer sign-up took its place."""
     owner_id: Mapped[UUID | None] = mapped_column()
     """The account it belongs to, once that is known to be its owner's."""
     follow_up: Mapped[str | None] = mapped_column("afterword", Text)
-    """What came of it after its end, for those who still watch: ``confirmed``."""
+    """What happened after its end, for those who still watch: ``confirmed``, ``replaced``."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
     name: Mapped[str | None] = mapped_column(Text)
-    """Celery's name of the task, or ``group`` or ``chain``; none for a mail."""
+    """Celery's name of the task, or ``group`` or ``chain``; null for a mail."""
     arguments: Mapped[list[Any] | None] = mapped_column(JSONB, deferred=True)
-    """What it was begun with, to begin it again; nothing secret."""
+    """Its positional arguments, to start it again; nothing secret."""
     part_of: Mapped[UUID | None] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
     """The group or chain it counts in, and at which place."""
     place: Mapped[int | None] = mapped_column(Integer)
 
     state: Mapped[str | None] = mapped_column(Text)
     attempt: Mapped[int] = mapped_column(Integer, server_default="0")
-    """Rises each time a worker begins it: the fence against a worker that comes back from the dead."""
+    """Rises with each run: the fence against a worker that was taken for lost and comes back."""
     step: Mapped[int] = mapped_column(Integer, server_default="0")
     """Rises with each change within an attempt: (attempt, step) orders what reports and rows say."""
     cancellable: Mapped[bool] = mapped_column(server_default=text("false"))
@@ -53,19 +55,21 @@ class Task(Base):
 
     lease_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     nudge_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    """When the sweep takes its message for lost and publishes it again; none: it runs, waits or has ended."""
+    """When the sweep takes its message for lost and publishes it again; null while nobody waits for a message."""
     nudges: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     retry_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
     stage: Mapped[str | None] = mapped_column(Text)
     message: Mapped[str | None] = mapped_column(Text)
+    message_params: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     current: Mapped[float | None] = mapped_column(Double)
     total: Mapped[float | None] = mapped_column(Double)
-    """What it said last, so that it can be read after its Celery result has expired."""
+    """Its last report, to be read after its Celery result has expired; `message_params` as `title_params`."""
     reason: Mapped[str | None] = mapped_column(Text)
-    """Why it failed, where Mailroom knows a word for it: ``worker lost``."""
+    """Why it failed, where Mailroom itself knows: ``worker lost``, ``never begun``."""
     error: Mapped[str | None] = mapped_column(Text)
-    """The message of what it raised."""
+    """The text of the exception, or a code; `error_params` as `title_params`."""
+    error_params: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     traceback: Mapped[str | None] = mapped_column(Text, deferred=True)
     """For operators only."""
     began_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

@@ -1,8 +1,7 @@
-"""What workers write of tasks: who has begun which, that they still are at it, and how it ended.
+"""What workers write of tasks: who runs which, that it still runs, and how it ended.
 
-One conditional UPDATE begins a run, so that a message delivered twice runs once; it sets a lease that the
-worker's process renews. Every later write names the attempt and holds only where the row is still in it.
-Statements are plain psycopg's, at a fifth of the engine's cost.
+One conditional UPDATE begins a run, so that a message that is delivered twice runs once. It sets a lease that the
+worker's process renews. Every later write names the attempt and holds only where the row is still in that attempt.
 """
 
 from collections.abc import Sequence
@@ -11,110 +10,51 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from psycopg import AsyncConnection
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
 from mailroom.kit.database import Database
-from mailroom.progress.rate import ProgressRate
+from mailroom.progress.message import to_columns
 from mailroom.tasks.models import CHAIN
-from mailroom.tasks.states import (
-    ENDED,
-    LOST,
-    LOST_SENTENCE,
-    NEVER_BEGUN,
-    NEVER_BEGUN_SENTENCE,
-    Ending,
-    TaskState,
-    Whole,
-    together,
+from mailroom.tasks.parents import (
+    REPUBLISH_AFTER,
+    Connection,
+    DueTask,
+    ParentReport,
+    count_one_more,
+    queue_next,
+    update_parent,
 )
-
-Connection = AsyncConnection[tuple[object, ...]]
+from mailroom.tasks.queries import (
+    BEGIN,
+    BEGIN_PARENT,
+    CANCEL_REQUESTED,
+    END,
+    FAIL_LOST,
+    FIND_LOST,
+    LOCK_PARENT,
+    RENEW,
+    REPUBLISH,
+    STATE,
+)
+from mailroom.tasks.states import ENDED, LOST, NEVER_BEGUN, NO_WORKER_TOOK_IT, WORKER_LOST, Outcome, TaskState
 
 LEASE = timedelta(seconds=60)
 """Time without a renewal after which a task's worker is taken for lost: longer than one is ever just busy."""
-FIRST_NUDGE = timedelta(seconds=10)
-"""Time after which a queued task is taken for one whose message was lost; doubles up to five minutes."""
-MOST = 100
+BUSY_GRACE = timedelta(seconds=50)
+"""Time on top of `REPUBLISH_AFTER` while messages wait in the queue: most likely the task's is among them."""
+SWEEP_LIMIT = 1_000
 """Rows one sweep takes at most."""
-MOST_NUDGES = 580
-"""Times a task is published without any worker beginning it: two days of five minutes."""
-LEAP = 1_000_000
-"""Steps a row goes ahead where nobody knows how many its lost worker has reported: the end comes after them."""
-LOCK = 0x7461736B  # "task"
-
-BEGIN = """
-update tasks set state = 'running', attempt = attempt + 1, step = 1, lease_until = now() + %(lease)s,
-    nudge_at = null, nudges = 0, cancellable = %(cancellable)s, began_at = now(), ended_at = null, retry_at = null,
-    stage = null, message = null, current = null, total = null, reason = null, error = null, traceback = null
-where id = %(id)s and (state in ('queued', 'retrying') or (state = 'running' and lease_until < now())
-    or (%(again)s and state = 'failed' and reason = 'worker lost'))
-returning id, attempt, part_of
-"""
-STATE = "select state from tasks where id = %s"
-END = """
-update tasks set state = %(state)s, step = greatest(step, %(step)s) + 1, lease_until = null, stage = %(stage)s,
-    message = %(message)s, current = %(current)s, total = %(total)s, reason = %(reason)s, error = %(error)s,
-    traceback = %(traceback)s, retry_at = %(retry_at)s, ended_at = case when %(ended)s then now() end,
-    nudge_at = case when not %(ended)s then coalesce(%(retry_at)s, now()) + %(nudge)s end
-where id = %(id)s and attempt = %(attempt)s
-    and (state = 'running' or (state = 'failed' and reason = 'worker lost'))
-returning place
-"""
-LOSE = """
-update tasks set state = 'failed', step = step + %(leap)s, lease_until = null, nudge_at = null, ended_at = now(),
-    reason = %(reason)s, error = %(error)s
-where id = %(id)s and (lease_until < now() or nudges >= %(most_nudges)s)
-returning place
-"""
-RENEW = """
-update tasks set lease_until = now() + %(lease)s
-from unnest(%(ids)s::uuid[], %(attempts)s::int[]) as held (id, attempt)
-where tasks.id = held.id and tasks.attempt = held.attempt and state = 'running'
-"""
-ASKED = """
-select tasks.id from unnest(%(ids)s::uuid[], %(attempts)s::int[]) as held (id, attempt)
-join tasks on tasks.id = held.id and tasks.attempt = held.attempt where cancel_asked_at is not null
-"""
-OVER = """
-select id, part_of, lease_until is not null as begun from tasks
-where (lease_until < now() and state = 'running') or (nudge_at < now() and nudges >= %(most_nudges)s)
-order by id limit %(most)s
-"""
-PUBLISH = """
-update tasks set nudges = nudges + 1, nudge_at = now() + least(%(first)s * 2 ^ least(nudges, 10), interval '5 min')
-where id in (select id from tasks where nudge_at < now() and nudges < %(most_nudges)s
-    order by nudge_at limit %(most)s for update skip locked)
-returning id, name, arguments
-"""
-WHOLE_OF = """
-select whole.id from tasks join tasks whole on whole.id = tasks.part_of where tasks.id = %s for update of whole
-"""
-WHOLE = "select name from tasks where id = %s for update"
-PARTS = """
-select state, count(*), (array_agg(error order by place) filter (where error is not null))[1]
-from tasks where part_of = %s group by state
-"""
-SETTLE = """
-update tasks set state = %(state)s, step = step + 1, current = %(current)s, total = %(total)s, error = %(error)s,
-    attempt = greatest(attempt, 1), began_at = coalesce(began_at, now()),
-    ended_at = case when %(ended)s then now() end
-where id = %(id)s
-returning attempt, step, extract(epoch from now() - began_at)
-"""
-NEXT = """
-update tasks set nudge_at = now() + %(first)s
-where part_of = %(whole)s and state = 'queued' and place = %(place)s returning id, name, arguments
-"""
-DROP_REST = """
-update tasks set state = 'cancelled', step = step + 1, nudge_at = null, ended_at = now()
-where part_of = %s and state in ('queued', 'retrying')
-"""
+MAX_NUDGES = 580
+"""Times a task is published without a worker that begins it: two days of five minutes."""
+STEP_LEAP = 1_000_000
+"""Steps a row goes ahead where nobody knows how many its lost worker reported: the end comes after them."""
+SWEEP_LOCK = 0x7461736B  # "task"
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """A run that is ours: the attempt it is, and the group or chain it counts in."""
+class Run:
+    """A run that this worker may do: the attempt, and the group or chain the task is a part of."""
 
     id: UUID
     attempt: int
@@ -122,143 +62,137 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """A task whose message is to be published."""
-
-    id: UUID
-    name: str
-    arguments: Sequence[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What is to be reported of a group or chain after one of its parts."""
-
-    task: UUID
-    whole: Whole
-    attempt: int
-    step: int
-    rate: float | None = None
-    eta: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Effects:
-    """What follows the end of a run, or a sweep: messages to publish, groups and chains to report of."""
+    """What follows the end of a run, or a sweep: messages to publish, groups and chains to report."""
 
-    due: Sequence[Due] = ()
-    told: Sequence[Told] = ()
+    due: Sequence[DueTask] = ()
+    reports: Sequence[ParentReport] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class _Over:
+class _Lost:
     id: UUID
     part_of: UUID | None
     begun: bool
 
 
 class TaskRuns:
-    """The rows of tasks, in the hands of workers."""
+    """The rows of tasks, as workers write them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def begin(self, task: UUID, *, cancellable: bool, again: bool) -> Begun | TaskState | None:
-        """Begin a run; or return the state in which the task is not to be begun, None where there is none.
+    async def begin(self, task: UUID, *, cancellable: bool, again: bool) -> Run | TaskState | None:
+        """Begin a run; or return the state in which the task may not begin, None where there is no such task.
 
-        `again` says that it may run once more where its worker was lost. Raises `Unavailable`.
+        `again`: the task may run once more after its worker was lost. Raises `Unavailable`.
         """
         values = {"id": task, "lease": LEASE, "cancellable": cancellable, "again": again}
         async with self._database.connection() as connection:
-            await connection.execute(WHOLE_OF, [task])  # the whole before its part: all lock them in this order
-            async with connection.cursor(row_factory=class_row(Begun)) as cursor:
+            parent = await self._lock_parent_of(connection, task) if again else None
+            await connection.execute(BEGIN_PARENT, values)
+            async with connection.cursor(row_factory=class_row(Run)) as cursor:
                 await cursor.execute(BEGIN, values)
-                begun = await cursor.fetchone()
-            if begun is None:
+                run = await cursor.fetchone()
+            if run is None:
                 row = await (await connection.execute(STATE, [task])).fetchone()
+                await connection.rollback()  # its group or chain does not run by this
                 return TaskState(str(row[0])) if row else None
-            if begun.part_of:
-                await settle(connection, begun.part_of)
-        return begun
+            if parent:  # a part that had failed has not ended any more
+                await update_parent(connection, *parent)
+        return run
 
-    async def end(self, begun: Begun, ending: Ending) -> Effects:
+    async def end(self, run: Run, outcome: Outcome) -> Effects:
         """Record how a run ended, if it is still the task's newest. Raises `Unavailable`."""
-        ended = ending.state in ENDED
-        values = {**asdict(ending), "id": begun.id, "attempt": begun.attempt, "ended": ended, "nudge": FIRST_NUDGE}
-        return await self._end(END, values, begun.part_of, ended=ended)
+        message, message_params = to_columns(outcome.message)
+        error, error_params = to_columns(outcome.error)
+        values = {
+            **asdict(outcome),
+            "id": run.id,
+            "attempt": run.attempt,
+            "ended": outcome.state in ENDED,
+            "nudge": REPUBLISH_AFTER,
+            "message": message,
+            "message_params": None if message_params is None else Jsonb(message_params),
+            "error": error,
+            "error_params": None if error_params is None else Jsonb(error_params),
+        }
+        return await self._end(END, values, run.part_of, outcome.state)
 
-    async def renew(self, held: Sequence[Begun]) -> None:
+    async def renew(self, runs: Sequence[Run]) -> None:
         """Say that these still run. Raises `Unavailable`."""
         async with self._database.connection() as connection:
-            await connection.execute(RENEW, {**_named(held), "lease": LEASE})
+            await connection.execute(RENEW, {**_named(runs), "lease": LEASE})
 
-    async def asked_to_stop(self, held: Sequence[Begun]) -> set[UUID]:
-        """Return those of these runs that somebody wants cancelled. Raises `Unavailable`."""
+    async def cancel_requested(self, runs: Sequence[Run]) -> set[UUID]:
+        """Return the tasks among these runs that somebody wants cancelled. Raises `Unavailable`."""
         async with self._database.connection() as connection:
-            rows: list[Any] = await (await connection.execute(ASKED, _named(held))).fetchall()
+            rows: list[Any] = await (await connection.execute(CANCEL_REQUESTED, _named(runs))).fetchall()
         return {row[0] for row in rows}
 
-    async def sweep(self) -> Effects:
+    async def sweep(self, *, queue_empty: bool) -> Effects:
         """Fail tasks whose worker was lost, and find those whose message was. Raises `Unavailable`.
 
-        Finds nothing where another process sweeps.
+        `queue_empty`: no message waits, so a queued task without a worker has lost its own. Finds nothing while
+        another process sweeps.
         """
         async with self._database.connection() as connection:
-            got = await (await connection.execute("select pg_try_advisory_xact_lock(%s)", (LOCK,))).fetchone()
+            got = await (
+                await connection.execute("select pg_try_advisory_xact_lock(%s)", (SWEEP_LOCK,))
+            ).fetchone()
             if not got or not got[0]:
                 return Effects()
-            limits = {"most": MOST, "most_nudges": MOST_NUDGES}
-            async with connection.cursor(row_factory=class_row(_Over)) as cursor:
-                await cursor.execute(OVER, limits)
-                over = await cursor.fetchall()
-            async with connection.cursor(row_factory=class_row(Due)) as dues:
-                await dues.execute(PUBLISH, {**limits, "first": FIRST_NUDGE})
+            limits = {"limit": SWEEP_LIMIT, "max_nudges": MAX_NUDGES}
+            async with connection.cursor(row_factory=class_row(_Lost)) as cursor:
+                await cursor.execute(FIND_LOST, limits)
+                lost = await cursor.fetchall()
+            async with connection.cursor(row_factory=class_row(DueTask)) as dues:
+                grace = timedelta() if queue_empty else BUSY_GRACE
+                await dues.execute(REPUBLISH, {**limits, "first": REPUBLISH_AFTER, "grace": grace})
                 due = await dues.fetchall()
-        told: list[Told] = []
-        for lost in over:
-            reason, error = (LOST, LOST_SENTENCE) if lost.begun else (NEVER_BEGUN, NEVER_BEGUN_SENTENCE)
-            values = {"id": lost.id, "reason": reason, "error": error, "most_nudges": MOST_NUDGES, "leap": LEAP}
-            told += (await self._end(LOSE, values, lost.part_of, ended=True)).told
-        return Effects(due, told)
+        followed = [await self._fail(task) for task in lost]
+        return Effects(
+            [*due, *(task for effects in followed for task in effects.due)],
+            [report for effects in followed for report in effects.reports],
+        )
 
-    async def _end(self, statement: str, values: dict[str, Any], part_of: UUID | None, *, ended: bool) -> Effects:
+    async def _fail(self, lost: _Lost) -> Effects:
+        reason, error = (LOST, WORKER_LOST) if lost.begun else (NEVER_BEGUN, NO_WORKER_TOOK_IT)
+        values = {
+            "id": lost.id,
+            "reason": reason,
+            "error": error.code,
+            "max_nudges": MAX_NUDGES,
+            "leap": STEP_LEAP,
+        }
+        return await self._end(FAIL_LOST, values, lost.part_of, TaskState.FAILED)
+
+    async def _end(
+        self, statement: str, values: dict[str, Any], part_of: UUID | None, state: TaskState
+    ) -> Effects:
         async with self._database.connection() as connection:
-            whole = None
+            name = None
             if part_of:
-                whole = await (await connection.execute(WHOLE, [part_of])).fetchone()
+                found = await (await connection.execute(LOCK_PARENT, [part_of])).fetchone()
+                name = str(found[0]) if found else None
             row: Any = await (await connection.execute(statement, values)).fetchone()
-            if row is None or part_of is None or whole is None:
+            if row is None or part_of is None or name is None:
                 return Effects()
-            due = await self._next(connection, part_of, row[0], values) if ended and whole[0] == CHAIN else ()
-            return Effects(due, [await settle(connection, part_of)])
+            place, before = row
+            due: Sequence[DueTask] = ()
+            if name == CHAIN and state in ENDED:
+                due = await queue_next(connection, part_of, place, done=state == TaskState.DONE)
+            if before in ENDED or (name == CHAIN and state != TaskState.DONE):
+                return Effects(due, [await update_parent(connection, part_of, name)])
+            return Effects(due, [await count_one_more(connection, part_of, name)] if state in ENDED else [])
 
-    async def _next(
-        self, connection: Connection, chain: UUID, place: int, values: dict[str, Any]
-    ) -> Sequence[Due]:
-        """Let a chain's next part begin, or, where this one was not done, no part any more."""
-        if values.get("state") != TaskState.DONE:
-            await connection.execute(DROP_REST, [chain])
-            return ()
-        async with connection.cursor(row_factory=class_row(Due)) as cursor:
-            await cursor.execute(NEXT, {"whole": chain, "place": place + 1, "first": FIRST_NUDGE})
-            return await cursor.fetchall()
-
-
-async def settle(connection: Connection, whole_id: UUID) -> Told:
-    """Bring the row of a group or chain to what its parts say; locks it."""
-    row: Any = await (await connection.execute(WHOLE, [whole_id])).fetchone()
-    parts: list[Any] = await (await connection.execute(PARTS, [whole_id])).fetchall()
-    errors = [error for state, _, error in parts if state == TaskState.FAILED and error]
-    whole = together(row[0], {state: count for state, count, _ in parts}, first_error=next(iter(errors), None))
-    ended = whole.state in ENDED
-    values = {**asdict(whole), "id": whole_id, "ended": ended}
-    settled: Any = await (await connection.execute(SETTLE, values)).fetchone()
-    attempt, step, seconds = settled
-    pace = ProgressRate()
-    pace.add(0.0, 0.0, whole.total)
-    pace.add(float(seconds), whole.current, whole.total)
-    return Told(whole_id, whole, attempt, step, pace.rate, pace.eta)
+    async def _lock_parent_of(self, connection: Connection, task: UUID) -> tuple[UUID, str] | None:
+        row: Any = await (await connection.execute("select part_of from tasks where id = %s", [task])).fetchone()
+        if row is None or row[0] is None:
+            return None
+        name: Any = await (await connection.execute(LOCK_PARENT, [row[0]])).fetchone()
+        return (row[0], name[0]) if name else None
 
 
-def _named(held: Sequence[Begun]) -> dict[str, Any]:
-    return {"ids": [run.id for run in held], "attempts": [run.attempt for run in held]}
+def _named(runs: Sequence[Run]) -> dict[str, Any]:
+    return {"ids": [run.id for run in runs], "attempts": [run.attempt for run in runs]}

@@ -1,21 +1,26 @@
-"""Beginning, cancelling and repeating background tasks: rows in the caller's transaction, messages after it."""
+"""Background tasks are started, cancelled and retried: rows in the caller's transaction, messages after it."""
 
+import json
 from collections.abc import Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
+from psycopg.types.json import Jsonb
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import undefer
 
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.errors import MailroomError
 from mailroom.kit.ids import new_id
+from mailroom.kit.statement_pool import psycopg_of
+from mailroom.progress.message import Message, to_columns
 from mailroom.tasks.models import CHAIN, GROUP, Task
-from mailroom.tasks.runs import FIRST_NUDGE
-from mailroom.tasks.states import TaskState
+from mailroom.tasks.parents import REPUBLISH_AFTER, queue_next, update_parent
+from mailroom.tasks.queries import INSERT_PARTS
+from mailroom.tasks.states import RETRYABLE, WAITING, TaskState
 
-WAITING = (TaskState.QUEUED, TaskState.RETRYING)
-REPEATABLE = (TaskState.FAILED, TaskState.CANCELLED)
+Part = tuple[str, Sequence[Any]]
+"""The name of a Celery task and its arguments."""
 
 
 class UnknownTask(MailroomError):
@@ -26,8 +31,8 @@ class CannotCancel(MailroomError):
     """It cannot be cancelled any more: it has ended, or it does not let itself be stopped half-way."""
 
 
-class CannotRepeat(MailroomError):
-    """Only a task that failed or was cancelled can be begun again."""
+class CannotRetry(MailroomError):
+    """Only a task that failed or was cancelled can be started again."""
 
 
 class PublishTask(Protocol):
@@ -38,7 +43,11 @@ class PublishTask(Protocol):
 
 
 class TaskService:
-    """Begins tasks other than mails. What was committed is run, or its end is shown: the sweep sees to it."""
+    """Starts tasks other than mails. A task that was committed runs, or its end is shown: the sweep sees to it.
+
+    Titles are what watchers read: a text is shown as it is, a `Message` in the reader's language. Arguments are
+    JSON, at most some KB each, and hold nothing secret.
+    """
 
     def __init__(self, publish: PublishTask) -> None:
         self._publish_task = publish
@@ -48,119 +57,136 @@ class TaskService:
         work: UnitOfWork,
         name: str,
         *arguments: Any,
-        title: str,
+        title: str | Message,
         session_id: UUID | None = None,
         owner_id: UUID | None = None,
     ) -> UUID:
         """Write the row of the Celery task `name` and publish it once `work` is committed; return the ticket.
 
-        `arguments` must be fit for JSON and hold nothing secret; `title` is what its watchers read.
+        The browser session or account given may watch it.
         """
         task_id = new_id()
-        row = _row(task_id, name, arguments, title=title, session_id=session_id, owner_id=owner_id)
-        await work.session.execute(insert(Task).values(**row, nudge_at=func.now() + FIRST_NUDGE))
+        row = _row(task_id, name, title=title, session_id=session_id, owner_id=owner_id)
+        values = {**row, "arguments": list(arguments), "nudge_at": func.now() + REPUBLISH_AFTER}
+        await work.session.execute(insert(Task).values(values))
         self._publish(work, [(name, task_id, arguments)])
         return task_id
 
     async def start_group(
         self,
         work: UnitOfWork,
-        parts: Sequence[tuple[str, Sequence[Any]]],
+        parts: Sequence[Part],
         *,
-        title: str,
+        title: str | Message,
         session_id: UUID | None = None,
         owner_id: UUID | None = None,
     ) -> UUID:
-        """Begin several tasks at once under one ticket, which counts those that have ended; return it.
+        """Start several tasks at once under one ticket, which counts those that have ended; return it.
 
-        Each part is a Celery task's name and its arguments. The whole fails where a part did, once all ended.
+        The group fails where a part did, once all have ended. Raises ValueError without parts.
         """
-        return await self._start_whole(work, GROUP, parts, title=title, session_id=session_id, owner_id=owner_id)
+        return await self._start_parent(work, GROUP, parts, title=title, session_id=session_id, owner_id=owner_id)
 
     async def start_chain(
         self,
         work: UnitOfWork,
-        parts: Sequence[tuple[str, Sequence[Any]]],
+        parts: Sequence[Part],
         *,
-        title: str,
+        title: str | Message,
         session_id: UUID | None = None,
         owner_id: UUID | None = None,
     ) -> UUID:
-        """Begin several tasks one after the other under one ticket; as `start_group`.
+        """Start several tasks one after the other under one ticket; as `start_group`.
 
         A part begins when the one before it is done; where one fails, the rest is cancelled. Results are not
         handed on: what the next part needs is in the database, or in its arguments.
         """
-        return await self._start_whole(work, CHAIN, parts, title=title, session_id=session_id, owner_id=owner_id)
+        return await self._start_parent(work, CHAIN, parts, title=title, session_id=session_id, owner_id=owner_id)
 
-    async def _start_whole(
+    async def _start_parent(
         self,
         work: UnitOfWork,
         kind: str,
-        parts: Sequence[tuple[str, Sequence[Any]]],
+        parts: Sequence[Part],
         *,
-        title: str,
+        title: str | Message,
         session_id: UUID | None,
         owner_id: UUID | None,
     ) -> UUID:
         if not parts:
             raise ValueError(f"a {kind} needs at least one part")
-        whole_id = new_id()
-        whole = _row(whole_id, kind, None, title=title, session_id=session_id, owner_id=owner_id)
-        await work.session.execute(insert(Task).values(**whole, current=0, total=len(parts), cancellable=True))
-        rows = [
-            {**_row(new_id(), name, arguments, title=title), "part_of": whole_id, "place": place}
-            for place, (name, arguments) in enumerate(parts)
-        ]
-        await work.session.execute(insert(Task), rows)
-        first = [row for row in rows if kind == GROUP or row["place"] == 0]
-        await self._queue(work, [(row["name"], row["id"], row["arguments"]) for row in first])
-        return whole_id
+        parent = _row(new_id(), kind, title=title, session_id=session_id, owner_id=owner_id)
+        await work.session.execute(insert(Task).values(**parent, current=0, total=len(parts), cancellable=True))
+        ids = [new_id() for _ in parts]
+        values = {
+            "parent": parent["id"],
+            "title": parent["title"],
+            "title_params": None if parent["title_params"] is None else Jsonb(parent["title_params"]),
+            "at_once": kind == GROUP,
+            "first": REPUBLISH_AFTER,
+            "ids": ids,
+            "names": [name for name, _ in parts],
+            "arguments": [json.dumps(list(arguments)) for _, arguments in parts],
+        }
+        await work.write(INSERT_PARTS, values)
+        first = parts if kind == GROUP else parts[:1]
+        self._publish(
+            work,
+            [(name, task_id, arguments) for (name, arguments), task_id in zip(first, ids, strict=False)],
+        )
+        return parent["id"]  # type: ignore[no-any-return]
 
     async def cancel(self, work: UnitOfWork, task_id: UUID) -> None:
         """Cancel a task: at once while it waits, at its next report while it runs and allows it.
 
         Raises `UnknownTask`, and `CannotCancel` where it has ended or does not allow it.
         """
-        task = await self._locked(work, task_id)
+        task, parent = await self._locked(work, task_id)
         if task.name in {GROUP, CHAIN} and task.state in {*WAITING, TaskState.RUNNING}:
             await self._cancel_parts(work, task)
         elif task.state in WAITING:
             await _change(work, [task.id], state=TaskState.CANCELLED, nudge_at=None, ended_at=func.now())
+            if parent:
+                connection = await psycopg_of(await work.session.connection())
+                if parent.name == CHAIN:
+                    await queue_next(connection, parent.id, task.place or 0, done=False)
+                await update_parent(connection, parent.id, str(parent.name))
         elif task.state == TaskState.RUNNING and task.cancellable:
             asked = update(Task).where(Task.id == task.id).values(cancel_asked_at=func.now())
             await work.session.execute(asked)
         else:
             raise CannotCancel
 
-    async def _cancel_parts(self, work: UnitOfWork, whole: Task) -> None:
-        mine = Task.part_of == whole.id
+    async def _cancel_parts(self, work: UnitOfWork, parent: Task) -> None:
+        mine = Task.part_of == parent.id
         await work.session.execute(
             update(Task)
             .where(mine, Task.state.in_(WAITING))
             .values(state=TaskState.CANCELLED, step=Task.step + 1, nudge_at=None, ended_at=func.now())
         )
         await work.session.execute(update(Task).where(mine).values(cancel_asked_at=func.now()))
-        if await work.session.scalar(select(func.count()).where(mine, Task.state == TaskState.RUNNING)):
-            await work.session.execute(update(Task).where(Task.id == whole.id).values(cancel_asked_at=func.now()))
+        running = await work.session.scalar(select(func.count()).where(mine, Task.state == TaskState.RUNNING))
+        if running:
+            asked = {"cancel_asked_at": func.now(), "current": Task.total - running}
+            await work.session.execute(update(Task).where(Task.id == parent.id).values(asked))
         else:
-            await _change(work, [whole.id], state=TaskState.CANCELLED, ended_at=func.now())
+            await update_parent(await psycopg_of(await work.session.connection()), parent.id, str(parent.name))
 
-    async def repeat(self, work: UnitOfWork, task_id: UUID) -> None:
-        """Begin a task again that failed or was cancelled, under the same ticket; of several, those parts.
+    async def retry(self, work: UnitOfWork, task_id: UUID) -> None:
+        """Start a task again that failed or was cancelled, under the same ticket; of several, only those parts.
 
-        Raises `UnknownTask`, `CannotRepeat`.
+        Raises `UnknownTask`, `CannotRetry`.
         """
-        task = await self._locked(work, task_id)
-        if task.state not in REPEATABLE or task.name is None:
-            raise CannotRepeat
+        task, _ = await self._locked(work, task_id)
+        if task.state not in RETRYABLE or task.name is None:
+            raise CannotRetry
         if task.name not in {GROUP, CHAIN}:
             await _queue_anew(work, [task.id])
             await self._queue(work, [(task.name, task.id, task.arguments or [])])
             return
         rows = (
             select(Task)
-            .where(Task.part_of == task.id, Task.state.in_(REPEATABLE))
+            .where(Task.part_of == task.id, Task.state.in_(RETRYABLE))
             .order_by(Task.place)
             .options(undefer(Task.arguments))
         )
@@ -171,17 +197,22 @@ class TaskService:
         first = parts if task.name == GROUP else parts[:1]
         await self._queue(work, [(str(part.name), part.id, part.arguments or []) for part in first])
 
-    async def _locked(self, work: UnitOfWork, task_id: UUID) -> Task:
+    async def _locked(self, work: UnitOfWork, task_id: UUID) -> tuple[Task, Task | None]:
+        """Return a task and its group or chain, both locked, the latter first: workers lock them in this order."""
+        part_of = select(Task.part_of).where(Task.id == task_id).scalar_subquery()
+        parent = (
+            await work.session.scalars(select(Task).where(Task.id == part_of).with_for_update())
+        ).one_or_none()
         row = select(Task).where(Task.id == task_id).options(undefer(Task.arguments)).with_for_update()
         task = (await work.session.scalars(row)).one_or_none()
         if task is None:
             raise UnknownTask
-        return task
+        return task, parent
 
     async def _queue(self, work: UnitOfWork, due: Sequence[tuple[str, UUID, Sequence[Any]]]) -> None:
         ids = [task_id for _, task_id, _ in due]
         await work.session.execute(
-            update(Task).where(Task.id.in_(ids)).values(nudge_at=func.now() + FIRST_NUDGE, nudges=0)
+            update(Task).where(Task.id.in_(ids)).values(nudge_at=func.now() + REPUBLISH_AFTER, nudges=0)
         )
         self._publish(work, due)
 
@@ -194,19 +225,14 @@ class TaskService:
 
 
 def _row(
-    task_id: UUID,
-    name: str,
-    arguments: Sequence[Any] | None,
-    *,
-    title: str,
-    session_id: UUID | None = None,
-    owner_id: UUID | None = None,
+    task_id: UUID, name: str, *, title: str | Message, session_id: UUID | None, owner_id: UUID | None
 ) -> dict[str, Any]:
+    text, params = to_columns(title)
     return {
         "id": task_id,
         "name": name,
-        "arguments": None if arguments is None else list(arguments),
-        "title": title,
+        "title": text,
+        "title_params": params,
         "state": TaskState.QUEUED,
         "session_id": session_id,
         "owner_id": owner_id,
@@ -219,7 +245,7 @@ async def _change(work: UnitOfWork, ids: Sequence[UUID], **values: Any) -> None:
 
 async def _queue_anew(work: UnitOfWork, ids: Sequence[UUID], **values: Any) -> None:
     forgotten = dict.fromkeys(
-        ("ended_at", "cancel_asked_at", "retry_at", "nudge_at", "lease_until", "reason", "error", "traceback",
-         "message", "stage", "current", "total")
+        ("ended_at", "cancel_asked_at", "retry_at", "nudge_at", "lease_until", "reason", "error", "error_params",
+         "traceback", "message", "message_params", "stage", "current", "total")
     )  # fmt: skip
     await _change(work, ids, **{**forgotten, "state": TaskState.QUEUED, "nudges": 0, **values})

@@ -1,4 +1,4 @@
-"""The words for where a task is that is no mail: its row, its result, the API, the pages and the tests use these.
+"""The states of a task that is no mail: its row, its result, the API, the pages and the tests use these words.
 
 queued → running → done                     queued | retrying → cancelled (by a person)
 running → retrying → running                running → cancelled (by a person, where the task allows it)
@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
+from mailroom.progress.message import Message, as_facts
 from mailroom.tasks.models import CHAIN
 
 
@@ -24,47 +26,60 @@ class TaskState(StrEnum):
     CANCELLED = "cancelled"
 
 
+WAITING = (TaskState.QUEUED, TaskState.RETRYING)
+RETRYABLE = (TaskState.FAILED, TaskState.CANCELLED)
+"""States from which a person may start a task again."""
 ENDED = frozenset({TaskState.DONE, TaskState.FAILED, TaskState.CANCELLED})
-"""States that end a task, until a person begins it again."""
+"""States that end a task, until a person starts it again."""
 
 LOST = "worker lost"
-"""Why a task failed whose worker was not heard of any more."""
-LOST_SENTENCE = "The worker was lost while it worked on this: its process ended, or its machine did."
+"""The reason of a failed task whose worker stopped renewing its lease, or was stopped."""
 NEVER_BEGUN = "never begun"
-"""Why a task failed that no worker ever took."""
-NEVER_BEGUN_SENTENCE = "No worker took this on for two days. Perhaps this Mailroom no longer knows such tasks."
+"""The reason of a failed task that no worker ever took."""
+BROKEN = "broken"
+"""The reason of a task that raised an error whose text is for developers, as a KeyError's `'name'`."""
+WORKER_LOST = Message("task.worker_lost")
+WORKER_STOPPED = Message("task.worker_stopped")
+NO_WORKER_TOOK_IT = Message("task.never_begun")
+TASK_BROKEN = Message("task.broken")
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """How a run of a task ended: the state it brings it to, and what is to be read of it afterwards."""
+class Outcome:
+    """How a run of a task ended: the state it leads to, and what the row keeps of the run.
+
+    `step` is the step of the last report; `current`, `total`, `message` and `stage` are what it said. `error` is
+    the text of an exception, or a code of our own.
+    """
 
     state: TaskState
     step: int = 0
     current: float | None = None
     total: float | None = None
-    message: str | None = None
+    message: str | Message | None = None
     stage: str | None = None
     reason: str | None = None
-    error: str | None = None
+    error: str | Message | None = None
     traceback: str | None = None
     retry_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
-    """Where a group or chain is, by where its parts are."""
+class ParentProgress:
+    """Where a group or chain is, which follows from its parts; `current` of its `total` parts have ended."""
 
     state: TaskState
     current: int
     total: int
-    error: str | None = None
+    error: Message | None = None
 
 
-def together(name: str, parts: Mapping[str, int], *, first_error: str | None = None) -> Whole:
-    """Return where a group or chain is; `parts` counts them by state.
+def parent_progress(
+    name: str, parts: Mapping[str, int], *, first_error: str | Message | None = None
+) -> ParentProgress:
+    """Return where a group or chain is. `parts` counts its parts by state; `first_error` is their first one's.
 
-    It counts the parts that have ended. It goes on until all have, but a chain ends with the first that fails.
+    A group goes on until all its parts have ended. A chain ends with the first part that fails.
     """
     total = sum(parts.values())
     done, failed, cancelled = (
@@ -74,10 +89,15 @@ def together(name: str, parts: Mapping[str, int], *, first_error: str | None = N
     broken = name == CHAIN and failed > 0
     if ended < total and not broken:
         begun = ended > 0 or parts.get(TaskState.RUNNING, 0) or parts.get(TaskState.RETRYING, 0)
-        return Whole(TaskState.RUNNING if begun else TaskState.QUEUED, ended, total)
+        return ParentProgress(TaskState.RUNNING if begun else TaskState.QUEUED, ended, total)
     if failed:
-        said = f"Step {done + 1} of {total} failed" if broken else f"{failed} of {total} failed"
-        return Whole(
-            TaskState.FAILED, done if broken else ended, total, f"{said}: {first_error or 'no reason given'}"
-        )
-    return Whole(TaskState.CANCELLED if cancelled else TaskState.DONE, done if cancelled else ended, total)
+        facts = as_facts(Message("task.no_reason") if first_error is None else first_error)
+        cause: Any = facts.get("message", facts)
+        if broken:
+            error = Message("task.step_failed", {"step": done + 1, "total": total, "error": cause})
+            return ParentProgress(TaskState.FAILED, done, total, error)
+        error = Message("task.parts_failed", {"failed": failed, "total": total, "error": cause})
+        return ParentProgress(TaskState.FAILED, ended, total, error)
+    return ParentProgress(
+        TaskState.CANCELLED if cancelled else TaskState.DONE, done if cancelled else ended, total
+    )

@@ -6,15 +6,17 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+from psycopg.types.json import Jsonb
 from sqlalchemy import ColumnElement, or_, select, update
 
 from mailroom.kit.database import UnitOfWork
+from mailroom.progress.message import Message, to_columns
 from mailroom.tasks.models import Task
 
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
-    """Whoever asks: a browser session, the account signed in there, and whether it operates Mailroom."""
+    """The one who asks: a browser session, the account signed in there, and whether it operates Mailroom."""
 
     session_id: UUID | None = None
     account_id: UUID | None = None
@@ -23,7 +25,7 @@ class Watcher:
 
 @dataclass(frozen=True, slots=True)
 class TicketOwner:
-    """Whose a ticket is: a browser session's, an account's, or both."""
+    """To whom a ticket belongs: a browser session, an account, or both."""
 
     session_id: UUID | None
     owner_id: UUID | None
@@ -35,12 +37,12 @@ class TicketOwner:
         return watcher.operator or mine or owned
 
 
-# Asked for all watched tickets every few seconds: plain psycopg, at a fifth of the engine's cost.
+# Runs for all watched tickets every few seconds: plain psycopg costs a fifth of SQLAlchemy's engine.
 OWNERS = "select id, session_id, owner_id from tasks where id = any(%s)"
 
 OPEN = """
-insert into tasks (id, title, session_id, owner_id)
-values (%(id)s, %(title)s, %(session_id)s, %(owner_id)s)
+insert into tasks (id, title, title_params, session_id, owner_id)
+values (%(id)s, %(title)s, %(title_params)s, %(session_id)s, %(owner_id)s)
 """
 
 DROP_WATCHERS = """
@@ -54,17 +56,27 @@ class Tickets:
     """The table of tasks that may be watched."""
 
     async def open(
-        self, work: UnitOfWork, task_id: UUID, title: str, *, session_id: UUID | None, owner_id: UUID | None
+        self,
+        work: UnitOfWork,
+        task_id: UUID,
+        title: str | Message,
+        *,
+        session_id: UUID | None,
+        owner_id: UUID | None,
     ) -> None:
-        """Write the ticket of a task about to begin, for this browser session and this owner."""
-        ticket = {"id": task_id, "title": title, "session_id": session_id, "owner_id": owner_id}
+        """Write the ticket of a task that is about to begin, for this browser session and this owner."""
+        text, params = to_columns(title)
+        ticket = {
+            "id": task_id,
+            "title": text,
+            "title_params": None if params is None else Jsonb(params),
+            "session_id": session_id,
+            "owner_id": owner_id,
+        }
         await work.write(OPEN, ticket)
 
     async def drop_watchers(self, work: UnitOfWork, ids: Sequence[UUID], *, but: UUID, follow_up: str) -> None:
-        """Let no other browser session than `but` watch these any more, which is told what came of them.
-
-        Their owners still may.
-        """
+        """Let only the browser session `but` and the owners watch these; `but` is shown the `follow_up`."""
         if ids:
             await work.write(DROP_WATCHERS, {"ids": ids, "but": but, "afterword": follow_up})
 
@@ -75,7 +87,7 @@ class Tickets:
     async def give_to(
         self, work: UnitOfWork, ids: Sequence[UUID], owner_id: UUID, follow_up: str | None = None
     ) -> None:
-        """Make these the account's own, and tell those who still watch what came of it."""
+        """Make the account their owner, and show the `follow_up` to those who still watch."""
         await work.session.execute(
             update(Task).where(Task.id.in_(ids)).values(owner_id=owner_id, follow_up=follow_up)
         )
@@ -85,7 +97,7 @@ class Tickets:
         return await work.session.scalar(select(Task.traceback).where(Task.id == task_id))
 
     async def watchable(self, work: UnitOfWork, ids: Iterable[UUID], watcher: Watcher) -> dict[UUID, Task]:
-        """Return those of the tasks that this watcher may watch; an unknown and a foreign id look alike."""
+        """Return the tasks that this watcher may watch; unknown ids and other people's are both left out."""
         rows = select(Task).where(Task.id.in_(list(ids)))
         if not watcher.operator:
             mine: list[ColumnElement[bool]] = []
@@ -101,6 +113,6 @@ class Tickets:
     async def owners(
         self, connection: "psycopg.AsyncConnection[tuple[object, ...]]", ids: Sequence[UUID]
     ) -> dict[UUID, TicketOwner]:
-        """Return whose these tickets are, for those who watch them already; unknown ids are left out."""
+        """Return to whom these tickets belong; unknown ids are left out."""
         rows: list[Any] = await (await connection.execute(OWNERS, [list(ids)], binary=True)).fetchall()
         return {task_id: TicketOwner(session_id, owner_id) for task_id, session_id, owner_id in rows}

@@ -3,29 +3,31 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from mailroom.progress.message import as_facts, from_columns
 from mailroom.progress.snapshot import Snapshot
 from mailroom.tasks.models import Task
 from mailroom.tasks.states import ENDED, TaskState
 
 
 def of_task(task: Task) -> Snapshot:
-    """Return what the row of a task that is no mail says."""
+    """Return what the row of a task that is no mail says. Times leave here as ISO 8601 in UTC."""
     state = TaskState(task.state or TaskState.QUEUED)
-    error = {"reason": task.reason, "message": task.error}
-    known = {key: value for key, value in error.items() if value is not None}
+    error = as_facts(from_columns(task.error, task.error_params))
+    if task.reason is not None:
+        error = {"reason": task.reason, **error}
     moments = ((TaskState.QUEUED, task.created_at, 0), (TaskState.RUNNING, task.began_at, task.attempt),
                (state if state in ENDED else None, task.ended_at, task.attempt))  # fmt: skip
     return Snapshot(
         task=task.id,
         state=str(state),
         stage=task.stage,
-        message=task.message,
+        **as_facts(from_columns(task.message, task.message_params)),
         current=_count(task.current),
         total=_count(task.total),
         attempt=task.attempt,
         step=task.step,
         retry_at=iso(task.retry_at) if state == TaskState.RETRYING else None,
-        error=known or None,
+        error=error or None,
         timeline=tuple(
             {"stage": str(stage), "at": iso(at), "attempt": n} for stage, at, n in moments if stage and at
         ),

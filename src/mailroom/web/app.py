@@ -3,16 +3,19 @@
 from pathlib import Path
 from typing import Any
 
+from flask.sansio.blueprints import Blueprint
 from quart import Quart
 from quart_schema import Info, QuartSchema
 from quart_schema.openapi import OpenAPIProvider
 from werkzeug.routing import Rule
 
+from mailroom.i18n import formats
 from mailroom.i18n.templates import translate_templates
 from mailroom.kit import clock
 from mailroom.services import Services
 from mailroom.web import errors, health, limits, security, words
-from mailroom.web.api import tasks
+from mailroom.web.api import api_keys, tasks
+from mailroom.web.api.emails import routes as emails
 from mailroom.web.api.waits import Waits
 from mailroom.web.browser import write_cookie
 from mailroom.web.language import choose_language, tell_language
@@ -21,6 +24,7 @@ from mailroom.web.pages import account, accounts, confirm, home, mails, password
 from mailroom.web.pages import tasks as task_pages
 from mailroom.web.parts import provide
 from mailroom.web.progress_view import clock_time
+from mailroom.web.refused import drop_cookie
 from mailroom.web.requests import read_requests
 from mailroom.web.static_files import serve_static
 
@@ -33,13 +37,26 @@ class _ApiOnly(OpenAPIProvider):
         return [rule for rule in rules if rule.rule.startswith("/api/")]
 
 
+class _Application(Quart):
+    """Quart, without what would take a thread for each page."""
+
+    def register_blueprint(self, blueprint: Blueprint, **options: Any) -> None:
+        """Add a blueprint, without Flask's context processor: it is no coroutine, so Quart gives it a thread.
+
+        Quart has one of its own for the whole application.
+        """
+        super().register_blueprint(blueprint, **options)
+        processors = self.template_context_processors[blueprint.name]
+        processors[:] = [one for one in processors if one.__module__ != "flask.templating"]
+
+
 def create_app(services: Services) -> Quart:
     """Return the web application over `services`, which the caller opens and closes.
 
     Its own connection to Redis, for the rate limits, it opens when needed and closes after serving.
     """
     settings = services.settings
-    app = Quart("mailroom.web", root_path=str(Path(__file__).parent), static_folder=None)
+    app = _Application("mailroom.web", root_path=str(Path(__file__).parent), static_folder=None)
     provide(app, Services, services)
     provide(app, Waits, Waits())
     app.url_map.strict_slashes = False
@@ -50,10 +67,11 @@ def create_app(services: Services) -> Quart:
     security.protect(app, settings)
     read_requests(app)
     serve_static(app)
-    store = LimitStore(settings.limits, connections=max(2, settings.redis_connections // 4))
-    limits.limit(app, store, settings)
+    store = LimitStore(settings.limits)
+    limits.limit(app, store)
     errors.handle(app)
     app.after_request(write_cookie)
+    app.after_request(drop_cookie)
     QuartSchema(
         app,
         openapi_path="/api/openapi.json",
@@ -63,7 +81,7 @@ def create_app(services: Services) -> Quart:
         info=Info(title="Mailroom", version="1", description="Where a mail is, for those who may know."),
         openapi_provider_class=_ApiOnly,
     )
-    for room in (health, home, accounts, confirm, password, mails, account, task_pages, tasks):
+    for room in (health, home, accounts, confirm, password, mails, account, task_pages, tasks, emails, api_keys):
         app.register_blueprint(room.blueprint)
     if settings.mailroom_inbox is not None:
         from mailroom.web.pages import inbox  # the embedded stack's; nothing of it is loaded elsewhere
@@ -80,5 +98,6 @@ def _now() -> str:
 def _looks(app: Quart) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     translate_templates(app.jinja_env)
-    app.jinja_env.globals.update(words=words.as_data(), now=_now)
+    app.jinja_env.globals.update(words=words.as_data, now=_now)
     app.jinja_env.filters["clock_time"] = clock_time
+    app.jinja_env.filters["date_time"] = formats.date_time

@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from quart import request
 from werkzeug.exceptions import BadRequest
 
+from mailroom.i18n.messages import gettext, gettext_noop, translated
+
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=320)]
 Secret = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
@@ -51,14 +53,14 @@ class CodeForm(Form):
 
 
 MISSING = {
-    "email": "Please type your mail address.",
-    "password": "Please type a password.",
-    "code": "Please type the code from the mail.",
+    "email": gettext_noop("Please type your mail address."),
+    "password": gettext_noop("Please type a password."),
+    "code": gettext_noop("Please type the code from the mail."),
 }
 TOO_LONG = {
-    "email": "No mail address is this long. Please check it.",
-    "password": "This password is longer than 1000 characters. Please choose a shorter one.",
-    "code": "The code has eight letters and digits only. Please check it.",
+    "email": gettext_noop("This is too long for a mail address. Please check it."),
+    "password": gettext_noop("This password is longer than 1000 characters. Please choose a shorter one."),
+    "code": gettext_noop("The code has only eight letters and digits. Please check it."),
 }
 
 Checked = TypeVar("Checked", bound=Form)
@@ -87,7 +89,7 @@ async def sent_values() -> dict[str, Any]:
         return dict(await request.form)
     body = await request.get_json()
     if not isinstance(body, dict):
-        raise BadRequest("The body must be a JSON object.")
+        raise BadRequest(gettext("The body must be a JSON object."))
     return body
 
 
@@ -100,7 +102,7 @@ def check(form: type[Checked], values: Mapping[str, Any]) -> Checked:
         for detail in error.errors(include_input=False, include_url=False):
             name = str(detail["loc"][0])
             words = TOO_LONG if detail["type"] == "string_too_long" else MISSING
-            messages.setdefault(name, words.get(name, "Please check this."))
+            messages.setdefault(name, translated(words.get(name, gettext_noop("Please check this."))))
         raise Invalid(messages) from None
 
 
@@ -110,4 +112,4 @@ def check_query(query: type[Checked], words: Mapping[str, str]) -> Checked:
         return query.model_validate(request.args.to_dict())
     except ValidationError as error:
         names = [str(detail["loc"][0]) for detail in error.errors(include_input=False, include_url=False)]
-        raise InvalidQuery({name: words[name] for name in names}) from None
+        raise InvalidQuery({name: translated(words[name]) for name in names}) from None

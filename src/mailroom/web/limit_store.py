@@ -1,146 +1,106 @@
-"""Where rate limits are counted: in Redis for all processes together, in this process when Redis is away."""
+"""Where rate limits are counted: in Redis for all processes together, in this process while Redis is away.
+
+This process keeps what Redis told it, and tells Redis what it knows. So a Redis that is slow, away, or has
+forgotten opens no fresh budget: the count goes on from what is known, here and there.
+"""
 
 import asyncio
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import TimeoutError as RedisTimeout
 
+from mailroom.kit.coalescer import Coalescer
 from mailroom.kit.outages import is_away
+from mailroom.web.memory_limits import MemoryLimits, Rate, Verdict
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 0.05
+PATIENCE = 0.25
 """Seconds a request may wait for Redis."""
+GIVEN_UP = 2.0
+"""Seconds until a question to Redis is given up. Nobody waits that long, but a late answer is still news."""
 AWAY = 5.0
 """Seconds this process counts by itself after Redis failed, before one request tries it again."""
+SILENCE = 60.0
+"""Seconds between two lines in the log about it."""
 PREFIX = "mailroom:limit:"
-MOST_KEYS = 20_000
-"""Keys the in-process store holds at most; the ones longest unused go first."""
 
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """One limit on one key: `count` in any `period` seconds."""
-
-    key: str
-    count: int
-    period: float
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """`wait` is 0 where the request may pass, else the seconds until it may.
-
-    `used` are the seconds of each rate's period that are taken, in the order given.
-    """
-
-    wait: float
-    used: tuple[float, ...]
-
-
-# GCRA: each key holds the theoretical arrival time of the next request. In one script, by Redis's clock:
-# requests that arrive together cannot all read the old value before one of them writes the new.
+# Each key holds the theoretical arrival time of its next request (GCRA). All requests that wait are counted one
+# after the other, in one script, by Redis's clock: two that arrive together cannot both read the old value.
+# ARGV: how many requests; for each how many keys; for each key its count, its period, and what is known of it.
 _SCRIPT = """
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
-local wait, taken = 0, {}
-for i, key in ipairs(KEYS) do
-  local count, period = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
-  local at = math.max(tonumber(redis.call('GET', key) or now), now)
-  taken[i] = at - now
-  wait = math.max(wait, taken[i] - (period - period / count))
-end
-local used = {}
-for i, key in ipairs(KEYS) do
-  local count, period = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
-  if wait <= 0 then
-    taken[i] = taken[i] + period / count
-    redis.call('SET', key, string.format('%.6f', now + taken[i]), 'PX', math.ceil(taken[i] * 1000) + 1000)
+local answers, key, arg = {}, 0, 2
+local function seconds(number) return string.format('%.6f', number) end
+for _ = 1, tonumber(ARGV[1]) do
+  local keys = tonumber(ARGV[arg])
+  local wait, used, each = 0, {}, {}
+  arg = arg + 1
+  for i = 1, keys do
+    local count, period, known = tonumber(ARGV[arg]), tonumber(ARGV[arg + 1]), tonumber(ARGV[arg + 2])
+    arg = arg + 3
+    each[i] = period / count
+    used[i] = math.max(tonumber(redis.call('GET', KEYS[key + i]) or now) - now, known)
+    wait = math.max(wait, used[i] - (period - each[i]))
   end
-  used[i] = string.format('%.6f', taken[i])
+  answers[#answers + 1] = seconds(wait)
+  for i = 1, keys do
+    if wait <= 0 then
+      used[i] = used[i] + each[i]
+      redis.call('SET', KEYS[key + i], seconds(now + used[i]), 'PX', math.ceil(used[i] * 1000) + 1000)
+    end
+    answers[#answers + 1] = seconds(used[i])
+  end
+  key = key + keys
 end
-return {string.format('%.6f', math.max(wait, 0)), unpack(used)}
+return answers
 """
 
 
-class MemoryStore:
-    """Rates counted in this process, in bounded memory."""
-
-    def __init__(self, most: int = MOST_KEYS) -> None:
-        self._arrivals: OrderedDict[str, float] = OrderedDict()
-        self._most = most
-
-    def __len__(self) -> int:
-        """Return the number of keys held."""
-        return len(self._arrivals)
-
-    def take(self, rates: Sequence[Rate]) -> Verdict:
-        """Count one request against all `rates`, or against none where one of them is used up."""
-        now = time.monotonic()
-        taken = [max(self._arrivals.get(rate.key, now) - now, 0.0) for rate in rates]
-        wait = max(
-            (used - rate.period * (1 - 1 / rate.count) for used, rate in zip(taken, rates, strict=True)),
-            default=0.0,
-        )
-        if wait > 0:
-            return Verdict(wait, tuple(taken))
-        taken = [used + rate.period / rate.count for used, rate in zip(taken, rates, strict=True)]
-        for used, rate in zip(taken, rates, strict=True):
-            self._arrivals[rate.key] = now + used
-            self._arrivals.move_to_end(rate.key)
-        while len(self._arrivals) > self._most:
-            self._arrivals.popitem(last=False)
-        return Verdict(0.0, tuple(taken))
-
-
 class LimitStore:
-    """Rates counted in Redis. While it is away or frozen, a request in `AWAY` seconds waits for it: `PATIENCE`."""
+    """Rates counted in Redis, as long as it answers within `patience` seconds."""
 
-    def __init__(self, url: str, *, connections: int, patience: float = PATIENCE, away: float = AWAY) -> None:
-        self._pool = BlockingConnectionPool.from_url(
+    def __init__(self, url: str, *, patience: float = PATIENCE, away: float = AWAY) -> None:
+        self._redis = Redis.from_url(
             url,
-            max_connections=connections,
-            timeout=patience,
-            socket_timeout=patience,
-            socket_connect_timeout=patience,
+            max_connections=4,  # one for the counting, and some for those who ask whether it is there
+            socket_timeout=max(GIVEN_UP, patience),
+            socket_connect_timeout=max(GIVEN_UP, patience),
             retry=Retry(NoBackoff(), 0),
         )
-        self._redis = Redis(connection_pool=self._pool)
         self._script = self._redis.register_script(_SCRIPT)
-        self._memory = MemoryStore()
+        self._memory = MemoryLimits()
+        self._together = Coalescer(self._ask, gather=0)
         self._patience, self._away = patience, away
         self._try_again_at = 0.0
+        self._told_at = -SILENCE
 
     async def take(self, rates: Sequence[Rate]) -> Verdict:
         """Count one request against all `rates`, or against none where one of them is used up."""
         if not rates:
             return Verdict(0.0, ())
-        if time.monotonic() < self._try_again_at:
+        now = time.monotonic()
+        if now < self._try_again_at:
             return self._memory.take(rates)
-        before = self._try_again_at
-        if before:  # it failed before: this request alone finds out whether it is back
-            self._try_again_at = time.monotonic() + self._away
-        try:
-            async with asyncio.timeout(self._patience):
-                wait, *used = await self._script(
-                    keys=[PREFIX + rate.key for rate in rates],
-                    args=[number for rate in rates for number in (rate.count, rate.period)],
-                )
-        except Exception as error:
+        if self._try_again_at:  # it failed before: this request alone finds out whether it is back
+            self._try_again_at = now + self._away
+        asked = self._together.begin(rates)
+        asked.add_done_callback(_retrieve)
+        if not await self._answered(asked):
+            self._count_here("no answer in time")
+            return self._memory.take(rates)
+        if error := asked.exception():
             if not is_away(error):
-                raise
-            if not before:
-                logger.warning("rate limits are counted in this process for now: %s", type(error).__name__)
-            self._try_again_at = time.monotonic() + self._away
+                raise error
+            self._count_here(type(error).__name__)
             return self._memory.take(rates)
-        self._try_again_at = 0.0
-        return Verdict(float(wait), tuple(float(seconds) for seconds in used))
+        return asked.result()
 
     async def ping(self, seconds: float) -> bool:
         """Tell whether Redis answers within `seconds`."""
@@ -153,6 +113,59 @@ class LimitStore:
             raise
 
     async def close(self) -> None:
-        """Close every connection."""
-        await self._redis.aclose()
-        await self._pool.disconnect()
+        """Close every connection, also those that have ended already."""
+        await self._together.aclose()
+        try:
+            await self._redis.aclose()
+        except Exception as error:
+            if not is_away(error):
+                raise
+
+    async def _answered(self, asked: "asyncio.Future[Verdict]") -> bool:
+        """Wait for the answer; where this process itself was too busy to see it in time, once more."""
+        for _ in range(2):
+            began = time.monotonic()
+            await asyncio.wait([asked], timeout=self._patience)
+            was_busy = time.monotonic() - began > self._patience * 1.5
+            if asked.done() or not was_busy:
+                break
+        return asked.done()
+
+    async def _ask(self, requests: Sequence[Sequence[Rate]]) -> list[Verdict]:
+        rates = [rate for request in requests for rate in request]
+        keys = [PREFIX + rate.key for rate in rates]
+        arguments: list[float] = [len(requests)]
+        for request in requests:
+            arguments.append(len(request))
+            for rate in request:
+                arguments += [rate.count, rate.period, self._memory.used(rate.key)]
+        try:
+            answers = await self._script(keys=keys, args=arguments)
+        except Exception as error:
+            if not is_away(error) or isinstance(error, (TimeoutError, RedisTimeout)):
+                raise
+            answers = await self._script(keys=keys, args=arguments)  # a connection that was cut while it lay idle
+        self._try_again_at = 0.0
+        return self._read(requests, [float(seconds) for seconds in answers])
+
+    def _read(self, requests: Sequence[Sequence[Rate]], answers: list[float]) -> list[Verdict]:
+        verdicts = []
+        for request in requests:
+            (wait, *used), answers = answers[: len(request) + 1], answers[len(request) + 1 :]
+            for rate, seconds in zip(request, used, strict=True):
+                self._memory.learn(rate.key, seconds)
+            verdicts.append(Verdict(wait, tuple(used)))
+        return verdicts
+
+    def _count_here(self, reason: str) -> None:
+        now = time.monotonic()
+        self._try_again_at = now + self._away
+        if now - self._told_at >= SILENCE:
+            self._told_at = now
+            logger.warning("rate limits are counted in this process for now: %s", reason)
+
+
+def _retrieve(asked: "asyncio.Future[Verdict]") -> None:
+    """Look at the error of an answer that came too late for anybody, so that nothing complains of it."""
+    if not asked.cancelled():
+        asked.exception()

@@ -6,20 +6,28 @@ Signing in has another: how often anyone may try it with one address.
 import hashlib
 import hmac
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil
-from typing import Any
+from typing import Any, TypeVar
 
 from quart import Quart, Response, current_app, g, request
-from quart_rate_limiter import RateLimit, RateLimiter, RateLimitExceeded, rate_limit
+from werkzeug.exceptions import TooManyRequests
 
 from mailroom.accounts.addresses import Address
 from mailroom.accounts.errors import InvalidAddress
 from mailroom.settings import Settings
+from mailroom.web.browser import services
 from mailroom.web.client import client_of
-from mailroom.web.limit_store import LimitStore, Rate
+from mailroom.web.limit_store import LimitStore
+from mailroom.web.memory_limits import Rate
 from mailroom.web.parts import current, provide
+from mailroom.web.security import SAFE_METHODS
 
+View = TypeVar("View", bound=Callable[..., Any])
+
+_LIMITS = "mailroom_limits"
+"""The attribute of a view that holds the limits of its route."""
 _MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 SIGN_UP = ((10, _MINUTE), (60, _HOUR))
@@ -32,29 +40,55 @@ RESEND = ((6, _MINUTE), (30, _HOUR))
 EXPORT = ((3, _MINUTE), (20, _HOUR))
 CHANGE = ((60, _MINUTE),)
 """Signing out, ending a session: cheap, and only one's own."""
+API = ((60_000, _MINUTE),)
+"""Programs with a key: what they may send is limited by their key, this only stops a loop gone wild."""
 READ = ((600, _MINUTE),)
 """The API: generous, as one office may share one address. (For websockets see `web/live/registry.py`.)"""
 
 
-def limited(limits: Sequence[tuple[int, timedelta]]) -> Callable[[Any], Any]:
+def limited(limits: Sequence[tuple[int, timedelta]]) -> Callable[[View], View]:
     """Mark a route with its limits; a route for GET and POST counts the state-changing requests only."""
-    return rate_limit(limits=[RateLimit(count, period, skip_function=_is_page_view) for count, period in limits])
+    return _marked(limits, safe_methods_count=False)
 
 
-def limited_reads(limits: Sequence[tuple[int, timedelta]]) -> Callable[[Any], Any]:
+def limited_reads(limits: Sequence[tuple[int, timedelta]]) -> Callable[[View], View]:
     """Mark a route whose every request counts."""
-    return rate_limit(limits=[RateLimit(count, period) for count, period in limits])
+    return _marked(limits, safe_methods_count=True)
 
 
-async def _is_page_view() -> bool:
-    return request.method in {"GET", "HEAD", "OPTIONS"}
+@dataclass(frozen=True, slots=True)
+class RouteLimits:
+    """The limits of one route."""
+
+    limits: tuple[tuple[int, timedelta], ...]
+    safe_methods_count: bool
+
+    def rates(self, endpoint: str, client: str) -> list[Rate]:
+        """Return the rates that a request of this client counts against."""
+        return [
+            Rate(f"{endpoint}:{count}/{period.total_seconds():.0f}s:{client}", count, period.total_seconds())
+            for count, period in self.limits
+        ]
 
 
-class TooFast(RateLimitExceeded):
+def _marked(limits: Sequence[tuple[int, timedelta]], *, safe_methods_count: bool) -> Callable[[View], View]:
+    def mark(view: View) -> View:
+        setattr(view, _LIMITS, RouteLimits(tuple(limits), safe_methods_count))
+        return view
+
+    return mark
+
+
+def limits_of(view: Callable[..., Any]) -> RouteLimits | None:
+    """Return the limits that a route is marked with."""
+    return getattr(view, _LIMITS, None)
+
+
+class TooFast(TooManyRequests):
     """More requests than the limit allows; `seconds` until the next one passes."""
 
     def __init__(self, seconds: int) -> None:
-        super().__init__(seconds)
+        super().__init__()
         self.seconds = seconds
 
 
@@ -62,60 +96,40 @@ class TooManySignIns(TooFast):
     """More tries to sign in with one address than the limit allows, whoever made them."""
 
 
-class Limiter(RateLimiter):
-    """quart-rate-limiter, with all limits of a request taken in one step.
+async def count_request() -> None:
+    """Count this request against the limits of its route, all in one step. Raises `TooFast`."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    found = limits_of(view) if view else None
+    if not found or (request.method in SAFE_METHODS and not found.safe_methods_count):
+        return
+    client = client_of(request, services().settings.trusted_proxies).limited_as
+    rates = found.rates(request.endpoint or "", client)
+    verdict = await current(LimitStore).take(rates)
+    g.mailroom_limit = (rates[0], verdict.used[0])
+    if verdict.wait > 0:
+        raise TooFast(ceil(verdict.wait))
 
-    Its own way of reading first and writing later lets through any number of requests that arrive together,
-    and answers 500 when Redis is away.
+
+async def tell_limit(response: Response) -> Response:
+    """Put the first limit of the route, and what is left of it, on the answer.
+
+    The names are those of draft-ietf-httpapi-ratelimit-headers-03.
     """
-
-    def __init__(self, store: LimitStore, settings: Settings) -> None:
-        super().__init__()
-        self.limit_store = store
-        self._hops = settings.trusted_proxies
-
-    async def _before_serving(self) -> None:
-        """Nothing to open: the store connects when first used."""
-
-    async def _after_serving(self) -> None:
-        await self.limit_store.close()
-
-    async def _before_request(self) -> None:
-        view = current_app.view_functions.get(request.endpoint or "")
-        if view is None or not current_app.config["QUART_RATE_LIMITER_ENABLED"]:
-            return
-        blueprint = current_app.blueprints.get(request.blueprint or "")
-        limits = [
-            limit
-            for limit in self._get_limits_for_view_function(view, blueprint)
-            if not await self._should_skip(limit)
-        ]
-        client = client_of(request, self._hops).limited_as
-        verdict = await self.limit_store.take(
-            [
-                Rate(f"{request.endpoint}:{limit.key}:{client}", limit.count, limit.period.total_seconds())
-                for limit in limits
-            ]
-        )
-        if limits:
-            g.mailroom_limit = (limits[0], verdict.used[0])
-        if verdict.wait > 0:
-            raise TooFast(ceil(verdict.wait))
-
-    async def _after_request(self, response: Response) -> Response:
-        limit, used = g.get("mailroom_limit", (None, 0.0))
-        if limit is not None:
-            left = int((limit.period.total_seconds() - used) / limit.inverse)
-            response.headers["RateLimit-Limit"] = str(limit.count)
-            response.headers["RateLimit-Remaining"] = str(max(left, 0))
-            response.headers["RateLimit-Reset"] = str(ceil(used))
-        return response
+    rate, used = g.get("mailroom_limit", (None, 0.0))
+    if rate is not None:
+        left = int((rate.period - used) / rate.each + 0.001)  # Redis tells microseconds
+        response.headers["RateLimit-Limit"] = str(rate.count)
+        response.headers["RateLimit-Remaining"] = str(max(left, 0))
+        response.headers["RateLimit-Reset"] = str(ceil(used))
+    return response
 
 
-def limit(app: Quart, store: LimitStore, settings: Settings) -> None:
-    """Count the requests of `app` in `store`."""
+def limit(app: Quart, store: LimitStore) -> None:
+    """Count the requests of `app` in `store`, which is closed with it."""
     provide(app, LimitStore, store)
-    Limiter(store, settings).init_app(app)
+    app.before_request(count_request)
+    app.after_request(tell_limit)
+    app.after_serving(store.close)
 
 
 async def count_sign_in(email: str, settings: Settings) -> None:
@@ -123,8 +137,6 @@ async def count_sign_in(email: str, settings: Settings) -> None:
 
     The same for every address, known or not. Redis gets to see an HMAC of it.
     """
-    if not current_app.config["QUART_RATE_LIMITER_ENABLED"]:
-        return
     store = current(LimitStore)
     count, period = SIGN_IN_OF_ADDRESS
     rate = Rate(f"sign-in of address:{_hidden(email, settings)}", count, period.total_seconds())

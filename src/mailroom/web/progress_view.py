@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from mailroom.i18n import formats
+from mailroom.i18n.messages import translated
 from mailroom.web import words
 
 _ORDER = list(words.STEPS)
@@ -15,11 +17,12 @@ _COUNTED = frozenset({"running", "done"})
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of the way. `status`: done, now, problem, unsure or todo."""
+    """One step of the way. `status`: done, now, problem, unsure or todo; `standing` says it to a screen reader."""
 
     stage: str
     label: str
     status: str
+    standing: str
     at: str | None
 
 
@@ -59,16 +62,16 @@ def view_of(public: Mapping[str, Any]) -> ProgressView:
     error = public.get("error") or {}
     timeline = public.get("timeline") or ()
     afterword = public.get("afterword")
-    said = words.AFTERWORDS.get(afterword or "") or words.STATES.get(state) or words.STATES["running"]
-    detail = said["detail"]
+    said = words.said(words.FOLLOW_UPS.get(afterword or "") or words.STATES.get(state) or words.STATES["running"])
+    detail = said.detail
     if not afterword:
         detail = _explained(public, error) or detail
     return ProgressView(
         task=public["task"],
         state=state,
-        mood=said["mood"],
-        word=said["word"],
-        headline=said["headline"],
+        mood=said.mood,
+        word=said.word,
+        headline=said.headline,
         detail=detail,
         share=share_of(public),
         steps=[] if state in _COUNTED else steps_of(public),
@@ -76,7 +79,7 @@ def view_of(public: Mapping[str, Any]) -> ProgressView:
         retry_at=public.get("retry_at") if not afterword else None,
         since=error.get("since") if state == "retrying" and not afterword else None,
         code=" ".join(str(error[key]) for key in ("code", "enhanced") if error.get(key)),
-        answer=error.get("answer") or "",
+        answer=without_code(error.get("answer") or "", error.get("enhanced")),
         afterword=afterword,
         final=public["final"],
     )
@@ -89,7 +92,7 @@ def _explained(public: Mapping[str, Any], error: Mapping[str, Any]) -> str | Non
     if ended_or_waits and error.get("message"):
         return str(error["message"])
     if state == "sending":
-        return words.STAGES.get(public.get("stage") or "")
+        return translated(words.STAGES.get(public.get("stage") or "", "")) or None
     return public.get("message")
 
 
@@ -117,7 +120,8 @@ def steps_of(public: Mapping[str, Any]) -> list[Step]:
                 status = _STOPPED.get(state, "unsure") if index == reached + 1 else "todo"
         else:
             status = "now" if index == reached and state != "unknown" else "todo"
-        steps.append(Step(stage, label, status, times.get(stage) if status != "todo" else None))
+        at = times.get(stage) if status != "todo" else None
+        steps.append(Step(stage, translated(label), status, translated(words.STEP_STATUSES[status]), at))
     return steps
 
 
@@ -136,11 +140,18 @@ def history_of(timeline: Sequence[Mapping[str, Any]], attempt: int) -> list[Even
     if attempt < 2 and not any(entry["stage"] in {"retrying", "uncertain"} for entry in timeline):  # noqa: PLR2004
         return []
     return [
-        Event(entry["at"], entry.get("attempt", 0), words.EVENTS.get(entry["stage"], entry["stage"]))
+        Event(entry["at"], entry.get("attempt", 0), translated(words.EVENTS.get(entry["stage"], entry["stage"])))
         for entry in reversed(timeline)
     ]
 
 
+def without_code(answer: str, enhanced: str | None) -> str:
+    """Return a server's answer without the enhanced status code before each line: the page shows it beside."""
+    if not enhanced:
+        return answer
+    return "\n".join(line.removeprefix(enhanced).lstrip() for line in answer.splitlines())
+
+
 def clock_time(iso: str) -> str:
     """Return the time of day of an ISO 8601 moment, in UTC; the page's script makes it the reader's own."""
-    return f"{datetime.fromisoformat(iso).astimezone(UTC):%H:%M:%S} UTC"
+    return formats.clock_time(datetime.fromisoformat(iso))

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mailroom.i18n.formats import number
+from mailroom.i18n.messages import gettext
+from mailroom.kit.text import span
 from mailroom.web import words
 from mailroom.web.progress_view import share_of
 
-_MINUTE, _HOUR = 90, 5400
-"""Seconds from which a time left is said in minutes, in hours."""
 _SOME, _MANY = 1, 10
 """Rates from which they are said by the second, and without a fraction."""
 
@@ -34,16 +35,16 @@ class TaskView:
 def task_view(public: Mapping[str, Any]) -> TaskView:
     """Return what to show for a snapshot in its public form (`in_words`)."""
     state, error = public["state"], public.get("error") or {}
-    said = words.TASK_STATES.get(state) or words.TASK_STATES["running"]
+    said = words.said(words.TASK_STATES.get(state) or words.TASK_STATES["running"])
     troubled = state in {"failed", "retrying"}
-    detail = (error.get("message") if troubled else public.get("message")) or said["detail"]
+    detail = (error.get("message") if troubled else public.get("message")) or said.detail
     running = state == "running"
     return TaskView(
         task=public["task"],
         state=state,
-        mood=said["mood"],
-        word=said["word"],
-        headline=said["headline"],
+        mood=said.mood,
+        word=said.word,
+        headline=said.headline,
         detail=str(detail),
         share=share_of(public) if public.get("total") or not running else None,
         counted=count_words(public.get("current"), public.get("total")),
@@ -58,32 +59,25 @@ def count_words(current: float | None, total: float | None) -> str:
     """Return "1,200 of 3,400", or as much of it as is known."""
     if current is None:
         return ""
-    return f"{_number(current)} of {_number(total)}" if total else _number(current)
+    if not total:
+        return number(current)
+    return gettext("%(current)s of %(total)s", current=number(current), total=number(total))
 
 
 def pace_words(rate: float | None, eta: float | None) -> str:
     """Return "12 a second, about 3 min left", or as much of it as is known."""
-    said = []
-    if rate:
-        if rate < _SOME:
-            said.append(f"{_rough(rate * 60)} a minute")
-        else:
-            said.append(f"{_rough(rate)} a second")
-    if eta:
-        said.append(f"about {time_left(eta)} left")
-    return ", ".join(said)
-
-
-def time_left(seconds: float) -> str:
-    """Return a length of time as roughly as one believes it."""
-    if seconds < _MINUTE:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < _HOUR else f"{round(seconds / 3600)} h"
+    pace = ""
+    if rate and rate < _SOME:
+        pace = gettext("%(rate)s a minute", rate=_rough(rate * 60))
+    elif rate:
+        pace = gettext("%(rate)s a second", rate=_rough(rate))
+    if not eta:
+        return pace
+    left = span(max(eta, 1))
+    if not pace:
+        return gettext("about %(left)s left", left=left)
+    return gettext("%(pace)s, about %(left)s left", pace=pace, left=left)
 
 
 def _rough(rate: float) -> str:
-    return _number(round(rate) if rate >= _MANY else round(rate, 1))
-
-
-def _number(value: float) -> str:
-    return f"{int(value):,}" if float(value).is_integer() else f"{value:,.1f}"
+    return number(round(rate) if rate >= _MANY else round(rate, 1))

@@ -19,9 +19,9 @@ class Counting(Passwords):
         super().__init__()
         self.computed = 0
 
-    async def _run(self, call, *arguments):
+    async def _run(self, lane, call, *arguments):
         self.computed += getattr(call, "__name__", "") == "_computed"
-        return await super()._run(call, *arguments)
+        return await super()._run(lane, call, *arguments)
 
 
 class Interrupted(Passwords):

@@ -94,8 +94,10 @@ async def test_an_address_without_an_account_gets_a_mail_without_a_link(receptio
             await reception.choose(await reception.password_token(ticket), NEW, session)
     await reception.member()
     await reception.forget(ALICE, session)
-    titles = {title for (title,) in await reception.rows("select title from tasks where title not like 'Sign%'")}
-    assert titles == {"Password mail"}
+    titles = {
+        title for (title,) in await reception.rows("select title from tasks where title not like 'title.sign%'")
+    }
+    assert titles == {"title.password_mail"}
     assert await reception.confirm(pending, session), "the sign-up that waits is as it was"
 
 

@@ -79,7 +79,7 @@ async def test_a_known_address_gets_another_mail_and_nothing_else_differs(recept
     assert mail.typed_recipient == "ALICE@example.org", "as Mallory wrote it: the page shows it"
     assert (await reception.mail(new)).kind == "confirm_sign_up"
     titles = await reception.rows("select distinct title from tasks")
-    assert titles == [("Sign-up mail",)]
+    assert titles == [("title.sign_up_mail",)]
     for ticket in (known, new):
         assert await reception.may_watch(ticket, mallorys)
         assert await reception.registration.can_resend_in(ticket, mallorys) == pytest.approx(60, abs=5)

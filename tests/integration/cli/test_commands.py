@@ -31,7 +31,7 @@ from mailroom.ops import startup
 from mailroom.ops.embedded.plan import Plan
 from mailroom.services import Services
 from mailroom.tasks.runs import TaskRuns
-from mailroom.tasks.states import Ending, TaskState
+from mailroom.tasks.states import Outcome, TaskState
 from tests.conftest import ROOT, settings_of
 
 ALICE, OLGA = "alice@example.org", "olga@example.org"
@@ -351,7 +351,7 @@ def test_retry_with_redis_away_is_no_trouble_since_the_sweep_makes_up(
     run = process("retry", str(failed), REDIS_URL="redis://127.0.0.1:9/0")
     assert run.returncode == 0
     assert state(failed) == "queued"
-    assert "the sweep will make up for it" in run.stderr
+    assert "the sweep publishes later" in run.stderr
     no_traceback(run)
 
 
@@ -400,7 +400,7 @@ def test_a_task_that_is_no_mail_is_shown_cancelled_and_begun_again_too(
         runs = TaskRuns(services.database)
         begun = await runs.begin(alone, cancellable=True, again=False)
         if failing:
-            ending = Ending(TaskState.FAILED, current=2, total=3, error="too dark", traceback="Traceback: dark")
+            ending = Outcome(TaskState.FAILED, current=2, total=3, error="too dark", traceback="Traceback: dark")
             await runs.end(begun, ending)  # type: ignore[arg-type]
 
     alone, several = with_services(environment, start)
@@ -499,3 +499,22 @@ def test_settings_of_two_places_never_mix(process: Shell, stack: Path) -> None:
     assert run.returncode == 2
     assert "Using the embedded stack" not in run.stderr
     assert "REDIS_URL is not set" in run.stderr
+
+
+def test_a_key_is_told_once_on_the_last_line_and_revoked_by_its_first_characters(
+    shell: Shell, environment: dict[str, str]
+) -> None:
+    made = shell("keys", "create", "shop", "--scope", "sending", "--domain", "Bücher.example", "--per-day", "10")
+    secret = made.stdout.splitlines()[-1]
+    assert made.returncode == 0 and secret.startswith("mr_")
+    listed = shell("keys", "list").stdout
+    assert secret not in listed and secret[:9] in listed and "xn--bcher-kva.example" in listed
+    assert shell("keys", "revoke", secret[:9]).returncode == 0
+    assert shell("keys", "list").stdout == "" and "revoked" in shell("keys", "list", "--all").stdout
+    assert shell("keys", "revoke", secret[:9]).returncode == 1
+    assert "example.org" in shell("keys", "create", "shop", "--domain", "a b").stderr
+
+    async def acts(services: Services, unit: UnitOfWork) -> list[tuple[str, str]]:
+        return [(entry.actor, entry.action) for entry in await services.audit_log.entries(unit)]
+
+    assert with_services(environment, acts) == [("shell", "key.revoked"), ("shell", "key.created")]

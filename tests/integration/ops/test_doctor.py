@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -14,13 +16,16 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis
+from kombu.exceptions import OperationalError
 
 from mailroom.bootstrap.shell import create_shell_services, open_tracker, worker_names
 from mailroom.kit.ids import new_id
 from mailroom.ops.doctor import addresses, database, examine, mail_server, redis_servers
-from mailroom.ops.doctor.findings import Finding, Mark
+from mailroom.ops.doctor.findings import Finding
 from mailroom.ops.entrypoints import Entrypoints
+from mailroom.ops.terminal import Mark
 from mailroom.settings import Settings
+from mailroom.settings.urls import redis_place
 from tests.conftest import settings_of
 from tests.processes import running
 from tests.sink import Fault, Sink
@@ -75,10 +80,10 @@ def sink() -> Iterator[Sink]:
 def doors(workers: list[str] | Exception) -> Entrypoints:
     """Return doors behind which these workers answer."""
 
-    def ask(_settings: Settings) -> list[str]:
+    def ask(_settings: Settings) -> dict[str, list[str]]:
         if isinstance(workers, Exception):
             raise workers
-        return workers
+        return {"broker.example:6379/0": workers}
 
     return Entrypoints(
         web=lambda _settings, _fd: 0,
@@ -98,19 +103,60 @@ def one(findings: list[Finding], check: str) -> Finding:
 # -- the whole of it, as a process
 
 
-def test_all_is_well_where_it_is(doctor: Doctor, sink: Sink) -> None:
-    report = doctor(
-        SMTP_URL=sink.url, PUBLIC_URL="https://mailroom.org", MAIL_FROM="hello@mailroom.org", TRUSTED_PROXIES="1"
-    )
-    assert report.returncode == 0, report.stdout
-    assert report.stderr == ""
-    signs = [line[0] for line in report.stdout.splitlines() if line[1:2] == " " and line[0] in "✓!✗?"]
-    assert set(signs) <= {"✓", "!"}
-    for check in ("Settings", "Database", "Migrations", "Clock", "Mail server", "From address", "Secret key"):
-        assert report.line(check)[0] == "✓"
-    assert "no worker answers" in report.line("Workers")
-    assert report.line("Workers")[0] == "!"
+def test_all_is_well_while_a_worker_runs_and_nothing_is_once_it_is_dead(
+    doctor: Doctor, sink: Sink, environment: dict[str, str], tmp_path: Path
+) -> None:
+    well = {
+        "SMTP_URL": sink.url,
+        "PUBLIC_URL": "https://mailroom.org",
+        "MAIL_FROM": "hello@mailroom.org",
+        "TRUSTED_PROXIES": "1",
+    }
+    with running("worker", ["mailroom", "worker"], environment, tmp_path) as worker:
+        worker.wait_for(" ready.")
+        report = doctor(**well)
+        assert report.returncode == 0, report.stdout
+        assert report.stderr == ""
+        assert report.stdout.endswith("All is well.\n")
+        signs = [line[0] for line in report.stdout.splitlines() if line[1:2] == " " and line[0] in "✓!✗?"]
+        assert set(signs) == {"✓"}
+        for check in ("Settings", "Database", "Migrations", "Clock", "Mail server", "From address", "Secret key"):
+            assert report.line(check)[0] == "✓"
+        assert "1 worker answers" in report.line("Workers")
+        assert doctor(**{**well, "PUBLIC_URL": "http://mailroom.org"}).returncode == 1, "a warning"
+
+        worker.signal(signal.SIGSTOP)
+        report = doctor(**well)
+        assert report.returncode == 2
+        assert "no worker answers through the broker, though some are connected" in report.line("Workers")
+
+        worker.kill()
+        report = doctor(**well)
+        assert report.returncode == 2
+        assert report.line("Workers") == "✗ Workers: no worker runs: all mails wait; 0 messages in the queue."
+        assert "Mailroom does not work until this is mended: 1 fault (✗)." in report.stdout
     assert sink.accepted == []
+
+
+@pytest.mark.parametrize("encoding", ["iso-8859-1", "ascii", "utf-8"])
+def test_a_terminal_of_any_encoding_can_show_the_report(doctor: Doctor, encoding: str) -> None:
+    report = doctor(PYTHONIOENCODING=encoding, MAIL_FROM="Bücher <hello@mailroom.org>")
+    assert report.returncode == 2
+    assert report.line("Settings")[0] == ("✓" if encoding == "utf-8" else "+")
+    assert report.line("Workers")[0] == ("✗" if encoding == "utf-8" else "x")
+
+
+@pytest.mark.skipif(not shutil.which("localedef"), reason="no localedef to make a locale with")
+def test_an_old_locale_is_no_reason_to_crash(doctor: Doctor, tmp_path: Path) -> None:
+    made = subprocess.run(
+        ["localedef", "-i", "en_US", "-f", "ISO-8859-1", tmp_path / "en_US.ISO-8859-1"],
+        check=False,
+        capture_output=True,
+    )
+    if made.returncode:
+        pytest.skip("the sources of locales are not installed")
+    report = doctor(LOCPATH=str(tmp_path), LC_ALL="en_US.ISO-8859-1", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    assert report.line("Settings")[0] == "+"
 
 
 def test_everything_broken_is_told_at_once_without_a_secret(doctor: Doctor) -> None:
@@ -119,7 +165,7 @@ def test_everything_broken_is_told_at_once_without_a_secret(doctor: Doctor) -> N
         REDIS_URL=f"redis://:{WORD}@127.0.0.1:9/0",
         SMTP_URL=f"smtp://olga:{WORD}@127.0.0.1:9",
     )
-    assert report.returncode == 1
+    assert report.returncode == 2
     for check in ("Database", "Redis (broker, results, limits)", "Mail server"):
         assert report.line(check)[0] == "✗"
         assert "127.0.0.1:9" in report.line(check)
@@ -135,7 +181,7 @@ def test_servers_that_swallow_everything_do_not_hold_the_doctor_up(doctor: Docto
             REDIS_URL=f"redis://127.0.0.1:{port}/0",
             SMTP_URL=f"smtp://127.0.0.1:{port}?starttls=never",
         )
-    assert report.returncode == 1
+    assert report.returncode == 2
     assert report.seconds < 20  # of which 5 are the checks, the rest starting up on a busy machine
     for check in ("Database", "Redis (broker, results, limits)", "Mail server"):
         assert report.line(check)[0] == "✗"
@@ -143,7 +189,7 @@ def test_servers_that_swallow_everything_do_not_hold_the_doctor_up(doctor: Docto
 
 def test_bad_settings_are_findings_like_any_other(doctor: Doctor) -> None:
     report = doctor("--json", PUBLIC_URL="mailroom", SMTP_URL="")
-    assert report.returncode == 1
+    assert report.returncode == 2
     told = json.loads(report.stdout)
     assert told["ok"] is False
     assert "no .env" in told["source"]
@@ -203,7 +249,7 @@ async def test_a_clock_that_is_off(settings: Settings, monkeypatch: pytest.Monke
     true = time.time
     monkeypatch.setattr(database, "time", type("Off", (), {"time": staticmethod(lambda: true() + 90)}))
     found = one(await database.check(settings), "clock")
-    assert found.mark is Mark.CARE
+    assert found.mark is Mark.WARNING
     assert "90 s ahead of the database" in found.words
 
 
@@ -229,7 +275,7 @@ async def test_an_eviction_policy_that_throws_messages_away(settings: Settings, 
             found = one(await redis_servers.check(settings), f"{REDIS} eviction")
         finally:
             client.config_set("maxmemory-policy", "noeviction")
-    assert found.mark is Mark.CARE
+    assert found.mark is Mark.WARNING
     assert "allkeys-lru" in found.words
     assert "noeviction" in found.advice
 
@@ -314,7 +360,7 @@ async def test_a_password_that_would_cross_a_network_in_the_clear(
     monkeypatch.setattr(mail_server, "is_loopback", lambda _host: False)  # all our servers are on loopback
     url = f"smtp://olga:{WORD}@127.0.0.1:{sink.port}?starttls=never"
     _, found = await mail_server.check(settings_of(environment, smtp_url=url))
-    assert found.mark is Mark.CARE
+    assert found.mark is Mark.WARNING
     assert "starttls=required" in found.advice
 
 
@@ -327,19 +373,19 @@ async def test_a_password_that_would_cross_a_network_in_the_clear(
         ("secret key", Mark.BROKEN, {"secret_key": "a" * 40}),
         ("secret key", Mark.BROKEN, {"secret_key": "please-change-me-before-going-live-0123"}),
         ("secret key", Mark.GOOD, {"secret_key": "3f9a1c0b7d2e4865" * 2}),
-        ("from address", Mark.CARE, {"mail_from": "hello@example.org"}),
-        ("from address", Mark.CARE, {"mail_from": "hello@elsewhere.net", "public_url": "https://mailroom.org"}),
+        ("from address", Mark.WARNING, {"mail_from": "hello@example.org"}),
+        ("from address", Mark.WARNING, {"mail_from": "hello@elsewhere.net", "public_url": "https://mailroom.org"}),
         (
             "from address",
             Mark.GOOD,
             {"mail_from": "hello@mailroom.org", "public_url": "https://mail.mailroom.org"},
         ),
-        ("public URL", Mark.CARE, {"public_url": "http://mailroom.org"}),
-        ("public URL", Mark.CARE, {"public_url": "http://localhost:8000"}),
+        ("public URL", Mark.WARNING, {"public_url": "http://mailroom.org"}),
+        ("public URL", Mark.WARNING, {"public_url": "http://localhost:8000"}),
         ("public URL", Mark.GOOD, {"public_url": "https://mailroom.org"}),
         ("public URL", Mark.GOOD, {"public_url": "http://localhost:8000", "mailroom_embedded": True}),
-        ("proxies", Mark.CARE, {"public_url": "https://mailroom.org", "trusted_proxies": 0}),
-        ("metrics token", Mark.CARE, {"metrics_token": "short"}),
+        ("proxies", Mark.WARNING, {"public_url": "https://mailroom.org", "trusted_proxies": 0}),
+        ("metrics token", Mark.WARNING, {"metrics_token": "short"}),
     ],
 )
 async def test_settings_that_can_be_read_and_may_still_be_wrong(
@@ -355,9 +401,9 @@ async def test_settings_that_can_be_read_and_may_still_be_wrong(
     ("workers", "overdue", "mark", "words"),
     [
         (["a@host", "b@host"], False, Mark.GOOD, "2 workers answer; 3 messages in the queue"),
-        (["a@host"], True, Mark.CARE, "1 worker answers, and yet 1 mail has been overdue"),
-        ([], False, Mark.CARE, "no worker answers: mails will wait"),
-        ([], True, Mark.BROKEN, "no worker answers, and 1 mail has been overdue"),
+        (["a@host"], True, Mark.WARNING, "1 worker answers, and yet 1 mail has been overdue"),
+        ([], False, Mark.BROKEN, "no worker runs: all mails wait"),
+        ([], True, Mark.BROKEN, "no worker runs, and 1 mail has been overdue"),
         (ConnectionError("away"), False, Mark.UNKNOWN, "cannot be asked"),
     ],
 )
@@ -382,7 +428,7 @@ def test_a_call_that_never_ends_holds_up_neither_the_checks_nor_the_exit(
     monkeypatch.setattr(examine, "PATIENCE", 0.5)
     forever = threading.Event()
     stuck = doors([])
-    stuck = replace(stuck, workers=lambda _: [str(forever.wait())])
+    stuck = replace(stuck, workers=lambda _: {"": [str(forever.wait())]})
     began = time.monotonic()
     found = one(examine.examine(settings, stuck), "workers")
     assert found.mark is Mark.BROKEN
@@ -393,7 +439,20 @@ def test_a_call_that_never_ends_holds_up_neither_the_checks_nor_the_exit(
 
 
 def test_a_running_worker_answers(settings: Settings, environment: dict[str, str], tmp_path: Path) -> None:
-    assert worker_names(settings) == []
+    place = redis_place(settings.broker)
+    assert worker_names(settings) == {place: []}
+    two = settings.model_copy(update={"broker_url": f"redis://127.0.0.1:9;{settings.redis_url}"})
     with running("worker", ["mailroom", "worker"], environment, tmp_path) as worker:
         worker.wait_for(" ready.")
-        assert len(worker_names(settings)) == 1
+        for asked in (settings, two):
+            (names,) = worker_names(asked).values()
+            assert len(names) == 1
+    with pytest.raises(OperationalError):
+        worker_names(settings.model_copy(update={"broker_url": "redis://127.0.0.1:9"}))
+
+
+def test_workers_that_listen_where_nobody_publishes_are_found(settings: Settings) -> None:
+    split = replace(doors([]), workers=lambda _: {"first:6379/0": [], "second:6379/0": ["a@host"]})
+    good, found = (finding for finding in examine.examine(settings, split) if finding.check == "workers")
+    assert (good.mark, found.mark) == (Mark.GOOD, Mark.WARNING)
+    assert "none listens at first:6379/0" in found.words

@@ -17,9 +17,10 @@ from celery import Celery
 from sqlalchemy import text
 
 from mailroom.jobs.app import create_celery
-from mailroom.jobs.mail_tasks import reports
+from mailroom.jobs.mail_tasks import MailReports
 from mailroom.jobs.results import ResultReader, ResultWriter
 from mailroom.kit.database import Database
+from mailroom.kit.errors import Unavailable
 from mailroom.kit.ids import new_id
 from mailroom.mail.kinds import Kinds, MailKind
 from mailroom.mail.ledger.claims import AttemptEnding, Ledger
@@ -33,7 +34,7 @@ from mailroom.ops.embedded.valkey import running_valkey
 from mailroom.progress import poller
 from mailroom.progress.poller import AT_ONCE
 from mailroom.progress.reporter import Report
-from mailroom.progress.snapshot import Snapshot
+from mailroom.progress.snapshot import NO_NEWS, Snapshot
 from mailroom.progress.sources import Known
 from mailroom.progress.subscription import Subscription
 from mailroom.progress.tracker import Tracker
@@ -67,7 +68,7 @@ class Office:
     def say(self, shown: Snapshot) -> None:
         """Store what a worker would have stored."""
         said: list[Report] = []
-        reports(said.append)(shown.task, shown.state, final=shown.final, read=lambda: shown)
+        MailReports(said.append).show(shown)
         self.writer(
             [replace(report, result=report.result()) if callable(report.result) else report for report in said]
         )
@@ -180,6 +181,40 @@ async def test_while_the_rows_are_away_the_end_is_what_celery_says_until_they_ca
     assert watchers[0].told[-1].state == "sent"
     for watcher in watchers:
         await watcher.close()
+
+
+async def test_a_watcher_who_comes_while_nothing_can_be_read_is_told_no_news_then_where_it_is(
+    settings: Settings, postgres: Postgres, database_url: str, tmp_path: Path
+) -> None:
+    port = free_port()
+    with running_valkey(tmp_path / "own", port=port) as server:
+        office = Office(settings.model_copy(update={"redis_url": server.url}))
+        sent, told_of = await office.promise(), await office.promise()
+        await office.sql(SENT + " where id = :id", id=sent)
+    with rows_away(postgres, database_url):
+        watcher, other = await watch(office, sent), await watch(office, told_of)
+        await watcher.until(NO_NEWS)
+        await other.until(NO_NEWS)
+        with pytest.raises(Unavailable):
+            await office.tracker.snapshot(sent)
+        with running_valkey(tmp_path / "own", port=port):
+            office.say(snapshot(told_of, "sending", stage="claimed", attempt=1, step=1))
+            await other.until("sending", "claimed")
+            with pytest.raises(Unavailable):
+                await office.tracker.snapshot(sent)
+    await watcher.until("sent", "accepted")
+    assert [shown.state for shown in watcher.told] == [NO_NEWS, "sent"]
+    await watcher.close()
+    await other.close()
+    await office.close()
+
+
+async def test_a_task_without_a_row_waits_where_the_rows_can_be_read(office: Office) -> None:
+    ticket = new_id()
+    assert await office.tracker.snapshot(ticket) is None
+    watcher = await watch(office, ticket)
+    await watcher.until("queued")
+    await watcher.close()
 
 
 async def test_a_stale_report_never_goes_back_behind_the_row(office: Office) -> None:

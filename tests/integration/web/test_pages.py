@@ -98,7 +98,7 @@ async def test_the_page_of_a_mail_that_a_newer_one_replaced_leads_on(app: App) -
     first = await sign_up(alice)
     assert await sign_up(alice) != first
     page = await (await alice.get(f"/mails/{first}")).get_data(as_text=True)
-    assert "A newer mail takes its place" in page
+    assert "A newer mail replaces this one" in page
     assert 'href="/confirm">Go on with the newest mail' in page
     assert "Send it again" not in page
     assert json.loads(await (await alice.get(f"/api/v1/tasks/{first}")).get_data())["afterword"] == "replaced"

@@ -23,7 +23,7 @@ from mailroom.services import Services
 from mailroom.settings import Settings
 from mailroom.tasks.models import Task
 from mailroom.tasks.runs import TaskRuns
-from mailroom.tasks.states import Ending, TaskState
+from mailroom.tasks.states import Outcome, TaskState
 from mailroom.web.api.waits import MOST, Waits
 from mailroom.web.parts import part_of
 
@@ -51,7 +51,7 @@ class Person:
         async with self.services.database.begin() as work:
             return await self.services.task_service.start(work, name, title=title, owner_id=self.account_id)
 
-    async def end(self, task: UUID, ending: Ending) -> None:
+    async def end(self, task: UUID, ending: Outcome) -> None:
         runs = TaskRuns(self.services.database)
         begun = await runs.begin(task, cancellable=True, again=False)
         await runs.end(begun, ending)  # type: ignore[arg-type]
@@ -91,7 +91,7 @@ async def test_the_list_shows_ones_own_mails_and_tasks_newest_first_by_state_and
     alice, bob = await house.member("alice@example.org"), await house.member("bob@example.org")
     await bob.start("Bob's own")
     first = await alice.start("Older")
-    await alice.end(first, Ending(TaskState.DONE, current=3, total=3))
+    await alice.end(first, Outcome(TaskState.DONE, current=3, total=3))
     await alice.start("<b>Newer</b>")
     page = await alice.get("/tasks")
     assert page.index("&lt;b&gt;Newer") < page.index("Older") < page.index("Sign-up mail")
@@ -109,7 +109,7 @@ async def test_the_list_shows_ones_own_mails_and_tasks_newest_first_by_state_and
 
 async def test_the_list_is_for_who_is_signed_in(house: House) -> None:
     stranger = house.app.test_client()
-    assert (await stranger.get("/tasks")).headers["Location"] == "/sign-in"
+    assert (await stranger.get("/tasks")).headers["Location"] == "/sign-in?next=/tasks"
     answer = await stranger.get("/api/v1/tasks")
     assert (answer.status_code, answer.content_type) == (401, "application/problem+json")
 
@@ -127,7 +127,7 @@ async def test_nobody_else_sees_cancels_or_repeats_a_task(house: House) -> None:
                 assert (await browser.post(f"/tasks/{guess}/{deed}")).status_code == 404
     assert "Waiting for a worker" in await alice.get(f"/tasks/{ticket}")
     assert await alice.post(f"/tasks/{ticket}/cancel") == (303, f"/tasks/{ticket}")
-    assert "It was cancelled" in await alice.get(f"/tasks/{ticket}")
+    assert "The task was cancelled" in await alice.get(f"/tasks/{ticket}")
     assert (await mallory.browser.post(f"/tasks/{ticket}/retry")).status_code == 404
     assert (await alice.post(f"/tasks/{ticket}/cancel"))[0] == 409
     assert await alice.post(f"/tasks/{ticket}/retry") == (303, f"/tasks/{ticket}")
@@ -148,7 +148,7 @@ async def test_a_failed_task_shows_its_message_and_only_operators_its_traceback(
     async with house.services.database.begin() as work:
         await work.session.execute(update(Account).where(Account.id == olga.account_id).values(is_operator=True))
     ticket = await alice.start()
-    await alice.end(ticket, Ending(TaskState.FAILED, error="too <dark>", traceback="File secret.py, line 1"))
+    await alice.end(ticket, Outcome(TaskState.FAILED, error="too <dark>", traceback="File secret.py, line 1"))
     for page in (await alice.get(f"/tasks/{ticket}"), await olga.get(f"/tasks/{ticket}")):
         assert "too &lt;dark&gt;" in page
         assert 'action="/tasks/' in page
@@ -161,7 +161,7 @@ async def test_a_failed_task_shows_its_message_and_only_operators_its_traceback(
 async def test_an_ended_task_is_readable_without_redis(house: House, settings: Settings) -> None:
     alice = await house.member("alice@example.org")
     ticket = await alice.start()
-    await alice.end(ticket, Ending(TaskState.DONE, current=2, total=2, message="All there"))
+    await alice.end(ticket, Outcome(TaskState.DONE, current=2, total=2, message="All there"))
     with redis.Redis.from_url(settings.results) as server:
         server.flushdb()
     page = await alice.get(f"/tasks/{ticket}")
@@ -189,7 +189,7 @@ async def test_a_long_poll_answers_with_the_news_or_after_its_time(house: House)
     assert took >= 0.5
     waiting = asyncio.create_task(wait_for_news(alice, ticket, tag, 30))
     await asyncio.sleep(0.3)
-    await alice.end(ticket, Ending(TaskState.DONE))
+    await alice.end(ticket, Outcome(TaskState.DONE))
     status, body, took = await waiting
     assert (status, json.loads(body)["state"]) == (200, "done")
     assert took < 15
@@ -222,7 +222,7 @@ async def test_an_export_is_its_owners_for_a_day_and_holds_nothing_secret(house:
     seen: list[tuple[int, int, str]] = []
     await house.services.exports.make(ticket, alice.account_id, lambda *said: seen.append(said))
     assert (seen[0][0], seen[-1][0]) == (0, seen[-1][1])
-    await alice.end(ticket, Ending(TaskState.DONE))
+    await alice.end(ticket, Outcome(TaskState.DONE))
     assert "Download the file" in await alice.get(location)
 
     answer = await alice.browser.get(f"/account/export/{ticket}")
@@ -241,7 +241,7 @@ async def test_an_export_is_its_owners_for_a_day_and_holds_nothing_secret(house:
     assert (await olga.browser.get(f"/account/export/{ticket}")).status_code == 404
     async with house.services.database.begin() as work:
         await work.session.execute(text("update exports set expires_at = now()"))
-    assert "no longer kept" in await alice.get(f"/account/export/{ticket}", 410)
+    assert "The file is deleted" in await alice.get(f"/account/export/{ticket}", 410)
     await house.services.exports.clean_up()
     async with house.services.database.begin() as work:
         assert (await work.session.execute(text("select count(*) from exports"))).scalar_one() == 0
@@ -252,7 +252,7 @@ async def test_an_export_is_its_owners_for_a_day_and_holds_nothing_secret(house:
 async def test_what_is_not_there_is_a_problem_document_for_programs(house: House, path: str) -> None:
     answer = await house.app.test_client().get(path, headers={"Accept": "text/html,*/*"})
     assert (answer.status_code, answer.content_type) == (404, "application/problem+json")
-    assert json.loads(await answer.get_data())["title"] == "Nothing here"
+    assert json.loads(await answer.get_data())["title"] == "Page not found"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ LONG = "{% trans who=name %}" + "A sentence of some length that goes on. " * 4 +
 
 
 def environment() -> jinja2.Environment:
-    return jinja2.Environment(autoescape=jinja2.select_autoescape(["html"]), loader=jinja2.DictLoader({}))
+    return jinja2.Environment(autoescape=jinja2.select_autoescape(["html"], default_for_string=False))
 
 
 def test_a_page_says_its_language_and_escapes_parameters_but_not_the_sentence() -> None:

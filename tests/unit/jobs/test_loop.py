@@ -32,7 +32,7 @@ def test_what_comes_after_its_end_begins_no_second_loop() -> None:
     loop = WorkerLoop(lambda: Living(told))
     assert loop.run(lambda living: living.work()) == 7
     loop.close()
-    loop.begin(lambda living: living.work())  # type: ignore[arg-type,return-value]
+    loop.spawn(lambda living: living.work())  # type: ignore[arg-type,return-value]
     with pytest.raises(CancelledError):
         loop.run(lambda living: living.work())
     loop.close()

@@ -9,10 +9,13 @@ import pytest
 from celery import Celery
 from celery.exceptions import Ignore
 
+from mailroom.jobs.task import outcome_of
 from mailroom.jobs.worker import create
+from mailroom.kit.errors import MailroomError
 from mailroom.progress.reporter import Report, Reporter
-from mailroom.progress.reports import report
+from mailroom.progress.reports import CurrentTask, report
 from mailroom.settings import load
+from mailroom.tasks.states import TASK_BROKEN
 
 
 class SlowStore:
@@ -95,3 +98,15 @@ def test_what_a_task_said_last_never_comes_after_its_result(
     assert reporter.flush(), "nothing waits any more"
     assert store.stored == before_its_result
     assert before_its_result[0] == 1
+
+
+@pytest.mark.parametrize("error", [KeyError("name"), ValueError("invalid literal"), ZeroDivisionError()])
+def test_members_read_one_sentence_for_an_error_that_speaks_to_developers(error: Exception) -> None:
+    ending = outcome_of(error, CurrentTask("t", lambda _report: None))
+    assert (ending.state, ending.reason, ending.error) == ("failed", "broken", TASK_BROKEN)
+    assert ending.traceback and type(error).__name__ in ending.traceback
+
+
+def test_members_read_the_text_of_an_error_that_was_written_for_them() -> None:
+    ending = outcome_of(MailroomError("The file has no header."), CurrentTask("t", lambda _report: None))
+    assert (ending.reason, ending.error) == (None, "The file has no header.")

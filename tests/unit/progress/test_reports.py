@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from mailroom.progress.reporter import Report, Reporter
-from mailroom.progress.reports import Cancelled, Running, report, running, with_task_context
+from mailroom.progress.reports import Cancelled, CurrentTask, as_current_task, report, with_task_context
 
 
 class Store:
@@ -134,30 +134,30 @@ def test_a_report_that_cannot_be_put_together_is_dropped_and_those_along_with_it
         assert [record.getMessage() for record in caplog.records] == ["a report of bad was dropped: RuntimeError"]
 
 
-def told(here: Running) -> dict[str, object]:
-    return {key: value for key, value in here.told().items() if key not in {"step", "attempt"}}
+def told(here: CurrentTask) -> dict[str, object]:
+    return {key: value for key, value in here.result().items() if key not in {"step", "attempt"}}
 
 
 def test_report_speaks_for_the_running_task_and_remembers_what_was_said() -> None:
     said: list[Report] = []
-    here = Running("t", said.append, attempt=2, step=1)
-    with running(here):
+    here = CurrentTask("t", said.append, attempt=2, step=1)
+    with as_current_task(here):
         report(current=1, total=3, message="one")
         report(current=2)
     report(current=3)
     assert said[0].task == "t"
-    assert here.told() == {"current": 2, "total": 3, "message": "one", "attempt": 2, "step": 3}
+    assert here.result() == {"current": 2, "total": 3, "message": "one", "attempt": 2, "step": 3}
 
 
 def test_while_a_report_waits_further_ones_go_along_with_it() -> None:
     said: list[Report] = []
-    here = Running("t", said.append)
-    with running(here):
+    here = CurrentTask("t", said.append)
+    with as_current_task(here):
         for n in range(100):
             report(current=n)
     assert len(said) == 1
     assert said[0].result()["current"] == 99
-    with running(here):
+    with as_current_task(here):
         report(current=100)
     assert len(said) == 2
 
@@ -165,7 +165,7 @@ def test_while_a_report_waits_further_ones_go_along_with_it() -> None:
 def test_a_throttled_report_costs_next_to_nothing() -> None:
     """20 µs is what is promised; here it is about 2, and the fastest of several rounds tells."""
     store = Store()
-    with reporter_of(store) as reporter, running(Running("t", reporter.put)):
+    with reporter_of(store) as reporter, as_current_task(CurrentTask("t", reporter.put)):
         fastest = min(_seconds_of(1_000) for _ in range(10))
     assert fastest / 1_000 < 20e-6
 
@@ -193,16 +193,16 @@ class Unspeakable:
     ],
 )
 def test_what_cannot_be_said_is_dropped_and_never_raises(bad: dict[str, object]) -> None:
-    here = Running("t", lambda _report: None)
-    with running(here):
+    here = CurrentTask("t", lambda _report: None)
+    with as_current_task(here):
         report(current=1, total=2, message="fine")
         report(**bad)  # type: ignore[arg-type]
     assert told(here) == {"current": 1, "total": 2, "message": "fine"}
 
 
 def test_what_is_no_text_becomes_text_and_what_no_store_can_hold_is_taken_out() -> None:
-    here = Running("t", lambda _report: None)
-    with running(here):
+    here = CurrentTask("t", lambda _report: None)
+    with as_current_task(here):
         report(message={"a": 1}, stage="half\ud800\0done" + "x" * 1000)
     assert told(here)["message"] == "{'a': 1}"
     assert str(told(here)["stage"]).startswith("half?donex")
@@ -213,13 +213,13 @@ def test_a_reporter_that_fails_is_no_trouble_of_the_task() -> None:
     def fails(_report: Report) -> None:
         raise ConnectionError
 
-    with running(Running("t", fails)):
+    with as_current_task(CurrentTask("t", fails)):
         report(current=1)
 
 
 async def test_coroutines_threads_and_carried_calls_report_for_the_same_task() -> None:
-    here = Running("t", lambda _report: None)
-    with running(here):
+    here = CurrentTask("t", lambda _report: None)
+    with as_current_task(here):
         await asyncio.gather(asyncio.to_thread(report, stage="thread"), _says("coroutine"))
         thread = threading.Thread(target=with_task_context(lambda: report(current=7)))
         thread.start()
@@ -236,8 +236,8 @@ async def _says(message: str) -> None:
 
 
 def test_a_cancelled_task_hears_of_it_at_its_next_report_past_its_own_except() -> None:
-    here = Running("t", lambda _report: None)
-    with running(here):
+    here = CurrentTask("t", lambda _report: None)
+    with as_current_task(here):
         report(current=1)
         here.cancel_asked = True
         with pytest.raises(Cancelled):

@@ -48,6 +48,8 @@ def test_space_makes_no_key_longer(written: str) -> None:
         ("https://mail.example.org:", "https://mail.example.org"),
         ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
         ("http://[2001:DB8::1]:8000", "http://[2001:db8::1]:8000"),
+        ("https://bücher.example", "https://xn--bcher-kva.example"),
+        ("https://straße.example:8443", "https://xn--strae-oqa.example:8443"),
         ("http://[2001:0db8:0:0::0:1]", "http://[2001:db8::1]"),
         ("https://B\u00fccher.example:8443", "https://xn--bcher-kva.example:8443"),
         ("https://stra\u00dfe.example", "https://xn--strae-oqa.example"),
@@ -97,6 +99,44 @@ def test_what_public_url_cannot_be_is_told_with_what_to_write(written: str, word
     assert "secret" not in problem
 
 
+@pytest.mark.parametrize("mark", ["'", '"'])
+def test_quotation_marks_that_docker_leaves_on_are_left_out(mark: str) -> None:
+    settings = settings_with(
+        public_url=f"{mark}https://mailroom.example{mark}",
+        mail_from=f"{mark}Mailroom <hello@mailroom.example>{mark}",
+        log_level=f"{mark}debug{mark}",
+        web_concurrency=f" {mark}2{mark}\n",
+        host=f"{mark}{mark}",
+    )
+    assert settings.public_url == "https://mailroom.example"
+    assert settings.mail_from == "Mailroom <hello@mailroom.example>"
+    assert (settings.log_level, settings.web_concurrency, settings.host) == ("debug", 2, "0.0.0.0")
+    assert settings_with(mail_from='"Mailroom" <hello@mailroom.example>').mail_from.startswith('"Mailroom"')
+    assert problem_with(public_url=mark * 2).startswith("PUBLIC_URL is not set (where people reach Mailroom")
+
+
+def test_quotation_marks_round_a_key_are_refused_since_they_would_change_it() -> None:
+    assert problem_with(secret_key=f'"{KEY}"').startswith("SECRET_KEY stands in quotation marks")
+    assert problem_with(metrics_token="'word'").startswith("METRICS_TOKEN stands in quotation marks")
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [("[::]", "::"), ("::", "::"), ("0.0.0.0", "0.0.0.0"), ("[::1]", "::1"), ("localhost", "localhost")],
+)
+def test_the_address_to_listen_on_may_stand_in_brackets(written: str, read: str) -> None:
+    assert settings_with(host=written).host == read
+
+
+@pytest.mark.parametrize("written", ["0.0.0.0:8000", "[::]:8000", "http://localhost", "a b"])
+def test_the_address_to_listen_on_has_no_port(written: str) -> None:
+    assert problem_with(host=written).startswith("HOST must be an address of this machine, without a port")
+
+
+def test_bytes_that_are_no_text_are_said() -> None:
+    assert problem_with(mail_from="B\udcfccher <hello@mailroom.example>") == "MAIL_FROM must be UTF-8."
+
+
 @pytest.mark.parametrize(
     ("public_url", "ehlo", "read"),
     [
@@ -113,7 +153,7 @@ def test_mail_servers_are_greeted_with_a_name_they_take(public_url: str, ehlo: s
 
 def test_the_mail_server_is_the_one_that_was_named() -> None:
     assert settings_with(smtp_url="smtp://stra\u00dfe.example").smtp.host == "xn--strae-oqa.example"
-    assert problem_with(smtp_url="smtp://\uff53mtp.example").startswith("SMTP_URL names a host that can be none")
+    assert problem_with(smtp_url="smtp://\uff53mtp.example").startswith("SMTP_URL names a host that cannot exist")
 
 
 @pytest.mark.parametrize(

@@ -178,6 +178,14 @@ class FakeRegistration(FakeRoom):
             raise errors.WeakPassword("That is shorter than 15 characters.")
         return self.world.put_mail(session.session if isinstance(session, NewSession) else session, email)
 
+    async def refusals(self, *, email: str | None, password: str | None) -> list[Exception]:
+        found: list[Exception] = []
+        if email is not None and "@" not in email:
+            found.append(errors.InvalidAddress("There is no @ in it."))
+        if password is not None and len(password) < 15:
+            found.append(errors.WeakPassword("That is shorter than 15 characters."))
+        return found
+
     async def resend(self, *, ticket: UUID, session: Session) -> UUID:
         self._fail()
         if ticket not in self.world.sign_ups or self.world.tasks[ticket].session_id != session.id:

@@ -8,8 +8,10 @@ from quart import Quart
 from quart.typing import TestClientProtocol as Client
 
 from mailroom.accounts import errors as accounts
+from mailroom.i18n.formats import duration
 from mailroom.kit.errors import MailroomError
-from mailroom.web.errors import TABLE, answer_for, in_words
+from mailroom.web.error_table import TABLE
+from mailroom.web.errors import answer_for
 from tests.unit.web import fakes
 from tests.unit.web.fakes import World
 
@@ -42,7 +44,7 @@ def test_the_nearest_class_answers() -> None:
     ("seconds", "words"), [(0.2, "1 second"), (1, "1 second"), (59.6, "60 seconds"), (100, "2 minutes")]
 )
 def test_waits_are_said_in_words(seconds: float, words: str) -> None:
-    assert in_words(seconds) == words
+    assert duration(seconds) == words
 
 
 async def test_a_page_that_is_not_there_has_a_way_on(browser: Client) -> None:
@@ -58,7 +60,7 @@ async def test_a_program_gets_a_problem(browser: Client, headers: dict[str, str]
     answer = await browser.get("/nothing", headers=headers)
     assert answer.content_type == "application/problem+json"
     body = json.loads(await answer.get_data())
-    assert (body["status"], body["title"]) == (404, "Nothing here")
+    assert (body["status"], body["title"]) == (404, "Page not found")
 
 
 async def test_the_wrong_method_says_which_are_right(browser: Client) -> None:
@@ -95,7 +97,7 @@ async def test_a_bug_is_noted_and_nothing_of_it_is_shown(app: Quart, caplog: pyt
         answer = await app.test_client().get("/broken")
     page = await answer.get_data(as_text=True)
     assert answer.status_code == 500
-    assert "Something broke on our side" in page
+    assert "Something went wrong on our side" in page
     assert "secret of the house" not in page
     assert "a request failed" in caplog.text
 

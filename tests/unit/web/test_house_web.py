@@ -1,13 +1,14 @@
 """House rules of the web, held against every route there is."""
 
+import inspect
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from quart import Quart
-from quart_rate_limiter import QUART_RATE_LIMITER_LIMITS_ATTRIBUTE as LIMITS
 
+from mailroom.web.limits import limits_of
 from mailroom.web.security import SAFE_METHODS
 
 WEB = Path(__file__).parents[3] / "src" / "mailroom" / "web"
@@ -43,7 +44,15 @@ async def test_every_state_changing_route_turns_strangers_away(everything: Quart
 
 def test_every_state_changing_route_has_a_rate_limit(everything: Quart) -> None:
     for path, method, endpoint in changing_routes(everything):
-        assert getattr(everything.view_functions[endpoint], LIMITS, []), f"{method} {path} has no limit"
+        assert limits_of(everything.view_functions[endpoint]), f"{method} {path} has no limit"
+
+
+def test_no_request_takes_a_thread_for_a_function_that_is_no_coroutine(everything: Quart) -> None:
+    around = [everything.before_request_funcs, everything.after_request_funcs]
+    around += [everything.template_context_processors]
+    functions = [function for hooks in around for found in hooks.values() for function in found]
+    for function in (*functions, *everything.view_functions.values()):
+        assert inspect.iscoroutinefunction(function), function
 
 
 def test_no_page_has_inline_scripts_styles_or_handlers() -> None:
@@ -68,6 +77,8 @@ def test_nothing_is_loaded_from_elsewhere() -> None:
 def test_every_icon_a_state_needs_exists() -> None:
     from mailroom.web import words
 
-    moods = {said["mood"] for said in (*words.STATES.values(), *words.AFTERWORDS.values())}
+    moods = {
+        said.mood for said in (*words.STATES.values(), *words.TASK_STATES.values(), *words.FOLLOW_UPS.values())
+    }
     for mood in moods:
         assert (WEB / "static" / f"favicon-{mood}.svg").is_file()

@@ -26,7 +26,7 @@ async def test_elsewhere_there_is_no_inbox(browser: Client) -> None:
 async def test_an_empty_inbox_says_how_to_fill_it(inbox: Client) -> None:
     page = await (await inbox.get("/inbox")).get_data(as_text=True)
     assert "No mail yet" in page
-    assert '<div class="empty sheet" id="empty">' in page
+    assert 'class="empty sheet"' in page
 
 
 async def test_the_messages_to_an_address_come_as_json(inbox: Client, tmp_path: Path) -> None:
@@ -51,13 +51,16 @@ async def test_asking_again_with_nothing_new_costs_little(inbox: Client, tmp_pat
 async def test_a_message_shows_its_html_in_a_cage(inbox: Client, tmp_path: Path) -> None:
     message = fakes.put_in_inbox(tmp_path, html=HTML)
     page = await (await inbox.get(f"/inbox/{message}")).get_data(as_text=True)
-    assert f'src="/inbox/{message}/html" sandbox="allow-popups allow-popups-to-escape-sandbox"' in page
+    assert (
+        f'src="/inbox/{message}/html" sandbox="allow-same-origin allow-popups allow-popups-to-escape-sandbox"'
+        in page
+    )
     assert 'href="http://localhost/confirm/right-token"' in page  # the text's link can be clicked
     cage = await inbox.get(f"/inbox/{message}/html")
     policy = cage.headers["Content-Security-Policy"]
-    assert policy.startswith("sandbox allow-popups allow-popups-to-escape-sandbox;")
+    assert policy.startswith("sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox;")
     assert "allow-scripts" not in policy
-    assert "allow-same-origin" not in policy
+    assert "allow-scripts" not in page
     assert "default-src 'none'" in policy
     assert cage.headers["X-Frame-Options"] == "SAMEORIGIN"
 

@@ -6,7 +6,8 @@ import pytest
 from quart import Quart
 from quart.typing import TestClientProtocol as Client
 
-from mailroom.web.limit_store import LimitStore, MemoryStore, Rate
+from mailroom.web.limit_store import LimitStore
+from mailroom.web.memory_limits import MemoryLimits, Rate
 from tests.unit.web.fakes import PASSWORD
 
 TWO_A_MINUTE = [Rate("key", 2, 60.0)]
@@ -14,27 +15,27 @@ WRONG = {"email": "alice@example.org", "password": "wrong"}
 
 
 def test_so_many_pass_and_the_next_is_told_how_long() -> None:
-    store = MemoryStore()
+    store = MemoryLimits()
     assert [store.take(TWO_A_MINUTE).wait for _ in range(2)] == [0, 0]
     assert 29 < store.take(TWO_A_MINUTE).wait <= 30
 
 
 def test_a_refused_request_uses_up_nothing() -> None:
-    store = MemoryStore()
+    store = MemoryLimits()
     both = [Rate("short", 1, 60.0), Rate("long", 100, 3600.0)]
     first = store.take(both)
     assert store.take(both).used[1] == pytest.approx(first.used[1], abs=0.1)
 
 
 def test_memory_is_bounded_however_many_come() -> None:
-    store = MemoryStore(most=100)
+    store = MemoryLimits(most=100)
     for number in range(1000):
         store.take([Rate(f"key-{number}", 2, 60.0)])
     assert len(store) == 100
 
 
 async def test_without_redis_this_process_counts_by_itself(caplog: pytest.LogCaptureFixture) -> None:
-    store = LimitStore("redis://127.0.0.1:1/0", connections=2)
+    store = LimitStore("redis://127.0.0.1:1/0")
     waits = [(await store.take(TWO_A_MINUTE)).wait for _ in range(3)]
     assert waits[:2] == [0, 0]
     assert waits[2] > 0
@@ -49,7 +50,7 @@ async def test_a_redis_that_never_answers_costs_one_short_wait() -> None:
 
     async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        store = LimitStore(f"redis://127.0.0.1:{port}/0", connections=4)
+        store = LimitStore(f"redis://127.0.0.1:{port}/0")
         began = time.monotonic()
         for _ in range(200):
             await store.take([Rate("key", 1000, 60.0)])
@@ -91,7 +92,9 @@ async def test_behind_a_proxy_each_client_has_a_limit_of_its_own(make_app: Calla
     assert answers[-1].status_code == 429
 
 
-async def test_where_the_limiter_is_switched_off_nothing_is_limited(app: Quart) -> None:
-    app.config["QUART_RATE_LIMITER_ENABLED"] = False
-    for _ in range(12):
-        assert (await app.test_client().post("/sign-in", form=WRONG)).status_code == 422
+async def test_the_log_says_it_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    store = LimitStore("redis://127.0.0.1:1/0", away=0)
+    for number in range(200):
+        await store.take([Rate(f"key-{number}", 1000, 60.0)])
+    assert caplog.text.count("counted in this process") == 1
+    await store.close()

@@ -217,7 +217,8 @@ async def test_an_answer_that_still_holds_is_not_sent_twice(as_: As, world: Worl
 
 async def test_the_api_describes_itself_and_only_itself(browser: Client) -> None:
     body = json.loads(await (await browser.get("/api/openapi.json")).get_data())
-    assert list(body["paths"]) == ["/api/v1/tasks", "/api/v1/tasks/{ticket}"]
+    assert all(path.startswith("/api/v1/") for path in body["paths"])
+    assert {"/api/v1/emails", "/api/v1/tasks", "/api/v1/tasks/{ticket}"} <= set(body["paths"])
 
 
 # -- confirming by link
@@ -245,7 +246,7 @@ async def test_from_another_browser_the_password_is_asked_for(browser: Client, w
 @pytest.mark.parametrize(
     ("token", "said"),
     [
-        ("wrong", (404, "This link is not right", "/confirm")),
+        ("wrong", (404, "This link does not work", "/confirm")),
         ("used", (410, "Already confirmed", "/sign-in")),
         ("expired", (410, "This link is too old", "/sign-up")),
         ("replaced", (410, "There is a newer mail", "/confirm")),
@@ -271,7 +272,7 @@ async def test_a_forgotten_password_leads_to_the_page_of_its_mail(browser: Clien
     answer = await browser.post("/new-password", form={"email": "alice@example.org"})
     assert answer.status_code == 303
     page = await text_of(browser, answer.headers["Location"])
-    assert "Ask for another link" in page
+    assert "ask for another link" in page
     assert "/resend" not in page, "that is for sign-ups"
 
 
@@ -307,7 +308,7 @@ async def test_a_new_password_is_taken_and_signs_in(browser: Client) -> None:
 @pytest.mark.parametrize(
     ("token", "said"),
     [
-        ("wrong", (404, "This link is not right", "/new-password")),
+        ("wrong", (404, "This link does not work", "/new-password")),
         ("used", (410, "This link was used", "/new-password")),
         ("expired", (410, "This link is too old", "/new-password")),
     ],
@@ -350,7 +351,7 @@ async def test_signing_out_takes_the_cookie_away(as_: As, alice: Session, world:
 
 
 async def test_the_account_page_is_for_who_is_signed_in(browser: Client) -> None:
-    assert (await browser.get("/account")).headers["Location"] == "/sign-in"
+    assert (await browser.get("/account")).headers["Location"] == "/sign-in?next=/account"
 
 
 async def test_who_is_signed_in_skips_the_doors(as_: As, alice: Session) -> None:
@@ -363,7 +364,7 @@ async def test_the_account_page_shows_mails_and_sessions(as_: As, alice: Session
     world.sessions["program"] = replace(alice, id=new_id(), user_agent="curl/8.5")
     world.put_mail(alice, state="sent")
     page = await text_of(as_(alice), "/account")
-    assert "Firefox on Linux" in page
+    assert "Firefox 130 on Linux" in page
     assert "Safari on an iPhone" in page
     assert re.search(r">\s*A browser\s*<", page)
     assert "Accepted" in page

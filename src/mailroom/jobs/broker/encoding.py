@@ -13,8 +13,8 @@ from mailroom.jobs.app import QUEUE
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """A task to be begun: its name, its id, its arguments."""
+class TaskMessage:
+    """A task to be published: Celery's name of it, its id, its arguments."""
 
     name: str
     task_id: str
@@ -23,8 +23,8 @@ class Message:
     headers: Mapping[str, Any] = field(default_factory=dict)
 
 
-def written(app: Celery, channel: Any, message: Message) -> str:
-    """Return what `app.send_task` would have kombu put into the queue in Redis (protocol 2 of Celery)."""
+def encode(app: Celery, channel: Any, message: TaskMessage) -> str:
+    """Return what `app.send_task` would have kombu push into the queue in Redis (Celery's message protocol 2)."""
     options = {"ignore_result": message.ignore_result}
     task = app.amqp.as_task_v2(message.task_id, message.name, message.arguments, **options)
     content_type, content_encoding, content = serialized(task.body, app.conf.task_serializer)

@@ -1,14 +1,13 @@
-"""A mail under way in this process: how far it came, and what of that is shown."""
+"""An attempt under way in this process: how far it has come, and what watchers see of it."""
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
-from uuid import UUID
 
-from mailroom.mail.ledger.claims import Claim, RecordedState
+from mailroom.mail.ledger.claims import AttemptEnding, Claim, RecordedState
 from mailroom.mail.retry_policy import Decision, DeliveryResult
 from mailroom.mail.states import Stage, State
 from mailroom.mail.views import Moment, snapshot
@@ -16,41 +15,43 @@ from mailroom.progress.snapshot import Snapshot
 
 
 class ProgressSink(Protocol):
-    """Shows where a mail is; must not block. `read` may be called later, in any thread, and tells what is then."""
+    """Shows watchers where mails are. Its methods must not block."""
 
-    def __call__(self, mail_id: UUID, state: str, *, final: bool, read: Callable[[], Snapshot]) -> None:
-        """Show that this mail is in `state`."""
+    def show_attempt(self, attempt: "RunningAttempt") -> None:
+        """Show an attempt under way. `attempt.read()` returns its newest snapshot, later and in any thread."""
 
-
-def announce(show: ProgressSink, snapshot: Snapshot) -> Snapshot:
-    """Show a snapshot that is final, or stays for a while; return it."""
-    show(snapshot.task, snapshot.state, final=snapshot.final, read=lambda: snapshot)
-    return snapshot
+    def show(self, snapshot: Snapshot) -> None:
+        """Show a mail that has ended or waits for its next attempt."""
 
 
 @dataclass(slots=True, eq=False)
 class RunningAttempt:
-    """A mail this process is carrying: its claim, and how far it came."""
+    """A claimed mail that this process is sending. Times are PostgreSQL's."""
 
     claim: Claim
     server: str
+    """The mail server, as ``host:port``."""
     task: asyncio.Task[object] | None
+    """The task that sends the mail."""
     stage: Stage = Stage.CLAIMED
     connected_at: datetime | None = None
     handing_over_at: datetime | None = None
+    outage_since: datetime | None = None
+    """Since when the mail server cannot be used, where that ended the attempt."""
+    ending: AttemptEnding | None = None
     recording: "asyncio.Future[RecordedState | None] | None" = None
-    """What will hold where it is then; from here on it is ended, and only to be written down."""
+    """Set together with `ending`: where the mail is once the ending is recorded, None where the fence held."""
     unread: bool = False
-    """True while what was shown last has not been looked at: then it need not be shown again."""
+    """True while nobody has read what was shown last: then it need not be shown again."""
     began: float = field(default_factory=time.monotonic)
 
     @property
     def now(self) -> datetime:
-        """The time by PostgreSQL's clock, as far as the claim tells."""
+        """The time by PostgreSQL's clock: that of the claim, and the seconds since."""
         return self.claim.claimed_at + timedelta(seconds=time.monotonic() - self.began)
 
     def moments(self) -> Iterator[Moment]:
-        """Yield what happened when."""
+        """Yield each stage that was reached, with its time."""
         claim = self.claim
         yield State.QUEUED, claim.created_at, 0
         yield Stage.CLAIMED, claim.claimed_at, claim.attempt
@@ -58,7 +59,7 @@ class RunningAttempt:
         yield Stage.HANDING_OVER, self.handing_over_at, claim.attempt
 
     def read(self) -> Snapshot:
-        """Return where it is by now."""
+        """Return the snapshot of the attempt as it is now."""
         self.unread = False
         stage, step = Stage.CLAIMED, 1
         if self.handing_over_at:
@@ -74,21 +75,22 @@ class RunningAttempt:
             timeline=self.moments(),
         )
 
-    def ended(self, ended: RecordedState, decision: Decision, result: DeliveryResult) -> Snapshot:
-        """Return where it is after its ending was recorded."""
-        outcome = Stage.ACCEPTED if decision.state is State.SENT else decision.state
+    def snapshot_after(self, recorded: RecordedState, decision: Decision, result: DeliveryResult) -> Snapshot:
+        """Return the snapshot of the mail after the ending of this attempt was recorded."""
+        accepted = decision.state is State.SENT
+        outcome = Stage.ACCEPTED if accepted else decision.state
         return snapshot(
             self.claim.id,
-            ended.state,
-            stage=Stage.ACCEPTED if decision.state is State.SENT else None,
-            attempt=ended.attempt,
-            step=ended.step,
+            recorded.state,
+            stage=Stage.ACCEPTED if accepted else None,
+            attempt=recorded.attempt,
+            step=recorded.step,
             reason=decision.reason,
             code=result.code,
             enhanced=result.enhanced,
             answer=result.text,
-            since=ended.reason_since,
-            retry_at=ended.next_attempt_at,
+            since=recorded.reason_since,
+            retry_at=recorded.next_attempt_at,
             held=decision.state is State.UNCERTAIN and decision.retry_in is None,
-            timeline=(*self.moments(), (outcome, ended.changed_at, ended.attempt)),
+            timeline=(*self.moments(), (outcome, recorded.changed_at, recorded.attempt)),
         )

@@ -1,106 +1,100 @@
-"""Mails that come in large messages: carried in the order they came, by a few runners."""
+"""Claimed mails of large messages, waiting for a bulk sender in the order they came."""
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Sequence
+from typing import NamedTuple
 
-Mail = TypeVar("Mail")
-
-AHEAD = 4
-"""Mails for each runner that may wait, claimed, when the next message's are claimed: neither idle nor hoarding."""
+from mailroom.mail.ledger.claims import Claim
 
 
-class Waiting(NamedTuple, Generic[Mail]):
-    """A mail of the crowd, and what to call when it has ended."""
+class BulkMessage:
+    """The mails that one message of Celery brought; `done` is set when the last of them has ended."""
 
-    mail: Mail
-    end: Callable[[], None]
+    def __init__(self, mails: int) -> None:
+        self._left = mails
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if not mails:
+            self.done.set_result(None)
+
+    def end_one(self) -> None:
+        """Count one of the mails as ended."""
+        self._left -= 1
+        if not self._left and not self.done.done():
+            self.done.set_result(None)
 
 
-class BulkQueue(Generic[Mail]):
-    """Has at most `runners` at a time `run`, which takes mails by `next` until there are none."""
+class QueuedMail(NamedTuple):
+    """A claimed mail, and the message it came with."""
 
-    def __init__(self, run: Callable[["BulkQueue[Mail]"], Awaitable[None]], *, runners: int) -> None:
-        self._run_through = run
-        self._most = runners
-        self._waiting: deque[Waiting[Mail]] = deque()
-        self._returned: deque[Waiting[Mail]] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._runners = 0
+    claim: Claim
+    message: BulkMessage
+
+
+class BulkQueue:
+    """First come, first served; mails that were put back come before all others."""
+
+    def __init__(self, *, most_waiting: int) -> None:
+        """`most_waiting`: there is room for another message while no more mails than this wait."""
+        self._most_waiting = most_waiting
+        self._waiting: deque[QueuedMail] = deque()
+        self._put_back: deque[QueuedMail] = deque()
+        self.unrecorded = 0
+        """Mails of the queue whose attempt has ended and is not recorded yet."""
+        self._filled = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
 
+    def __bool__(self) -> bool:
+        """Return whether a mail waits."""
+        return bool(self._waiting or self._put_back)
+
     async def room(self) -> None:
-        """Wait until few are waiting."""
+        """Wait until there is room for another message: senders are busy, and few mails wait, claimed."""
         await self._room.wait()
 
-    @property
-    def waits(self) -> bool:
-        """True where somebody is still to be carried."""
-        return bool(self._waiting or self._returned)
+    def put(self, claims: Sequence[Claim]) -> BulkMessage:
+        """Add the mails of one message; return the message, whose `done` says when all of them have ended."""
+        message = BulkMessage(len(claims))
+        self._waiting.extend(QueuedMail(claim, message) for claim in claims)
+        self._changed()
+        return message
 
-    async def __call__(self, mails: Sequence[Mail]) -> None:
-        """Have these carried, behind those that came before; return when the last of them has ended."""
-        if not mails:
-            return
-        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        left = len(mails)
+    async def get(self) -> QueuedMail:
+        """Take the next mail; wait until there is one."""
+        while (mail := self.next()) is None:
+            self._filled.clear()
+            await self._filled.wait()
+        return mail
 
-        def end_one() -> None:
-            nonlocal left
-            left -= 1
-            if not left and not ended.done():
-                ended.set_result(None)
+    def next(self) -> QueuedMail | None:
+        """Take the next mail; None where none waits."""
+        return self._put_back.popleft() if self._put_back else self.next_new()
 
-        self._waiting.extend(Waiting(mail, end_one) for mail in mails)
-        self._open_or_shut()
-        for _ in range(min(len(mails), self._most - self._runners)):
-            self.run()
-        await ended
-
-    def next(self) -> Waiting[Mail] | None:
-        """Return who is to be carried next, if anyone waits."""
-        return self._returned.popleft() if self._returned else self.next_new()
-
-    def next_new(self) -> Waiting[Mail] | None:
-        """Like `next`, but nobody who was put back."""
+    def next_new(self) -> QueuedMail | None:
+        """Take the next mail that was not put back; None where none waits."""
         if not self._waiting:
             return None
-        first = self._waiting.popleft()
-        self._open_or_shut()
-        return first
+        mail = self._waiting.popleft()
+        self._changed()
+        return mail
 
-    def put_back(self, mail: Waiting[Mail]) -> None:
-        """Let whoever is free carry this one instead, before all others."""
-        self._returned.append(mail)
-        if self._runners < self._most:
-            self.run()
+    def put_back(self, mail: QueuedMail) -> None:
+        """Return a mail that was taken and not begun, for the sender that is free first."""
+        self._put_back.append(mail)
+        self._changed()
 
-    def take_back(self, mail: Waiting[Mail]) -> bool:
-        """Take one that was put back, if nobody has it yet."""
-        if mail not in self._returned:
+    def take_back(self, mail: QueuedMail) -> bool:
+        """Take this mail, which was put back; False where another sender has it."""
+        if mail not in self._put_back:
             return False
-        self._returned.remove(mail)
+        self._put_back.remove(mail)
         return True
 
-    def run(self) -> None:
-        """Begin one more runner."""
-        self._runners += 1
-        task = asyncio.create_task(self._run())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _run(self) -> None:
-        try:
-            await self._run_through(self)
-        finally:
-            self._runners -= 1  # at once: a mail that comes from now on needs another one
-            if self.waits and self._runners < self._most:
-                self.run()
-
-    def _open_or_shut(self) -> None:
-        if len(self._waiting) <= AHEAD * self._most:
+    def _changed(self) -> None:
+        if self:
+            self._filled.set()
+        if len(self._waiting) <= self._most_waiting:
             self._room.set()
         else:
             self._room.clear()

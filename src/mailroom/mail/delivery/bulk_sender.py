@@ -1,125 +1,177 @@
-"""A runner of a crowd: a connection, kept from mail to mail while nobody else waits for one."""
+"""Sends the mails of the bulk queue over one connection, one behind the other."""
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+import logging
 from dataclasses import dataclass
+from functools import partial
 
 from mailroom.mail.delivery.attempt import RunningAttempt
-from mailroom.mail.delivery.bulk_queue import BulkQueue, Waiting
-from mailroom.mail.ledger.claims import Claim
+from mailroom.mail.delivery.attempt_recorder import ENDS_AN_ATTEMPT, AttemptRecorder
+from mailroom.mail.delivery.bulk_queue import BulkQueue, QueuedMail
+from mailroom.mail.ledger.claims import RecordedState
 from mailroom.mail.rendering.renderer import BrokenMail, Envelope, Renderer
 from mailroom.mail.retry_policy import DeliveryResult
 from mailroom.mail.smtp.connection import NotStarted, SmtpConnection
 from mailroom.mail.smtp.pool import Pool
+from mailroom.mail.states import Reason
+
+logger = logging.getLogger(__name__)
 
 PATIENCE = 1.0
-"""Seconds a mail waits behind another one's acceptance before any other connection may have it."""
+"""Seconds that a mail waits behind the acceptance of another one. After that any other connection may have it."""
 
-Send = Callable[[RunningAttempt, Callable[[], Awaitable[bool]]], Awaitable[DeliveryResult]]
-"""Sends a mail; the second is awaited just before its DATA."""
+MOST_UNRECORDED = 64
+"""Endings of all senders that may wait to be recorded; with more, a sender waits for its own. When a worker is
+killed, so many of its mails become uncertain, and those that its connections were handing over."""
 
 
 @dataclass(slots=True)
 class PipelinedMail:
-    """The mail that goes next over a connection, chosen while the one before is on its way."""
+    """The mail that goes next over the connection, chosen while the one before is on its way."""
 
-    mail: Waiting[Claim]
-    alarm: asyncio.TimerHandle
+    mail: QueuedMail
+    timer: asyncio.TimerHandle
     envelope: Envelope | None = None
-    """None until the mail is introduced to the server: it could not be rendered, then."""
+    """None where the mail cannot be rendered; then nothing of it was sent."""
     shared: bool = False
-    """Whether any other connection may have it, too."""
+    """True once any other sender may have it, too."""
 
 
 class BulkSender:
-    """Carries mails of the crowd by `carry`, one after the other, while there are any.
+    """Takes mails from the queue and sends them, in a task of its own.
 
-    The next mail is introduced to the server behind the content of the one before (`SmtpConnection.deliver`).
+    It keeps its connection from mail to mail as long as nobody else waits for one. Where the server allows
+    pipelining (RFC 2920), MAIL and RCPT of the next mail follow right behind the content of the one before.
     """
 
-    def __init__(
-        self,
-        crowd: BulkQueue[Claim],
-        carry: Callable[[Waiting[Claim], Send], Awaitable[None]],
-        *,
-        pool: Pool,
-        renderer: Renderer,
-        tell: Callable[[RunningAttempt], None],
-    ) -> None:
-        self._crowd = crowd
-        self._carry = carry
+    def __init__(self, queue: BulkQueue, recorder: AttemptRecorder, *, pool: Pool, renderer: Renderer) -> None:
+        self._queue = queue
+        self._recorder = recorder
         self._pool = pool
         self._renderer = renderer
-        self._tell = tell
         self._connection: SmtpConnection | None = None
-        self._introduced: Envelope | None = None
-        """Of the mail that is carried, where it was introduced behind the one before."""
         self._following: PipelinedMail | None = None
+        self._pipelined: Envelope | None = None
+        """The envelope of the current mail, where its MAIL and RCPT were sent behind the mail before."""
 
     async def run(self) -> None:
-        """Carry mails until none waits."""
+        """Send what waits, and wait for more, until cancelled."""
         try:
-            while this := self._take():
-                await self._carry(this, self._send)
+            while True:
+                mail = self._take()
+                if mail is None:
+                    self._give_back_connection()
+                    mail = await self._queue.get()
+                await self._deliver(mail)
         finally:
-            self._share()
+            self._share_following()
             self._forget_following()
-            self._leave()
+            self._give_back_connection()
 
-    def _take(self) -> Waiting[Claim] | None:
-        following, self._introduced = self._following, None
+    def _take(self) -> QueuedMail | None:
+        """Take the mail that was pipelined, unless another sender has it; else the next one of the queue."""
+        following, self._pipelined = self._following, None
         self._forget_following()
-        if following and (not following.shared or self._crowd.take_back(following.mail)):
-            self._introduced = following.envelope
+        if following and (not following.shared or self._queue.take_back(following.mail)):
+            self._pipelined = following.envelope
             return following.mail
-        return self._crowd.next()
+        return self._queue.next()
 
-    async def _send(self, journey: RunningAttempt, may_hand_over: Callable[[], Awaitable[bool]]) -> DeliveryResult:
-        introduced = self._introduced
-        envelope = introduced or self._renderer.render(journey.claim.row)
-        while True:
-            connection = await self._connected(stay=introduced is not None)
-            journey.connected_at = journey.now
-            self._tell(journey)
+    # -- one mail
+
+    async def _deliver(self, mail: QueuedMail) -> None:
+        """Send a mail and begin to record how its attempt ended; the next mail need not wait for the recording."""
+        recorder = self._recorder
+        attempt = recorder.begin(mail.claim)
+        try:
             try:
-                return await connection.deliver(envelope, may_hand_over, self._choose_following)
+                result = await self._send(attempt)
+            except ENDS_AN_ATTEMPT as error:
+                result = recorder.result_of(attempt, error)
+            recording = recorder.record(attempt, result)
+        except BaseException as error:
+            recorder.end(attempt)
+            mail.message.end_one()
+            if not isinstance(error, Exception):
+                raise
+            logger.exception("mail %s stopped on its way; its lease brings it back", mail.claim.id)
+            return
+        self._queue.unrecorded += 1
+        recording.add_done_callback(partial(self._recorded, attempt, mail))
+        if self._queue.unrecorded >= MOST_UNRECORDED:
+            await asyncio.wait([recording])
+
+    async def _send(self, attempt: RunningAttempt) -> DeliveryResult:
+        recorder, pipelined = self._recorder, self._pipelined
+        if recorder.stopping:
+            return DeliveryResult(Reason.WORKER_LOST)
+        envelope = pipelined or self._renderer.render(attempt.claim.row)
+        while True:
+            connection = await self._connected(stay=pipelined is not None)
+            recorder.connected(attempt)
+            try:
+                return await connection.deliver(
+                    envelope, lambda: recorder.may_hand_over(attempt), self._choose_following
+                )
             except NotStarted:
-                continue  # over another one: this one has ended
+                continue  # that connection has ended; the mail goes over another one
+
+    def _recorded(
+        self, attempt: RunningAttempt, mail: QueuedMail, recording: "asyncio.Future[RecordedState | None]"
+    ) -> None:
+        """End the attempt: its ending is recorded, or never will be."""
+        self._queue.unrecorded -= 1
+        self._recorder.end(attempt)
+        mail.message.end_one()
+        if recording.cancelled():
+            return
+        if error := recording.exception():
+            logger.error(
+                "the end of mail %s is not recorded; its lease runs out", attempt.claim.id, exc_info=error
+            )
+            return
+        self._recorder.show_end(attempt, recording.result())
+
+    # -- the connection
 
     async def _connected(self, *, stay: bool) -> SmtpConnection:
+        """Return the connection to send over; `stay` on it where the mail's MAIL and RCPT were sent there."""
         kept = self._connection
         if kept and not (kept.usable if stay else self._pool.spares(kept)):
-            self._leave()
+            self._give_back_connection()
         if self._connection is None:
             self._connection = await self._pool.borrow()
         return self._connection
 
-    def _choose_following(self) -> Envelope | None:
-        """Choose the mail that goes next over this connection, if there is one; return what introduces it."""
-        assert self._connection
-        if not self._pool.spares(self._connection):
-            return None
-        chosen = self._crowd.next_new()
-        if chosen is None:
-            return None
-        following = PipelinedMail(chosen, asyncio.get_running_loop().call_later(PATIENCE, self._share))
-        self._following = following
-        with contextlib.suppress(BrokenMail):  # that is told when its turn has come
-            following.envelope = self._renderer.render(chosen.mail.row)
-        return following.envelope
-
-    def _share(self) -> None:
-        if self._following and not self._following.shared:
-            self._following.shared = True
-            self._crowd.put_back(self._following.mail)
-
-    def _forget_following(self) -> None:
-        if self._following:
-            self._following.alarm.cancel()
-            self._following = None
-
-    def _leave(self) -> None:
+    def _give_back_connection(self) -> None:
         if self._connection:
             self._pool.give_back(self._connection)
             self._connection = None
+
+    # -- the mail that follows
+
+    def _choose_following(self) -> Envelope | None:
+        """Choose the mail that goes next over this connection; return its envelope, None where there is none."""
+        assert self._connection
+        if not self._pool.spares(self._connection):
+            return None
+        chosen = self._queue.next_new()
+        if chosen is None:
+            return None
+        timer = asyncio.get_running_loop().call_later(PATIENCE, self._share_following)
+        following = self._following = PipelinedMail(chosen, timer)
+        with contextlib.suppress(BrokenMail):  # its own attempt renders it again and ends as broken
+            following.envelope = self._renderer.render(chosen.claim.row)
+        return following.envelope
+
+    def _share_following(self) -> None:
+        """Let any sender have the mail that follows: the one before takes long."""
+        if self._following and not self._following.shared:
+            self._following.shared = True
+            self._queue.put_back(self._following.mail)
+
+    def _forget_following(self) -> None:
+        if self._following:
+            self._following.timer.cancel()
+            self._following = None

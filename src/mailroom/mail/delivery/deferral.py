@@ -1,4 +1,4 @@
-"""Mails that wait for a mail server that is away: without an attempt, and all at once when it is back."""
+"""Mails that wait while the mail server is away: without an attempt, and all at once when it is back."""
 
 import logging
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from uuid import UUID
 
 from mailroom.kit.coalescer import Coalescer
 from mailroom.kit.errors import Unavailable
-from mailroom.mail.delivery.attempt import ProgressSink, announce
+from mailroom.mail.delivery.attempt import ProgressSink
 from mailroom.mail.ledger.claims import Ledger, RecordedState
 from mailroom.mail.retry_policy import wait
 from mailroom.mail.smtp.pool import Pool
@@ -19,52 +19,54 @@ logger = logging.getLogger(__name__)
 
 
 class Deferral:
-    """Lets mails wait while the circuit is open."""
+    """Puts mails off while the circuit is open."""
 
-    def __init__(self, ledger: Ledger, pool: Pool, show: ProgressSink) -> None:
+    def __init__(self, ledger: Ledger, pool: Pool, progress: ProgressSink) -> None:
         self._ledger = ledger
         self._pool = pool
-        self._show = show
-        self._defer: Coalescer[UUID, RecordedState | None] = Coalescer(self._defer_all)
+        self._progress = progress
+        self._together: Coalescer[UUID, RecordedState | None] = Coalescer(self._defer_all)
 
-    async def __call__(self, mail_id: UUID) -> Snapshot | None:
-        """Let the mail wait; return where it is then, None where there was nothing to do."""
+    async def defer(self, mail_id: UUID) -> Snapshot | None:
+        """Let the mail wait; return where it is then, None where the row had another state or the server is back.
+
+        Raises `Unavailable` while PostgreSQL is away.
+        """
         outage = self._pool.outage
-        ended = await self._defer(mail_id)
-        if ended is None or outage is None:
+        recorded = await self._together(mail_id)
+        if recorded is None or outage is None:
             return None
         result = outage.result
-        return announce(
-            self._show,
-            snapshot(
-                ended.id,
-                ended.state,
-                attempt=ended.attempt,
-                step=ended.step,
-                reason=result.reason,
-                code=result.code,
-                enhanced=result.enhanced,
-                answer=result.text,
-                since=ended.reason_since,
-                retry_at=ended.next_attempt_at,
-            ),
+        shown = snapshot(
+            recorded.id,
+            recorded.state,
+            attempt=recorded.attempt,
+            step=recorded.step,
+            reason=result.reason,
+            code=result.code,
+            enhanced=result.enhanced,
+            answer=result.text,
+            since=recorded.reason_since,
+            retry_at=recorded.next_attempt_at,
         )
+        self._progress.show(shown)
+        return shown
 
     async def _defer_all(self, ids: Sequence[UUID]) -> list[RecordedState | None]:
         outage = self._pool.outage
-        if outage is None:  # back in this very moment: the sweep comes for these
+        if outage is None:  # the server came back just now: the sweep publishes these again
             return [None] * len(ids)
         pause = wait(outage.result.reason or Reason.UNREACHABLE, timedelta(minutes=1))
-        ended = {end.id: end for end in await self._ledger.defer(ids, outage.result, outage.since, pause)}
-        return [ended.get(mail_id) for mail_id in ids]
+        recorded = {row.id: row for row in await self._ledger.defer(ids, outage.result, outage.since, pause)}
+        return [recorded.get(mail_id) for mail_id in ids]
 
     async def release(self) -> None:
-        """Let all go that waited: the mail server is back."""
+        """Make every mail that waits for the mail server due now."""
         try:
             await self._ledger.release(sorted(SERVER_TROUBLE))
         except Unavailable:
-            logger.warning("mails that waited for the mail server go at their own time: no database")
+            logger.warning("mails that waited for the mail server stay until their next attempt: no database")
 
     def close(self) -> None:
-        """Give up what is not written yet."""
-        self._defer.close()
+        """Drop what is not written yet."""
+        self._together.close()

@@ -1,4 +1,9 @@
-"""Which mails a worker process carries: those it can claim, one by one or in crowds; and how it ends."""
+"""Which mails a worker process sends, and how it stops.
+
+A mail of its own:   `deliver` → `Ledger.claim` → `AttemptRunner.run` → `SmtpConnection.deliver`.
+Mails in bulk:       `deliver_many` → `Ledger.claim` → `BulkQueue` → `BulkSender.run` → `SmtpConnection.deliver`.
+Both ways record through `AttemptRecorder` → `Ledger.record_and_hand_over`.
+"""
 
 import asyncio
 import logging
@@ -9,8 +14,9 @@ from uuid import UUID
 from mailroom.kit.coalescer import Coalescer
 from mailroom.kit.errors import Unavailable
 from mailroom.mail.delivery.attempt import ProgressSink
+from mailroom.mail.delivery.attempt_recorder import AttemptRecorder
 from mailroom.mail.delivery.attempt_runner import AttemptRunner
-from mailroom.mail.delivery.bulk_queue import BulkQueue
+from mailroom.mail.delivery.bulk_queue import BulkMessage, BulkQueue
 from mailroom.mail.delivery.bulk_sender import BulkSender
 from mailroom.mail.delivery.deferral import Deferral
 from mailroom.mail.ledger.claims import Claim, Ledger
@@ -22,35 +28,38 @@ from mailroom.progress.snapshot import Snapshot
 logger = logging.getLogger(__name__)
 
 GIVE_BACK_AFTER = 20.0
-"""Seconds after the stop was asked for until mails not yet handing over are given back."""
+"""Seconds from the stop until mails that are not being handed over are given back."""
 GIVE_UP_AFTER = 25.0
-"""Seconds until those handing over are left as uncertain; hosts kill at about 30."""
-HELP = 100
-"""Mails taken at a time from what waits for others: enough to be cheap, few enough to end together."""
+"""Seconds from the stop until mails that are being handed over are left as uncertain. Hosts kill after 30."""
+AHEAD = 4
+"""Mails for each bulk sender that may wait, claimed, before the next message's mails are claimed."""
+CLAIM_WAITING = 100
+"""Mails that an idle process claims at a time: enough to be cheap, few enough to end together."""
 
 
 class PoisonCandidate:
-    """A mail that may be what ended its workers: claimed only once no other of its like is under way here.
+    """Stands for a mail that may be what ended its workers: sent only while no other candidate is sent here.
 
-    Whatever is under way when a worker ends counts as a crash; so its company would end as failed along with it.
+    When a worker ends, every mail that it was sending counts one more crash; so candidates must not be together.
     """
 
 
 class Deliverer:
-    """Delivers mails for one worker process. `show` is told where they are."""
+    """Sends mails for one worker process. `progress` shows watchers where they are."""
 
-    def __init__(self, *, ledger: Ledger, pool: Pool, renderer: Renderer, show: ProgressSink) -> None:
+    def __init__(self, *, ledger: Ledger, pool: Pool, renderer: Renderer, progress: ProgressSink) -> None:
         self._ledger = ledger
         self._pool = pool
         self._renderer = renderer
-        self._carrier = AttemptRunner(ledger=ledger, pool=pool, renderer=renderer, show=show)
-        self._deferring = Deferral(ledger, pool, show)
-        self.on_recovery = self._deferring.release
+        self._recorder = AttemptRecorder(ledger, str(pool.server), progress)
+        self._runner = AttemptRunner(self._recorder, pool=pool, renderer=renderer)
+        self._deferral = Deferral(ledger, pool, progress)
         self._claim: Coalescer[UUID, Claim | PoisonCandidate | None] = Coalescer(self._claim_all)
-        self._one_suspect = asyncio.Lock()
-        self._crowd: BulkQueue[Claim] = BulkQueue(self._ride, runners=pool.limit)
+        self._one_candidate = asyncio.Lock()
+        self._bulk_queue = BulkQueue(most_waiting=AHEAD * pool.limit)
+        self._bulk_senders: list[asyncio.Task[None]] = []
         self._next_message = asyncio.Lock()
-        self._helping = False
+        self._claims_waiting = False
 
     def warm(self) -> None:
         """Begin to connect to the mail server, before there is a mail for it."""
@@ -59,33 +68,50 @@ class Deliverer:
     @property
     def stopping(self) -> bool:
         """True once the stop was asked for: nothing is claimed any more."""
-        return self._carrier.stopping
+        return self._recorder.stopping
+
+    async def release_deferred(self) -> None:
+        """Make every mail due that waits for the mail server; the pool calls this when the server is back."""
+        await self._deferral.release()
+
+    # -- a mail of its own
 
     async def deliver(self, mail_id: UUID) -> Snapshot | None:
-        """Carry the mail as far as it goes now; return where it is then.
+        """Send the mail; return where it is then.
 
-        None where there was nothing to do: another process has it, it is not due, it has ended, or this
-        worker is stopping. Raises `Unavailable` while PostgreSQL is away; the sweep asks again.
+        Returns None where there was nothing to do: another process has the mail, it is not due, it has ended, or
+        this worker is stopping. Raises `Unavailable` while PostgreSQL is away; the sweep publishes the mail again.
         """
         if self.stopping:
             return None
         if self._pool.outage:
-            return await self._deferring(mail_id)
+            return await self._deferral.defer(mail_id)
         claim = await self._claim(mail_id)
         if isinstance(claim, PoisonCandidate):
-            return await self._deliver_alone(mail_id)
-        return await self._carrier.carry(claim) if claim else None
+            return await self._deliver_candidate(mail_id)
+        return await self._runner.run(claim) if claim else None
 
-    async def _deliver_alone(self, mail_id: UUID) -> Snapshot | None:
-        async with self._one_suspect:
+    async def _deliver_candidate(self, mail_id: UUID) -> Snapshot | None:
+        async with self._one_candidate:
             for claim in await self._ledger.claim([mail_id], poison_candidates=True):
-                return await self._carrier.carry(claim)
+                return await self._runner.run(claim)
         return None
 
+    async def _claim_all(self, ids: Sequence[UUID]) -> list[Claim | PoisonCandidate | None]:
+        claims: dict[UUID, Claim | PoisonCandidate] = {claim.id: claim for claim in await self._ledger.claim(ids)}
+        if unclaimed := [mail_id for mail_id in ids if mail_id not in claims]:
+            claims |= {mail_id: PoisonCandidate() for mail_id in await self._ledger.poison_candidates(unclaimed)}
+        return [claims.pop(mail_id, None) for mail_id in ids]  # pop: an id that came twice is claimed once
+
+    # -- mails in bulk
+
     async def deliver_many(self, mail_ids: Sequence[UUID]) -> None:
-        """Carry these mails: claimed in one statement, and as many at a time as there are connections."""
-        async with self._next_message:  # what waits is not claimed: another worker may have it
-            await self._crowd.room()
+        """Send these mails: claimed in one statement, and as many at a time as there are connections.
+
+        Returns when each of them has ended its attempt or is left to the sweep.
+        """
+        async with self._next_message:  # mails that wait here are not claimed: another worker may have them
+            await self._bulk_queue.room()
             if self._pool.outage or self.stopping:
                 ours, alone = [], list(mail_ids)
             else:
@@ -97,70 +123,73 @@ class Deliverer:
                 ours = [claim for claim in claims if isinstance(claim, Claim)]
                 asked = zip(mail_ids, claims, strict=True)
                 alone = [mail_id for mail_id, claim in asked if isinstance(claim, PoisonCandidate)]
-            carried = self._carry_all(ours)
-        await carried
-        done = await asyncio.gather(*map(self.deliver, alone), return_exceptions=True)
-        for raised in {type(result): result for result in done if isinstance(result, BaseException)}.values():
+            message = self._queue_in_bulk(ours)
+        await message.done
+        ended = await asyncio.gather(*map(self.deliver, alone), return_exceptions=True)
+        for raised in {type(one): one for one in ended if isinstance(one, BaseException)}.values():
             logger.warning("some of %d mails wait for the sweep: %s", len(alone), raised)
-        await self._help()
+        await self._deliver_waiting()
 
-    async def _help(self) -> None:
-        """Take what still waits, once nothing else is left to do here: another process may hold many messages."""
-        if self._helping or self._crowd.waits:
+    async def _deliver_waiting(self) -> None:
+        """Claim and send what waits in the table, while this process is idle: another may hold many messages."""
+        if self._claims_waiting or self._bulk_queue:
             return
-        self._helping, carried = True, []
+        self._claims_waiting, messages = True, []
         try:
             while not (self._pool.outage or self.stopping):
-                claims = await self._ledger.claim_waiting(HELP)
+                claims = await self._ledger.claim_waiting(CLAIM_WAITING)
                 if not claims:
                     break
-                carried.append(self._carry_all(claims))
-                await self._crowd.room()
+                messages.append(self._queue_in_bulk(claims))
+                await self._bulk_queue.room()
         except Unavailable as error:
-            logger.warning("what waits is left to the sweep: %s", error)
+            logger.warning("mails that wait are left to the sweep: %s", error)
         finally:
-            self._helping = False
-        await asyncio.gather(*carried)
+            self._claims_waiting = False
+        await asyncio.gather(*(message.done for message in messages))
 
-    def _carry_all(self, claims: Sequence[Claim]) -> "asyncio.Future[None]":
+    def _queue_in_bulk(self, claims: Sequence[Claim]) -> BulkMessage:
         for claim in claims:
-            self._carrier.hold(claim)
-        return asyncio.ensure_future(self._crowd(claims))
+            self._recorder.hold(claim)
+        while claims and len(self._bulk_senders) < self._pool.limit:
+            self._start_bulk_sender()
+        return self._bulk_queue.put(claims)
 
-    async def _ride(self, crowd: BulkQueue[Claim]) -> None:
-        carrier = self._carrier
-        await BulkSender(
-            crowd, carrier.carry_in_crowd, pool=self._pool, renderer=self._renderer, tell=carrier.tell
-        ).run()
+    def _start_bulk_sender(self) -> None:
+        sender = BulkSender(self._bulk_queue, self._recorder, pool=self._pool, renderer=self._renderer)
+        self._bulk_senders.append(asyncio.create_task(sender.run(), name="bulk sender"))
 
-    async def _claim_all(self, ids: Sequence[UUID]) -> list[Claim | PoisonCandidate | None]:
-        claims: dict[UUID, Claim | PoisonCandidate] = {claim.id: claim for claim in await self._ledger.claim(ids)}
-        if unclaimed := [mail_id for mail_id in ids if mail_id not in claims]:
-            claims |= {mail_id: PoisonCandidate() for mail_id in await self._ledger.poison_candidates(unclaimed)}
-        return [claims.pop(mail_id, None) for mail_id in ids]  # pop: asked twice, claimed once
+    # -- the end
 
     async def stop(self) -> None:
-        """Claim no more; after 20 s give back what is not handing over; leave the rest uncertain."""
-        self._carrier.stopping = True
-        self._crowd.run()  # gives back at once what waits in there
+        """Claim no more; after 20 seconds give back what is not being handed over; leave the rest uncertain."""
+        self._recorder.stopping = True
+        self._start_bulk_sender()  # gives back at once what waits in the queue, though all others are busy
         began = time.monotonic()
-        # The last round is for endings that cannot be recorded: PostgreSQL is away, and the lease will tell.
+        # The last round is for endings that cannot be recorded: PostgreSQL is away, and the leases run out.
         rounds = (
             (GIVE_BACK_AFTER, {Stage.CLAIMED}),
             (GIVE_UP_AFTER, set(Stage)),
             (GIVE_UP_AFTER + 2, set[Stage]()),
         )
         for deadline, stages in rounds:
-            while self._carrier.journeys and time.monotonic() - began < deadline:
+            while self._busy and time.monotonic() < began + deadline:  # noqa: ASYNC110  # no event when all have ended
                 await asyncio.sleep(0.05)
-                if self._crowd.waits:  # claimed, or put back, meanwhile
-                    self._crowd.run()
-            self._carrier.interrupt(stages)
-        self._carrier.forget()
+            self._recorder.interrupt(stages)
+        self._recorder.forget()
+
+    @property
+    def _busy(self) -> bool:
+        return bool(self._recorder.running or self._bulk_queue)
 
     async def close(self) -> None:
-        """End at once: renewals and resting connections."""
+        """End at once: senders, renewals and idle connections."""
+        running = set(self._bulk_senders)
+        while running:
+            for sender in running:
+                sender.cancel()  # a cancellation that ends an attempt does not end its sender
+            _, running = await asyncio.wait(running, timeout=1)
         self._claim.close()
-        self._deferring.close()
-        self._carrier.close()
+        self._deferral.close()
+        self._recorder.close()
         await self._pool.close()

@@ -14,7 +14,7 @@ from psycopg.rows import class_row
 from mailroom.kit.arrays import array, array_of_times, array_of_words
 from mailroom.kit.database import Database
 from mailroom.kit.errors import Unavailable
-from mailroom.mail.kinds import MailRow
+from mailroom.mail.kinds import MailRow, MessageBytes
 from mailroom.mail.ledger.queries import (
     ACCEPT_AND_HAND_OVER,
     CLAIM,
@@ -50,6 +50,12 @@ class Claim(NamedTuple):
     on_uncertain: str
     uncertain: int = 0
     """Attempts before this one whose answer got lost."""
+    message_id: UUID | None = None
+    """The message of another program that it is a copy of; its content is the message's."""
+    test: bool = False
+    """True where no mail server is asked."""
+    content: MessageBytes | None = None
+    """The message's content, where it has been loaded (`mail/messages/contents.py`)."""
 
     @property
     def row(self) -> MailRow:

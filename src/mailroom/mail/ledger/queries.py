@@ -4,8 +4,14 @@ Each locks its rows in the order of their ids, so that two processes cannot wait
 two things locks twice: where two of those meet PostgreSQL ends one, which is run again. While an attempt is under
 way its facts stand in the mail's row; a row of its own is written once, when it ends.
 
-psycopg reads a statement of more than 4,096 characters anew each time: those that are hot are shorter.
+psycopg reads a statement of more than 4,096 characters anew each time: those that are hot are shorter, without the
+white space that is for people.
 """
+
+
+def _tight(statement: str) -> str:
+    return " ".join(statement.split())
+
 
 UNCERTAIN_BEFORE = """
     case when attempt > 1 then
@@ -21,7 +27,8 @@ update mails set
     changed_at = clock_timestamp()
 from mine where mails.id = mine.id
 returning mails.id, kind, recipient, coalesce(params, '{{}}') as params, coalesce(nonce, '') as nonce,
-    created_at, expires_at, claimed_at, attempt, crashes, on_uncertain, {UNCERTAIN_BEFORE} as uncertain
+    created_at, expires_at, claimed_at, attempt, crashes, on_uncertain, {UNCERTAIN_BEFORE} as uncertain,
+    message_id, mails.test
 """  # noqa: S608  # of our own two
 CLAIM = f"""
 with mine as materialized (
@@ -116,7 +123,8 @@ with said as (
         worker = case when mails.attempt > held.attempt then worker end,
         claimed_at = case when mails.attempt > held.attempt then claimed_at end
     from held where mails.id = held.id
-    returning held.place, mails.attempt, mails.step, mails.state, next_attempt_at, reason_since, changed_at
+    returning held.place, mails.attempt, mails.step, mails.state, next_attempt_at, reason_since, changed_at,
+        mails.id, message_id, mails.code, mails.enhanced, mails.answer
 ), noted as (
     insert into attempts as known (
         mail_id, attempt, worker, server, claimed_at, connected_at, handing_over_at,
@@ -132,9 +140,15 @@ with said as (
         uncertain_at = coalesce(excluded.uncertain_at, known.uncertain_at), ended_at = excluded.ended_at,
         outcome = excluded.outcome, reason = excluded.reason, code = excluded.code,
         enhanced = excluded.enhanced, answer = excluded.answer
+), told as (
+    insert into mail_events (mail_id, type, attempt, code, enhanced, diagnostic)
+    select id, case state when 'retrying' then 'delivery_delayed' when 'expired' then 'failed' else state end,
+        attempt, code, enhanced, answer
+    from moved where message_id is not null and state <> 'queued'
 )
-select * from moved
+select place, attempt, step, state, next_attempt_at, reason_since, changed_at from moved
 """  # noqa: S608
+RECORD = _tight(RECORD)
 
 # "is not distinct from" is for the planner: it would go through all that are being sent to find the few.
 HANDED = """
@@ -171,7 +185,8 @@ with said as (
         worker = case when mails.attempt > accepted then mails.worker end,
         claimed_at = case when mails.attempt > accepted then mails.claimed_at end
     from locked where mails.id = locked.id and {_lets_acceptance_in("accepted")}
-    returning place, mails.attempt, mails.step, mails.state, null, null::timestamptz, mails.changed_at
+    returning place, mails.attempt, mails.step, mails.state, null::timestamptz as next_attempt_at,
+        null::timestamptz as reason_since, mails.changed_at, mails.id, message_id
 ), noted as (
     insert into attempts as known (
         mail_id, attempt, worker, server, claimed_at, connected_at, handing_over_at,
@@ -185,9 +200,15 @@ with said as (
     from locked where attempt >= accepted
     on conflict (mail_id, attempt) do update set ended_at = excluded.ended_at, outcome = 'sent', reason = null,
         code = excluded.code, enhanced = excluded.enhanced, answer = excluded.answer
+), told as (
+    insert into mail_events (mail_id, type, attempt, code, enhanced, diagnostic)
+    select moved.id, 'sent', accepted, said_code, said_enhanced, said_answer
+    from moved join locked on locked.id = moved.id where message_id is not null
 ), handed as ({HANDED})
-select * from moved union all select -place, null, null, null, null, null, changed_at from handed
+select place, attempt, step, state, next_attempt_at, reason_since, changed_at from moved
+union all select -place, null, null, null, null, null, changed_at from handed
 """  # noqa: S608
+ACCEPT_AND_HAND_OVER = _tight(ACCEPT_AND_HAND_OVER)
 
 RENEW = """
 with held as materialized (

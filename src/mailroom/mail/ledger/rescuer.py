@@ -64,10 +64,13 @@ with old as materialized (
     where state in ('queued', 'retrying', 'uncertain', 'scheduled') and nudge_at is not null
         and expires_at <= now()
     order by expires_at limit %(most)s for update skip locked
+), expired as (
+    update mails set state = 'expired', reason = coalesce(reason, 'expired'), stage = null, step = step + 1,
+        nudge_at = null, next_attempt_at = null, ended_at = clock_timestamp(), changed_at = clock_timestamp()
+    from old where mails.id = old.id returning mails.id, attempt, message_id
 )
-update mails set state = 'expired', reason = coalesce(reason, 'expired'), stage = null, step = step + 1,
-    nudge_at = null, next_attempt_at = null, ended_at = clock_timestamp(), changed_at = clock_timestamp()
-from old where mails.id = old.id
+insert into mail_events (mail_id, type, attempt)
+select id, 'failed', attempt from expired where message_id is not null
 """
 
 

@@ -40,13 +40,14 @@ select * from unnest(%(ids)s::uuid[], %(contents)s::bytea[])
 PUT_MAILS = """
 with put as (
     insert into mails (id, kind, recipient, params, nonce, on_uncertain, message_id, stream, test, state,
-        next_attempt_at, nudge_at, expires_at)
+        reason, next_attempt_at, nudge_at, expires_at)
     select id, %(kind)s, recipient, '{}', '', 'resend', message_id, stream, test,
-        case when due is null then 'queued' else 'scheduled' end, due, coalesce(due, now() + %(nudge_in)s),
+        case when due is null then 'queued' else 'scheduled' end, case when limited then 'limited' end,
+        due, coalesce(due, now() + %(nudge_in)s),
         coalesce(due, now()) + %(expires_in)s
     from unnest(%(ids)s::uuid[], %(recipients)s::text[], %(message_ids)s::uuid[], %(streams)s::text[],
-        %(tests)s::bool[], %(dues)s::timestamptz[])
-        as given (id, recipient, message_id, stream, test, due)
+        %(tests)s::bool[], %(dues)s::timestamptz[], %(limited)s::bool[])
+        as given (id, recipient, message_id, stream, test, due, limited)
     returning id, state
 )
 insert into mail_events (mail_id, type) select id, 'scheduled' from put where state = 'scheduled'
@@ -91,12 +92,20 @@ class MessageStore:
         return ids
 
     async def put_raw(
-        self, work: UnitOfWork, draft: Draft, content: bytes, *, key_id: UUID | None, test: bool, source: str
+        self,
+        work: UnitOfWork,
+        draft: Draft,
+        content: bytes,
+        *,
+        key_id: UUID | None,
+        test: bool,
+        source: str,
+        turns: Sequence[datetime | None] | None = None,
     ) -> UUID:
         """Write a message that has its RFC 5322 bytes already; `draft` holds what is known of them."""
         message_id = new_id()
         await self._write(
-            work, [message_id], [draft], [content], key_id=key_id, test=test, source=source, turns=None
+            work, [message_id], [draft], [content], key_id=key_id, test=test, source=source, turns=turns
         )
         return message_id
 
@@ -113,19 +122,28 @@ class MessageStore:
         turns: Sequence[datetime | None] | None,
     ) -> None:
         messages: list[dict[str, Any]] = []
-        mails: list[tuple[UUID, str, UUID, str, bool, datetime | None]] = []
+        mails: list[tuple[UUID, str, UUID, str, bool, datetime | None, bool]] = []
         for place, (message_id, draft, content) in enumerate(zip(ids, drafts, contents, strict=True)):
             if len(content) > LARGEST:
                 raise InvalidMessage("attachments", f"A message has at most {LARGEST // 1_000_000} MB, encoded.")
-            due = max(filter(None, (draft.scheduled_at, turns[place] if turns else None)), default=None)
+            turn = turns[place] if turns else None
+            due = max(filter(None, (draft.scheduled_at, turn)), default=None)
             messages.append(_row(message_id, draft, test=test, size=len(content)))
             mails += [
-                (new_id(), recipient, message_id, draft.stream, test or is_test_recipient(recipient), due)
+                (
+                    new_id(),
+                    recipient,
+                    message_id,
+                    draft.stream,
+                    test or is_test_recipient(recipient),
+                    due,
+                    due is not None and due == turn,
+                )
                 for recipient in draft.recipients
             ]
         await work.write(PUT_MESSAGES, {"key_id": key_id, "source": source, "messages": Jsonb(messages)})
         await work.write(PUT_CONTENTS, {"ids": list(ids), "contents": list(contents)})
-        names = ("ids", "recipients", "message_ids", "streams", "tests", "dues")
+        names = ("ids", "recipients", "message_ids", "streams", "tests", "dues", "limited")
         columns = dict(zip(names, map(list, zip(*mails, strict=True)), strict=True))
         await work.write(
             PUT_MAILS,

@@ -6,7 +6,6 @@ connection.
 
 import asyncio
 import re
-import ssl
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -18,18 +17,18 @@ from aiosmtplib.email import quote_address
 from mailroom.mail.rendering.renderer import CONTROL, Envelope
 from mailroom.mail.retry_policy import DeliveryResult
 from mailroom.mail.smtp.acceptance import AcceptanceTimes
+from mailroom.mail.smtp.opening import ServerTrouble, open_session
+from mailroom.mail.smtp.pipelining import Pipelining
 from mailroom.mail.smtp.protocol import REFUSALS, PendingReplies, Reply, SmtpProtocol
+from mailroom.mail.smtp.replies import BAD_SEQUENCE, CLOSING, COMPLETED, Command, classify, readable
 from mailroom.mail.states import Reason
 from mailroom.settings import SMTPServer
 
 UNUSUAL = re.compile(r"[\s<>\"(),:;\[\]\\]")
-ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
-SIGN_IN_CODES = frozenset({454, 530, 534, 535, 538})  # RFC 4954 §6
 OK = 250
-COMPLETED = range(200, 300)
-"""The positive completion replies."""
-CLOSING = 421
 START_INPUT = 354
+
+__all__ = ["NotStarted", "ServerTrouble", "SmtpConnection", "Timeouts", "Undelivered"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,58 +59,63 @@ class NotStarted(Exception):
     """The connection ended before anything of this mail was sent. Send the mail over another connection."""
 
 
-class ServerTrouble(Exception):
-    """No connection to the mail server can be made now. The mail is not the cause."""
+class _NegativeReply(Exception):
+    """The reply to a command of a mail is not the one that goes on."""
 
-    def __init__(self, result: DeliveryResult) -> None:
-        super().__init__(result.reason)
-        self.result = result
+    def __init__(self, command: Command, reply: Reply) -> None:
+        super().__init__(reply.code)
+        self.command = command
+        self.reply = reply
 
 
 class SmtpConnection:
     """An open connection, signed in where the server wants it. It sends one mail at a time."""
 
     def __init__(
-        self, smtp: aiosmtplib.SMTP, timeouts: Timeouts, acceptances: AcceptanceTimes | None = None
+        self,
+        smtp: aiosmtplib.SMTP,
+        timeouts: Timeouts,
+        *,
+        pipelining: Pipelining,
+        acceptances: AcceptanceTimes,
+        tls: bool,
     ) -> None:
         self._smtp = smtp
-        self._acceptances = acceptances or AcceptanceTimes()
         self._talk = SmtpProtocol(cast("asyncio.Transport", smtp.transport))
         self._utf8 = smtp.supports_extension("smtputf8")
-        self._in_groups = smtp.supports_extension("pipelining")
+        self._offers_groups = smtp.supports_extension("pipelining")
+        self._pipelining = pipelining
+        self._acceptances = acceptances
+        self._grouped = False
+        """True once commands went out in a group: then replies may come out of step."""
+        self._tls = tls
         self._timeouts = timeouts
         self._introduced: tuple[Envelope, PendingReplies] | None = None
         self.mails = 0
 
     @classmethod
     async def open(
-        cls, server: SMTPServer, timeouts: Timeouts, hostname: str, acceptances: AcceptanceTimes | None = None
+        cls,
+        server: SMTPServer,
+        timeouts: Timeouts,
+        hostname: str,
+        pipelining: Pipelining | None = None,
+        acceptances: AcceptanceTimes | None = None,
     ) -> "SmtpConnection":
         """Connect, say EHLO as `hostname`, start TLS and sign in, as `server` asks. Raises `ServerTrouble`."""
-        smtp = aiosmtplib.SMTP(
-            hostname=server.host,
-            port=server.port,
-            use_tls=server.tls,
-            start_tls={"required": True, "opportunistic": None, "never": False}[server.starttls],
-            # Opportunistic TLS is better than none whatever the certificate says (RFC 7435).
-            validate_certs=server.tls or server.starttls == "required",
-            username=server.username,
-            password=server.password,
-            local_hostname=hostname,
-            timeout=timeouts.connect,
+        smtp = await open_session(server, timeouts.connect, hostname)
+        tls = smtp.get_transport_info("sslcontext") is not None
+        return cls(
+            smtp,
+            timeouts,
+            pipelining=pipelining or Pipelining(server),
+            acceptances=acceptances or AcceptanceTimes(),
+            tls=tls,
         )
-        try:
-            await smtp.connect()
-            await _greet(smtp)
-        except ssl.SSLError as error:
-            raise ServerTrouble(DeliveryResult(Reason.TLS, text=readable(error.reason or error))) from error
-        except aiosmtplib.SMTPException as error:
-            raise ServerTrouble(_trouble(error)) from error
-        except (OSError, TimeoutError) as error:
-            raise ServerTrouble(DeliveryResult(Reason.UNREACHABLE, text=readable(error))) from error
-        if smtp.transport is None:  # closed in the meantime
-            raise ServerTrouble(DeliveryResult(Reason.UNREACHABLE, text="Connection lost"))
-        return cls(smtp, timeouts, acceptances)
+
+    @property
+    def _in_groups(self) -> bool:
+        return self._offers_groups and self._pipelining.allowed
 
     @property
     def usable(self) -> bool:
@@ -145,19 +149,38 @@ class SmtpConnection:
             if not error.usable:
                 self.close()
             raise
-        except aiosmtplib.SMTPResponseException as error:
-            result = classify(error.code, error.message)
-            if error.code not in REFUSALS:  # neither a refusal nor the expected code: the replies are out of step
-                self.close()
-                raise Undelivered(result._replace(reason=Reason.DISCONNECTED)) from error
-            await self._start_over(error.code)
-            raise Undelivered(result, usable=self.usable) from error
+        except _NegativeReply as error:
+            raise await self._ended_by(error) from error
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+            if self._talk.unasked:
+                self._suspend_pipelining()
             self.close()
             raise Undelivered(DeliveryResult(Reason.DISCONNECTED, text=readable(error))) from error
         except BaseException:
             self.close()
             raise
+
+    async def _ended_by(self, negative: _NegativeReply) -> Undelivered | NotStarted:
+        """Return how the attempt ended with a negative reply before its content was sent."""
+        command, reply = negative.command, negative.reply
+        result = classify(command, reply.code, reply.text, tls=self._tls)
+        out_of_step = reply.code not in REFUSALS  # neither a refusal nor the code that goes on
+        if self._grouped and (out_of_step or reply.code == BAD_SEQUENCE):
+            # Mailroom's commands are in order, so the server has mixed up those of a group (RFC 2920 §3.2).
+            self._suspend_pipelining()
+            self.close()
+            if command in {Command.MAIL, Command.RCPT}:  # at once, over a connection without groups
+                return NotStarted()
+            return Undelivered(result._replace(reason=Reason.DISCONNECTED))
+        if out_of_step:
+            self.close()
+            return Undelivered(result._replace(reason=Reason.DISCONNECTED))
+        await self._start_over(reply.code)
+        return Undelivered(result, usable=self.usable)
+
+    def _suspend_pipelining(self) -> None:
+        if self._grouped:
+            self._pipelining.suspend()
 
     async def _deliver(
         self,
@@ -175,21 +198,23 @@ class SmtpConnection:
             return await self._withhold()
         said = await self._talk.ask(b"DATA\r\n", self._timeouts.data)
         if said.code != START_INPUT:
-            raise _refused(said)
+            raise _NegativeReply(Command.DATA, said)
         began = time.monotonic()
         try:
             (done,) = await self._hand_over(envelope, following() if self._in_groups else None)
         except (aiosmtplib.SMTPException, OSError) as error:  # also a line that is no reply
             raise Undelivered(DeliveryResult(Reason.NO_ANSWER, text=readable(error)), handed_over=True) from error
-        result = classify(done.code, done.text)
-        if result.reason is not None:
-            if done.code not in REFUSALS:  # neither yes nor no
-                raise Undelivered(result._replace(reason=Reason.NO_ANSWER), handed_over=True)
-            if done.code == CLOSING:
-                self.close()
-            raise Undelivered(result, usable=self.usable)
-        self._acceptances.note(time.monotonic() - began)
-        return result
+        result = classify(Command.CONTENT, done.code, done.text, tls=self._tls)
+        if result.reason is None:
+            self._acceptances.note(time.monotonic() - began)
+            return result
+        if done.code not in REFUSALS or (done.code == BAD_SEQUENCE and self._introduced):
+            # Neither yes nor no, or the refusal of what was sent behind the content.
+            self._suspend_pipelining()
+            raise Undelivered(result._replace(reason=Reason.NO_ANSWER), handed_over=True)
+        if done.code == CLOSING:
+            self.close()
+        raise Undelivered(result, usable=self.usable)
 
     async def _withhold(self) -> DeliveryResult:
         """End the transaction without content, in the time that an acceptance takes; return one."""
@@ -206,13 +231,14 @@ class SmtpConnection:
                 await self._forget_introduced()
             replies = await self._named(envelope)
         if replies[0].code != OK:
-            raise _refused(replies[0])
+            raise _NegativeReply(Command.MAIL, replies[0])
         if replies[1].code not in COMPLETED:  # 252 is a yes, too (RFC 5321 §4.2.1)
-            raise _refused(replies[1])
+            raise _NegativeReply(Command.RCPT, replies[1])
 
     async def _named(self, envelope: Envelope) -> list[Reply]:
         """Send MAIL and RCPT; return the replies, up to the first refusal."""
         if self._in_groups:
+            self._grouped = True
             question = PendingReplies(2, self._timeouts.command)
             self._talk.send(_mail(envelope) + _rcpt(envelope), question)
             return await question
@@ -236,7 +262,7 @@ class SmtpConnection:
             self._talk.send(envelope.data, done)
             return done
         introduced, lines = PendingReplies(2, self._timeouts.command), _mail(following) + _rcpt(following)
-        self._introduced = following, introduced
+        self._introduced, self._grouped = (following, introduced), True
         self._talk.send(envelope.data + lines, done, introduced)
         return done
 
@@ -294,65 +320,3 @@ def _path(address: str) -> str:
     if CONTROL.search(address):
         raise ValueError("an address with control characters would be another command")
     return quote_address(address) if UNUSUAL.search(address) else f"<{address}>"
-
-
-def _refused(said: Reply) -> aiosmtplib.SMTPResponseException:
-    return aiosmtplib.SMTPResponseException(said.code, said.text)
-
-
-def classify(code: int, text: str) -> DeliveryResult:
-    """Return the meaning of a reply for the mail. Only the code counts, not the command (RFC 5321 §4.2.1)."""
-    words = readable(text)
-    match = ENHANCED.match(words)
-    enhanced = match.group(1) if match else None
-    if code in COMPLETED:
-        reason = None
-    elif code == CLOSING:
-        reason = Reason.DISCONNECTED
-    elif code in SIGN_IN_CODES:
-        reason = Reason.SIGN_IN
-    elif 500 <= code < 600:  # noqa: PLR2004  # permanent negative replies
-        reason = Reason.REFUSED
-    else:
-        reason = Reason.DEFERRED
-    return DeliveryResult(reason, code if code > 0 else None, enhanced, words[:500])
-
-
-def readable(text: object) -> str:
-    """Return a server's text as one line that can be stored. Servers send Latin-1, NUL and worse."""
-    words = " ".join(str(text).split())
-    if words.isprintable():
-        return words
-    return "".join(sign if sign.isprintable() else "\ufffd" for sign in words)
-
-
-async def _greet(smtp: aiosmtplib.SMTP) -> None:
-    """Send EHLO (RFC 5321 §4.1.1.1) where aiosmtplib has not: without a sign-in, or again after STARTTLS."""
-    if not smtp.is_ehlo_or_helo_needed:
-        return
-    try:
-        try:
-            await smtp.ehlo()
-        except aiosmtplib.SMTPHeloError:
-            if not smtp.is_connected:
-                raise
-            await smtp.helo()
-    except BaseException:
-        smtp.close()
-        raise
-
-
-def _trouble(error: aiosmtplib.SMTPException) -> DeliveryResult:
-    """Return why there is no connection."""
-    cause = error.__cause__
-    if isinstance(cause, ssl.SSLError):
-        return DeliveryResult(Reason.TLS, text=readable(cause.reason or cause))
-    if type(error) is aiosmtplib.SMTPException:  # aiosmtplib has no class for an extension that is not offered
-        reason = Reason.TLS if error.message.startswith("SMTP STARTTLS") else Reason.SIGN_IN
-        return DeliveryResult(reason, text=readable(error.message))
-    if isinstance(error, aiosmtplib.SMTPResponseException):
-        result = classify(error.code, error.message)
-        sign_in = isinstance(error, aiosmtplib.SMTPAuthenticationError) or result.reason is Reason.SIGN_IN
-        reason = Reason.SIGN_IN if sign_in else Reason.UNREACHABLE
-        return DeliveryResult(reason, result.code, result.enhanced, result.text)
-    return DeliveryResult(Reason.UNREACHABLE, text=readable(error.message))

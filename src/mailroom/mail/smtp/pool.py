@@ -13,6 +13,7 @@ from mailroom.kit import clock
 from mailroom.mail.retry_policy import DeliveryResult
 from mailroom.mail.smtp.acceptance import AcceptanceTimes
 from mailroom.mail.smtp.connection import ServerTrouble, SmtpConnection, Timeouts
+from mailroom.mail.smtp.pipelining import Pipelining
 from mailroom.settings import SMTPServer
 
 logger = logging.getLogger(__name__)
@@ -62,8 +63,8 @@ class Pool:
         self.server = server
         self.outage: Outage | None = None
         self._timeouts = timeouts
+        self._pipelining, self._acceptances = Pipelining(server), AcceptanceTimes()
         self._hostname = hostname
-        self._acceptances = AcceptanceTimes()
         self.limit = limit
         self._mails_each = mails_each
         self._idle_seconds = idle
@@ -161,7 +162,9 @@ class Pool:
             self.give_back(await self.borrow())
 
     async def _connect(self) -> SmtpConnection:
-        connection = await SmtpConnection.open(self.server, self._timeouts, self._hostname, self._acceptances)
+        connection = await SmtpConnection.open(
+            self.server, self._timeouts, self._hostname, self._pipelining, self._acceptances
+        )
         self._open.add(connection)
         return connection
 

@@ -82,6 +82,8 @@ class SmtpProtocol(asyncio.Protocol):
         self._deadline = 0.0
         self._alarm: asyncio.TimerHandle | None = None
         self._open = not transport.is_closing()
+        self.unasked = False
+        """True once the server said what nobody asked for, other than that it closes: replies are out of step."""
         transport.set_protocol(self)
 
     @property
@@ -139,7 +141,15 @@ class SmtpProtocol(asyncio.Protocol):
                 self._asked.popleft()
             if self._asked:
                 self._wait(self._asked[0])
+        else:
+            if start < len(said):
+                self._end_unasked(said[start:])
         self._said = said[start:] if self._asked else b""
+
+    def _end_unasked(self, rest: bytes) -> None:
+        """Close the connection: a reply to no command would be taken for the reply to the next one."""
+        self.unasked = not rest.startswith(b"421")
+        self.close()
 
     def _check(self, rest: bytes) -> None:
         """Fail the questions where this input cannot become a reply."""

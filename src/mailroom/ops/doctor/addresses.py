@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from mailroom.ops.doctor.findings import Finding, broken, care, good
+from mailroom.ops.doctor.findings import Finding, broken, good, warning
 from mailroom.ops.doctor.mail_server import is_loopback
 from mailroom.settings import Settings
 
@@ -38,11 +38,11 @@ def _from(settings: Settings) -> Finding:
         return good(FROM, f"{address}; mail stays on this machine")
     if _is_reserved(domain):
         words = f"nobody can answer {address}, and mail servers refuse mail from {domain}"
-        return care(FROM, words, "Set MAIL_FROM to an address of a domain of yours.")
+        return warning(FROM, words, "Set MAIL_FROM to an address of a domain of yours.")
     host = urlsplit(settings.public_url).hostname or ""
     if not (host == domain or host.endswith(f".{domain}") or domain.endswith(f".{host}")):
         words = f"mail comes from {domain}, and its links lead to {host}"
-        return care(
+        return warning(
             FROM, words, f"Spam filters look at that; make sure that SPF and DKIM are set up for {domain}."
         )
     return good(FROM, f"{address}, of the same domain as PUBLIC_URL")
@@ -58,10 +58,12 @@ def _public_url(settings: Settings) -> Finding:
         return good(PUBLIC, settings.public_url)
     if is_loopback(host):
         words = f"links in mails lead to {settings.public_url}, which is the reader's own machine"
-        return care(PUBLIC, words, "Set PUBLIC_URL to where people reach Mailroom, unless you are only trying it.")
+        return warning(
+            PUBLIC, words, "Set PUBLIC_URL to where people reach Mailroom, unless you are only trying it."
+        )
     if not settings.https:
         words = f"{settings.public_url} is not encrypted: passwords cross the network in the clear"
-        return care(PUBLIC, words, "Serve Mailroom by https and say so in PUBLIC_URL.")
+        return warning(PUBLIC, words, "Serve Mailroom by https and say so in PUBLIC_URL.")
     return good(PUBLIC, settings.public_url)
 
 
@@ -71,7 +73,7 @@ def _proxies(settings: Settings) -> list[Finding]:
     words = (
         "PUBLIC_URL is https, so a proxy stands in front, but none is trusted: everybody shares its rate limits"
     )
-    return [care(PROXIES, words, "Set TRUSTED_PROXIES to the number of proxies in front (1 on most hosts).")]
+    return [warning(PROXIES, words, "Set TRUSTED_PROXIES to the number of proxies in front (1 on most hosts).")]
 
 
 def _key(settings: Settings) -> Finding:
@@ -81,7 +83,7 @@ def _key(settings: Settings) -> Finding:
         if len(set(key)) < FEW or any(phrase in key.lower() for phrase in PHRASES):
             return broken(KEY, "it is long enough but not random: it can be guessed", advice)
     if len(set(keys)) < len(keys):
-        return care(KEY, "the same key stands in it twice", "Leave one of the two out.")
+        return warning(KEY, "the same key stands in it twice", "Leave one of the two out.")
     return good(KEY, "one key" if len(keys) == 1 else f"{len(keys)} keys: the first signs, all verify")
 
 
@@ -89,5 +91,5 @@ def _metrics(settings: Settings) -> list[Finding]:
     token = settings.metrics_token.get_secret_value()
     if token and len(token) < SHORT_TOKEN:
         words = f"METRICS_TOKEN has fewer than {SHORT_TOKEN} characters: it can be guessed"
-        return [care(METRICS, words, 'Make one: python -c "import secrets; print(secrets.token_urlsafe(24))"')]
+        return [warning(METRICS, words, 'Make one: python -c "import secrets; print(secrets.token_urlsafe(24))"')]
     return []

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import psycopg
 from psycopg.rows import class_row
 
 import mailroom
-from mailroom.ops.doctor.findings import Finding, broken, budget, care, good, quoted, unknown
+from mailroom.ops.database_errors import explain
+from mailroom.ops.doctor.findings import Finding, broken, budget, good, unknown, warning
 from mailroom.settings import Settings
+from mailroom.settings.urls import database_place, libpq_url
 
 CHECK, MIGRATIONS, CLOCK, CONNECTIONS = "database", "migrations", "clock", "database connections"
 OLDEST = 14
@@ -52,7 +53,7 @@ class Server:
 
 def plain(url: str) -> str:
     """Return DATABASE_URL as psycopg takes it."""
-    return url.replace("postgresql+psycopg:", "postgresql:", 1)
+    return libpq_url(url)
 
 
 async def check(settings: Settings) -> list[Finding]:
@@ -62,7 +63,7 @@ async def check(settings: Settings) -> list[Finding]:
             plain(settings.database_url), autocommit=True, connect_timeout=4, application_name="mailroom doctor"
         )
     except psycopg.Error as error:
-        return [_unreachable(error, settings)]
+        return [broken(CHECK, *explain(error, settings.database_url))]
     async with connection:
         before = time.time()
         cursor = connection.cursor(row_factory=class_row(Server))
@@ -79,23 +80,7 @@ async def check(settings: Settings) -> list[Finding]:
 
 def where(settings: Settings) -> str:
     """Return host and database name: fit to show."""
-    parts = urlsplit(settings.database_url)
-    return f"{parts.hostname or 'the local socket'}{f':{parts.port}' if parts.port else ''}{parts.path}"
-
-
-def _unreachable(error: psycopg.Error, settings: Settings) -> Finding:
-    told = str(error)
-    place = where(settings)
-    if "password authentication failed" in told or "no password supplied" in told:
-        return broken(CHECK, f"{place} does not accept the user and password", "Correct them in DATABASE_URL.")
-    if "does not exist" in told:
-        words = f"{place}: {quoted(error, settings).rpartition('FATAL:')[2].strip()}"
-        return broken(CHECK, words, "Create it, or correct DATABASE_URL.")
-    return broken(
-        CHECK,
-        f"{place} cannot be reached: {quoted(error, settings)}",
-        "Start PostgreSQL, or correct DATABASE_URL.",
-    )
+    return database_place(settings.database_url)
 
 
 def _server(server: Server, settings: Settings) -> Finding:
@@ -106,7 +91,7 @@ def _server(server: Server, settings: Settings) -> Finding:
         return broken(CHECK, f"{title} is a standby, which takes no writes", "Name the primary in DATABASE_URL.")
     if server.encoding != "UTF8":
         words = f"{title} keeps its text as {server.encoding}"
-        return care(
+        return warning(
             CHECK, words, "Use a database made with encoding UTF8: not every name can be kept in this one."
         )
     return good(CHECK, title)
@@ -145,7 +130,7 @@ def _clock(late: float) -> Finding:
     if abs(late) <= CLOCK_SECONDS:
         return good(CLOCK, "this machine and the database agree")
     words = f"this machine is {abs(late):.0f} s {'ahead of' if late > 0 else 'behind'} the database"
-    return care(CLOCK, words, "Let both follow a time server (NTP); times shown to people are off until then.")
+    return warning(CLOCK, words, "Let both follow a time server (NTP); times shown to people are off until then.")
 
 
 def _connections(server: Server, settings: Settings) -> Finding:

@@ -1,20 +1,12 @@
 """What a check finds, and how others' words get into it without a secret."""
 
+from base64 import b64encode
 from dataclasses import dataclass
-from enum import StrEnum
-from urllib.parse import unquote, urlsplit
 
 from mailroom.kit.text import clean
+from mailroom.ops.terminal import Mark
 from mailroom.settings import Settings
-
-
-class Mark(StrEnum):
-    """How it stands with what was checked."""
-
-    GOOD = "good"
-    CARE = "care"  # works, and yet somebody should look at it
-    BROKEN = "broken"
-    UNKNOWN = "unknown"  # could not be checked
+from mailroom.settings.urls import passwords
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +24,9 @@ def good(check: str, words: str) -> Finding:
     return Finding(check, Mark.GOOD, words)
 
 
-def care(check: str, words: str, advice: str = "") -> Finding:
+def warning(check: str, words: str, advice: str = "") -> Finding:
     """It works, and yet somebody should look at it."""
-    return Finding(check, Mark.CARE, words, advice)
+    return Finding(check, Mark.WARNING, words, advice)
 
 
 def broken(check: str, words: str, advice: str = "") -> Finding:
@@ -49,18 +41,23 @@ def unknown(check: str, words: str) -> Finding:
 
 def quoted(error: object, settings: Settings) -> str:
     """Return the first line of a library's or server's words, with our secrets replaced by ``***``."""
-    first, *_ = str(error).strip().splitlines() or [""]
+    told = str(error)
     for secret in sorted(_secrets(settings), key=len, reverse=True):
-        first = first.replace(secret, "***")
+        told = told.replace(secret, "***")
+    first, *_ = told.strip().splitlines() or [""]
     return clean(first) or type(error).__name__
 
 
 def _secrets(settings: Settings) -> set[str]:
-    urls = [settings.database_url, settings.redis_url, settings.result_backend_url, settings.smtp_url]
-    urls += settings.broker_url.split(";")
-    passwords = {urlsplit(url).password or "" for url in urls}
-    keys = {*settings.secret_keys, settings.metrics_token.get_secret_value()}
-    return {secret for secret in passwords | {unquote(p) for p in passwords} | keys if secret}
+    redis = [settings.redis_url, settings.limits, settings.results, *settings.broker.split(";")]
+    urls = [settings.database_url, settings.smtp_url, *redis]
+    found = {password for url in urls for password in passwords(url)}
+    found |= {*settings.secret_keys, settings.metrics_token.get_secret_value()}
+    smtp = settings.smtp
+    if smtp.username and smtp.password:  # a server may answer with the AUTH command that it did not like
+        whole = f"\0{smtp.username}\0{smtp.password}"
+        found |= {b64encode(words.encode()).decode() for words in (whole, smtp.password)}
+    return found - {""}
 
 
 def budget(check: str, settings: Settings, variable: str, *, available: int) -> Finding:

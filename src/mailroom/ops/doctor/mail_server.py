@@ -3,7 +3,7 @@
 from mailroom.mail.retry_policy import DeliveryResult
 from mailroom.mail.smtp.connection import ServerTrouble, SmtpConnection, Timeouts
 from mailroom.mail.states import Reason
-from mailroom.ops.doctor.findings import Finding, broken, care, good, quoted
+from mailroom.ops.doctor.findings import Finding, broken, good, quoted, warning
 from mailroom.settings import Settings, SMTPServer
 
 CHECK = "mail server"
@@ -27,7 +27,7 @@ async def check(settings: Settings) -> list[Finding]:
     findings = [good(CHECK, f"{words}; up to {most} connections at once")]
     if server.username and not server.tls and server.starttls != "required" and not is_loopback(server.host):
         words = f"starttls={server.starttls}: the password may cross the network in the clear"
-        findings.append(care(CHECK, words, "Say starttls=required or smtps:// in SMTP_URL."))
+        findings.append(warning(CHECK, words, "Say starttls=required or smtps:// in SMTP_URL."))
     return findings
 
 

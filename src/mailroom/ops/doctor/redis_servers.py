@@ -3,15 +3,15 @@
 import asyncio
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError, RedisError, ResponseError
 
-from mailroom.ops.doctor.findings import Finding, broken, budget, care, good, quoted, unknown
+from mailroom.ops.doctor.findings import Finding, broken, budget, good, quoted, unknown, warning
 from mailroom.settings import Settings
+from mailroom.settings.urls import redis_place
 
 PATIENCE = 4.0
 NEARLY_FULL = 0.9
@@ -38,7 +38,7 @@ def _parts(settings: Settings) -> dict[str, list[str]]:
 
 async def _server(url: str, used_for: str, settings: Settings) -> list[Finding]:
     check = f"redis ({used_for})"
-    place = "{0.hostname}:{1}{0.path}".format(parts := urlsplit(url), parts.port or 6379)
+    place = redis_place(url)
     client = Redis.from_url(
         url, socket_connect_timeout=PATIENCE, socket_timeout=PATIENCE, retry=Retry(NoBackoff(), 0)
     )
@@ -90,11 +90,11 @@ def _memory(info: Mapping[str, Any], check: str) -> list[Finding]:
     if policy not in {None, "noeviction"}:
         words = f"its eviction policy is {policy}: full, it throws waiting messages and results away"
         advice = "Set maxmemory-policy noeviction. Mails are not lost by it (the sweep makes up), only delayed."
-        findings.append(care(f"{check} eviction", words, advice))
+        findings.append(warning(f"{check} eviction", words, advice))
     elif policy:
         findings.append(good(f"{check} eviction", "noeviction: nothing that waits is thrown away"))
     used, limit = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
     if limit and used > NEARLY_FULL * limit:
         words = f"{used / limit:.0%} of its memory is used; full, it takes no more messages"
-        findings.append(care(f"{check} memory", words, "Raise maxmemory, or lower RESULTS_EXPIRE."))
+        findings.append(warning(f"{check} memory", words, "Raise maxmemory, or lower RESULTS_EXPIRE."))
     return findings

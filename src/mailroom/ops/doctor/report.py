@@ -1,6 +1,7 @@
 """Prints what the doctor found, for people or machines."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -9,22 +10,19 @@ import click
 from mailroom.kit.text import counted
 from mailroom.ops import startup
 from mailroom.ops.doctor.examine import examine
-from mailroom.ops.doctor.findings import Finding, Mark, broken, good
+from mailroom.ops.doctor.findings import Finding, broken, good
 from mailroom.ops.entrypoints import Entrypoints
 from mailroom.ops.observability import logs
+from mailroom.ops.terminal import Mark, sign
 from mailroom.settings import SettingsError
 
-SIGNS = {
-    Mark.GOOD: ("✓", "green"),
-    Mark.CARE: ("!", "yellow"),
-    Mark.BROKEN: ("✗", "red"),
-    Mark.UNKNOWN: ("?", None),
-}
 CHECK = "settings"
+GOOD, WARNING, BROKEN = 0, 1, 2
+"""Exit codes, as monitoring plugins have them."""
 
 
 def run(doors: Entrypoints, *, as_json: bool) -> int:
-    """Examine and print; return the exit code: 1 where something is broken."""
+    """Examine and print; return the exit code: 2 where something is broken, 1 with warnings, else 0."""
     logs.configure("error", "doctor")
     try:
         settings = startup.settings()
@@ -32,22 +30,27 @@ def run(doors: Entrypoints, *, as_json: bool) -> int:
         findings = [broken(CHECK, problem.removesuffix(".")) for problem in error.problems]
         advice = f"The servers are checked once the settings can be read. {startup.NOT_RUNNING}"
     else:
-        findings, advice = [good(CHECK, "all can be read"), *examine(settings, doors)], ""
-    is_broken = any(finding.mark is Mark.BROKEN for finding in findings)
+        findings, advice = [good(CHECK, "complete and well-formed"), *examine(settings, doors)], ""
+    marks = {finding.mark for finding in findings}
     if as_json:
-        said = {"ok": not is_broken, "source": startup.source(), "findings": [asdict(f) for f in findings]}
+        said = {
+            "ok": Mark.BROKEN not in marks,
+            "source": startup.source(),
+            "findings": [asdict(f) for f in findings],
+        }
         click.echo(json.dumps(said, indent=2))
     else:
         _print(findings, advice)
-    return 1 if is_broken else 0
+    if Mark.BROKEN in marks:
+        return BROKEN
+    return WARNING if marks & {Mark.WARNING, Mark.UNKNOWN} else GOOD
 
 
 def _print(findings: Sequence[Finding], advice: str) -> None:
     click.echo(startup.source())
     click.echo()
     for finding in findings:
-        sign, colour = SIGNS[finding.mark]
-        click.echo(f"{click.style(sign, fg=colour, bold=True)} {_capital(finding.check)}: {finding.words}.")
+        click.echo(f"{sign(finding.mark)} {_capital(finding.check)}: {finding.words}.")
         if finding.advice:
             click.echo(f"    {finding.advice}")
     click.echo()
@@ -57,13 +60,16 @@ def _print(findings: Sequence[Finding], advice: str) -> None:
 
 
 def _verdict(findings: Sequence[Finding]) -> str:
-    wrong = sum(finding.mark is Mark.BROKEN for finding in findings)
-    careful = sum(finding.mark is Mark.CARE for finding in findings)
-    if wrong:
-        return f"{counted(wrong, 'thing')} broken (✗): Mailroom cannot do all its work until mended."
-    if careful:
-        return f"Mailroom can work. {counted(careful, 'thing')} to look at (!)."
-    return "All is well."
+    counts = Counter(finding.mark for finding in findings)
+    others = [
+        f"{counted(counts[mark], noun)} ({sign(mark)})"
+        for mark, noun in ((Mark.WARNING, "warning"), (Mark.UNKNOWN, "open question"))
+        if counts[mark]
+    ]
+    if counts[Mark.BROKEN]:
+        broken = f"{counted(counts[Mark.BROKEN], 'fault')} ({sign(Mark.BROKEN)})"
+        return f"Mailroom does not work until this is mended: {', '.join([broken, *others])}."
+    return f"Mailroom works, with {' and '.join(others)}." if others else "All is well."
 
 
 def _capital(text: str) -> str:

@@ -7,10 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dotenv import dotenv_values
-
 import mailroom
-from mailroom.settings import Settings
+from mailroom.settings import Settings, env_file
 
 SOURCE_ROOT = Path(mailroom.__file__).resolve().parents[2]
 SERVERS = ("DATABASE_URL", "REDIS_URL", "BROKER_URL", "RESULT_BACKEND_URL", "SMTP_URL")
@@ -27,12 +25,12 @@ class Stack:
 
 
 def given(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the settings that are set: those of `environment`, behind them those of `.env` in `folder`."""
-    path = folder / ".env"
-    found = dotenv_values(path) if path.is_file() else {}
-    known = {name.upper(): value for name, value in found.items()}
-    known |= {name.upper(): value for name, value in environment.items() if value}
-    return {name: value for name, value in known.items() if name in NAMES and value}
+    """Return the settings that are set: those of `environment`, behind them those of `.env` in `folder`.
+
+    Raises `SettingsError` where `.env` cannot be read.
+    """
+    capitals = {name.upper(): value for name, value in environment.items()}
+    return {name: value for name, value in env_file.given(folder, capitals).items() if name in NAMES}
 
 
 def find(folder: Path, environment: Mapping[str, str]) -> Stack | None:
@@ -76,7 +74,7 @@ def _running(home: Path) -> Stack | None:
     path = home / "environment"
     if path.stat().st_mtime_ns < begun:
         return None  # of an earlier run: this one is only starting
-    return Stack(home, _exports(path.read_text()))
+    return Stack(home, _exports(path.read_text(encoding="utf-8")))
 
 
 def _exports(text: str) -> dict[str, str]:

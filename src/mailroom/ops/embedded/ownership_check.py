@@ -10,8 +10,9 @@ import mailroom.accounts.models
 import mailroom.mail.models
 import mailroom.tasks.models  # noqa: F401  # imported for its tables, like the two above
 from mailroom.kit.database import Base
+from mailroom.ops.database_errors import explain
 from mailroom.ops.processes.errors import ForeignDatabase, Refused
-from mailroom.settings.urls import database_url
+from mailroom.settings.urls import database_url, libpq_url
 
 VERSIONS = "alembic_version"
 # Tables and views of every schema, without the system's and without those an extension brought.
@@ -32,7 +33,7 @@ def refuse_foreign(url: str, migrations: Path) -> None:
     Ours are those of our models, in a database whose migrations are those in `migrations`. Only reads.
     """
     try:
-        plain = database_url(url).replace("postgresql+psycopg:", "postgresql:", 1)
+        plain = libpq_url(database_url(url))
         with psycopg.connect(
             plain, connect_timeout=5, options="-c default_transaction_read_only=on"
         ) as connection:
@@ -43,7 +44,7 @@ def refuse_foreign(url: str, migrations: Path) -> None:
     except ValueError as error:
         raise Refused(f"DATABASE_URL {error}.") from None
     except psycopg.Error as error:
-        raise Refused(f"The database of DATABASE_URL cannot be used: {str(error).strip()}") from None
+        raise Refused(f"DATABASE_URL: {explain(error, database_url(url))}") from None
     foreign = foreign_tables(tables, versions, _revisions(migrations))
     if foreign:
         shown = ", ".join(foreign[:8]) + (f" and {len(foreign) - 8} more" if len(foreign) > 8 else "")  # noqa: PLR2004

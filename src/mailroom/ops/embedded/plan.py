@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from dotenv import dotenv_values
-
 import mailroom
 from mailroom.ops.embedded import postgres, valkey
 from mailroom.ops.embedded.ports import HIGHEST, LOOPBACK, free_port
 from mailroom.ops.embedded.procfile import read_procfile
 from mailroom.ops.processes.errors import NotInstalled, Refused
-from mailroom.settings import Settings
+from mailroom.settings import Settings, SettingsError, env_file
+from mailroom.settings.settings import SECRETS
 
 PORT = 8000
 RELEASE, WEB = "release", "web"
+PLAIN = {name.upper() for name in Settings.model_fields} - {name.upper() for name in SECRETS}
+"""Settings in which quotation marks around the value mean nothing."""
 SOURCE = Path(mailroom.__file__).resolve().parents[1]
 
 
@@ -118,8 +119,12 @@ def _root() -> Path:
 
 
 def _given(root: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    found = {name.upper(): value for name, value in dotenv_values(root / ".env").items()}
-    return {name: value for name, value in {**found, **environment}.items() if value}
+    """Return the environment with `.env` behind it, as `settings` reads them: quotation marks are left out."""
+    try:
+        found = env_file.given(root, environment)
+    except SettingsError as error:
+        raise Refused(str(error)) from None
+    return {name: env_file.unquoted(value) if name in PLAIN else value for name, value in found.items()}
 
 
 def _port(text: str | None) -> int:

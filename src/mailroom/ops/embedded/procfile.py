@@ -7,7 +7,7 @@ from pathlib import Path
 
 def read_procfile(path: Path) -> dict[str, str]:
     """Return the Procfile's lines, in order: ``name: command``; comments and empty lines are skipped."""
-    lines = (re.match(r"([A-Za-z0-9_-]+):\s*(.+)", line) for line in path.read_text().splitlines())
+    lines = (re.match(r"([A-Za-z0-9_-]+):\s*(.+)", line) for line in path.read_text(encoding="utf-8").splitlines())
     return {line[1]: line[2].strip() for line in lines if line}
 
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, field_validator
 from quart import Blueprint, Response, abort, json, request
 from quart_schema import document_querystring, document_response, operation_id, tag
 
-from mailroom.i18n.sentences import in_words
+from mailroom.i18n.sentences import in_words, text_of
 from mailroom.kit.ids import parse_id
 from mailroom.mail.listing import listed
 from mailroom.mail.states import State
@@ -130,7 +130,7 @@ async def tasks() -> Response:
     shown = [
         {
             **in_words(one.snapshot.public(owner=True)),
-            "title": one.task.title,
+            "title": text_of(one.task.title, one.task.title_params),
             "kind": "mail" if one.is_mail else "task",
             "created_at": iso(one.task.created_at),
         }

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from mailroom.accounts.views import Session
-from mailroom.progress.snapshot import Snapshot
+from mailroom.progress.snapshot import NO_NEWS, Snapshot
 from mailroom.progress.tracker import Tracker
 from mailroom.tasks.tickets import TicketOwner
 from mailroom.web.watching import watcher_of
@@ -67,7 +67,7 @@ class Waits:
 
         async def first() -> Snapshot | None:
             async for snapshot in subscription:
-                if isinstance(snapshot, Snapshot) and is_news(snapshot):
+                if isinstance(snapshot, Snapshot) and snapshot.state != NO_NEWS and is_news(snapshot):
                     return snapshot
             return None
 

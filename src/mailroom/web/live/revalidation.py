@@ -8,9 +8,9 @@ the database, all its sockets in one question, every few seconds.
 import asyncio
 import itertools
 import logging
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterable
 from contextlib import suppress
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from mailroom.accounts.views import Standing
@@ -25,8 +25,10 @@ from mailroom.web.live.ticket_owners import TicketOwners, in_batches
 
 logger = logging.getLogger(__name__)
 
-EVERY = 2.0
-"""Seconds between two looks at the lists; at sessions and tickets every second time."""
+EVERY = 1.0
+"""Seconds between two looks at the sessions: 5,000 of them take 20 ms of this process."""
+LISTS_EVERY, TICKETS_EVERY = 2, 4
+"""The same for lists and tickets, in looks at the sessions."""
 AT_ONCE = 10
 """Sockets looked at before the loop gets to do something else; each may watch a hundred tasks."""
 
@@ -76,15 +78,19 @@ class Revalidation:
     async def _repeat(self) -> None:
         for turn in itertools.count():
             await asyncio.sleep(EVERY)
-            try:
-                await self._lists(list(self._hub.sockets))
-                if turn % 2:
-                    await self._sessions(self._clients())
-                    await self._tickets(self._clients())
-            except Unavailable:
-                pass  # nothing can be known now; nothing can be changed either
-            except Exception:
-                logger.exception("sessions of open sockets were not looked at; the next round tries again")
+            await self._try(self._sessions(self._clients()))
+            if turn % LISTS_EVERY == 0:
+                await self._try(self._lists(list(self._hub.sockets)))
+            if turn % TICKETS_EVERY == 0:
+                await self._try(self._tickets(self._clients()))
+
+    async def _try(self, look: Coroutine[Any, Any, None]) -> None:
+        try:
+            await look
+        except Unavailable:
+            pass  # nothing can be known now; nothing can be changed either
+        except Exception:
+            logger.exception("open sockets were not looked at; the next round tries again")
 
     async def _lists(self, sockets: list[LiveSocket]) -> None:
         """Tell those who watch their list that it has changed."""

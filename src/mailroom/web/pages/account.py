@@ -1,8 +1,13 @@
 """One's own account: the mails sent to it, and the browsers signed in to it."""
 
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
 from quart import Blueprint, Response, abort, request
 
 from mailroom.accounts.browsers import described
+from mailroom.accounts.views import Session
 from mailroom.kit import clock
 from mailroom.kit.ids import parse_id
 from mailroom.mail.listing import listed
@@ -10,6 +15,7 @@ from mailroom.web import browser, limits
 from mailroom.web.browser import current_session, services
 from mailroom.web.page import page, redirect
 from mailroom.web.pages.tasks import line_of
+from mailroom.web.return_to import ask_to_sign_in
 
 blueprint = Blueprint("account", __name__)
 
@@ -17,12 +23,28 @@ SHOWN = 5
 """Mails on the page."""
 
 
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """A browser that is signed in; `current` is the one that asks."""
+
+    id: UUID
+    device: str
+    since: datetime
+    seen: datetime
+    current: bool
+
+
+def _browser_of(one: Session, current: Session) -> Browser:
+    name = described(one.user_agent, with_version=True)
+    return Browser(one.id, name[:1].upper() + name[1:], one.created_at, one.seen_at, one.id == current.id)
+
+
 @blueprint.get("/account")
 async def account() -> Response:
     """Show the account; who is not signed in is asked to."""
     session = await current_session()
     if session is None or session.account is None:
-        return redirect("/sign-in")
+        return ask_to_sign_in()
     async with services().database.begin() as work:
         found = await listed(work, session.account.id, mails_only=True, limit=SHOWN)
     sessions = await services().sessions.of_account(session.account.id)
@@ -30,7 +52,7 @@ async def account() -> Response:
         "account.html",
         account=session.account,
         mails=[line_of(one) for one in found],
-        sessions=[(one, described(one.user_agent), one.id == session.id) for one in sessions],
+        sessions=sorted((_browser_of(one, session) for one in sessions), key=lambda it: not it.current),
         welcome="welcome" in request.args,
         new_password="new-password" in request.args,
     )
@@ -42,7 +64,7 @@ async def export() -> Response:
     """Have the account's data put together, and go on to the page where one sees it done."""
     session = await current_session()
     if session is None or session.account is None:
-        return redirect("/sign-in")
+        return ask_to_sign_in()
     return redirect(f"/tasks/{await services().exports.start(session.account.id)}")
 
 
@@ -67,7 +89,7 @@ async def end_session(session_id: str) -> Response:
     """End one of the account's sessions; ending this very one signs out."""
     session, ended = await current_session(), parse_id(session_id)
     if session is None or session.account is None:
-        return redirect("/sign-in")
+        return ask_to_sign_in()
     if ended is None:
         abort(404)
     await services().sessions.revoke(session.account.id, ended)

@@ -1,18 +1,28 @@
 """Signing up, in and out."""
 
-from quart import Blueprint, Response
+from collections.abc import Mapping
+from typing import Any
+
+from quart import Blueprint, Response, request
 
 from mailroom.accounts import errors
 from mailroom.accounts.views import NewSession
+from mailroom.kit.errors import MailroomError
 from mailroom.web import browser, limits
 from mailroom.web.browser import current_or_new_session, current_session, services
 from mailroom.web.errors import wants_json
 from mailroom.web.forms import Invalid, SignInForm, SignUpForm, check, sent_values
 from mailroom.web.page import page, redirect
+from mailroom.web.refused import Refused, show_again, take
+from mailroom.web.return_to import DEFAULT, safe_path
 
 blueprint = Blueprint("accounts", __name__)
 
-FIELD_OF = {errors.InvalidAddress: "email", errors.WeakPassword: "password", errors.TooLong: "password"}
+FIELD_OF: dict[type[MailroomError], str] = {
+    errors.InvalidAddress: "email",
+    errors.WeakPassword: "password",
+    errors.TooLong: "password",
+}
 """Beside which field a refusal of the sign-up stands."""
 
 
@@ -20,9 +30,11 @@ FIELD_OF = {errors.InvalidAddress: "email", errors.WeakPassword: "password", err
 async def sign_up_form() -> Response:
     """Show the form; who is signed in has an account already."""
     session = await current_session()
-    return (
-        redirect("/account") if session and session.account else await page("sign_up.html", values={}, messages={})
-    )
+    return redirect("/account") if session and session.account else await _sign_up_page(take())
+
+
+async def _sign_up_page(refused: Refused) -> Response:
+    return await page("sign_up.html", refused.status, values=refused.values, messages=refused.messages)
 
 
 @blueprint.post("/sign-up")
@@ -32,28 +44,55 @@ async def sign_up() -> Response:
     values = await sent_values()
     try:
         form = check(SignUpForm, values)
-        try:
-            session = await browser.current_session_or_new()
-            ticket = await services().registration.sign_up(
-                email=form.email, password=form.password, session=session
-            )
-        except tuple(FIELD_OF) as error:
-            raise Invalid({FIELD_OF[type(error)]: str(error)}) from error
-    except Invalid as error:
+        session = await browser.current_session_or_new()
+        ticket = await services().registration.sign_up(email=form.email, password=form.password, session=session)
+    except (Invalid, errors.InvalidAddress, errors.WeakPassword) as error:
+        first = error.messages if isinstance(error, Invalid) else {FIELD_OF[type(error)]: str(error)}
+        messages = {**first, **await _all_messages(values)}
         if wants_json():
-            raise
-        return await page("sign_up.html", 422, values={"email": values.get("email", "")}, messages=error.messages)
+            raise Invalid(messages) from None
+        return await show_again(Refused(_kept(values), messages, 422), _sign_up_page)
     if isinstance(session, NewSession):
         browser.begin(session)
     return redirect(f"/mails/{ticket}")
 
 
+async def _all_messages(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is wrong with each field of a sign-up: people mend all of it at once."""
+    messages: dict[str, str] = {}
+    try:
+        check(SignUpForm, values)
+    except Invalid as error:
+        messages = error.messages
+    found = await services().registration.refusals(
+        email=None if "email" in messages else str(values["email"]),
+        password=None if "password" in messages else str(values["password"]),
+    )
+    return {**messages, **{FIELD_OF[type(error)]: str(error) for error in found}}
+
+
+def _kept(values: Mapping[str, Any]) -> dict[str, str]:
+    return {"email": str(values.get("email", ""))[:400]}
+
+
 @blueprint.get("/sign-in")
 async def sign_in_form() -> Response:
-    """Show the form."""
-    session = await current_session()
-    return (
-        redirect("/account") if session and session.account else await page("sign_in.html", values={}, messages={})
+    """Show the form; it goes on to the page that asked for it (`next`), if that is one of ours."""
+    session, asked = await current_session(), safe_path(request.args.get("next"))
+    if session and session.account:
+        return redirect(asked or DEFAULT)
+    refused = take()
+    return await _sign_in_page(refused if refused.values else Refused({"next": asked}))
+
+
+async def _sign_in_page(refused: Refused) -> Response:
+    values, mail = refused.values, refused.values.get("not_confirmed")
+    return await page(
+        "sign_in.html",
+        refused.status,
+        values=values,
+        messages=refused.messages,
+        not_confirmed=None if mail is None else {"ticket": mail},
     )
 
 
@@ -62,7 +101,8 @@ async def sign_in_form() -> Response:
 async def sign_in() -> Response:
     """Sign in, or say what was wrong beside the form; an address not confirmed yet gets a way to its mail."""
     values = await sent_values()
-    shown = {"values": {"email": values.get("email", "")}}
+    asked = safe_path(values.get("next"))
+    kept = {**_kept(values), "next": asked}
     try:
         form = check(SignInForm, values)
         await limits.count_sign_in(form.email, services().settings)
@@ -73,20 +113,19 @@ async def sign_in() -> Response:
             session=await current_or_new_session(),
             user_agent=browser.user_agent(),
         )
-    except Invalid as error:
+    except (Invalid, errors.NotConfirmed, errors.WrongCredentials) as error:
         if wants_json():
             raise
-        return await page("sign_in.html", 422, messages=error.messages, **shown)
-    except errors.NotConfirmed as error:
-        if wants_json():
-            raise
-        return await page("sign_in.html", 422, messages={}, not_confirmed=error, **shown)
-    except errors.WrongCredentials as error:
-        if wants_json():
-            raise
-        return await page("sign_in.html", 422, messages={"password": str(error)}, **shown)
+        messages = {}
+        if isinstance(error, Invalid):
+            messages = error.messages
+        elif isinstance(error, errors.NotConfirmed):
+            kept["not_confirmed"] = str(error.ticket or "")
+        else:
+            messages = {"password": str(error)}
+        return await show_again(Refused(kept, messages, 422), _sign_in_page)
     browser.begin(started)
-    return redirect("/account")
+    return redirect(asked or DEFAULT)
 
 
 @blueprint.post("/sign-out")

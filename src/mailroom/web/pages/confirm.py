@@ -6,6 +6,7 @@ GET only ever shows a button: mail scanners open links and run what is there.
 from quart import Blueprint, Response
 
 from mailroom.accounts import errors
+from mailroom.i18n.messages import gettext
 from mailroom.kit.ids import parse_id
 from mailroom.web import browser, limits
 from mailroom.web.browser import current_session, services
@@ -13,6 +14,8 @@ from mailroom.web.errors import respond, wants_json
 from mailroom.web.forms import CodeForm, Invalid, check, sent_values
 from mailroom.web.page import keep_private, page, redirect
 from mailroom.web.pages.mails import mail_page
+from mailroom.web.refused import Refused, show_again, take
+from mailroom.web.watching import see
 
 blueprint = Blueprint("confirm", __name__)
 
@@ -20,7 +23,11 @@ blueprint = Blueprint("confirm", __name__)
 @blueprint.get("/confirm")
 async def code_form() -> Response:
     """Show the form for the code alone."""
-    return await page("code.html", values={}, messages={})
+    return await _code_page(take())
+
+
+async def _code_page(refused: Refused) -> Response:
+    return await page("code.html", refused.status, values=refused.values, messages=refused.messages)
 
 
 @blueprint.post("/confirm")
@@ -39,16 +46,24 @@ async def by_code() -> Response:
             raise
         messages = error.messages if isinstance(error, Invalid) else {"code": str(error)}
         status = 429 if isinstance(error, errors.TooManyTries) else 422
-        shown = await mail_page(str(ticket), status, messages=messages) if ticket else None
-        return shown or await page("code.html", status, values={"ticket": ticket or ""}, messages=messages)
+        kept = {"code": str(values.get("code", ""))[:40], "ticket": str(ticket or "")}
+        there = ticket is not None and await see(str(ticket)) is not None
+        return await show_again(
+            Refused(kept, messages, status), _where_it_was_typed, at=f"/mails/{ticket}" if there else None
+        )
     browser.begin(started)
     return redirect("/account?welcome=1")
+
+
+async def _where_it_was_typed(refused: Refused) -> Response:
+    ticket = refused.values.get("ticket")
+    return (await mail_page(ticket, refused) if ticket else None) or await _code_page(refused)
 
 
 @blueprint.get("/confirm/<token>")
 async def link(token: str) -> Response:
     """Show whose address the link confirms, and the button that does it."""
-    return keep_private(await _preview(token))
+    return keep_private(await _preview(token, take()))
 
 
 @blueprint.post("/confirm/<token>")
@@ -64,17 +79,18 @@ async def by_link(token: str) -> Response:
     except errors.WrongPassword as error:
         if wants_json():
             return keep_private(await respond(error))
-        said = str(error) if password else "Please type the password you signed up with."
-        return keep_private(await _preview(token, 422, {"password": said}))
+        said = str(error) if password else gettext("Please type the password that you signed up with.")
+        again = await show_again(Refused({}, {"password": said}, 422), lambda refused: _preview(token, refused))
+        return keep_private(again)
     except errors.AccountError as error:
         return keep_private(await respond(error))
     browser.begin(started)
     return keep_private(redirect("/account?welcome=1"))
 
 
-async def _preview(token: str, status: int = 200, messages: dict[str, str] | None = None) -> Response:
+async def _preview(token: str, refused: Refused) -> Response:
     try:
         confirmation = await services().confirmation.preview(token, await current_session())
     except errors.AccountError as error:
         return await respond(error)
-    return await page("confirm.html", status, confirmation=confirmation, messages=messages or {})
+    return await page("confirm.html", refused.status, confirmation=confirmation, messages=refused.messages)

@@ -2,10 +2,15 @@
 
 from quart import Blueprint, Response
 
+from mailroom.i18n.messages import translated
+from mailroom.web import words
 from mailroom.web.browser import current_session
 from mailroom.web.page import page, redirect
 
 blueprint = Blueprint("home", __name__)
+
+SAMPLE_TIMES = ("09:41:07", "09:41:07", "09:41:08", "09:41:08", "09:41:09")
+"""When the mail in the picture reached each step."""
 
 
 @blueprint.get("/")
@@ -14,4 +19,5 @@ async def front() -> Response:
     session = await current_session()
     if session and session.account:
         return redirect("/account")
-    return await page("home.html")
+    labels = (translated(label) for label in words.STEPS.values())
+    return await page("home.html", steps=list(zip(labels, SAMPLE_TIMES, strict=True)))

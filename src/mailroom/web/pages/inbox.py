@@ -12,10 +12,13 @@ from mailroom.ops.embedded.inbox_store import InboxStore, Message
 from mailroom.web.page import page
 
 MAIL_POLICY = (
-    "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; "
-    "img-src data:; font-src data:; frame-ancestors 'self'"
+    "sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox; "
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; frame-ancestors 'self'"
 )
-"""What a mail's own HTML may do: look as it likes, load nothing, run nothing; its links open in a new tab."""
+"""What a mail's own HTML may do: look as it likes, load nothing, run nothing; its links open in a new tab.
+
+The page around it may measure it (`allow-same-origin`, without `allow-scripts`): the frame is as high as the mail.
+"""
 _TARGET = '<base target="_blank">'
 _HEAD = re.compile(r"<head\b[^>]*>", re.IGNORECASE)
 MOST = 500

@@ -1,25 +1,28 @@
 """The page of one mail on its way, live, and sending it again."""
 
-from quart import Blueprint, Response, abort
+from quart import Blueprint, Response
 
 from mailroom.accounts import errors, password_reset
+from mailroom.i18n.formats import duration
+from mailroom.i18n.messages import gettext
+from mailroom.i18n.sentences import text_of
 from mailroom.kit.ids import parse_id
 from mailroom.web import limits
 from mailroom.web.browser import current_session, services
-from mailroom.web.errors import in_words, wants_json
+from mailroom.web.error_table import NotShown
+from mailroom.web.errors import wants_json
 from mailroom.web.page import page, redirect
 from mailroom.web.progress_view import view_of
+from mailroom.web.refused import Refused, show_again, take
 from mailroom.web.watching import see
 
 blueprint = Blueprint("mails", __name__)
-
-OK = 200
 
 
 @blueprint.get("/mails/<ticket>")
 async def mail(ticket: str) -> Response:
     """Show where the mail is; complete without JavaScript."""
-    return await mail_page(ticket) or abort(404)
+    return await mail_page(ticket, take()) or _not_shown()
 
 
 @blueprint.post("/mails/<ticket>/resend")
@@ -32,18 +35,19 @@ async def resend(ticket: str) -> Response:
     try:
         new = await services().registration.resend(ticket=old, session=session)
     except errors.TooSoon as error:
-        said = f"{error} You can ask again in {in_words(error.seconds)}."
-        shown = None if wants_json() else await mail_page(ticket, 429, resend_message=said)
-        if shown is None:
+        if wants_json() or await see(ticket) is None:
             raise
-        shown.headers["Retry-After"] = str(max(1, round(error.seconds)))
-        return shown
+        wait = gettext("You can ask again in %(wait)s.", wait=duration(error.seconds))
+        refused = Refused({}, {"resend": f"{error} {wait}"}, 429, max(1, round(error.seconds)))
+        return await show_again(refused, lambda it: _mail_page_again(ticket, it), at=f"/mails/{ticket}")
     return redirect(f"/mails/{new}")
 
 
-async def mail_page(
-    ticket: str, status: int = 200, *, messages: dict[str, str] | None = None, resend_message: str = ""
-) -> Response | None:
+async def _mail_page_again(ticket: str, refused: Refused) -> Response:
+    return await mail_page(ticket, refused) or _not_shown()
+
+
+async def mail_page(ticket: str, refused: Refused) -> Response | None:
     """Return the page of a mail; None where the ticket is unknown or someone else's."""
     seen, session = await see(ticket), await current_session()
     if seen is None or session is None:
@@ -55,14 +59,19 @@ async def mail_page(
         row = await services().outbox.find(work, seen.task.id)
     return await page(
         "mail.html",
-        status,
+        refused.status,
         view=view_of(seen.public),
-        title=seen.task.title,
+        title=text_of(seen.task.title, seen.task.title_params),
         ticket=ticket,
         recipient=(row.typed_recipient or row.recipient) if row else "",
-        resend_in=wait,
+        resend_in=None if seen.public.get("afterword") == "replaced" else wait,
         asks_password=row is not None and row.kind in password_reset.KINDS,
-        messages=messages or {},
-        resend_message=resend_message,
-        refreshes=status == OK and not seen.public["final"],
+        values=refused.values,
+        messages=refused.messages,
+        resend_message=refused.messages.get("resend", ""),
+        refreshes=not refused.messages and not seen.public["final"],
     )
+
+
+def _not_shown() -> Response:
+    raise NotShown

@@ -11,6 +11,7 @@ from mailroom.web.browser import current_or_new_session, current_session, servic
 from mailroom.web.errors import respond, wants_json
 from mailroom.web.forms import AddressForm, Invalid, NewPasswordForm, check, sent_values
 from mailroom.web.page import keep_private, page, redirect
+from mailroom.web.refused import Refused, show_again, take
 
 blueprint = Blueprint("password", __name__)
 
@@ -18,9 +19,14 @@ blueprint = Blueprint("password", __name__)
 @blueprint.get("/new-password")
 async def ask_form() -> Response:
     """Show the form; who is signed in finds the account's address in it."""
-    session = await current_session()
-    email = session.account.email if session and session.account else ""
-    return await page("forgot_password.html", values={"email": email}, messages={})
+    session, refused = await current_session(), take()
+    if not refused.values and session and session.account:
+        refused = Refused({"email": session.account.email})
+    return await _ask_page(refused)
+
+
+async def _ask_page(refused: Refused) -> Response:
+    return await page("forgot_password.html", refused.status, values=refused.values, messages=refused.messages)
 
 
 @blueprint.post("/new-password")
@@ -37,8 +43,8 @@ async def ask() -> Response:
     except Invalid as error:
         if wants_json():
             raise
-        return await page(
-            "forgot_password.html", 422, values={"email": values.get("email", "")}, messages=error.messages
+        return await show_again(
+            Refused({"email": str(values.get("email", ""))[:400]}, error.messages, 422), _ask_page
         )
     return redirect(f"/mails/{ticket}")
 
@@ -46,7 +52,7 @@ async def ask() -> Response:
 @blueprint.get("/new-password/<token>")
 async def link(token: str) -> Response:
     """Show whose password the link changes, and the field for the new one."""
-    return keep_private(await _form(token))
+    return keep_private(await _form(token, take()))
 
 
 @blueprint.post("/new-password/<token>")
@@ -60,17 +66,19 @@ async def choose(token: str) -> Response:
         )
     except (Invalid, errors.WeakPassword) as error:
         refusal = error if isinstance(error, Invalid) else Invalid({"password": str(error)})
-        answer = await respond(refusal) if wants_json() else await _form(token, 422, refusal.messages)
-        return keep_private(answer)
+        if wants_json():
+            return keep_private(await respond(refusal))
+        refused = Refused({}, refusal.messages, 422)
+        return keep_private(await show_again(refused, lambda it: _form(token, it)))
     except errors.AccountError as error:
         return keep_private(await respond(error))
     browser.begin(started)
     return keep_private(redirect("/account?new-password=1"))
 
 
-async def _form(token: str, status: int = 200, messages: dict[str, str] | None = None) -> Response:
+async def _form(token: str, refused: Refused) -> Response:
     try:
         email = await services().password_reset.preview(token)
     except errors.AccountError as error:
         return await respond(error)
-    return await page("new_password.html", status, email=email, messages=messages or {})
+    return await page("new_password.html", refused.status, email=email, messages=refused.messages)

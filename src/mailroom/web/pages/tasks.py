@@ -7,16 +7,20 @@ from typing import Any
 from quart import Blueprint, Response, abort, request
 
 from mailroom.accounts import exports
-from mailroom.i18n.sentences import in_words
+from mailroom.i18n.messages import gettext_noop, translated
+from mailroom.i18n.sentences import in_words, text_of
 from mailroom.kit.ids import parse_id
 from mailroom.mail.listing import NEWEST, Listed, listed, standings
 from mailroom.tasks.models import Task
-from mailroom.tasks.service import CannotCancel, CannotRepeat
+from mailroom.tasks.service import CannotCancel, CannotRetry
 from mailroom.web import limits
 from mailroom.web.browser import current_session, services
+from mailroom.web.error_table import NotShown
 from mailroom.web.errors import wants_json
 from mailroom.web.page import page, redirect
 from mailroom.web.progress_view import view_of
+from mailroom.web.refused import Refused, show_again, take
+from mailroom.web.return_to import ask_to_sign_in
 from mailroom.web.task_view import TaskView, task_view
 from mailroom.web.watching import may_act, see, watcher_of
 
@@ -25,13 +29,13 @@ blueprint = Blueprint("task_pages", __name__)
 SHOWN = NEWEST
 """Tasks on a page of the list."""
 FILTERS = {
-    "": "All",
-    "queued,sending,running,retrying": "Under way",
-    "sent,done": "Done",
-    "uncertain,failed,expired,cancelled": "Not done",
+    "": gettext_noop("All"),
+    "queued,sending,running,retrying": gettext_noop("In progress"),
+    "sent,done": gettext_noop("Done"),
+    "uncertain": gettext_noop("Unclear"),
+    "failed,expired,cancelled": gettext_noop("Failed or cancelled"),
 }
 """What the list can be cut down to: states in the address → the words of the link."""
-OK = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,14 @@ def line_of(found: Listed) -> Line:
     task, public = found.task, in_words(found.snapshot.public(owner=True))
     view: Any = view_of(public) if found.is_mail else task_view(public)
     room = "mails" if found.is_mail else "tasks"
-    return Line(str(task.id), f"/{room}/{task.id}", task.title, found.recipient, task.created_at, view)
+    return Line(
+        str(task.id),
+        f"/{room}/{task.id}",
+        text_of(task.title, task.title_params),
+        found.recipient,
+        task.created_at,
+        view,
+    )
 
 
 def asked_states(text: str) -> Sequence[str]:
@@ -64,7 +75,7 @@ async def tasks() -> Response:
     """List one's own mails and tasks, newest first; who is not signed in is asked to."""
     session = await current_session()
     if session is None or session.account is None:
-        return redirect("/sign-in")
+        return ask_to_sign_in()
     state, before = request.args.get("state", ""), parse_id(request.args.get("before", ""))
     owner = session.account.id
     standing = (await standings(services().database, [owner]))[owner]  # first: what comes after it is told
@@ -73,7 +84,7 @@ async def tasks() -> Response:
     return await page(
         "tasks.html",
         lines=[line_of(one) for one in found[:SHOWN]],
-        filters=FILTERS,
+        filters=[(states, translated(label)) for states, label in FILTERS.items()],
         state=state,
         standing=standing,
         earlier=str(found[SHOWN - 1].task.id) if len(found) > SHOWN else None,
@@ -84,37 +95,39 @@ async def tasks() -> Response:
 @blueprint.get("/tasks/<ticket>")
 async def task(ticket: str) -> Response:
     """Show where a task is; complete without JavaScript."""
-    return await task_page(ticket) or abort(404)
+    return await _task_page(ticket, take())
 
 
-async def task_page(ticket: str, status: int = OK, *, message: str = "") -> Response | None:
-    """Return the page of a task; None where the ticket is unknown or someone else's."""
+async def _task_page(ticket: str, refused: Refused) -> Response:
+    """Return the page of a task. Raises `NotShown` where the ticket is unknown or someone else's."""
     seen = await see(ticket)
     if seen is None:
-        return None
+        raise NotShown
     if seen.task.name is None:
         return redirect(f"/mails/{seen.task.id}")
     watcher = watcher_of(await current_session())
     view = task_view(seen.public)
     return await page(
         "task.html",
-        status,
+        refused.status,
         task=seen.task,
+        title=text_of(seen.task.title, seen.task.title_params),
         view=view,
         tab=tab_title(seen.task, view),
         acts=may_act(seen.task, watcher),
         stopping=seen.task.cancel_asked_at is not None and not view.final,
         download=await _download(seen.task),
         traceback=await _traceback(seen.task) if watcher.operator else None,
-        message=message,
-        refreshes=status == OK and not view.final,
+        message=refused.messages.get("act", ""),
+        refreshes=not refused.messages and not view.final,
     )
 
 
 def tab_title(shown: Task, view: TaskView) -> str:
     """Return what the tab says: how far it is, while that is known."""
     share = view.share if view.state == "running" and view.counted else None
-    return f"{f'{share * 100:.0f} %' if share is not None else view.word} · {shown.title}"
+    title = text_of(shown.title, shown.title_params)
+    return f"{f'{share * 100:.0f} %' if share is not None else view.word} · {title}"
 
 
 async def _download(shown: Task) -> Any:
@@ -144,7 +157,7 @@ async def cancel(ticket: str) -> Response:
 @limits.limited(limits.CHANGE)
 async def retry(ticket: str) -> Response:
     """Begin one's own task again that failed or was cancelled."""
-    return await _act(ticket, services().task_service.repeat)
+    return await _act(ticket, services().task_service.retry)
 
 
 async def _act(ticket: str, deed: Any) -> Response:
@@ -157,9 +170,9 @@ async def _act(ticket: str, deed: Any) -> Response:
             if mine is None or mine.name is None or not may_act(mine, watcher):
                 abort(404)
             await deed(work, task_id)
-    except (CannotCancel, CannotRepeat) as error:
-        shown = None if wants_json() else await task_page(ticket, 409, message=str(error))
-        if shown is None:
+    except (CannotCancel, CannotRetry) as error:
+        if wants_json():
             raise
-        return shown
+        refused = Refused({}, {"act": str(error)}, 409)
+        return await show_again(refused, lambda it: _task_page(ticket, it), at=f"/tasks/{task_id}")
     return redirect(f"/tasks/{task_id}")

@@ -1,28 +1,35 @@
 // One websocket for every <mail-progress> of the page; polling where websockets do not get through.
 // subscribe(ticket, heard, standing) calls heard(snapshot) with each news, standing(word) with how the line is:
-// "open", "reconnecting" or "polling".
+// "open" or "polling" (what is shown is true), "connecting", "reconnecting" or "offline" (it may be out of date).
+
+import { Polling } from "./polling.js";
 
 export const LIST = "tasks"; // watched like a ticket: the list of one's own, of which it is told that it changed
 
 const FIRST_WAIT = 400; // milliseconds until the second try; doubles
 const LONGEST_WAIT = 15_000;
 const TRIES_BEFORE_POLLING = 3;
-const POLL_EVERY = 2_000;
-const POLL_EVERY_HIDDEN = 15_000;
 const HANDSHAKE = 8_000;
 const ANSWER_WITHIN = 5_000;
+const SAY_AFTER = 2_000; // a page that has no answer yet after this says that it connects
+const QUIET = 30_000; // after this without a word the line is tried: one that is dead does not say so
 const RESTARTING = 1012; // RFC 6455's registry: the server restarts, come back
 const SESSION_ENDED = 4401; // or it changed: this browser signed in or out
+const NO_NEWS = "connecting"; // state of a snapshot where the server itself cannot know: what was shown stays
 
 const watched = new Map(); // ticket -> Set of {heard, standing}
+const over = new Set(); // tickets that ended; only what comes after the end may still be told of them
 let socket = null;
 let failures = 0;
 let retryTimer = 0;
-let pollTimer = 0;
 let probeTimer = 0;
+let sayTimer = 0;
+let quietTimer = 0;
 let refused = false; // the server said for good that this browser may not
 let ended = false; // the session this page was opened with is over
 let renewing = false; // the page tries once whether the browser has a new session that may watch
+
+const polling = new Polling(() => [...watched.keys()], { tell, stand, isOver: () => ended, giveUp });
 
 export function subscribe(ticket, heard, standing) {
   const entry = { heard, standing };
@@ -39,6 +46,7 @@ export function subscribe(ticket, heard, standing) {
     entries?.delete(entry);
     if (entries && !entries.size) {
       watched.delete(ticket);
+      over.delete(ticket);
       if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ unwatch: [ticket] }));
     }
     if (!watched.size) rest();
@@ -46,12 +54,18 @@ export function subscribe(ticket, heard, standing) {
 }
 
 function tell(snapshot) {
-  if (ended && snapshot.state === "unknown") snapshot = { ...snapshot, state: "signed-out", message: undefined };
+  if (snapshot.state === "unknown") {
+    // The page knows more than the server says: it was allowed to watch when it was opened.
+    snapshot = { ...snapshot, state: ended ? "signed-out" : "unknown", message: undefined };
+  }
+  if (snapshot.final) over.add(snapshot.task);
+  else over.delete(snapshot.task);
   for (const entry of watched.get(snapshot.task) ?? []) entry.heard(snapshot);
 }
 
-function stand(word) {
-  for (const entries of watched.values()) for (const entry of entries) entry.standing(word);
+function stand(word, tickets = watched.keys()) {
+  const line = word.endsWith("connecting") && !navigator.onLine ? "offline" : word;
+  for (const ticket of tickets) for (const entry of watched.get(ticket) ?? []) entry.standing(line);
 }
 
 function connect() {
@@ -61,35 +75,43 @@ function connect() {
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   const mine = (socket = new WebSocket(url));
   const tooLong = setTimeout(() => mine.close(), HANDSHAKE);
+  clearTimeout(sayTimer);
+  sayTimer = setTimeout(() => polling.on || stand("connecting"), SAY_AFTER);
   mine.onopen = () => {
     clearTimeout(tooLong);
     mine.send(JSON.stringify({ watch: [...watched.keys()] }));
   };
-  mine.onmessage = (event) => {
-    clearTimeout(probeTimer);
-    renewing = false;
-    if (failures || pollTimer) {
-      failures = 0;
-      stopPolling();
-    }
-    stand("open");
-    const snapshot = JSON.parse(event.data);
-    if (snapshot.task) tell(snapshot);
-  };
+  mine.onmessage = (event) => hear(JSON.parse(event.data));
   mine.onclose = (event) => {
     clearTimeout(tooLong);
-    if (socket !== mine) return;
-    socket = null;
-    if (event.code === SESSION_ENDED && !renewing) return renew();
-    if (renewing) {
-      renewing = false;
-      poll(); // which is told whether it is the session or the network
-    } else if (event.code >= 4400 && event.code < 4500) {
-      refused = true;
-      return poll();
-    }
-    again(event.code === RESTARTING);
+    if (socket === mine) lose(event.code);
   };
+}
+
+function hear(snapshot) {
+  for (const timer of [probeTimer, sayTimer]) clearTimeout(timer);
+  listen();
+  renewing = false;
+  failures = 0;
+  polling.stop();
+  if (!snapshot.task) return;
+  if (snapshot.state === NO_NEWS) return stand("connecting", [snapshot.task]);
+  stand("open", [snapshot.task]);
+  tell(snapshot);
+}
+
+function lose(code) {
+  socket = null;
+  for (const timer of [probeTimer, sayTimer, quietTimer]) clearTimeout(timer);
+  if (code === SESSION_ENDED && !renewing) return renew();
+  if (renewing) {
+    renewing = false;
+    polling.start(); // which is told whether it is the session or the network
+  } else if (code >= 4400 && code < 4500) {
+    refused = true;
+    return polling.start();
+  }
+  again(code === RESTARTING);
 }
 
 // Signing in or confirming gives the browser another session, which may watch on; signing out gives it none.
@@ -99,65 +121,25 @@ function renew() {
   connect();
 }
 
+function giveUp() {
+  ended = refused = true;
+  for (const timer of [retryTimer, sayTimer]) clearTimeout(timer);
+  polling.stop();
+}
+
 function again(soon) {
-  if (!watched.size) return;
+  if (!watched.size || refused) return;
   failures += 1;
   const wait = soon && failures === 1 ? FIRST_WAIT : Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** failures);
   // Jitter: after a restart not every browser comes back in the same instant.
   retryTimer = setTimeout(connect, wait * (0.5 + Math.random()));
-  if (failures >= TRIES_BEFORE_POLLING) poll();
+  if (failures >= TRIES_BEFORE_POLLING) polling.start();
   else if (failures > 1) stand("reconnecting"); // a blink is not worth a word
 }
 
-function poll() {
-  if (pollTimer || !watched.size) return;
-  const round = async () => {
-    const may = await Promise.all([...watched.keys()].map(ask));
-    if (ended && !may.includes(true)) return giveUp();
-    if (pollTimer && watched.size) {
-      pollTimer = setTimeout(round, document.hidden ? POLL_EVERY_HIDDEN : POLL_EVERY);
-    }
-  };
-  pollTimer = setTimeout(round, 0);
-}
-
-// Returns false where this browser may not watch it; true otherwise, also where nobody knows.
-async function ask(ticket) {
-  try {
-    const path = ticket === LIST ? "?limit=1" : `/${encodeURIComponent(ticket)}`;
-    const answer = await fetch(`/api/v1/tasks${path}`, {
-      headers: { Accept: "application/json" },
-      signal: AbortSignal.timeout(10_000),
-    });
-    if (answer.status === 404 || answer.status === 401) {
-      tell({ task: ticket, state: "unknown", final: true });
-      return false;
-    } else if (answer.ok) {
-      if (ticket !== LIST) tell(await answer.json()); // the list fetches itself
-    } else {
-      throw new Error(answer.statusText);
-    }
-    stand("polling");
-  } catch {
-    stand("reconnecting");
-  }
-  return true;
-}
-
-function giveUp() {
-  refused = true;
-  clearTimeout(retryTimer);
-  stopPolling();
-}
-
-function stopPolling() {
-  clearTimeout(pollTimer);
-  pollTimer = 0;
-}
-
 function rest() {
-  clearTimeout(retryTimer);
-  stopPolling();
+  for (const timer of [retryTimer, probeTimer, sayTimer, quietTimer]) clearTimeout(timer);
+  polling.stop();
   const old = socket;
   socket = null;
   old?.close();
@@ -169,10 +151,7 @@ function wake() {
   if (refused && ended) renew(); // perhaps signed in again meanwhile
   else if (!socket) connect();
   else if (socket.readyState === WebSocket.OPEN) probe(socket);
-  if (pollTimer) {
-    stopPolling();
-    poll();
-  }
+  polling.hurry();
 }
 
 // A laptop that slept, another network: a line can be dead and neither end know. Whoever watches anew is answered.
@@ -180,15 +159,29 @@ function probe(mine) {
   clearTimeout(probeTimer);
   probeTimer = setTimeout(() => {
     if (socket !== mine) return;
-    socket = null;
-    mine.close();
-    connect();
+    mine.close(); // which takes its time on a dead line, and is not waited for
+    lose(0);
   }, ANSWER_WITHIN);
   mine.send(JSON.stringify({ watch: [...watched.keys()] }));
 }
 
+function listen() {
+  clearTimeout(quietTimer);
+  quietTimer = setTimeout(() => {
+    const waits = [...watched.keys()].some((ticket) => !over.has(ticket));
+    if (waits && !document.hidden && socket?.readyState === WebSocket.OPEN) probe(socket);
+    listen();
+  }, QUIET);
+}
+
+function cutOff() {
+  stand("offline");
+  if (socket?.readyState === WebSocket.OPEN) probe(socket); // perhaps the server is on this very machine
+}
+
 document.addEventListener("visibilitychange", wake);
 addEventListener("online", wake);
+addEventListener("offline", cutOff);
 // A page kept for the back button must not hold a socket, or it is not kept.
 addEventListener("pagehide", rest);
 addEventListener("pageshow", (event) => {

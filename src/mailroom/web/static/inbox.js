@@ -1,55 +1,41 @@
-// The inbox's list: new mails come in by themselves.
+// The inbox's list: new mails come in by themselves. What is new is asked for as JSON, which costs nothing where there
+// is nothing new; the list itself is drawn by the server.
 
-import { localDate } from "./times.js";
+import { localiseAll } from "./times.js";
 
-const list = document.getElementById("inbox");
-const empty = document.getElementById("empty");
+const AGAIN = 2_000; // milliseconds between two looks
+const AGAIN_HIDDEN = 10_000;
+
+const inbox = document.getElementById("inbox");
 const arrived = document.getElementById("arrived");
-const known = new Set([...list.children].map((item) => item.dataset.id));
 const url = new URL("/inbox/api/messages", location.href);
-url.searchParams.set("limit", "50");
-if (list.dataset.to) url.searchParams.set("to", list.dataset.to);
+url.searchParams.set("limit", "1");
+if (inbox.dataset.to) url.searchParams.set("to", inbox.dataset.to);
 
-function row(message) {
-  const item = document.createElement("li");
-  const link = document.createElement("a");
-  const main = document.createElement("span");
-  const subject = document.createElement("strong");
-  const recipient = document.createElement("span");
-  const time = document.createElement("time");
-  item.dataset.id = message.id;
-  item.className = "new";
-  link.className = "row";
-  link.href = `/inbox/${encodeURIComponent(message.id)}`;
-  main.className = "main";
-  subject.textContent = message.subject || "(no subject)";
-  recipient.className = "recipient";
-  recipient.textContent = `to ${message.to}`;
-  time.dateTime = message.received_at;
-  localDate(time);
-  main.append(subject, recipient);
-  link.append(main, time);
-  item.append(link);
-  return item;
-}
+const idsIn = (list) => new Set([...list.querySelectorAll("[data-id]")].map((line) => line.dataset.id));
 
 async function look() {
   try {
     const answer = await fetch(url, { headers: { Accept: "application/json" } });
-    if (answer.ok) {
-      const fresh = (await answer.json()).filter((message) => !known.has(message.id));
-      for (const message of fresh.reverse()) {
-        known.add(message.id);
-        list.prepend(row(message));
-        arrived.textContent = `New mail: ${message.subject || "no subject"}`;
-      }
-      list.hidden = !list.children.length;
-      empty.hidden = Boolean(list.children.length);
-    }
+    const [newest] = answer.ok ? await answer.json() : [];
+    if (newest && !idsIn(inbox).has(newest.id)) await draw();
   } catch {
     // The server restarts; the next look finds it again.
   }
-  setTimeout(look, document.hidden ? 10_000 : 2_000);
+  setTimeout(look, document.hidden ? AGAIN_HIDDEN : AGAIN);
+}
+
+async function draw() {
+  const answer = await fetch(location.href);
+  const drawn = answer.ok && new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("inbox");
+  if (!drawn) return;
+  localiseAll(drawn);
+  const known = idsIn(inbox);
+  const fresh = [...drawn.querySelectorAll("[data-id]")].filter((line) => !known.has(line.dataset.id));
+  for (const line of fresh) line.classList.add("new");
+  inbox.replaceChildren(...drawn.childNodes);
+  const subjects = fresh.map((line) => line.querySelector("strong").textContent);
+  if (subjects.length) arrived.textContent = `${arrived.dataset.says} ${subjects.join(", ")}`;
 }
 
 look();

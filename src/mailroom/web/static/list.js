@@ -2,6 +2,7 @@
 // What is in it the server draws; lines that are here already stay, since they keep themselves up to date.
 
 import { LIST, subscribe } from "./connection.js";
+import { lineWords, showWay, words } from "./progress.js";
 import { localiseAll } from "./times.js";
 
 const AGAIN = 5_000; // milliseconds until the next try where the page did not come
@@ -16,10 +17,12 @@ class TaskList extends HTMLElement {
   connectedCallback() {
     this.#leave = subscribe(
       LIST,
-      ({ message }) => {
+      ({ state, message }) => {
+        if (state === "signed-out") return this.#say(words.tasks[state].detail, words.tasks[state]);
         if (message && message !== this.getAttribute("standing")) this.#refresh();
       },
       (word) => {
+        this.#say(lineWords(word));
         if (word === "polling") this.#refresh();
       },
     );
@@ -27,6 +30,19 @@ class TaskList extends HTMLElement {
 
   disconnectedCallback() {
     this.#leave?.();
+  }
+
+  #say(text, way = {}) {
+    let line = document.getElementById("list-line");
+    if (!line) {
+      line = document.createElement("p");
+      line.id = "list-line";
+      line.setAttribute("role", "status");
+      this.before(line);
+    }
+    line.hidden = !text;
+    if (line.textContent !== text) line.textContent = text;
+    showWay(line, way);
   }
 
   async #refresh() {

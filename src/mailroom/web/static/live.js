@@ -2,7 +2,7 @@
 // The words and what is drawn are those of web/words.py and web/progress_view.py.
 
 import { subscribe } from "./connection.js";
-import { LOST, shareOf, showBlocks, wearIcon, words } from "./progress.js";
+import { LOST, lineWords, shareOf, showBlocks, showWay, wearIcon, words } from "./progress.js";
 import { countDown, localTime } from "./times.js";
 
 const ORDER = words.order;
@@ -13,11 +13,13 @@ class MailProgress extends HTMLElement {
   #leave = null;
   #share = 0;
   #said = "";
+  #retryAt = null;
 
   connectedCallback() {
     this.#share = this.#part("bar")?.value ?? 0;
     this.#said = this.#part("headline")?.textContent ?? "";
-    this.#countDown(this.#part("countdown")?.dataset.until);
+    this.#retryAt = this.#part("countdown")?.dataset.until || null;
+    this.#countDown(this.#retryAt);
     const ticket = this.getAttribute("ticket");
     this.#leave = subscribe(ticket, (snapshot) => this.show(snapshot), (word) => this.#stand(word));
     mirror(ticket, this.dataset);
@@ -40,15 +42,16 @@ class MailProgress extends HTMLElement {
     if (snapshot.afterword) this.dataset.afterword = snapshot.afterword;
     this.#write("headline", known.headline);
     this.#write("detail", known.detail);
+    showWay(this.#part("detail"), said);
+    this.#retryAt = snapshot.afterword ? null : snapshot.retry_at;
+    this.#countDown(this.#retryAt);
     if (LOST.has(state)) {
-      this.#countDown(null);
       return this.#end(snapshot, known);
     }
     const code = [error.code, error.enhanced].filter(Boolean).join(" ");
     this.#write("code", code);
-    this.#write("answer", error.answer ?? "");
+    this.#write("answer", withoutCode(error));
     this.#part("server").hidden = !code && !error.answer;
-    this.#countDown(snapshot.afterword ? null : snapshot.retry_at);
     const since = state === "retrying" && !snapshot.afterword ? error.since : null;
     this.#part("since").hidden = !since;
     localTime(this.#part("since").querySelector("time"), since);
@@ -97,6 +100,7 @@ class MailProgress extends HTMLElement {
       const index = ORDER.indexOf(item.dataset.step);
       const status = statusOf(snapshot.state, index, reached);
       item.dataset.status = status;
+      item.querySelector('[data-part="standing"]').textContent = words.statuses[status];
       if (status === "now") item.setAttribute("aria-current", "step");
       else item.removeAttribute("aria-current");
       localTime(item.querySelector("time"), status === "todo" ? null : times[item.dataset.step]);
@@ -109,14 +113,16 @@ class MailProgress extends HTMLElement {
     this.#part("history").hidden = !eventful;
     if (!eventful) return;
     const lines = timeline.toReversed?.() ?? [...timeline].reverse();
-    this.#part("events").replaceChildren(...lines.map(eventLine));
+    const attempt = this.#part("history").dataset.attempt;
+    this.#part("events").replaceChildren(...lines.map((entry) => eventLine(entry, attempt)));
   }
 
   #stand(word) {
-    const line = this.#part("connection");
-    const waiting = word === "reconnecting" && !this.dataset.afterword && !this.hasAttribute("data-final");
-    line.hidden = !waiting;
-    line.textContent = waiting ? "Reconnecting… The mail goes on meanwhile." : "";
+    const isOver = this.dataset.afterword || this.hasAttribute("data-final");
+    const said = lineWords(word, isOver);
+    this.#part("connection").hidden = !said;
+    this.#write("connection", said);
+    this.#countDown(said ? null : this.#retryAt); // nobody knows whether it still holds
   }
 
   #countDown(until) {
@@ -141,7 +147,12 @@ function statusOf(state, index, reached) {
   return index === reached && state !== "unknown" ? "now" : "todo";
 }
 
-function eventLine(entry) {
+function withoutCode({ answer = "", enhanced }) {
+  const lines = answer.split("\n");
+  return lines.map((line) => (enhanced && line.startsWith(enhanced) ? line.slice(enhanced.length).trimStart() : line)).join("\n");
+}
+
+function eventLine(entry, attempt) {
   const line = document.createElement("li");
   const time = document.createElement("time");
   const what = document.createElement("span");
@@ -150,7 +161,7 @@ function eventLine(entry) {
   line.append(time, what);
   if (entry.attempt) {
     const which = document.createElement("small");
-    which.textContent = `attempt ${entry.attempt}`;
+    which.textContent = attempt.replace("{}", entry.attempt);
     line.append(which);
   }
   return line;
@@ -165,7 +176,7 @@ function mirror(ticket, { state, mood, afterword }) {
     document.title = `${said.word} · Mailroom`;
     wearIcon(mood);
   }
-  const blocks = document.querySelectorAll(`[data-mail="${CSS.escape(ticket)}"] > [data-for]`);
+  const blocks = document.querySelectorAll(`[data-mail="${CSS.escape(ticket)}"] [data-for]`);
   showBlocks(blocks, [afterword ?? state], !afterword);
 }
 

@@ -1,10 +1,10 @@
 // Small comforts of every page. Without them everything works as well.
 
-import { inWords, localiseAll } from "./times.js";
+import { inTime, localiseAll } from "./times.js";
 
 localiseAll();
 
-// "Confirmed. Welcome!" is said once: reloaded, or come back to, the page is just the account.
+// "Your address is confirmed" is said once: reloaded, or come back to, the page is just the account.
 if (location.pathname === "/account" && location.search) history.replaceState(null, "", location.pathname);
 
 // An address too long for its line breaks after the @ and before a dot, not just anywhere.
@@ -20,7 +20,7 @@ for (const button of document.querySelectorAll("[data-reveals]")) {
     const shown = input.type === "password";
     input.type = shown ? "text" : "password";
     input.toggleAttribute("data-revealed", shown);
-    button.textContent = shown ? "Hide" : "Show";
+    [button.textContent, button.dataset.other] = [button.dataset.other, button.textContent];
     button.setAttribute("aria-pressed", String(shown));
     input.focus();
   });
@@ -33,20 +33,26 @@ for (const button of document.querySelectorAll("[data-wait]")) {
   const tick = () => {
     const left = Math.ceil((until - Date.now()) / 1000);
     button.disabled = left > 0;
-    button.textContent = left > 0 ? `${label} (in ${inWords(left)})` : label;
+    button.textContent = left > 0 ? `${label} (${inTime(left)})` : label;
     if (left > 0) setTimeout(tick, 1000);
   };
   tick();
 }
 
-// One press, one request.
+// One press, one request; the pressed button shows that it was pressed.
+const PRESSED = 8_000; // milliseconds after which an unanswered button can be pressed again
 for (const form of document.querySelectorAll('form[method="post"]')) {
   form.addEventListener("submit", (event) => {
-    if (form.dataset.sent) event.preventDefault();
+    if (form.dataset.sent) return event.preventDefault();
     form.dataset.sent = "yes";
-    setTimeout(() => delete form.dataset.sent, 5000);
+    event.submitter?.setAttribute("aria-busy", "true");
+    setTimeout(release, PRESSED, form);
   });
 }
-addEventListener("pageshow", () => {
-  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
-});
+
+function release(form) {
+  delete form.dataset.sent;
+  for (const button of form.querySelectorAll("[aria-busy]")) button.removeAttribute("aria-busy");
+}
+
+addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach(release));

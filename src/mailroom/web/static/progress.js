@@ -13,6 +13,26 @@ export function shareOf(snapshot, isMail) {
   return Math.min(ALMOST, Math.max(...seen.map((stage) => words.share[stage] ?? 0)));
 }
 
+// What is said of the line to the server, if anything; a page whose task is over says only that it is offline.
+export function lineWords(word, isOver) {
+  return isOver && word !== "offline" ? "" : (words.lines[word] ?? "");
+}
+
+// A link below what is said, where there is something to do about it elsewhere.
+export function showWay(below, { way, href }) {
+  const old = below.nextElementSibling;
+  if (old?.dataset.part === "way") old.remove();
+  if (!way) return;
+  const line = document.createElement("p");
+  const link = document.createElement("a");
+  line.dataset.part = "way";
+  link.className = "button";
+  link.href = href;
+  link.textContent = way;
+  line.append(link);
+  below.after(line);
+}
+
 export function wearIcon(mood) {
   const icon = document.querySelector('link[rel="icon"]');
   const address = `/static/favicon-${mood}.svg`;

@@ -2,7 +2,7 @@
 // in the list a line. What is drawn is that of web/task_view.py; keep the two alike.
 
 import { subscribe } from "./connection.js";
-import { LOST, shareOf, showBlocks, wearIcon, words } from "./progress.js";
+import { LOST, lineWords, shareOf, showBlocks, showWay, wearIcon, words } from "./progress.js";
 import { countDown } from "./times.js";
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
@@ -15,12 +15,14 @@ class TaskProgress extends HTMLElement {
   #share = 0;
   #attempt = 0;
   #said = "";
+  #retryAt = null;
 
   connectedCallback() {
     const bar = this.#part("bar");
     this.#share = bar?.hasAttribute("value") ? bar.value : 0;
     this.#said = this.#part("headline")?.textContent ?? "";
-    countDown(this.#part("countdown"), this.#part("countdown")?.dataset.until);
+    this.#retryAt = this.#part("countdown")?.dataset.until || null;
+    countDown(this.#part("countdown"), this.#retryAt);
     this.#leave = subscribe(
       this.getAttribute("ticket"),
       (snapshot) => this.show(snapshot),
@@ -39,6 +41,7 @@ class TaskProgress extends HTMLElement {
 
   show(snapshot) {
     const { state } = snapshot;
+    if (LOST.has(state) && !("title" in this.dataset)) return; // a line of a list, which says so itself
     const known = this.#isMail ? words.states : words.tasks;
     const said = words.afterwords[snapshot.afterword] ?? known[state] ?? known.running;
     const error = snapshot.error ?? {};
@@ -56,15 +59,13 @@ class TaskProgress extends HTMLElement {
     }
     const meter = this.#part("meter");
     if (meter) meter.hidden = snapshot.final || state === "queued";
-    const again = this.#part("again");
-    if (again) {
-      again.hidden = !snapshot.retry_at;
-      countDown(this.#part("countdown"), again.hidden ? null : snapshot.retry_at);
-    }
+    this.#retryAt = snapshot.retry_at;
+    this.#countDown(this.#retryAt);
     if (said.headline !== this.#said) {
       this.#said = said.headline;
       this.#write("live", `${said.headline}. ${detail}`);
     }
+    if ("title" in this.dataset) showWay(this.#part("detail"), said);
     if ("title" in this.dataset) this.#page(snapshot, said);
   }
 
@@ -93,8 +94,16 @@ class TaskProgress extends HTMLElement {
   #stand(word) {
     const line = this.#part("connection");
     if (!line) return;
-    line.hidden = word !== "reconnecting";
-    line.textContent = line.hidden ? "" : "Reconnecting… The work goes on meanwhile.";
+    const said = lineWords(word, this.hasAttribute("data-final"));
+    line.hidden = !said;
+    this.#write("connection", said);
+    this.#countDown(said ? null : this.#retryAt); // nobody knows whether it still holds
+  }
+
+  #countDown(until) {
+    const again = this.#part("again");
+    if (again) again.hidden = !until;
+    countDown(this.#part("countdown"), until);
   }
 
   #part(name) {

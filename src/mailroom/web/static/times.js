@@ -2,6 +2,7 @@
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const ahead = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" });
 const running = new WeakMap();
 
 export function localTime(element, iso) {
@@ -22,10 +23,12 @@ export function localiseAll(root = document) {
   }
 }
 
-export function inWords(seconds) {
-  if (seconds < 90) return `${seconds} s`;
-  const minutes = Math.round(seconds / 60);
-  return minutes < 90 ? `${minutes} minutes` : `${Math.round(minutes / 60)} hours`;
+// "in 40 seconds", "in 3 minutes", "now": in the page's language, in the steps of kit/text.py.
+export function inTime(seconds) {
+  for (const [least, unit, name] of [[172_800, 86_400, "day"], [5_400, 3_600, "hour"], [90, 60, "minute"]]) {
+    if (seconds >= least) return ahead.format(Math.round(seconds / unit), name);
+  }
+  return ahead.format(Math.max(0, seconds), "second");
 }
 
 // How far the server's clock is ahead of this one, in milliseconds: the page says when it was written.
@@ -42,8 +45,7 @@ export function countDown(element, iso) {
   if (!iso) return;
   const until = Date.parse(iso) - skew();
   const tick = () => {
-    const left = Math.ceil((until - Date.now()) / 1000);
-    element.textContent = left > 0 ? `in ${inWords(left)}` : "now";
+    element.textContent = inTime(Math.ceil((until - Date.now()) / 1000));
   };
   tick();
   running.set(element, setInterval(tick, 1000));

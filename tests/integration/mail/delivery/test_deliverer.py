@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select, text
 
 from mailroom.kit.database import Database
+from mailroom.mail.delivery.attempt import RunningAttempt
 from mailroom.mail.delivery.deliverer import Deliverer
 from mailroom.mail.kinds import Kinds, MailKind
 from mailroom.mail.ledger.claims import Ledger
@@ -105,11 +106,24 @@ def templates(tmp_path: Path) -> Path:
 Make = Callable[..., Post]
 
 
+class KeepsAll:
+    """Keeps every snapshot that is shown."""
+
+    def __init__(self, shown: list[Snapshot]) -> None:
+        self.shown = shown
+
+    def show_attempt(self, attempt: RunningAttempt) -> None:
+        self.shown.append(attempt.read())
+
+    def show(self, snapshot: Snapshot) -> None:
+        self.shown.append(snapshot)
+
+
 @pytest.fixture
 async def make(settings: Settings, sink: Sink, templates: Path) -> AsyncIterator[Make]:
     made: list[Post] = []
 
-    def make(**pool_options: object) -> Post:
+    def make(url: str = "", **pool_options: object) -> Post:
         variables = lambda row: {"secret": f"s-{row.id}"}  # noqa: E731
         kinds = Kinds(
             [
@@ -120,15 +134,15 @@ async def make(settings: Settings, sink: Sink, templates: Path) -> AsyncIterator
         database = Database(settings.database_url, connections=8, name="test")
         shown: list[Snapshot] = []
         options = {"limit": 4, "timeouts": Timeouts(1, 0.7, 0.7, 0.7), **pool_options}
-        pool = Pool(SMTPServer.parse(sink.url), hostname="test.example", **options)  # type: ignore[arg-type]
+        pool = Pool(SMTPServer.parse(url or sink.url), hostname="test.example", **options)  # type: ignore[arg-type]
         renderer = Renderer(kinds, mail_from="M <m@example.org>", product={}, templates=templates)
         delivery = Deliverer(
             ledger=Ledger(database, "test:1"),
             pool=pool,
             renderer=renderer,
-            show=lambda *_, read, **__: shown.append(read()),
+            progress=KeepsAll(shown),
         )
-        pool.on_recovery = delivery.on_recovery
+        pool.on_recovery = delivery.release_deferred
         outbox = Outbox(kinds, Tickets(), lambda _ids: None)
         made.append(Post(database, outbox, delivery, Rescuer(database, grace=timedelta()), pool, shown))
         return made[-1]

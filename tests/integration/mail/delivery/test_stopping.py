@@ -46,7 +46,7 @@ async def test_a_stopping_worker_lets_an_ending_be_recorded_that_takes_its_time(
         await asyncio.sleep(0.02)
     async with post.database.connection() as held_up:
         await held_up.execute("select id from mails for update")
-        while any(journey.recording is None for journey in post.delivery._carrier.journeys):
+        while any(attempt.recording is None for attempt in post.delivery._recorder.running):
             await asyncio.sleep(0.02)
         stopping = asyncio.create_task(post.delivery.stop())
         await asyncio.sleep(0.6)

@@ -1,20 +1,26 @@
 """Messages in a real PostgreSQL: one content, a mail for each recipient, all or nothing."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
+from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.errors import ConcurrentRequest, IdempotencyConflict, InvalidKey
 from mailroom.api_keys.idempotency import answered_before, fingerprint_of, keep_answer
 from mailroom.api_keys.keys import ApiKeys, Key, KeyRequest
+from mailroom.api_keys.sending_limits import SendingLimits
 from mailroom.kit.database import Database
 from mailroom.mail.messages.draft import Draft, InvalidMessage, Mailbox
+from mailroom.mail.messages.retention import MessageRetention
 from mailroom.mail.messages.store import MessageStore
 from mailroom.mail.messages.views import Filter, find_message, list_messages
+from mailroom.mail.models import Mail
 from mailroom.settings import Settings
 
 SHOP = Mailbox("Shop", "shop@shop.example")
@@ -34,6 +40,10 @@ class Office:
         async with self.database.begin() as work:
             _, secret = await self.keys.create(work, KeyRequest("shop", **options))
         return await self.keys.authenticate(secret)
+
+    async def sql(self, statement: str) -> None:
+        async with self.database.begin() as work:
+            await work.session.execute(text(statement))
 
     async def count(self, table: str) -> int:
         async with self.database.begin() as work:
@@ -146,3 +156,51 @@ async def test_a_repeat_gets_the_first_answer_and_another_payload_is_told(office
         assert await answered_before(work, key.id, "order-1", same) == [message_id]
         with pytest.raises(IdempotencyConflict):
             await answered_before(work, key.id, "order-1", other)
+
+
+async def test_what_is_over_a_limit_waits_its_turn_and_says_so(office: Office) -> None:
+    key = await office.key(per_minute=10)
+    limits = SendingLimits(per_minute=None, domains={"example.net": 2})
+    acceptance = Acceptance(office.database, office.keys, office.store, limits)
+    async with office.database.begin_plain() as work:
+        await acceptance.accept(work, key, [hello() for _ in range(25)])
+    async with office.database.begin() as work:
+        mails = (await work.session.scalars(select(Mail).order_by(Mail.id))).all()
+    assert [mail.state for mail in mails] == ["queued"] * 10 + ["scheduled"] * 15
+    waits = [
+        (mail.next_attempt_at - mails[0].created_at).total_seconds() for mail in mails if mail.next_attempt_at
+    ]
+    assert waits == pytest.approx([6 * number for number in range(1, 16)], abs=0.5)
+    assert {mail.reason for mail in mails[10:]} == {"limited"}
+    other = await office.key()
+    async with office.database.begin_plain() as work:
+        ids = await acceptance.accept(work, other, [hello(to=[Mailbox("", "x@example.net")]) for _ in range(3)])
+    async with office.database.begin() as work:
+        found = [await find_message(work, message_id) for message_id in ids]
+    assert [one.last_event for one in found if one] == ["queued", "queued", "scheduled"]
+
+
+async def test_a_limit_that_was_not_used_up_comes_back_with_the_rollback(office: Office) -> None:
+    key, limits = await office.key(per_minute=1), SendingLimits()
+    with suppress(RuntimeError):
+        async with office.database.begin_plain() as work:
+            assert await limits.turns(work, key, [["a@example.org"]]) == [None]
+            raise RuntimeError
+    async with office.database.begin_plain() as work:
+        assert await limits.turns(work, key, [["a@example.org"]]) == [None]
+
+
+async def test_contents_go_after_the_end_of_the_last_mail_and_messages_after_the_rows(office: Office) -> None:
+    retention = MessageRetention(office.database, bodies=timedelta(0), rows=timedelta(0))
+    async with office.database.begin_plain() as work:
+        await office.store.put(work, hello(cc=[BOB]), key_id=None)
+    await asyncio.sleep(0.01)
+    await office.sql("update mails set ended_at = now() where recipient like 'alice%'")
+    await retention.clean_up()
+    assert await office.count("message_contents") == 1
+    await office.sql("update mails set ended_at = now() - interval '1 s'")
+    await retention.clean_up()
+    assert await office.count("message_contents") == 0 and await office.count("messages") == 1
+    await office.sql("delete from mails")
+    await retention.clean_up()
+    assert await office.count("messages") == 0

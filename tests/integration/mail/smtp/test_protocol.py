@@ -74,11 +74,16 @@ async def test_what_is_no_reply_is_told_from_one(say: Say, said: bytes) -> None:
         await talk.ask(b"NOOP\r\n", 5)
 
 
-async def test_what_comes_unasked_is_nobodys_answer(say: Say) -> None:
-    talk = await say([b"250 one\r\n250 unasked\r\n", b"250 two\r\n"])
+@pytest.mark.parametrize(("said", "out_of_step"), [(b"250 two", True), (b"421 4.4.2 timeout", False)])
+async def test_what_comes_unasked_is_nobodys_answer_and_ends_the_connection(
+    say: Say, said: bytes, out_of_step: bool
+) -> None:
+    talk = await say([b"250 one\r\n" + said + b"\r\n", b"250 three\r\n"])
     assert (await talk.ask(b"NOOP\r\n", 5)).text == "one"
     await asyncio.sleep(0.05)
-    assert (await talk.ask(b"NOOP\r\n", 5)).text == "two"
+    assert (talk.open, talk.unasked) == (False, out_of_step)
+    with pytest.raises(SMTPServerDisconnected):
+        await talk.ask(b"NOOP\r\n", 5)
 
 
 async def test_a_server_that_hangs_up_answers_whoever_waits_and_whoever_comes(say: Say) -> None:

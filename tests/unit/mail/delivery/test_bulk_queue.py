@@ -1,97 +1,113 @@
-"""Mails of large messages, carried by a few runners."""
+"""Mails of large messages wait for a sender."""
 
 import asyncio
-from collections.abc import Callable
+from datetime import UTC, datetime
+from uuid import UUID
 
-from mailroom.mail.delivery.bulk_queue import BulkQueue, Waiting
+from mailroom.mail.delivery.bulk_queue import BulkQueue, QueuedMail
+from mailroom.mail.ledger.claims import Claim
 
-
-async def test_no_more_are_carried_at_a_time_than_there_are_runners_and_in_their_order() -> None:
-    at_once, most, order = 0, 0, []
-
-    async def run(crowd: BulkQueue[int]) -> None:
-        nonlocal at_once, most
-        at_once += 1
-        most = max(most, at_once)
-        while this := crowd.next():
-            order.append(this.mail)
-            await asyncio.sleep(0.001)
-            this.end()
-        at_once -= 1
-
-    crowd: BulkQueue[int] = BulkQueue(run, runners=3)
-    await asyncio.gather(crowd(range(10)), crowd(range(10, 20)))
-    assert order == list(range(20))
-    assert most == 3
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
-async def test_a_slow_mail_holds_up_its_own_message_and_no_other() -> None:
-    slow = asyncio.Event()
-
-    async def run(crowd: BulkQueue[str]) -> None:
-        while this := crowd.next():
-            if this.mail == "slow":
-                await slow.wait()
-            this.end()
-
-    crowd: BulkQueue[str] = BulkQueue(run, runners=2)
-    first = asyncio.create_task(crowd(["slow", "fast"]))
-    await crowd(["fast"] * 50)
-    assert not first.done()
-    slow.set()
-    await first
+def claims(*numbers: int) -> list[Claim]:
+    return [Claim(UUID(int=n), "note", "a@example.org", {}, b"", NOW, NOW, NOW, 1, 0, "resend") for n in numbers]
 
 
-async def test_a_message_has_ended_when_its_mails_have_though_its_runners_went_on_before() -> None:
-    ends: list[Callable[[], None]] = []
+def number(mail: QueuedMail | None) -> int | None:
+    return mail.claim.id.int if mail else None
 
-    async def run(crowd: BulkQueue[int]) -> None:
-        while this := crowd.next():
-            ends.append(this.end)  # recorded later, behind the runner
 
-    carried = asyncio.create_task(BulkQueue(run, runners=1)(range(3)))
-    while len(ends) < 3:
-        await asyncio.sleep(0)
-    assert not carried.done()
-    for end in ends:
-        end()
-    await carried
+async def test_mails_are_taken_in_the_order_they_came() -> None:
+    queue = BulkQueue(most_waiting=100)
+    queue.put(claims(1, 2))
+    queue.put(claims(3))
+    assert [number(queue.next()) for _ in range(4)] == [1, 2, 3, None]
+    assert not queue
+
+
+async def test_senders_that_wait_get_each_mail_once() -> None:
+    queue, got = BulkQueue(most_waiting=100), list[int]()
+
+    async def take_all() -> None:
+        while True:
+            got.append((await queue.get()).claim.id.int)
+            await asyncio.sleep(0)
+
+    senders = [asyncio.create_task(take_all()) for _ in range(4)]
+    await asyncio.sleep(0.01)
+    queue.put(claims(*range(10)))
+    queue.put(claims(*range(10, 20)))
+    await asyncio.sleep(0.01)
+    queue.put(claims(20))
+    async with asyncio.timeout(5):
+        while len(got) < 21:
+            await asyncio.sleep(0)
+    await asyncio.sleep(0.01)
+    assert sorted(got) == list(range(21))
+    for sender in senders:
+        sender.cancel()
+
+
+async def test_a_message_is_done_when_the_last_of_its_mails_has_ended() -> None:
+    queue = BulkQueue(most_waiting=100)
+    message, other = queue.put(claims(1, 2)), queue.put(claims(3))
+    first, second, third = queue.next(), queue.next(), queue.next()
+    assert first and second and third and not queue
+    third.message.end_one()
+    first.message.end_one()
+    assert other.done.done() and not message.done.done()
+    second.message.end_one()
+    await message.done
+
+
+async def test_a_message_without_mails_is_done_at_once() -> None:
+    await BulkQueue(most_waiting=1).put([]).done
 
 
 async def test_there_is_room_for_the_next_message_only_once_few_wait() -> None:
-    go = asyncio.Semaphore(0)
-
-    async def run(crowd: BulkQueue[int]) -> None:
-        while this := crowd.next():
-            await go.acquire()
-            this.end()
-
-    crowd: BulkQueue[int] = BulkQueue(run, runners=1)
-    carried = asyncio.create_task(crowd(range(10)))
-    await asyncio.sleep(0)
-    room = asyncio.create_task(crowd.room())
-    await asyncio.sleep(0.01)
-    assert not room.done()
-    for _ in range(10):
-        go.release()
-    await asyncio.gather(carried, room)
-
-
-async def test_a_mail_that_is_put_back_comes_first_and_finds_a_runner_where_all_have_gone() -> None:
-    order, kept = [], list[Waiting[str]]()
-
-    async def run(crowd: BulkQueue[str]) -> None:
-        while this := crowd.next():
-            if this.mail == "slow" and not kept:
-                kept.append(this)
-                continue
-            order.append(this.mail)
-            this.end()
-
-    crowd: BulkQueue[str] = BulkQueue(run, runners=1)
-    carried = asyncio.create_task(crowd(["slow", "fast"]))
-    while order != ["fast"]:
+    queue = BulkQueue(most_waiting=4)
+    await queue.room()
+    queue.put(claims(*range(10)))
+    room = asyncio.create_task(queue.room())
+    for _ in range(5):
+        queue.next()
         await asyncio.sleep(0)
-    crowd.put_back(kept[0])
-    await carried
-    assert order == ["fast", "slow"]
+    assert not room.done()
+    queue.next()
+    await room
+
+
+async def test_a_mail_that_is_put_back_comes_before_all_others() -> None:
+    queue = BulkQueue(most_waiting=100)
+    queue.put(claims(1, 2, 3))
+    first = queue.next()
+    assert first
+    queue.put_back(first)
+    assert number(queue.next_new()) == 2, "who chooses the mail that follows takes a new one"
+    assert [number(queue.next()) for _ in range(3)] == [1, 3, None]
+
+
+async def test_a_mail_that_is_put_back_wakes_a_sender_that_waits() -> None:
+    queue = BulkQueue(most_waiting=100)
+    queue.put(claims(1))
+    first = queue.next()
+    waiting = asyncio.create_task(queue.get())
+    await asyncio.sleep(0.01)
+    assert first and not waiting.done()
+    queue.put_back(first)
+    async with asyncio.timeout(5):
+        assert await waiting is first
+
+
+async def test_a_mail_that_was_put_back_is_taken_back_only_while_nobody_has_it() -> None:
+    queue = BulkQueue(most_waiting=100)
+    queue.put(claims(1))
+    first = queue.next()
+    assert first
+    queue.put_back(first)
+    assert queue.take_back(first)
+    assert queue.next() is None
+    queue.put_back(first)
+    queue.next()
+    assert not queue.take_back(first)

@@ -1,0 +1,63 @@
+"""PUBLIC_URL: where people reach Mailroom, as links, EHLO and pages write it."""
+
+import re
+from urllib.parse import urlsplit
+
+from mailroom.kit.domain_names import address_literal, ip_of, to_ascii, to_unicode
+
+EXAMPLE = "https://mail.example.org"
+SCHEME_AND_HOST = f"must be scheme and host only: {EXAMPLE}"
+DOMAIN = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
+NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+
+
+def public_url(url: str) -> str:
+    """Return `url` as links begin: scheme and host in small letters, the port where one is given, nothing more.
+
+    A host outside ASCII becomes what browsers ask for (IDNA), an IPv6 address its shortest form (RFC 5952).
+    Raises `ValueError` with what to write instead.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        host = parts.hostname or ""
+    except ValueError:  # brackets that hold no IPv6 address
+        raise ValueError(SCHEME_AND_HOST) from None
+    if "@" in parts.netloc:
+        raise ValueError("must name no user: https://mail.example.org")
+    if parts.scheme not in {"http", "https"} or not host or parts.path.strip("/") or any(map(str.isspace, host)):
+        raise ValueError(SCHEME_AND_HOST)
+    if parts.query or parts.fragment:
+        raise ValueError("must end with the host: https://mail.example.org, without ? and #")
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise ValueError(f"must have a port from 1 to 65535, or none: {parts.scheme}://mail.example.org:8443")
+    return f"{parts.scheme}://{_host(host)}" + (f":{port}" if port else "")
+
+
+def _host(written: str) -> str:
+    """Return a host as browsers send it. Raises ValueError where it is neither a domain nor an IP address."""
+    if address := ip_of(written):
+        return str(address) if address.version == 4 else f"[{address}]"  # noqa: PLR2004
+    try:
+        host = to_ascii(written)
+    except ValueError:
+        host = ""
+    # A last label that is a number makes browsers read an IPv4 address, of whatever form.
+    if not DOMAIN.fullmatch(host) or NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]):
+        raise ValueError(f"must have a domain or an IP address as its host: {EXAMPLE}")
+    return host
+
+
+def ehlo_name(public_url: str) -> str:
+    """Return what to say in EHLO (RFC 5321 §4.1.1.1): the host, or an IP address as an address literal."""
+    host = urlsplit(public_url).hostname or "localhost"
+    address = ip_of(host)
+    return address_literal(address) if address else host
+
+
+def readable_host(public_url: str) -> str:
+    """Return host and port of `public_url` as people read them: international names not in ASCII."""
+    return to_unicode(urlsplit(public_url).netloc)

@@ -1,0 +1,1 @@
+"""`/api/v1/emails`, in Resend's form."""

@@ -1,0 +1,163 @@
+"""What the OpenAPI document says of `/emails`: bodies, answers, and every refusal."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+from quart_schema import document_querystring, document_response
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class IdempotencyHeader(BaseModel):
+    """What a program may send along."""
+
+    idempotency_key: str | None = Field(
+        None, description="1 to 256 characters; for 24 hours a repeat gets the first answer again"
+    )
+
+
+class Tag(BaseModel):
+    """A name and a value to find a message by."""
+
+    name: str = Field(pattern="^[A-Za-z0-9_-]{1,256}$")
+    value: str = Field(pattern="^[A-Za-z0-9_-]{1,256}$")
+
+
+class Attachment(BaseModel):
+    """A file."""
+
+    filename: str = Field(min_length=1, max_length=255)
+    content: str = Field(description="base64")
+    content_type: str | None = None
+    content_id: str | None = Field(None, description="the HTML shows it as cid:…")
+
+
+class EmailDocument(BaseModel):
+    """A message to at most 50 recipients."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    from_: str = Field(alias="from", description="Name <address>, at a domain that the key may use")
+    to: list[str] | str
+    subject: str = Field(max_length=2000)
+    html: str | None = None
+    text: str | None = Field(None, description="made from `html` where it lacks")
+    cc: list[str] | str | None = None
+    bcc: list[str] | str | None = None
+    reply_to: list[str] | str | None = None
+    headers: dict[str, str] | None = None
+    attachments: list[Attachment] | None = None
+    tags: list[Tag] | None = None
+    scheduled_at: str | None = Field(None, description="ISO 8601, at most 30 days ahead")
+    stream: str | None = Field(None, description="transactional (the default) or bulk")
+
+
+class BatchDocument(BaseModel):
+    """The body is an array of 1 to 100 messages."""
+
+    messages: list[EmailDocument] = Field(description="send the array itself")
+
+
+class SentDocument(BaseModel):
+    """A message that is stored: it is sent, or its end is shown."""
+
+    id: str
+    watch_token: str = Field(description="opens where this message is, for an hour")
+    watch_url: str
+
+
+class SentBatchDocument(BaseModel):
+    """The messages that are stored, in order."""
+
+    data: list[SentDocument]
+    errors: list[dict[str, Any]] | None = Field(None, description="with x-batch-validation: permissive")
+
+
+class ChangeDocument(BaseModel):
+    """Another time for a scheduled message."""
+
+    scheduled_at: str
+
+
+class ChangedDocument(BaseModel):
+    """The message that was changed."""
+
+    object: str = "email"
+    id: str
+
+
+class ListedDocument(BaseModel):
+    """A message in a list."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    id: str
+    message_id: str
+    to: list[str]
+    from_: str = Field(alias="from")
+    created_at: str
+    subject: str
+    cc: list[str]
+    bcc: list[str]
+    reply_to: list[str]
+    last_event: str = Field(description="the worst recipient's")
+    scheduled_at: str | None
+    tags: list[Tag]
+
+
+class FoundDocument(ListedDocument):
+    """A message with all that is known of it."""
+
+    object: str = "email"
+    html: str | None = Field(description="null once the content is dropped")
+    text: str | None
+    stream: str
+    recipients: list[dict[str, Any]] = Field(
+        description="address, state, stage, error, retry_at, watch_token, attempts, events"
+    )
+
+
+class ListDocument(BaseModel):
+    """A page of messages."""
+
+    object: str = "list"
+    has_more: bool
+    data: list[ListedDocument]
+
+
+class ListQuery(BaseModel):
+    """Which messages to list."""
+
+    limit: int = Field(20, ge=1, le=100)
+    after: str | None = Field(None, description="only those older than this id")
+    before: str | None = Field(None, description="only those newer than this id")
+    to: str | None = Field(None, description="only those to this address")
+    state: str | None = Field(None, description="only those with a recipient in this state")
+    tag: str | None = Field(None, description="name:value")
+    since: str | None = Field(None, description="ISO 8601")
+
+
+class RefusalDocument(BaseModel):
+    """Why a request was not carried out."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    status_code: int = Field(alias="statusCode")
+    name: str
+    message: str
+
+
+REFUSED_WITH = (400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503)
+
+
+def refusals(view: View) -> View:
+    """Document every refusal of a route."""
+    for status in REFUSED_WITH:
+        view = document_response(RefusalDocument, status)(view)
+    return view
+
+
+def list_query(view: View) -> View:
+    """Document the query of a list."""
+    return document_querystring(ListQuery)(view)

@@ -1,0 +1,285 @@
+"""`/api/v1/emails`: send, send many, list, look up, put off, cancel."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from pydantic import ValidationError
+from quart import Blueprint, Response, json, request
+from quart_schema import document_headers, document_request, document_response, operation_id, tag
+from werkzeug.exceptions import BadRequest
+
+from mailroom.api_keys.idempotency import LONGEST, answered_before, fingerprint_of, keep_answer
+from mailroom.api_keys.keys import Key
+from mailroom.kit import clock
+from mailroom.kit.database import UnitOfWork
+from mailroom.kit.ids import parse_id
+from mailroom.mail.messages.changes import cancel, reschedule
+from mailroom.mail.messages.draft import Draft, InvalidMessage
+from mailroom.mail.messages.views import LAST_EVENT, Filter, FoundMessage, find_message, list_messages
+from mailroom.web.api.emails import documents
+from mailroom.web.api.emails.bodies import ChangeBody, EmailBody, in_words, read_body
+from mailroom.web.api.emails.views import listed, shown
+from mailroom.web.api.keys import READS, SENDS, actor_of, current_key, needs_key
+from mailroom.web.browser import services
+from mailroom.web.limits import API, limited_reads
+from mailroom.web.program_answers import VALIDATION, ApiError, answer
+from mailroom.web.requests import takes_body
+
+blueprint = Blueprint("emails", __name__, url_prefix="/api/v1/emails")
+
+Made = TypeVar("Made")
+LARGEST, SECONDS = 40 * 1024 * 1024, 120.0
+MOST_IN_BATCH, MOST_LISTED, LISTED = 100, 100, 20
+LARGE = 256 * 1024
+"""Bytes of JSON from which it is parsed, and its messages are made, in a thread: the loop has other work."""
+
+
+@blueprint.post("")
+@limited_reads(API)
+@takes_body(LARGEST, SECONDS)
+@operation_id("sendEmail")
+@tag(["emails"])
+@document_headers(documents.IdempotencyHeader)
+@document_request(documents.EmailDocument)
+@document_response(documents.SentDocument, 200)
+@documents.refusals
+@needs_key(SENDS)
+async def send() -> Response:
+    """Send one message to at most 50 recipients."""
+    key = await current_key()
+    raw, value = await _json()
+
+    check = services().acceptance.check
+
+    def read() -> list[Draft]:
+        draft = read_body(EmailBody, value).draft(clock.now())
+        check(key, draft)
+        return [draft]
+
+    drafts = await _in_thread_if_large(raw, read)
+    ids = await _put(key, "/emails", raw, drafts)
+    return answer(_sent(ids[0], key))
+
+
+@blueprint.post("/batch")
+@limited_reads(API)
+@takes_body(LARGEST, SECONDS)
+@operation_id("sendBatch")
+@tag(["emails"])
+@document_headers(documents.IdempotencyHeader)
+@document_request(documents.BatchDocument)
+@document_response(documents.SentBatchDocument, 200)
+@documents.refusals
+@needs_key(SENDS)
+async def send_batch() -> Response:
+    """Send 1 to 100 messages; with `x-batch-validation: permissive` those that are right, and errors."""
+    key = await current_key()
+    raw, value = await _json()
+    if not isinstance(value, list) or not 1 <= len(value) <= MOST_IN_BATCH:
+        raise InvalidMessage("body", f"Send a JSON array of 1 to {MOST_IN_BATCH} messages.")
+    permissive = request.headers.get("x-batch-validation", "strict").lower() == "permissive"
+    errors: list[dict[str, Any]] = []
+    check = services().acceptance.check
+
+    def read() -> list[Draft]:
+        drafts: list[Draft] = []
+        for index, one in enumerate(value):
+            try:
+                draft = read_body(EmailBody, one).draft(clock.now())
+                check(key, draft)
+                drafts.append(draft)
+            except InvalidMessage as error:
+                if not permissive:
+                    raise InvalidMessage(f"{index}.{error.field}", str(error)) from None
+                errors.append({"index": index, "message": f"`{error.field}`: {error}"})
+        return drafts
+
+    drafts = await _in_thread_if_large(raw, read)
+    ids = await _put(key, "/emails/batch", raw, drafts) if drafts else []
+    sent: dict[str, Any] = {"data": [_sent(message_id, key) for message_id in ids]}
+    return answer(sent | {"errors": errors} if permissive else sent)
+
+
+@blueprint.get("")
+@limited_reads(API)
+@operation_id("listEmails")
+@tag(["emails"])
+@documents.list_query
+@document_response(documents.ListDocument, 200)
+@documents.refusals
+@needs_key(READS)
+async def list_all() -> Response:
+    """List messages, the newest first."""
+    key = await current_key()
+    wanted, limit = _filter(request.args, key)
+    async with services().database.begin() as work:
+        found, more = await list_messages(work, wanted, limit=limit)
+    return answer({"object": "list", "has_more": more, "data": [listed(one) for one in found]})
+
+
+@blueprint.get("/<email_id>")
+@limited_reads(API)
+@operation_id("getEmail")
+@tag(["emails"])
+@document_response(documents.FoundDocument, 200)
+@documents.refusals
+@needs_key(READS)
+async def look_up(email_id: str) -> Response:
+    """Return a message: its recipients, each with state, attempts and events."""
+    key = await current_key()
+    found = await _find(email_id, key)
+    body = await asyncio.to_thread(shown, found, services().watch_tokens, key)
+    return answer(body)
+
+
+@blueprint.patch("/<email_id>")
+@limited_reads(API)
+@operation_id("rescheduleEmail")
+@tag(["emails"])
+@document_request(documents.ChangeDocument)
+@document_response(documents.ChangedDocument, 200)
+@documents.refusals
+@needs_key(SENDS)
+async def put_off(email_id: str) -> Response:
+    """Send a scheduled message at another time."""
+    key = await current_key()
+    found = await _find(email_id, key, content=False)
+    _, value = await _json()
+    due = _change(value).due(clock.now())
+    async with services().database.begin_plain() as work:
+        await reschedule(work, found.message.id, due)
+        await _note(work, key, "message.rescheduled", found)
+    return answer({"object": "email", "id": str(found.message.id)})
+
+
+@blueprint.post("/<email_id>/cancel")
+@limited_reads(API)
+@operation_id("cancelEmail")
+@tag(["emails"])
+@document_response(documents.ChangedDocument, 200)
+@documents.refusals
+@needs_key(SENDS)
+async def cancel_one(email_id: str) -> Response:
+    """Give up the mails of a message that still wait."""
+    key = await current_key()
+    found = await _find(email_id, key, content=False)
+    async with services().database.begin_plain() as work:
+        await cancel(work, found.message.id)
+        await _note(work, key, "message.cancelled", found)
+    return answer({"object": "email", "id": str(found.message.id)})
+
+
+async def _put(key: Key, route: str, raw: bytes, drafts: Sequence[Draft]) -> list[UUID]:
+    """Write the messages and, in the same transaction, the answer under their Idempotency-Key."""
+    idempotency_key = _idempotency_key()
+    have = services()
+    async with have.database.begin_plain() as work:
+        fingerprint = fingerprint_of(route, raw)
+        if idempotency_key:
+            before = await answered_before(work, key.id, idempotency_key, fingerprint)
+            if before is not None:
+                return before
+        ids = await have.acceptance.accept(work, key, drafts)
+        if idempotency_key:
+            await keep_answer(work, key.id, idempotency_key, fingerprint, ids)
+    return ids
+
+
+async def _find(email_id: str, key: Key, *, content: bool = True) -> FoundMessage:
+    """Return the message; an unknown one and another key's look alike."""
+    message_id = parse_id(email_id)
+    found = None
+    if message_id is not None:
+        own = key.id if key.sees_only_its_own else None
+        async with services().database.begin() as work:
+            found = await find_message(work, message_id, key_id=own, content=content)
+    if found is None:
+        raise ApiError(404, "not_found", "There is no such email.")
+    return found
+
+
+async def _note(work: UnitOfWork, key: Key, action: str, found: FoundMessage) -> None:
+    await services().audit_log.write(work, actor_of(key), action, target="message", target_id=found.message.id)
+
+
+def _sent(message_id: UUID, key: Key) -> dict[str, str]:
+    have = services()
+    token = have.watch_tokens.make("message", message_id, key.id)
+    return {
+        "id": str(message_id),
+        "watch_token": token,
+        "watch_url": f"{have.settings.public_url}/embed/{token}",
+    }
+
+
+def _idempotency_key() -> str | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not 1 <= len(key) <= LONGEST:
+        raise ApiError(400, "invalid_idempotency_key", f"An Idempotency-Key has 1 to {LONGEST} characters.")
+    return key
+
+
+async def _json() -> tuple[bytes, Any]:
+    """Return the body, and what it says; a large one is parsed in a thread."""
+    if request.mimetype != "application/json":
+        raise ApiError(415, "unsupported_media_type", "Send JSON, with Content-Type: application/json.")
+    raw = await request.get_data()
+    assert isinstance(raw, bytes)
+    try:
+        value = await _in_thread_if_large(raw, lambda: json.loads(raw))
+    except (ValueError, RecursionError):
+        raise BadRequest("The body is not JSON that can be read.") from None
+    return raw, value
+
+
+async def _in_thread_if_large(raw: bytes, work: Callable[[], Made]) -> Made:
+    return await asyncio.to_thread(work) if len(raw) >= LARGE else work()
+
+
+def _change(value: Any) -> ChangeBody:
+    try:
+        return ChangeBody.model_validate(value)
+    except ValidationError as error:
+        raise in_words(error) from None
+
+
+def _filter(query: Mapping[str, str], key: Key) -> tuple[Filter, int]:
+    """Return what a list is asked for. Raises `ApiError` 422 with the parameter's name."""
+
+    def wrong(name: str, words: str) -> ApiError:
+        return ApiError(422, VALIDATION, f"`{name}`: {words}")
+
+    limit = query.get("limit", str(LISTED))
+    if not limit.isdecimal() or not 1 <= int(limit) <= MOST_LISTED:
+        raise wrong("limit", f"Give a number from 1 to {MOST_LISTED}.")
+    ids: dict[str, UUID | None] = {}
+    for name in ("after", "before"):
+        ids[name] = parse_id(query[name]) if name in query else None
+        if name in query and ids[name] is None:
+            raise wrong(name, "Give the id of an email.")
+    if "state" in query and query["state"] not in LAST_EVENT:
+        raise wrong("state", f"Give one of {', '.join(LAST_EVENT)}.")
+    tag_name, colon, tag_value = query.get("tag", "").partition(":")
+    if "tag" in query and not (tag_name and colon):
+        raise wrong("tag", "Give name:value.")
+    since = None
+    if "since" in query:
+        try:
+            since = datetime.fromisoformat(query["since"]).astimezone()
+        except ValueError:
+            raise wrong("since", "Give a time in ISO 8601.") from None
+    return (
+        Filter(
+            key_id=key.id if key.sees_only_its_own else None,
+            to=query.get("to"),
+            state=query.get("state"),
+            tag=(tag_name, tag_value) if colon else None,
+            since=since,
+            after=ids["after"],
+            before=ids["before"],
+        ),
+        int(limit),
+    )

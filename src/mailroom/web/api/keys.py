@@ -1,0 +1,63 @@
+"""The key of a request: who asks, and whether its scope allows it."""
+
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+from quart import g, request
+
+from mailroom.api_keys.errors import InvalidKey, MissingKey, RestrictedKey
+from mailroom.api_keys.keys import Key
+from mailroom.desk.audit_log import Actor
+from mailroom.web.browser import services
+from mailroom.web.client import client_of
+
+View = TypeVar("View", bound=Callable[..., Awaitable[Any]])
+
+SENDS, READS, ADMINISTERS = "sends", "reads", "administers"
+ALLOWED = {
+    SENDS: frozenset({"sending", "full"}),
+    READS: frozenset({"sending", "read", "full"}),
+    ADMINISTERS: frozenset({"full"}),
+}
+"""What a route does → scopes that may. A key of scope `sending` reads its own mails only."""
+
+
+def needs_key(what: str) -> Callable[[View], View]:
+    """Mark a route that only programs with a key may use. Raises `MissingKey`, `InvalidKey`, `RestrictedKey`."""
+
+    def mark(view: View) -> View:
+        @wraps(view)
+        async def guarded(*arguments: Any, **options: Any) -> Any:
+            key = await current_key()
+            if key.scope not in ALLOWED[what]:
+                scopes = ", ".join(sorted(ALLOWED[what]))
+                raise RestrictedKey(f"This API key has the scope `{key.scope}`. This needs one of: {scopes}.")
+            return await view(*arguments, **options)
+
+        return guarded  # type: ignore[return-value]  # as mark got it
+
+    return mark
+
+
+async def current_key() -> Key:
+    """Return the key of this request; the first call looks it up. Raises `MissingKey`, `InvalidKey`."""
+    if "mailroom_key" not in g:
+        g.mailroom_key = await services().api_keys.authenticate(_secret())
+    found: Key = g.mailroom_key
+    return found
+
+
+def actor_of(key: Key) -> Actor:
+    """Return the key as the audit log has it."""
+    client = client_of(request, services().settings.trusted_proxies)
+    return Actor("key", key.name, key.id, client.address)
+
+
+def _secret() -> str:
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    if not scheme:
+        raise MissingKey
+    if scheme.lower() != "bearer" or not secret.strip():
+        raise InvalidKey
+    return secret.strip()

@@ -1,0 +1,37 @@
+"""Signing in and coming back to the page that asked for it."""
+
+from urllib.parse import quote, urlsplit
+
+from quart import Response, request
+
+from mailroom.web.page import redirect
+
+LONGEST = 500
+DEFAULT = "/account"
+
+
+def ask_to_sign_in(path: str | None = None) -> Response:
+    """Send the browser to the sign-in, and from there back to `path` (this page, or for a POST the page above)."""
+    return redirect(
+        sign_in_address(path or (request.full_path.rstrip("?") if request.method == "GET" else DEFAULT))
+    )
+
+
+def sign_in_address(path: str) -> str:
+    """Return the address of the sign-in that goes on to `path`."""
+    return f"/sign-in?next={quote(path, safe='/')}"
+
+
+def safe_path(asked: object) -> str:
+    """Return where to go after signing in: `asked` if that is a page of ours, else nothing.
+
+    A browser reads a backslash as a slash, drops tabs and line ends, and takes two slashes for another host
+    (WHATWG URL): none of these may lead elsewhere.
+    """
+    text = str(asked or "")
+    if not text.startswith("/") or len(text) > LONGEST or not text.isprintable() or "\\" in text:
+        return ""
+    parts = urlsplit(text)
+    if text.startswith("//") or parts.scheme or parts.netloc:
+        return ""
+    return text

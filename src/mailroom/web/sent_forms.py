@@ -1,0 +1,41 @@
+"""A form that could not be taken just now comes back as it was sent, so that one press sends it again.
+
+Passwords are not written into a page: their fields come back empty.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from quart import request
+
+PASSING = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+"""Refusals after which the same form may be taken a moment later."""
+LARGEST = 16 * 1024
+"""Bytes of a form that is worth writing into a page."""
+MOST_FIELDS = 20
+SECRET = frozenset({"password"})
+
+
+@dataclass(frozen=True, slots=True)
+class SentForm:
+    """A form as it was sent: `fields` by name, and the names of those to fill in again."""
+
+    action: str
+    fields: dict[str, str]
+    secrets: list[str]
+
+
+async def sent_form(status: int) -> SentForm | None:
+    """Return the form of this request, where it was refused for a reason that passes; else None."""
+    is_form = request.mimetype in {"application/x-www-form-urlencoded", "multipart/form-data"}
+    if status not in PASSING or request.method != "POST" or not is_form:
+        return None
+    if (request.content_length or 0) > LARGEST:
+        return None
+    with suppress(Exception):  # what cannot be read is not sent again
+        fields = (await request.form).to_dict()
+        if len(fields) <= MOST_FIELDS:
+            kept = {name: value for name, value in fields.items() if name not in SECRET}
+            return SentForm(request.full_path.rstrip("?"), kept, [name for name in fields if name in SECRET])
+    return None

@@ -1,0 +1,81 @@
+// Asks over HTTP where the watched tasks are, where websockets do not get through.
+
+const EVERY = 2_000;
+const EVERY_HIDDEN = 15_000;
+const LIST = "tasks"; // the list of one's own: it fetches itself, but for whether it still may
+const signedIn = Boolean(document.querySelector('form[action="/sign-out"]')); // when this page was drawn
+
+export class Polling {
+  #tickets;
+  #line;
+  #timer = 0;
+
+  // `line` has tell(snapshot), stand(word, tickets), isOver() for the page's session, giveUp() where it is over.
+  constructor(tickets, line) {
+    this.#tickets = tickets;
+    this.#line = line;
+  }
+
+  get on() {
+    return Boolean(this.#timer);
+  }
+
+  start() {
+    if (!this.#timer && this.#tickets().length) this.#timer = setTimeout(() => this.#round(), 0);
+  }
+
+  stop() {
+    clearTimeout(this.#timer);
+    this.#timer = 0;
+  }
+
+  hurry() {
+    if (!this.#timer) return;
+    this.stop();
+    this.start();
+  }
+
+  async #round() {
+    const mine = this.#timer;
+    const answers = await Promise.all(this.#tickets().map((ticket) => this.#ask(ticket)));
+    if (this.#timer !== mine) return;
+    const foreign = answers.filter(({ may }) => may === false);
+    const over = foreign.length && (this.#line.isOver() || (await isSignedOut()));
+    if (this.#timer !== mine) return;
+    if (over && foreign.length === answers.length) this.#line.giveUp();
+    for (const { snapshot } of answers) if (snapshot) this.#line.tell(snapshot);
+    if (this.#timer === mine) {
+      this.#timer = setTimeout(() => this.#round(), document.hidden ? EVERY_HIDDEN : EVERY);
+    }
+  }
+
+  // Returns what to tell of it, and whether this browser may watch it (undefined where nobody knows).
+  async #ask(ticket) {
+    try {
+      const answer = await get(ticket === LIST ? "?limit=1" : `/${encodeURIComponent(ticket)}`);
+      if (answer.status === 404 || answer.status === 401) {
+        return { may: false, snapshot: { task: ticket, state: "unknown", final: true } };
+      }
+      if (!answer.ok) throw new Error(answer.statusText);
+      const snapshot = ticket === LIST ? null : await answer.json();
+      this.#line.stand("polling", [ticket]);
+      return { may: true, snapshot };
+    } catch {
+      this.#line.stand("reconnecting", [ticket]);
+      return {};
+    }
+  }
+}
+
+function get(path) {
+  const headers = { Accept: "application/json" };
+  return fetch(`/api/v1/tasks${path}`, { headers, signal: AbortSignal.timeout(10_000) });
+}
+
+async function isSignedOut() {
+  try {
+    return signedIn && (await get("?limit=1")).status === 401;
+  } catch {
+    return false;
+  }
+}

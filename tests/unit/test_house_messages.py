@@ -1,0 +1,147 @@
+"""House rule: each sentence that people read is marked for translation, in templates and at the edges in Python.
+
+The templates and modules are read as syntax trees: what is marked stands inside `{% trans %}`, `_()` or
+`gettext()`.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import jinja2
+import pytest
+from jinja2 import nodes
+
+from mailroom.i18n.templates import translate_templates
+
+SOURCE = Path(__file__).parents[2] / "src" / "mailroom"
+TEMPLATES = [*(SOURCE / "web" / "templates").rglob("*.html"), *(SOURCE / "mail" / "templates").rglob("*.*")]
+MODULES = ("words", "errors", "error_table", "forms", "progress_view", "task_view")
+EDGES = [
+    *(SOURCE / "web" / "pages").glob("*.py"),
+    *(SOURCE / "web" / f"{name}.py" for name in MODULES),
+    SOURCE / "i18n" / "sentences.py",
+]
+"""Modules that speak to people. (The shell's follow when its sentences are marked.)"""
+MARKS = {"_", "gettext", "ngettext", "pgettext", "gettext_noop", "translated"}
+OURS = {"Mailroom", "you@example.org", "Mailroom ·"}
+"""Names, which are the same in every language."""
+SPOKEN = {"alt", "title", "placeholder", "aria-label", "content", "label"}
+"""Attributes that are read out or shown."""
+SENTENCE = re.compile(r"[A-Z][^\W\d_]+|[^\W\d_]{2,} [^\W\d_]{2,}")
+"""A word with a capital, or two words: identifiers and class names are neither."""
+
+
+class Texts(HTMLParser):
+    """Collects what a page shows or reads out; `◆` stands for what is filled in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self._in: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._in.append(tag)
+        attributes = dict(attrs)
+        for name in SPOKEN & attributes.keys():
+            if name != "content" or attributes.get("name") == "description":
+                self.found.append(attributes[name] or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self._in:
+            del self._in[len(self._in) - 1 - self._in[::-1].index(tag) :]
+
+    def handle_data(self, data: str) -> None:
+        if not {"script", "style"} & set(self._in):
+            self.found.append(data)
+
+
+def literal_texts(tree: nodes.Template) -> Iterator[str]:
+    """Yield the pieces of the template that are written in it, as a reader of the page gets to see them."""
+    reader = Texts()
+    for output in tree.find_all(nodes.Output):
+        reader.feed("".join(n.data if isinstance(n, nodes.TemplateData) else "◆" for n in output.nodes))
+    reader.close()
+    yield from reader.found
+
+
+def constants(node: nodes.Node) -> Iterator[str]:
+    """Yield every text in the template's expressions that is not given to one of `MARKS`."""
+    if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name) and node.node.name in MARKS:
+        for child in node.args[1:] + node.kwargs:
+            yield from constants(child)
+        return
+    if isinstance(node, nodes.Const) and isinstance(node.value, str):
+        yield node.value
+    for child in node.iter_child_nodes():
+        yield from constants(child)
+
+
+def unmarked_in_template(text: str, *, html: bool = True) -> list[str]:
+    environment = jinja2.Environment(autoescape=True)
+    translate_templates(environment)
+    tree = environment.parse(text)
+    pieces = literal_texts(tree) if html else (data.data for data in tree.find_all(nodes.TemplateData))
+    found = [piece.strip() for piece in pieces if SENTENCE.search(piece.replace("&nbsp;", " "))]
+    written = [text.strip() for text in constants(tree) if re.search(r"^[A-Z].*[a-z]", text.strip())]
+    return [piece for piece in [*found, *written] if piece.strip("◆ ·←→\n") not in OURS]
+
+
+def unmarked_in_python(source: str) -> list[str]:
+    tree = ast.parse(source)
+    found: list[str] = []
+
+    def visit(node: ast.AST) -> None:
+        if isinstance(node, ast.Call):
+            name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+            if name in MARKS or name in {"error", "exception", "warning", "info", "debug"}:
+                return
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            return  # a docstring
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and speaks(node.value):
+            found.append(node.value)
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    visit(tree)
+    return found
+
+
+def speaks(text: str) -> bool:
+    return bool(re.search(r"^[A-Z][a-z]+( [a-zA-Z]+|\b.*[.?!]$|$)|[a-z]{2,} [a-z]{2,}.*[.?!]$", text.strip()))
+
+
+@pytest.mark.parametrize("file", TEMPLATES, ids=lambda file: str(file.relative_to(SOURCE)))
+def test_every_text_of_a_template_is_marked(file: Path) -> None:
+    found = unmarked_in_template(file.read_text(), html=file.suffix == ".html")
+    assert found == [], "mark it with {% trans %} or _()"
+
+
+@pytest.mark.parametrize("file", EDGES, ids=lambda file: str(file.relative_to(SOURCE)))
+def test_every_sentence_at_an_edge_is_marked(file: Path) -> None:
+    known = {
+        "Checked",
+        "Location",
+        "Retry-After",
+        "Allow",
+        "Content-Type",
+        "Accept",
+        "Content-Disposition",
+        "Cache-Control",
+    }
+    found = [text for text in unmarked_in_python(file.read_text()) if text not in known]
+    assert found == [], "mark it with gettext(), or gettext_noop() in a table"
+
+
+def test_the_rule_finds_what_it_is_for() -> None:
+    page = '<p class="a b" title="Where it is">{% trans %}Fine{% endtrans %} {{ _("Fine") }}</p>'
+    assert unmarked_in_template(page) == ["Where it is"]
+    assert unmarked_in_template("<h1>Hello</h1>") == ["Hello"]
+    assert unmarked_in_template("<p>{{ name }} was sent</p>") == ["◆ was sent"]
+    assert unmarked_in_template('{{ field("email", "Mail address", _("Fine")) }}') == ["Mail address"]
+    assert unmarked_in_template('<script>Hello there</script><i class="{{ "a" if b }}">{{ b }}</i>') == []
+    assert unmarked_in_template("Dear {{ name }},", html=False) == ["Dear"]
+    assert unmarked_in_python('raise X("This is wrong.")\nt = {"a": "Failed"}') == ["This is wrong.", "Failed"]
+    assert unmarked_in_python('"""Doc string here."""\nx = gettext("Fine it is")\ny = "a code"') == []
