@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.people import PASSWORD, People, expect_signed_in, expect_state, mail_to, sign_up
@@ -57,6 +58,12 @@ def readable(texts: Locator) -> None:
         assert ratio >= READABLE, f"{words!r} has a contrast of {ratio:.2f}"
 
 
+def accessible(page: Page) -> None:
+    """Axe finds nothing: names, roles, headings, contrast, and what else of WCAG a machine can see."""
+    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]})
+    assert not found.violations_count, f"{page.url}: {found.generate_report()}"
+
+
 def look(page: Page, widths: tuple[int, ...] = WIDTHS) -> None:
     """Look at the page as it stands: at each width, in light and dark."""
     for width in widths:
@@ -66,6 +73,7 @@ def look(page: Page, widths: tuple[int, ...] = WIDTHS) -> None:
         page.emulate_media(color_scheme=scheme)
         page.evaluate(SETTLED)
         readable(page.locator("main :is(h1, h2, p, label, .hint, .label, .button, .plain, a):visible"))
+        accessible(page)
 
 
 def test_every_page_of_the_journey_fits_and_can_be_read(mailroom: Stack, people: People) -> None:

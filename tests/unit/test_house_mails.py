@@ -9,6 +9,7 @@ from mailroom.accounts.tokens import Tokens
 from mailroom.bootstrap.services import mail_kinds
 from mailroom.i18n.sentences import text_of
 from mailroom.mail.kinds import MailKind
+from mailroom.mail.messages.store import MESSAGE
 from mailroom.progress.message import Message
 from mailroom.settings import load
 
@@ -21,7 +22,7 @@ SETTINGS = load(
     public_url="http://localhost:8000",
     secret_key="k" * 32,
 )
-KINDS = list(mail_kinds(SETTINGS, Tokens(SETTINGS.secret_keys)))
+KINDS = [kind for kind in mail_kinds(SETTINGS, Tokens(SETTINGS.secret_keys)) if kind is not MESSAGE]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

@@ -34,7 +34,7 @@ from mailroom.accounts.tokens import Tokens, mail_id_of, typed_code
 from mailroom.accounts.views import ConfirmationPreview, NewSession, Session
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.kit.ids import new_id
-from mailroom.mail.arrival import arrived
+from mailroom.mail.administration import mark_received
 from mailroom.mail.models import Mail
 from mailroom.tasks.tickets import Tickets
 
@@ -191,7 +191,7 @@ class Confirmation:
 
         Other browsers that have shown this sign-up's password are told, too: theirs have the same hash.
         """
-        await arrived(work, mail.id)
+        await mark_received(work, mail.id)
         row = {
             "id": new_id(),
             "email": sign_up.email,

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, delete, func, insert, select
+from sqlalchemy import ColumnElement, Select, case, delete, func, insert, select
 from sqlalchemy.orm import undefer
 
 from mailroom.accounts.errors import ExportGone, UnknownAccount
@@ -15,6 +15,7 @@ from mailroom.accounts.models import Account, BrowserSession, Export
 from mailroom.kit import clock
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.models import Mail
+from mailroom.mail.states import Reason
 from mailroom.progress.message import Message
 from mailroom.tasks.models import Task
 from mailroom.tasks.service import TaskService
@@ -165,12 +166,17 @@ def _sessions(account_id: UUID) -> Query:
     ).where(BrowserSession.account_id == account_id)  # fmt: skip
 
 
+def _answer() -> ColumnElement[str | None]:
+    """Return the server's text; where a mail could not be rendered the column has what operators need instead."""
+    return case((Mail.reason == Reason.BROKEN, None), else_=Mail.answer)
+
+
 def _mails(account_id: UUID) -> Query:
     return (
         select(
             Mail.id, Task.title, Task.title_params, Mail.recipient.label("to"), Mail.state,
             Mail.attempt.label("attempts"),
-            Mail.reason, Mail.code, Mail.enhanced, Mail.answer, Mail.created_at, Mail.ended_at,
+            Mail.reason, Mail.code, Mail.enhanced, _answer().label("answer"), Mail.created_at, Mail.ended_at,
         )
         .join(Task, Task.id == Mail.id)
         .where(Task.owner_id == account_id)

@@ -22,7 +22,7 @@ from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.tokens import NEW_PASSWORD, Tokens, mail_id_of
 from mailroom.accounts.views import NewSession, Session
 from mailroom.kit.database import Database, UnitOfWork
-from mailroom.mail.arrival import arrived
+from mailroom.mail.administration import mark_received
 from mailroom.mail.models import Mail
 from mailroom.mail.outbox import Outbox
 from mailroom.tasks.tickets import Tickets
@@ -149,7 +149,7 @@ class PasswordReset:
                 .returning(PasswordMail.mail_id)
             )
             await self._tickets.give_to(work, (await work.session.scalars(ended)).all(), account.id)
-            await arrived(work, found.mail.id)
+            await mark_received(work, found.mail.id)
             await self._sessions.revoke_all(work, account.id)
             return await self._sessions.enter(work, account, session, user_agent)
 

@@ -28,7 +28,7 @@ from mailroom.accounts.passwords import NEW, Passwords
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_ups import MailedSignUp
 from mailroom.accounts.views import NewSession, Session
-from mailroom.kit.database import Database, UnitOfWork
+from mailroom.kit.database import Database, PlainWork, UnitOfWork
 from mailroom.kit.ids import new_id
 from mailroom.mail.outbox import Outbox
 from mailroom.tasks.tickets import Tickets
@@ -169,7 +169,7 @@ class Registration:
                 return None
         return None if found.sign_up.confirmed_at else _cooldown(found)
 
-    async def _promise(self, work: UnitOfWork, mail: "_MailOfForm", session: Session) -> UUID:
+    async def _promise(self, work: PlainWork, mail: "_MailOfForm", session: Session) -> UUID:
         """Put the mail that fits the address into the outbox; its watchers cannot tell which it is.
 
         Where an account has the address, the mail goes to it as the account spells it.

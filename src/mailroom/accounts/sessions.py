@@ -15,7 +15,7 @@ from mailroom.accounts.browsers import cleaned
 from mailroom.accounts.models import Account, BrowserSession
 from mailroom.accounts.views import AccountView, NewSession, Session, Standing
 from mailroom.kit import clock
-from mailroom.kit.database import Database, UnitOfWork
+from mailroom.kit.database import Database, PlainWork, UnitOfWork
 from mailroom.kit.ids import new_id
 
 LASTS = timedelta(days=30)
@@ -95,7 +95,7 @@ class Sessions:
         session = Session(new_id(), None, now, cleaned(user_agent), now, token_hash=_hashed(secret))
         return NewSession(session, secret, now + LASTS)
 
-    async def add(self, work: UnitOfWork, new: NewSession) -> None:
+    async def add(self, work: PlainWork, new: NewSession) -> None:
         """Begin a new session in `work`, with whatever it is for."""
         await work.write(START, _row(new))
 

@@ -13,7 +13,7 @@ from mailroom.accounts.mail_limits import SENT, Sent
 from mailroom.accounts.mailboxes import mailbox_of
 from mailroom.accounts.models import OPEN, Account, SignUp, SignUpMail
 from mailroom.accounts.views import Session
-from mailroom.kit.database import Database, UnitOfWork
+from mailroom.kit.database import Database, PlainWork, UnitOfWork
 from mailroom.mail.models import Mail
 from mailroom.mail.states import State
 
@@ -211,7 +211,7 @@ async def salted_hash(database: Database, email_key: str) -> str | None:
     return known
 
 
-async def look(work: UnitOfWork, email_key: str, session_id: UUID) -> AddressStatus:
+async def look(work: PlainWork, email_key: str, session_id: UUID) -> AddressStatus:
     """Return what there is of an address. Ends what waits for it beyond `MOST_OPEN`."""
     wanted = {
         "email_key": email_key,
@@ -224,19 +224,19 @@ async def look(work: UnitOfWork, email_key: str, session_id: UUID) -> AddressSta
     return AddressStatus(sign_up_id, mail_ids, owned_as, Sent(*sent))
 
 
-async def sent_to(work: UnitOfWork, email_key: str) -> Sent:
+async def sent_to(work: PlainWork, email_key: str) -> Sent:
     """Return how many mails forms sent to the mailbox of an address."""
     rows: list[Any] = await work.fetch(SENT, {"mailbox_key": mailbox_of(email_key)})
     return Sent(*rows[0])
 
 
-async def write(work: UnitOfWork, sign_up: Mapping[str, Any], *, is_new: bool, withheld: bool) -> None:
+async def write(work: PlainWork, sign_up: Mapping[str, Any], *, is_new: bool, withheld: bool) -> None:
     """Write a sign-up (its columns by name), or change it, and that its mail belongs to it."""
     await work.write(ADD if is_new else CHANGE, sign_up)
     await add_mail(work, sign_up["id"], sign_up["email_key"], sign_up["mail_id"], withheld=withheld)
 
 
-async def add_mail(work: UnitOfWork, sign_up_id: UUID, email_key: str, mail_id: UUID, *, withheld: bool) -> None:
+async def add_mail(work: PlainWork, sign_up_id: UUID, email_key: str, mail_id: UUID, *, withheld: bool) -> None:
     """Note that a mail belongs to a sign-up. Where it is withheld, the newest one that was sent is renewed."""
     mail = {
         "mail_id": mail_id,

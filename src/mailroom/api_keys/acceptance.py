@@ -6,7 +6,7 @@ from uuid import UUID
 from mailroom.api_keys import idempotency, sending_limits
 from mailroom.api_keys.keys import ApiKeys, Key
 from mailroom.api_keys.sending_limits import SendingLimits
-from mailroom.kit.database import Database, UnitOfWork
+from mailroom.kit.database import Database, PlainWork
 from mailroom.mail.messages.draft import Draft
 from mailroom.mail.messages.store import MessageStore
 
@@ -25,12 +25,12 @@ class Acceptance:
         draft.check()
         self._keys.check_sender(key, draft.sender.address)
 
-    async def accept(self, work: UnitOfWork, key: Key, drafts: Sequence[Draft]) -> list[UUID]:
+    async def accept(self, work: PlainWork, key: Key, drafts: Sequence[Draft]) -> list[UUID]:
         """Write these messages, which were checked; return their ids. Over a limit they wait for their turn."""
         turns = await self._limits.turns(work, key, [draft.recipients for draft in drafts])
         return await self._store.put_many(work, drafts, key_id=key.id, test=key.test, turns=turns)
 
-    async def accept_raw(self, work: UnitOfWork, key: Key, draft: Draft, content: bytes, *, source: str) -> UUID:
+    async def accept_raw(self, work: PlainWork, key: Key, draft: Draft, content: bytes, *, source: str) -> UUID:
         """Write one message that has its RFC 5322 bytes already, without Bcc; `draft` says what is known."""
         turns = await self._limits.turns(work, key, [draft.recipients])
         return await self._store.put_raw(

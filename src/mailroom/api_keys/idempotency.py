@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from mailroom.api_keys.errors import ConcurrentRequest, IdempotencyConflict
-from mailroom.kit.database import UnitOfWork
+from mailroom.kit.database import PlainWork
 
 KEPT = timedelta(hours=24)
 LONGEST = 256
@@ -33,7 +33,7 @@ def fingerprint_of(route: str, payload: bytes) -> bytes:
     return hashlib.sha256(route.encode() + b"\0" + payload).digest()
 
 
-async def answered_before(work: UnitOfWork, key_id: UUID, key: str, fingerprint: bytes) -> list[UUID] | None:
+async def answered_before(work: PlainWork, key_id: UUID, key: str, fingerprint: bytes) -> list[UUID] | None:
     """Return the messages that this request made before; None where it is new, and then this one has the word.
 
     Raises `IdempotencyConflict` where the payload differs, `ConcurrentRequest` where one is under way.
@@ -51,7 +51,7 @@ async def answered_before(work: UnitOfWork, key_id: UUID, key: str, fingerprint:
 
 
 async def keep_answer(
-    work: UnitOfWork, key_id: UUID, key: str, fingerprint: bytes, message_ids: Sequence[UUID]
+    work: PlainWork, key_id: UUID, key: str, fingerprint: bytes, message_ids: Sequence[UUID]
 ) -> None:
     """Write down, in the transaction of the rows, which messages this request made."""
     await work.write(

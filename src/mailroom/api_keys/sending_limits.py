@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from mailroom.api_keys.keys import Key
-from mailroom.kit.database import UnitOfWork
+from mailroom.kit.database import PlainWork
 from mailroom.kit.domain_names import to_ascii
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -51,7 +51,7 @@ class SendingLimits:
     domains: Mapping[str, int] = field(default_factory=dict)
 
     async def turns(
-        self, work: UnitOfWork, key: Key, messages: Sequence[Sequence[str]]
+        self, work: PlainWork, key: Key, messages: Sequence[Sequence[str]]
     ) -> list[datetime | None] | None:
         """Return for each message (its recipients) when it may go; None, or an entry of None: at once.
 

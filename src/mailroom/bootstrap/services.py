@@ -21,7 +21,7 @@ from mailroom.jobs.results import ResultReader
 from mailroom.kit.database import Database
 from mailroom.mail.administration import MailAdministration
 from mailroom.mail.kinds import Kinds, Notify
-from mailroom.mail.messages.store import MessageStore
+from mailroom.mail.messages.store import MESSAGE, MessageStore
 from mailroom.mail.outbox import Outbox
 from mailroom.mail.views import MailRows
 from mailroom.ops import mails as ops_mails
@@ -92,7 +92,7 @@ def create_services(
 
 def mail_kinds(settings: Settings, tokens: Tokens) -> Kinds:
     """Return every kind of mail."""
-    return Kinds([*accounts_mails.kinds(tokens, settings), *ops_mails.kinds(settings)])
+    return Kinds([*accounts_mails.kinds(tokens, settings), *ops_mails.kinds(settings), MESSAGE])
 
 
 def create_tracker(settings: Settings, database: Database) -> tuple[Tracker, ResultReader]:

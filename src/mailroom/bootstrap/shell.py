@@ -25,6 +25,7 @@ def create_commands() -> click.Group:
         Entrypoints(
             web=run_web,
             worker=lambda settings, one: run_worker(settings, one=one),
+            submission=run_submission,
             services=create_shell_services,
             tracker=open_tracker,
             queue_depth=queue_depth,
@@ -39,21 +40,45 @@ def run_web(settings: Settings, fd: int | None = None) -> int:
     With WEB_CONCURRENCY above 1 it starts that many processes, which share one listening socket; each of them gets
     the socket's file descriptor as `fd`. Raises `SettingsError` where the port cannot be had.
     """
-    from mailroom.ops.processes.fleet import Fleet
-    from mailroom.web.server import server
-
-    try:
-        listening = server.listen(settings) if fd is None else socket.socket(fileno=fd)
-    except OSError as error:
-        raise cannot_listen(settings, error) from None
+    listening = _listen(settings, "PORT", settings.port, fd)
     if fd is None and settings.web_concurrency > 1:
-        with listening:
-            command = [sys.executable, "-m", "mailroom", "web", "--fd", str(listening.fileno())]
-            return Fleet("web", command, settings.web_concurrency, pass_fds=[listening.fileno()]).run()
+        return _share(listening, "web", settings.web_concurrency)
     from mailroom.bootstrap.web import create_web  # the parent of several processes serves nothing itself
+    from mailroom.web.server import server
 
     server.run(create_web(settings), listening, hops=settings.trusted_proxies)
     return 0
+
+
+def run_submission(settings: Settings, fd: int | None = None) -> int:
+    """Serve SMTP submission until stopped; return the exit code.
+
+    With SUBMISSION_PROCESSES above 1 it starts that many, as `run_web` does. Raises `SettingsError`.
+    """
+    listening = _listen(settings, "SUBMISSION_PORT", settings.submission_port, fd)
+    if fd is None and settings.submission_processes > 1:
+        return _share(listening, "submission", settings.submission_processes)
+    from mailroom.bootstrap import submission  # the parent of several processes serves nothing itself
+
+    return submission.run_submission(settings, listening)
+
+
+def _listen(settings: Settings, name: str, port: int, fd: int | None) -> socket.socket:
+    from mailroom.ops.processes.listening import listen
+
+    try:
+        return listen(settings.host, port) if fd is None else socket.socket(fileno=fd)
+    except OSError as error:
+        raise cannot_listen(settings, name, port, error) from None
+
+
+def _share(listening: socket.socket, name: str, processes: int) -> int:
+    """Keep so many processes of this command, all on one socket; return the exit code."""
+    from mailroom.ops.processes.fleet import Fleet
+
+    with listening:
+        command = [sys.executable, "-m", "mailroom", name, "--fd", str(listening.fileno())]
+        return Fleet(name, command, processes, pass_fds=[listening.fileno()]).run()
 
 
 def run_worker(settings: Settings, *, one: bool = False) -> int:

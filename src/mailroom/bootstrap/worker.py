@@ -17,10 +17,12 @@ from mailroom.jobs.sweep import Sweep
 from mailroom.jobs.task_leases import TaskLeases
 from mailroom.jobs.worker import create
 from mailroom.mail.delivery.deliverer import Deliverer
+from mailroom.mail.delivery.envelopes import Envelopes
 from mailroom.mail.ledger.claims import Ledger
 from mailroom.mail.ledger.liveness import Liveness, new_name
 from mailroom.mail.ledger.rescuer import Rescuer
 from mailroom.mail.ledger.retention import Retention
+from mailroom.mail.messages.contents import Contents
 from mailroom.mail.messages.retention import MessageRetention
 from mailroom.mail.rendering.renderer import Renderer
 from mailroom.mail.smtp.connection import Timeouts
@@ -49,7 +51,7 @@ def create_runtime(settings: Settings, app: Celery) -> Runtime:
     deliverer = Deliverer(
         ledger=Ledger(services.database, worker_name),
         pool=pool,
-        renderer=_renderer(settings),
+        envelopes=Envelopes(_renderer(settings), Contents(services.database)),
         progress=MailReports(reporter.put),
     )
     pool.on_recovery = deliverer.release_deferred

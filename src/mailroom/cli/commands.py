@@ -11,6 +11,7 @@ from mailroom.cli.key_commands import keys
 from mailroom.cli.live_commands import send, watch
 from mailroom.cli.mail_commands import cancel, mails, retry, show
 from mailroom.cli.operator_commands import operator
+from mailroom.i18n.sentences import error_text
 from mailroom.kit.errors import MailroomError, Unavailable
 from mailroom.ops import startup
 from mailroom.ops.entrypoints import Entrypoints
@@ -40,7 +41,7 @@ class Shell(click.Group):
             click.echo(f"{error} `mailroom doctor` says what is wrong.", err=True)
             ctx.exit(1)
         except MailroomError as error:
-            click.echo(str(error), err=True)
+            click.echo(error_text(error), err=True)
             ctx.exit(1)
 
 
@@ -66,6 +67,16 @@ def web(doors: Entrypoints, fd: int | None) -> None:
     settings = startup.settings()
     logs.configure(settings.log_level, "web")
     sys.exit(doors.web(settings, fd))
+
+
+@click.command()
+@click.option("--fd", type=int, hidden=True, help="Serve on this listening socket, in this one process.")
+@click.pass_obj
+def submission(doors: Entrypoints, fd: int | None) -> None:
+    """Take mails of other programs over SMTP until stopped (SUBMISSION_PROCESSES processes on SUBMISSION_PORT)."""
+    settings = startup.settings()
+    logs.configure(settings.log_level, "submission")
+    sys.exit(doors.submission(settings, fd))
 
 
 @click.command()
@@ -122,6 +133,21 @@ def shell(doors: Entrypoints) -> click.Group:
         if ctx.invoked_subcommand is None:
             click.echo(ctx.get_help())
 
-    for command in (up, web, worker, doctor, mails, show, watch, send, retry, cancel, keys, operator, inbox):
+    for command in (
+        up,
+        web,
+        worker,
+        submission,
+        doctor,
+        mails,
+        show,
+        watch,
+        send,
+        retry,
+        cancel,
+        keys,
+        operator,
+        inbox,
+    ):
         mailroom.add_command(command)
     return mailroom

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from mailroom.cli import mail_views
 from mailroom.cli.task_views import find_task, print_task, task_json
 from mailroom.cli.with_services import with_services
+from mailroom.i18n.sentences import error_text
 from mailroom.kit import clock
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.errors import MailroomError
@@ -179,7 +180,7 @@ async def _each(services: Services, ids: Sequence[UUID], deed: BulkAction) -> in
                 try:
                     said.append((f"{ticket} {await _one(services, work, ticket, deed)}", False))
                 except MailroomError as error:
-                    said.append((f"{ticket}: {error}", True))
+                    said.append((f"{ticket}: {error_text(error)}", True))
                     impossible += 1
         for line, wrong in said:  # only now is it so
             click.echo(line, err=wrong)

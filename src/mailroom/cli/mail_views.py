@@ -14,7 +14,7 @@ from mailroom.i18n.sentences import sentence
 from mailroom.kit.text import age, clean, clock, full, span, until
 from mailroom.mail.administration import Shown
 from mailroom.mail.models import Attempt, Mail
-from mailroom.mail.states import State, message_code
+from mailroom.mail.states import Reason, State, message_code
 
 COLUMNS = ("id", "kind", "to", "state", "stage", "attempt", "reason", "age", "next try")
 STATE, WHOLE = COLUMNS.index("state"), {"id", "state", "age", "next try"}
@@ -117,7 +117,7 @@ def _facts(mail: Mail, now: datetime) -> Iterator[tuple[str, str]]:
     if mail.reason:
         yield "Reason", f"{mail.reason}: {sentence(message_code(mail.reason, held=mail.held))}"
     if mail.answer:
-        yield "Answer", _answer(mail)
+        yield "Cause" if mail.reason == Reason.BROKEN else "Answer", _answer(mail)
     yield "Queued", f"{full(mail.created_at)}, {age(mail.created_at, now)} ago"
     if mail.ended_at:
         yield "Ended", f"{full(mail.ended_at)}, after {span((mail.ended_at - mail.created_at).total_seconds())}"

@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import select
 
 from mailroom.desk.models import AuditEntry
-from mailroom.kit.database import UnitOfWork
+from mailroom.kit.database import PlainWork, UnitOfWork
 
 WRITE = """
 insert into audit_log (actor, actor_id, actor_name, action, target, target_id, client, details)
@@ -33,7 +33,7 @@ class AuditLog:
 
     async def write(
         self,
-        work: UnitOfWork,
+        work: PlainWork,
         actor: Actor,
         action: str,
         *,

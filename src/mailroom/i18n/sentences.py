@@ -9,6 +9,7 @@ from typing import Any
 
 from mailroom.i18n.messages import gettext_noop as _
 from mailroom.i18n.messages import translated
+from mailroom.kit.errors import MailroomError
 
 SENTENCES: dict[str, str] = {
     "mail.unreachable": _("The mail server cannot be reached. The mail is kept and goes out once it is back."),
@@ -53,9 +54,18 @@ SENTENCES: dict[str, str] = {
     ),
     "mail.worker_lost": _("The worker that had this mail has stopped. Another one takes over."),
     "mail.crashed": _("This mail stopped its worker several times. The operator has to look into it."),
-    "mail.broken": _("This mail could not be written as it should be. The operator has to look into it."),
+    "mail.broken": _(
+        "This mail could not be created because of an error in this Mailroom. The operator has to look into it."
+    ),
     "mail.expired": _("The mail grew too old before the mail server took it."),
     "mail.cancelled": _("The mail was cancelled."),
+    "mail.error.cannot_retry": _(
+        "This mail is %(state)s; only one that failed, expired, waits or is uncertain can be sent again."
+    ),
+    "mail.error.cannot_cancel": _(
+        "This mail is %(state)s; only one that is queued, waits or is uncertain can be cancelled."
+    ),
+    "mail.error.contents_dropped": _("The contents of this mail have been dropped; it cannot be sent again."),
     "task.broken": _("The task ran into an error of this Mailroom. The operator can see what went wrong."),
     "mail.limited": _("A sending limit lets this mail go later. It is stored and goes out by itself."),
     "mail.suppressed": _("This address takes no mail from this sender. The mail was held back."),
@@ -111,6 +121,11 @@ def message_of(facts: Mapping[str, Any]) -> str | None:
     if code:
         return sentence(code, facts.get("params"))
     return None if message is None else str(message)
+
+
+def error_text(error: MailroomError) -> str:
+    """Return the sentence of an error: of its `message_code`, or else its own words or docstring."""
+    return sentence(error.message_code, error.params) if error.message_code else str(error)
 
 
 def in_words(public: dict[str, Any]) -> dict[str, Any]:

@@ -1,29 +1,29 @@
-"""The database engine, and the unit of work: one request or task, one transaction, and what follows it."""
+"""PostgreSQL for one process."""
 
-import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar, TypeVar
 
-import psycopg
+from psycopg.errors import ReadOnlySqlTransaction
 from psycopg.rows import AsyncRowFactory, tuple_row
-from sqlalchemy import MetaData
+from sqlalchemy import ExceptionContext, MetaData, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
 from mailroom.kit.errors import Unavailable
 from mailroom.kit.outages import is_away
-from mailroom.kit.statement_pool import Statement, StatementPool, psycopg_of, rows_of, run_together
+from mailroom.kit.postgres_connection import KEEP_ALIVE, PostgresConnection
+from mailroom.kit.statement_pool import StatementPool
+from mailroom.kit.statements import Raw, psycopg_of
+from mailroom.kit.unit_of_work import BatchedWork, PlainWork, UnitOfWork
 
-logger = logging.getLogger(__name__)
+__all__ = ["Base", "Database", "PlainWork", "UnitOfWork", "translate_errors"]
 
 Row = TypeVar("Row")
 
-LANES = 4
+STATEMENT_CONNECTIONS = 4
 """Connections kept for single hot statements, at most; a worker has three kinds of them under way at a time."""
-
-ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
-"""For libpq: a server that vanished without a word is known to be away in half a minute, not after hours."""
 
 
 class Base(DeclarativeBase):
@@ -40,82 +40,8 @@ class Base(DeclarativeBase):
     )
 
 
-class UnitOfWork:
-    """One transaction, and what is to happen once it is committed (never before, never when it fails)."""
-
-    def __init__(self, session: AsyncSession | None) -> None:
-        self._session = session
-        self._after: list[Callable[[], None]] = []
-
-    @property
-    def session(self) -> AsyncSession:
-        """SQLAlchemy's session; a unit of work begun with `begin_plain` has none."""
-        assert self._session is not None, "a plain unit of work has only `fetch` and `write`"
-        return self._session
-
-    async def fetch(
-        self,
-        query: str,
-        arguments: Mapping[str, Any],
-        row: AsyncRowFactory[Row] = tuple_row,  # type: ignore[assignment]
-    ) -> list[Row]:
-        """Run one statement in plain psycopg, in this transaction: for hot paths, at a fifth of the ORM's cost.
-
-        What the session holds unflushed is not seen.
-        """
-        return await rows_of(await psycopg_of(await self.session.connection()), query, arguments, row)
-
-    async def write(self, query: str, arguments: Mapping[str, Any]) -> None:
-        """Run one statement whose rows nobody wants; a plain unit of work may put it off until its commit."""
-        await self.fetch(query, arguments)
-
-    def after_commit(self, call: Callable[[], None]) -> None:
-        """Have `call` called after the commit. It must not block; what it raises is logged, never passed on."""
-        self._after.append(call)
-
-    def run_after_commit(self) -> None:
-        """Call what `after_commit` was given, in order."""
-        for call in self._after:
-            try:
-                call()
-            except Exception:
-                logger.exception("a step after the commit failed; the sweep will make up for it")
-
-
-class PlainWork(UnitOfWork):
-    """A unit of work in plain psycopg: what it writes goes along with what it reads next, or with the commit."""
-
-    def __init__(self, raw: "psycopg.AsyncConnection[Any]") -> None:
-        super().__init__(None)
-        self._raw = raw
-        self._writes: list[Statement] = []
-
-    async def fetch(
-        self,
-        query: str,
-        arguments: Mapping[str, Any],
-        row: AsyncRowFactory[Row] = tuple_row,  # type: ignore[assignment]
-    ) -> list[Row]:
-        """Run one statement and return its rows."""
-        if self._writes:
-            await self._run_writes()
-        return await rows_of(self._raw, query, arguments, row)
-
-    async def write(self, query: str, arguments: Mapping[str, Any]) -> None:
-        """Have a statement run before the next `fetch`, or else the commit; its errors show up there."""
-        self._writes.append((query, arguments))
-
-    async def commit(self) -> None:
-        """Run what was written and commit, in one round trip."""
-        await self._run_writes(("commit", {}))
-
-    async def _run_writes(self, *more: Statement) -> None:
-        writes, self._writes = [*self._writes, *more], []
-        await run_together(self._raw, writes)
-
-
 class Database:
-    """PostgreSQL for one process: at most `connections` connections, made when first needed."""
+    """At most `connections` connections, made when first needed. `name` is what PostgreSQL shows of them."""
 
     def __init__(self, url: str, *, connections: int, name: str) -> None:
         self.engine = create_async_engine(
@@ -126,44 +52,53 @@ class Database:
             pool_pre_ping=True,  # after a restart of PostgreSQL nobody meets a dead connection
             pool_use_lifo=True,
             hide_parameters=True,  # an error may reach a log; addresses and hashes must not
-            connect_args={"connect_timeout": 5, "application_name": name, "prepare_threshold": 2, **ALIVE},
+            connect_args={
+                "async_creator_fn": PostgresConnection.connect,
+                "application_name": name,
+                "prepare_threshold": 2,
+                **KEEP_ALIVE,
+            },
         )
-        self._lanes = StatementPool(self.engine, max(1, min(LANES, connections - 2)))
+        event.listen(self.engine.sync_engine, "handle_error", _leave_standby)
+        self._statements = StatementPool(self.engine, max(1, min(STATEMENT_CONNECTIONS, connections - 2)))
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[UnitOfWork]:
         """Open a unit of work: commits at the end of the block, rolls back when it raises.
 
-        Raises `Unavailable` where PostgreSQL cannot be reached; nothing is saved then.
+        Raises `Unavailable` where PostgreSQL cannot be reached or takes no writes; nothing is saved then.
         """
-        async with translate_errors(), AsyncSession(self.engine, expire_on_commit=False) as session:
+        async with self._used(), AsyncSession(self.engine, expire_on_commit=False) as session:
             work = UnitOfWork(session)
             async with session.begin():
                 yield work
         work.run_after_commit()
 
     @asynccontextmanager
-    async def begin_plain(self, turn: int | None = None) -> AsyncIterator[UnitOfWork]:
+    async def begin_plain(self, lock_key: int | None = None) -> AsyncIterator[PlainWork]:
         """Open a unit of work that has only `fetch` and `write`, at a fraction of the cost of `begin`.
 
-        Where a `turn` is given it waits for that one first: PostgreSQL's advisory lock of this number (64 bits),
-        held until the end. Raises `Unavailable`.
+        With a `lock_key` (64 bits) it waits for PostgreSQL's advisory lock of this number first and holds it until
+        the end. Raises `Unavailable`.
         """
-        first = "begin" if turn is None else f"begin; select pg_advisory_xact_lock({turn:d})"
-        async with translate_errors(), self._lanes.transaction(first) as raw:
-            work = PlainWork(raw)
+        first = "begin" if lock_key is None else f"begin; select pg_advisory_xact_lock({lock_key:d})"
+        async with self._used(), self._statements.transaction(first) as raw:
+            work = BatchedWork(raw)
             yield work
             await work.commit()
         work.run_after_commit()
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator["psycopg.AsyncConnection[tuple[object, ...]]"]:
-        """Lend a plain psycopg connection of the same pool, in a transaction, for the hot statements."""
-        async with translate_errors(), self.engine.connect() as connection:
+    async def connection(self) -> AsyncIterator[Raw]:
+        """Lend a plain psycopg connection of the same pool, in a transaction that ends with the block."""
+        async with self._used(), self.engine.connect() as connection:
             raw = await psycopg_of(connection)
             try:
                 yield raw
                 await raw.commit()  # an exception leaves it to the pool, which rolls back
+            except ReadOnlySqlTransaction:
+                await connection.invalidate()
+                raise
             finally:
                 if raw.closed:  # there is nothing to roll back, and the pool would complain about that
                     await connection.invalidate()
@@ -178,13 +113,40 @@ class Database:
 
         It may run twice where its connection is lost, so it must be conditional. Raises `Unavailable`.
         """
-        async with translate_errors():
-            return await self._lanes.fetch(query, arguments, row)
+        async with self._used():
+            try:
+                return await self._statements.fetch(query, arguments, row)
+            except ReadOnlySqlTransaction:
+                await self.close()  # a new connection may lead to the server that takes writes now
+                return await self._statements.fetch(query, arguments, row)
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._lanes.close()
+        await self._statements.close()
         await self.engine.dispose()
+
+    @asynccontextmanager
+    async def _used(self) -> AsyncIterator[None]:
+        """Translate errors. Where this server has become a standby, leave it: connections at rest are closed."""
+        async with translate_errors():
+            try:
+                yield
+            except (ReadOnlySqlTransaction, DBAPIError) as error:
+                if is_read_only(error):
+                    await self.close()  # those in use are closed as they meet the same error
+                raise
+
+
+def is_read_only(error: BaseException) -> bool:
+    """Tell whether PostgreSQL refused to write because it is a standby, or was told to take no writes."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return isinstance(cause, ReadOnlySqlTransaction)
+
+
+def _leave_standby(context: ExceptionContext) -> None:
+    """Have SQLAlchemy drop a connection that leads to a standby, as it does with one that broke."""
+    if isinstance(context.original_exception, ReadOnlySqlTransaction):
+        context.is_disconnect = True
 
 
 @asynccontextmanager

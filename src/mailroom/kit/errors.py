@@ -1,10 +1,17 @@
 """The root of Mailroom's errors. An error's docstring is its message; `web/errors.py` maps each to a page."""
 
 import inspect
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 
 class MailroomError(Exception):
     """Something went wrong."""
+
+    message_code: str | None = None
+    """A code of the catalogue (`i18n/sentences.py`) for the sentence, filled with `params`, where it has one."""
+    params: Mapping[str, Any] = MappingProxyType({})
 
     def __str__(self) -> str:
         """Return the given words, or the docstring: the sentence a person may read."""

@@ -1,4 +1,4 @@
-"""The outbox as an operator (or a mail's owner) sees it: list, show, retry, cancel."""
+"""What people do with mails by hand: list, show, retry, cancel; and a mail that its recipient has read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from mailroom.kit.database import UnitOfWork
 from mailroom.kit.errors import MailroomError
 from mailroom.mail.kinds import Kinds, Notify
 from mailroom.mail.models import Attempt, Mail
-from mailroom.mail.states import State
+from mailroom.mail.states import Stage, State
 
 RETRYABLE = (
     State.FAILED,
@@ -29,26 +29,32 @@ class UnknownMail(MailroomError):
 
 
 class NotPossible(MailroomError):
-    """It cannot be done with a mail in its state."""
+    """What was asked for cannot be done with a mail in its state."""
+
+    def __init__(self, message_code: str, **params: str) -> None:
+        """`message_code` and `params` are those of the catalogue (`i18n/sentences.py`)."""
+        super().__init__()
+        self.message_code = message_code
+        self.params = params
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One mail and its attempts, oldest first."""
+    """One mail and its attempts, the oldest first; the last one may be under way."""
 
     mail: Mail
     attempts: Sequence[Attempt]
 
 
 class MailAdministration:
-    """What people do with mails by hand."""
+    """The operators' hand on the outbox. Each method works in the caller's transaction."""
 
     def __init__(self, kinds: Kinds, notify: Notify) -> None:
         self._kinds = kinds
         self._notify = notify
 
     async def list(self, work: UnitOfWork, *, state: str | None = None, limit: int = 50) -> Sequence[Mail]:
-        """Return the newest mails, of one state if given."""
+        """Return the newest mails, at most `limit`; of one state where given."""
         query = select(Mail).order_by(Mail.created_at.desc()).limit(limit)
         return (await work.session.scalars(query.where(Mail.state == state) if state else query)).all()
 
@@ -66,16 +72,16 @@ class MailAdministration:
         return Shown(mail, [*(await work.session.scalars(attempts)), *mail.under_way])
 
     async def retry(self, work: UnitOfWork, mail_id: UUID) -> None:
-        """Queue a mail anew that has ended without being sent, or try one now that waits.
+        """Queue a mail again that ended unsent or waits; notify the workers after the commit.
 
-        Raises `UnknownMail`, or `NotPossible` where it is queued, on its way, sent, or its contents are gone.
+        Raises `UnknownMail`; `NotPossible` where the mail is queued, being sent or sent, or its contents have been
+        dropped.
         """
         mail = await self._locked(work, mail_id)
         if mail.state not in RETRYABLE:
-            raise NotPossible(f"This mail is {mail.state}; only one that failed, expired, waits or is uncertain "
-                              "can be sent again.")  # fmt: skip
+            raise NotPossible("mail.error.cannot_retry", state=mail.state)
         if mail.nonce is None:
-            raise NotPossible("The contents of this mail have been dropped; it cannot be sent again.")
+            raise NotPossible("mail.error.contents_dropped")
         lifetime = self._kinds[mail.kind].expires_after
         await work.session.execute(
             update(Mail)
@@ -89,12 +95,10 @@ class MailAdministration:
         work.after_commit(lambda: self._notify([mail_id]))
 
     async def cancel(self, work: UnitOfWork, mail_id: UUID) -> None:
-        """Give up a mail that is not on its way. Raises `UnknownMail`, `NotPossible`."""
+        """Cancel a mail that is not being sent. Raises `UnknownMail`, `NotPossible`."""
         mail = await self._locked(work, mail_id)
         if mail.state not in CANCELLABLE:
-            raise NotPossible(
-                f"This mail is {mail.state}; only one that is queued, waits or is uncertain can be cancelled."
-            )
+            raise NotPossible("mail.error.cannot_cancel", state=mail.state)
         await work.session.execute(
             update(Mail)
             .where(Mail.id == mail_id)
@@ -109,3 +113,20 @@ class MailAdministration:
         if mail is None:
             raise UnknownMail
         return mail
+
+
+async def mark_received(work: UnitOfWork, mail_id: UUID) -> None:
+    """Mark a mail as sent because its recipient used its link or code; it is not sent again.
+
+    A mail that is being sent at this moment is left to its worker.
+    """
+    unsent = Mail.state.in_([State.QUEUED, State.RETRYING, State.UNCERTAIN])
+    await work.session.execute(
+        update(Mail)
+        .where(Mail.id == mail_id, unsent)
+        .values(
+            state=State.SENT, stage=Stage.ACCEPTED, step=Mail.step + 1, reason=None, reason_since=None, code=None,
+            enhanced=None, answer=None, nudge_at=None, next_attempt_at=None, ended_at=func.now(),
+            changed_at=func.now(),
+        )
+    )  # fmt: skip

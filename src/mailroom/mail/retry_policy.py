@@ -65,6 +65,8 @@ def decide(
     """
     if result.reason is None:
         return SENT
+    if result.reason is Reason.SUPPRESSED:
+        return Decision(State.SUPPRESSED, result.reason)
     if result.reason is Reason.BROKEN or result.reason in REFUSED_FOR_GOOD:
         return Decision(State.FAILED, result.reason)
     if crashes >= MOST_CRASHES:

@@ -17,6 +17,8 @@ class Entrypoints:
     """Serve the web until stopped and return the exit code; on the socket of that file descriptor, if given."""
     worker: Callable[[Settings, bool], int]
     """Run WORKER_PROCESSES workers until stopped and return the exit code; with true one, in this process."""
+    submission: Callable[[Settings, int | None], int]
+    """Serve SMTP submission until stopped and return the exit code; on the socket of that descriptor, if given."""
     services: Callable[[Settings], Services]
     """Wire the services for one command; its database is closed by the caller."""
     tracker: Callable[[Services], AbstractAsyncContextManager[Tracker]]

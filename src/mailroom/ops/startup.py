@@ -41,16 +41,14 @@ def settings_of_a_door() -> Settings:
         raise SystemExit(BAD_SETTINGS) from None
 
 
-def cannot_listen(settings: Settings, error: OSError) -> SettingsError:
-    """Return what to say where the web cannot have HOST and PORT."""
-    place = shown_host(settings.host, settings.port)
+def cannot_listen(settings: Settings, name: str, port: int, error: OSError) -> SettingsError:
+    """Return what to say where HOST and the port of this setting cannot be had."""
+    place = shown_host(settings.host, port)
     if error.errno == errno.EADDRINUSE:
-        words = (
-            f"PORT {settings.port} is in use at {settings.host}. End the program that uses it, or set another PORT"
-        )
+        words = f"{name} {port} is in use at {settings.host}. End the program that uses it, or set another {name}"
     elif error.errno in {errno.EACCES, errno.EPERM}:
         words = (
-            f"PORT {settings.port} needs rights that this user does not have. Set a PORT from 1024 on, with a "
+            f"{name} {port} needs rights that this user does not have. Set a {name} from 1024 on, with a "
             "proxy in front (docs/OPERATING.md)"
         )
     elif error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):

@@ -6,14 +6,14 @@ import os
 import shlex
 import socket
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from mailroom.ops.embedded import environment
 from mailroom.ops.embedded import plan as plans
 from mailroom.ops.embedded.data_directory import DataDirectory, write_private
-from mailroom.ops.embedded.plan import RELEASE, WEB, Plan
+from mailroom.ops.embedded.plan import RELEASE, SUBMISSION, WEB, Plan
 from mailroom.ops.embedded.ports import LOOPBACK, free_port
 from mailroom.ops.embedded.postgres import Postgres
 from mailroom.ops.embedded.procfile import shell_command
@@ -130,7 +130,11 @@ class _Up:
         return Program("inbox", command, self.plan.root, environment, ready=lambda: _greets(port))
 
     def _app(self, name: str, line: str, environment: Mapping[str, str]) -> Program:
-        ready = (lambda: _is_healthy(self.plan.port)) if name == WEB else None
+        ready: Callable[[], bool] | None = None
+        if name == WEB:
+            ready = lambda: _is_healthy(self.plan.port)  # noqa: E731  # one of two
+        elif name == SUBMISSION:
+            ready = lambda: _greets(self.plan.submission_port)  # noqa: E731
         return Program(name, shell_command(line), self.plan.root, environment, ready=ready)
 
     def _show_banner(self) -> None:
@@ -141,6 +145,14 @@ class _Up:
             if plan.embed_inbox:
                 inbox = styled(BOLD, f"{plan.local_url}/inbox")
                 rows.append(("Inbox", f"{inbox}  {styled(DIM, 'every mail lands here; none leaves')}"))
+        if SUBMISSION in plan.apps:
+            smtp = styled(BOLD, f"{LOOPBACK}:{plan.submission_port}")
+            rows.append(
+                (
+                    "SMTP",
+                    f"{smtp}  {styled(DIM, 'for programs; the password is a key: mailroom keys create NAME')}",
+                )
+            )
         if plan.public_url != plan.local_url:
             rows.append(("Links", f"{plan.public_url}  {styled(DIM, 'where links in mails lead (PUBLIC_URL)')}"))
         rows.append(("Data", str(self.home.path)))

@@ -53,7 +53,8 @@ class Snapshot:
 
     ``reason``, ``code`` (SMTP reply code, RFC 5321 §4.2), ``enhanced`` (RFC 3463), ``since`` (ISO 8601); our own
     sentence as ``message_code`` and ``params``, the text of an exception as ``message``; for owners and operators
-    ``answer``, which is the mail server's text.
+    ``answer``, which is the mail server's text; for operators ``detail``: template, line and variable of a mail
+    that could not be rendered.
     """
     timeline: tuple[Mapping[str, Any], ...] = field(default=())
     """What happened when: ``{"stage": …, "at": …, "attempt": n}``, oldest first."""
@@ -62,15 +63,18 @@ class Snapshot:
     """True where it runs and may be cancelled all the same."""
     final: bool = False
 
-    def public(self, *, owner: bool = False) -> dict[str, Any]:
+    def public(self, *, owner: bool = False, operator: bool = False) -> dict[str, Any]:
         """Return the JSON of the protocol, with only the keys that apply; sentences are codes here.
 
         The edges use `in_words` of `i18n/sentences.py`, which adds the words. The mail server's own text
-        (`error.answer`) is left out unless for an `owner`.
+        (`error.answer`) is left out unless for an `owner`, the place of an error of ours (`error.detail`) unless
+        for an `operator`.
         """
         error = dict(self.error) if self.error else None
         if error and not owner:
             error.pop("answer", None)
+        if error and not operator:
+            error.pop("detail", None)
         pairs = {
             "stage": self.stage,
             "message": self.message,

@@ -104,6 +104,19 @@ class Settings(BaseSettings):
     )
     worker_processes: int = Field(usable_cores(), ge=1, description="worker processes (default: the cores)")
     worker_threads: int = Field(16, ge=1, description="tasks one worker process runs at a time")
+    submission_port: int = Field(
+        2587, ge=1, le=65535, description="port of `mailroom submission`: SMTP for other programs"
+    )
+    submission_processes: int = Field(1, ge=1, description="submission processes on the one port")
+    submission_connections: int = Field(
+        500, ge=1, description="SMTP clients that one submission process serves at a time"
+    )
+    submission_certificate: Path | None = Field(
+        None, description="PEM file for STARTTLS, read again when it changes; without it only loopback may sign in"
+    )
+    submission_key: Path | None = Field(
+        None, description="PEM file of its private key, where the certificate's file does not hold it"
+    )
     metrics_token: SecretStr = Field(SecretStr(""), description="bearer token for /metrics; empty: no such page")
     log_level: str = Field("info", description="debug, info, warning or error")
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import undefer
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.errors import MailroomError
 from mailroom.kit.ids import new_id
-from mailroom.kit.statement_pool import psycopg_of
+from mailroom.kit.statements import psycopg_of
 from mailroom.progress.message import Message, to_columns
 from mailroom.tasks.models import CHAIN, GROUP, Task
 from mailroom.tasks.parents import REPUBLISH_AFTER, queue_next, update_parent

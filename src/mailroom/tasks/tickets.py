@@ -9,7 +9,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 from sqlalchemy import ColumnElement, or_, select, update
 
-from mailroom.kit.database import UnitOfWork
+from mailroom.kit.database import PlainWork, UnitOfWork
 from mailroom.progress.message import Message, to_columns
 from mailroom.tasks.models import Task
 
@@ -57,7 +57,7 @@ class Tickets:
 
     async def open(
         self,
-        work: UnitOfWork,
+        work: PlainWork,
         task_id: UUID,
         title: str | Message,
         *,
@@ -75,7 +75,7 @@ class Tickets:
         }
         await work.write(OPEN, ticket)
 
-    async def drop_watchers(self, work: UnitOfWork, ids: Sequence[UUID], *, but: UUID, follow_up: str) -> None:
+    async def drop_watchers(self, work: PlainWork, ids: Sequence[UUID], *, but: UUID, follow_up: str) -> None:
         """Let only the browser session `but` and the owners watch these; `but` is shown the `follow_up`."""
         if ids:
             await work.write(DROP_WATCHERS, {"ids": ids, "but": but, "afterword": follow_up})

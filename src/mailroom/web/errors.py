@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 from mailroom.accounts import errors as accounts
 from mailroom.i18n.formats import duration
 from mailroom.i18n.messages import gettext, translated
+from mailroom.i18n.sentences import error_text
 from mailroom.kit.errors import MailroomError, Overloaded, Unavailable
 from mailroom.web.browser import current_session
 from mailroom.web.error_table import ACCOUNT, OFFERED, SIGN_IN, TABLE, Answer, NotShown
@@ -61,7 +62,9 @@ def advice_for(error: Exception) -> str:
         return str(error.description)
     if advice := translated(answer_for(error).advice):
         return advice
-    return str(error) if isinstance(error, (MailroomError, Invalid)) else ""
+    if isinstance(error, MailroomError):
+        return error_text(error)
+    return str(error) if isinstance(error, Invalid) else ""
 
 
 def wants_json() -> bool:

@@ -52,6 +52,8 @@ class ProgressView:
     since: str | None
     code: str
     answer: str
+    cause: str
+    """Where a mail could not be rendered, for operators."""
     afterword: str | None
     final: bool
 
@@ -80,6 +82,7 @@ def view_of(public: Mapping[str, Any]) -> ProgressView:
         since=error.get("since") if state == "retrying" and not afterword else None,
         code=" ".join(str(error[key]) for key in ("code", "enhanced") if error.get(key)),
         answer=without_code(error.get("answer") or "", error.get("enhanced")),
+        cause=error.get("detail") or "",
         afterword=afterword,
         final=public["final"],
     )

@@ -57,4 +57,4 @@ async def see(ticket: str) -> Seen | None:
         snapshot = Snapshot(task_id)  # begun and not heard of yet
     if task.follow_up and not snapshot.follow_up:
         snapshot = replace(snapshot, follow_up=task.follow_up)
-    return Seen(task, in_words(snapshot.public(owner=may_read_answers(task, watcher))))
+    return Seen(task, in_words(snapshot.public(owner=may_read_answers(task, watcher), operator=watcher.operator)))

@@ -91,10 +91,7 @@ STATES = {
         "good",
         _("Accepted"),
         _("Accepted: look in your inbox"),
-        _(
-            "The mail server has accepted the mail. It should arrive within a minute. If not, look in the spam "
-            "folder."
-        ),
+        _("The mail server has accepted the mail. It should arrive within a minute."),
     ),
     "done": Said("good", _("Done"), _("Done")),
     "failed": Said(
@@ -175,7 +172,7 @@ FOLLOW_UPS = {
         "good",
         _("Confirmed"),
         _("Your address is confirmed"),
-        _("It was confirmed on another device or in another window. You can sign in here now."),
+        _("It was confirmed on another device or in another window."),
     ),
     "replaced": Said(
         "unsure",

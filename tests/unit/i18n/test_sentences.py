@@ -1,15 +1,31 @@
 import re
+from pathlib import Path
 
 import pytest
 
-from mailroom.i18n.sentences import SENTENCES, in_words, message_of, sentence
+from mailroom import i18n
+from mailroom.i18n.sentences import SENTENCES, error_text, in_words, message_of, sentence
+from mailroom.mail.administration import NotPossible, UnknownMail
 from mailroom.mail.states import Reason, message_code
 from mailroom.progress.snapshot import Snapshot
 
 
 def test_there_is_a_sentence_for_every_reason_of_a_mail() -> None:
     codes = {message_code(reason) for reason in Reason} | {message_code(Reason.NO_ANSWER, held=True)}
-    assert {code for code in SENTENCES if code.startswith("mail.")} == codes
+    assert {code for code in SENTENCES if re.fullmatch(r"mail\.[a-z_]+", code)} == codes
+
+
+def test_every_code_in_the_source_has_a_sentence() -> None:
+    source = Path(i18n.__file__).parents[1]
+    files = [path for path in source.rglob("*.py") if "i18n" not in path.parts]
+    used = {code for path in files for code in re.findall(r'"([a-z]+\.error\.[a-z_]+)"', path.read_text())}
+    assert used == {code for code in SENTENCES if ".error." in code}
+
+
+def test_an_error_with_a_code_is_shown_in_words_and_any_other_by_its_docstring() -> None:
+    assert "cannot be sent again" in error_text(NotPossible("mail.error.contents_dropped"))
+    assert error_text(NotPossible("mail.error.cannot_cancel", state="sent")).startswith("This mail is sent;")
+    assert error_text(UnknownMail()) == UnknownMail.__doc__
 
 
 @pytest.mark.parametrize("code", [code for code in SENTENCES if code.startswith("mail.")])

@@ -14,6 +14,7 @@ from mailroom.kit.coalescer import Coalescer
 from mailroom.kit.errors import Unavailable
 from mailroom.kit.lease_renewal import LeaseRenewal
 from mailroom.mail.delivery.attempt import ProgressSink, RunningAttempt
+from mailroom.mail.ending_log import log_ending
 from mailroom.mail.ledger.claims import AttemptEnding, Claim, HandingOver, Ledger, RecordedState
 from mailroom.mail.rendering.renderer import BrokenMail
 from mailroom.mail.retry_policy import SENT, DeliveryResult, decide
@@ -138,6 +139,7 @@ class AttemptRecorder:
             return None
         if recorded.state == State.SENT and decision.state is not State.SENT:
             decision, result = SENT, DeliveryResult()  # the acceptance of another attempt came late
+        log_ending(attempt.claim.id, attempt.claim.kind, decision, result, server=attempt.server)
         shown = attempt.snapshot_after(recorded, decision, result)
         self._progress.show(shown)
         return shown

@@ -2,8 +2,9 @@
 
 from mailroom.mail.delivery.attempt import RunningAttempt
 from mailroom.mail.delivery.attempt_recorder import ENDS_AN_ATTEMPT, AttemptRecorder
+from mailroom.mail.delivery.envelopes import Envelopes
+from mailroom.mail.delivery.rehearsal import rehearse
 from mailroom.mail.ledger.claims import Claim
-from mailroom.mail.rendering.renderer import Renderer
 from mailroom.mail.retry_policy import DeliveryResult
 from mailroom.mail.smtp.connection import NotStarted
 from mailroom.mail.smtp.pool import Pool
@@ -14,10 +15,10 @@ from mailroom.progress.snapshot import Snapshot
 class AttemptRunner:
     """Sends claimed mails, each in the task that asks for it."""
 
-    def __init__(self, recorder: AttemptRecorder, *, pool: Pool, renderer: Renderer) -> None:
+    def __init__(self, recorder: AttemptRecorder, *, pool: Pool, envelopes: Envelopes) -> None:
         self._recorder = recorder
         self._pool = pool
-        self._renderer = renderer
+        self._envelopes = envelopes
 
     async def run(self, claim: Claim) -> Snapshot | None:
         """Send the mail and record how the attempt ended.
@@ -39,13 +40,15 @@ class AttemptRunner:
         recorder = self._recorder
         if recorder.stopping:  # the stop was asked for while the mail was being claimed
             return DeliveryResult(Reason.WORKER_LOST)
-        envelope = self._renderer.render(attempt.claim.row)
-        while True:
-            connection = await self._pool.borrow()
-            try:
-                recorder.connected(attempt)
-                return await connection.deliver(envelope, lambda: recorder.may_hand_over(attempt))
-            except NotStarted:
-                continue
-            finally:
-                self._pool.give_back(connection)
+        if attempt.claim.test:
+            return await rehearse(recorder, attempt)
+        async with self._envelopes.open(attempt.claim) as envelope:
+            while True:
+                connection = await self._pool.borrow()
+                try:
+                    recorder.connected(attempt)
+                    return await connection.deliver(envelope, lambda: recorder.may_hand_over(attempt))
+                except NotStarted:
+                    continue
+                finally:
+                    self._pool.give_back(connection)

@@ -9,8 +9,10 @@ from functools import partial
 from mailroom.mail.delivery.attempt import RunningAttempt
 from mailroom.mail.delivery.attempt_recorder import ENDS_AN_ATTEMPT, AttemptRecorder
 from mailroom.mail.delivery.bulk_queue import BulkQueue, QueuedMail
+from mailroom.mail.delivery.envelopes import Envelopes
+from mailroom.mail.delivery.rehearsal import rehearse
 from mailroom.mail.ledger.claims import RecordedState
-from mailroom.mail.rendering.renderer import BrokenMail, Envelope, Renderer
+from mailroom.mail.rendering.renderer import BrokenMail, Envelope
 from mailroom.mail.retry_policy import DeliveryResult
 from mailroom.mail.smtp.connection import NotStarted, SmtpConnection
 from mailroom.mail.smtp.pool import Pool
@@ -33,7 +35,7 @@ class PipelinedMail:
     mail: QueuedMail
     timer: asyncio.TimerHandle
     envelope: Envelope | None = None
-    """None where the mail cannot be rendered; then nothing of it was sent."""
+    """None where the mail cannot be rendered or has to be loaded first; then nothing of it was sent."""
     shared: bool = False
     """True once any other sender may have it, too."""
 
@@ -45,11 +47,11 @@ class BulkSender:
     pipelining (RFC 2920), MAIL and RCPT of the next mail follow right behind the content of the one before.
     """
 
-    def __init__(self, queue: BulkQueue, recorder: AttemptRecorder, *, pool: Pool, renderer: Renderer) -> None:
+    def __init__(self, queue: BulkQueue, recorder: AttemptRecorder, *, pool: Pool, envelopes: Envelopes) -> None:
         self._queue = queue
         self._recorder = recorder
         self._pool = pool
-        self._renderer = renderer
+        self._envelopes = envelopes
         self._connection: SmtpConnection | None = None
         self._following: PipelinedMail | None = None
         self._pipelined: Envelope | None = None
@@ -106,9 +108,17 @@ class BulkSender:
         recorder, pipelined = self._recorder, self._pipelined
         if recorder.stopping:
             return DeliveryResult(Reason.WORKER_LOST)
-        envelope = pipelined or self._renderer.render(attempt.claim.row)
+        if attempt.claim.test:
+            return await rehearse(recorder, attempt)
+        if pipelined:
+            return await self._send_envelope(attempt, pipelined, stay=True)
+        async with self._envelopes.open(attempt.claim) as envelope:
+            return await self._send_envelope(attempt, envelope, stay=False)
+
+    async def _send_envelope(self, attempt: RunningAttempt, envelope: Envelope, *, stay: bool) -> DeliveryResult:
+        recorder = self._recorder
         while True:
-            connection = await self._connected(stay=pipelined is not None)
+            connection = await self._connected(stay=stay)
             recorder.connected(attempt)
             try:
                 return await connection.deliver(
@@ -162,7 +172,7 @@ class BulkSender:
         timer = asyncio.get_running_loop().call_later(PATIENCE, self._share_following)
         following = self._following = PipelinedMail(chosen, timer)
         with contextlib.suppress(BrokenMail):  # its own attempt renders it again and ends as broken
-            following.envelope = self._renderer.render(chosen.claim.row)
+            following.envelope = self._envelopes.at_once(chosen.claim)
         return following.envelope
 
     def _share_following(self) -> None:

@@ -19,8 +19,8 @@ from mailroom.mail.delivery.attempt_runner import AttemptRunner
 from mailroom.mail.delivery.bulk_queue import BulkMessage, BulkQueue
 from mailroom.mail.delivery.bulk_sender import BulkSender
 from mailroom.mail.delivery.deferral import Deferral
+from mailroom.mail.delivery.envelopes import Envelopes
 from mailroom.mail.ledger.claims import Claim, Ledger
-from mailroom.mail.rendering.renderer import Renderer
 from mailroom.mail.smtp.pool import Pool
 from mailroom.mail.states import Stage
 from mailroom.progress.snapshot import Snapshot
@@ -47,12 +47,12 @@ class PoisonCandidate:
 class Deliverer:
     """Sends mails for one worker process. `progress` shows watchers where they are."""
 
-    def __init__(self, *, ledger: Ledger, pool: Pool, renderer: Renderer, progress: ProgressSink) -> None:
+    def __init__(self, *, ledger: Ledger, pool: Pool, envelopes: Envelopes, progress: ProgressSink) -> None:
         self._ledger = ledger
         self._pool = pool
-        self._renderer = renderer
+        self._envelopes = envelopes
         self._recorder = AttemptRecorder(ledger, str(pool.server), progress)
-        self._runner = AttemptRunner(self._recorder, pool=pool, renderer=renderer)
+        self._runner = AttemptRunner(self._recorder, pool=pool, envelopes=envelopes)
         self._deferral = Deferral(ledger, pool, progress)
         self._claim: Coalescer[UUID, Claim | PoisonCandidate | None] = Coalescer(self._claim_all)
         self._one_candidate = asyncio.Lock()
@@ -93,12 +93,13 @@ class Deliverer:
 
     async def _deliver_candidate(self, mail_id: UUID) -> Snapshot | None:
         async with self._one_candidate:
-            for claim in await self._ledger.claim([mail_id], poison_candidates=True):
+            for claim in await self._envelopes.load(await self._ledger.claim([mail_id], poison_candidates=True)):
                 return await self._runner.run(claim)
         return None
 
     async def _claim_all(self, ids: Sequence[UUID]) -> list[Claim | PoisonCandidate | None]:
-        claims: dict[UUID, Claim | PoisonCandidate] = {claim.id: claim for claim in await self._ledger.claim(ids)}
+        claimed = await self._envelopes.load(await self._ledger.claim(ids))
+        claims: dict[UUID, Claim | PoisonCandidate] = {claim.id: claim for claim in claimed}
         if unclaimed := [mail_id for mail_id in ids if mail_id not in claims]:
             claims |= {mail_id: PoisonCandidate() for mail_id in await self._ledger.poison_candidates(unclaimed)}
         return [claims.pop(mail_id, None) for mail_id in ids]  # pop: an id that came twice is claimed once
@@ -137,7 +138,7 @@ class Deliverer:
         self._claims_waiting, messages = True, []
         try:
             while not (self._pool.outage or self.stopping):
-                claims = await self._ledger.claim_waiting(CLAIM_WAITING)
+                claims = await self._envelopes.load(await self._ledger.claim_waiting(CLAIM_WAITING))
                 if not claims:
                     break
                 messages.append(self._queue_in_bulk(claims))
@@ -156,7 +157,7 @@ class Deliverer:
         return self._bulk_queue.put(claims)
 
     def _start_bulk_sender(self) -> None:
-        sender = BulkSender(self._bulk_queue, self._recorder, pool=self._pool, renderer=self._renderer)
+        sender = BulkSender(self._bulk_queue, self._recorder, pool=self._pool, envelopes=self._envelopes)
         self._bulk_senders.append(asyncio.create_task(sender.run(), name="bulk sender"))
 
     # -- the end

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from mailroom.kit import clock
-from mailroom.kit.database import UnitOfWork
+from mailroom.kit.database import PlainWork
 from mailroom.kit.errors import MailroomError
 from mailroom.mail.messages.draft import InvalidMessage
 from mailroom.mail.messages.store import EXPIRES_AFTER, LATEST
@@ -31,7 +31,7 @@ class NothingWaits(MailroomError):
     """No mail of this message waits any more: each has been sent, is on its way, or has ended."""
 
 
-async def reschedule(work: UnitOfWork, message_id: UUID, due: datetime) -> None:
+async def reschedule(work: PlainWork, message_id: UUID, due: datetime) -> None:
     """Send this message's waiting mails at `due`. Raises `NothingWaits`, `InvalidMessage`."""
     if due > clock.now() + LATEST:
         raise InvalidMessage("scheduled_at", f"A message is scheduled at most {LATEST.days} days ahead.")
@@ -40,7 +40,7 @@ async def reschedule(work: UnitOfWork, message_id: UUID, due: datetime) -> None:
         raise NothingWaits
 
 
-async def cancel(work: UnitOfWork, message_id: UUID) -> int:
+async def cancel(work: PlainWork, message_id: UUID) -> int:
     """Give up this message's waiting mails; return how many. Raises `NothingWaits`."""
     cancelled: list[Any] = await work.fetch(CANCEL, {"id": message_id})
     if not cancelled:

@@ -72,10 +72,11 @@ def envelope_of(recipient: str, content: MessageBytes) -> Envelope:
         address, utf8 = deliverable(recipient)
     except ValueError as error:
         raise BrokenMail(f"{KIND}: {error}") from None
-    return Envelope(content.sender, address, content.data, utf8 or content.utf8)
+    return Envelope(content.sender, address, content.data, utf8 or content.utf8, content.eight_bit)
 
 
 def _bytes_of(sender: str, raw: bytes) -> MessageBytes:
     local, _, domain = read_mailbox(sender).address.rpartition("@")
     head = raw.partition(b"\r\n\r\n")[0]
-    return MessageBytes(f"{local}@{to_ascii(domain)}", dot_stuffed(raw), not head.isascii() or not local.isascii())
+    utf8 = not head.isascii() or not local.isascii()
+    return MessageBytes(f"{local}@{to_ascii(domain)}", dot_stuffed(raw), utf8, not raw.isascii())

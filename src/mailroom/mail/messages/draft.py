@@ -98,10 +98,14 @@ class Draft:
     tags: Mapping[str, str] = field(default_factory=dict)
     scheduled_at: datetime | None = None
     stream: Stream = "transactional"
+    envelope: Sequence[str] | None = None
+    """The addresses it goes to, where a client named them itself (SMTP); the fields only say what it shows."""
 
     @property
     def recipients(self) -> list[str]:
         """Each address once, in the order To, Cc, Bcc."""
+        if self.envelope is not None:
+            return list(dict.fromkeys(self.envelope))
         return list(dict.fromkeys(box.address for box in (*self.to, *self.cc, *self.bcc)))
 
     def check(self) -> None:

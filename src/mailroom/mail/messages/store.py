@@ -8,17 +8,20 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from mailroom.kit import clock
-from mailroom.kit.database import UnitOfWork
+from mailroom.kit.database import PlainWork
 from mailroom.kit.ids import new_id
-from mailroom.mail.kinds import Notify
+from mailroom.mail.kinds import MailKind, Notify
 from mailroom.mail.messages.composition import compose, message_id_of
 from mailroom.mail.messages.draft import Draft, InvalidMessage
 from mailroom.mail.outbox import FIRST_NUDGE
 from mailroom.mail.states import State
+from mailroom.progress.message import Message
 
 KIND = "message"
 """The kind of every mail of a message."""
 EXPIRES_AFTER = timedelta(hours=48)
+MESSAGE = MailKind(KIND, Message("title.plain_mail"), expires_after=EXPIRES_AFTER)
+"""The kind that has no templates: its content came with it."""
 LATEST = timedelta(days=30)
 """How far ahead a message may be scheduled, as Resend has it."""
 LARGEST = 40_000_000
@@ -62,13 +65,13 @@ class MessageStore:
         self._notify = notify
         self._domain = domain
 
-    async def put(self, work: UnitOfWork, draft: Draft, **options: Any) -> UUID:
+    async def put(self, work: PlainWork, draft: Draft, **options: Any) -> UUID:
         """Put one message; see `put_many`."""
         return (await self.put_many(work, [draft], **options))[0]
 
     async def put_many(
         self,
-        work: UnitOfWork,
+        work: PlainWork,
         drafts: Sequence[Draft],
         *,
         key_id: UUID | None,
@@ -93,7 +96,7 @@ class MessageStore:
 
     async def put_raw(
         self,
-        work: UnitOfWork,
+        work: PlainWork,
         draft: Draft,
         content: bytes,
         *,
@@ -111,7 +114,7 @@ class MessageStore:
 
     async def _write(
         self,
-        work: UnitOfWork,
+        work: PlainWork,
         ids: Sequence[UUID],
         drafts: Sequence[Draft],
         contents: Sequence[bytes],

@@ -83,6 +83,7 @@ class SmtpConnection:
         self._smtp = smtp
         self._talk = SmtpProtocol(cast("asyncio.Transport", smtp.transport))
         self._utf8 = smtp.supports_extension("smtputf8")
+        self._eight_bit = smtp.supports_extension("8bitmime")
         self._offers_groups = smtp.supports_extension("pipelining")
         self._pipelining = pipelining
         self._acceptances = acceptances
@@ -182,15 +183,24 @@ class SmtpConnection:
         if self._grouped:
             self._pipelining.suspend()
 
+    def _lacks(self, envelope: Envelope) -> DeliveryResult | None:
+        """Return the refusal of a mail that needs what the server does not offer; None where it lacks nothing."""
+        if envelope.utf8 and not self._utf8:
+            text = "the server does not take addresses or headers outside ASCII (no SMTPUTF8)"
+            return DeliveryResult(Reason.REFUSED, 553, "5.6.7", text)
+        if envelope.eight_bit and not self._eight_bit:
+            text = "the server does not take 8-bit content (no 8BITMIME)"
+            return DeliveryResult(Reason.REFUSED, 554, "5.6.3", text)
+        return None
+
     async def _deliver(
         self,
         envelope: Envelope,
         may_hand_over: Callable[[], Awaitable[bool]],
         following: Callable[[], Envelope | None],
     ) -> DeliveryResult:
-        if envelope.utf8 and not self._utf8:
-            text = "the server does not take addresses outside ASCII (no SMTPUTF8)"
-            raise Undelivered(DeliveryResult(Reason.REFUSED, 553, "5.6.7", text), usable=True)
+        if lack := self._lacks(envelope):
+            raise Undelivered(lack, usable=True)
         await self._introduce(envelope)
         if not await may_hand_over():
             raise Undelivered(DeliveryResult(Reason.WORKER_LOST))
@@ -258,7 +268,7 @@ class SmtpConnection:
     def _hand_over(self, envelope: Envelope, following: Envelope | None) -> PendingReplies:
         """Send the content, and MAIL and RCPT of the mail that follows; return the pending acceptance."""
         done = PendingReplies(1, self._timeouts.accept)
-        if following is None or (following.utf8 and not self._utf8):
+        if following is None or self._lacks(following):
             self._talk.send(envelope.data, done)
             return done
         introduced, lines = PendingReplies(2, self._timeouts.command), _mail(following) + _rcpt(following)
@@ -307,7 +317,7 @@ async def _before_its_turn(introduced: PendingReplies) -> list[Reply]:
 
 
 def _mail(envelope: Envelope) -> bytes:
-    options = " SMTPUTF8 BODY=8BITMIME" if envelope.utf8 else ""
+    options = " SMTPUTF8 BODY=8BITMIME" if envelope.utf8 else " BODY=8BITMIME" if envelope.eight_bit else ""
     return f"MAIL FROM:{_path(envelope.sender)}{options}\r\n".encode()
 
 

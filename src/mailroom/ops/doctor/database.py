@@ -11,15 +11,25 @@ import psycopg
 from psycopg.rows import class_row
 
 import mailroom
+from mailroom.kit.postgres_connection import PostgresConnection
 from mailroom.ops.database_errors import explain
+from mailroom.ops.doctor import pooler
 from mailroom.ops.doctor.findings import Finding, broken, budget, good, unknown, warning
 from mailroom.settings import Settings
 from mailroom.settings.urls import database_place, libpq_url
 
-CHECK, MIGRATIONS, CLOCK, CONNECTIONS = "database", "migrations", "clock", "database connections"
+CHECK, MIGRATIONS, RIGHTS = "database", "migrations", "database rights"
+CLOCK, CONNECTIONS = "clock", "database connections"
 OLDEST = 14
 CLOCK_SECONDS = 5
 SCRIPTS = Path(mailroom.__file__).resolve().parents[2] / "alembic"
+NEW_DATABASE = "Make one with: createdb --encoding=UTF8 --template=template0 NAME; then `alembic upgrade head`."
+FORBIDDEN = """
+select string_agg(relname, ', ' order by relname) from pg_class
+where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and relname <> 'alembic_version'
+    and not (has_table_privilege(oid, 'select') and has_table_privilege(oid, 'insert')
+        and has_table_privilege(oid, 'update') and has_table_privilege(oid, 'delete'))
+"""
 UPGRADE = "Run `alembic upgrade head` (the release line of the Procfile)."
 
 ABOUT = """
@@ -59,12 +69,10 @@ def plain(url: str) -> str:
 async def check(settings: Settings) -> list[Finding]:
     """Check DATABASE_URL, and what hangs on it."""
     try:
-        connection = await psycopg.AsyncConnection.connect(
-            plain(settings.database_url), autocommit=True, connect_timeout=4, application_name="mailroom doctor"
-        )
+        connection, other = await asyncio.gather(_connect(settings), _connect(settings))
     except psycopg.Error as error:
         return [broken(CHECK, *explain(error, settings.database_url))]
-    async with connection:
+    async with connection, other:
         before = time.time()
         cursor = connection.cursor(row_factory=class_row(Server))
         server = await (await cursor.execute(ABOUT)).fetchone()
@@ -72,10 +80,18 @@ async def check(settings: Settings) -> list[Finding]:
         late = (before + time.time()) / 2 - server.now.timestamp()
         return [
             _server(server, settings),
+            *await pooler.check(connection, other),
             await _migrations(connection, server),
+            *await _rights(connection, settings),
             _clock(late),
             _connections(server, settings),
         ]
+
+
+async def _connect(settings: Settings) -> PostgresConnection:
+    return await PostgresConnection.connect(
+        plain(settings.database_url), autocommit=True, connect_timeout=4, application_name="mailroom doctor"
+    )
 
 
 def where(settings: Settings) -> str:
@@ -89,11 +105,12 @@ def _server(server: Server, settings: Settings) -> Finding:
         return broken(CHECK, f"{title} is too old", f"Mailroom needs {OLDEST} or later.")
     if server.standby:
         return broken(CHECK, f"{title} is a standby, which takes no writes", "Name the primary in DATABASE_URL.")
+    if server.encoding == "SQL_ASCII":
+        words = f"{title} has the encoding SQL_ASCII: it keeps bytes and does not know which letters they are"
+        return broken(CHECK, words, NEW_DATABASE)
     if server.encoding != "UTF8":
         words = f"{title} keeps its text as {server.encoding}"
-        return warning(
-            CHECK, words, "Use a database made with encoding UTF8: not every name can be kept in this one."
-        )
+        return warning(CHECK, f"{words}: not every name can be kept", NEW_DATABASE)
     return good(CHECK, title)
 
 
@@ -124,6 +141,16 @@ def _revisions() -> tuple[set[str], set[str]]:
 
     scripts = ScriptDirectory(str(SCRIPTS))
     return set(scripts.get_heads()), {script.revision for script in scripts.walk_revisions()}
+
+
+async def _rights(connection: "psycopg.AsyncConnection[Any]", settings: Settings) -> list[Finding]:
+    """Tell which tables this user may not use: somebody else may have migrated."""
+    row = await (await connection.execute(FORBIDDEN)).fetchone()
+    if not row or not row[0]:
+        return []
+    user = connection.info.user
+    words = f"the user {user} may not read and write all tables of {where(settings)}: {row[0]}"
+    return [broken(RIGHTS, words, f'As their owner: GRANT ALL ON ALL TABLES IN SCHEMA public TO "{user}";')]
 
 
 def _clock(late: float) -> Finding:

@@ -16,8 +16,8 @@ from mailroom.ops.processes.errors import NotInstalled, Refused
 from mailroom.settings import Settings, SettingsError, env_file
 from mailroom.settings.settings import SECRETS
 
-PORT = 8000
-RELEASE, WEB = "release", "web"
+PORT, SUBMISSION_PORT = 8000, 2587
+RELEASE, WEB, SUBMISSION = "release", "web", "submission"
 PLAIN = {name.upper() for name in Settings.model_fields} - {name.upper() for name in SECRETS}
 """Settings in which quotation marks around the value mean nothing."""
 SOURCE = Path(mailroom.__file__).resolve().parents[1]
@@ -32,6 +32,7 @@ class Plan:
     given: Mapping[str, str]
     wanted_port: int
     port: int
+    submission_port: int
     release: str | None
     apps: Mapping[str, str]
     left_out: Mapping[str, str]
@@ -73,6 +74,7 @@ class Plan:
             **servers,
             "PUBLIC_URL": self.public_url,
             "PORT": str(self.port),
+            "SUBMISSION_PORT": str(self.submission_port),
             "HOST": LOOPBACK,
             "MAILROOM_EMBEDDED": "yes",
             "MAILROOM_HOME": str(self.home),
@@ -91,7 +93,7 @@ def make(root: Path | None, environment: Mapping[str, str], port: int | None, wi
     if unknown:
         raise Refused(f"The Procfile has no {unknown[0]!r} to leave out; it has: {', '.join(lines)}.")
     kept = {name: line for name, line in lines.items() if name not in without}
-    wanted = port or _port(given.get("PORT"))
+    wanted = port or _port(given.get("PORT"), "PORT", PORT)
     home = given.get("MAILROOM_HOME")
     plan = Plan(
         root=root,
@@ -99,6 +101,7 @@ def make(root: Path | None, environment: Mapping[str, str], port: int | None, wi
         given=given,
         wanted_port=wanted,
         port=free_port(wanted),
+        submission_port=free_port(_port(given.get("SUBMISSION_PORT"), "SUBMISSION_PORT", SUBMISSION_PORT)),
         release=kept.pop(RELEASE, None),
         apps=kept,
         left_out={name: lines[name] for name in lines if name in without},
@@ -127,11 +130,11 @@ def _given(root: Path, environment: Mapping[str, str]) -> dict[str, str]:
     return {name: env_file.unquoted(value) if name in PLAIN else value for name, value in found.items()}
 
 
-def _port(text: str | None) -> int:
+def _port(text: str | None, name: str, default: int) -> int:
     if text is None:
-        return PORT
+        return default
     if not text.isdigit() or not 1 <= int(text) <= HIGHEST:
-        raise Refused(f"PORT must be a number from 1 to {HIGHEST}.")
+        raise Refused(f"{name} must be a number from 1 to {HIGHEST}.")
     return int(text)
 
 

@@ -13,10 +13,10 @@ from hypercorn.config import Config
 from hypercorn.typing import ConnectionState, Framework
 from hypercorn.utils import parse_socket_addr
 
+from mailroom.ops.processes.listening import BACKLOG
 from mailroom.web.server.http1 import HTTP1
 from mailroom.web.server.websocket_stream import Stream
 
-BACKLOG = 1024
 TEND_EVERY = 2.0
 """Seconds between two looks at every connection."""
 LINGER = 3.0

@@ -17,12 +17,11 @@ from functools import partial
 from hypercorn.config import Config
 from quart import Quart
 
-from mailroom.settings import Settings
 from mailroom.web.api.waits import Waits
 from mailroom.web.live.registry import SocketRegistry
 from mailroom.web.parts import part_of
 from mailroom.web.server.access_log import AccessLog
-from mailroom.web.server.connections import BACKLOG, Connections
+from mailroom.web.server.connections import Connections
 
 logger = logging.getLogger(__name__)
 
@@ -31,16 +30,6 @@ FULL_COLLECTION_AFTER = 1_000
 """Collections of the middle generation, each of some 7,000 objects that stayed, until a full one; usually 10."""
 GRACE = 2.0
 """Seconds requests under way and websockets that were told to go have to end."""
-
-
-def listen(settings: Settings) -> socket.socket:
-    """Open the listening socket. Raises OSError where the port is taken."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind((settings.host, settings.port))
-    listening.listen(BACKLOG)
-    return listening
 
 
 def run(app: Quart, listening: socket.socket, *, hops: int = 0) -> None:

@@ -13,9 +13,11 @@ from sqlalchemy import select, text
 from mailroom.kit.database import Database
 from mailroom.mail.delivery.attempt import RunningAttempt
 from mailroom.mail.delivery.deliverer import Deliverer
+from mailroom.mail.delivery.envelopes import Envelopes
 from mailroom.mail.kinds import Kinds, MailKind
 from mailroom.mail.ledger.claims import Ledger
 from mailroom.mail.ledger.rescuer import Rescuer
+from mailroom.mail.messages.contents import Contents
 from mailroom.mail.models import Attempt, Mail
 from mailroom.mail.outbox import Outbox
 from mailroom.mail.rendering.renderer import Renderer
@@ -139,7 +141,7 @@ async def make(settings: Settings, sink: Sink, templates: Path) -> AsyncIterator
         delivery = Deliverer(
             ledger=Ledger(database, "test:1"),
             pool=pool,
-            renderer=renderer,
+            envelopes=Envelopes(renderer, Contents(database)),
             progress=KeepsAll(shown),
         )
         pool.on_recovery = delivery.release_deferred

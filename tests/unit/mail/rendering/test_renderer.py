@@ -1,5 +1,6 @@
 """From a row to bytes."""
 
+import re
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -61,12 +62,43 @@ def test_an_address_cannot_smuggle_in_a_header(renderer: Renderer) -> None:
         renderer.render(row("alice@example.org\r\nBcc: mallory@example.net"))
 
 
-def test_a_template_that_fails_says_which_kind_and_nothing_of_its_words(renderer: Renderer) -> None:
+@pytest.mark.parametrize(
+    ("part", "source", "told"),
+    [
+        ("body.txt", "Hello\n{{ name }},\n{{ nmae }}", "line 3, variable nmae: UndefinedError"),
+        ("body.html", "<p>\n{% if person.name %}x{% endif %}", "line 2, variable person: UndefinedError"),
+        ("subject.txt", "{{ name.surname.x }}", "line 1, variable surname: UndefinedError"),
+        ("body.txt", "{{ {}[name].x }}", "line 1: UndefinedError"),  # the message has the value: it stays here
+        ("body.txt", "one\n{{ name / 2 }}", "line 2: TypeError"),
+        ("body.txt", "one\n{% if %}", "line 2: TemplateSyntaxError"),
+        ("body.html", "{% include 'none.html' %}", None),
+    ],
+)
+def test_a_template_that_fails_tells_its_place_and_the_variable_and_nothing_of_its_words(
+    tmp_path: Path, part: str, source: str, told: str | None
+) -> None:
+    folder = tmp_path / "note"
+    folder.mkdir()
+    for each in ("subject.txt", "body.txt", "body.html"):
+        (folder / each).write_text(source if each == part else "{{ name }}")
+    kinds = Kinds([MailKind("note", "A note")])
+    renderer = Renderer(kinds, mail_from="Mailroom <m@example.org>", product={}, templates=tmp_path)
     broken = MailRow(new_id(), "note", "a@example.org", {"name": "secret-word"}, b"n", datetime.now(UTC))
     with pytest.raises(BrokenMail) as trouble:
         renderer.render(broken)
-    assert "note" in str(trouble.value)
-    assert "secret-word" not in str(trouble.value)
+    expected = f"template note/{part}, {told}" if told else "template none.html, line 0: TemplateNotFound"
+    assert str(trouble.value) == expected
+
+
+def test_variables_that_cannot_be_made_tell_their_code_and_nothing_of_its_words(tmp_path: Path) -> None:
+    def variables(row: MailRow) -> dict[str, str]:
+        return {"link": {}[row.params["name"]]}
+
+    kinds = Kinds([MailKind("note", "A note", variables=variables)])
+    renderer = Renderer(kinds, mail_from="Mailroom <m@example.org>", product={}, templates=tmp_path)
+    with pytest.raises(BrokenMail) as trouble:
+        renderer.render(row(name="secret-word"))
+    assert re.fullmatch(r"note: KeyError in rendering/test_renderer.py, line \d+", str(trouble.value))
 
 
 def test_an_international_domain_travels_in_ascii_and_a_local_part_needs_smtputf8(renderer: Renderer) -> None:
@@ -131,26 +163,3 @@ def test_any_text_arrives_as_it_was_written(renderer: Renderer, text: str) -> No
 def test_a_line_that_begins_with_a_dot_is_stuffed() -> None:
     assert dot_stuffed(b".one\r\n..two\r\nthree.\r\n") == b"..one\r\n...two\r\nthree.\r\n.\r\n"
     assert dot_stuffed(b"no end") == b"no end\r\n.\r\n"
-
-
-def test_every_kind_of_mail_there_is_has_its_three_parts() -> None:
-    from mailroom.accounts.tokens import Tokens
-    from mailroom.bootstrap.services import mail_kinds
-    from mailroom.mail.rendering.renderer import TEMPLATES
-    from tests.conftest import SECRET_KEY, settings_of
-
-    told = settings_of(
-        {
-            "DATABASE_URL": "postgresql://h/d",
-            "REDIS_URL": "redis://h",
-            "SMTP_URL": "smtp://h",
-            "MAIL_FROM": "m@example.org",
-            "PUBLIC_URL": "http://h",
-            "SECRET_KEY": SECRET_KEY,
-        }
-    )
-    kinds = list(mail_kinds(told, Tokens([SECRET_KEY])))
-    assert len(kinds) >= 2
-    for kind in kinds:
-        folder: Path = TEMPLATES / kind.name
-        assert {path.name for path in folder.iterdir()} >= {"subject.txt", "body.txt", "body.html"}, kind.name

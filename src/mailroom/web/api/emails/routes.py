@@ -14,7 +14,7 @@ from werkzeug.exceptions import BadRequest
 from mailroom.api_keys.idempotency import LONGEST, answered_before, fingerprint_of, keep_answer
 from mailroom.api_keys.keys import Key
 from mailroom.kit import clock
-from mailroom.kit.database import UnitOfWork
+from mailroom.kit.database import PlainWork
 from mailroom.kit.ids import parse_id
 from mailroom.mail.messages.changes import cancel, reschedule
 from mailroom.mail.messages.draft import Draft, InvalidMessage
@@ -201,7 +201,7 @@ async def _find(email_id: str, key: Key, *, content: bool = True) -> FoundMessag
     return found
 
 
-async def _note(work: UnitOfWork, key: Key, action: str, found: FoundMessage) -> None:
+async def _note(work: PlainWork, key: Key, action: str, found: FoundMessage) -> None:
     await services().audit_log.write(work, actor_of(key), action, target="message", target_id=found.message.id)
 
 

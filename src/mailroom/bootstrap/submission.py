@@ -1,0 +1,37 @@
+"""Wires the submission process: SMTP in, for other programs."""
+
+import asyncio
+import socket
+
+import uvloop
+
+from mailroom.bootstrap.services import create_services
+from mailroom.jobs.publisher import Publisher
+from mailroom.settings import Settings
+from mailroom.submission.handler import SubmissionHandler
+from mailroom.submission.listener import Listener
+
+
+def run_submission(settings: Settings, listening: socket.socket) -> int:
+    """Serve SMTP submission on a bound socket until stopped; return the exit code."""
+    uvloop.run(_serve(settings, listening))
+    return 0
+
+
+async def _serve(settings: Settings, listening: socket.socket) -> None:
+    publisher = Publisher(settings)
+    services = create_services(
+        settings, publisher.publish_mails, publisher.publish_task, name="mailroom submission"
+    )
+    handler = SubmissionHandler(
+        services.database,
+        services.api_keys,
+        services.acceptance,
+        hostname=settings.ehlo_name.strip("[]"),
+        domain=settings.sender.address.rpartition("@")[2],
+    )
+    try:
+        await Listener(handler, settings).serve(listening)
+    finally:
+        await asyncio.to_thread(publisher.close)
+        await services.database.close()

@@ -1,0 +1,75 @@
+"""A connection to PostgreSQL with a time limit for every answer, and with the settings that we rely on.
+
+This subclasses psycopg's connection and overrides `wait`, through which every round trip passes. Why: a firewall
+or load balancer may swallow the bytes of a connection while TCP stays alive and acknowledges them. libpq's
+keepalives and `tcp_user_timeout` do not notice that, and psycopg waits for ever.
+
+To check at an upgrade of psycopg: `wait` takes a `timeout` and raises `_WaitTimeout` (3.3.9 and later).
+`tests/integration/kit/test_postgres_connection.py` fails where that has changed.
+"""
+
+from collections.abc import Generator
+from typing import Any, Self, TypeVar
+
+import psycopg
+from psycopg.errors import OperationalError, _WaitTimeout
+
+Result = TypeVar("Result")
+
+ANSWER_SECONDS = 20.0
+"""How long one answer may take. No statement of ours takes a tenth of that; a longer limit keeps mails waiting."""
+
+KEEP_ALIVE = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+"""For libpq: a server that vanished without a word is known to be away in less than half a minute. The last is in
+milliseconds."""
+
+RELIED_ON = "; ".join(
+    f"set {name} = {value}"
+    for name, value in {
+        "client_encoding": "'UTF8'",
+        "datestyle": "'ISO'",  # psycopg reads no other
+        "intervalstyle": "'postgres'",  # the same
+        "timezone": "'UTC'",
+        "default_transaction_isolation": "'read committed'",  # statements are written for it
+        "idle_session_timeout": "0",  # a connection of the pool may rest
+        "standard_conforming_strings": "on",
+    }.items()
+)
+"""Settings that a server, database or role may have otherwise."""
+
+
+class PostgresConnection(psycopg.AsyncConnection[Any]):
+    """psycopg's connection with a limit of `ANSWER_SECONDS` for each answer, and the settings we rely on."""
+
+    answer_seconds = ANSWER_SECONDS
+
+    @classmethod
+    async def connect(cls, conninfo: str = "", *, autocommit: bool = False, **options: Any) -> Self:
+        """Connect. Raises `OperationalError`."""
+        connection = await super().connect(conninfo, autocommit=True, **options)
+        try:
+            await connection.execute(RELIED_ON, prepare=False)
+            await connection.set_autocommit(autocommit)
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
+
+    async def wait(
+        self,
+        gen: Generator[Any, Any, Result],
+        interval: float = 0.1,
+        timeout: float | None = None,  # noqa: ASYNC109  # psycopg's signature
+    ) -> Result:
+        """Wait for an answer. Where none comes in time the connection is closed: raises `OperationalError`."""
+        try:
+            return await super().wait(gen, interval, timeout or self.answer_seconds)
+        except _WaitTimeout:
+            self.pgconn.finish()
+            raise OperationalError(f"PostgreSQL gave no answer within {self.answer_seconds:g} s") from None

@@ -1,0 +1,35 @@
+"""Statements in plain psycopg, at a fifth of the cost of SQLAlchemy's."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.rows import AsyncRowFactory
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+Row = TypeVar("Row")
+Raw = psycopg.AsyncConnection[Any]
+Statement = tuple[str, Mapping[str, Any]]
+"""A query and its arguments by name."""
+
+
+async def psycopg_of(connection: AsyncConnection) -> Raw:
+    """Return psycopg's connection under SQLAlchemy's."""
+    raw = (await connection.get_raw_connection()).driver_connection
+    assert isinstance(raw, psycopg.AsyncConnection)
+    return raw
+
+
+async def rows_of(
+    raw: Raw, query: str, arguments: Mapping[str, Any], row: AsyncRowFactory[Row], *, prepare: bool | None = None
+) -> list[Row]:
+    """Run one statement and return its rows, if it has any. `prepare` is psycopg's."""
+    cursor = raw.cursor(row_factory=row)
+    await cursor.execute(query, arguments, prepare=prepare)
+    return await cursor.fetchall() if cursor.description else []
+
+
+async def run_together(raw: Raw, statements: Sequence[Statement]) -> None:
+    """Run statements in order and in one round trip, their values as literals; the first error ends it."""
+    written = psycopg.AsyncClientCursor(raw).mogrify
+    await raw.execute("; ".join(written(query, arguments) for query, arguments in statements), prepare=False)

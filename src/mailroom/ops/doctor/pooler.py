@@ -1,0 +1,53 @@
+"""A pooler in front of PostgreSQL: found by asking, since it looks like the server itself.
+
+Mailroom prepares statements and holds advisory locks on its connections, so it needs sessions. A pooler in
+transaction mode (PgBouncer's `pool_mode = transaction`, and many hosted ones) gives each transaction whichever
+connection is free.
+"""
+
+from typing import Any
+
+import psycopg
+
+from mailroom.ops.doctor.findings import Finding, broken, good
+
+CHECK = "database pooler"
+TRIES = 4
+BACKEND = "select pg_backend_pid()"
+Connection = psycopg.AsyncConnection[Any]
+
+
+async def check(one: Connection, other: Connection) -> list[Finding]:
+    """Tell what stands in front, given two connections of one address in autocommit."""
+    try:
+        moves = await _moves(one, other)
+    except psycopg.Error:  # `pool_mode = statement` refuses transactions
+        moves = True
+    if moves:
+        words = "a pooler gives each transaction another connection (PgBouncer calls that pool_mode = transaction)"
+        advice = "Connect to PostgreSQL directly, or set pool_mode = session for Mailroom's database."
+        return [broken(CHECK, f"{words}; prepared statements and locks are lost by that", advice)]
+    if await _backend(one) != one.info.backend_pid:
+        return [good(CHECK, "a pooler stands in front and keeps sessions")]
+    return []
+
+
+async def _moves(one: Connection, other: Connection) -> bool:
+    """Tell whether a connection goes from one backend to another, or shares one, while others are in use."""
+    seen = {await _backend(one)}
+    for _ in range(TRIES):
+        async with other.transaction():
+            theirs = await _backend(other)
+            if theirs in seen:
+                return True
+            seen.add(await _backend(one))
+        seen.add(await _backend(one))
+        if len(seen) > 1:
+            return True
+    return False
+
+
+async def _backend(connection: Connection) -> int:
+    row = await (await connection.execute(BACKEND, prepare=False)).fetchone()
+    assert row
+    return int(row[0])

@@ -1,0 +1,162 @@
+"""What a client may submit: with which key, From whom, to whom; a message is stored before its 250."""
+
+import asyncio
+import logging
+from base64 import b64decode
+from typing import Any
+
+from aiosmtpd.smtp import AuthResult, Envelope, Session
+
+from mailroom.api_keys.acceptance import Acceptance
+from mailroom.api_keys.errors import ForbiddenSender, InvalidKey
+from mailroom.api_keys.keys import ApiKeys, Key
+from mailroom.kit import clock
+from mailroom.kit.database import Database
+from mailroom.kit.errors import Unavailable
+from mailroom.kit.ids import new_id
+from mailroom.mail.messages.addresses import NotAnAddress, read_mailbox
+from mailroom.mail.messages.composition import message_id_of
+from mailroom.mail.messages.draft import MOST_RECIPIENTS, InvalidMessage
+from mailroom.submission.message import read_message
+
+logger = logging.getLogger(__name__)
+
+AWAY = "451 4.3.0 The server cannot store messages right now. Please try again in a minute"
+LARGE = 256 * 1024
+"""Octets from which a message is read in a thread: the loop has other clients."""
+
+
+class SubmissionHandler:
+    """Hooks that aiosmtpd calls, each with the connection's protocol, session and envelope."""
+
+    def __init__(
+        self, database: Database, keys: ApiKeys, acceptance: Acceptance, *, hostname: str, domain: str
+    ) -> None:
+        """`hostname` stands in Received, `domain` in a Message-ID of ours; both are in ASCII."""
+        self._database = database
+        self._keys = keys
+        self._acceptance = acceptance
+        self._hostname = hostname
+        self._domain = domain
+
+    async def handle_EHLO(
+        self, server: Any, session: Session, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        """Announce what aiosmtpd can but does not tell."""
+        session.host_name = hostname
+        return [*responses[:-1], "250-PIPELINING", "250-ENHANCEDSTATUSCODES", "250 HELP"]
+
+    async def auth_PLAIN(self, server: Any, args: list[str]) -> AuthResult:
+        """Sign in with a user name, which may be any, and a key (RFC 4616)."""
+        given = await self._given(server, args, "")
+        if given is None:
+            return AuthResult(success=False, handled=True)
+        return await self._sign_in(server, given.split(b"\0")[-1])
+
+    async def auth_LOGIN(self, server: Any, args: list[str]) -> AuthResult:
+        """The same in two steps, for old clients."""
+        if await self._given(server, args, "User Name") is None:
+            return AuthResult(success=False, handled=True)
+        given = await self._given(server, args[:1], "Password")
+        if given is None:
+            return AuthResult(success=False, handled=True)
+        return await self._sign_in(server, given)
+
+    async def _given(self, server: Any, args: list[str], challenge: str) -> bytes | None:
+        """Return what the client says to a challenge, or said at once; None where that was refused already."""
+        if len(args) > 1:
+            try:
+                return b64decode(args[1].encode(), validate=True)
+            except ValueError:
+                await server.push("501 5.5.2 This is not base64")
+                return None
+        given = await server.challenge_auth(challenge)
+        return given if isinstance(given, bytes) else None
+
+    async def _sign_in(self, server: Any, secret: bytes) -> AuthResult:
+        try:
+            key = await self._keys.authenticate(secret.decode("utf-8", "replace").strip())
+        except InvalidKey as error:
+            await asyncio.sleep(0.5)
+            return AuthResult(success=False, handled=False, message=f"535 5.7.8 {error}")
+        except Unavailable:
+            await server.push(AWAY)
+            return AuthResult(success=False, handled=True)
+        if not key.may_send:
+            return AuthResult(success=False, handled=False, message="535 5.7.8 This API key may not send")
+        return AuthResult(success=True, auth_data=key)
+
+    async def handle_MAIL(
+        self, server: Any, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Take the envelope's sender; what counts is the From of the message."""
+        try:
+            self._keys.check_sender(_key_of(session), read_mailbox(address).address)
+        except NotAnAddress as error:
+            return f"553 5.1.7 {error}"
+        except ForbiddenSender as error:
+            return f"553 5.7.1 {error}"
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 2.1.0 OK"
+
+    async def handle_RCPT(
+        self, server: Any, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Take a recipient."""
+        if len(envelope.rcpt_tos) >= MOST_RECIPIENTS:
+            return f"452 4.5.3 A message has at most {MOST_RECIPIENTS} recipients; send the others another copy"
+        try:
+            envelope.rcpt_tos.append(read_mailbox(address).address)
+        except NotAnAddress as error:
+            return f"553 5.1.3 {error}"
+        return "250 2.1.5 OK"
+
+    async def handle_DATA(self, server: Any, session: Session, envelope: Envelope) -> str:
+        """Store the message; the reply names its id. Nothing was stored where the reply is no 250."""
+        raw = envelope.content
+        assert isinstance(raw, bytes)
+        try:
+            key = await self._standing(_key_of(session))
+            if len(raw) >= LARGE:
+                draft, content = await asyncio.to_thread(self._read, raw, envelope, session)
+            else:
+                draft, content = self._read(raw, envelope, session)
+            self._keys.check_sender(key, draft.sender.address)
+            async with self._database.begin_plain() as work:
+                message_id = await self._acceptance.accept_raw(work, key, draft, content, source="smtp")
+        except InvalidKey as error:
+            return f"535 5.7.8 {error}"
+        except ForbiddenSender as error:
+            return f"553 5.7.1 {error}"
+        except InvalidMessage as error:
+            return f"554 5.6.0 {error}"
+        except Unavailable:
+            return AWAY
+        except Exception:
+            logger.exception("a submitted message could not be stored")
+            return AWAY
+        return f"250 2.0.0 Stored as {message_id}"
+
+    def _read(self, raw: bytes, envelope: Envelope, session: Session) -> tuple[Any, bytes]:
+        number = new_id()
+        protocol = "ESMTPSA" if session.ssl else "ESMTPA"  # RFC 3848
+        return read_message(
+            raw,
+            envelope.rcpt_tos,
+            received=f"by {self._hostname} (Mailroom) with {protocol} id {number}",
+            message_id=message_id_of(number, self._domain),
+            now=clock.now(),
+        )
+
+    async def _standing(self, key: Key) -> Key:
+        """Return the key if it still stands: a connection may outlive it. Raises `InvalidKey`, `Unavailable`."""
+        if key.id not in await self._keys.standing([key.id]):
+            raise InvalidKey
+        return key
+
+
+def _key_of(session: Session) -> Key:
+    key = session.auth_data
+    assert isinstance(key, Key), "aiosmtpd asks for AUTH first"
+    return key

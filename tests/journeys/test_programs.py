@@ -1,0 +1,132 @@
+"""Other programs send through the whole of Mailroom, with the clients that they use already."""
+
+import smtplib
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import pytest
+import resend
+
+from mailroom.ops.embedded.ports import free_port
+from tests import processes
+from tests.journeys.conftest import key_for
+from tests.sink import Fault, Sink
+
+SHOP = "Shop <shop@mailroom.example>"
+
+
+@pytest.fixture
+def sdk(environment: dict[str, str], web: processes.Running, worker: processes.Running) -> Iterator[Any]:
+    """Resend's own SDK, with nothing changed but the address that it calls."""
+    before = resend.api_url, resend.api_key
+    resend.api_url, resend.api_key = f"{environment['PUBLIC_URL']}/api/v1", key_for(environment)
+    yield resend
+    resend.api_url, resend.api_key = before
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def last_event(sdk: Any, email_id: str) -> str:
+    return str(sdk.Emails.get(email_id)["last_event"])
+
+
+def test_resends_sdk_sends_lists_schedules_and_cancels(sdk: Any, sink: Sink) -> None:
+    sent = sdk.Emails.send(
+        {
+            "from": SHOP,
+            "to": ["alice@example.org", "bob@example.org"],
+            "bcc": "carol@example.org",
+            "subject": "Your order",
+            "html": "<p>Grüße</p>",
+            "attachments": [{"filename": "a.txt", "content": "aGVsbG8="}],
+            "tags": [{"name": "order", "value": "17"}],
+        }
+    )
+    wait_for(lambda: last_event(sdk, sent["id"]) == "sent")
+    assert sorted(mail.recipient for mail in sink.accepted) == [
+        "alice@example.org",
+        "bob@example.org",
+        "carol@example.org",
+    ]
+    assert len({mail.raw for mail in sink.accepted}) == 1 and b"carol" not in sink.accepted[0].raw
+    batch = sdk.Batch.send(
+        [{"from": SHOP, "to": "a@example.org", "subject": str(n), "text": "t"} for n in range(20)]
+    )
+    assert len(batch["data"]) == 20
+    due = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    later = sdk.Emails.send(
+        {"from": SHOP, "to": "a@example.org", "subject": "s", "text": "t", "scheduled_at": due}
+    )
+    assert last_event(sdk, later["id"]) == "scheduled"
+    sdk.Emails.update({"id": later["id"], "scheduled_at": (datetime.now(UTC) + timedelta(seconds=2)).isoformat()})
+    wait_for(lambda: last_event(sdk, later["id"]) == "sent")
+    other = sdk.Emails.send(
+        {"from": SHOP, "to": "a@example.org", "subject": "s", "text": "t", "scheduled_at": due}
+    )
+    sdk.Emails.cancel(other["id"])
+    assert last_event(sdk, other["id"]) == "canceled"
+    assert len(sdk.Emails.list({"limit": 5})["data"]) == 5
+    made = sdk.ApiKeys.create({"name": "second"})
+    assert made["token"].startswith("mr_") and len(sdk.ApiKeys.list()["data"]) == 2
+    sdk.ApiKeys.remove(made["id"])
+
+
+def test_an_error_is_one_that_the_sdk_knows(sdk: Any) -> None:
+    with pytest.raises(resend.exceptions.ResendError) as caught:
+        sdk.Emails.send({"from": "x@elsewhere.example", "to": "a@example.org", "subject": "s", "text": "t"})
+    assert "mailroom keys create" in str(caught.value)
+    sdk.api_key = "mr_wrong"
+    with pytest.raises(resend.exceptions.ResendError) as caught:
+        sdk.Emails.get("x")
+    assert caught.value.code == 403
+
+
+def test_test_recipients_go_the_whole_way_without_a_mail_server(sdk: Any, sink: Sink) -> None:
+    ends = {"delivered": "sent", "bounced": "failed", "suppressed": "suppressed", "complained": "sent"}
+    sent = {
+        name: sdk.Emails.send({"from": SHOP, "to": f"{name}@resend.dev", "subject": "s", "text": "t"})["id"]
+        for name in ends
+    }
+    wait_for(lambda: {name: last_event(sdk, email_id) for name, email_id in sent.items()} == ends)
+    assert sink.accepted == []
+    found = sdk.Emails.get(sent["bounced"])["recipients"][0]
+    assert (found["error"]["code"], len(found["attempts"])) == (550, 1)
+
+
+def test_what_the_mail_server_says_is_in_the_recipients(sdk: Any, sink: Sink) -> None:
+    sink.faults.append(Fault("rcpt", reply="550 5.1.1 no such user"))
+    sent = sdk.Emails.send({"from": SHOP, "to": "alice@example.org", "subject": "s", "text": "t"})
+    wait_for(lambda: last_event(sdk, sent["id"]) == "failed")
+    recipient = sdk.Emails.get(sent["id"])["recipients"][0]
+    assert recipient["error"]["enhanced"] == "5.1.1"
+    assert [event["type"] for event in recipient["events"]] == ["email.failed"]
+
+
+def test_a_program_that_knows_only_smtp_sends_and_a_large_mail_goes_through(
+    environment: dict[str, str], worker: processes.Running, sink: Sink, tmp_path: Path
+) -> None:
+    port = free_port()
+    settings = {**environment, "SUBMISSION_PORT": str(port), "HOST": "127.0.0.1"}
+    secret = key_for(environment)
+    with processes.running("submission", ["mailroom", "submission"], settings, tmp_path) as submission:
+        submission.wait_for("listens on")
+        message = EmailMessage()
+        message["From"], message["To"], message["Subject"] = SHOP, "alice@example.org", "Large"
+        message.set_content("see the file")
+        message.add_attachment(b"x" * 3_000_000, maintype="application", subtype="octet-stream", filename="a.bin")
+        with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
+            client.login("any", secret)
+            client.send_message(message)
+            client.send_message(message)
+        wait_for(lambda: len(sink.accepted) == 2, 30)
+        assert sink.accepted[0].recipient == "alice@example.org"
+        assert len(sink.accepted[0].raw) > 4_000_000
