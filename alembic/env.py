@@ -23,6 +23,7 @@ import mailroom.api_keys.models
 import mailroom.desk.models
 import mailroom.mail.messages.models
 import mailroom.mail.models
+import mailroom.mail.smtp.models
 import mailroom.tasks.models  # noqa: F401  # the imports fill the metadata
 from mailroom.kit.database import Base
 from mailroom.ops.database_errors import UNUSABLE, explain

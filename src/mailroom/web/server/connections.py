@@ -1,4 +1,12 @@
-"""The connections of one web process: Hypercorn's protocols, and an end for each that nobody can hold up."""
+"""The connections of one web process: Hypercorn's protocols, and an end for each that nobody can hold up.
+
+Hypercorn waits for a peer without an end, pings no websocket that we can time, and keeps every byte that a slow
+peer does not take. `TCPServer` is one connection there; ours adds an end, a limit of what waits, and our own
+HTTP/1.1 (decision 15).
+
+Check at an upgrade of Hypercorn: `TCPServer.run`, of which `Connection.run` is a copy with our protocol; `_close`,
+`_read_data` and `idle_task`. `tests/integration/web/test_connections.py` fails where a promise does not hold.
+"""
 
 import asyncio
 import socket
