@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "1f7c3b90ad52"
-down_revision = "b47c0d9e2a15"
+down_revision = "c3e81f7a50d2"
 branch_labels = None
 depends_on = None
 
