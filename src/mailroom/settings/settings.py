@@ -75,7 +75,14 @@ class Settings(BaseSettings):
         365, ge=1, description="days until the rows of a finished mail or task are deleted"
     )
     confirmation_hours: int = Field(
-        48, ge=1, description="hours a confirmation mail is good for, from its sending"
+        48,
+        ge=1,
+        description="hours the link of a confirmation mail is good for, from its sending; its code: one hour",
+    )
+    form_mails_per_hour: int = Field(
+        20_000,
+        ge=0,
+        description="mails an hour that forms cause, from all clients together; more wait (0: no limit)",
     )
 
     # -- the web
