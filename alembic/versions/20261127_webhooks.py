@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "3fa9d1c07b64"
-down_revision = "b47c0d9e2a15"
+down_revision = "6a0e94d1c7b8"
 branch_labels = None
 depends_on = None
 

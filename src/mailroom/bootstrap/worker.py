@@ -29,6 +29,7 @@ from mailroom.mail.messages.retention import MessageRetention
 from mailroom.mail.rendering.renderer import Renderer
 from mailroom.mail.smtp.connection import Timeouts
 from mailroom.mail.smtp.pool import Pool
+from mailroom.mail.smtp.sign_ins import SignIns
 from mailroom.ops.startup import settings_of_a_door
 from mailroom.progress.reporter import Reporter
 from mailroom.services import Services
@@ -51,7 +52,7 @@ def create_runtime(settings: Settings, app: Celery) -> Runtime:
         settings, publisher.publish_mails, publisher.publish_task, name="mailroom worker"
     )
     worker_name = new_name()
-    reporter, pool = Reporter(ResultWriter(app)), _pool(settings)
+    reporter, pool = Reporter(ResultWriter(app)), _pool(settings, services)
     deliverer = Deliverer(
         ledger=Ledger(services.database, worker_name),
         pool=pool,
@@ -77,7 +78,7 @@ def create_runtime(settings: Settings, app: Celery) -> Runtime:
     )
 
 
-def _pool(settings: Settings) -> Pool:
+def _pool(settings: Settings, services: Services) -> Pool:
     return Pool(
         settings.smtp,
         timeouts=Timeouts(
@@ -90,6 +91,7 @@ def _pool(settings: Settings) -> Pool:
         limit=settings.smtp_connections,
         mails_each=settings.smtp_mails_per_connection,
         idle=settings.smtp_idle_seconds,
+        sign_ins=SignIns(services.database, settings.smtp, settings.secret_keys[0]),
     )
 
 

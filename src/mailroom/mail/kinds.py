@@ -1,4 +1,4 @@
-"""What mail needs from others, and what others give it: kinds of mail, the nudge, the clock of a lease."""
+"""The kinds of mail, which other rooms declare, and the notification of workers, which `jobs` provides."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,9 +8,12 @@ from uuid import UUID
 
 from mailroom.progress.message import Message
 
+WITHHELD = "withheld"
+"""The parameter of a mail that goes every stage without its content being sent (`Outbox.put`)."""
+
 
 class MailRow(NamedTuple):
-    """What a kind may know of a mail while its variables are made: who, about what, and its nonce."""
+    """The facts of a mail that a kind gets to make the variables of its templates."""
 
     id: UUID
     kind: str
@@ -39,13 +42,14 @@ def _no_variables(_row: MailRow) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class MailKind:
-    """One kind of mail: its words live in `mail/templates/<name>/` (subject.txt, body.txt, body.html).
+    """One kind of mail. Its templates are in `mail/templates/<name>/`: subject.txt, body.txt, body.html.
 
-    `title` is what its watchers read: a text as it is, a `Message` in their language; kinds that must not be told
-    apart share one. `variables` runs in the worker while rendering, so that links and codes never rest anywhere.
-    `on_uncertain` says what to do where nobody knows whether the server has the mail: send it again under the same
-    Message-ID, a few times, or hold it for a person at once. A mail not accepted within `expires_after` of its
-    queueing is given up as expired.
+    Watchers read `title`: a text as it is, a `Message` in their language. Kinds that must look alike share one.
+    `variables` returns the variables of the templates. It runs in the worker while the mail is rendered, so that
+    links and codes are stored nowhere. `on_uncertain` says what to do where nobody knows whether the server has
+    the mail: ``resend`` it a few times under the same Message-ID, or ``hold`` it for a person. A mail that is not
+    accepted within `expires_after` of its queueing expires. Where `shows_tag` is false, the header names the
+    recipient without its tag (`+news`): a stranger may have chosen it.
     """
 
     name: str
@@ -53,10 +57,11 @@ class MailKind:
     on_uncertain: Literal["resend", "hold"] = "resend"
     expires_after: timedelta = timedelta(hours=48)
     variables: Callable[[MailRow], Mapping[str, str]] = _no_variables
+    shows_tag: bool = True
 
 
 class UnknownKind(LookupError):
-    """No such kind of mail; `bootstrap.services.mail_kinds` lists those there are."""
+    """There is no kind of mail with this name; `bootstrap.services.mail_kinds` lists all kinds."""
 
 
 class Kinds:
@@ -73,12 +78,12 @@ class Kinds:
             raise UnknownKind(name) from None
 
     def __iter__(self) -> Iterator[MailKind]:
-        """Go through the kinds in the order given."""
+        """Yield the kinds in the order given."""
         return iter(self._by_name.values())
 
 
 class Notify(Protocol):
-    """Tell the workers that these mails want sending. Never blocks, never raises; may fail and nothing is lost."""
+    """Notifies the workers of mails to send. Never blocks and never raises: if it fails, the sweep finds them."""
 
     def __call__(self, mail_ids: Sequence[UUID]) -> None:
-        """Publish in the background."""
+        """Publish these ids in the background."""

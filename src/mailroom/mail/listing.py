@@ -8,14 +8,14 @@ from sqlalchemy import func, select
 
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.models import Mail
-from mailroom.mail.views import of_rows, of_tasks
+from mailroom.mail.views import mail_snapshots, task_snapshots
 from mailroom.progress.snapshot import Snapshot
 from mailroom.tasks.models import Task
 
 NEWEST = 20
-"""So many of an account's tasks and mails are looked at to find out whether its list has changed."""
+"""The newest tasks and mails of an account whose states go into its fingerprint."""
 
-STANDINGS = """
+FINGERPRINTS = """
 select owner.id, md5(coalesce(string_agg(newest.id::text || newest.state, ',' order by newest.id), ''))
 from unnest(%(owners)s::uuid[]) as owner (id)
 left join lateral (
@@ -28,8 +28,8 @@ group by owner.id
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """One task, where it is, and, of a mail, to whom it goes."""
+class OwnedTask:
+    """A task or mail of an account, and where it is; `recipient` is None where it is no mail."""
 
     task: Task
     snapshot: Snapshot
@@ -41,7 +41,7 @@ class Listed:
         return self.recipient is not None
 
 
-async def listed(
+async def list_owned(
     work: UnitOfWork,
     owner_id: UUID,
     *,
@@ -49,8 +49,11 @@ async def listed(
     before: UUID | None = None,
     mails_only: bool = False,
     limit: int,
-) -> list[Listed]:
-    """Return the newest `limit` of what an account owns, begun before the task `before`, in one of `states`."""
+) -> list[OwnedTask]:
+    """Return at most `limit` of an account's tasks and mails, the newest first.
+
+    Where given: only those in one of `states`, begun before the task `before`, and mails only.
+    """
     query = (
         select(Task, func.coalesce(Mail.typed_recipient, Mail.recipient))
         .outerjoin(Mail, Mail.id == Task.id)
@@ -65,13 +68,14 @@ async def listed(
     if mails_only:
         query = query.where(Mail.id.is_not(None))
     found = (await work.session.execute(query)).all()
-    mails = await of_rows(work, [task.id for task, to in found if to is not None])
-    tasks = await of_tasks(work, [task.id for task, to in found if to is None])
+    mails = await mail_snapshots(work, [task.id for task, to in found if to is not None])
+    tasks = await task_snapshots(work, [task.id for task, to in found if to is None])
     shown = {**mails, **tasks}
-    return [Listed(task, shown[task.id], to) for task, to in found if task.id in shown]
+    return [OwnedTask(task, shown[task.id], to) for task, to in found if task.id in shown]
 
 
-async def standings(database: Database, owner_ids: Sequence[UUID]) -> dict[UUID, str]:
-    """Return, for each account, what is another text whenever its newest tasks or their states are others."""
-    rows: list[tuple[UUID, str]] = await database.fetch(STANDINGS, {"owners": list(owner_ids), "newest": NEWEST})
+async def list_fingerprints(database: Database, owner_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Return a hash for each account. It changes whenever the account's newest tasks or their states change."""
+    values = {"owners": list(owner_ids), "newest": NEWEST}
+    rows: list[tuple[UUID, str]] = await database.fetch(FINGERPRINTS, values)
     return dict(rows)

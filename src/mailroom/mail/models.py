@@ -1,4 +1,4 @@
-"""The outbox: a row a mail (the truth about it) and a row for each attempt at it."""
+"""The tables of the outbox: a row for each mail, for each attempt that has ended, and for each event."""
 
 from datetime import datetime
 from typing import Any
@@ -25,7 +25,7 @@ from mailroom.mail.states import State
 
 
 class Mail(Base):
-    """One mail, from promise to inbox. States and stages: `mail/states.py`."""
+    """One mail to one recipient. States and stages: `mail/states.py`."""
 
     __tablename__ = "mails"
 
@@ -36,24 +36,25 @@ class Mail(Base):
     """The address as a person typed it, where the mail goes to the same address in another spelling. Pages show
     this one: the other would tell that an account has it."""
     params: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
-    """What the templates need, nothing secret; dropped some time after the end."""
+    """What the templates need, nothing secret; dropped KEEP_BODIES_DAYS after the end."""
     nonce: Mapped[bytes | None] = mapped_column(LargeBinary)
-    """What a token or code is derived from with SECRET_KEY; useless without it; dropped with `params`."""
+    """Tokens and codes are derived from it and SECRET_KEY; useless alone; dropped together with `params`."""
 
     state: Mapped[str] = mapped_column(Text, server_default="queued")
     stage: Mapped[str | None] = mapped_column(Text)
     attempt: Mapped[int] = mapped_column(Integer, server_default="0")
-    """Rises with each claim: with the lease, the fence against a worker that comes back from the dead."""
+    """Rises with each claim. Attempt and lease are the fence against a worker that was frozen and comes back."""
     step: Mapped[int] = mapped_column(Integer, server_default="0")
-    """Rises with each change within an attempt: (attempt, step) orders what reports and rows say."""
+    """Rises with each change within an attempt: (attempt, step) puts reports and rows in order."""
     crashes: Mapped[int] = mapped_column(SmallInteger, server_default="0")
-    """Attempts that ended with their worker: a poison mail is known by them."""
+    """Attempts that ended with their worker; many of them make a poison mail."""
     on_uncertain: Mapped[str] = mapped_column(Text)
-    """What to do where nobody knows whether the server has the mail, ``resend`` or ``hold``: the kind's policy,
-    until the answer got lost too often."""
+    """What to do where nobody knows whether the server has the mail: ``resend`` or ``hold``. It is the kind's
+    policy, and ``hold`` after the reply got lost too often."""
 
     worker: Mapped[str | None] = mapped_column(Text)
-    """Of the attempt under way, as are the next four; it and `claimed_at` are empty without one."""
+    """The worker of the attempt under way. The next four columns, too, are about that attempt. Without one, this
+    column and `claimed_at` are null."""
     server: Mapped[str | None] = mapped_column(Text)
     claimed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     connected_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
@@ -61,19 +62,19 @@ class Mail(Base):
 
     lease_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     nudge_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    """When the sweep should look at the row next; none: never (it is final, or waits for a person)."""
+    """When the sweep publishes the mail again; null for a mail that is final or waits for a person."""
     nudges: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     next_attempt_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
     reason: Mapped[str | None] = mapped_column(Text)
-    """Why it waits or ended, in one word of `mail/states.py`."""
+    """Why the mail waits or ended: a `Reason` of `mail/states.py`."""
     reason_since: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    """Since when a mail server that cannot be used has been so."""
+    """Since when the mail server cannot be used, where that is the reason."""
     code: Mapped[int | None] = mapped_column(SmallInteger)
     enhanced: Mapped[str | None] = mapped_column(Text)
     answer: Mapped[str | None] = mapped_column(Text)
-    """The server's own words: for confirmed owners and operators only."""
+    """The text of the server's reply: for confirmed owners and operators only."""
 
     message_id: Mapped[UUID | None] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"))
     """The message it is one recipient's copy of; none for a mail that Mailroom writes itself from templates."""
@@ -91,7 +92,7 @@ class Mail(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     changed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    """When it was final, or left to a person as uncertain."""
+    """When the mail became final, or was left to a person as uncertain."""
 
     @property
     def held(self) -> bool:
@@ -100,7 +101,7 @@ class Mail(Base):
 
     @property
     def under_way(self) -> "list[Attempt]":
-        """The attempt that has not ended, if there is one: it has no row of its own yet."""
+        """The attempt that has not ended, if there is one, made of this row: it has no row of its own yet."""
         if self.state != State.SENDING or self.claimed_at is None:
             return []
         facts = ("attempt", "worker", "server", "claimed_at", "connected_at", "handing_over_at")
@@ -118,7 +119,7 @@ class Mail(Base):
 
 
 class Attempt(Base):
-    """An attempt that has ended: when it reached which stage, and what the server answered."""
+    """An attempt that has ended: the time of each stage, and the server's reply."""
 
     __tablename__ = "attempts"
 
@@ -131,10 +132,10 @@ class Attempt(Base):
     connected_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     handing_over_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     uncertain_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    """When nobody knew any more whether the server had the mail; stays, also where its acceptance came late."""
+    """When it became unknown whether the server has the mail; kept even if its acceptance came late."""
     ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     outcome: Mapped[str | None] = mapped_column(Text)
-    """The state it brought the mail to."""
+    """The state that it brought the mail to."""
     reason: Mapped[str | None] = mapped_column(Text)
     code: Mapped[int | None] = mapped_column(SmallInteger)
     enhanced: Mapped[str | None] = mapped_column(Text)
@@ -144,7 +145,7 @@ class Attempt(Base):
 
 
 class MailEvent(Base):
-    """What happened to a mail, in the order of its number; webhooks read these by cursor."""
+    """An event of a mail. Webhooks read events by cursor, in the order of `id`."""
 
     __tablename__ = "mail_events"
 
@@ -158,11 +159,11 @@ class MailEvent(Base):
     attempt: Mapped[int] = mapped_column(Integer, server_default="0")
     at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     source: Mapped[str | None] = mapped_column(Text)
-    """Who told: none for our own worker."""
+    """Who reported it; null for our own worker."""
     code: Mapped[int | None] = mapped_column(SmallInteger)
     enhanced: Mapped[str | None] = mapped_column(Text)
     diagnostic: Mapped[str | None] = mapped_column(Text)
-    """The words of the server."""
+    """The text of the server's reply."""
 
     __table_args__ = (
         Index("ix_mail_events_mail_id", "mail_id", "id"),

@@ -1,4 +1,4 @@
-"""The words for where a mail is: the database, the Celery result, the API, the pages and the tests use these.
+"""The states, stages and reasons of a mail, under the names that the database, results, API, pages and tests use.
 
 scheduled → sending  (its time has come, or a sending limit lets it go) → sent
 queued → sending → sent
@@ -31,7 +31,7 @@ class State(StrEnum):
 
 
 class Stage(StrEnum):
-    """How far an attempt came; the line between safe to repeat and uncertain is the handing over."""
+    """How far an attempt has come. From the handing over on, a lost reply makes the mail uncertain."""
 
     CLAIMED = "claimed"
     CONNECTED = "connected"
@@ -82,7 +82,7 @@ def message_code(reason: str, *, held: bool = False) -> str:
 
 
 FINAL = frozenset({State.SENT, State.FAILED, State.EXPIRED, State.CANCELLED, State.SUPPRESSED})
-"""States that end a mail. (`uncertain` ends it too where it is left to a person.)"""
+"""States that end a mail. An `uncertain` mail that waits for a person has ended, too."""
 
 MOVES: dict[State, frozenset[State]] = {
     State.SCHEDULED: frozenset(
@@ -118,8 +118,8 @@ MOVES: dict[State, frozenset[State]] = {
     State.SUPPRESSED: frozenset({State.QUEUED}),
     State.SENT: frozenset(),
 }
-"""The state machine: from each state, where a mail may go next. The tests hold rows and live states to it.
+"""The state machine: the states that may follow each state. The tests check rows and live states against it.
 
-One move is not drawn: a late acceptance makes a mail `sent` from any state, since the server then has it; and so
-does its recipient, from the states that would send it again, by using its link or code (`mark_received`).
+Two moves are left out. A late acceptance makes a mail `sent` from any state, since the server has it then. A
+recipient who uses its link or code makes it `sent` where it would be sent again (`mark_received`).
 """

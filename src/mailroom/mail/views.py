@@ -1,4 +1,4 @@
-"""From rows (or what a worker knows of one) to the snapshot a watcher is shown."""
+"""Snapshots of mails: made of their rows, or of what the worker that sends a mail knows."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -18,7 +18,7 @@ from mailroom.tasks.views import iso, of_task
 
 SERVER_TROUBLE = frozenset({Reason.UNREACHABLE, Reason.TLS, Reason.SIGN_IN})
 Moment = tuple[str, datetime | None, int]
-"""A stage or state, when it was reached, and in which attempt."""
+"""A stage or state, the time it was reached (None: not yet), and the attempt."""
 
 
 def snapshot(
@@ -37,9 +37,9 @@ def snapshot(
     held: bool = False,
     timeline: Iterable[Moment] = (),
 ) -> Snapshot:
-    """Return what a watcher is shown of a mail. Times are aware; they leave here as ISO 8601 in UTC.
+    """Return the snapshot of a mail. Times are aware; the snapshot has them as ISO 8601 in UTC.
 
-    `held` is true for an uncertain mail that waits for a person.
+    `held` is true for an uncertain mail that waits for a person; then the snapshot is final.
     """
     error: dict[str, Any] | None = None
     if reason:
@@ -69,7 +69,7 @@ def snapshot(
 
 
 AT_ONCE = 100
-"""Rows made into snapshots in one go: more would keep the loop from everything else too long."""
+"""Rows made into snapshots without a break; more would block the event loop for too long."""
 
 BETTER = """
 select known.id, mails.id is not null
@@ -84,18 +84,18 @@ where (mails.id is not null or tasks.name is not null)
 
 
 class MailRows:
-    """Tells the poller of those rows, of mails and other tasks, that know better than what was shown."""
+    """Reads rows for the poller: those of mails and tasks that are newer than what was shown."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def __call__(self, known: Sequence[Known]) -> dict[UUID, Snapshot]:
-        """Return the snapshots of the mails and tasks that moved past what is `known`, by ticket."""
+        """Return the snapshots of those mails and tasks that changed since what is `known`, by ticket."""
         arguments = {
-            "ids": [told.task for told in known],
-            "attempts": [told.attempt for told in known],
-            "steps": [told.step for told in known],
-            "afterwords": [told.follow_up for told in known],
+            "ids": [one.task for one in known],
+            "attempts": [one.attempt for one in known],
+            "steps": [one.step for one in known],
+            "afterwords": [one.follow_up for one in known],
         }
         async with self._database.connection() as connection:
             rows: list[Any] = await (await connection.execute(BETTER, arguments)).fetchall()
@@ -103,21 +103,21 @@ class MailRows:
         for start in range(0, len(rows), AT_ONCE):
             some = rows[start : start + AT_ONCE]
             async with self._database.begin() as work:
-                better |= await of_tasks(work, [row[0] for row in some if not row[1]])
-                better |= await of_rows(work, [row[0] for row in some if row[1]])
+                better |= await task_snapshots(work, [row[0] for row in some if not row[1]])
+                better |= await mail_snapshots(work, [row[0] for row in some if row[1]])
         return better
 
 
-async def of_tasks(work: UnitOfWork, ids: Sequence[UUID]) -> dict[UUID, Snapshot]:
-    """Return what the rows say of these tasks that are no mails, by ticket."""
+async def task_snapshots(work: UnitOfWork, ids: Sequence[UUID]) -> dict[UUID, Snapshot]:
+    """Return the snapshots of these tasks, by ticket. Ids of mails and unknown ids are left out."""
     if not ids:
         return {}
     rows = await work.session.scalars(select(Task).where(Task.id.in_(ids), Task.name.is_not(None)))
     return {task.id: of_task(task) for task in rows}
 
 
-async def of_rows(work: UnitOfWork, ids: Sequence[UUID]) -> dict[UUID, Snapshot]:
-    """Return what the rows say of these mails, by ticket; ids that are no mail's are left out."""
+async def mail_snapshots(work: UnitOfWork, ids: Sequence[UUID]) -> dict[UUID, Snapshot]:
+    """Return the snapshots of these mails, by ticket. Other ids are left out."""
     if not ids:
         return {}
     query = select(Mail, Task.follow_up).outerjoin(Task, Task.id == Mail.id).where(Mail.id.in_(ids))
@@ -127,13 +127,13 @@ async def of_rows(work: UnitOfWork, ids: Sequence[UUID]) -> dict[UUID, Snapshot]
     for attempt in found:
         attempts.setdefault(attempt.mail_id, []).append(attempt)
     return {
-        mail.id: replace(of_row(mail, [*attempts.get(mail.id, []), *mail.under_way]), follow_up=follow_up)
+        mail.id: replace(snapshot_of_row(mail, [*attempts.get(mail.id, []), *mail.under_way]), follow_up=follow_up)
         for mail, follow_up in mails
     }
 
 
-def of_row(mail: Mail, attempts: Sequence[Attempt]) -> Snapshot:
-    """Return what one row and its attempts say."""
+def snapshot_of_row(mail: Mail, attempts: Sequence[Attempt]) -> Snapshot:
+    """Return the snapshot of a row and its attempts, the oldest first."""
     return snapshot(
         mail.id,
         mail.state,
@@ -157,7 +157,7 @@ def _timeline(mail: Mail, attempts: Sequence[Attempt]) -> Iterable[Moment]:
         yield Stage.CLAIMED, tried.claimed_at, tried.attempt
         yield Stage.CONNECTED, tried.connected_at, tried.attempt
         yield Stage.HANDING_OVER, tried.handing_over_at, tried.attempt
-        if tried.outcome != State.UNCERTAIN:  # it was, until its acceptance came late
+        if tried.outcome != State.UNCERTAIN:  # an acceptance that came late has changed the outcome
             yield State.UNCERTAIN, tried.uncertain_at, tried.attempt
         outcome = Stage.ACCEPTED if tried.outcome == State.SENT else tried.outcome
         if outcome:

@@ -43,7 +43,7 @@ def explain(error: psycopg.Error, url: str) -> Explanation:
     if "no pg_hba.conf entry" in told:
         words = f"{place} lets nobody in from here: {first_line(error, url).rpartition('FATAL:')[2].strip()}"
         return Explanation(words, "Allow it in pg_hba.conf, or add ?sslmode=require to DATABASE_URL.")
-    if "certificate" in told or "SSL error" in told:
+    if "certificate" in told or "SSL" in told:
         words = f"{place} offers no safe connection: {first_line(error, url)}"
         return Explanation(words, "Correct the host name, or sslmode and sslrootcert in DATABASE_URL.")
     if "does not exist" in told:

@@ -404,7 +404,7 @@ async def test_settings_that_can_be_read_and_may_still_be_wrong(
         (["a@host"], True, Mark.WARNING, "1 worker answers, and yet 1 mail has been overdue"),
         ([], False, Mark.BROKEN, "no worker runs: all mails wait"),
         ([], True, Mark.BROKEN, "no worker runs, and 1 mail has been overdue"),
-        (ConnectionError("away"), False, Mark.UNKNOWN, "cannot be asked"),
+        (ConnectionError("away"), False, Mark.UNKNOWN, "so they cannot be asked: away"),
     ],
 )
 def test_workers_are_missed_most_where_mail_lies_about(

@@ -16,7 +16,7 @@ from mailroom.jobs.app import create_celery
 from mailroom.jobs.publisher import Publisher
 from mailroom.kit.database import Database
 from mailroom.kit.ids import new_id
-from mailroom.mail.views import of_tasks
+from mailroom.mail.views import task_snapshots
 from mailroom.progress.snapshot import Snapshot
 from mailroom.settings import Settings
 from mailroom.tasks.runs import Run, TaskRuns
@@ -64,7 +64,7 @@ class Desk:
 
     async def shown(self, task: UUID) -> Snapshot:
         async with self.database.begin() as work:
-            return (await of_tasks(work, [task]))[task]
+            return (await task_snapshots(work, [task]))[task]
 
     async def until(self, task: UUID, state: str, seconds: float = 20) -> Snapshot:
         async with asyncio.timeout(seconds):

@@ -1,6 +1,8 @@
-"""The hot statements over the outbox, each for many mails at once, in plain psycopg.
+"""What a worker process writes about mails: claims, hand-overs, endings, renewals; each for many mails at once.
 
-Every write is fenced: it holds only where the row is still in the attempt the writer claimed.
+Every write is fenced: it changes a row only while the row is in the attempt that the writer claimed. Times are
+PostgreSQL's. Every method raises `Unavailable` while PostgreSQL is away. The statements are plain psycopg, which
+costs a fifth of the engine.
 """
 
 from collections.abc import Sequence
@@ -31,11 +33,11 @@ from mailroom.mail.retry_policy import POISON_FROM, Decision, DeliveryResult
 from mailroom.mail.states import State
 
 LEASE = 30
-"""Seconds a worker holds a mail without saying that it still does."""
+"""Seconds from a claim or renewal until another worker may take the mail."""
 
 
 class Claim(NamedTuple):
-    """A mail this process may send, and the fence under which it may."""
+    """A mail that this process may send while the row is in this `attempt` and the lease lasts."""
 
     id: UUID
     kind: str
@@ -49,7 +51,7 @@ class Claim(NamedTuple):
     crashes: int
     on_uncertain: str
     uncertain: int = 0
-    """Attempts before this one whose answer got lost."""
+    """Earlier attempts whose reply got lost."""
     message_id: UUID | None = None
     """The message of another program that it is a copy of; its content is the message's."""
     test: bool = False
@@ -59,12 +61,12 @@ class Claim(NamedTuple):
 
     @property
     def row(self) -> MailRow:
-        """What a kind may know of it."""
+        """The facts that a kind gets."""
         return MailRow(self.id, self.kind, self.recipient, self.params, self.nonce, self.created_at)
 
 
 class HandingOver(NamedTuple):
-    """The wish to hand a mail over now; `connected_at` by PostgreSQL's clock."""
+    """A mail that is to be handed over now; `connected_at` by PostgreSQL's clock, `server` as ``host:port``."""
 
     id: UUID
     attempt: int
@@ -73,7 +75,7 @@ class HandingOver(NamedTuple):
 
 
 class AttemptEnding(NamedTuple):
-    """How an attempt ended, and what was decided."""
+    """How an attempt ended, and what was decided. `since`: the mail server cannot be used since then."""
 
     id: UUID
     attempt: int
@@ -86,7 +88,7 @@ class AttemptEnding(NamedTuple):
 
 
 class RecordedState(NamedTuple):
-    """Where a mail is after its ending was recorded; nothing where the fence held."""
+    """Where a mail is after an ending was recorded."""
 
     id: UUID
     attempt: int
@@ -98,22 +100,22 @@ class RecordedState(NamedTuple):
 
 
 class Ledger:
-    """What a worker process writes about the mails it has."""
+    """Writes for one worker process, named `worker`."""
 
     def __init__(self, database: Database, worker: str) -> None:
         self._database = database
         self._claiming = {"lease": timedelta(seconds=LEASE), "worker": worker, "poison_from": POISON_FROM}
 
     async def claim(self, ids: Sequence[UUID], *, poison_candidates: bool = False) -> list[Claim]:
-        """Take those of the mails that may be sent now and that nobody else has; lease them for `LEASE` s.
+        """Claim those of the mails that are due and that nobody else has; lease them for `LEASE` seconds.
 
-        A mail that may be what ended its workers is only taken where `poison_candidates` is true.
+        Mails that may be what ended their workers are left out, unless `poison_candidates` is true.
         """
         arguments = {**self._claiming, "ids": array(ids), "poison_candidates": poison_candidates}
         return await self._database.fetch(CLAIM, arguments, class_row(Claim))
 
     async def claim_waiting(self, most: int) -> list[Claim]:
-        """Take up to `most` of those that wait longest for a worker, whoever their message is with."""
+        """Claim up to `most` of the mails that are queued longest, even if another worker has their message."""
         arguments = {**self._claiming, "most": most}
         return await self._database.fetch(CLAIM_WAITING, arguments, class_row(Claim))
 
@@ -124,19 +126,25 @@ class Ledger:
         return {row[0] for row in rows}
 
     async def hand_over(self, wishes: Sequence[HandingOver]) -> list[datetime | None]:
-        """Record that these are about to be handed over; for each, when, or None where it is no longer ours."""
+        """Record that these are about to be handed over.
+
+        Returns the time for each, in order; None where the mail is no longer ours.
+        """
         moved: dict[int, datetime] = dict(await self._database.fetch(HANDED, _wanted(wishes)))
         return [moved.get(place) for place in range(1, len(wishes) + 1)]
 
     async def record(self, endings: Sequence[AttemptEnding]) -> list[RecordedState | None]:
-        """Record how attempts ended; for each, where its mail is now, or None where the fence held."""
+        """Record how attempts ended.
+
+        Returns for each, in order, where its mail is now; None where the fence held.
+        """
         ended, _ = await self.record_and_hand_over(endings, ())
         return ended
 
     async def record_and_hand_over(
         self, endings: Sequence[AttemptEnding], wishes: Sequence[HandingOver]
     ) -> tuple[list[RecordedState | None], list[datetime | None]]:
-        """Do both, in one commit where that can be. Raises `Unavailable` only where no ending was recorded."""
+        """Do both, in one commit where possible. Raises `Unavailable` only where no ending was recorded."""
         if not endings:
             return [], await self.hand_over(wishes)
         accepted = {ending.id for ending in endings if ending.decision.state is State.SENT}
@@ -154,7 +162,7 @@ class Ledger:
         return ended, [handed.get(place) for place in range(1, len(wishes) + 1)]
 
     async def renew(self, held: Sequence[tuple[UUID, int]]) -> None:
-        """Say that this process still has these mails (id and attempt)."""
+        """Renew the leases of these mails, each named by id and attempt."""
         arguments = {
             "ids": [mail_id for mail_id, _ in held],
             "attempts": [attempt for _, attempt in held],
@@ -165,7 +173,10 @@ class Ledger:
     async def defer(
         self, ids: Sequence[UUID], result: DeliveryResult, since: datetime, wait: float
     ) -> list[RecordedState]:
-        """Let these wait `wait` seconds, without an attempt: the mail server cannot be used."""
+        """Let these wait `wait` seconds without an attempt: the mail server cannot be used `since` then.
+
+        Returns where those are that could be put off.
+        """
         arguments = {
             "ids": list(ids),
             "reason": result.reason,
@@ -178,7 +189,7 @@ class Ledger:
         return await self._database.fetch(DEFER, arguments, class_row(RecordedState))
 
     async def release(self, reasons: Sequence[str]) -> None:
-        """Let the mails that wait for one of these reasons be tried now; the sweep picks them up."""
+        """Make the mails due that wait for one of these reasons; the sweep publishes them."""
         await self._database.fetch(RELEASE, {"reasons": list(reasons)})
 
 
@@ -186,7 +197,7 @@ async def record(
     connection: AsyncConnection[tuple[object, ...]], endings: Sequence[AttemptEnding]
 ) -> list[RecordedState | None]:
     """Like `Ledger.record`, in the caller's transaction."""
-    arguments = _told(endings)
+    arguments = _ended(endings)
     await connection.execute(LOCK, arguments)
     return _in_order(endings, await (await connection.execute(RECORD, arguments)).fetchall())
 
@@ -210,7 +221,7 @@ def _accepted(endings: Sequence[AttemptEnding]) -> dict[str, Any]:
     }
 
 
-def _told(endings: Sequence[AttemptEnding]) -> dict[str, Any]:
+def _ended(endings: Sequence[AttemptEnding]) -> dict[str, Any]:
     return _accepted(endings) | {
         "states": array_of_words(ending.decision.state for ending in endings),
         "reasons": array_of_words(ending.decision.reason for ending in endings),
@@ -223,6 +234,6 @@ def _told(endings: Sequence[AttemptEnding]) -> dict[str, Any]:
 
 
 def _in_order(endings: Sequence[AttemptEnding], rows: Sequence[Any]) -> list[RecordedState | None]:
-    """Return for each ending where its mail is; of two of one mail only one's place may come back."""
+    """Return for each ending where its mail is. Of two endings of one mail, the statement may return one place."""
     moved = {endings[row[0] - 1].id: row[1:] for row in rows}
     return [RecordedState(ending.id, *moved[ending.id]) if ending.id in moved else None for ending in endings]

@@ -1,11 +1,11 @@
-"""The ledger's statements. Time is PostgreSQL's (`clock_timestamp()`), never a worker's.
+"""The ledger's statements. Times are PostgreSQL's (`clock_timestamp()`), never a worker's.
 
-Each locks its rows in the order of their ids, so that two processes cannot wait for each other. The one that does
-two things locks twice: where two of those meet PostgreSQL ends one, which is run again. While an attempt is under
-way its facts stand in the mail's row; a row of its own is written once, when it ends.
+Each statement locks its rows in the order of their ids, so that two processes cannot wait for each other.
+ACCEPT_AND_HAND_OVER locks twice: where two of them deadlock, PostgreSQL ends one, and it is run again. The facts
+of an attempt under way stand in the mail's row; its row in `attempts` is written once, when it ends.
 
-psycopg reads a statement of more than 4,096 characters anew each time: those that are hot are shorter, without the
-white space that is for people.
+psycopg parses a statement of more than 4,096 characters again at each call. Hot statements are shorter: `_tight`
+takes out the white space that is there for people.
 """
 
 
@@ -59,10 +59,10 @@ where id = any(%(ids)s::uuid[]) and crashes >= %(poison_from)s
 
 
 def _lets_acceptance_in(attempt: str) -> str:
-    """Return the fence of an acceptance; everything else holds only for the attempt that is the row's.
+    """Return the fence of an acceptance. All other endings count only for the attempt that the row is in.
 
-    One that comes late is the truth all the same, unless the next attempt is just being handed over: its own
-    ending follows, and cannot undo the acceptance.
+    An acceptance that comes late counts, too, since the server has the mail. The exception is a later attempt that
+    is being handed over at this moment: its ending follows, and cannot undo this acceptance.
     """
     return (
         "locked.state <> 'sent' and not "
@@ -70,12 +70,12 @@ def _lets_acceptance_in(attempt: str) -> str:
     )
 
 
-# `connected` (step 2) is only ever reported: an ending comes after it, also where the row never got there.
-# An attempt that was uncertain stays marked so, also where its acceptance came late: the mail may be there twice.
-# Rows of attempts are inserted, or updated where they are there, in one: a plain UPDATE would miss the row of an
-# attempt that the sweep ended while this statement waited for its lock.
-# Two attempts may end at the same moment in two processes. Both lock the mail's row, so that one comes after the
-# other; and LOCK goes before what reads the attempts, whose snapshot would else be older than the lock.
+# `connected` (step 2) is reported, not written; so the step of an ending is at least 3. An attempt that was
+# uncertain keeps its mark even if its acceptance came late: the mail may be there twice. A row of `attempts` is
+# inserted or updated in one statement: a plain UPDATE would miss the row of an attempt that the sweep ended while
+# this statement waited for its lock. Two attempts may end at the same moment in two processes. Both lock the
+# mail's row, so that one waits for the other. LOCK runs before RECORD reads the attempts; otherwise the snapshot
+# of that read would be older than the lock.
 LOCK = "select id from mails where id = any(%(ids)s::uuid[]) order by id for update"
 RECORD = f"""
 with said as (
@@ -150,7 +150,7 @@ select place, attempt, step, state, next_attempt_at, reason_since, changed_at fr
 """  # noqa: S608
 RECORD = _tight(RECORD)
 
-# "is not distinct from" is for the planner: it would go through all that are being sent to find the few.
+# "is not distinct from" keeps the planner off the index on state: it would read every mail that is being sent.
 HANDED = """
 update mails set stage = 'handing over', step = 3, changed_at = clock_timestamp(),
     connected_at = wanted.connected_at, handing_over_at = clock_timestamp(), server = wanted.server
@@ -164,8 +164,8 @@ where mails.id = wanted.id and mails.attempt = wanted.attempt and mails.stage = 
     and mails.state is not distinct from 'sending' and mails.lease_until > clock_timestamp()
 returning wanted.place, mails.changed_at
 """
-# What RECORD does, for acceptances alone. No mail may be both accepted and wanted; the places of those handed over
-# are negative.
+# RECORD for acceptances alone, together with HANDED. No mail may be in both lists. The places of those handed over
+# are returned as negative numbers.
 ACCEPT_AND_HAND_OVER = f"""
 with said as (
     select * from unnest(

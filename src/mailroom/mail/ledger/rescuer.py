@@ -1,7 +1,7 @@
-"""The sweep's statements: mails whose worker is gone, mails too old, and rows whose message got lost.
+"""The sweep: it finds mails whose worker is gone, mails that are too old, and mails whose message got lost.
 
-One transaction under an advisory lock, so that one process sweeps at a time. A sweeper that freezes in
-mid-sweep is cut off by PostgreSQL and another takes over.
+A sweep is one transaction under an advisory lock, so that one process sweeps at a time. PostgreSQL ends the
+transaction of a process that freezes during its sweep, and another process takes over.
 """
 
 from collections.abc import Sequence
@@ -24,16 +24,17 @@ from mailroom.mail.states import Reason, Stage, State
 SweepConnection = AsyncConnection[tuple[object, ...]]
 
 MOST = 500
-"""Rows one sweep publishes at most; a longer queue gains nothing from more."""
+"""Mails that one sweep settles, expires or publishes at most. More in the queue would not be sent sooner."""
 LOCK = 0x6D61696C  # "mail"
 FROZEN_AFTER = 5000
-"""Milliseconds a sweep may stand still before PostgreSQL ends it."""
+"""Milliseconds that a sweep may be idle in its transaction before PostgreSQL ends it."""
 BROKEN_AFTER = timedelta(seconds=5)
-"""A pause between two sweeps that means: PostgreSQL or this process was away."""
+"""A longer pause between two sweeps means that PostgreSQL or this process was away."""
 GRACE = timedelta(seconds=4)
-"""How long after it nobody's mails are taken away, so that those who live can say so."""
+"""Time after such a pause in which no worker loses its mails, so that live workers can renew their leases."""
 ABSENT_FOR = timedelta(seconds=3)
-"""How long a worker may be without its presence, which it takes again within a second where it can."""
+"""Time without its advisory lock after which a worker counts as gone. A live worker takes the lock again within a
+second."""
 
 ABSENT = """
 select worker from (
@@ -48,7 +49,7 @@ where not exists (
 )
 """
 
-# The last condition: where this very statement was held up (PostgreSQL frozen, say), so were the renewals.
+# The last condition: where this statement was held up (PostgreSQL was frozen, say), so were the renewals.
 ABANDONED = f"""
 select id, attempt, stage, crashes, on_uncertain, {UNCERTAIN_BEFORE} as uncertain,
     now() - created_at as age, expires_at - now() as expires_in
@@ -58,7 +59,7 @@ where state = 'sending' and (lease_until <= clock_timestamp() or worker = any(%(
 order by id limit %(most)s for update skip locked
 """  # noqa: S608  # of our own two
 
-# `now()`, the sweep's beginning, is one value, and can be looked up in an index; `clock_timestamp()` cannot.
+# `now()` is the beginning of the sweep: one value, which an index can look up. `clock_timestamp()` is not.
 EXPIRE = """
 with old as materialized (
     select id from mails
@@ -82,9 +83,9 @@ def _backoff(nudges: str) -> str:
     return f"make_interval(secs => least(10 * power(2, least({nudges}, 6)), 300))"
 
 
-# A row was last nudged one backoff before its next nudge. Where the queue is empty its message is not waiting
-# there, so three seconds are enough; else the backoff keeps a full queue from being swept fuller. No row
-# was nudged before it was promised: by that an index leaves out a crowd that was promised just now.
+# A row was last published one backoff before its `nudge_at`. Where the queue is empty, its message is not waiting
+# there, and three seconds are enough. Otherwise the backoff keeps sweeps from filling a full queue further.
+# The condition on `created_at` lets an index leave out the many mails of a bulk that was put just now.
 PUBLISH = f"""
 with due as materialized (
     select id from mails
@@ -102,7 +103,7 @@ from (select id from due union all select id from early) as chosen where mails.i
 returning mails.id
 """  # noqa: S608
 
-# Whatever its reason: nothing can be sent now, and what was left due would be read again by each sweep.
+# Mails of any reason: nothing can be sent now, and each sweep would read again what stays due.
 WAIT_ON = """
 with due as materialized (
     select id from mails
@@ -117,7 +118,7 @@ from due where mails.id = due.id
 
 @dataclass(frozen=True, slots=True)
 class Abandoned:
-    """A mail whose worker has not been heard of."""
+    """A mail in an attempt whose worker is gone or whose lease ran out."""
 
     id: UUID
     attempt: int
@@ -129,7 +130,7 @@ class Abandoned:
     expires_in: timedelta
 
     def ending(self) -> AttemptEnding:
-        """Return what becomes of it; its crash counts."""
+        """Return how the attempt ended; it counts as a crash."""
         result = DeliveryResult(Reason.WORKER_LOST)
         stage = Stage.HANDING_OVER if self.stage == Stage.HANDING_OVER else Stage.CLAIMED
         decision = decide(
@@ -145,7 +146,7 @@ class Abandoned:
 
 
 class Rescuer:
-    """Finds what fell between row and queue."""
+    """Sweeps for one process. It remembers which workers were absent, and since when."""
 
     def __init__(self, database: Database, *, grace: timedelta = GRACE) -> None:
         self._database = database
@@ -155,16 +156,17 @@ class Rescuer:
         self._absent_since: dict[str, datetime] = {}
 
     async def sweep(self, *, queue_empty: bool, put_off: float = 0) -> list[UUID]:
-        """Settle mails whose worker is gone and mails too old; return those whose message is to be sent again.
+        """Settle mails whose worker is gone, expire old ones; return the ids of mails to publish again.
 
-        With `put_off`, for a process that knows the mail server to be away, what is to be tried again is put off
-        by so many seconds, and nothing is returned. Returns nothing either where another process sweeps.
+        `queue_empty`: no message waits in the queue. `put_off` is positive in a process that knows the mail server
+        to be away: due mails are put off by so many seconds, and nothing is returned. Nothing is returned, either,
+        where another process sweeps at this moment. Raises `Unavailable`.
         """
         async with self._database.connection() as connection:
             await connection.execute(f"set local idle_in_transaction_session_timeout = {FROZEN_AFTER}")
             mine = await _one(connection, "select pg_try_advisory_xact_lock(%s)", (LOCK,))
             began: datetime = await _one(connection, "select clock_timestamp()")
-            gone = await self._gone(connection, began)  # whoever sweeps: an absence is seen from beginning to end
+            gone = await self._gone(connection, began)  # each process keeps its own record of absences
             if not mine:
                 return []
             if gone is not None:
@@ -185,10 +187,10 @@ class Rescuer:
             log_ending(mail_id, kind, Decision(State.EXPIRED, reason), DeliveryResult(reason, code, enhanced))
 
     async def _gone(self, connection: SweepConnection, now: datetime) -> list[str] | None:
-        """Return the workers that have been absent for a while; None where it is too early to tell.
+        """Return the workers that have been absent for `ABSENT_FOR`; None where it is too early to say.
 
-        After a time without sweeps PostgreSQL, or this process, was away. The workers may have been cut off as
-        well, and get time to renew their leases and to show themselves.
+        A pause between sweeps means that PostgreSQL or this process was away. The workers may have been cut off as
+        well; they get time to renew their leases and to take their advisory locks again.
         """
         if self._last is None or self._unbroken_since is None or now - self._last > BROKEN_AFTER:
             self._unbroken_since = now

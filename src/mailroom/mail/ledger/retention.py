@@ -1,4 +1,4 @@
-"""How long what has ended is kept: first a mail's contents go, much later its row and its ticket."""
+"""How long ended mails and tasks are kept: the contents of a mail go first, its row and ticket much later."""
 
 from datetime import timedelta
 
@@ -7,10 +7,10 @@ from mailroom.kit.database import Database
 from mailroom.kit.ids import first_id
 
 MOST = 5000
-"""Rows one clean-up deletes at most: a bounded piece of work; the next one goes on."""
+"""Rows that one clean-up changes at most; the next one continues."""
 
-# Said twice: a person may be sending it again at this moment. A mail that is held as uncertain has ended, too: it
-# waits for a person who may never come.
+# The age is checked twice, since a person may queue the mail again at this moment. A mail that is held as
+# uncertain has ended, too: the person it waits for may never come.
 DROP_BODIES = """
 with old as materialized (
     select id from mails where params is not null and ended_at < now() - %(age)s limit %(most)s
@@ -19,7 +19,7 @@ update mails set params = null, nonce = null from old
 where mails.id = old.id and ended_at < now() - %(age)s
 """
 
-# Ids tell the time, so the index of the ids finds what is old. What has not ended is not looked for.
+# Ids contain the time (UUID version 7), so the primary key finds old rows. Rows that have not ended stay.
 DELETE_MAILS = """
 with old as materialized (
     select id from mails where id < %(before)s and ended_at < now() - %(age)s
@@ -40,7 +40,7 @@ delete from tasks where id in (select id from old)
 
 
 class Retention:
-    """Forgets, `bodies` after a mail's end, what it was about; `rows` after its end, that there was one."""
+    """Drops contents of mails `bodies` after their end, and rows of mails and tasks `rows` after their end."""
 
     def __init__(self, database: Database, *, bodies: timedelta, rows: timedelta) -> None:
         self._database = database
@@ -48,7 +48,7 @@ class Retention:
         self._rows = rows
 
     async def clean_up(self) -> None:
-        """Forget a bounded number of what is old enough; the sweep calls this."""
+        """Drop what is old enough, at most `MOST` rows each. The sweep calls this. Raises `Unavailable`."""
         await self._database.fetch(DROP_BODIES, {"age": self._bodies, "most": MOST})
         old = {"age": self._rows, "before": first_id(clock.now() - self._rows), "most": MOST}
         await self._database.fetch(DELETE_MAILS, old)

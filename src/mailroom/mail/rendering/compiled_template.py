@@ -1,8 +1,9 @@
-"""Messages compiled once for each kind of mail: for each recipient only what differs is filled in, as bytes.
+"""Templates compiled once for each kind of mail: for each recipient only the values are encoded and filled in.
 
-The templates are rendered once with marks in place of the values; what lies between the marks is encoded then
-and never again. Only templates that print their values and do nothing else with them can be compiled, and only
-values of one printable line are filled in; everything else goes the long way, through the standard library.
+The templates are rendered once with placeholders for the values. Everything between the placeholders is encoded
+then, and never again. Templates can be compiled where they print their values and do nothing else with them.
+Values can be filled in where they are one printable line. Everything else goes the long way, through the standard
+library.
 """
 
 import os
@@ -16,7 +17,7 @@ from markupsafe import escape
 
 PARTS = ("subject.txt", "body.txt", "body.html")
 Write = Callable[[str, Mapping[str, Any]], str]
-"""Renders one of `PARTS` with these words."""
+"""Renders one of `PARTS` with these values."""
 
 MARK = re.compile("\ue000([ph])(\\d+)\ue001")  # private characters of Unicode: no template of ours has them
 MARKUP = re.compile("[&<>'\"]")
@@ -24,11 +25,13 @@ SAMPLES = ('<a href="x">&\'é</a> Straße', "Zwei  Wörter, 2 & more: %s {0}")
 
 
 class NotPlain(Exception):
-    """A template does more with a value than print it."""
+    """A template does more with a value than print it, so it cannot be compiled."""
 
 
 class Placeholder:
-    """Stands for a value while a template is compiled: it can be printed, escaped or not, and nothing else."""
+    """Stands for a value while a template is compiled. It can be printed, escaped or not; all else raises
+    `NotPlain`.
+    """
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -49,21 +52,23 @@ class Placeholder:
 
 @dataclass(frozen=True, slots=True)
 class TextTemplate:
-    """Text with values in it: what to format them into, and which, each with whether as HTML."""
+    """A text with values in it: a format string, and for each `%s` the number of the value and whether as HTML."""
 
     form: str
     values: tuple[tuple[int, bool], ...]
 
     def filled(self, values: list[str]) -> str:
-        """Return the text with these values."""
+        """Return the text with these values filled in."""
         return self.form % tuple(_escaped(values[n]) if as_html else values[n] for n, as_html in self.values)
 
 
 class CompiledTemplate:
-    """The subject and the two bodies of one kind of mail, for words of these names."""
+    """The subject and the two bodies of one kind of mail, for values of these names."""
 
     def __init__(self, names: tuple[str, ...], write: Write) -> None:
-        """Compile what `write` makes. Raises `NotPlain` where the result would not always be the same."""
+        """Compile the templates that `write` renders. Raises `NotPlain` where the result could differ from
+        theirs.
+        """
         self._names = names
         slots = {name: Placeholder(number) for number, name in enumerate(names)}
         subject, text, html = (write(part, slots) for part in PARTS)
@@ -80,8 +85,8 @@ class CompiledTemplate:
         used = list(dict.fromkeys(piece[0] for piece in pieces if isinstance(piece, tuple)))
         self._places = [(n, 2 * place, 2 * place + 1) for place, n in enumerate(used)]
         self._order = [2 * used.index(piece[0]) + piece[1] for piece in pieces if isinstance(piece, tuple)]
-        self._last = [("", b"")] * (2 * len(used))  # most of what mails of a kind say is what the last one said
-        self._content = [b""]  # what never changes, and between each two of it a value
+        self._last = [("", b"")] * (2 * len(used))  # most values are those of the mail before
+        self._content = [b""]  # fixed bytes, and between each two of them a value
         for piece in pieces:
             if isinstance(piece, tuple):
                 self._content += [b"", b""]
@@ -89,9 +94,9 @@ class CompiledTemplate:
                 self._content[-1] += piece
 
     def filled(self, words: Mapping[str, Any]) -> tuple[str, list[bytes]] | None:
-        """Return subject and content for these words; None where one of them has to go the long way.
+        """Return subject and content with these values; None where one of them has to go the long way.
 
-        The content is dot-stuffed already, and in pieces.
+        The content is a list of dot-stuffed pieces, without the final dot.
         """
         plain = []
         for value in map(words.__getitem__, self._names):
@@ -111,7 +116,7 @@ class CompiledTemplate:
 
 
 def _check(names: tuple[str, ...], compiled: tuple[str, ...], write: Write) -> None:
-    """Compare with what the templates make of real values: filters work on the text of a slot unseen."""
+    """Compare with real values: a filter that works on the text of a placeholder goes unnoticed otherwise."""
     for sample in SAMPLES:
         values = [f"{sample} {name}" for name in names]
         for part, text in zip(PARTS, compiled, strict=True):
@@ -120,7 +125,9 @@ def _check(names: tuple[str, ...], compiled: tuple[str, ...], write: Write) -> N
 
 
 def _form(text: str) -> TextTemplate:
-    """Return `text`, marks and all, as something to fill in. Raises `NotPlain` where a mark is not whole."""
+    """Return the template of a text with placeholders. Raises `NotPlain` where a placeholder was cut or
+    changed.
+    """
     values = tuple((int(number), kind == "h") for kind, number in MARK.findall(text))
     form = MARK.sub("%s", text.replace("%", "%%"))
     if "\ue000" in form or "\ue001" in form:
@@ -129,10 +136,10 @@ def _form(text: str) -> TextTemplate:
 
 
 def _part(boundary: str, subtype: str, body: str) -> Iterator[bytes | tuple[int, bool]]:
-    """Yield a body part: encoded bytes that never change, and which value comes between them.
+    """Yield a body part: fixed encoded bytes, and between them numbers of values with whether as HTML.
 
-    A value stands on an encoded line of its own, between soft line breaks: however long the text before it is,
-    it never has to be broken anew.
+    Each value stands on an encoded line of its own, between soft line breaks (RFC 2045 §6.7). So its length never
+    changes how the text around it is broken into lines.
     """
     yield (
         f'\r\n--{boundary}\r\nContent-Type: text/{subtype}; charset="utf-8"\r\n'
@@ -140,7 +147,7 @@ def _part(boundary: str, subtype: str, body: str) -> Iterator[bytes | tuple[int,
     ).encode()
     lines = body.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if lines[-1] and not MARK.sub("", lines[-1]):
-        raise NotPlain  # a last line without an end, which is no line where its values are empty
+        raise NotPlain  # a last line without a line end, which would vanish if its values were empty
     for line in lines if lines[-1] else lines[:-1]:
         open_line = False
         for piece in re.split("(\ue000[ph]\\d+\ue001)", line):
@@ -163,4 +170,4 @@ def _encoded(text: str) -> bytes:
     line = b2a_qp(text.encode())
     if b"\n" in line:
         line = line.replace(b"\n", b"\r\n").replace(b"\r\n.", b"\r\n..")
-    return b"." + line if line[:1] == b"." else line  # each piece begins a line of its own
+    return b"." + line if line[:1] == b"." else line  # each piece begins a line

@@ -1,4 +1,4 @@
-"""From a row to the bytes a mail server takes: subject, text and HTML of one folder a kind."""
+"""Makes the bytes of a mail from its row: subject, text and HTML come from the folder of its kind."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ import jinja2
 from mailroom.i18n import languages
 from mailroom.i18n.templates import translate_mail_templates
 from mailroom.kit.domain_names import to_ascii
-from mailroom.mail.kinds import Kinds, MailKind, MailRow
+from mailroom.mail.kinds import WITHHELD, Kinds, MailKind, MailRow
 from mailroom.mail.rendering.compiled_template import PARTS, CompiledTemplate
 from mailroom.mail.rendering.faults import explain
 from mailroom.settings.sender import Sender
@@ -25,20 +25,20 @@ TEMPLATES = Path(__file__).parents[1] / "templates"
 
 ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 SIMPLE = re.compile(rf"{ATOM}(\.{ATOM})*@[A-Za-z0-9.-]+")
-"""Addresses a header holds as they are (RFC 5322 §3.4.1, dot-atom; no SMTPUTF8, no IDN)."""
+"""Addresses that need no encoding in a header (RFC 5322 §3.4.1, dot-atom; no SMTPUTF8, no IDN)."""
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 LONGEST_SIMPLE = 74
-"""Characters of such an address that fit on the line of "To: " (RFC 5322 §2.1.1)."""
+"""Characters of an address that fit on the line of "To: " (RFC 5322 §2.1.1)."""
 
 
 class BrokenMail(ValueError):
-    """A mail that cannot be made into bytes; trying again would not help."""
+    """The mail can never be rendered; another try would not help."""
 
 
 class Envelope(NamedTuple):
-    """What the server is told (RFC 5321 §2.3.1) and given: `data` is dot-stuffed and ends with the dot."""
+    """The envelope (RFC 5321 §2.3.1) and the content; `data` is dot-stuffed and ends with the final dot."""
 
     sender: str
     recipient: str
@@ -47,13 +47,16 @@ class Envelope(NamedTuple):
     """True where an address or a header needs SMTPUTF8 (RFC 6531)."""
     eight_bit: bool = False
     """True where the content holds octets above 127, which needs 8BITMIME (RFC 6152)."""
+    withheld: bool = False
+    """True where the server is told the recipient, but not given the content."""
 
 
 class Renderer:
-    """Makes mails. The same row gives the same Message-ID, link and code in every attempt.
+    """Renders mails. The same row gives the same Message-ID, link and code in every attempt.
 
-    Kinds whose templates only print their words are compiled at the first mail (`compiled_template.py`); what
-    cannot be filled in so goes through the standard library, which is also the measure for the short way.
+    The templates of a kind are compiled with its first mail, where they do nothing but print their variables
+    (`compiled_template.py`). All other mails go the long way, through Jinja and the standard library. A property
+    test compares the two ways.
     """
 
     def __init__(
@@ -81,11 +84,11 @@ class Renderer:
         return f"<{row.id}@{self._domain}>"
 
     def render(self, row: MailRow) -> Envelope:
-        """Return the mail as the server takes it. Raises `BrokenMail` where it never can be."""
+        """Return the mail, ready for the server. Raises `BrokenMail`."""
         return self._made(row, self._short_way)
 
     def render_the_long_way(self, row: MailRow) -> Envelope:
-        """Like `render`, by Jinja and the standard library alone: the measure for the short way."""
+        """Like `render`, but always by Jinja and the standard library: tests compare `render` with it."""
         return self._made(row, lambda *_: None)
 
     def _made(
@@ -95,12 +98,14 @@ class Renderer:
         try:
             kind = self._kinds[row.kind]
             words = {**self._product, **row.params, **kind.variables(row)}
-            if made := short(row, kind, words):
-                return made
-            subject, text, html = (self._write(kind.name, part, words) for part in PARTS)
-            return self._envelope(row, " ".join(subject.split()), text, html)
+            withheld = words.pop(WITHHELD, False) is True
+            made = short(row, kind, words)
+            if made is None:
+                subject, text, html = (self._write(kind.name, part, words) for part in PARTS)
+                made = self._envelope(row, kind, " ".join(subject.split()), text, html)
+            return made._replace(withheld=True) if withheld else made
         except Exception as error:
-            # The words could hold a link: only names and places may leave here.
+            # The variables could hold a link: only names and places may leave here.
             raise BrokenMail(explain(error, row.kind, self._templates, words)) from None
 
     def _write(self, kind: str, part: str, words: Mapping[str, Any]) -> str:
@@ -116,7 +121,7 @@ class Renderer:
             return None
         subject, content = filled
         head = (
-            f"To: {recipient}\r\nDate: {_date(row.created_at.replace(microsecond=0))}\r\n"
+            f"To: {shown_in_header(kind, recipient)}\r\nDate: {_date(row.created_at.replace(microsecond=0))}\r\n"
             f"Message-ID: {self.message_id(row)}\r\nAuto-Submitted: auto-generated\r\n"
             f"MIME-Version: 1.0\r\nContent-Type: {prepared.content_type}\r\n"
         )
@@ -128,30 +133,38 @@ class Renderer:
         if key not in self._prepared:
             try:
                 self._prepared[key] = CompiledTemplate(names, partial(self._write, kind))
-            except Exception:  # whatever its templates need that marks are not: the long way has it
+            except Exception:  # its templates need more than placeholders: such mails go the long way
                 self._prepared[key] = None
         return self._prepared[key]
 
-    def _envelope(self, row: MailRow, subject: str, text: str, html: str) -> Envelope:
+    def _envelope(self, row: MailRow, kind: MailKind, subject: str, text: str, html: str) -> Envelope:
         recipient, utf8 = deliverable(row.recipient)
         message = EmailMessage(policy=SMTP)
         message["Subject"] = subject
         message["From"] = self._sender.header
-        local, _, domain = (row.recipient if utf8 else recipient).rpartition("@")
+        local, _, domain = shown_in_header(kind, row.recipient if utf8 else recipient).rpartition("@")
         message["To"] = Address(username=local, domain=domain)
         message["Date"] = format_datetime(row.created_at)
         message["Message-ID"] = self.message_id(row)
-        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday notes in return
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no automatic replies
         message.set_content(text, cte="quoted-printable")
         message.add_alternative(html, subtype="html", cte="quoted-printable")
         flat = message.as_bytes(policy=SMTP.clone(utf8=utf8))
         return Envelope(self._address, recipient, dot_stuffed(flat), utf8)
 
 
-def deliverable(address: str) -> tuple[str, bool]:
-    """Return the address as an envelope holds it: the domain in ASCII (IDNA), and whether it needs SMTPUTF8.
+def shown_in_header(kind: MailKind, address: str) -> str:
+    """Return the recipient as "To:" names it; the envelope has the whole address."""
+    if kind.shows_tag:
+        return address
+    local, _, domain = address.rpartition("@")
+    return f"{local.partition('+')[0] or local}@{domain}"
 
-    Raises ValueError where it can be none.
+
+def deliverable(address: str) -> tuple[str, bool]:
+    """Return the address for the envelope, its domain in ASCII (IDNA), and whether it needs SMTPUTF8.
+
+    Raises ValueError where it cannot be an address.
     """
     if CONTROL.search(address):
         raise ValueError("an address with control characters")
@@ -161,7 +174,7 @@ def deliverable(address: str) -> tuple[str, bool]:
 
 @lru_cache(maxsize=64)
 def _subject_line(subject: str) -> bytes:
-    """Return the Subject as a header, encoded and folded; most mails of a kind share one."""
+    """Return the Subject header, encoded and folded; cached, since most mails of a kind share one."""
     header = EmailMessage(policy=SMTP)
     header["Subject"] = subject
     return header.as_bytes().removesuffix(b"\r\n")
@@ -169,7 +182,7 @@ def _subject_line(subject: str) -> bytes:
 
 @lru_cache(maxsize=64)
 def _date(at: datetime) -> str:
-    """Return a time as a header holds it (RFC 5322 §3.3), in UTC; three times as fast as the standard library."""
+    """Return a time for a header (RFC 5322 §3.3), in UTC; three times as fast as the standard library."""
     at = at.astimezone(UTC)
     day, month = DAYS[at.weekday()], MONTHS[at.month - 1]
     return f"{day}, {at.day:02} {month} {at.year} {at.hour:02}:{at.minute:02}:{at.second:02} +0000"

@@ -38,7 +38,7 @@ async def _bounded(name: str, check: Check, settings: Settings) -> list[Finding]
         async with asyncio.timeout(PATIENCE):
             return await check(settings)
     except TimeoutError:
-        advice = "Something on the way there swallows what is sent: a firewall, or a server that has frozen."
+        advice = "The server may hang, or something on the way may swallow what is sent (a firewall does that)."
         return [broken(name, f"no answer within {PATIENCE:.0f} s", advice)]
     except Exception as error:  # a check that stumbles must not hide what the others found
         return [broken(name, f"the check itself failed: {type(error).__name__}: {quoted(error, settings)}")]

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
+from redis import exceptions
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -23,14 +25,16 @@ from redis.exceptions import (
 )
 
 from mailroom.ops.doctor.findings import Finding, broken, budget, good, quoted, unknown, warning
+from mailroom.ops.doctor.tls import OWN_ISSUER, begins_with_tls, certificate_problem
 from mailroom.settings import Settings
 from mailroom.settings.urls import redis_place
 
-PATIENCE = 4.0
+PATIENCE = 3.0
 NEARLY_FULL = 0.9
 TWO_SLOTS = ("mailroom-doctor:1", "mailroom-doctor:2")
 """Two keys that a cluster keeps in different slots, and so refuses to read at once. The first is written to see
 whether the server takes writes; it is gone after a millisecond."""
+UNREACHABLE = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
 CLUSTER = (ClusterError, ClusterDownError, ClusterCrossSlotError, MovedError, AskError)
 REFUSES_WRITES: Mapping[type[RedisError] | str, str] = {
     ReadOnlyError: "it is a replica, which takes no writes",
@@ -71,6 +75,10 @@ async def _server(url: str, used_for: str, settings: Settings) -> list[Finding]:
         await client.set(TWO_SLOTS[0], "", px=1)
         info: Mapping[str, Any] = await client.info()
     except (RedisError, OSError) as error:
+        if url.startswith("redis:") and isinstance(error, UNREACHABLE):
+            parts = urlsplit(url)
+            if await begins_with_tls(parts.hostname or "", parts.port or 6379):
+                return [broken(check, f"{place} speaks TLS, and its address does not say so", "Write rediss://.")]
         return [_trouble(error, check, place, settings)]
     finally:
         await client.aclose()
@@ -89,9 +97,11 @@ def _trouble(error: Exception, check: str, place: str, settings: Settings) -> Fi
             return broken(check, f"{place}: {words}", "Mend that server, or name another one.")
     if isinstance(error, AuthenticationError | AuthorizationError) or "NOAUTH" in told or "WRONGPASS" in told:
         return broken(check, f"{place} does not accept the password", "Correct it in the address.")
-    if "CERTIFICATE" in told.upper():
-        advice = "Correct the certificate; where the host signs its own, set REDIS_TLS_VERIFY=no."
-        return broken(check, f"{place}: its certificate is not good: {told}", advice)
+    if problem := certificate_problem(error):
+        advice = f"Name the host that it is for. {OWN_ISSUER} Where a host signs its own: REDIS_TLS_VERIFY=no."
+        return broken(check, f"{place} has a certificate that is not good: {problem}", advice)
+    if "SSL" in told:
+        return broken(check, f"{place} offers no TLS: {told}", "Write redis://, or correct the address.")
     if isinstance(error, ResponseError):
         return broken(check, f"{place} answers: {told}", "Correct the address, or mend the server.")
     return broken(check, f"{place} cannot be reached: {told}", "Start it, or correct the address.")

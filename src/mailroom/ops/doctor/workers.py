@@ -47,7 +47,9 @@ def check(doors: Entrypoints) -> Callable[[Settings], Awaitable[list[Finding]]]:
             return_exceptions=True,
         )
         if isinstance(answers, BaseException):
-            return [unknown(CHECK, f"they cannot be asked, the broker is away: {quoted(answers, settings)}")]
+            return [
+                unknown(CHECK, f"the broker cannot be used, so they cannot be asked: {quoted(answers, settings)}")
+            ]
         waiting = f"; {counted(depth, 'message')} in the queue" if isinstance(depth, int) else ""
         return judge(answers, signs if isinstance(signs, Signs) else Signs(), waiting)
 

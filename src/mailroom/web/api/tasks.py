@@ -9,7 +9,7 @@ from quart_schema import document_querystring, document_response, operation_id, 
 
 from mailroom.i18n.sentences import in_words, text_of
 from mailroom.kit.ids import parse_id
-from mailroom.mail.listing import listed
+from mailroom.mail.listing import list_owned
 from mailroom.mail.states import State
 from mailroom.progress.snapshot import Snapshot
 from mailroom.tasks.states import TaskState
@@ -126,7 +126,7 @@ async def tasks() -> Response:
     asked = check_query(Which, QUERY_WORDS)
     limit, states, before = asked.limit, asked_states(asked.state), parse_id(asked.before)
     async with services().database.begin() as work:
-        found = await listed(work, session.account.id, states=states, before=before, limit=limit + 1)
+        found = await list_owned(work, session.account.id, states=states, before=before, limit=limit + 1)
     shown = [
         {
             **in_words(one.snapshot.public(owner=True)),

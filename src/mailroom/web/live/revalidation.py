@@ -15,7 +15,7 @@ from uuid import UUID
 
 from mailroom.accounts.views import Standing
 from mailroom.kit.errors import Unavailable
-from mailroom.mail.listing import standings
+from mailroom.mail.listing import list_fingerprints
 from mailroom.services import Services
 from mailroom.tasks.tickets import TicketOwner, Watcher
 from mailroom.web.api.waits import Waits
@@ -97,7 +97,7 @@ class Revalidation:
         listing = [(socket, socket.watcher.account_id) for socket in sockets if socket.listing is not None]
         found: dict[UUID, str] = {}
         for some in in_batches({owner for _, owner in listing if owner}):
-            found |= await standings(self._services.database, some)
+            found |= await list_fingerprints(self._services.database, some)
         for socket, owner in listing:
             if owner in found:
                 socket.tell_list(found[owner])

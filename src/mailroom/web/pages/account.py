@@ -10,7 +10,7 @@ from mailroom.accounts.browsers import described
 from mailroom.accounts.views import Session
 from mailroom.kit import clock
 from mailroom.kit.ids import parse_id
-from mailroom.mail.listing import listed
+from mailroom.mail.listing import list_owned
 from mailroom.web import browser, limits
 from mailroom.web.browser import current_session, services
 from mailroom.web.page import page, redirect
@@ -46,7 +46,7 @@ async def account() -> Response:
     if session is None or session.account is None:
         return ask_to_sign_in()
     async with services().database.begin() as work:
-        found = await listed(work, session.account.id, mails_only=True, limit=SHOWN)
+        found = await list_owned(work, session.account.id, mails_only=True, limit=SHOWN)
     sessions = await services().sessions.of_account(session.account.id)
     return await page(
         "account.html",

@@ -10,7 +10,7 @@ from mailroom.accounts import exports
 from mailroom.i18n.messages import gettext_noop, translated
 from mailroom.i18n.sentences import in_words, text_of
 from mailroom.kit.ids import parse_id
-from mailroom.mail.listing import NEWEST, Listed, listed, standings
+from mailroom.mail.listing import NEWEST, OwnedTask, list_fingerprints, list_owned
 from mailroom.tasks.models import Task
 from mailroom.tasks.service import CannotCancel, CannotRetry
 from mailroom.web import limits
@@ -50,7 +50,7 @@ class Line:
     view: Any
 
 
-def line_of(found: Listed) -> Line:
+def line_of(found: OwnedTask) -> Line:
     """Return the line of one task or mail; both views have what the list shows."""
     task, public = found.task, in_words(found.snapshot.public(owner=True))
     view: Any = view_of(public) if found.is_mail else task_view(public)
@@ -78,9 +78,9 @@ async def tasks() -> Response:
         return ask_to_sign_in()
     state, before = request.args.get("state", ""), parse_id(request.args.get("before", ""))
     owner = session.account.id
-    standing = (await standings(services().database, [owner]))[owner]  # first: what comes after it is told
+    standing = (await list_fingerprints(services().database, [owner]))[owner]  # first: what comes after it is told
     async with services().database.begin() as work:
-        found = await listed(work, owner, states=asked_states(state), before=before, limit=SHOWN + 1)
+        found = await list_owned(work, owner, states=asked_states(state), before=before, limit=SHOWN + 1)
     return await page(
         "tasks.html",
         lines=[line_of(one) for one in found[:SHOWN]],
