@@ -4,6 +4,7 @@ from mailroom.accounts import mails as accounts_mails
 from mailroom.accounts.authentication import Authentication
 from mailroom.accounts.confirmation import Confirmation
 from mailroom.accounts.exports import Exports
+from mailroom.accounts.mail_limits import FormMailQueue
 from mailroom.accounts.operators import Operators
 from mailroom.accounts.password_reset import PasswordReset
 from mailroom.accounts.passwords import Passwords
@@ -51,19 +52,28 @@ def create_services(
     outbox = Outbox(kinds, tickets, notify)
     sessions, task_service = Sessions(database), TaskService(publish_task)
     passwords, site = Passwords(), settings.public_host.partition(":")[0].split(".")
+    queue = FormMailQueue(database, hourly=settings.form_mails_per_hour)
+    registration = Registration(database, outbox, tickets, passwords, sessions, queue=queue, site=site)
     domain = settings.sender.address.rpartition("@")[2]
     api_keys = ApiKeys(database, default_domain=domain)
     limits = SendingLimits(settings.sending_per_minute or None, settings.domain_limits)
     return Services(
         settings=settings,
         database=database,
-        registration=Registration(database, outbox, tickets, passwords, sessions, site=site),
+        registration=registration,
         confirmation=Confirmation(
             database, tickets, tokens, passwords, sessions, hours=settings.confirmation_hours
         ),
-        authentication=Authentication(database, tickets, passwords, sessions),
+        authentication=Authentication(database, registration, passwords, sessions),
         password_reset=PasswordReset(
-            database, outbox, tickets, tokens=tokens, passwords=passwords, sessions=sessions, site=site
+            database,
+            outbox,
+            tickets,
+            tokens=tokens,
+            passwords=passwords,
+            sessions=sessions,
+            queue=queue,
+            site=site,
         ),
         sessions=sessions,
         operators=Operators(database),
