@@ -58,6 +58,8 @@ class Sink:
     delay: float = 0
     groups: bool = True
     """Whether it offers to take commands in groups (PIPELINING, RFC 2920)."""
+    auth: str = ""
+    """The mechanisms to sign in with that it offers: ``PLAIN LOGIN``, say."""
     behind: int = 0
     """Contents that had something of the next mail right behind them."""
     faults: list[Fault] = field(default_factory=list)
@@ -70,6 +72,15 @@ class Sink:
     @property
     def url(self) -> str:
         return f"smtp://127.0.0.1:{self.port}?starttls=never"
+
+    def url_with(self, password: str) -> str:
+        """Return an address with a user's name and this password, in the clear."""
+        return f"smtp://mailroom:{password}@127.0.0.1:{self.port}?starttls=never"
+
+    @property
+    def sign_ins(self) -> int:
+        """How often somebody tried to sign in."""
+        return sum(command.upper().startswith("AUTH") for command in self.commands)
 
     def to(self, recipient: str) -> list[Accepted]:
         return [mail for mail in self.accepted if mail.recipient == recipient]
@@ -167,7 +178,8 @@ class _Session:
         if verb in {"EHLO", "HELO"}:
             self.greeted = True
             groups = "250-PIPELINING\r\n" if self.sink.groups else ""
-            await self.answer("ehlo", f"250-sink.example\r\n{groups}250-8BITMIME\r\n250 SMTPUTF8")
+            auth = f"250-AUTH {self.sink.auth}\r\n" if self.sink.auth else ""
+            await self.answer("ehlo", f"250-sink.example\r\n{groups}{auth}250-8BITMIME\r\n250 SMTPUTF8")
         elif verb == "AUTH":
             await self.answer("auth", "235 2.7.0 welcome")
         elif verb == "MAIL" and not self.greeted:

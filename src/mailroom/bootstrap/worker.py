@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 from celery import Celery
 
 from mailroom.accounts.retention import AccountRetention
 from mailroom.accounts.tokens import Tokens
 from mailroom.bootstrap import services as wiring
+from mailroom.events.log import forget_old
 from mailroom.jobs.broker.queue_depth import queue_depth
 from mailroom.jobs.mail_tasks import MailReports
 from mailroom.jobs.publisher import Publisher
@@ -27,11 +29,14 @@ from mailroom.mail.messages.retention import MessageRetention
 from mailroom.mail.rendering.renderer import Renderer
 from mailroom.mail.smtp.connection import Timeouts
 from mailroom.mail.smtp.pool import Pool
+from mailroom.mail.smtp.sign_ins import SignIns
 from mailroom.ops.startup import settings_of_a_door
 from mailroom.progress.reporter import Reporter
 from mailroom.services import Services
 from mailroom.settings import Settings
 from mailroom.tasks.runs import TaskRuns
+from mailroom.webhooks.retention import forget_old_deliveries
+from mailroom.webhooks.sender import WebhookSender
 
 
 def create_worker(settings: Settings | None = None) -> Celery:
@@ -47,7 +52,7 @@ def create_runtime(settings: Settings, app: Celery) -> Runtime:
         settings, publisher.publish_mails, publisher.publish_task, name="mailroom worker"
     )
     worker_name = new_name()
-    reporter, pool = Reporter(ResultWriter(app)), _pool(settings)
+    reporter, pool = Reporter(ResultWriter(app)), _pool(settings, services)
     deliverer = Deliverer(
         ledger=Ledger(services.database, worker_name),
         pool=pool,
@@ -67,10 +72,13 @@ def create_runtime(settings: Settings, app: Celery) -> Runtime:
         reporter=reporter,
         publisher=publisher,
         liveness=Liveness(services.database, worker_name),
+        webhooks=WebhookSender(
+            services.database, wiring.webhook_box(settings), private=settings.webhook_private_networks
+        ),
     )
 
 
-def _pool(settings: Settings) -> Pool:
+def _pool(settings: Settings, services: Services) -> Pool:
     return Pool(
         settings.smtp,
         timeouts=Timeouts(
@@ -83,6 +91,7 @@ def _pool(settings: Settings) -> Pool:
         limit=settings.smtp_connections,
         mails_each=settings.smtp_mails_per_connection,
         idle=settings.smtp_idle_seconds,
+        sign_ins=SignIns(services.database, settings.smtp, settings.secret_keys[0]),
     )
 
 
@@ -113,5 +122,7 @@ def _sweep(services: Services, publisher: Publisher, depth: Callable[[], int | N
             accounts.clean_up,
             services.exports.clean_up,
             services.acceptance.clean_up,
+            partial(forget_old_deliveries, services.database),
+            partial(forget_old, services.database),
         ],
     )

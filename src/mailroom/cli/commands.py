@@ -102,7 +102,9 @@ def worker(entrypoints: Entrypoints, processes: int | None, threads: int | None,
 def doctor(entrypoints: Entrypoints, as_json: bool) -> None:
     """Check settings, servers and workers; say what is wrong and what to do.
 
-    Sends no mail and changes nothing. Exit code 0 where all is well, 1 with warnings, 2 where something is broken.
+    Sends no mail and changes nothing, but for this: where the mail server takes the sign-in, workers that wait
+    after refused ones try again at once. Exit code 0 where all is well, 1 with warnings, 2 where something is
+    broken.
     """
     from mailroom.ops.doctor import report
 

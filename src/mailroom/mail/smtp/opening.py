@@ -118,7 +118,8 @@ class _Opening:
         if isinstance(secured, ssl.SSLError):
             return DeliveryResult(Reason.TLS, text=readable(secured.reason or secured))
         if isinstance(error, aiosmtplib.SMTPResponseException):
-            return classify(self._command, error.code, error.message, tls=self._encrypted)
+            result = classify(self._command, error.code, error.message, tls=self._encrypted)
+            return result if result.reason else result._replace(reason=Reason.UNREACHABLE)  # a yes out of place
         text = readable(getattr(error, "message", error) or type(error).__name__)
         if type(error) is aiosmtplib.SMTPException:  # the server does not offer it, which has no class of its own
             reason = Reason.TLS if self._command is Command.STARTTLS else Reason.SIGN_IN

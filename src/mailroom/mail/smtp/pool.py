@@ -11,8 +11,11 @@ from datetime import datetime
 
 from mailroom.kit import clock
 from mailroom.mail.retry_policy import DeliveryResult
+from mailroom.mail.smtp.acceptance import AcceptanceTimes
 from mailroom.mail.smtp.connection import ServerTrouble, SmtpConnection, Timeouts
 from mailroom.mail.smtp.pipelining import Pipelining
+from mailroom.mail.smtp.sign_ins import SignIns
+from mailroom.mail.states import Reason
 from mailroom.settings import SMTPServer
 
 logger = logging.getLogger(__name__)
@@ -58,11 +61,13 @@ class Pool:
         mails_each: int = 100,
         idle: float = 5,
         on_recovery: Callable[[], Awaitable[None]] | None = None,
+        sign_ins: SignIns | None = None,
     ) -> None:
         self.server = server
         self.outage: Outage | None = None
         self._timeouts = timeouts
-        self._pipelining = Pipelining(server)
+        self._pipelining, self._acceptances = Pipelining(server), AcceptanceTimes()
+        self._sign_ins = sign_ins
         self._hostname = hostname
         self.limit = limit
         self._mails_each = mails_each
@@ -161,7 +166,10 @@ class Pool:
             self.give_back(await self.borrow())
 
     async def _connect(self) -> SmtpConnection:
-        connection = await SmtpConnection.open(self.server, self._timeouts, self._hostname, self._pipelining)
+        async with self._sign_ins.trying() if self._sign_ins else contextlib.nullcontext():
+            connection = await SmtpConnection.open(
+                self.server, self._timeouts, self._hostname, self._pipelining, self._acceptances
+            )
         self._open.add(connection)
         return connection
 
@@ -194,7 +202,9 @@ class Pool:
         self._lent -= 1
         if self.outage is None:
             self.outage = Outage(result)
-            logger.warning("mail server %s cannot be used: %s (%s)", self.server, result.reason, result.text)
+            # A refused sign-in has its line from the process that tried it.
+            level = logging.INFO if result.reason is Reason.SIGN_IN and self._sign_ins else logging.WARNING
+            logger.log(level, "mail server %s cannot be used: %s (%s)", self.server, result.reason, result.text)
             self._start(self._probe())
         while self._waiting:
             turn = self._waiting.popleft()

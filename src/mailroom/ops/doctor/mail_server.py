@@ -1,6 +1,10 @@
 """The mail server: connect, greet, secure, sign in, goodbye; nothing is sent."""
 
+from psycopg.errors import ProgrammingError
+
+from mailroom.kit.database import Database
 from mailroom.mail.smtp.connection import ServerTrouble, SmtpConnection, Timeouts
+from mailroom.mail.smtp.sign_ins import SignIns
 from mailroom.mail.states import Reason
 from mailroom.ops.doctor.findings import Finding, broken, good, quoted, warning
 from mailroom.ops.doctor.tls import OWN_ISSUER, begins_with_tls, certificate_problem
@@ -21,6 +25,8 @@ async def check(settings: Settings) -> list[Finding]:
     except ServerTrouble as trouble:
         return [await _trouble(trouble, settings)]
     await connection.quit()
+    if server.username:
+        await _end_waiting(settings)
     if settings.mailroom_inbox:
         return [good(CHECK, f"the inbox of `mailroom up` at {server}: it keeps every mail and sends none on")]
     most = settings.worker_processes * settings.smtp_connections
@@ -30,6 +36,17 @@ async def check(settings: Settings) -> list[Finding]:
         words = f"starttls={server.starttls}: the password may cross the network in the clear"
         findings.append(warning(CHECK, words, "Say starttls=required or smtps:// in SMTP_URL."))
     return findings
+
+
+async def _end_waiting(settings: Settings) -> None:
+    """Tell workers that wait after refused sign-ins that the server takes them now."""
+    database = Database(settings.database_url, connections=2, name="mailroom doctor")
+    try:
+        await SignIns(database, settings.smtp, settings.secret_keys[0]).accepted()
+    except ProgrammingError:
+        pass  # the tables are not there yet, which is for the check of the database to say
+    finally:
+        await database.close()
 
 
 def is_loopback(host: str) -> bool:
