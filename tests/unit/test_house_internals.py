@@ -43,7 +43,7 @@ BROKER = "jobs/broker/channel.py"
 ACK = "jobs/broker/batch_ack.py"
 ENCODING = "jobs/broker/encoding.py"
 STRATEGY = "jobs/mail_strategy.py"
-CONNECTIONS = "web/server/connections.py"
+CONNECTIONS = "web/server/connection.py"
 WEBSOCKETS = "web/server/websocket_stream.py"
 
 INTERNALS = [

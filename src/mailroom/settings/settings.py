@@ -100,7 +100,10 @@ class Settings(BaseSettings):
         50, ge=1, description="websockets one browser may hold open in a web process"
     )
     live_sockets_per_address: int = Field(
-        500, ge=1, description="websockets one address may hold open in a web process; an office may share one"
+        500,
+        ge=1,
+        description="websockets one address may hold open in a web process, and half of its connections; an "
+        "office may share one",
     )
     worker_processes: int = Field(usable_cores(), ge=1, description="worker processes (default: the cores)")
     worker_threads: int = Field(16, ge=1, description="tasks one worker process runs at a time")
@@ -116,6 +119,9 @@ class Settings(BaseSettings):
     )
     submission_key: Path | None = Field(
         None, description="PEM file of its private key, where the certificate's file does not hold it"
+    )
+    webhook_private_networks: bool = Field(
+        False, description="yes: webhooks may lead into private networks, to loopback and link-local addresses"
     )
     metrics_token: SecretStr = Field(SecretStr(""), description="bearer token for /metrics; empty: no such page")
     log_level: str = Field("info", description="debug, info, warning or error")

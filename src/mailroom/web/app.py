@@ -14,7 +14,7 @@ from mailroom.i18n.templates import translate_templates
 from mailroom.kit import clock
 from mailroom.services import Services
 from mailroom.web import errors, health, limits, security, words
-from mailroom.web.api import api_keys, tasks
+from mailroom.web.api import api_keys, tasks, webhooks
 from mailroom.web.api.emails import routes as emails
 from mailroom.web.api.waits import Waits
 from mailroom.web.browser import write_cookie
@@ -83,7 +83,20 @@ def create_app(services: Services) -> Quart:
         info=Info(title="Mailroom", version="1", description="Where a mail is, for those who may know."),
         openapi_provider_class=_ApiOnly,
     )
-    for room in (health, home, accounts, confirm, password, mails, account, task_pages, tasks, emails, api_keys):
+    for room in (
+        health,
+        home,
+        accounts,
+        confirm,
+        password,
+        mails,
+        account,
+        task_pages,
+        tasks,
+        emails,
+        api_keys,
+        webhooks,
+    ):
         app.register_blueprint(room.blueprint)
     if settings.mailroom_inbox is not None:
         from mailroom.web.pages import inbox  # the embedded stack's; nothing of it is loaded elsewhere
