@@ -134,7 +134,7 @@ class TaskRuns:
         if run.part_of is None:
             await self._database.fetch(END, values)
             return Effects()
-        effects = await self._ends(_End(END, values, run.part_of, outcome.state))
+        effects = await self._ends.run(_End(END, values, run.part_of, outcome.state))
         if isinstance(effects, Exception):
             raise effects
         return effects
