@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 import mailroom.accounts.models
 import mailroom.api_keys.models
 import mailroom.desk.models
+import mailroom.mail.ledger.models
 import mailroom.mail.messages.models
 import mailroom.mail.models
 import mailroom.mail.smtp.models

@@ -11,6 +11,7 @@ from mailroom.cli.key_commands import keys
 from mailroom.cli.live_commands import send, watch
 from mailroom.cli.mail_commands import cancel, mails, retry, show
 from mailroom.cli.operator_commands import operator
+from mailroom.cli.restored_command import restored
 from mailroom.i18n.sentences import error_text
 from mailroom.kit.errors import MailroomError, Unavailable
 from mailroom.ops import startup
@@ -147,6 +148,7 @@ def shell(doors: Entrypoints) -> click.Group:
         send,
         retry,
         cancel,
+        restored,
         keys,
         operator,
         inbox,
