@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "d95b2c6e08f1"
-down_revision = "c3e81f7a50d2"
+down_revision = "3fa9d1c07b64"
 branch_labels = None
 depends_on = None
 

@@ -20,7 +20,7 @@ def retrying(mailroom: Stack, people: People, email: str) -> Page:
     page = people.page()
     sign_up(page, email)
     expect_state(page, "retrying")
-    expect(page.locator(COUNTDOWN)).to_have_text(re.compile(r"^in \d+ s$"))
+    expect(page.locator(COUNTDOWN)).to_have_text(re.compile(r"^in \d+ s"))
     return page
 
 

@@ -31,7 +31,7 @@ MUTANTS = [
         "the claim's condition",
         "src/mailroom/mail/ledger/queries.py",
         """        state = 'queued'
-        or (state in ('retrying', 'uncertain') and nudge_at is not null
+        or (state in ('retrying', 'uncertain', 'scheduled') and nudge_at is not null
             and coalesce(next_attempt_at <= clock_timestamp(), true))
 """,
         "        true\n",
@@ -40,7 +40,7 @@ MUTANTS = [
     Mutant(
         "the sweep",
         "src/mailroom/jobs/sweep.py",
-        "            self._queue(due)\n",
+        "            self._publish_mails(due)\n",
         "            pass\n",
         "test_valkey.py::test_messages_deleted_from_the_queue",
     ),

@@ -4,15 +4,17 @@ import signal
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 
 from mailroom.ops.embedded.valkey import Valkey, running_valkey
 from tests import processes
-from tests.journeys.people import Person
+from tests.journeys.people import Person, text_of
 from tests.sink import Sink, wait_for
 
 ROUNDS = 8
@@ -65,6 +67,56 @@ def test_with_a_mail_server_that_takes_ten_seconds(
             wait_for(partial(sink.to, f"slow-{number}@example.org"), 20)  # its answer is what takes ten seconds
         as_fast(fast, slow)
         sink.delay = 0
+
+
+def moments(told: dict[str, Any]) -> dict[str, datetime]:
+    return {one["stage"]: datetime.fromisoformat(one["at"]) for one in told["timeline"]}
+
+
+@pytest.mark.parametrize("form", ["sign-up", "new password"])
+def test_over_the_limit_of_a_mailbox_nothing_is_told_and_nothing_is_faster(
+    environment: dict[str, str], web: processes.Running, sink: Sink, tmp_path: Path, form: str
+) -> None:
+    """An address that had enough mails, and one that had none, in turn, each from a browser of its own."""
+    sink.delay = 0.2
+    answers: dict[str, list[float]] = {"fresh": [], "spent": []}
+    accepted: dict[str, list[float]] = {"fresh": [], "spent": []}
+    shapes = set()
+
+    def ask(person: Person, email: str) -> str:
+        if form == "sign-up":
+            return person.sign_up(email)
+        answer = person.post("/new-password", data={"email": email})
+        assert answer.status_code == 303
+        return str(answer.headers["Location"].rpartition("/")[2])
+
+    with processes.celery_worker(environment, tmp_path):
+        for number in range(-3, ROUNDS):
+            for kind, email in (("fresh", f"fresh{number}@example.org"), ("spent", "spent@example.org")):
+                forget_limits(environment["REDIS_URL"])
+                with Person(email, environment["PUBLIC_URL"]) as person:
+                    person.get("/sign-up")
+                    began = time.perf_counter()
+                    ticket = ask(person, email)
+                    took = time.perf_counter() - began
+                    told = person.watch(ticket)
+                    page = (
+                        text_of(person.get(f"/mails/{ticket}")).replace(email, "ADDRESS").replace(ticket, "TICKET")
+                    )
+                if number < 0:
+                    continue  # these use up the limit
+                answers[kind].append(took)
+                at = moments(told[-1])
+                accepted[kind].append((at["accepted"] - at["handing over"]).total_seconds())
+                headlines = tuple(line for line in page.splitlines() if "<h1" in line or "<title" in line)
+                keys = tuple(sorted(key for key in told[-1]))
+                shapes.add((told[-1]["state"], tuple(at), keys, headlines))
+    assert len(shapes) == 1
+    assert len(sink.to("spent@example.org")) <= 3
+    as_fast(answers["fresh"], answers["spent"])
+    as_fast(answers["spent"], answers["fresh"])
+    fresh, spent = statistics.median(accepted["fresh"]), statistics.median(accepted["spent"])
+    assert abs(fresh - spent) < 0.1, accepted
 
 
 def with_redis(

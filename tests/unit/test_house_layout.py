@@ -34,6 +34,15 @@ def test_the_rooms_of_the_architecture_page_exist_and_none_is_missing_from_it() 
     assert rooms - named == set()
 
 
+def test_the_files_that_a_room_page_names_exist() -> None:
+    missing = []
+    for page in (ROOT / "docs" / "rooms").glob("*.md"):
+        roots = (SOURCE / page.stem, SOURCE, ROOT)
+        named = re.findall(r"`([\w/]+\.py|[\w/]+/)`", page.read_text())
+        missing += [(page.name, name) for name in named if not any((root / name).exists() for root in roots)]
+    assert missing == []
+
+
 def test_the_layers_that_import_linter_checks_are_the_rooms_there_are() -> None:
     contract = (ROOT / "pyproject.toml").read_text()
     layers = set(re.findall(r"mailroom\.(\w+)", contract.partition("layers = [")[2].partition("]")[0]))

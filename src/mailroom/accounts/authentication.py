@@ -10,10 +10,10 @@ from mailroom.accounts.addresses import Address
 from mailroom.accounts.errors import InvalidAddress, NotConfirmed, WrongCredentials
 from mailroom.accounts.models import Account, SignUp
 from mailroom.accounts.passwords import KNOWN, Passwords
+from mailroom.accounts.registration import Registration
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.views import NewSession, Session
 from mailroom.kit.database import Database, UnitOfWork
-from mailroom.tasks.tickets import Tickets
 
 COMPARED = 3
 """Times a password is compared, at most, where the account changes before it can be let in."""
@@ -22,9 +22,11 @@ COMPARED = 3
 class Authentication:
     """Lets owners of accounts in."""
 
-    def __init__(self, database: Database, tickets: Tickets, passwords: Passwords, sessions: Sessions) -> None:
+    def __init__(
+        self, database: Database, registration: Registration, passwords: Passwords, sessions: Sessions
+    ) -> None:
         self._database = database
-        self._tickets = tickets
+        self._registration = registration
         self._passwords = passwords
         self._sessions = sessions
 
@@ -32,7 +34,7 @@ class Authentication:
         """Start a session of the account with this address and password.
 
         Raises `WrongCredentials`, and `NotConfirmed` for the password of a sign-up that waits: also where
-        the address is another's account, which must not show. This browser may then watch and resend it.
+        the address is another's account, which must not show. This browser then has a sign-up of its own.
         """
         email_key = _key(email)
         for _ in range(COMPARED):
@@ -47,14 +49,14 @@ class Authentication:
             async with self._database.begin() as work:
                 account = await sign_ups.account_of(work, email_key)
                 waiting = await sign_ups.open_of(work, email_key)
-        is_owner, is_waiting = await self._passwords.match(
-            password,
-            [account.password_hash if account else None, waiting.password_hash if waiting else None],
-        )
+        known = [account.password_hash if account else None, *(one.password_hash for one in waiting)]
+        is_owner, *is_waiting = await self._passwords.match(password, known)
         if account and is_owner:
             return account
-        if waiting and is_waiting:
-            raise await self._not_confirmed(waiting, session)
+        matching = [one for one, matches in zip(waiting, is_waiting, strict=True) if matches]
+        if matching:
+            mine = sign_ups.of_browser(matching, session)
+            raise await self._not_confirmed(mine or matching[0], session)
         raise WrongCredentials
 
     async def _enter(
@@ -78,18 +80,15 @@ class Authentication:
             return await self._sessions.enter(work, account, session, user_agent)
 
     async def _not_confirmed(self, waiting: SignUp, session: Session | None) -> NotConfirmed:
-        """Make the sign-up this browser's, which has shown its password."""
+        """Give the browser a sign-up of its own: it has shown the password of one that waits."""
         if session is None:
             return NotConfirmed(None)
         async with self._database.begin() as work:
             await sign_ups.lock(work, waiting.email_key)
-            newest = await sign_ups.open_of(work, waiting.email_key)
-            if newest is None or newest.id != waiting.id:
+            newest = await work.session.get(SignUp, waiting.id)
+            if newest is None or newest.replaced_at or newest.confirmed_at:
                 return NotConfirmed(None)
-            moved = update(SignUp).where(SignUp.id == newest.id).values(session_id=session.id)
-            await work.session.execute(moved)
-            await self._tickets.move_to(work, await sign_ups.mail_ids_of(work, [newest.id]), session.id)
-            return NotConfirmed(newest.mail_id)
+            return NotConfirmed(await self._registration.join(work, newest, session))
 
 
 async def _still(work: UnitOfWork, compared: Account) -> Account | None:

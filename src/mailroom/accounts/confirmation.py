@@ -1,10 +1,12 @@
 """Confirming an address: by the link of a mail, or by its code typed into the browser that signed up.
 
-Whoever reads the mail owns the address, but the password is that of whoever signed up. So a link opened
-elsewhere asks for that password: an attacker who signs up with somebody's address gains nothing from its
-owner's click.
+A link or a code shows that somebody reads the mails to an address. It does not show whose password is to be the
+account's: several browsers may have signed up with the address. A browser confirms its own sign-up; elsewhere the
+password of a sign-up is asked for. So an attacker who signs up with somebody's address gains nothing from its
+owner's click, and cannot keep the owner from confirming either.
 """
 
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import func, insert, update
@@ -13,6 +15,7 @@ from mailroom.accounts import sign_ups
 from mailroom.accounts.addresses import key_of
 from mailroom.accounts.errors import (
     AccountError,
+    ExpiredCode,
     ExpiredToken,
     MalformedCode,
     ReplacedToken,
@@ -23,10 +26,10 @@ from mailroom.accounts.errors import (
     WrongPassword,
     WrongToken,
 )
-from mailroom.accounts.models import Account, SignUp
+from mailroom.accounts.models import OPEN, Account, SignUp
 from mailroom.accounts.passwords import KNOWN, Passwords
 from mailroom.accounts.sessions import Sessions
-from mailroom.accounts.sign_ups import Found
+from mailroom.accounts.sign_ups import MailedSignUp
 from mailroom.accounts.tokens import Tokens, mail_id_of, typed_code
 from mailroom.accounts.views import ConfirmationPreview, NewSession, Session
 from mailroom.kit.database import Database, UnitOfWork
@@ -36,8 +39,8 @@ from mailroom.mail.models import Mail
 from mailroom.tasks.tickets import Tickets
 
 MOST_TRIES = 5
-CODES_TRIED = 5
-"""A typed code may be that of any of the newest mails: people read the one they find."""
+CODE_LASTS = timedelta(hours=1)
+"""From the acceptance of its mail: a code is short, and typed at once. The link of that mail lasts longer."""
 
 
 class Confirmation:
@@ -58,7 +61,7 @@ class Confirmation:
         self._tokens = tokens
         self._passwords = passwords
         self._sessions = sessions
-        self._hours = hours
+        self._link_lasts = timedelta(hours=hours)
 
     async def preview(self, token: str, session: Session | None) -> ConfirmationPreview:
         """Say what a link would confirm; changes nothing.
@@ -67,35 +70,44 @@ class Confirmation:
         """
         async with self._database.begin() as work:
             found = await self._by_link(work, token)
-        return ConfirmationPreview(found.sign_up.email, needs_password=not _is_of(found.sign_up, session))
+            waiting = await sign_ups.open_of(work, found.sign_up.email_key)
+        mine = sign_ups.of_browser(waiting, session)
+        return ConfirmationPreview((mine or found.sign_up).email, needs_password=mine is None)
 
     async def confirm(
         self, token: str, *, session: Session | None, password: str | None, user_agent: str
     ) -> NewSession:
         """Confirm by link: the account comes into being, and this browser is signed in to it.
 
-        Raises as `preview` does, and `WrongPassword` where this is not the browser that signed up and
-        `password` is not the one chosen there; nothing has changed then.
+        The link shows whose mailbox it is. Which sign-up of that address becomes the account is shown by the
+        browser, or by `password`: the mail may be one that somebody else's sign-up caused. Raises as `preview`
+        does, and `WrongPassword` where no sign-up that waits has it; nothing has changed then.
         """
         with self._passwords.place(KNOWN):
             async with self._database.begin() as work:
                 found = await self._by_link(work, token)
-        if not _is_of(found.sign_up, session):
-            [is_theirs] = await self._passwords.match(password or "", [found.sign_up.password_hash])
-            if not is_theirs:
-                raise WrongPassword
+                waiting = await sign_ups.open_of(work, found.sign_up.email_key)
+        chosen = sign_ups.of_browser(waiting, session)
+        if chosen is None:
+            matches = await self._passwords.match(password or "", [one.password_hash for one in waiting])
+            chosen = next((one for one, fits in zip(waiting, matches, strict=True) if fits), None)
+        if chosen is None:
+            raise WrongPassword
         async with self._database.begin() as work:
             await sign_ups.lock_of_mail(work, found.mail.id)
             found = await self._by_link(work, token)  # again, now that nobody else can change it
-            return await self._welcome(work, found.sign_up, found.mail, session, user_agent)
+            still = await sign_ups.open_of(work, found.sign_up.email_key)
+            if (chosen.id, chosen.password_hash) not in [(one.id, one.password_hash) for one in still]:
+                raise WrongPassword
+            return await self._welcome(work, chosen, found.mail, session, user_agent)
 
     async def confirm_by_code(
         self, code: str, *, session: Session | None, ticket: UUID | None, user_agent: str
     ) -> NewSession:
-        """Confirm by the code of a mail, in the browser that signed up.
+        """Confirm by the code of a mail to the address, in a browser that signed up with it.
 
         `ticket` says which sign-up is meant; without one it is the newest of this browser. Raises
-        `UnknownSignUp`, `UsedToken`, `ExpiredToken`, `WrongCode` with the tries left, `TooManyTries`.
+        `UnknownSignUp`, `UsedToken`, `ExpiredCode`, `WrongCode` with the tries left, `TooManyTries`.
         """
         if session is None:
             raise UnknownSignUp
@@ -105,7 +117,7 @@ class Confirmation:
             raise outcome  # only now: the try has to be counted, so the transaction must not fail
         return outcome
 
-    async def _by_link(self, work: UnitOfWork, token: str) -> Found:
+    async def _by_link(self, work: UnitOfWork, token: str) -> MailedSignUp:
         mail_id = mail_id_of(token)
         if mail_id is None:
             raise WrongToken
@@ -123,7 +135,7 @@ class Confirmation:
             raise ReplacedToken
         if account := await sign_ups.account_of(work, found.sign_up.email_key):
             raise UsedToken(account.id)
-        if sign_ups.is_too_old(found.mail, self._hours, found.now):
+        if sign_ups.is_too_old(found.mail, self._link_lasts, found.now, found.renewed_at):
             raise ExpiredToken
         return found
 
@@ -141,17 +153,17 @@ class Confirmation:
         code = typed_code(text)
         if code is None:
             return MalformedCode(MOST_TRIES - sign_up.tries)  # a slip of the finger guesses nothing
-        mail = await self._mail_with(work, sign_up, code)
+        mail, renewed_at = await self._mail_with(work, sign_up, code)
         # A decoy's code is in no mail, so nobody has it; should somebody guess it, it is as wrong as any other.
         if await sign_ups.account_of(work, sign_up.email_key) or mail is None:
             tries = sign_up.tries + 1
             await work.session.execute(update(SignUp).where(SignUp.id == sign_up.id).values(tries=tries))
             return WrongCode(MOST_TRIES - tries) if tries < MOST_TRIES else TooManyTries()
-        if sign_ups.is_too_old(mail, self._hours, found.now):
-            return ExpiredToken()
+        if sign_ups.is_too_old(mail, CODE_LASTS, found.now, renewed_at):
+            return ExpiredCode(MOST_TRIES - sign_up.tries)
         return await self._welcome(work, sign_up, mail, session, user_agent)
 
-    async def _meant(self, work: UnitOfWork, session: Session, ticket: UUID | None) -> Found | None:
+    async def _meant(self, work: UnitOfWork, session: Session, ticket: UUID | None) -> MailedSignUp | None:
         """Return the sign-up a typed code is for, with its address locked."""
         mail_id = ticket or await sign_ups.newest_of_browser(work, session.id)
         if mail_id is None:
@@ -159,17 +171,26 @@ class Confirmation:
         await sign_ups.lock_of_mail(work, mail_id)
         return await sign_ups.of_mail(work, mail_id)
 
-    async def _mail_with(self, work: UnitOfWork, sign_up: SignUp, code: str) -> Mail | None:
-        """Return the mail that holds this code, of the newest few of the sign-up."""
-        for mail in await sign_ups.mails_of(work, sign_up.id, newest=CODES_TRIED):
+    async def _mail_with(
+        self, work: UnitOfWork, sign_up: SignUp, code: str
+    ) -> tuple[Mail, datetime | None] | tuple[None, None]:
+        """Return the mail that holds this code, of those sent to the address lately, and when it was renewed.
+
+        It may be the mail of another browser's sign-up: who can read it has the mailbox, and the password is
+        that of this browser.
+        """
+        for mail, renewed_at in await sign_ups.mails_sent_to(work, sign_up.email_key):
             if mail.nonce is not None and self._tokens.code_fits(code, mail.id, mail.nonce):
-                return mail
-        return None
+                return mail, renewed_at
+        return None, None
 
     async def _welcome(
         self, work: UnitOfWork, sign_up: SignUp, mail: Mail, session: Session | None, user_agent: str
     ) -> NewSession:
-        """Make the account by what `mail` said, give it the sign-up's mails, and sign the browser in."""
+        """Make the account by what `mail` said, give it the sign-up's mails, and sign the browser in.
+
+        Other browsers that have shown this sign-up's password are told, too: theirs have the same hash.
+        """
         await mark_received(work, mail.id)
         row = {
             "id": new_id(),
@@ -179,11 +200,8 @@ class Confirmation:
         }
         account = (await work.session.scalars(insert(Account).values(row).returning(Account))).one()
         done = {"confirmed_at": func.now(), "account_id": account.id, "password_hash": None}
-        await work.session.execute(update(SignUp).where(SignUp.id == sign_up.id).values(done))
-        mail_ids = await sign_ups.mail_ids_of(work, [sign_up.id])
+        theirs = (SignUp.email_key == sign_up.email_key, SignUp.password_hash == sign_up.password_hash, OPEN)
+        ended = await work.session.scalars(update(SignUp).where(*theirs).values(done).returning(SignUp.id))
+        mail_ids = await sign_ups.mail_ids_of(work, ended.all())
         await self._tickets.give_to(work, mail_ids, account.id, follow_up="confirmed")
         return await self._sessions.enter(work, account, session, user_agent)
-
-
-def _is_of(sign_up: SignUp, session: Session | None) -> bool:
-    return session is not None and sign_up.session_id == session.id

@@ -79,17 +79,6 @@ class TooSoon(AccountError):
         """How long to wait until the next mail may be asked for."""
 
 
-class TooManyMails(AccountError):
-    """This address was sent several mails within the hour. Please use the newest one (look into the spam
-    folder, too), or come back in an hour.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__()
-        self.seconds = seconds
-        """How long to wait until the next mail may be asked for."""
-
-
 # -- links and codes
 
 
@@ -131,7 +120,7 @@ class UsedPasswordLink(TokenError):
 
 
 class OldPasswordLink(TokenError):
-    """This link is too old: it works for an hour. Please ask for another; it comes at once."""
+    """This link is too old: it works for ten minutes. Please ask for another; it comes at once."""
 
 
 class WrongCode(AccountError):
@@ -143,6 +132,16 @@ class WrongCode(AccountError):
             f"That is not the code of the mail. Please compare them; you have {tries_left} {tries} left."
         )
         self.tries_left = tries_left
+
+
+class ExpiredCode(WrongCode):
+    """This code is too old: it works for an hour. The link in the same mail works for longer."""
+
+    def __init__(self, tries_left: int) -> None:
+        super().__init__(tries_left)
+        self.args = (
+            "This code is too old: a code works for an hour. Please use the link in the mail, or send it again.",
+        )
 
 
 class MalformedCode(WrongCode):

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 
-from mailroom.accounts.password_reset import LINK, NO_ACCOUNT, WORKS_HOURS
+from mailroom.accounts.confirmation import CODE_LASTS
+from mailroom.accounts.password_reset import LINK, LINK_LASTS, NO_ACCOUNT
 from mailroom.accounts.sign_ups import ALREADY, CONFIRM
 from mailroom.accounts.tokens import NEW_PASSWORD, Tokens
 from mailroom.i18n import languages
@@ -24,32 +25,38 @@ def kinds(tokens: Tokens, settings: Settings) -> list[MailKind]:
 
     def confirm(row: MailRow) -> Mapping[str, str]:
         link = f"{settings.public_url}/confirm/{tokens.token(row.id, row.nonce)}"
-        hours = duration(settings.confirmation_hours * HOUR)
-        return {**words, **_asked(row), "link": link, "hours": hours, "code": tokens.code(row.id, row.nonce)}
+        lasts = {
+            "hours": duration(settings.confirmation_hours * HOUR),
+            "code_hours": duration(CODE_LASTS.total_seconds()),
+        }
+        return {**words, **_asked(row), "link": link, **lasts, "code": tokens.code(row.id, row.nonce)}
 
     def already(row: MailRow) -> Mapping[str, str]:
-        return {**words, **_asked(row), "link": f"{settings.public_url}/sign-in"}
+        return {**words, **_asked(row), "address": row.recipient, "link": f"{settings.public_url}/sign-in"}
 
     def link(row: MailRow) -> Mapping[str, str]:
         token = tokens.token(row.id, row.nonce, NEW_PASSWORD)
         address = f"{settings.public_url}/new-password/{token}"
-        return {**words, **_asked(row), "link": address, "hours": duration(WORKS_HOURS * HOUR)}
+        lasts = duration(LINK_LASTS.total_seconds())
+        return {**words, **_asked(row), "address": row.recipient, "link": address, "hours": lasts}
 
     def no_account(row: MailRow) -> Mapping[str, str]:
         return {**words, **_asked(row), "link": f"{settings.public_url}/sign-up"}
 
     return [
-        MailKind(CONFIRM, SIGN_UP_TITLE, variables=confirm),
+        MailKind(CONFIRM, SIGN_UP_TITLE, variables=confirm, shows_tag=False),
         MailKind(ALREADY, SIGN_UP_TITLE, variables=already),
         MailKind(LINK, PASSWORD_TITLE, variables=link),
-        MailKind(NO_ACCOUNT, PASSWORD_TITLE, variables=no_account),
+        MailKind(NO_ACCOUNT, PASSWORD_TITLE, variables=no_account, shows_tag=False),
     ]
 
 
 def _asked(row: MailRow) -> dict[str, str]:
-    """Say who asked, and when. Nothing here is a stranger's to choose: it would be read as ours."""
+    """Say who asked, and when. Nothing here is a stranger's to choose: it would be read as ours.
+
+    So the address is only for mails to accounts, which have it as their owner wrote it.
+    """
     return {
-        "address": row.recipient,
         "asked_at": _minute(row.created_at.replace(second=0, microsecond=0), languages.current()),
         "browser": str(row.params.get("browser", "a browser")),
     }

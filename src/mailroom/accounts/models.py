@@ -55,8 +55,8 @@ class SignUp(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
     __table_args__ = (
-        # An address has one open sign-up at most: the newest.
-        Index("uq_sign_ups_open_email_key", "email_key", unique=True, postgresql_where=OPEN),
+        # A browser has one open sign-up of an address at most; several browsers may have one each.
+        Index("ix_sign_ups_open_email_key", "email_key", "created_at", postgresql_where=OPEN),
         Index(None, "session_id"),
         Index(None, "account_id"),
         Index("ix_sign_ups_unconfirmed", "mailed_at", postgresql_where=text("confirmed_at IS NULL")),
@@ -71,11 +71,19 @@ class SignUpMail(Base):
     mail_id: Mapped[UUID] = mapped_column(ForeignKey("mails.id", ondelete="CASCADE"), primary_key=True)
     sign_up_id: Mapped[UUID] = mapped_column(ForeignKey("sign_ups.id", ondelete="CASCADE"))
     email_key: Mapped[str] = mapped_column(Text)
+    mailbox_key: Mapped[str | None] = mapped_column(Text)
+    """The mailbox that the address leads to (`accounts/mailboxes.py`): what the limits count by."""
+    withheld: Mapped[bool] = mapped_column(server_default=text("false"))
+    """True where the mailbox had enough mails: the mail server got no content."""
+    renewed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When a later mail was withheld: link and code are good for their time again."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
     __table_args__ = (
         Index(None, "sign_up_id"),
         Index(None, "email_key", "created_at"),
+        Index("ix_sign_up_mails_sent", "mailbox_key", "created_at", postgresql_where=text("NOT withheld")),
+        Index(None, "created_at"),
     )
 
 
@@ -86,6 +94,10 @@ class PasswordMail(Base):
 
     mail_id: Mapped[UUID] = mapped_column(ForeignKey("mails.id", ondelete="CASCADE"), primary_key=True)
     email_key: Mapped[str] = mapped_column(Text)
+    mailbox_key: Mapped[str | None] = mapped_column(Text)
+    withheld: Mapped[bool] = mapped_column(server_default=text("false"))
+    renewed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """As in `SignUpMail`."""
     account_id: Mapped[UUID | None] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
     used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """When a link of this account's was used: all of them end together."""
@@ -94,7 +106,18 @@ class PasswordMail(Base):
     __table_args__ = (
         Index(None, "account_id"),
         Index(None, "email_key", "created_at"),
+        Index("ix_password_mails_sent", "mailbox_key", "created_at", postgresql_where=text("NOT withheld")),
+        Index(None, "created_at"),
     )
+
+
+class FormMailSlots(Base):
+    """One row: when the next mail may go out that is over the limit of all forms together."""
+
+    __tablename__ = "form_mail_slots"
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    next_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
 
 class BrowserSession(Base):

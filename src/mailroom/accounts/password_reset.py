@@ -5,7 +5,7 @@ account says so to its owner only.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import func, insert, select, update
@@ -13,7 +13,9 @@ from sqlalchemy import func, insert, select, update
 from mailroom.accounts import sign_ups
 from mailroom.accounts.addresses import Address, key_of
 from mailroom.accounts.browsers import described
-from mailroom.accounts.errors import OldPasswordLink, TooManyMails, UsedPasswordLink, WrongPasswordLink
+from mailroom.accounts.errors import OldPasswordLink, UsedPasswordLink, WrongPasswordLink
+from mailroom.accounts.mail_limits import FormMailQueue, is_over
+from mailroom.accounts.mailboxes import is_variant, mailbox_of
 from mailroom.accounts.models import Account, PasswordMail
 from mailroom.accounts.passwords import NEW, Passwords
 from mailroom.accounts.sessions import Sessions
@@ -28,12 +30,20 @@ from mailroom.tasks.tickets import Tickets
 LINK = "new_password"
 NO_ACCOUNT = "no_account"
 KINDS = frozenset({LINK, NO_ACCOUNT})
-WORKS_HOURS = 1
-"""Hours a link works, from its sending: it lets in whoever has it."""
+LINK_LASTS = timedelta(minutes=10)
+"""From the acceptance of its mail: everybody who has the link gets in."""
+
+RENEW = """
+update password_mails set renewed_at = now()
+where mail_id = (
+    select mail_id from password_mails where email_key = %(email_key)s and not withheld and used_at is null
+    order by created_at desc limit 1
+)
+"""
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _UsableLink:
     """A link's mail and the account it is for, at one moment of PostgreSQL's clock."""
 
     mail: Mail
@@ -54,6 +64,7 @@ class PasswordReset:
         tokens: Tokens,
         passwords: Passwords,
         sessions: Sessions,
+        queue: FormMailQueue,
         site: list[str],
     ) -> None:
         self._database = database
@@ -62,20 +73,26 @@ class PasswordReset:
         self._tokens = tokens
         self._passwords = passwords
         self._sessions = sessions
+        self._queue = queue
         self._site = site
 
     async def ask(self, *, email: str, session: Session) -> UUID:
         """Promise a mail with a link; return its ticket. The same for every address, known or not.
 
-        The link goes to the address of the account, however `email` spells it.
-        Raises `InvalidAddress`, and `TooManyMails` with the seconds to wait.
+        The link goes to the address of the account, however `email` spells it. Over the limit of the mailbox the
+        mail is withheld, and the newest link that was sent is good for its time again. Raises `InvalidAddress`.
         """
         address = Address.parse(email)
+        delay = await self._queue.delay()
         async with self._database.begin() as work:
             await sign_ups.lock(work, address.key)
-            if (wait := await sign_ups.seconds_until_next_mail(work, address.key, PasswordMail)) > 0:
-                raise TooManyMails(wait)
             account = await sign_ups.account_of(work, address.key)
+            withheld = is_over(
+                await sign_ups.sent_to(work, address.key),
+                has_account=account is not None,
+                is_variant=is_variant(address.key),
+                is_notice=account is None,
+            )
             mail_id = await self._outbox.put(
                 work,
                 LINK if account else NO_ACCOUNT,
@@ -83,9 +100,19 @@ class PasswordReset:
                 {"browser": described(session.user_agent)},
                 session_id=session.id,
                 typed=address.email,
+                withheld=withheld,
+                delay=delay,
             )
-            asked = {"mail_id": mail_id, "email_key": address.key, "account_id": account.id if account else None}
+            asked = {
+                "mail_id": mail_id,
+                "email_key": address.key,
+                "mailbox_key": mailbox_of(address.key),
+                "withheld": withheld,
+                "account_id": account.id if account else None,
+            }
             await work.session.execute(insert(PasswordMail).values(asked))
+            if withheld:
+                await work.write(RENEW, {"email_key": address.key})
         return mail_id
 
     async def preview(self, token: str) -> str:
@@ -126,7 +153,7 @@ class PasswordReset:
             await self._sessions.revoke_all(work, account.id)
             return await self._sessions.enter(work, account, session, user_agent)
 
-    async def _by_link(self, work: UnitOfWork, token: str) -> _Found:
+    async def _by_link(self, work: UnitOfWork, token: str) -> _UsableLink:
         mail_id = mail_id_of(token)
         if mail_id is None:
             raise WrongPasswordLink
@@ -137,7 +164,7 @@ class PasswordReset:
             .where(Mail.id == mail_id)
         )
         row = (await work.session.execute(rows)).one_or_none()
-        found = _Found(*row) if row else None
+        found = _UsableLink(*row) if row else None
         if found is None or found.mail.kind != LINK:
             raise WrongPasswordLink
         if found.mail.nonce is None:
@@ -148,6 +175,6 @@ class PasswordReset:
             raise WrongPasswordLink  # it went to somebody else's address: an earlier version took the two for one
         if found.asked.used_at:
             raise UsedPasswordLink
-        if sign_ups.is_too_old(found.mail, WORKS_HOURS, found.now):
+        if sign_ups.is_too_old(found.mail, LINK_LASTS, found.now, found.asked.renewed_at):
             raise OldPasswordLink
         return found

@@ -6,6 +6,7 @@ No composition rules: they make passwords worse. Everything here takes CPU; call
 import unicodedata
 from collections.abc import Collection
 
+from mailroom.accounts.characters import visible
 from mailroom.accounts.errors import TooLong, WeakPassword
 from mailroom.accounts.password_guesses import estimate
 
@@ -25,8 +26,6 @@ CONTEXT = ("mailroom", "password", "account", "confirm", "signup", "signin", "ne
 """Words of our pages."""
 SHORTEST_WORD = 3
 """Characters of a word that counts as context: "me" is in many a good password."""
-INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u180f\u3164\uffa0")
-"""Characters without a glyph that no category tells (Unicode's Default_Ignorable_Code_Point)."""
 
 
 def normalized(password: str) -> str:
@@ -42,7 +41,7 @@ def length(password: str) -> int:
 
     Characters that nobody sees do not count. A ligature counts as the one character it is typed as.
     """
-    return sum(not _is_invisible(c) for c in _typed(password))
+    return len(visible(_typed(password)))
 
 
 def check(password: str, context: Collection[str]) -> None:
@@ -66,8 +65,3 @@ def check(password: str, context: Collection[str]) -> None:
 def _typed(password: str) -> str:
     """Return the password in NFC: one character for each that was typed."""
     return unicodedata.normalize("NFC", password[: LONGEST_TYPED + 1])
-
-
-def _is_invisible(character: str) -> bool:
-    is_selector = "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef"
-    return is_selector or character in INVISIBLE or unicodedata.category(character) in {"Cf", "Cc"}

@@ -4,6 +4,8 @@ The steps are the same whether an address is new, waits for its confirmation or 
 branch but which mail goes out, so there is nothing to tell them apart by.
 """
 
+from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import func, update
@@ -15,17 +17,18 @@ from mailroom.accounts.errors import (
     AccountError,
     AlreadyConfirmed,
     InvalidAddress,
-    TooManyMails,
     TooSoon,
     UnknownSignUp,
     WeakPassword,
 )
+from mailroom.accounts.mail_limits import FormMailQueue, Sent, is_over
+from mailroom.accounts.mailboxes import is_variant
 from mailroom.accounts.models import SignUp
 from mailroom.accounts.passwords import NEW, Passwords
 from mailroom.accounts.sessions import Sessions
-from mailroom.accounts.sign_ups import Found
+from mailroom.accounts.sign_ups import MailedSignUp
 from mailroom.accounts.views import NewSession, Session
-from mailroom.kit.database import Database, PlainWork
+from mailroom.kit.database import Database, PlainWork, UnitOfWork
 from mailroom.kit.ids import new_id
 from mailroom.mail.outbox import Outbox
 from mailroom.tasks.tickets import Tickets
@@ -45,6 +48,7 @@ class Registration:
         passwords: Passwords,
         sessions: Sessions,
         *,
+        queue: FormMailQueue,
         site: list[str],
     ) -> None:
         self._database = database
@@ -52,31 +56,64 @@ class Registration:
         self._tickets = tickets
         self._passwords = passwords
         self._sessions = sessions
+        self._queue = queue
         self._site = site
 
     async def sign_up(self, *, email: str, password: str, session: Session | NewSession) -> UUID:
-        """Take a sign-up; return the ticket of its mail. It takes the place of an earlier one that waits.
+        """Take a sign-up; return the ticket of its mail. Sign-ups of other browsers go on beside it.
 
-        A session that is new (`Sessions.new`) begins with it, in one transaction.
-        Raises `InvalidAddress`, `WeakPassword`, `TooLong`, `TooManyMails`, `Overloaded`; nothing has changed then.
+        A browser that signs up again with this address has one sign-up, with the password chosen last; each of
+        its mails confirms it. A session that is new (`Sessions.new`) begins with the sign-up, in one transaction.
+        Raises `InvalidAddress`, `WeakPassword`, `TooLong`, `Overloaded`; nothing has changed then.
         """
         with self._passwords.place(NEW):
             address = Address.parse(email)
-            known = await sign_ups.hash_of_account(self._database, address.key)
-        # The account's salt, where there is one: signing in then compares with both at the cost of one.
+            salted = await sign_ups.salted_hash(self._database, address.key)
+        # The salt that others of this address have: signing in then compares with all at the cost of one.
         context = [*address.words, *self._site]
-        password_hash = await self._passwords.hash(password, context=context, like=known)
-        async with self._database.begin_plain(sign_ups.turn_of(address.key)) as work:
-            replaced = await sign_ups.replace_open(work, address.key)
-            _heed_limit(replaced.seconds_until_next_mail)
+        password_hash = await self._passwords.hash(password, context=context, like=salted)
+        delay = await self._queue.delay()
+        async with self._database.begin_plain(sign_ups.lock_key(address.key)) as work:
+            browser = session.session if isinstance(session, NewSession) else session
+            status = await sign_ups.look(work, address.key, browser.id)
             if isinstance(session, NewSession):
                 await self._sessions.add(work, session)
-                session = session.session
-            await self._tickets.drop_watchers(work, replaced.mail_ids, but=session.id, follow_up="replaced")
-            sign_up_id = new_id()
-            mail_id = await self._promise(work, sign_up_id, address, session, owned_as=replaced.owned_as)
-            written = {"id": sign_up_id, "email": address.email, "email_key": address.key, "mail_id": mail_id}
-            await sign_ups.add(work, {**written, "password_hash": password_hash, "session_id": session.id})
+            await self._tickets.drop_watchers(work, status.mail_ids, but=browser.id, follow_up="replaced")
+            mail = _MailOfForm(status.sign_up_id or new_id(), address, status.owned_as, status.sent, delay)
+            mail_id = await self._promise(work, mail, browser)
+            row = {
+                "id": mail.sign_up_id,
+                "email": address.email,
+                "email_key": address.key,
+                "password_hash": password_hash,
+                "session_id": browser.id,
+                "mail_id": mail_id,
+            }
+            await sign_ups.write(work, row, is_new=status.sign_up_id is None, withheld=mail.withheld)
+        return mail_id
+
+    async def join(self, work: UnitOfWork, waiting: SignUp, session: Session) -> UUID:
+        """Give a browser that has shown the password of a sign-up one of its own; return the ticket of its mail.
+
+        The browser that signed up keeps its own. The lock of the address is held by the caller.
+        """
+        mine = sign_ups.of_browser(await sign_ups.open_of(work, waiting.email_key), session)
+        if mine is not None:
+            return mine.mail_id
+        account = await sign_ups.account_of(work, waiting.email_key)
+        sent = await sign_ups.sent_to(work, waiting.email_key)
+        address = Address(waiting.email, waiting.email_key)
+        mail = _MailOfForm(new_id(), address, account.email if account else None, sent, await self._queue.delay())
+        mail_id = await self._promise(work, mail, session)
+        row = {
+            "id": mail.sign_up_id,
+            "email": address.email,
+            "email_key": address.key,
+            "password_hash": waiting.password_hash,
+            "session_id": session.id,
+            "mail_id": mail_id,
+        }
+        await sign_ups.write(work, row, is_new=True, withheld=mail.withheld)
         return mail_id
 
     async def refusals(self, *, email: str | None, password: str | None) -> list[AccountError]:
@@ -101,9 +138,10 @@ class Registration:
     async def resend(self, *, ticket: UUID, session: Session) -> UUID:
         """Promise another mail for the sign-up of this ticket; return the new ticket. Codes may be tried anew.
 
-        Raises `UnknownSignUp` (also where it was replaced), `AlreadyConfirmed` (by whoever knows its
-        password), `TooSoon` and `TooManyMails` with the seconds to wait.
+        Raises `UnknownSignUp` (also where it has ended), `AlreadyConfirmed` (by somebody who knows its
+        password), and `TooSoon` with the seconds to wait.
         """
+        delay = await self._queue.delay()
         async with self._database.begin() as work:
             await sign_ups.lock_of_mail(work, ticket)
             found = _of_this_browser(await sign_ups.of_mail(work, ticket), session)
@@ -112,12 +150,12 @@ class Registration:
                 raise AlreadyConfirmed
             if (wait := _cooldown(found)) > 0:
                 raise TooSoon(wait)
-            _heed_limit(await sign_ups.seconds_until_next_mail(work, sign_up.email_key))
+            account = await sign_ups.account_of(work, sign_up.email_key)
+            sent = await sign_ups.sent_to(work, sign_up.email_key)
             address = Address(sign_up.email, sign_up.email_key)
-            account = await sign_ups.account_of(work, address.key)
-            owned_as = account.email if account else None
-            mail_id = await self._promise(work, sign_up.id, address, session, owned_as=owned_as)
-            await sign_ups.add_mail(work, sign_up.id, sign_up.email_key, mail_id)
+            mail = _MailOfForm(sign_up.id, address, account.email if account else None, sent, delay)
+            mail_id = await self._promise(work, mail, session)
+            await sign_ups.add_mail(work, sign_up.id, sign_up.email_key, mail_id, withheld=mail.withheld)
             renewed = {"mail_id": mail_id, "mailed_at": func.now(), "tries": 0}
             await work.session.execute(update(SignUp).where(SignUp.id == sign_up.id).values(renewed))
         return mail_id
@@ -129,39 +167,52 @@ class Registration:
                 found = _of_this_browser(await sign_ups.of_mail(work, ticket), session)
             except UnknownSignUp:
                 return None
-            if found.sign_up.confirmed_at:
-                return None
-            limit = await sign_ups.seconds_until_next_mail(work, found.sign_up.email_key)
-        return max(_cooldown(found), limit)
+        return None if found.sign_up.confirmed_at else _cooldown(found)
 
-    async def _promise(
-        self, work: PlainWork, sign_up_id: UUID, address: Address, session: Session, *, owned_as: str | None
-    ) -> UUID:
+    async def _promise(self, work: PlainWork, mail: "_MailOfForm", session: Session) -> UUID:
         """Put the mail that fits the address into the outbox; its watchers cannot tell which it is.
 
-        Where an account has the address, the mail goes to it as the account spells it: `owned_as`.
+        Where an account has the address, the mail goes to it as the account spells it.
         """
         return await self._outbox.put(
             work,
-            sign_ups.ALREADY if owned_as else sign_ups.CONFIRM,
-            owned_as or address.email,
-            {"sign_up": str(sign_up_id), "browser": described(session.user_agent)},
+            mail.kind,
+            mail.owned_as or mail.address.email,
+            {"sign_up": str(mail.sign_up_id), "browser": described(session.user_agent)},
             session_id=session.id,
-            typed=address.email,
+            typed=mail.address.email,
+            withheld=mail.withheld,
+            delay=mail.delay,
         )
 
 
-def _heed_limit(wait: float) -> None:
-    if wait > 0:
-        raise TooManyMails(wait)
+@dataclass(frozen=True, slots=True)
+class _MailOfForm:
+    """A mail about to be promised: for which sign-up, and what decides about it."""
+
+    sign_up_id: UUID
+    address: Address
+    owned_as: str | None
+    sent: Sent
+    delay: timedelta
+
+    @property
+    def kind(self) -> str:
+        return sign_ups.ALREADY if self.owned_as else sign_ups.CONFIRM
+
+    @property
+    def withheld(self) -> bool:
+        has_account = self.owned_as is not None
+        variant = is_variant(self.address.key)
+        return is_over(self.sent, has_account=has_account, is_variant=variant, is_notice=has_account)
 
 
-def _of_this_browser(found: Found | None, session: Session) -> Found:
-    """Return `found` where it waits in this browser. A foreign, unknown and replaced sign-up look alike."""
+def _of_this_browser(found: MailedSignUp | None, session: Session) -> MailedSignUp:
+    """Return `found` where it waits in this browser. A foreign, unknown and ended sign-up look alike."""
     if found is None or found.sign_up.session_id != session.id or found.sign_up.replaced_at:
         raise UnknownSignUp
     return found
 
 
-def _cooldown(found: Found) -> float:
+def _cooldown(found: MailedSignUp) -> float:
     return max(0.0, COOLDOWN - (found.now - found.sign_up.mailed_at).total_seconds())

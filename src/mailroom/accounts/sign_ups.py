@@ -1,4 +1,4 @@
-"""The rows of sign-ups: found, replaced, counted. Whoever changes one holds the lock of its address."""
+"""The rows of sign-ups: found, written, counted. Code that changes one holds the lock of its mailbox."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -7,9 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, delete, func, insert, select
+from sqlalchemy import delete, func, select
 
-from mailroom.accounts.models import OPEN, Account, PasswordMail, SignUp, SignUpMail
+from mailroom.accounts.mail_limits import SENT, Sent
+from mailroom.accounts.mailboxes import mailbox_of
+from mailroom.accounts.models import OPEN, Account, SignUp, SignUpMail
+from mailroom.accounts.views import Session
 from mailroom.kit.database import Database, PlainWork, UnitOfWork
 from mailroom.mail.models import Mail
 from mailroom.mail.states import State
@@ -17,78 +20,124 @@ from mailroom.mail.states import State
 CONFIRM = "confirm_sign_up"
 ALREADY = "already_have_account"
 
-MOST_MAILS = 5
-MAILS_WITHIN = timedelta(hours=1)
-"""No address gets more mails of one sort within this time, whoever it belongs to."""
-LIMIT = {"within": MAILS_WITHIN, "before": MOST_MAILS - 1}
+WAITING = frozenset({State.QUEUED, State.RETRYING, State.SCHEDULED})
 
 AT_ONCE = 1000
 """Rows one clean-up deletes at most."""
+MOST_OPEN = 20
+"""Sign-ups that wait for one address, at most: of more, the oldest without a mail that was sent ends."""
+CODES_TRIED = 10
+"""A typed code may be that of any of an address's newest mails: people read the one they find."""
 
 # The statements of each sign-up, in plain psycopg: with Argon2 beside them they decide how many a core takes.
 ADD = """
-with added as (
-    insert into sign_ups (id, email, email_key, password_hash, session_id, mail_id)
-    values (%(id)s, %(email)s, %(email_key)s, %(password_hash)s, %(session_id)s, %(mail_id)s)
-    returning id, email_key, mail_id
+insert into sign_ups (id, email, email_key, password_hash, session_id, mail_id)
+values (%(id)s, %(email)s, %(email_key)s, %(password_hash)s, %(session_id)s, %(mail_id)s)
+"""
+CHANGE = """
+update sign_ups set email = %(email)s, password_hash = %(password_hash)s, mail_id = %(mail_id)s,
+    mailed_at = now(), tries = 0
+where id = %(id)s
+"""
+ADD_MAIL = """
+insert into sign_up_mails (mail_id, sign_up_id, email_key, mailbox_key, withheld)
+values (%(mail_id)s, %(id)s, %(email_key)s, %(mailbox_key)s, %(withheld)s)
+"""
+RENEW = """
+update sign_up_mails set renewed_at = now()
+where mail_id = (
+    select mail_id from sign_up_mails where email_key = %(email_key)s and not withheld
+    order by created_at desc limit 1
 )
-insert into sign_up_mails (mail_id, sign_up_id, email_key) select mail_id, id, email_key from added
 """
 
-NEXT_MAIL = """
-select extract(epoch from created_at + %(within)s - now()) from {table}
-where email_key = %(email_key)s order by created_at desc offset %(before)s limit 1
+SALTED = """
+select coalesce(
+    (select password_hash from accounts where email_key = %(email_key)s),
+    (select password_hash from sign_ups
+     where email_key = %(email_key)s and replaced_at is null and confirmed_at is null and password_hash is not null
+     order by created_at desc limit 1)
+)
 """
 
-REPLACE_OPEN = f"""
+END_OLDEST = """
 with ended as (
     update sign_ups set replaced_at = now(), password_hash = null
-    where email_key = %(email_key)s and confirmed_at is null and replaced_at is null
-    returning id
+    where id in (
+        select id from sign_ups as waiting
+        where email_key = %(email_key)s and confirmed_at is null and replaced_at is null and not exists (
+            select from sign_up_mails
+            where sign_up_mails.sign_up_id = waiting.id and not sign_up_mails.withheld
+        )
+        order by created_at desc offset %(most)s
+    )
+    returning 1
 )
+"""
+
+LOOK = f"""
+{END_OLDEST}, sent as ({SENT})
 select
-    array(select mail_id from sign_up_mails where sign_up_id in (select id from ended)),
+    mine.id,
+    array(select mail_id from sign_up_mails where sign_up_mails.sign_up_id = mine.id),
     (select email from accounts where email_key = %(email_key)s),
-    ({NEXT_MAIL.format(table=SignUpMail.__tablename__)})
+    sent.*
+from sent left join (
+    select id from sign_ups
+    where email_key = %(email_key)s and session_id = %(session_id)s
+        and confirmed_at is null and replaced_at is null
+    order by created_at desc limit 1
+) as mine on true
 """  # noqa: S608  # of our own words only
 
 
 @dataclass(frozen=True, slots=True)
-class Replaced:
-    """The mails of the sign-up that was replaced, how an account spells the address, and what the limit says."""
+class AddressStatus:
+    """What there is of an address when a form names it."""
 
+    sign_up_id: UUID | None
+    """The sign-up of this browser that waits, if there is one."""
     mail_ids: list[UUID]
+    """The mails of that sign-up."""
     owned_as: str | None
-    seconds_until_next_mail: float
+    """How an account spells the address, if one has it."""
+    sent: Sent
+    """What forms sent to its mailbox."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class MailedSignUp:
     """A sign-up with one of its mails, at one moment of PostgreSQL's clock."""
 
     sign_up: SignUp
     mail: Mail
+    renewed_at: datetime | None
     now: datetime
 
 
-def is_too_old(mail: Mail, hours: int, now: datetime) -> bool:
-    """Tell whether a mail was sent more than `hours` before `now`; the clock starts at its sending.
+def is_too_old(mail: Mail, lasts: timedelta, now: datetime, renewed_at: datetime | None = None) -> bool:
+    """Tell whether a link or code is too old: `lasts` after the mail server accepted its mail, or it was renewed.
 
-    One that is not recorded as sent (yet) is as good as new: a click may beat the record. Where nobody knows
-    whether it was sent, it counts as sent.
+    While a mail waits its time does not run, however often the server asked to be tried again (greylisting). A
+    mail that is being sent is good, too: a click may be faster than the record. Where nobody knows whether it
+    was sent, its time began with the handing over.
     """
+    if mail.state in WAITING:
+        return False
     sent_at = mail.ended_at if mail.state == State.SENT else mail.handing_over_at or mail.ended_at
-    return sent_at is not None and now - sent_at > timedelta(hours=hours)
+    since = max(filter(None, (sent_at, renewed_at)), default=None)
+    return since is not None and now - since > lasts
 
 
 async def lock(work: UnitOfWork, email_key: str) -> None:
-    """Wait for this address's turn, until the end of `work`: its sign-ups and confirmations go one by one."""
-    await work.write("select pg_advisory_xact_lock(%(turn)s::bigint)", {"turn": turn_of(email_key)})
+    """Wait for the lock of this address's mailbox until the end of `work`: its forms go one by one."""
+    await work.write("select pg_advisory_xact_lock(%(key)s::bigint)", {"key": lock_key(email_key)})
 
 
-def turn_of(email_key: str) -> int:
-    """Return the number of this address's lock, for units of work that begin with it."""
-    return int.from_bytes(hashlib.sha256(b"sign-ups of " + email_key.encode()).digest()[:8], signed=True)
+def lock_key(email_key: str) -> int:
+    """Return the number of that lock, for units of work that begin with it."""
+    mailbox = mailbox_of(email_key).encode()
+    return int.from_bytes(hashlib.sha256(b"sign-ups of " + mailbox).digest()[:8], signed=True)
 
 
 async def lock_of_mail(work: UnitOfWork, mail_id: UUID) -> None:
@@ -103,14 +152,27 @@ async def account_of(work: UnitOfWork, email_key: str) -> Account | None:
     return await work.session.scalar(select(Account).where(Account.email_key == email_key))
 
 
-async def open_of(work: UnitOfWork, email_key: str) -> SignUp | None:
-    """Return the sign-up that waits for this address, if there is one."""
-    return await work.session.scalar(select(SignUp).where(SignUp.email_key == email_key, OPEN))
+async def open_of(work: UnitOfWork, email_key: str) -> list[SignUp]:
+    """Return the sign-ups that wait for this address, newest first: one a browser at most."""
+    rows = select(SignUp).where(SignUp.email_key == email_key, OPEN).order_by(SignUp.created_at.desc())
+    return list((await work.session.scalars(rows.limit(MOST_OPEN * 2))).all())
 
 
-async def of_mail(work: UnitOfWork, mail_id: UUID) -> Found | None:
+def of_browser(waiting: Sequence[SignUp], session: Session | None) -> SignUp | None:
+    """Return the sign-up of this browser among those that wait."""
+    return next((one for one in waiting if session is not None and one.session_id == session.id), None)
+
+
+async def of_mail(work: UnitOfWork, mail_id: UUID) -> MailedSignUp | None:
     """Return the sign-up a mail belongs to."""
-    return await _found(work, _with_mail().where(SignUpMail.mail_id == mail_id))
+    rows = (
+        select(SignUp, Mail, SignUpMail.renewed_at, func.now())
+        .join(SignUpMail, SignUpMail.sign_up_id == SignUp.id)
+        .join(Mail, Mail.id == SignUpMail.mail_id)
+        .where(SignUpMail.mail_id == mail_id)
+    )
+    row = (await work.session.execute(rows)).one_or_none()
+    return MailedSignUp(*row) if row else None
 
 
 async def newest_of_browser(work: UnitOfWork, session_id: UUID) -> UUID | None:
@@ -130,50 +192,62 @@ async def mail_ids_of(work: UnitOfWork, sign_up_ids: Sequence[UUID]) -> list[UUI
     return list((await work.session.scalars(rows)).all())
 
 
-async def mails_of(work: UnitOfWork, sign_up_id: UUID, *, newest: int) -> list[Mail]:
-    """Return the newest mails of a sign-up."""
+async def mails_sent_to(work: UnitOfWork, email_key: str) -> list[tuple[Mail, datetime | None]]:
+    """Return the newest mails with a code that were sent to an address, and when each was renewed."""
     rows = (
-        select(Mail)
+        select(Mail, SignUpMail.renewed_at)
         .join(SignUpMail, SignUpMail.mail_id == Mail.id)
-        .where(SignUpMail.sign_up_id == sign_up_id)
+        .where(SignUpMail.email_key == email_key, ~SignUpMail.withheld, Mail.kind == CONFIRM)
         .order_by(SignUpMail.created_at.desc(), SignUpMail.mail_id.desc())
-        .limit(newest)
+        .limit(CODES_TRIED)
     )
-    return list((await work.session.scalars(rows)).all())
+    return [(mail, renewed_at) for mail, renewed_at in await work.session.execute(rows)]
 
 
-async def hash_of_account(work: UnitOfWork | Database, email_key: str) -> str | None:
-    """Return the password hash of an address's account, if it has one; in `work`, or as it is now."""
-    query = "select password_hash from accounts where email_key = %(email_key)s"
-    rows: list[Any] = await work.fetch(query, {"email_key": email_key})
-    return str(rows[0][0]) if rows else None
+async def salted_hash(database: Database, email_key: str) -> str | None:
+    """Return a password hash whose salt a new one of this address should have: the account's, or a sign-up's."""
+    rows: list[Any] = await database.fetch(SALTED, {"email_key": email_key})
+    known: str | None = rows[0][0]
+    return known
 
 
-async def add(work: PlainWork, sign_up: Mapping[str, Any]) -> None:
-    """Write a sign-up (its columns by name) and that its mail belongs to it."""
-    await work.write(ADD, sign_up)
+async def look(work: PlainWork, email_key: str, session_id: UUID) -> AddressStatus:
+    """Return what there is of an address. Ends what waits for it beyond `MOST_OPEN`."""
+    wanted = {
+        "email_key": email_key,
+        "mailbox_key": mailbox_of(email_key),
+        "session_id": session_id,
+        "most": MOST_OPEN,
+    }
+    rows: list[Any] = await work.fetch(LOOK, wanted)
+    sign_up_id, mail_ids, owned_as, *sent = rows[0]
+    return AddressStatus(sign_up_id, mail_ids, owned_as, Sent(*sent))
 
 
-async def add_mail(work: UnitOfWork, sign_up_id: UUID, email_key: str, mail_id: UUID) -> None:
-    """Note that a mail belongs to a sign-up."""
-    mail = {"mail_id": mail_id, "sign_up_id": sign_up_id, "email_key": email_key}
-    await work.session.execute(insert(SignUpMail).values(mail))
+async def sent_to(work: PlainWork, email_key: str) -> Sent:
+    """Return how many mails forms sent to the mailbox of an address."""
+    rows: list[Any] = await work.fetch(SENT, {"mailbox_key": mailbox_of(email_key)})
+    return Sent(*rows[0])
 
 
-async def replace_open(work: PlainWork, email_key: str) -> Replaced:
-    """End the sign-up that waits for this address: its password is forgotten. Return what else is to be known."""
-    rows: list[Any] = await work.fetch(REPLACE_OPEN, {"email_key": email_key, **LIMIT})
-    mail_ids, owned_as, wait = rows[0]
-    return Replaced(mail_ids, owned_as, max(0.0, float(wait or 0)))
+async def write(work: PlainWork, sign_up: Mapping[str, Any], *, is_new: bool, withheld: bool) -> None:
+    """Write a sign-up (its columns by name), or change it, and that its mail belongs to it."""
+    await work.write(ADD if is_new else CHANGE, sign_up)
+    await add_mail(work, sign_up["id"], sign_up["email_key"], sign_up["mail_id"], withheld=withheld)
 
 
-async def seconds_until_next_mail(
-    work: UnitOfWork, email_key: str, of: type[SignUpMail | PasswordMail] = SignUpMail
-) -> float:
-    """Return how long no further mail of a sort may go to an address, whoever it belongs to; 0: one may go now."""
-    query = NEXT_MAIL.format(table=of.__tablename__)
-    rows: list[Any] = await work.fetch(query, {"email_key": email_key, **LIMIT})
-    return max(0.0, float(rows[0][0])) if rows else 0.0
+async def add_mail(work: PlainWork, sign_up_id: UUID, email_key: str, mail_id: UUID, *, withheld: bool) -> None:
+    """Note that a mail belongs to a sign-up. Where it is withheld, the newest one that was sent is renewed."""
+    mail = {
+        "mail_id": mail_id,
+        "id": sign_up_id,
+        "email_key": email_key,
+        "mailbox_key": mailbox_of(email_key),
+        "withheld": withheld,
+    }
+    await work.write(ADD_MAIL, mail)
+    if withheld:
+        await work.write(RENEW, {"email_key": email_key})
 
 
 async def purge(work: UnitOfWork, *, older_than: timedelta) -> int:
@@ -185,16 +259,3 @@ async def purge(work: UnitOfWork, *, older_than: timedelta) -> int:
     )
     gone = delete(SignUp).where(SignUp.id.in_(old)).returning(SignUp.id)
     return len((await work.session.scalars(gone)).all())
-
-
-def _with_mail() -> Select[SignUp, Mail, datetime]:
-    return (
-        select(SignUp, Mail, func.now())
-        .join(SignUpMail, SignUpMail.sign_up_id == SignUp.id)
-        .join(Mail, Mail.id == SignUpMail.mail_id)
-    )
-
-
-async def _found(work: UnitOfWork, rows: Select[SignUp, Mail, datetime]) -> Found | None:
-    row = (await work.session.execute(rows)).one_or_none()
-    return Found(*row) if row else None

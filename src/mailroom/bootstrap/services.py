@@ -4,6 +4,7 @@ from mailroom.accounts import mails as accounts_mails
 from mailroom.accounts.authentication import Authentication
 from mailroom.accounts.confirmation import Confirmation
 from mailroom.accounts.exports import Exports
+from mailroom.accounts.mail_limits import FormMailQueue
 from mailroom.accounts.operators import Operators
 from mailroom.accounts.password_reset import PasswordReset
 from mailroom.accounts.passwords import Passwords
@@ -18,6 +19,7 @@ from mailroom.desk.audit_log import AuditLog
 from mailroom.i18n.sentences import text_of
 from mailroom.jobs.results import ResultReader
 from mailroom.kit.database import Database
+from mailroom.kit.secret_box import SecretBox
 from mailroom.mail.administration import MailAdministration
 from mailroom.mail.kinds import Kinds, Notify
 from mailroom.mail.messages.store import MESSAGE, MessageStore
@@ -29,6 +31,7 @@ from mailroom.services import Services
 from mailroom.settings import Settings
 from mailroom.tasks.service import PublishTask, TaskService
 from mailroom.tasks.tickets import Tickets
+from mailroom.webhooks.endpoints import Webhooks
 
 
 def create_services(
@@ -51,19 +54,28 @@ def create_services(
     outbox = Outbox(kinds, tickets, notify)
     sessions, task_service = Sessions(database), TaskService(publish_task)
     passwords, site = Passwords(), settings.public_host.partition(":")[0].split(".")
+    queue = FormMailQueue(database, hourly=settings.form_mails_per_hour)
+    registration = Registration(database, outbox, tickets, passwords, sessions, queue=queue, site=site)
     domain = settings.sender.address.rpartition("@")[2]
     api_keys = ApiKeys(database, default_domain=domain)
     limits = SendingLimits(settings.sending_per_minute or None, settings.domain_limits)
     return Services(
         settings=settings,
         database=database,
-        registration=Registration(database, outbox, tickets, passwords, sessions, site=site),
+        registration=registration,
         confirmation=Confirmation(
             database, tickets, tokens, passwords, sessions, hours=settings.confirmation_hours
         ),
-        authentication=Authentication(database, tickets, passwords, sessions),
+        authentication=Authentication(database, registration, passwords, sessions),
         password_reset=PasswordReset(
-            database, outbox, tickets, tokens=tokens, passwords=passwords, sessions=sessions, site=site
+            database,
+            outbox,
+            tickets,
+            tokens=tokens,
+            passwords=passwords,
+            sessions=sessions,
+            queue=queue,
+            site=site,
         ),
         sessions=sessions,
         operators=Operators(database),
@@ -76,8 +88,14 @@ def create_services(
         acceptance=Acceptance(database, api_keys, MessageStore(notify, domain=domain), limits),
         watch_tokens=WatchTokens(settings.secret_keys),
         audit_log=AuditLog(),
+        webhooks=Webhooks(webhook_box(settings), private=settings.webhook_private_networks),
         tracker=tracker,
     )
+
+
+def webhook_box(settings: Settings) -> SecretBox:
+    """Return what opens the signing secrets of webhooks."""
+    return SecretBox(settings.secret_keys, "webhooks")
 
 
 def mail_kinds(settings: Settings, tokens: Tokens) -> Kinds:
@@ -88,4 +106,4 @@ def mail_kinds(settings: Settings, tokens: Tokens) -> Kinds:
 def create_tracker(settings: Settings, database: Database) -> tuple[Tracker, ResultReader]:
     """Return a tracker that is not started yet, and its reader of results, which the caller closes."""
     results = ResultReader(settings)
-    return Tracker(results, MailRows(database)), results
+    return Tracker(results, MailRows(database).newer_than), results

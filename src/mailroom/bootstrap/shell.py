@@ -46,7 +46,9 @@ def run_web(settings: Settings, fd: int | None = None) -> int:
     from mailroom.bootstrap.web import create_web  # the parent of several processes serves nothing itself
     from mailroom.web.server import server
 
-    server.run(create_web(settings), listening, hops=settings.trusted_proxies)
+    # A page may hold a websocket; beside those there is room for as many requests.
+    most = 2 * settings.live_sockets_per_address
+    server.run(create_web(settings), listening, hops=settings.trusted_proxies, per_address=most)
     return 0
 
 

@@ -1,7 +1,14 @@
-"""Redis tells which results have changed since they were read, so that not all have to be read to find out.
+"""Redis tells which results have changed since they were read, so that nobody has to read all of them to find out.
 
 Server-assisted client-side caching (`CLIENT TRACKING`, Redis 6 and Valkey): the server remembers which keys a
-connection read, and names each that changes, once, to another connection, as messages of a channel.
+connection read, and names each key that changes, once, on another connection, as a message of a channel.
+
+redis-py offers this only for one connection that reads and listens at once (RESP 3). Here a pool reads and one
+more connection listens. It buys most of the poller's commands: at 10,000 watched tasks the usual way runs many
+times as many (`make bench-live`, decision 16).
+
+Check at an upgrade of redis-py: the pool's `redis_connect_func` and `make_connection`; that a connection's
+`on_connect`, `send_command` and `read_response(timeout=…)` may be called by hand.
 """
 
 from collections.abc import AsyncIterator, Sequence

@@ -1,4 +1,12 @@
-"""The result backend: written by workers through reports, read by web processes in batches."""
+"""The result backend: workers write it through reports, web processes read it in batches.
+
+Celery stores and reads one result at a time. The formats are its own: `get_key_for_task`, `encode` and
+`decode_result` of its Redis backend. Many results in one command are what makes live progress cheap (decision 3;
+`make bench-live`).
+
+Check at an upgrade of Celery: these three, `client` and `expires` of the backend, and the keys of a stored result
+(`_meta`); `tests/integration/jobs/test_results.py` reads ours with Celery and Celery's with ours.
+"""
 
 import json
 import logging

@@ -8,6 +8,9 @@ from uuid import UUID
 
 from mailroom.progress.message import Message
 
+WITHHELD = "withheld"
+"""The parameter of a mail that goes every stage without its content being sent (`Outbox.put`)."""
+
 
 class MailRow(NamedTuple):
     """The facts of a mail that a kind gets to make the variables of its templates."""
@@ -45,7 +48,8 @@ class MailKind:
     `variables` returns the variables of the templates. It runs in the worker while the mail is rendered, so that
     links and codes are stored nowhere. `on_uncertain` says what to do where nobody knows whether the server has
     the mail: ``resend`` it a few times under the same Message-ID, or ``hold`` it for a person. A mail that is not
-    accepted within `expires_after` of its queueing expires.
+    accepted within `expires_after` of its queueing expires. Where `shows_tag` is false, the header names the
+    recipient without its tag (`+news`): a stranger may have chosen it.
     """
 
     name: str
@@ -53,6 +57,7 @@ class MailKind:
     on_uncertain: Literal["resend", "hold"] = "resend"
     expires_after: timedelta = timedelta(hours=48)
     variables: Callable[[MailRow], Mapping[str, str]] = _no_variables
+    shows_tag: bool = True
 
 
 class UnknownKind(LookupError):

@@ -10,17 +10,19 @@ from sqlalchemy import select
 
 from mailroom.kit.database import PlainWork, UnitOfWork
 from mailroom.kit.ids import new_id
-from mailroom.mail.kinds import Kinds, Notify
+from mailroom.mail.kinds import WITHHELD, Kinds, Notify
 from mailroom.mail.models import Mail
+from mailroom.mail.states import State
 from mailroom.tasks.tickets import Tickets
 
 FIRST_NUDGE = 10
 """Seconds after which the sweep publishes a queued mail again: its message may be lost."""
 
 PUT = """
-insert into mails (id, kind, recipient, typed_recipient, params, nonce, on_uncertain, nudge_at, expires_at)
+insert into mails (id, kind, recipient, typed_recipient, params, nonce, on_uncertain, nudge_at, expires_at,
+    state, next_attempt_at)
 values (%(id)s, %(kind)s, %(recipient)s, %(typed)s, %(params)s, %(nonce)s, %(on_uncertain)s, now() + %(nudge_in)s,
-    now() + %(expires_in)s)
+    now() + %(expires_in)s, %(state)s, now() + %(delay)s)
 """
 
 
@@ -42,28 +44,37 @@ class Outbox:
         session_id: UUID | None = None,
         owner_id: UUID | None = None,
         typed: str | None = None,
+        withheld: bool = False,
+        delay: timedelta = timedelta(0),
     ) -> UUID:
         """Write a mail and its ticket in `work`; return its id, which is also its ticket and its Celery task id.
 
         `params` are what the templates need; they are stored, so they hold nothing secret. The browser session and
         the owner given may watch the mail; they see `typed` in place of `to` where it is given. Raises
         `UnknownKind`.
+
+        A mail that is `withheld` goes every stage, but the mail server gets no content: for limits that nobody may
+        see. With a `delay` it is scheduled for later.
         """
         mail_id, mail_kind = new_id(), self._kinds[kind]
+        params = {**(params or {}), WITHHELD: True} if withheld else params or {}
         mail = {
             "id": mail_id,
             "kind": kind,
             "recipient": to,
             "typed": typed if typed != to else None,
-            "params": Jsonb(params or {}),
+            "params": Jsonb(params),
             "nonce": os.urandom(16),
             "on_uncertain": mail_kind.on_uncertain,
-            "nudge_in": timedelta(seconds=FIRST_NUDGE),
+            "nudge_in": delay or timedelta(seconds=FIRST_NUDGE),
             "expires_in": mail_kind.expires_after,
+            "state": str(State.SCHEDULED if delay else State.QUEUED),
+            "delay": delay or None,
         }
         await work.write(PUT, mail)
         await self._tickets.open(work, mail_id, mail_kind.title, session_id=session_id, owner_id=owner_id)
-        work.after_commit(lambda: self._notify([mail_id]))
+        if not delay:
+            work.after_commit(lambda: self._notify([mail_id]))
         return mail_id
 
     async def find(self, work: UnitOfWork, mail_id: UUID) -> Mail | None:

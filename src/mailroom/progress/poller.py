@@ -1,9 +1,9 @@
-"""Asks the result backend for watched tasks in batches, compares raw bytes, decodes only what changed.
+"""Reads the results of all watched tasks in batches, compares raw bytes, and decodes only those that changed.
 
-Loops that do not wait for each other: one reads the results that are known to have changed, one reads all of
-them, and one compares the rows of tasks without news. Each rests a multiple of what it cost, so that it takes a
-bounded share of the process, and lets the loop breathe between its steps. Where the result backend cannot tell
-what changed, all are read more often.
+Its loops do not wait for each other. One reads the results that are known to have changed, one reads all of them,
+and one compares tasks without news with their rows. Each rests a multiple of the time it took, so that it takes a
+bounded share of the process, and gives way to others between its steps. While the result backend cannot tell what
+changed, all results are read more often.
 """
 
 import asyncio
@@ -28,62 +28,62 @@ logger = logging.getLogger(__name__)
 SHORTEST_REST = 0.05
 LONGEST_REST = 1.0
 SWEEP_EVERY = 2.0
-"""Seconds between two readings of all results while the backend tells what changed: should it miss something."""
+"""Seconds between two readings of all results while the backend tells what changed: it might miss something."""
 LISTEN_AGAIN = 1.0
-"""Seconds until it is asked anew to tell, after it could not."""
+"""Seconds until it is asked again to tell, after it could not."""
 READ_SHARE = 8
-"""After reading the loop rests so many times what it cost: a ninth of one core at most."""
+"""After reading a loop rests this many times as long as it took: at most a ninth of one core."""
 COMPARE_SHARE = 30
-"""The same for comparing with the rows."""
+"""The same after comparing with rows."""
 BATCH = 1_000
-"""Keys in one MGET: at most so many keep other users of Redis waiting."""
+"""Keys in one MGET, during which other users of Redis wait."""
 COMPARE_BATCH = 500
-"""Rows in one comparison: to put the question into PostgreSQL's words takes a while."""
+"""Rows in one comparison: writing the statement takes a while."""
 ASK_BATCH = 100
-"""Rows that are known to have news: each makes a snapshot, so fewer at once."""
+"""Rows that are known to have news: each becomes a snapshot, so fewer at once."""
 STALE_AFTER = 2.0
-"""Seconds without news until a task is compared with its row; longer where very many are watched."""
+"""Seconds without news until a task is compared with its row; longer while very many are watched."""
 AT_ONCE = 32
-"""Results decoded, or watchers told, before the loop gets to do something else: to send what they were told."""
+"""Results decoded, or snapshots pushed, before the event loop gets to do something else: to send them."""
 
 
 Work = Callable[[], Awaitable[None]]
 
 
 @dataclass(slots=True, eq=False)
-class Watched:
-    """A task that somebody watches."""
+class WatchedTask:
+    """A task that somebody watches, with its key in the result backend."""
 
     snapshot: Snapshot
     key: bytes
     watchers: set[Subscription] = field(default_factory=set)
     raw: bytes | None = None
-    fresh: float = 0.0
-    """When it was last known to be true, by the monotonic clock."""
+    confirmed_at: float = 0.0
+    """When the snapshot was last known to be true, by the monotonic clock."""
     ask_row: bool = False
     has_gap: bool = False
-    """True where something fell between two polls that the timeline should show."""
+    """True where something happened between two polls that the timeline should show."""
     has_row: bool = False
-    """True where a row of its own tells of it, as of a mail: then the row ends it, unless rows cannot be read."""
+    """True where it has a row, as a mail has: then only the row can end it, unless rows cannot be read."""
     end: Snapshot | None = None
-    """What its result says of its end, until the row has been asked."""
+    """The end that its result tells, until the row has been asked."""
 
 
 class Poller:
-    """Keeps every watched task's snapshot true and tells its watchers."""
+    """Keeps the snapshot of every watched task true and pushes it to its watchers."""
 
     def __init__(self, results: Results, rows: Rows) -> None:
         self._results = results
         self._rows = rows
-        self.watched: OrderedDict[UUID, Watched] = OrderedDict()
-        """By ticket; those longest without news come first."""
-        self._by_key: dict[bytes, Watched] = {}
+        self.watched: OrderedDict[UUID, WatchedTask] = OrderedDict()
+        """By ticket; tasks that are longest without news come first."""
+        self._by_key: dict[bytes, WatchedTask] = {}
         self.meters = [CpuMeter() for _ in range(4)]
-        self._asking: dict[Watched, None] = {}
-        self._changed: dict[Watched, None] = {}
+        self._asking: dict[WatchedTask, None] = {}
+        self._changed: dict[WatchedTask, None] = {}
         self._watchers, self._urgent, self._news = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
-        self._busy = 0
+        self._steps = 0
         self._redis_away = self._rows_away = False
         self._listens: bool | None = None
 
@@ -106,13 +106,13 @@ class Poller:
                 task.cancel()  # a library below may swallow one cancellation
             _, running = await asyncio.wait(running, timeout=1)
 
-    def keep(self, watched: Watched) -> Watched:
+    def keep(self, watched: WatchedTask) -> WatchedTask:
         """Poll this task from now on; return what is polled for its ticket already, if anything is."""
         known = self.watched.setdefault(watched.snapshot.task, watched)
         self._by_key[known.key] = known
         return known
 
-    def drop(self, watched: Watched) -> None:
+    def drop(self, watched: WatchedTask) -> None:
         """Poll this task no longer."""
         del self.watched[watched.snapshot.task], self._by_key[watched.key]
 
@@ -150,7 +150,7 @@ class Poller:
     # -- results
 
     async def _listen(self) -> None:
-        """Hear of changed results; while that is not possible, all of them are read more often."""
+        """Listen for changed results; while that is not possible, all results are read more often."""
         while True:
             try:
                 async for keys in self._results.changes():
@@ -178,8 +178,8 @@ class Poller:
             if not await self.read(running[start : start + BATCH]):
                 return
 
-    async def read(self, some: Sequence[Watched]) -> bool:
-        """Take what Redis says of these tasks; only changed bytes are looked at. False where Redis is away."""
+    async def read(self, some: Sequence[WatchedTask]) -> bool:
+        """Read the results of these tasks and take those whose bytes changed. False: Redis is away."""
         if not some:
             return True
         try:
@@ -196,8 +196,8 @@ class Poller:
                 await self._take_result(watched, raw)
         return True
 
-    async def _take_result(self, watched: Watched, raw: bytes) -> None:
-        await self._breathe()
+    async def _take_result(self, watched: WatchedTask, raw: bytes) -> None:
+        await self._give_way()
         old = watched.snapshot
         try:
             told = from_result(old.task, self._results.decode(raw))
@@ -217,8 +217,8 @@ class Poller:
 
     # -- rows
 
-    def ask(self, watched: Watched) -> None:
-        """Have the row of this task asked at once."""
+    def ask(self, watched: WatchedTask) -> None:
+        """Ask the row of this task at once."""
         watched.ask_row = True
         self._asking[watched] = None
         self._urgent.set()
@@ -232,11 +232,11 @@ class Poller:
                 self._asking.update(dict.fromkeys(asking[start:]))
                 return
         before = time.monotonic() - STALE_AFTER
-        stale = takewhile(lambda watched: watched.fresh <= before, self.watched.values())
+        stale = takewhile(lambda watched: watched.confirmed_at <= before, self.watched.values())
         await self.compare(list(islice(stale, COMPARE_BATCH)))
 
-    async def compare(self, some: Sequence[Watched]) -> bool:
-        """Ask the rows of these tasks whether they know better. False where the database is away."""
+    async def compare(self, some: Sequence[WatchedTask]) -> bool:
+        """Ask the rows of these tasks whether they know better. False: the database is away."""
         if not some:
             return True
         for watched in some:
@@ -249,14 +249,14 @@ class Poller:
             self._rows_away = True
             for watched in some:
                 watched.ask_row = True
-                self._freshen(watched)
+                self._confirm(watched)
                 await self._take_end(watched)
             return False
         self._rows_away = False
         for watched in some:
-            self._freshen(watched)
+            self._confirm(watched)
             watched.has_gap = False
-            if not watched.ask_row:  # else it came while they were asked
+            if not watched.ask_row:  # else the end came while rows were asked
                 watched.end = None
             if row := better.get(watched.snapshot.task):
                 watched.has_row = True
@@ -265,28 +265,28 @@ class Poller:
                 await self._take(watched, Snapshot(watched.snapshot.task, step=-1))
         return True
 
-    def _freshen(self, watched: Watched) -> None:
-        watched.fresh = time.monotonic()
+    def _confirm(self, watched: WatchedTask) -> None:
+        watched.confirmed_at = time.monotonic()
         if self.watched.get(watched.snapshot.task) is watched:
             self.watched.move_to_end(watched.snapshot.task)
 
-    async def _take_end(self, watched: Watched) -> None:
-        """Believe the result while the rows are away: a mail's, and a group's, is stored after its row."""
+    async def _take_end(self, watched: WatchedTask) -> None:
+        """Believe the result while rows cannot be read: it was stored after the row of its mail or group."""
         end, watched.end = watched.end, None
         if end is not None:
             await self._take(watched, end)
 
     # -- news
 
-    async def _take(self, watched: Watched, told: Snapshot, *, from_row: bool = False) -> None:
-        """Take a snapshot for the newer one if it is, and tell the watchers."""
+    async def _take(self, watched: WatchedTask, told: Snapshot, *, from_row: bool = False) -> None:
+        """Keep a snapshot if it is the newer one, and push it to the watchers."""
         old = watched.snapshot
         ends = told.final and not old.final and (not watched.has_row or self._rows_away)
         if ends or (told.attempt, told.step, told.final) >= (old.attempt, old.step, old.final):
             follow_up = told.follow_up or old.follow_up
             new = replace(told, timeline=merge(old.timeline, told.timeline), follow_up=follow_up)
-            self._freshen(watched)
-        elif from_row:  # the row is behind, but it knows the whole way
+            self._confirm(watched)
+        elif from_row:  # the row is behind, but it knows the whole timeline
             new = replace(old, timeline=merge(told.timeline, old.timeline))
         else:
             return
@@ -295,16 +295,16 @@ class Poller:
         watched.snapshot = new
         for subscription in tuple(watched.watchers):
             if subscription in watched.watchers:
-                subscription.push(watched.snapshot)  # the newest, should a newer one have come meanwhile
-            await self._breathe()
+                subscription.push(watched.snapshot)  # a newer one may have come meanwhile
+            await self._give_way()
 
-    async def _breathe(self) -> None:
-        self._busy += 1
-        if self._busy % AT_ONCE == 0:
+    async def _give_way(self) -> None:
+        self._steps += 1
+        if self._steps % AT_ONCE == 0:
             await asyncio.sleep(0)
 
 
-def _known(watched: Watched) -> Known:
+def _known(watched: WatchedTask) -> Known:
     told = watched.snapshot
     return Known(told.task, told.attempt, -1 if watched.has_gap else told.step, told.final, told.follow_up)
 

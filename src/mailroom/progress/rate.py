@@ -1,21 +1,21 @@
-"""How fast a task counts, and how long the rest will take: worked out here, never by the task."""
+"""How fast a task counts, and how long the rest will take. The task itself need not know."""
 
 HALF_LIFE = 10.0
-"""Seconds after which what happened counts half: steady enough to read, quick enough to believe."""
+"""Seconds after which a sample counts half: steady enough to read, quick enough to follow changes."""
 WARM_UP = 2.0
-"""Seconds of counting before anything is said: the first few are no sample of the rest."""
+"""Seconds of counting before there is a rate: the first few are no sample of the rest."""
 SAMPLE = 0.1
-"""Seconds that one sample covers at least; what comes closer together is taken as one."""
+"""Seconds that one sample covers at least; counts that come closer together are one sample."""
 LONGEST = 30 * 86_400.0
-"""Seconds beyond which a forecast is none."""
+"""Seconds beyond which there is no forecast."""
 
 
 class ProgressRate:
-    """Rate and time left of one count, from the moments it is heard of.
+    """Rate and time left of one count.
 
-    Counts and the time they took are both forgotten by half every `HALF_LIFE` seconds, and the rate is their
-    quotient: samples may come as they like, and the first ones weigh no more than others. Between two samples
-    nothing changes: a task that falls quiet keeps the pace it had, and a long pause counts once it is over.
+    Counts and the time they took both lose half their weight every `HALF_LIFE` seconds, and the rate is their
+    quotient. So samples may come at any times, and the first ones weigh no more than others. Between two samples
+    nothing changes: a task that falls silent keeps its rate, and a long pause counts once it is over.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class ProgressRate:
         self._total: float | None = None
 
     def add(self, at: float, current: float, total: float | None = None) -> None:
-        """Take `current` of `total` for what it is at `at`, in seconds of a clock that never goes back."""
+        """Add a sample: `current` of `total` at the time `at`, in seconds of a clock that never goes back."""
         self._total = total
         if self._began is None or current < self._current:  # it counts something else now
             self._began = self._at = at
@@ -46,7 +46,7 @@ class ProgressRate:
 
     @property
     def rate(self) -> float | None:
-        """How much a second, to three digits; None while nobody can tell."""
+        """The count for a second, to three digits; None while it is not known."""
         if self._began is None or self._at - self._began < WARM_UP or self._count <= 0:
             return None
         return float(f"{self._count / self._time:.3g}")

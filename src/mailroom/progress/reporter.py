@@ -1,8 +1,9 @@
-"""From a running task to the result backend: one slot a task, the latest value wins, one thread drains.
+"""From a running task to the result backend: the last report of each task waits, and one thread stores them.
 
-The caller never waits: a Redis that is slow, frozen or gone costs the task nothing. What was reported last goes
-out as soon as Redis takes it, unless the task's end comes first (`forget`), the process ends first, or more than
-`MOST_SLOTS` tasks wait for Redis: then the one that waits longest is given up. The rows tell what is lost here.
+The caller never waits: a Redis that is slow, frozen or gone costs the task nothing. The last report is stored as
+soon as Redis takes it, unless the task's end comes first (`forget`), the process ends first, or more than
+`MOST_WAITING` tasks wait for Redis: then the one that has waited longest is dropped. The rows know what is lost
+here.
 """
 
 import logging
@@ -17,17 +18,17 @@ logger = logging.getLogger(__name__)
 
 SHORTEST_GAP = 0.1
 """Seconds between two writes for one task, unless a report is urgent."""
-MOST_SLOTS = 10_000
-"""Tasks whose last value is kept while Redis is away; the rows know of the others."""
+MOST_WAITING = 10_000
+"""Tasks whose last report is kept while Redis is away; the rows know of the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is to be stored for a task: a state (Celery's word or ours) and a result fit for JSON.
+    """What is to be stored for a task, by Celery's id: a state (Celery's or ours) and a result fit for JSON.
 
-    A `result` that can be called is called when its time has come to be stored: then it is the newest. An
-    `urgent` report is not held to the pace; it waits `wait` seconds for a newer one, and `company` seconds to be
-    stored along with others.
+    A `result` that can be called is called when it is stored, so that it is the newest. Reports that are not
+    `urgent` are stored ten times a second at most. Any report waits `wait` seconds for a newer one, and `company`
+    seconds to be stored together with others.
     """
 
     task: str
@@ -39,7 +40,7 @@ class Report:
 
 
 PutReport = Callable[[Report], None]
-"""Have a report stored soon. Never blocks, never raises."""
+"""Store a report soon. Never blocks, never raises."""
 
 
 class Reporter:
@@ -47,7 +48,7 @@ class Reporter:
 
     def __init__(self, store: Callable[[Sequence[Report]], None]) -> None:
         self._store = store
-        self._slots: dict[str, tuple[float, Report]] = {}  # each with when it is due
+        self._waiting: dict[str, tuple[float, Report]] = {}  # each with when it is due
         self._asleep_until = 0.0
         self._written: dict[str, float] = {}
         self._writing: frozenset[str] = frozenset()
@@ -56,14 +57,14 @@ class Reporter:
         self._closed = False
 
     def put(self, report: Report) -> None:
-        """Have `report` stored soon, in place of what still waits for its task. Never blocks, never raises."""
+        """Store `report` soon, in place of one that still waits for its task. Never blocks, never raises."""
         with self._changed:
             due = self._due(report)
-            if report.task in self._slots:
-                due = min(due, self._slots[report.task][0])
-            elif len(self._slots) >= MOST_SLOTS:
-                self._slots.pop(next(iter(self._slots)))
-            self._slots[report.task] = (due, report)
+            if report.task in self._waiting:
+                due = min(due, self._waiting[report.task][0])
+            elif len(self._waiting) >= MOST_WAITING:
+                self._waiting.pop(next(iter(self._waiting)))
+            self._waiting[report.task] = (due, report)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._drain, name="reporter", daemon=True)
                 self._thread.start()
@@ -71,19 +72,19 @@ class Reporter:
                 self._changed.notify_all()
 
     def forget(self, task: str, timeout: float = 2.0) -> None:
-        """Store nothing more for `task`: its end is about to be stored. Waits for a write under way."""
+        """Store nothing more for `task`: its end is about to be stored. Waits for a write that has begun."""
         with self._changed:
-            self._slots.pop(task, None)
+            self._waiting.pop(task, None)
             self._written.pop(task, None)
             self._changed.wait_for(lambda: task not in self._writing, timeout)
-            self._slots.pop(task, None)  # a write that failed has put its report back
+            self._waiting.pop(task, None)  # a write that failed has put its report back
 
     def flush(self, timeout: float = 2.0) -> bool:
         """Wait until everything is stored; False where that took longer than `timeout` seconds."""
         with self._changed:
-            self._slots = {task: (0.0, report) for task, (_, report) in self._slots.items()}
+            self._waiting = {task: (0.0, report) for task, (_, report) in self._waiting.items()}
             self._changed.notify_all()
-            return self._changed.wait_for(lambda: not self._slots and not self._writing, timeout)
+            return self._changed.wait_for(lambda: not self._waiting and not self._writing, timeout)
 
     def close(self, timeout: float = 2.0) -> None:
         """Flush and end the thread."""
@@ -115,16 +116,16 @@ class Reporter:
         with self._changed:
             while not self._closed:
                 now = time.monotonic()
-                if any(at <= now for at, _ in self._slots.values()):
-                    due = [report for at, report in self._slots.values() if at - report.company <= now]
+                if any(at <= now for at, _ in self._waiting.values()):
+                    due = [report for at, report in self._waiting.values() if at - report.company <= now]
                     for report in due:
-                        del self._slots[report.task]
+                        del self._waiting[report.task]
                         self._written[report.task] = now
                     self._writing = frozenset(report.task for report in due)
                     self._forget_old(now)
                     self._asleep_until = 0.0
                     return due
-                self._asleep_until = min((at for at, _ in self._slots.values()), default=math.inf)
+                self._asleep_until = min((at for at, _ in self._waiting.values()), default=math.inf)
                 self._changed.wait(None if self._asleep_until == math.inf else self._asleep_until - now)
         return []
 
@@ -133,18 +134,18 @@ class Reporter:
         return earliest if report.urgent else max(earliest, self._written.get(report.task, 0.0) + SHORTEST_GAP)
 
     def _forget_old(self, now: float) -> None:
-        if len(self._written) > MOST_SLOTS:
+        if len(self._written) > MOST_WAITING:
             self._written = {task: at for task, at in self._written.items() if now - at < SHORTEST_GAP}
 
     def _put_back(self, batch: Sequence[Report]) -> None:
         with self._changed:
             if not self._closed:
-                slots = {report.task: (0.0, report) for report in batch} | self._slots  # the newer of a task's two
-                self._slots = dict(list(slots.items())[-MOST_SLOTS:])
+                waiting = {report.task: (0.0, report) for report in batch} | self._waiting
+                self._waiting = dict(list(waiting.items())[-MOST_WAITING:])
 
 
 def _now(report: Report) -> Report | None:
-    """Put the report together; None where that raises: another try would raise as well."""
+    """Return the report with its result; None where making it raises: another try would raise as well."""
     if not callable(report.result):
         return report
     try:

@@ -1,4 +1,4 @@
-"""What a watcher is told: one snapshot of one task, and the words for it."""
+"""A snapshot of one task, as watchers get it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ CELERY_STATES = {
     "REVOKED": "cancelled",
     "IGNORED": "cancelled",
 }
-"""Celery's words and ours. States of our own (`sending`, `retrying`, …) stand for themselves."""
+"""Celery's states in our words. States of our own (`sending`, `retrying`, …) stay as they are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What the poller asks: the result backend for news, the rows for the truth."""
+"""The poller's two sources: the result backend has the news, the rows have the truth."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Results(Protocol):
     def changes(self) -> AsyncIterator[Sequence[bytes]]:
         """Yield keys whose result changed since it was read, beginning with none once that is known.
 
-        Raises where it cannot be known (any more).
+        Raises where that cannot be known, or cannot be known any more.
         """
 
     def decode(self, raw: bytes) -> Mapping[str, Any]:
@@ -29,7 +29,7 @@ class Results(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a watcher has been told of a task, to ask the rows whether they know better."""
+    """The snapshot that watchers have of a task; the rows are asked whether they know better."""
 
     task: UUID
     attempt: int
@@ -39,4 +39,4 @@ class Known:
 
 
 Rows = Callable[[Sequence[Known]], Awaitable[Mapping[UUID, Snapshot]]]
-"""Given what is known, returns the snapshots of those rows that know better (all of them for a step of -1)."""
+"""Given what is known, returns the snapshots of rows that know better, by ticket; a step of -1: of all rows."""

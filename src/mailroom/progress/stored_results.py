@@ -9,7 +9,7 @@ from mailroom.progress.snapshot import CELERY_STATES, FINAL_STATES, Snapshot
 
 
 def merge(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
-    """Return both timelines as one, in the order of attempts and times; of the same moment the newer word."""
+    """Return both timelines as one, by attempt and time; where both have the same moment, the newer one."""
     moments = {(moment["attempt"], moment["stage"]): moment for moment in (*old, *new)}
     return tuple(sorted(moments.values(), key=lambda moment: (moment["attempt"], moment["at"])))
 

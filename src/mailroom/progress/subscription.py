@@ -37,7 +37,7 @@ class Source(Protocol):
 
 
 class Subscription:
-    """One watcher's stream: for each task only the newest snapshot waits, however slow the watcher."""
+    """One watcher's stream. For each task only the newest snapshot waits, however slow the watcher is."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -57,21 +57,21 @@ class Subscription:
         return len(self._news)
 
     def push_again(self, task: UUID) -> None:
-        """Have the newest snapshot of a task that is watched told again."""
+        """Push the newest snapshot of a watched task again."""
         self._source.push_again(self, task)
 
     async def watch(self, tasks: Iterable[UUID]) -> None:
-        """Watch these tasks too: a snapshot of each first, then its changes. The caller checks who may."""
+        """Watch these tasks too: first a snapshot of each, then its changes. The caller checks who may watch."""
         await self._source.add(self, [task for task in tasks if task not in self.tasks])
 
     def unwatch(self, tasks: Iterable[UUID]) -> None:
-        """Watch these no longer."""
+        """Watch these no longer; their waiting snapshots are dropped."""
         for task in tasks:
             self._news.pop(task, None)
             self._source.remove(self, task)
 
     def close(self) -> None:
-        """Watch nothing any more and end the stream, after what still waits."""
+        """Watch nothing any more, and end the stream after the snapshots that still wait."""
         for task in list(self.tasks):
             self._source.remove(self, task)
         self.closed = True

@@ -1,7 +1,7 @@
 """Everything watched through one web process: one poller, any number of watchers.
 
-The cost follows the tasks watched, never the watchers. A task whose result stands still is compared with its
-row, so that a flushed, frozen or stale Redis never shows a lie for long: the row is the truth.
+The cost grows with the tasks that are watched, not with the watchers. A task whose result does not change is
+compared with its row: the row is the truth, and a flushed, frozen or stale Redis is found out within seconds.
 """
 
 import time
@@ -10,19 +10,19 @@ from uuid import UUID
 
 from mailroom.kit.coalescer import Coalescer
 from mailroom.kit.errors import Unavailable
-from mailroom.progress.poller import ASK_BATCH, SHORTEST_REST, Poller, Watched
+from mailroom.progress.poller import ASK_BATCH, SHORTEST_REST, Poller, WatchedTask
 from mailroom.progress.snapshot import NO_NEWS, Snapshot
 from mailroom.progress.sources import Results, Rows
 from mailroom.progress.subscription import Subscription
 
 
 class Tracker:
-    """Who watches what; the poller sees to it that they are told."""
+    """Who watches what; the poller pushes the news."""
 
     def __init__(self, results: Results, rows: Rows) -> None:
         self._key_of = results.key_of
         self._poller = Poller(results, rows)
-        self._looked_up: Coalescer[Sequence[Watched], None] = Coalescer(self._look_up)
+        self._looked_up: Coalescer[Sequence[WatchedTask], None] = Coalescer(self._look_up)
 
     def start(self) -> None:
         """Begin to poll, in the running loop."""
@@ -39,7 +39,7 @@ class Tracker:
 
     @property
     def longest_step(self) -> float:
-        """Seconds of processor time that the poller kept the loop from everything else, at its longest so far."""
+        """Seconds of processor time of the poller's longest step so far: so long it kept the event loop busy."""
         return max(meter.longest for meter in self._poller.meters)
 
     @property
@@ -57,25 +57,25 @@ class Tracker:
         Raises `Unavailable` where neither its row nor its result can be read.
         """
         watched = self._poller.watched.get(task)
-        if watched and not watched.ask_row and time.monotonic() - watched.fresh < SHORTEST_REST:
+        if watched and not watched.ask_row and time.monotonic() - watched.confirmed_at < SHORTEST_REST:
             return watched.snapshot
         alone = self._new(task)
-        await self._looked_up([alone])
+        await self._looked_up.run([alone])
         if alone.snapshot.state == NO_NEWS:
             raise Unavailable
         return alone.snapshot if alone.snapshot.step >= 0 else None
 
     async def add(self, subscription: Subscription, tasks: Sequence[UUID]) -> None:
-        """Have `subscription` told of these tasks, beginning with where they are, or with `NO_NEWS`."""
+        """Push snapshots of these tasks to `subscription`, beginning with where they are, or with `NO_NEWS`."""
         known = self._poller.watched
         new = {task: self._new(task) for task in tasks if task not in known}
         if new:
-            await self._looked_up(list(new.values()))
+            await self._looked_up.run(list(new.values()))
         if subscription.closed:
             return  # it went away meanwhile
         for task in tasks:
             watched = known.get(task) or new.get(task)
-            if watched is None:  # the last who watched it left just now
+            if watched is None:  # its last watcher left just now
                 watched = self._new(task)
                 self._poller.ask(watched)
             self._poller.keep(watched).watchers.add(subscription)
@@ -84,24 +84,24 @@ class Tracker:
         self._poller.wake()
 
     def push_again(self, subscription: Subscription, task: UUID) -> None:
-        """Tell it once more where a task is that it watches."""
+        """Push the snapshot of a task that it watches once more."""
         watched = self._poller.watched.get(task)
         if watched and subscription in watched.watchers:
             subscription.push(watched.snapshot)
 
     def remove(self, subscription: Subscription, task: UUID) -> None:
-        """Have it told no longer; a task that nobody watches is dropped."""
+        """Push this task to it no longer; a task that nobody watches is dropped."""
         subscription.tasks.discard(task)
         if watched := self._poller.watched.get(task):
             watched.watchers.discard(subscription)
             if not watched.watchers:
                 self._poller.drop(watched)
 
-    def _new(self, task: UUID) -> Watched:
-        return Watched(Snapshot(task, NO_NEWS, step=-1), self._key_of(task))
+    def _new(self, task: UUID) -> WatchedTask:
+        return WatchedTask(Snapshot(task, NO_NEWS, step=-1), self._key_of(task))
 
-    async def _look_up(self, calls: Sequence[Sequence[Watched]]) -> Sequence[None]:
-        """Find out where these are; many that come together share the questions."""
+    async def _look_up(self, calls: Sequence[Sequence[WatchedTask]]) -> Sequence[None]:
+        """Find out where these are; calls that come together share their queries."""
         together = [watched for some in calls for watched in some]
         for start in range(0, len(together), ASK_BATCH):
             some = together[start : start + ASK_BATCH]

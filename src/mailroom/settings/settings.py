@@ -75,7 +75,14 @@ class Settings(BaseSettings):
         365, ge=1, description="days until the rows of a finished mail or task are deleted"
     )
     confirmation_hours: int = Field(
-        48, ge=1, description="hours a confirmation mail is good for, from its sending"
+        48,
+        ge=1,
+        description="hours the link of a confirmation mail is good for, from its sending; its code: one hour",
+    )
+    form_mails_per_hour: int = Field(
+        20_000,
+        ge=0,
+        description="mails an hour that forms cause, from all clients together; more wait (0: no limit)",
     )
 
     # -- the web
@@ -93,7 +100,10 @@ class Settings(BaseSettings):
         50, ge=1, description="websockets one browser may hold open in a web process"
     )
     live_sockets_per_address: int = Field(
-        500, ge=1, description="websockets one address may hold open in a web process; an office may share one"
+        500,
+        ge=1,
+        description="websockets one address may hold open in a web process, and half of its connections; an "
+        "office may share one",
     )
     worker_processes: int = Field(usable_cores(), ge=1, description="worker processes (default: the cores)")
     worker_threads: int = Field(16, ge=1, description="tasks one worker process runs at a time")
@@ -109,6 +119,9 @@ class Settings(BaseSettings):
     )
     submission_key: Path | None = Field(
         None, description="PEM file of its private key, where the certificate's file does not hold it"
+    )
+    webhook_private_networks: bool = Field(
+        False, description="yes: webhooks may lead into private networks, to loopback and link-local addresses"
     )
     metrics_token: SecretStr = Field(SecretStr(""), description="bearer token for /metrics; empty: no such page")
     log_level: str = Field("info", description="debug, info, warning or error")

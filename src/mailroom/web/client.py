@@ -1,15 +1,23 @@
 """Who asks, and by which address they came here: the one place that reads X-Forwarded headers."""
 
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Protocol
 
 from werkzeug.datastructures import Headers
 
 _PLAIN = {"ws": "http", "wss": "https"}
+_ENDING_IN_IPV4 = tuple(
+    IPv6Network(text)
+    for text in (
+        "::/96",  # compatible (RFC 4291 §2.5.5.1)
+        "::ffff:0:0:0/96",  # translated (RFC 2765 §2.1)
+        "64:ff9b::/96",  # NAT64 (RFC 6052 §2.1)
+    )
+)
 
 
-class Asked(Protocol):
+class RequestLike(Protocol):
     """The part of a request or websocket that says where it came from."""
 
     @property
@@ -35,19 +43,38 @@ class Client:
 
     @property
     def limited_as(self) -> str:
-        """The address rate limits count by: an IPv6 user holds a whole /64, so that counts as one."""
-        try:
-            address = ip_address(self.address)
-        except ValueError:
-            return self.address
-        if not isinstance(address, IPv6Address):
-            return self.address
-        if address.ipv4_mapped:
-            return str(address.ipv4_mapped)
-        return f"{IPv6Address(int(address) >> 64 << 64)}/64"
+        """What rate limits count this client by."""
+        return limited_as(self.address)
 
 
-def client_of(request: Asked, hops: int) -> Client:
+def limited_as(address: str) -> str:
+    """Return what an address counts as in limits: an IPv4 address, or the /64 that an IPv6 user holds at least.
+
+    An address that has an IPv4 address in it counts as that one: else its owner would have as many /64s, or as
+    many addresses, as they like to make up.
+    """
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(found, IPv4Address):
+        return str(found)
+    inner = _ipv4_in(found)
+    return str(inner) if inner else f"{IPv6Address(int(found) >> 64 << 64)}/64"
+
+
+def _ipv4_in(address: IPv6Address) -> IPv4Address | None:
+    """Return the IPv4 address in an IPv6 one: mapped (RFC 4291), 6to4 (3056), Teredo (4380), translated."""
+    if address.ipv4_mapped or address.sixtofour:
+        return address.ipv4_mapped or address.sixtofour
+    if address.teredo:
+        return address.teredo[1]
+    if any(address in network for network in _ENDING_IN_IPV4) and int(address) >> 16:
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    return None
+
+
+def client_of(request: RequestLike, hops: int) -> Client:
     """Return who asks, behind `hops` trusted proxies (TRUSTED_PROXIES).
 
     Each proxy appends to X-Forwarded-For what it saw, so only the right-most `hops` entries are true: the
@@ -65,7 +92,21 @@ def client_of(request: Asked, hops: int) -> Client:
 
 def address_of(headers: Headers, peer: str | None, hops: int) -> str:
     """Return the client's address, behind `hops` trusted proxies; `peer` is who holds the connection."""
-    return _forwarded(headers, "X-Forwarded-For", hops) or peer or "unknown"
+    forwarded = _forwarded(headers, "X-Forwarded-For", hops)
+    return (forwarded and _without_port(forwarded)) or peer or "unknown"
+
+
+def _without_port(entry: str) -> str | None:
+    """Return the address of an entry, which some proxies write with a port; None where it holds no address."""
+    text = entry.strip('"')
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        return str(ip_address(text.partition("%")[0]))
+    except ValueError:
+        return None
 
 
 def _forwarded(headers: Headers, name: str, hops: int) -> str | None:

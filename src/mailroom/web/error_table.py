@@ -86,6 +86,7 @@ TABLE: dict[type[Exception] | int, Answer] = {
     accounts.WrongPassword: Answer(422, _("Wrong password"), way=AGAIN),
     accounts.WrongCode: Answer(422, _("Wrong code"), way=CODE),
     accounts.MalformedCode: Answer(422, _("This is not a code"), way=CODE),
+    accounts.ExpiredCode: Answer(422, _("This code is too old"), way=CODE),
     accounts.TooManyTries: Answer(
         429,
         _("Too many wrong codes"),
@@ -121,7 +122,6 @@ TABLE: dict[type[Exception] | int, Answer] = {
         409, _("Already confirmed"), _("This address is confirmed. Please sign in."), SIGN_IN
     ),
     accounts.TooSoon: Answer(429, _("Please wait a moment"), way=BACK),
-    accounts.TooManyMails: Answer(429, _("Too many mails to this address"), way=BACK),
     # -- servers of ours
     Unavailable: Answer(
         503,

@@ -21,7 +21,7 @@ from mailroom.web.page import page_without_lookup
 from mailroom.web.program_answers import ApiError, is_program_path, refuse
 from mailroom.web.requests import BodyTooLarge, Unreadable
 from mailroom.web.return_to import sign_in_address
-from mailroom.web.security import UnknownHost
+from mailroom.web.security import SAFE_METHODS, UnknownHost
 from mailroom.web.sent_forms import sent_form
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ def wait_of(error: Exception) -> float | None:
     """Return the seconds after which to try again, where the error tells."""
     if isinstance(error, TooFast):
         return error.seconds
-    if isinstance(error, (Overloaded, accounts.TooSoon, accounts.TooManyMails)):
+    if isinstance(error, (Overloaded, accounts.TooSoon)):
         return error.seconds
     return SOON if isinstance(error, Unavailable) else None
 
@@ -100,6 +100,8 @@ async def respond(error: Exception) -> Response:
             again=await sent_form(status),
             wait=ceil(wait or 0),
         )
+    if request.method not in SAFE_METHODS:  # Back shows the answer to a form only where the browser may keep it
+        response.headers["Cache-Control"] = "private, no-cache"
     if isinstance(error, HTTPException):
         for name, value in error.get_headers():
             if name in {"Allow", "Retry-After"}:

@@ -5,7 +5,7 @@ Signing in has another: how often anyone may try it with one address.
 
 import hashlib
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil
@@ -19,6 +19,7 @@ from mailroom.accounts.errors import InvalidAddress
 from mailroom.settings import Settings
 from mailroom.web.browser import services
 from mailroom.web.client import client_of
+from mailroom.web.forms import sent_values
 from mailroom.web.limit_store import LimitStore
 from mailroom.web.memory_limits import Rate
 from mailroom.web.parts import current, provide
@@ -46,9 +47,16 @@ READ = ((600, _MINUTE),)
 """The API: generous, as one office may share one address. (For websockets see `web/live/registry.py`.)"""
 
 
-def limited(limits: Sequence[tuple[int, timedelta]]) -> Callable[[View], View]:
-    """Mark a route with its limits; a route for GET and POST counts the state-changing requests only."""
-    return _marked(limits, safe_methods_count=False)
+Also = Callable[[], Awaitable[list[Rate]]]
+"""Rates that a request counts against besides those of its client."""
+
+
+def limited(limits: Sequence[tuple[int, timedelta]], *, also: Also | None = None) -> Callable[[View], View]:
+    """Mark a route with its limits; a route for GET and POST counts the state-changing requests only.
+
+    What `also` returns is counted in the same step: who is refused is told the longest wait at once.
+    """
+    return _marked(limits, safe_methods_count=False, also=also)
 
 
 def limited_reads(limits: Sequence[tuple[int, timedelta]]) -> Callable[[View], View]:
@@ -62,6 +70,7 @@ class RouteLimits:
 
     limits: tuple[tuple[int, timedelta], ...]
     safe_methods_count: bool
+    also: Also | None = None
 
     def rates(self, endpoint: str, client: str) -> list[Rate]:
         """Return the rates that a request of this client counts against."""
@@ -71,9 +80,11 @@ class RouteLimits:
         ]
 
 
-def _marked(limits: Sequence[tuple[int, timedelta]], *, safe_methods_count: bool) -> Callable[[View], View]:
+def _marked(
+    limits: Sequence[tuple[int, timedelta]], *, safe_methods_count: bool, also: Also | None = None
+) -> Callable[[View], View]:
     def mark(view: View) -> View:
-        setattr(view, _LIMITS, RouteLimits(tuple(limits), safe_methods_count))
+        setattr(view, _LIMITS, RouteLimits(tuple(limits), safe_methods_count, also))
         return view
 
     return mark
@@ -97,14 +108,21 @@ class TooManySignIns(TooFast):
 
 
 async def count_request() -> None:
-    """Count this request against the limits of its route, all in one step. Raises `TooFast`."""
+    """Count this request against the limits of its route, all in one step.
+
+    Raises `TooFast`, and `TooManySignIns` where the limit of the address makes it wait.
+    """
     view = current_app.view_functions.get(request.endpoint or "")
     found = limits_of(view) if view else None
     if not found or (request.method in SAFE_METHODS and not found.safe_methods_count):
         return
     client = client_of(request, services().settings.trusted_proxies).limited_as
     rates = found.rates(request.endpoint or "", client)
-    verdict = await current(LimitStore).take(rates)
+    more = await found.also() if found.also else []
+    verdict = await current(LimitStore).take([*rates, *more])
+    own = max(used - rate.period + rate.each for rate, used in zip(rates, verdict.used, strict=False))
+    if verdict.wait > max(own, 0):
+        raise TooManySignIns(ceil(verdict.wait))  # no headers: the client's own limit is not what makes it wait
     g.mailroom_limit = (rates[0], verdict.used[0])
     if verdict.wait > 0:
         raise TooFast(ceil(verdict.wait))
@@ -132,18 +150,16 @@ def limit(app: Quart, store: LimitStore) -> None:
     app.after_serving(store.close)
 
 
-async def count_sign_in(email: str, settings: Settings) -> None:
-    """Count a try to sign in with this address, as typed. Raises `TooManySignIns` where there were too many.
+async def by_address() -> list[Rate]:
+    """Return the rate of sign-ins with the address of this request, as typed.
 
     The same for every address, known or not. Redis gets to see an HMAC of it.
     """
-    store = current(LimitStore)
+    email = (await sent_values()).get("email")
+    if not isinstance(email, str) or not email.strip():
+        return []
     count, period = SIGN_IN_OF_ADDRESS
-    rate = Rate(f"sign-in of address:{_hidden(email, settings)}", count, period.total_seconds())
-    verdict = await store.take([rate])
-    if verdict.wait > 0:
-        g.pop("mailroom_limit", None)  # the headers would tell of the client's own limit, which is not used up
-        raise TooManySignIns(ceil(verdict.wait))
+    return [Rate(f"sign-in of address:{_hidden(email, services().settings)}", count, period.total_seconds())]
 
 
 def _hidden(email: str, settings: Settings) -> str:

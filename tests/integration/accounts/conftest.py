@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from mailroom.accounts.authentication import Authentication
 from mailroom.accounts.confirmation import Confirmation
+from mailroom.accounts.mail_limits import FormMailQueue
 from mailroom.accounts.mails import kinds
 from mailroom.accounts.operators import Operators
 from mailroom.accounts.password_reset import PasswordReset
@@ -43,8 +44,15 @@ class Reception:
         self.outbox = Outbox(Kinds(kinds(self.tokens, settings)), self.tickets, self._notify)
         self.sessions = Sessions(self.database)
         self.passwords = Passwords()
+        self.queue = FormMailQueue(self.database, hourly=settings.form_mails_per_hour)
         self.registration = Registration(
-            self.database, self.outbox, self.tickets, self.passwords, self.sessions, site=["localhost"]
+            self.database,
+            self.outbox,
+            self.tickets,
+            self.passwords,
+            self.sessions,
+            queue=self.queue,
+            site=["localhost"],
         )
         self.confirmation = Confirmation(
             self.database,
@@ -62,6 +70,7 @@ class Reception:
             tokens=self.tokens,
             passwords=self.passwords,
             sessions=self.sessions,
+            queue=self.queue,
             site=["localhost"],
         )
         self.operators = Operators(self.database)
@@ -70,7 +79,7 @@ class Reception:
         )
 
     def authentication_with(self, passwords: Passwords) -> Authentication:
-        return Authentication(self.database, self.tickets, passwords, self.sessions)
+        return Authentication(self.database, self.registration, passwords, self.sessions)
 
     def _notify(self, mail_ids: Sequence[UUID]) -> None:
         self.nudged += mail_ids
@@ -121,6 +130,7 @@ class Reception:
             "update sign_up_mails set created_at = created_at - :ago",
             "update password_mails set created_at = created_at - :ago",
             "update sessions set seen_at = seen_at - :ago, expires_at = expires_at - :ago",
+            "update sessions set created_at = created_at - :ago",
         ):
             await self.run(change, ago=timedelta(**past))
 

@@ -13,9 +13,10 @@ from quart import Quart, websocket
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from mailroom.web.server import connections
+from mailroom.web.server import connection, connections
 from mailroom.web.server import websocket_stream as stream
-from mailroom.web.server.connections import Connection, Connections
+from mailroom.web.server.connection import Connection
+from mailroom.web.server.connections import Connections
 
 HANDSHAKE = (
     b"GET /echo HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n"
@@ -102,7 +103,7 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
     monkeypatch.setattr(stream, "SILENT_FOR", 1.0)
     monkeypatch.setattr(stream, "CLOSE_WITHIN", 0.3)
     monkeypatch.setattr(connections, "TEND_EVERY", 0.05)
-    monkeypatch.setattr(connections, "LINGER", 0.3)
+    monkeypatch.setattr(connection, "LINGER", 0.3)
     server = Server()
     await server.start()
     yield server
@@ -119,7 +120,7 @@ async def closed(client: ClientConnection) -> tuple[int | None, str | None]:
 
 def test_all_of_it_happens_within_a_minute() -> None:
     assert stream.PING_EVERY * 2 < stream.SILENT_FOR
-    assert stream.SILENT_FOR + connections.TEND_EVERY + connections.LINGER < 60
+    assert stream.SILENT_FOR + connections.TEND_EVERY + connection.LINGER < 60
 
 
 async def test_a_peer_that_answers_no_ping_is_let_go(server: Server) -> None:

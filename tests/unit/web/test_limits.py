@@ -54,18 +54,30 @@ async def test_a_redis_that_never_answers_costs_one_short_wait() -> None:
         began = time.monotonic()
         for _ in range(200):
             await store.take([Rate("key", 1000, 60.0)])
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 10, "a wait each would take a minute"
         await store.close()
 
 
 async def test_the_eleventh_sign_in_of_a_minute_is_asked_to_wait(browser: Client) -> None:
-    for _ in range(10):
-        assert (await browser.post("/sign-in", form=WRONG)).status_code == 422
+    for number in range(10):
+        form = {**WRONG, "email": f"person{number}@example.org"}
+        assert (await browser.post("/sign-in", form=form)).status_code == 422
     answer = await browser.post("/sign-in", form={**WRONG, "password": PASSWORD})
     assert answer.status_code == 429
     assert 1 <= int(answer.headers["Retry-After"]) <= 6
     assert "Please try again in" in await answer.get_data(as_text=True)
     assert answer.headers["RateLimit-Limit"] == "10"
+
+
+async def test_where_two_limits_are_reached_the_longer_wait_is_told_at_once(
+    browser: Client,
+) -> None:
+    for _ in range(10):
+        assert (await browser.post("/sign-in", form=WRONG)).status_code == 422
+    answer = await browser.post("/sign-in", form={**WRONG, "password": PASSWORD})
+    assert answer.status_code == 429
+    assert 20 < int(answer.headers["Retry-After"]) <= 30, "the address waits longer than the client"
+    assert "attempts to sign in with this address" in await answer.get_data(as_text=True)
 
 
 async def test_looking_at_a_form_does_not_count(browser: Client) -> None:

@@ -95,13 +95,6 @@ async def test_json_that_is_no_object_is_a_bad_request(browser: Client, body: st
     assert answer.status_code == 400
 
 
-async def test_too_many_mails_to_an_address_says_when_to_come_back(browser: Client, world: World) -> None:
-    world.raises = errors.TooManyMails(600)
-    answer = await browser.post("/sign-up", form=ALICE)
-    assert answer.status_code == 429
-    assert answer.headers["Retry-After"] == "600"
-
-
 # -- the page of a mail
 
 

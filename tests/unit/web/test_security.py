@@ -5,7 +5,7 @@ import pytest
 from quart import Quart
 from werkzeug.datastructures import Headers
 
-from mailroom.web.client import client_of
+from mailroom.web.client import client_of, limited_as
 from mailroom.web.security import is_known_host, is_same_origin, is_trustworthy
 from tests.unit.web import fakes
 
@@ -154,3 +154,43 @@ async def test_the_confirmation_button_works_from_a_page_without_referrer(app: Q
 async def test_a_program_without_origin_is_let_in(app: Quart) -> None:
     form: dict[str, Any] = {"email": "alice@example.org", "password": fakes.PASSWORD}
     assert (await app.test_client().post("/sign-in", form=form)).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("entry", "address"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("192.0.2.7:50123", "192.0.2.7"),
+        ('"192.0.2.7:50123"', "192.0.2.7"),
+        ("2001:db8::7", "2001:db8::7"),
+        ("[2001:db8::7]", "2001:db8::7"),
+        ("[2001:db8::7]:50123", "2001:db8::7"),
+        ('"[2001:DB8::7]:50123"', "2001:db8::7"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("[fe80::1%25eth0]:1", "fe80::1"),
+        ("unknown", "10.0.0.1"),
+        ("_hidden", "10.0.0.1"),
+        ("192.0.2.7:50123:1", "10.0.0.1"),
+        ("999.1.1.1", "10.0.0.1"),
+        ("\xff", "10.0.0.1"),
+    ],
+)
+def test_a_forwarded_address_is_one_however_a_proxy_writes_it(entry: str, address: str) -> None:
+    assert client_of(Asked({"X-Forwarded-For": f"6.6.6.6, {entry}"}), 1).address == address
+
+
+@pytest.mark.parametrize(
+    ("addresses", "counts_as"),
+    [
+        (
+            ["192.0.2.7", "::ffff:192.0.2.7", "::192.0.2.7", "::ffff:0:192.0.2.7", "64:ff9b::192.0.2.7"],
+            "192.0.2.7",
+        ),
+        (["2002:c000:0207::1", "2002:c000:0207:ffff::1", "2002:c000:0207:1234:5678::"], "192.0.2.7"),  # 6to4
+        (["2001:0:4136:e378:8000:63bf:3fff:fdf8", "2001:0:1:2:3:4:3fff:fdf8"], "192.0.2.7"),  # Teredo
+        (["2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff", "2001:DB8:1:2::%eth0"], "2001:db8:1:2::/64"),
+        (["::1"], "::/64"),
+    ],
+)
+def test_addresses_of_one_client_count_as_one(addresses: list[str], counts_as: str) -> None:
+    assert {limited_as(address) for address in addresses} == {counts_as}

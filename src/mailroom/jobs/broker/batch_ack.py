@@ -1,4 +1,11 @@
-"""Messages acknowledged together: one by one that takes Celery's consumer a third of its time for a mail."""
+"""Messages acknowledged together, in one command to Redis.
+
+kombu acknowledges one message at a time, in a transaction, in the consumer's thread. What that buys, with
+`channel.py`, stands there.
+
+Check at an upgrade: `QoS.pipe_or_acquire` and the two keys of kombu's QoS; `initial_prefetch_count`, `call_soon`
+and `connection_errors` of Celery's consumer (`tests/integration/jobs/test_mail_strategy.py`).
+"""
 
 import asyncio
 import logging
@@ -13,11 +20,11 @@ logger = logging.getLogger(__name__)
 GATHER = 0.05
 """Seconds a message waits for others to be acknowledged with."""
 SHARE = 4
-"""With a fourth of what the consumer may have in hand waiting, it waits no longer: that is room for new ones."""
+"""Once a fourth of what the consumer may have in hand waits, nothing waits longer: new messages need the room."""
 
 
 class BatchAcknowledger:
-    """Acknowledges what one consumer has taken from Redis. Call it in the event loop."""
+    """Acknowledges messages of one consumer. Call it in the event loop."""
 
     def __init__(self, consumer: Any) -> None:
         self._consumer = consumer
@@ -26,7 +33,7 @@ class BatchAcknowledger:
         self._alarm: asyncio.TimerHandle | None = None
 
     def __call__(self, message: Any) -> None:
-        """Have this message acknowledged soon. Should the worker end before that, it comes once more."""
+        """Acknowledge this message soon. If the worker ends before that, the message comes once more."""
         self._done.append(message)
         if len(self._done) >= self._most:
             self._pass_on()
@@ -40,10 +47,10 @@ class BatchAcknowledger:
         self._consumer.call_soon(self._acknowledge, messages)
 
     def _acknowledge(self, messages: Sequence[Any]) -> None:
-        """Forget the messages in Redis, then in the count of what is in hand; in the consumer's thread.
+        """Forget the messages in Redis, then in the count of those in hand; in the consumer's thread.
 
-        Also where Redis could not be told: counted for ever, they would take the room of others, until none is
-        left. Redis gives them out once more after the visibility timeout, when their mails are past claiming.
+        They leave the count also where Redis fails: else they would take the room of others for ever. Redis gives
+        them out once more after the visibility timeout, when nobody can claim their mails any more.
         """
         qos = messages[-1].channel.qos
         tags = [message.delivery_tag for message in messages]

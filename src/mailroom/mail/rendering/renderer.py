@@ -16,7 +16,7 @@ import jinja2
 from mailroom.i18n import languages
 from mailroom.i18n.templates import translate_mail_templates
 from mailroom.kit.domain_names import to_ascii
-from mailroom.mail.kinds import Kinds, MailKind, MailRow
+from mailroom.mail.kinds import WITHHELD, Kinds, MailKind, MailRow
 from mailroom.mail.rendering.compiled_template import PARTS, CompiledTemplate
 from mailroom.mail.rendering.faults import explain
 from mailroom.settings.sender import Sender
@@ -47,6 +47,8 @@ class Envelope(NamedTuple):
     """True where an address or a header needs SMTPUTF8 (RFC 6531)."""
     eight_bit: bool = False
     """True where the content holds octets above 127, which needs 8BITMIME (RFC 6152)."""
+    withheld: bool = False
+    """True where the server is told the recipient, but not given the content."""
 
 
 class Renderer:
@@ -96,10 +98,12 @@ class Renderer:
         try:
             kind = self._kinds[row.kind]
             words = {**self._product, **row.params, **kind.variables(row)}
-            if made := short(row, kind, words):
-                return made
-            subject, text, html = (self._write(kind.name, part, words) for part in PARTS)
-            return self._envelope(row, " ".join(subject.split()), text, html)
+            withheld = words.pop(WITHHELD, False) is True
+            made = short(row, kind, words)
+            if made is None:
+                subject, text, html = (self._write(kind.name, part, words) for part in PARTS)
+                made = self._envelope(row, kind, " ".join(subject.split()), text, html)
+            return made._replace(withheld=True) if withheld else made
         except Exception as error:
             # The variables could hold a link: only names and places may leave here.
             raise BrokenMail(explain(error, row.kind, self._templates, words)) from None
@@ -117,7 +121,7 @@ class Renderer:
             return None
         subject, content = filled
         head = (
-            f"To: {recipient}\r\nDate: {_date(row.created_at.replace(microsecond=0))}\r\n"
+            f"To: {shown_in_header(kind, recipient)}\r\nDate: {_date(row.created_at.replace(microsecond=0))}\r\n"
             f"Message-ID: {self.message_id(row)}\r\nAuto-Submitted: auto-generated\r\n"
             f"MIME-Version: 1.0\r\nContent-Type: {prepared.content_type}\r\n"
         )
@@ -133,12 +137,12 @@ class Renderer:
                 self._prepared[key] = None
         return self._prepared[key]
 
-    def _envelope(self, row: MailRow, subject: str, text: str, html: str) -> Envelope:
+    def _envelope(self, row: MailRow, kind: MailKind, subject: str, text: str, html: str) -> Envelope:
         recipient, utf8 = deliverable(row.recipient)
         message = EmailMessage(policy=SMTP)
         message["Subject"] = subject
         message["From"] = self._sender.header
-        local, _, domain = (row.recipient if utf8 else recipient).rpartition("@")
+        local, _, domain = shown_in_header(kind, row.recipient if utf8 else recipient).rpartition("@")
         message["To"] = Address(username=local, domain=domain)
         message["Date"] = format_datetime(row.created_at)
         message["Message-ID"] = self.message_id(row)
@@ -147,6 +151,14 @@ class Renderer:
         message.add_alternative(html, subtype="html", cte="quoted-printable")
         flat = message.as_bytes(policy=SMTP.clone(utf8=utf8))
         return Envelope(self._address, recipient, dot_stuffed(flat), utf8)
+
+
+def shown_in_header(kind: MailKind, address: str) -> str:
+    """Return the recipient as "To:" names it; the envelope has the whole address."""
+    if kind.shows_tag:
+        return address
+    local, _, domain = address.rpartition("@")
+    return f"{local.partition('+')[0] or local}@{domain}"
 
 
 def deliverable(address: str) -> tuple[str, bool]:

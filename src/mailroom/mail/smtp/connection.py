@@ -6,6 +6,7 @@ connection.
 
 import asyncio
 import re
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import cast
@@ -15,6 +16,7 @@ from aiosmtplib.email import quote_address
 
 from mailroom.mail.rendering.renderer import CONTROL, Envelope
 from mailroom.mail.retry_policy import DeliveryResult
+from mailroom.mail.smtp.acceptance import AcceptanceTimes
 from mailroom.mail.smtp.opening import ServerTrouble, open_session
 from mailroom.mail.smtp.pipelining import Pipelining
 from mailroom.mail.smtp.protocol import REFUSALS, PendingReplies, Reply, SmtpProtocol
@@ -69,13 +71,22 @@ class _NegativeReply(Exception):
 class SmtpConnection:
     """An open connection, signed in where the server wants it. It sends one mail at a time."""
 
-    def __init__(self, smtp: aiosmtplib.SMTP, timeouts: Timeouts, *, pipelining: Pipelining, tls: bool) -> None:
+    def __init__(
+        self,
+        smtp: aiosmtplib.SMTP,
+        timeouts: Timeouts,
+        *,
+        pipelining: Pipelining,
+        acceptances: AcceptanceTimes,
+        tls: bool,
+    ) -> None:
         self._smtp = smtp
         self._talk = SmtpProtocol(cast("asyncio.Transport", smtp.transport))
         self._utf8 = smtp.supports_extension("smtputf8")
         self._eight_bit = smtp.supports_extension("8bitmime")
         self._offers_groups = smtp.supports_extension("pipelining")
         self._pipelining = pipelining
+        self._acceptances = acceptances
         self._grouped = False
         """True once commands went out in a group: then replies may come out of step."""
         self._tls = tls
@@ -85,12 +96,23 @@ class SmtpConnection:
 
     @classmethod
     async def open(
-        cls, server: SMTPServer, timeouts: Timeouts, hostname: str, pipelining: Pipelining | None = None
+        cls,
+        server: SMTPServer,
+        timeouts: Timeouts,
+        hostname: str,
+        pipelining: Pipelining | None = None,
+        acceptances: AcceptanceTimes | None = None,
     ) -> "SmtpConnection":
         """Connect, say EHLO as `hostname`, start TLS and sign in, as `server` asks. Raises `ServerTrouble`."""
         smtp = await open_session(server, timeouts.connect, hostname)
         tls = smtp.get_transport_info("sslcontext") is not None
-        return cls(smtp, timeouts, pipelining=pipelining or Pipelining(server), tls=tls)
+        return cls(
+            smtp,
+            timeouts,
+            pipelining=pipelining or Pipelining(server),
+            acceptances=acceptances or AcceptanceTimes(),
+            tls=tls,
+        )
 
     @property
     def _in_groups(self) -> bool:
@@ -182,15 +204,19 @@ class SmtpConnection:
         await self._introduce(envelope)
         if not await may_hand_over():
             raise Undelivered(DeliveryResult(Reason.WORKER_LOST))
+        if envelope.withheld:
+            return await self._withhold()
         said = await self._talk.ask(b"DATA\r\n", self._timeouts.data)
         if said.code != START_INPUT:
             raise _NegativeReply(Command.DATA, said)
+        began = time.monotonic()
         try:
             (done,) = await self._hand_over(envelope, following() if self._in_groups else None)
         except (aiosmtplib.SMTPException, OSError) as error:  # also a line that is no reply
             raise Undelivered(DeliveryResult(Reason.NO_ANSWER, text=readable(error)), handed_over=True) from error
         result = classify(Command.CONTENT, done.code, done.text, tls=self._tls)
         if result.reason is None:
+            self._acceptances.note(time.monotonic() - began)
             return result
         if done.code not in REFUSALS or (done.code == BAD_SEQUENCE and self._introduced):
             # Neither yes nor no, or the refusal of what was sent behind the content.
@@ -199,6 +225,12 @@ class SmtpConnection:
         if done.code == CLOSING:
             self.close()
         raise Undelivered(result, usable=self.usable)
+
+    async def _withhold(self) -> DeliveryResult:
+        """End the transaction without content, in the time that an acceptance takes; return one."""
+        await self._reset()
+        await asyncio.sleep(self._acceptances.draw())
+        return DeliveryResult(code=OK)
 
     async def _introduce(self, envelope: Envelope) -> None:
         """Send MAIL and RCPT, unless they were sent behind the mail before. Raises aiosmtplib's errors."""

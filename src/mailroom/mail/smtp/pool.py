@@ -11,6 +11,7 @@ from datetime import datetime
 
 from mailroom.kit import clock
 from mailroom.mail.retry_policy import DeliveryResult
+from mailroom.mail.smtp.acceptance import AcceptanceTimes
 from mailroom.mail.smtp.connection import ServerTrouble, SmtpConnection, Timeouts
 from mailroom.mail.smtp.pipelining import Pipelining
 from mailroom.mail.smtp.sign_ins import SignIns
@@ -65,7 +66,7 @@ class Pool:
         self.server = server
         self.outage: Outage | None = None
         self._timeouts = timeouts
-        self._pipelining = Pipelining(server)
+        self._pipelining, self._acceptances = Pipelining(server), AcceptanceTimes()
         self._sign_ins = sign_ins
         self._hostname = hostname
         self.limit = limit
@@ -166,7 +167,9 @@ class Pool:
 
     async def _connect(self) -> SmtpConnection:
         async with self._sign_ins.trying() if self._sign_ins else contextlib.nullcontext():
-            connection = await SmtpConnection.open(self.server, self._timeouts, self._hostname, self._pipelining)
+            connection = await SmtpConnection.open(
+                self.server, self._timeouts, self._hostname, self._pipelining, self._acceptances
+            )
         self._open.add(connection)
         return connection
 

@@ -2,6 +2,9 @@
 
 aiosmtplib connects, greets, starts TLS and signs in. After that each mail is four commands. aiosmtplib's work for
 each command (a timeout task, a lock, a parser for every case) would cost more than everything else about a mail.
+
+Check at an upgrade of aiosmtplib: that `SMTP.transport` is the connection's transport once it is connected, also
+after STARTTLS, and that nothing else reads it then (`tests/integration/mail/smtp/`).
 """
 
 import asyncio

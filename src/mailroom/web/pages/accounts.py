@@ -97,7 +97,7 @@ async def _sign_in_page(refused: Refused) -> Response:
 
 
 @blueprint.post("/sign-in")
-@limits.limited(limits.SIGN_IN)
+@limits.limited(limits.SIGN_IN, also=limits.by_address)
 async def sign_in() -> Response:
     """Sign in, or say what was wrong beside the form; an address not confirmed yet gets a way to its mail."""
     values = await sent_values()
@@ -105,7 +105,6 @@ async def sign_in() -> Response:
     kept = {**_kept(values), "next": asked}
     try:
         form = check(SignInForm, values)
-        await limits.count_sign_in(form.email, services().settings)
         started = await services().authentication.sign_in(
             # A session also for a stranger: a right password before the confirmation leads to that mail's page.
             form.email,

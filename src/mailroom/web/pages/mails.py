@@ -34,7 +34,7 @@ async def resend(ticket: str) -> Response:
         raise errors.UnknownSignUp
     try:
         new = await services().registration.resend(ticket=old, session=session)
-    except (errors.TooSoon, errors.TooManyMails) as error:
+    except errors.TooSoon as error:
         if wants_json() or await see(ticket) is None:
             raise
         wait = gettext("You can ask again in %(wait)s.", wait=duration(error.seconds))
@@ -64,7 +64,7 @@ async def mail_page(ticket: str, refused: Refused) -> Response | None:
         title=text_of(seen.task.title, seen.task.title_params),
         ticket=ticket,
         recipient=(row.typed_recipient or row.recipient) if row else "",
-        resend_in=wait,
+        resend_in=None if seen.public.get("afterword") == "replaced" else wait,
         asks_password=row is not None and row.kind in password_reset.KINDS,
         values=refused.values,
         messages=refused.messages,

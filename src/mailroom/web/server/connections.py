@@ -1,99 +1,42 @@
-"""The connections of one web process: Hypercorn's protocols, and an end for each that nobody can hold up."""
+"""The connections of one web process: so many of one address and in all, tended together, ended together."""
 
 import asyncio
 import socket
 import time
+from collections import Counter
 from contextlib import suppress
 
 from hypercorn.app_wrappers import ASGIWrapper
-from hypercorn.asyncio.task_group import TaskGroup
-from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
-from hypercorn.typing import ConnectionState, Framework
-from hypercorn.utils import parse_socket_addr
+from hypercorn.typing import Framework
 
 from mailroom.ops.processes.listening import BACKLOG
-from mailroom.web.server.http1 import HTTP1
-from mailroom.web.server.websocket_stream import Stream
+from mailroom.web.client import limited_as
+from mailroom.web.server.connection import LINGER, Connection
 
 TEND_EVERY = 2.0
 """Seconds between two looks at every connection."""
-LINGER = 3.0
-"""Seconds a peer has to take what is still to be sent when its connection closes."""
-BUFFER = 16 * 1024
-"""Bytes that may wait in this process for a websocket's peer; what comes later is the newest state only."""
-
-
-class Connection(TCPServer):
-    """One connection from accept to end."""
-
-    http: HTTP1 | None = None
-
-    async def run(self) -> None:
-        """Serve it."""
-        peer = self.writer.get_extra_info("socket")
-        self._last_call: asyncio.TimerHandle | None = None
-        try:
-            client = parse_socket_addr(peer.family, peer.getpeername())
-            server = parse_socket_addr(peer.family, peer.getsockname())
-            async with TaskGroup(self.loop) as group:
-                self._task_group = group
-                self.protocol = self.http = HTTP1(  # type: ignore[assignment]  # what wraps it only adds HTTP/2
-                    self.app,
-                    self.config,
-                    self.context,
-                    group,
-                    ConnectionState(self.state),
-                    False,
-                    client,
-                    server,
-                    self.protocol_send,
-                )
-                await self.idle_task.restart(group, self._idle_timeout)
-                await self._read_data()
-        except OSError:
-            pass
-        finally:
-            await self._close()
-            if self._last_call:
-                self._last_call.cancel()
-            if self.http:  # it and we would hold each other until a full garbage collection, which is long
-                self.http.send = _nowhere
-
-    async def _close(self) -> None:
-        if self._last_call is None:  # closing waits for the peer to take what is left: not for ever
-            self._last_call = self.loop.call_later(LINGER, self.abort)
-        await super()._close()
-
-    def tend(self, now: float) -> None:
-        """Ping a websocket's peer when it is time to, and end what has no peer any more."""
-        stream = self.http.stream if self.http else None
-        if not isinstance(stream, Stream):
-            return
-        self.writer.transport.set_write_buffer_limits(high=BUFFER)
-        to_send = stream.tend(now)
-        if to_send is None:
-            self.abort()
-        elif to_send and not self.writer.transport.is_closing():
-            self.writer.write(to_send)
-
-    def abort(self) -> None:
-        """End it now; what was not sent yet is lost."""
-        self.writer.transport.abort()
-
-
-async def _nowhere(_event: object) -> None:
-    """Where a connection that is over sends."""
+FILES_FOR_SERVERS = 96
+"""Open files kept for PostgreSQL, Redis and logs, where connections would take all that the system allows."""
+TOO_MANY = (
+    b"HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nContent-Length: 0\r\nRetry-After: 10\r\n\r\n",
+    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\nRetry-After: 10\r\n\r\n",
+)
+"""What a connection too many gets: of one address, in all."""
 
 
 class Connections:
-    """All of them."""
+    """All of them. `per_address` bounds those of one client; None where a proxy stands before all clients."""
 
-    def __init__(self, app: Framework, config: Config) -> None:
+    def __init__(
+        self, app: Framework, config: Config, *, per_address: int | None = None, most: int | None = None
+    ) -> None:
         self._app, self._config = ASGIWrapper(app), config  # type: ignore[arg-type]
         self._context = WorkerContext(None)
+        self._per_address, self._most = per_address, most or most_connections()
         self._open: dict[asyncio.Task[None], Connection] = {}
+        self._addresses: Counter[str] = Counter()
         self._server: asyncio.Server | None = None
         self._tending: asyncio.Task[None] | None = None
 
@@ -107,20 +50,30 @@ class Connections:
         self._tending = asyncio.create_task(self._tend(), name="connections")
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        address = limited_as((writer.get_extra_info("peername") or ("unknown",))[0])
+        is_full = len(self._open) >= self._most
+        if is_full or (self._per_address and self._addresses[address] >= self._per_address):
+            _refuse(writer, TOO_MANY[is_full])
+            return
         task = asyncio.current_task()
         assert task is not None
         loop = asyncio.get_running_loop()
         self._open[task] = Connection(self._app, loop, self._config, self._context, {}, reader, writer)
+        self._addresses[address] += 1
         try:
             await self._open[task]
         finally:
             del self._open[task]
+            self._addresses[address] -= 1
+            if not self._addresses[address]:
+                del self._addresses[address]
 
     async def _tend(self) -> None:
         while True:
             await asyncio.sleep(TEND_EVERY)
+            now = time.monotonic()
             for connection in list(self._open.values()):
-                connection.tend(time.monotonic())
+                connection.tend(now)
 
     async def close(self, grace: float) -> bool:
         """Accept no more, and end all: those that are not over after `grace` seconds by force; then False."""
@@ -139,3 +92,19 @@ class Connections:
         if forced:
             await asyncio.wait([task for task, _ in forced], timeout=grace / 2)
         return not forced
+
+
+def _refuse(writer: asyncio.StreamWriter, answer: bytes) -> None:
+    writer.write(answer)
+    writer.close()
+    asyncio.get_running_loop().call_later(LINGER, writer.transport.abort)
+
+
+def most_connections() -> int:
+    """Return how many connections the open files that the system allows leave room for."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return 10_000
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 1_000_000 if soft == resource.RLIM_INFINITY else max(soft - FILES_FOR_SERVERS, soft // 2)

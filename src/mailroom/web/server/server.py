@@ -32,18 +32,22 @@ GRACE = 2.0
 """Seconds requests under way and websockets that were told to go have to end."""
 
 
-def run(app: Quart, listening: socket.socket, *, hops: int = 0) -> None:
-    """Serve `app` on an open socket until SIGTERM or SIGINT; `hops` proxies in front of it are trusted."""
+def run(app: Quart, listening: socket.socket, *, hops: int = 0, per_address: int | None = None) -> None:
+    """Serve `app` on an open socket until SIGTERM or SIGINT.
+
+    `hops` proxies in front of it are trusted. One address may have `per_address` connections; where there is a
+    proxy, that is the proxy's to limit.
+    """
     _raise_file_limit()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(app, listening, hops))
+        runner.run(_serve(app, listening, hops, None if hops else per_address))
 
 
-async def _serve(app: Quart, listening: socket.socket, hops: int) -> None:
+async def _serve(app: Quart, listening: socket.socket, hops: int, per_address: int | None) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    connections = Connections(app, _config(hops))
+    connections = Connections(app, _config(hops), per_address=per_address)
     await app.startup()
     try:
         _spare_full_collections()

@@ -6,6 +6,9 @@
 - It is known when the peer was last heard, so that whoever answers no ping can be let go.
 - permessage-deflate (RFC 7692) is not offered: it costs more memory a socket than all the rest together, to
   save some bytes of messages that are short.
+
+Check at an upgrade of Hypercorn: `WSStream` and its `handshake`, `buffer`, `state` and `app_put`; the names of
+`ASGIWebsocketState`. `tests/integration/web/test_connections.py` fails where a promise does not hold.
 """
 
 import time
