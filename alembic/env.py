@@ -21,11 +21,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 import mailroom.accounts.models
 import mailroom.api_keys.models
 import mailroom.desk.models
-<<<<<<< HEAD
-import mailroom.mail.ledger.models
-=======
 import mailroom.events.models
->>>>>>> main
+import mailroom.mail.ledger.models
 import mailroom.mail.messages.models
 import mailroom.mail.models
 import mailroom.mail.smtp.models
