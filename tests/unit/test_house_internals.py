@@ -176,7 +176,8 @@ def test_an_attribute_that_we_rely_on_is_set_by_its_constructor(file: str, owner
 
 
 CAPPED = {
-    "celery": "<5.7", "kombu": "<5.8", "hypercorn": "<0.19", "aiosmtplib": "<5.2", "redis": "<8.2", "psycopg": "<3.4",
+    "celery": "<5.7", "kombu": "<5.8", "hypercorn": "<0.19", "aiosmtplib": "<5.2", "redis": "<8.2",
+    "psycopg": "<3.4",
 }  # fmt: skip
 
 
