@@ -20,6 +20,7 @@ from mailroom.web.api.waits import Waits
 from mailroom.web.browser import write_cookie
 from mailroom.web.language import choose_language, tell_language
 from mailroom.web.limit_store import LimitStore
+from mailroom.web.link_endings import shorten_links
 from mailroom.web.pages import account, accounts, confirm, home, mails, password
 from mailroom.web.pages import tasks as task_pages
 from mailroom.web.parts import provide
@@ -66,6 +67,7 @@ def create_app(services: Services) -> Quart:
 
     security.protect(app, settings)
     read_requests(app)
+    shorten_links(app)
     serve_static(app)
     store = LimitStore(settings.limits)
     limits.limit(app, store)
