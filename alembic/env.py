@@ -21,10 +21,12 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 import mailroom.accounts.models
 import mailroom.api_keys.models
 import mailroom.desk.models
+import mailroom.events.models
 import mailroom.mail.messages.models
 import mailroom.mail.models
 import mailroom.mail.smtp.models
-import mailroom.tasks.models  # noqa: F401  # the imports fill the metadata
+import mailroom.tasks.models
+import mailroom.webhooks.models  # noqa: F401  # the imports fill the metadata
 from mailroom.kit.database import Base
 from mailroom.ops.database_errors import UNUSABLE, explain
 from mailroom.ops.startup import BAD_SETTINGS, settings_of_a_door

@@ -20,6 +20,7 @@ from mailroom.progress.tracker import Tracker
 from mailroom.settings import Settings
 from mailroom.tasks.service import TaskService
 from mailroom.tasks.tickets import Tickets
+from mailroom.webhooks.endpoints import Webhooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,5 +44,6 @@ class Services:
     acceptance: Acceptance
     watch_tokens: WatchTokens
     audit_log: AuditLog
+    webhooks: Webhooks
     tracker: Tracker | None = None
     """The poller of a web process; a worker has none."""

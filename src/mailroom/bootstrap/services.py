@@ -19,6 +19,7 @@ from mailroom.desk.audit_log import AuditLog
 from mailroom.i18n.sentences import text_of
 from mailroom.jobs.results import ResultReader
 from mailroom.kit.database import Database
+from mailroom.kit.secret_box import SecretBox
 from mailroom.mail.administration import MailAdministration
 from mailroom.mail.kinds import Kinds, Notify
 from mailroom.mail.messages.store import MESSAGE, MessageStore
@@ -30,6 +31,7 @@ from mailroom.services import Services
 from mailroom.settings import Settings
 from mailroom.tasks.service import PublishTask, TaskService
 from mailroom.tasks.tickets import Tickets
+from mailroom.webhooks.endpoints import Webhooks
 
 
 def create_services(
@@ -86,8 +88,14 @@ def create_services(
         acceptance=Acceptance(database, api_keys, MessageStore(notify, domain=domain), limits),
         watch_tokens=WatchTokens(settings.secret_keys),
         audit_log=AuditLog(),
+        webhooks=Webhooks(webhook_box(settings), private=settings.webhook_private_networks),
         tracker=tracker,
     )
+
+
+def webhook_box(settings: Settings) -> SecretBox:
+    """Return what opens the signing secrets of webhooks."""
+    return SecretBox(settings.secret_keys, "webhooks")
 
 
 def mail_kinds(settings: Settings, tokens: Tokens) -> Kinds:
@@ -98,4 +106,4 @@ def mail_kinds(settings: Settings, tokens: Tokens) -> Kinds:
 def create_tracker(settings: Settings, database: Database) -> tuple[Tracker, ResultReader]:
     """Return a tracker that is not started yet, and its reader of results, which the caller closes."""
     results = ResultReader(settings)
-    return Tracker(results, MailRows(database)), results
+    return Tracker(results, MailRows(database).newer_than), results

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 from celery import Celery
 
 from mailroom.accounts.retention import AccountRetention
 from mailroom.accounts.tokens import Tokens
 from mailroom.bootstrap import services as wiring
+from mailroom.events.log import forget_old
 from mailroom.jobs.broker.queue_depth import queue_depth
 from mailroom.jobs.mail_tasks import MailReports
 from mailroom.jobs.publisher import Publisher
@@ -33,6 +35,8 @@ from mailroom.progress.reporter import Reporter
 from mailroom.services import Services
 from mailroom.settings import Settings
 from mailroom.tasks.runs import TaskRuns
+from mailroom.webhooks.retention import forget_old_deliveries
+from mailroom.webhooks.sender import WebhookSender
 
 
 def create_worker(settings: Settings | None = None) -> Celery:
@@ -68,6 +72,9 @@ def create_runtime(settings: Settings, app: Celery) -> Runtime:
         reporter=reporter,
         publisher=publisher,
         liveness=Liveness(services.database, worker_name),
+        webhooks=WebhookSender(
+            services.database, wiring.webhook_box(settings), private=settings.webhook_private_networks
+        ),
     )
 
 
@@ -115,5 +122,7 @@ def _sweep(services: Services, publisher: Publisher, depth: Callable[[], int | N
             accounts.clean_up,
             services.exports.clean_up,
             services.acceptance.clean_up,
+            partial(forget_old_deliveries, services.database),
+            partial(forget_old, services.database),
         ],
     )

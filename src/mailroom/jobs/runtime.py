@@ -10,6 +10,7 @@ from mailroom.mail.delivery.deliverer import Deliverer
 from mailroom.mail.ledger.liveness import Liveness
 from mailroom.progress.reporter import Reporter
 from mailroom.services import Services
+from mailroom.webhooks.sender import WebhookSender
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,22 +24,26 @@ class Runtime:
     reporter: Reporter
     publisher: Publisher
     liveness: Liveness
+    webhooks: WebhookSender
 
     async def start(self) -> None:
         """Be known to live, begin to sweep, and connect to the mail server."""
         await self.liveness.start()
         self.sweep.start()
         self.task_leases.start()
+        self.webhooks.start()
         self.deliverer.warm()
 
     async def stop(self) -> None:
         """Claim nothing new; let mails that are on their way end, within 25 seconds."""
         self.sweep.stop()
+        await self.webhooks.stop()
         await self.deliverer.stop()
 
     async def close(self) -> None:
         """Store the last reports and close every connection."""
         self.sweep.stop()
+        await self.webhooks.stop()
         await self.task_leases.close()
         await asyncio.to_thread(self.reporter.close)
         await self.deliverer.close()

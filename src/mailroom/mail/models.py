@@ -150,6 +150,8 @@ class MailEvent(Base):
     __tablename__ = "mail_events"
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    transaction: Mapped[int] = mapped_column(BigInteger, server_default=text("pg_current_xact_id()::text::bigint"))
+    """The transaction that wrote it: readers take events in this order (`webhooks/fan_out.py`)."""
     mail_id: Mapped[UUID] = mapped_column(ForeignKey("mails.id", ondelete="CASCADE"))
     type: Mapped[str] = mapped_column(Text)
     """``sent``, ``delivery_delayed``, ``failed``, ``scheduled``, ``suppressed`` or ``uncertain``; later what
@@ -163,4 +165,7 @@ class MailEvent(Base):
     diagnostic: Mapped[str | None] = mapped_column(Text)
     """The text of the server's reply."""
 
-    __table_args__ = (Index("ix_mail_events_mail_id", "mail_id", "id"),)
+    __table_args__ = (
+        Index("ix_mail_events_mail_id", "mail_id", "id"),
+        Index("ix_mail_events_transaction", "transaction", "id"),
+    )

@@ -120,6 +120,9 @@ class Settings(BaseSettings):
     submission_key: Path | None = Field(
         None, description="PEM file of its private key, where the certificate's file does not hold it"
     )
+    webhook_private_networks: bool = Field(
+        False, description="yes: webhooks may lead into private networks, to loopback and link-local addresses"
+    )
     metrics_token: SecretStr = Field(SecretStr(""), description="bearer token for /metrics; empty: no such page")
     log_level: str = Field("info", description="debug, info, warning or error")
 

@@ -16,12 +16,13 @@ from mailroom.i18n.templates import translate_templates
 from mailroom.kit import clock
 from mailroom.services import Services
 from mailroom.web import errors, health, limits, security, words
-from mailroom.web.api import api_keys, tasks
+from mailroom.web.api import api_keys, tasks, webhooks
 from mailroom.web.api.emails import routes as emails
 from mailroom.web.api.waits import Waits
 from mailroom.web.browser import write_cookie
 from mailroom.web.language import choose_language, tell_language
 from mailroom.web.limit_store import LimitStore
+from mailroom.web.link_endings import shorten_links
 from mailroom.web.pages import account, accounts, confirm, home, mails, password
 from mailroom.web.pages import tasks as task_pages
 from mailroom.web.parts import provide
@@ -84,6 +85,7 @@ def create_app(services: Services) -> Quart:
 
     security.protect(app, settings)
     read_requests(app)
+    shorten_links(app)
     serve_static(app)
     store = LimitStore(settings.limits)
     limits.limit(app, store)
@@ -99,7 +101,20 @@ def create_app(services: Services) -> Quart:
         info=Info(title="Mailroom", version="1", description="Where a mail is, for those who may know."),
         openapi_provider_class=_ApiOnly,
     )
-    for room in (health, home, accounts, confirm, password, mails, account, task_pages, tasks, emails, api_keys):
+    for room in (
+        health,
+        home,
+        accounts,
+        confirm,
+        password,
+        mails,
+        account,
+        task_pages,
+        tasks,
+        emails,
+        api_keys,
+        webhooks,
+    ):
         app.register_blueprint(room.blueprint)
     if settings.mailroom_inbox is not None:
         from mailroom.web.pages import inbox  # the embedded stack's; nothing of it is loaded elsewhere

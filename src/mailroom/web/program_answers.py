@@ -15,6 +15,8 @@ from mailroom.kit.errors import Unavailable
 from mailroom.mail.messages.changes import NothingWaits
 from mailroom.mail.messages.draft import InvalidMessage
 from mailroom.web.limits import TooFast
+from mailroom.webhooks import endpoints as webhooks
+from mailroom.webhooks.targets import ForbiddenTarget, InvalidUrl
 
 PATHS = ("/api/v1/emails", "/api/v1/api-keys", "/api/v1/webhooks", "/api/v1/watch")
 """Where the API answers in this form; `/api/v1/tasks` keeps problem details."""
@@ -50,6 +52,11 @@ REFUSALS: Mapping[type[Exception] | int, Refusal] = {
     keys.ConcurrentRequest: Refusal(409, "concurrent_idempotent_requests"),
     InvalidMessage: Refusal(422, VALIDATION),
     NothingWaits: Refusal(422, VALIDATION),
+    webhooks.UnknownWebhook: Refusal(404, "not_found"),
+    webhooks.UnknownDelivery: Refusal(404, "not_found"),
+    webhooks.InvalidWebhook: Refusal(422, VALIDATION),
+    InvalidUrl: Refusal(422, VALIDATION),
+    ForbiddenTarget: Refusal(422, VALIDATION),
     Unavailable: Refusal(503, "service_unavailable"),
     TooFast: Refusal(429, "rate_limit_exceeded", "Too many requests. Try again after the seconds in retry-after."),
     400: Refusal(400, "invalid_request"),

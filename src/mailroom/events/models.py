@@ -1,0 +1,31 @@
+"""What happened beside mails: rows that webhooks read."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, DateTime, Identity, Index, Text, func, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from mailroom.kit.database import Base
+
+
+class Event(Base):
+    """An event of an account or a task. Those of mails have a table of their own, written with the endings."""
+
+    __tablename__ = "events"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    transaction: Mapped[int] = mapped_column(BigInteger, server_default=text("pg_current_xact_id()::text::bigint"))
+    """The transaction that wrote it: readers take events in this order (`webhooks/fan_out.py`)."""
+    type: Mapped[str] = mapped_column(Text)
+    """``account.confirmed`` or ``task.ended``."""
+    subject_id: Mapped[UUID] = mapped_column()
+    """The account or task."""
+    key_id: Mapped[UUID | None] = mapped_column()
+    """The API key whose it is; none: every endpoint of scope `full` hears of it."""
+    data: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+    __table_args__ = (Index("ix_events_transaction", "transaction", "id"),)

@@ -1,0 +1,255 @@
+"""`/api/v1/webhooks`, as Resend has them; and their deliveries. For keys of scope `full`."""
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from quart import Blueprint, Response, request
+from quart_schema import document_request, document_response, operation_id, tag
+
+from mailroom.kit.database import UnitOfWork
+from mailroom.kit.ids import parse_id
+from mailroom.web.api.emails.bodies import in_words
+from mailroom.web.api.emails.documents import refusals
+from mailroom.web.api.keys import ADMINISTERS, actor_of, current_key, needs_key
+from mailroom.web.browser import services
+from mailroom.web.limits import API, limited_reads
+from mailroom.web.program_answers import VALIDATION, ApiError, answer
+from mailroom.webhooks.endpoints import InvalidWebhook, UnknownDelivery, UnknownWebhook
+from mailroom.webhooks.models import WebhookDelivery, WebhookEndpoint
+
+blueprint = Blueprint("webhooks", __name__, url_prefix="/api/v1/webhooks")
+
+Body = TypeVar("Body", bound=BaseModel)
+ENABLED, DISABLED = "enabled", "disabled"
+MOST_LISTED = 50
+
+
+class WebhookBody(BaseModel):
+    """An endpoint to be told of events."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    endpoint: str = Field(description="https://…")
+    events: list[str] = Field(description="email.sent, email.failed, …")
+
+
+class ChangeBody(BaseModel):
+    """What to change of an endpoint."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    endpoint: str | None = None
+    events: list[str] | None = None
+    status: str | None = Field(None, description="enabled or disabled")
+
+
+class WebhookShown(BaseModel):
+    """An endpoint."""
+
+    object: str = "webhook"
+    id: str
+    created_at: str
+    status: str
+    endpoint: str
+    events: list[str]
+    signing_secret: str | None = None
+    disabled_reason: str | None = None
+
+
+class WebhookList(BaseModel):
+    """The endpoints that this key may see."""
+
+    object: str = "list"
+    has_more: bool
+    data: list[WebhookShown]
+
+
+class WebhookChanged(BaseModel):
+    """The endpoint that was changed."""
+
+    object: str = "webhook"
+    id: str
+    deleted: bool | None = None
+
+
+class DeliveryList(BaseModel):
+    """Deliveries, the newest first."""
+
+    object: str = "list"
+    has_more: bool
+    data: list[dict[str, Any]] = Field(description="id, type, state, attempts, status, error, payload, times")
+
+
+@blueprint.post("")
+@limited_reads(API)
+@operation_id("createWebhook")
+@tag(["webhooks"])
+@document_request(WebhookBody)
+@document_response(WebhookShown, 201)
+@refusals
+@needs_key(ADMINISTERS)
+async def create() -> Response:
+    """Have an address told of events. Deliveries are signed with the secret (Standard Webhooks)."""
+    key, body = await current_key(), await _body(WebhookBody)
+    async with services().database.begin() as work:
+        endpoint, secret = await services().webhooks.create(work, body.endpoint, body.events, key=key)
+        await services().audit_log.write(
+            work, actor_of(key), "webhook.created", target="webhook", target_id=endpoint.id
+        )
+    return answer({**_shown(endpoint), "signing_secret": secret}, 201)
+
+
+@blueprint.get("")
+@limited_reads(API)
+@operation_id("listWebhooks")
+@tag(["webhooks"])
+@document_response(WebhookList, 200)
+@refusals
+@needs_key(ADMINISTERS)
+async def list_all() -> Response:
+    """List the endpoints, the newest first."""
+    key = await current_key()
+    async with services().database.begin() as work:
+        found = await services().webhooks.list(work, key)
+    return answer({"object": "list", "has_more": False, "data": [_shown(endpoint) for endpoint in found]})
+
+
+@blueprint.get("/<webhook_id>")
+@limited_reads(API)
+@operation_id("getWebhook")
+@tag(["webhooks"])
+@document_response(WebhookShown, 200)
+@refusals
+@needs_key(ADMINISTERS)
+async def look_up(webhook_id: str) -> Response:
+    """Return an endpoint, with its signing secret."""
+    async with services().database.begin() as work:
+        endpoint = await _get(work, webhook_id)
+    return answer({**_shown(endpoint), "signing_secret": services().webhooks.secret_of(endpoint)})
+
+
+@blueprint.patch("/<webhook_id>")
+@limited_reads(API)
+@operation_id("updateWebhook")
+@tag(["webhooks"])
+@document_request(ChangeBody)
+@document_response(WebhookChanged, 200)
+@refusals
+@needs_key(ADMINISTERS)
+async def change(webhook_id: str) -> Response:
+    """Change an endpoint's address or events; enable or disable it."""
+    key, body = await current_key(), await _body(ChangeBody)
+    if body.status not in {None, ENABLED, DISABLED}:
+        raise InvalidWebhook("status", f"Give {ENABLED} or {DISABLED}.")
+    async with services().database.begin() as work:
+        endpoint = await _get(work, webhook_id)
+        enabled = None if body.status is None else body.status == ENABLED
+        await services().webhooks.change(work, endpoint, url=body.endpoint, events=body.events, enabled=enabled)
+        await services().audit_log.write(
+            work, actor_of(key), "webhook.changed", target="webhook", target_id=endpoint.id
+        )
+    return answer({"object": "webhook", "id": str(endpoint.id)})
+
+
+@blueprint.delete("/<webhook_id>")
+@limited_reads(API)
+@operation_id("removeWebhook")
+@tag(["webhooks"])
+@document_response(WebhookChanged, 200)
+@refusals
+@needs_key(ADMINISTERS)
+async def remove(webhook_id: str) -> Response:
+    """Remove an endpoint and its deliveries."""
+    key = await current_key()
+    async with services().database.begin() as work:
+        endpoint = await _get(work, webhook_id)
+        await services().webhooks.remove(work, endpoint)
+        await services().audit_log.write(
+            work, actor_of(key), "webhook.removed", target="webhook", target_id=endpoint.id
+        )
+    return answer({"object": "webhook", "id": str(endpoint.id), "deleted": True})
+
+
+@blueprint.get("/<webhook_id>/deliveries")
+@limited_reads(API)
+@operation_id("listWebhookDeliveries")
+@tag(["webhooks"])
+@document_response(DeliveryList, 200)
+@refusals
+@needs_key(ADMINISTERS)
+async def list_deliveries(webhook_id: str) -> Response:
+    """List an endpoint's deliveries, the newest first; `before` is the `number` of the last one seen."""
+    before = request.args.get("before", "")
+    if before and not before.isdecimal():
+        raise ApiError(422, VALIDATION, "`before`: Give the number of a delivery.")
+    async with services().database.begin() as work:
+        endpoint = await _get(work, webhook_id)
+        found = await services().webhooks.deliveries(
+            work, endpoint, before=int(before) if before else None, limit=MOST_LISTED + 1
+        )
+    data = [_delivery(delivery) for delivery in found[:MOST_LISTED]]
+    return answer({"object": "list", "has_more": len(found) > MOST_LISTED, "data": data})
+
+
+@blueprint.post("/<webhook_id>/deliveries/<delivery_id>/replay")
+@limited_reads(API)
+@operation_id("replayWebhookDelivery")
+@tag(["webhooks"])
+@document_response(WebhookChanged, 200)
+@refusals
+@needs_key(ADMINISTERS)
+async def replay(webhook_id: str, delivery_id: str) -> Response:
+    """Send a delivery again, under its id."""
+    found = parse_id(delivery_id)
+    if found is None:
+        raise UnknownDelivery
+    async with services().database.begin() as work:
+        endpoint = await _get(work, webhook_id)
+        await services().webhooks.replay(work, endpoint, found)
+    return answer({"object": "webhook", "id": str(endpoint.id)})
+
+
+async def _get(work: UnitOfWork, webhook_id: str) -> WebhookEndpoint:
+    found = parse_id(webhook_id)
+    if found is None:
+        raise UnknownWebhook
+    return await services().webhooks.get(work, found, await current_key())
+
+
+async def _body(kind: type[Body]) -> Body:
+    value = await request.get_json()
+    if not isinstance(value, dict):
+        raise InvalidWebhook("body", "Send a JSON object.")
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        wrong = in_words(error)
+        raise InvalidWebhook(wrong.field, str(wrong)) from None
+
+
+def _shown(endpoint: WebhookEndpoint) -> dict[str, Any]:
+    return {
+        "object": "webhook",
+        "id": str(endpoint.id),
+        "created_at": endpoint.created_at.isoformat(),
+        "status": DISABLED if endpoint.disabled_at else ENABLED,
+        "endpoint": endpoint.url,
+        "events": endpoint.events,
+        "disabled_reason": endpoint.disabled_reason,
+    }
+
+
+def _delivery(delivery: WebhookDelivery) -> dict[str, Any]:
+    return {
+        "id": str(delivery.id),
+        "number": delivery.number,
+        "type": delivery.type,
+        "state": delivery.state,
+        "attempts": delivery.attempts,
+        "status": delivery.status,
+        "error": delivery.error,
+        "payload": delivery.payload,
+        "created_at": delivery.created_at.isoformat(),
+        "next_at": delivery.next_at.isoformat() if delivery.next_at else None,
+        "ended_at": delivery.ended_at.isoformat() if delivery.ended_at else None,
+    }

@@ -1,0 +1,226 @@
+"""Sends deliveries: signed, in order for each subject, again after longer and longer waits, and ended in time."""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import httpcore
+from psycopg.rows import class_row
+
+from mailroom.kit.database import Database
+from mailroom.kit.errors import Unavailable
+from mailroom.kit.secret_box import CannotOpen, SecretBox
+from mailroom.webhooks import signing
+from mailroom.webhooks.fan_out import FanOut
+from mailroom.webhooks.targets import ForbiddenTarget, open_pool
+
+logger = logging.getLogger(__name__)
+
+SECONDS = 10.0
+"""Seconds for one attempt, from its connection to the answer."""
+WAITS = (5, 300, 1800, 7200, 18_000, 36_000, 36_000)
+"""Seconds after the first, second … failed attempt; after the last one the delivery has failed."""
+DISABLE_AFTER = timedelta(days=5)
+"""How long an endpoint may fail without one success."""
+LEASE = timedelta(seconds=30)
+AT_ONCE, AT_ONCE_EACH = 20, 5
+"""Deliveries under way in a process, and of one endpoint."""
+REST, IDLE = 0.2, 1.0
+"""Seconds between two rounds: after one with deliveries, and after one without."""
+GONE = 410
+
+# A delivery waits while an earlier one of its subject waits. Each endpoint has a few under way, so that a dead one
+# does not keep the others from theirs.
+CLAIM = """
+with due as (
+    select id, endpoint_id, row_number() over (partition by endpoint_id order by number) as place
+    from webhook_deliveries d
+    where next_at <= now() and not exists (
+        select from webhook_deliveries e
+        where e.endpoint_id = d.endpoint_id and e.subject_id = d.subject_id and e.number < d.number
+            and e.next_at is not null
+    )
+    limit 1000
+), mine as materialized (
+    select id from webhook_deliveries
+    where id in (select id from due where place <= %(each)s order by place limit %(most)s) and next_at <= now()
+    for update skip locked
+)
+update webhook_deliveries d set next_at = now() + %(lease)s, attempts = attempts + 1
+from mine, webhook_endpoints w where d.id = mine.id and w.id = d.endpoint_id
+returning d.id, d.endpoint_id, d.payload, d.attempts, w.url, w.secret
+"""
+DELIVERED = """
+with ended as (
+    update webhook_deliveries set state = 'delivered', next_at = null, status = %(status)s, error = null,
+        ended_at = now()
+    where id = %(id)s and attempts = %(attempts)s returning endpoint_id
+)
+update webhook_endpoints set failing_since = null
+where id in (select endpoint_id from ended) and failing_since is not null
+"""
+FAILED = """
+with noted as (
+    update webhook_deliveries set status = %(status)s, error = %(error)s,
+        state = case when %(wait)s::interval is null then 'failed' else 'waiting' end,
+        next_at = now() + %(wait)s::interval,
+        ended_at = case when %(wait)s::interval is null then now() end
+    where id = %(id)s and attempts = %(attempts)s returning endpoint_id
+)
+update webhook_endpoints set failing_since = coalesce(failing_since, now()),
+    disabled_at = case
+        when %(gone)s or coalesce(failing_since, now()) < now() - %(patience)s then coalesce(disabled_at, now())
+        else disabled_at
+    end,
+    disabled_reason = case
+        when %(gone)s then 'gone'
+        when coalesce(failing_since, now()) < now() - %(patience)s then coalesce(disabled_reason, 'failing')
+        else disabled_reason
+    end
+where id in (select endpoint_id from noted)
+returning id, url, owner_id, disabled_reason, disabled_at >= now() as just_disabled
+"""
+DROP_WAITING = """
+update webhook_deliveries set state = 'failed', error = 'disabled', next_at = null, ended_at = now()
+where endpoint_id = %(id)s and next_at is not null
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that this process sends now."""
+
+    id: UUID
+    endpoint_id: UUID
+    payload: dict[str, Any]
+    attempts: int
+    url: str
+    secret: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an endpoint said: an HTTP status, or why there is none."""
+
+    status: int | None = None
+    error: str | None = None
+
+    @property
+    def good(self) -> bool:
+        """True for 2xx."""
+        return self.status is not None and 200 <= self.status < 300  # noqa: PLR2004
+
+
+class WebhookSender:
+    """Reads events and sends deliveries while its process lives."""
+
+    def __init__(self, database: Database, box: SecretBox, *, private: bool) -> None:
+        self._database = database
+        self._fan_out = FanOut(database)
+        self._box = box
+        self._pool = open_pool(private=private, connections=AT_ONCE)
+        self._room = asyncio.Semaphore(AT_ONCE)
+        self._sending: set[asyncio.Task[None]] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin, in the running loop."""
+        self._task = asyncio.create_task(self._run(), name="webhooks")
+
+    async def stop(self) -> None:
+        """Begin no more; what is under way is given up, and sent again by another process."""
+        for task in filter(None, (self._task, *self._sending)):
+            task.cancel()
+        await asyncio.gather(*filter(None, (self._task, *self._sending)), return_exceptions=True)
+        with suppress(RuntimeError):
+            await self._pool.aclose()
+
+    async def _run(self) -> None:
+        while True:
+            busy = False
+            try:
+                busy = bool(await self._fan_out.run()) | await self.send_due()
+            except Unavailable:
+                pass  # the next round looks again
+            except Exception:
+                logger.exception("a round of webhooks failed; the next one tries again")
+            await asyncio.sleep(REST if busy else IDLE)
+
+    async def send_due(self) -> bool:
+        """Begin to send what is due, as far as there is room; False where nothing was."""
+        room = AT_ONCE - len(self._sending)
+        if room <= 0:
+            return True
+        arguments = {"each": AT_ONCE_EACH, "most": room, "lease": LEASE}
+        claimed = await self._database.fetch(CLAIM, arguments, class_row(Claimed))
+        for delivery in claimed:
+            task = asyncio.create_task(self._deliver(delivery))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+        return bool(claimed)
+
+    async def drain(self) -> None:
+        """Wait until what is under way has ended."""
+        await asyncio.gather(*self._sending)
+
+    async def _deliver(self, delivery: Claimed) -> None:
+        answer = await self._post(delivery)
+        try:
+            await self._record(delivery, answer)
+        except Unavailable:
+            pass  # its lease runs out, and it is sent again under the same id
+        except Exception:
+            logger.exception("a webhook's answer could not be recorded")
+
+    async def _post(self, delivery: Claimed) -> Answer:
+        try:
+            secret = self._box.open(delivery.secret)
+        except CannotOpen:
+            return Answer(error="secret lost")
+        body = json.dumps(delivery.payload, ensure_ascii=False, separators=(",", ":")).encode()
+        headers = {
+            **signing.headers(str(delivery.id), int(time.time()), body, secret),
+            "content-type": "application/json",
+            "user-agent": "Mailroom-Webhooks/1",
+        }
+        try:
+            async with asyncio.timeout(SECONDS):
+                async with self._pool.stream(
+                    "POST", delivery.url, headers=list(headers.items()), content=body
+                ) as told:
+                    return Answer(told.status)
+        except TimeoutError:
+            return Answer(error="timeout")
+        except ForbiddenTarget:
+            return Answer(error="forbidden target")
+        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError, ValueError):
+            return Answer(error="unreachable")
+
+    async def _record(self, delivery: Claimed, answer: Answer) -> None:
+        facts = {"id": delivery.id, "attempts": delivery.attempts, "status": answer.status}
+        if answer.good:
+            await self._database.fetch(DELIVERED, facts)
+            return
+        gone = answer.status == GONE
+        wait = None if gone or delivery.attempts > len(WAITS) else timedelta(seconds=WAITS[delivery.attempts - 1])
+        rows: Sequence[Any] = await self._database.fetch(
+            FAILED,
+            {
+                **facts,
+                "error": answer.error or "refused",
+                "wait": wait,
+                "gone": gone,
+                "patience": DISABLE_AFTER,
+            },
+        )
+        for endpoint_id, _, _, reason, just_disabled in rows:
+            if just_disabled:
+                logger.warning("the webhook %s is disabled: %s", endpoint_id, reason)
+                await self._database.fetch(DROP_WAITING, {"id": endpoint_id})
