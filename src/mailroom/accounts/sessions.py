@@ -18,8 +18,10 @@ from mailroom.kit import clock
 from mailroom.kit.database import Database, PlainWork, UnitOfWork
 from mailroom.kit.ids import new_id
 
-LASTS = timedelta(days=30)
-"""From the last time it was seen."""
+IDLE = timedelta(days=30)
+"""A session ends so long after its last request."""
+AT_MOST = timedelta(days=90)
+"""A session ends so long after it began, or signed in, however often it is used."""
 SECRET_BYTES = 32
 LONGEST_SECRET = 100
 """Characters of a cookie that may be one: a longer text is nobody's, and not worth a question."""
@@ -31,7 +33,7 @@ FIND = """
 SELECT s.id, s.created_at, s.user_agent, s.seen_at, now() - s.seen_at > interval '1 minute',
        a.id, a.email, a.is_operator, a.created_at
 FROM sessions s LEFT JOIN accounts a ON a.id = s.account_id
-WHERE s.token_hash = %(token_hash)s AND s.expires_at > now()
+WHERE s.token_hash = %(token_hash)s AND s.expires_at > now() AND s.created_at > now() - %(at_most)s
 """
 START = """
 INSERT INTO sessions (id, token_hash, user_agent, expires_at)
@@ -39,14 +41,17 @@ VALUES (%(id)s, %(token_hash)s, %(user_agent)s, now() + %(lasts)s)
 ON CONFLICT (id) DO UPDATE SET seen_at = now() RETURNING created_at, seen_at, expires_at
 """
 SEEN = """
-UPDATE sessions SET seen_at = now(), expires_at = now() + %(lasts)s
+UPDATE sessions SET seen_at = now(), expires_at = least(now() + %(lasts)s, created_at + %(at_most)s)
 WHERE id = %(id)s AND now() - seen_at > interval '1 minute' RETURNING seen_at, expires_at
 """
 STANDING = """
 SELECT s.id, s.token_hash, s.account_id, coalesce(a.is_operator, false)
 FROM sessions s LEFT JOIN accounts a ON a.id = s.account_id
-WHERE s.id = ANY(%s) AND s.expires_at > now()
+WHERE s.id = ANY(%(ids)s) AND s.expires_at > now() AND s.created_at > now() - %(at_most)s
 """
+
+
+IS_YOUNG = BrowserSession.created_at > func.now() - AT_MOST
 
 
 class Sessions:
@@ -65,13 +70,15 @@ class Sessions:
         if not secret or len(secret) > LONGEST_SECRET:
             return None
         token_hash = _hashed(secret)
-        rows: list[Any] = await self._database.fetch(FIND, {"token_hash": token_hash})
+        rows: list[Any] = await self._database.fetch(FIND, {"token_hash": token_hash, "at_most": AT_MOST})
         if not rows:
             return None
         session_id, created_at, user_agent, seen_at, is_long_ago, *account = rows[0]
         extended_to = None
         if is_long_ago:
-            seen: list[Any] = await self._database.fetch(SEEN, {"id": session_id, "lasts": LASTS})
+            seen: list[Any] = await self._database.fetch(
+                SEEN, {"id": session_id, "lasts": IDLE, "at_most": AT_MOST}
+            )
             seen_at, extended_to = seen[0] if seen else (seen_at, None)
         view = AccountView(*account) if account[0] else None
         return Session(session_id, view, created_at, user_agent, seen_at, extended_to, token_hash)
@@ -79,7 +86,8 @@ class Sessions:
     async def standing(self, ids: Sequence[UUID]) -> dict[UUID, Standing]:
         """Return what each of these sessions stands for now; those that ended are left out."""
         async with self._database.connection() as connection:
-            rows: list[Any] = await (await connection.execute(STANDING, [list(ids)], binary=True)).fetchall()
+            wanted = {"ids": list(ids), "at_most": AT_MOST}
+            rows: list[Any] = await (await connection.execute(STANDING, wanted, binary=True)).fetchall()
         return {session_id: Standing(*standing) for session_id, *standing in rows}
 
     async def start(self, user_agent: str) -> NewSession:
@@ -93,7 +101,7 @@ class Sessions:
         """Return an anonymous session that begins once it is added; its times are by the clock of this process."""
         now, secret = clock.now(), secrets.token_urlsafe(SECRET_BYTES)
         session = Session(new_id(), None, now, cleaned(user_agent), now, token_hash=_hashed(secret))
-        return NewSession(session, secret, now + LASTS)
+        return NewSession(session, secret, now + IDLE)
 
     async def add(self, work: PlainWork, new: NewSession) -> None:
         """Begin a new session in `work`, with whatever it is for."""
@@ -120,7 +128,7 @@ class Sessions:
                     user_agent=cleaned(user_agent),
                     created_at=func.now(),
                     seen_at=func.now(),
-                    expires_at=func.now() + LASTS,
+                    expires_at=func.now() + IDLE,
                 )
                 .returning(BrowserSession)
             )
@@ -141,7 +149,7 @@ class Sessions:
         rows = (
             select(BrowserSession, Account)
             .join(Account, Account.id == BrowserSession.account_id)
-            .where(Account.id == account_id, BrowserSession.expires_at > func.now())
+            .where(Account.id == account_id, BrowserSession.expires_at > func.now(), IS_YOUNG)
             .order_by(BrowserSession.seen_at.desc())
         )
         async with self._database.begin() as work:
@@ -179,7 +187,7 @@ class Sessions:
                 token_hash=_hashed(secret),
                 account_id=account.id,
                 user_agent=cleaned(user_agent),
-                expires_at=func.now() + LASTS,
+                expires_at=func.now() + IDLE,
             )
             .returning(BrowserSession)
         )
@@ -195,7 +203,7 @@ def _hashed(secret: str) -> bytes:
 def _row(new: NewSession) -> dict[str, Any]:
     session = new.session
     token_hash = _hashed(new.secret)
-    return {"id": session.id, "token_hash": token_hash, "user_agent": session.user_agent, "lasts": LASTS}
+    return {"id": session.id, "token_hash": token_hash, "user_agent": session.user_agent, "lasts": IDLE}
 
 
 def _view(row: BrowserSession, account: Account) -> Session:

@@ -8,12 +8,16 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 ID_BYTES = 16
 MAC_BYTES = 20  # 160 bits; with the id 36 bytes, which base64 writes without padding
 TOKEN_LENGTH = (ID_BYTES + MAC_BYTES) * 4 // 3
+
+ADDED = re.compile(r"[^A-Za-z0-9_-]+\Z")
+"""Characters that mail programs take for a part of the link before them: a full stop, a bracket, U+200B."""
 
 ALPHABET = "23456789BCDFGHJKMNPQRSTVWXYZ"
 """No 0 O 1 I L, which look alike; no vowels, so that no code is a word."""
@@ -92,6 +96,7 @@ def _code(key: hmac.HMAC, mail_id: UUID, nonce: bytes) -> str:
 
 
 def _decoded(token: str) -> bytes | None:
+    token = ADDED.sub("", token)
     if len(token) != TOKEN_LENGTH or not token.isascii():
         return None
     try:

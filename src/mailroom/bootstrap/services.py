@@ -106,4 +106,4 @@ def mail_kinds(settings: Settings, tokens: Tokens) -> Kinds:
 def create_tracker(settings: Settings, database: Database) -> tuple[Tracker, ResultReader]:
     """Return a tracker that is not started yet, and its reader of results, which the caller closes."""
     results = ResultReader(settings)
-    return Tracker(results, MailRows(database)), results
+    return Tracker(results, MailRows(database).newer_than), results

@@ -7,10 +7,12 @@ from typing import Any
 
 import click
 
+from mailroom.cli.bulk_commands import cancel, retry
 from mailroom.cli.key_commands import keys
 from mailroom.cli.live_commands import send, watch
-from mailroom.cli.mail_commands import cancel, mails, retry, show
+from mailroom.cli.mail_commands import mails, show
 from mailroom.cli.operator_commands import operator
+from mailroom.cli.task_commands import tasks
 from mailroom.i18n.sentences import error_text
 from mailroom.kit.errors import MailroomError, Unavailable
 from mailroom.ops import startup
@@ -62,21 +64,21 @@ def up(port: int | None, without: tuple[str, ...]) -> None:
 @click.command()
 @click.option("--fd", type=int, hidden=True, help="Serve on this listening socket, in this one process.")
 @click.pass_obj
-def web(doors: Entrypoints, fd: int | None) -> None:
+def web(entrypoints: Entrypoints, fd: int | None) -> None:
     """Serve the web until stopped (WEB_CONCURRENCY processes on PORT)."""
     settings = startup.settings()
     logs.configure(settings.log_level, "web")
-    sys.exit(doors.web(settings, fd))
+    sys.exit(entrypoints.web(settings, fd))
 
 
 @click.command()
 @click.option("--fd", type=int, hidden=True, help="Serve on this listening socket, in this one process.")
 @click.pass_obj
-def submission(doors: Entrypoints, fd: int | None) -> None:
+def submission(entrypoints: Entrypoints, fd: int | None) -> None:
     """Take mails of other programs over SMTP until stopped (SUBMISSION_PROCESSES processes on SUBMISSION_PORT)."""
     settings = startup.settings()
     logs.configure(settings.log_level, "submission")
-    sys.exit(doors.submission(settings, fd))
+    sys.exit(entrypoints.submission(settings, fd))
 
 
 @click.command()
@@ -84,20 +86,20 @@ def submission(doors: Entrypoints, fd: int | None) -> None:
 @click.option("--threads", type=click.IntRange(1), help="Tasks each runs at a time. Default: WORKER_THREADS.")
 @click.option("--one", is_flag=True, hidden=True, help="Be one of the processes.")
 @click.pass_obj
-def worker(doors: Entrypoints, processes: int | None, threads: int | None, one: bool) -> None:
+def worker(entrypoints: Entrypoints, processes: int | None, threads: int | None, one: bool) -> None:
     """Send mails and run background tasks until stopped (WORKER_PROCESSES processes)."""
     for name, value in (("WORKER_PROCESSES", processes), ("WORKER_THREADS", threads)):
         if value is not None:
             os.environ[name] = str(value)  # so that the processes it starts hear of it too
     settings = startup.settings()
     logs.configure(settings.log_level, "worker")
-    sys.exit(doors.worker(settings, one))
+    sys.exit(entrypoints.worker(settings, one))
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.pass_obj
-def doctor(doors: Entrypoints, as_json: bool) -> None:
+def doctor(entrypoints: Entrypoints, as_json: bool) -> None:
     """Check settings, servers and workers; say what is wrong and what to do.
 
     Sends no mail and changes nothing, but for this: where the mail server takes the sign-in, workers that wait
@@ -106,7 +108,7 @@ def doctor(doors: Entrypoints, as_json: bool) -> None:
     """
     from mailroom.ops.doctor import report
 
-    sys.exit(report.run(doors, as_json=as_json))
+    sys.exit(report.run(entrypoints, as_json=as_json))
 
 
 @click.command(hidden=True)
@@ -119,13 +121,13 @@ def inbox(port: int, folder: Path) -> None:
     serve_inbox(port, folder)
 
 
-def shell(doors: Entrypoints) -> click.Group:
-    """Return the group of all commands, going through `doors` to the rest of Mailroom."""
+def shell(entrypoints: Entrypoints) -> click.Group:
+    """Return the group of all commands, going through `entrypoints` to the rest of Mailroom."""
 
     @click.group(
         cls=Shell,
         invoke_without_command=True,
-        context_settings={"obj": doors, "help_option_names": ["-h", "--help"], "max_content_width": 100},
+        context_settings={"obj": entrypoints, "help_option_names": ["-h", "--help"], "max_content_width": 100},
         epilog="Begin with `mailroom up`: it needs no settings. Elsewhere they come from the environment and from "
         ".env in the current folder; .env.example lists them, and `mailroom doctor` checks them.",
     )
@@ -142,6 +144,7 @@ def shell(doors: Entrypoints) -> click.Group:
         submission,
         doctor,
         mails,
+        tasks,
         show,
         watch,
         send,

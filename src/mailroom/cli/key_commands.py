@@ -12,13 +12,23 @@ from sqlalchemy import select
 from mailroom.api_keys.errors import UnknownKey
 from mailroom.api_keys.keys import SCOPES, KeyRequest
 from mailroom.api_keys.models import ApiKey
+from mailroom.cli.tables import Column, print_table
 from mailroom.cli.with_services import with_services
 from mailroom.desk.audit_log import Actor
 from mailroom.kit import clock
 from mailroom.kit.domain_names import to_ascii
-from mailroom.kit.text import clean
+from mailroom.kit.text import age, clean
 from mailroom.ops.entrypoints import Entrypoints
 from mailroom.services import Services
+
+COLUMNS = (
+    Column("id", whole=True),
+    Column("begins", whole=True),
+    Column("scope", whole=True),
+    Column("used", whole=True),
+    Column("name"),
+    Column("notes"),
+)
 
 
 @click.group()
@@ -39,7 +49,9 @@ def keys() -> None:
 @click.option("--per-day", type=click.IntRange(1), help="The same for a day.")
 @click.option("--days", type=click.IntRange(1, 36500), help="It expires after this many days.")
 @click.pass_obj
-def create(doors: Entrypoints, /, name: str, domains: Sequence[str], days: int | None, **options: Any) -> None:
+def create(
+    entrypoints: Entrypoints, /, name: str, domains: Sequence[str], days: int | None, **options: Any
+) -> None:
     """Make a key. It is shown this once, alone on the last line of standard output."""
     try:
         ascii_domains = [to_ascii(domain.strip()) for domain in domains]
@@ -47,7 +59,7 @@ def create(doors: Entrypoints, /, name: str, domains: Sequence[str], days: int |
         raise click.BadParameter("A domain looks like example.org.", param_hint="--domain") from None
     expires_at = clock.now() + timedelta(days=days) if days else None
     request = KeyRequest(name, domains=ascii_domains, expires_at=expires_at, **options)
-    secret = with_services(doors, lambda services: _create(services, request))
+    secret = with_services(entrypoints, lambda services: _create(services, request))
     click.echo("Keep this key: it is shown this once.", err=True)
     click.echo(secret)
 
@@ -64,12 +76,12 @@ async def _create(services: Services, request: KeyRequest) -> str:
 @keys.command("list")
 @click.option("--all", "revoked", is_flag=True, help="Revoked keys, too.")
 @click.pass_obj
-def list_keys(doors: Entrypoints, *, revoked: bool) -> None:
+def list_keys(entrypoints: Entrypoints, *, revoked: bool) -> None:
     """List the keys, the newest first."""
-    found = with_services(doors, lambda services: _list(services, revoked=revoked))
-    for row in found:
-        click.echo("  ".join(_columns(row)))
-    if not found:
+    found = with_services(entrypoints, lambda services: _list(services, revoked=revoked))
+    if found:
+        print_table(COLUMNS, [_row(row) for row in found])
+    else:
         click.echo("There is no key yet: mailroom keys create NAME", err=True)
 
 
@@ -78,23 +90,23 @@ async def _list(services: Services, *, revoked: bool) -> Sequence[ApiKey]:
         return await services.api_keys.list(work, revoked=revoked)
 
 
-def _columns(row: ApiKey) -> list[str]:
-    used = row.last_used_at.strftime("%Y-%m-%d %H:%M") if row.last_used_at else "never used"
+def _row(row: ApiKey) -> list[str]:
+    used = f"{age(row.last_used_at, clock.now())} ago" if row.last_used_at else "never"
     notes = [
         *(["revoked"] if row.revoked_at else []),
         *(["test"] if row.test else []),
         *row.domains,
         *row.origins,
     ]
-    return [str(row.id), f"{row.start}…", f"{row.scope:7}", f"{used:16}", clean(row.name), *map(clean, notes)]
+    return [str(row.id), f"{row.start}...", row.scope, used, clean(row.name), clean(", ".join(notes))]
 
 
 @keys.command()
 @click.argument("key")
 @click.pass_obj
-def revoke(doors: Entrypoints, key: str) -> None:
+def revoke(entrypoints: Entrypoints, key: str) -> None:
     """Revoke KEY: an id, as much of it as is unique, or the first characters of the key itself."""
-    row = with_services(doors, lambda services: _revoke(services, key))
+    row = with_services(entrypoints, lambda services: _revoke(services, key))
     click.echo(f"The key {clean(row.name)} is revoked. It stops within seconds, in every process.")
 
 

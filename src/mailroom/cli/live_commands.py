@@ -4,16 +4,20 @@ import asyncio
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from uuid import UUID
 
 import click
 
 from mailroom.accounts.addresses import Address
-from mailroom.cli.live_view import GOOD, LiveView
-from mailroom.cli.mail_commands import Ticket
-from mailroom.cli.task_views import UnknownTicket
+from mailroom.cli.ids import Id, IdPrefix, find_id
+from mailroom.cli.live_view import LiveView
+from mailroom.cli.mail_views import answer_of
+from mailroom.cli.state_colours import GOOD
 from mailroom.cli.with_services import with_services
 from mailroom.i18n.sentences import text_of
+from mailroom.kit.text import clean
+from mailroom.mail.administration import UnknownMail
 from mailroom.ops.entrypoints import Entrypoints
 from mailroom.ops.mails import PLAIN
 from mailroom.progress.snapshot import Snapshot
@@ -28,14 +32,20 @@ LONGEST_SUBJECT = 500
 
 
 @click.command()
-@click.argument("ticket", metavar="ID", type=Ticket())
+@click.argument("prefix", metavar="ID", type=Id())
 @click.pass_obj
-def watch(doors: Entrypoints, ticket: UUID) -> None:
-    """Follow one mail or task, live, to its end.
+def watch(entrypoints: Entrypoints, prefix: IdPrefix) -> None:
+    """Follow one mail or task, live, to its end. ID may be shortened to what is unique.
 
     Exit code 0 where it was sent or done, 1 where it was not, 130 after Ctrl-C (it goes on all the same).
     """
-    _finish(doors, lambda services: _follow(doors, services, ticket))
+
+    async def work(services: Services) -> int:
+        async with services.database.begin() as unit:
+            ticket = await find_id(unit, prefix)
+        return await _follow(entrypoints, services, ticket)
+
+    _finish(entrypoints, work)
 
 
 @click.command()
@@ -44,7 +54,7 @@ def watch(doors: Entrypoints, ticket: UUID) -> None:
 @click.option("--text", help="The text; without it, standard input is read.")
 @click.option("--no-wait", is_flag=True, help="Print the id and do not follow it.")
 @click.pass_obj
-def send(doors: Entrypoints, address: str, subject: str, text: str | None, no_wait: bool) -> None:
+def send(entrypoints: Entrypoints, address: str, subject: str, text: str | None, no_wait: bool) -> None:
     """Send a plain mail and follow it, live, to its end.
 
     It is written down before it is sent, as all mails are: it goes out even if this command is interrupted.
@@ -62,30 +72,53 @@ def send(doors: Entrypoints, address: str, subject: str, text: str | None, no_wa
         async with services.database.begin() as unit:
             mail_id = await services.outbox.put(unit, PLAIN, to, words)
         click.echo(str(mail_id), err=not no_wait)
-        return 0 if no_wait else await _follow(doors, services, mail_id)
+        return 0 if no_wait else await _follow(entrypoints, services, mail_id)
 
-    _finish(doors, work)
-
-
-def _finish(doors: Entrypoints, work: Callable[[Services], Awaitable[int]]) -> None:
-    sys.exit(with_services(doors, work))
+    _finish(entrypoints, work)
 
 
-async def _follow(doors: Entrypoints, services: Services, ticket: UUID) -> int:
+def _finish(entrypoints: Entrypoints, work: Callable[[Services], Awaitable[int]]) -> None:
+    sys.exit(with_services(entrypoints, work))
+
+
+async def _follow(entrypoints: Entrypoints, services: Services, ticket: UUID) -> int:
     async with services.database.begin() as work:
         task = await work.session.get(Task, ticket)
-    if task is None:
-        raise UnknownTicket
-    async with doors.tracker(services) as tracker:
+    title = text_of(task.title, task.title_params) if task else "Mail"  # mails of other programs have no title
+    last = await _watched(entrypoints, services, ticket, title)
+    if last is None:
+        click.echo("No longer followed; it goes on all the same.", err=True)
+        return INTERRUPTED
+    if last.state in GOOD:
+        return 0
+    await _say_why(services, ticket)
+    return 1
+
+
+async def _watched(entrypoints: Entrypoints, services: Services, ticket: UUID, title: str) -> Snapshot | None:
+    """Show each change until the last one and return it; None after Ctrl-C."""
+    async with entrypoints.tracker(services) as tracker:
         subscription = tracker.subscribe()
         # Ctrl-C ends the stream, and with it all that was opened here, in order.
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, subscription.close)
         await subscription.watch([ticket])
-        with LiveView(text_of(task.title, task.title_params)) as view:
+        with LiveView(title) as view:
             async for shown in subscription:
                 assert isinstance(shown, Snapshot)  # only the web pushes notices
                 view.show(shown)
                 if shown.final:
-                    return 0 if shown.state in GOOD else 1
-    click.echo("No longer followed; it goes on all the same.", err=True)
-    return INTERRUPTED
+                    return shown
+    return None
+
+
+async def _say_why(services: Services, ticket: UUID) -> None:
+    """Print the mail server's own words, which pages do not show to members."""
+    async with services.database.begin() as work:
+        with suppress(UnknownMail):
+            found = await services.mail_administration.show(work, ticket)
+            attempts = [attempt for attempt in found.attempts if attempt.answer or attempt.code]
+            if attempts:
+                click.echo(f"{clean(attempts[-1].server or 'The cause')}: {answer_of(attempts[-1])}", err=True)
+            elif found.mail.answer:
+                click.echo(f"The cause: {answer_of(found.mail)}", err=True)
+    click.echo(f"`mailroom show {ticket}` has all that happened.", err=True)

@@ -10,17 +10,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
+from mailroom.cli.state_colours import GOOD, state_colour
 from mailroom.i18n.sentences import message_of
 from mailroom.kit import clock
 from mailroom.kit.text import clean, span, until
 from mailroom.mail.states import Stage
 from mailroom.progress.snapshot import Snapshot
 
-GOOD = frozenset({"sent", "done"})
-COLOURS = {
-    "sent": "green", "done": "green", "failed": "red", "expired": "red", "cancelled": "red", "retrying": "yellow",
-    "uncertain": "yellow", "sending": "cyan", "running": "cyan",
-}  # fmt: skip
 STAGES = [str(stage) for stage in Stage]
 ALMOST = 0.96
 """How full the bar is at most before the end."""
@@ -104,7 +100,7 @@ class LiveView:
             self._said = line
             return
         share = share_of(shown)
-        colour = COLOURS.get(shown.state, "default")
+        colour = state_colour(shown.state) or "default"
         self._bar.update(
             self._row,
             description=f"[bold]{Text(self._title).markup}[/]  [{colour}]{Text(words).markup}[/]",

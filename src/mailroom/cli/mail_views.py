@@ -1,29 +1,30 @@
-"""How mails look in the shell: a table on a terminal, plain lines in a pipe, JSON where asked for."""
+"""How mails look in the shell: in lists, one by one, and as JSON."""
 
-import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from mailroom.cli.state_colours import state_colour
+from mailroom.cli.tables import Column, print_table
 from mailroom.i18n.sentences import sentence
-from mailroom.kit.text import age, clean, clock, full, span, until
+from mailroom.kit.text import age, clean, clock, full, short_span, span, until
 from mailroom.mail.administration import Shown
 from mailroom.mail.models import Attempt, Mail
-from mailroom.mail.states import Reason, State, message_code
+from mailroom.mail.states import Reason, message_code
 
-COLUMNS = ("id", "kind", "to", "state", "stage", "attempt", "reason", "age", "next try")
-STATE, WHOLE = COLUMNS.index("state"), {"id", "state", "age", "next try"}
-NARROW, ROOMY = 110, {"kind", "stage", "attempt"}
-"""Columns of terminal below which the table does without these; `mailroom show` has them."""
-COLOURS = {
-    State.SENT: "green", State.FAILED: "red", State.EXPIRED: "red", State.RETRYING: "yellow",
-    State.UNCERTAIN: "yellow", State.SENDING: "cyan",
-}  # fmt: skip
+COLUMNS = (
+    Column("id", whole=True),
+    Column("kind", needed=False),
+    Column("to"),
+    Column("state", whole=True, colour=state_colour),
+    Column("stage", needed=False),
+    Column("attempt", needed=False),
+    Column("reason"),
+    Column("age", whole=True),
+    Column("next try", whole=True),
+)
 
 
 def mail_json(mail: Mail) -> dict[str, Any]:
@@ -58,24 +59,8 @@ def shown_json(shown: Shown) -> dict[str, Any]:
 
 
 def print_mails(mails: Sequence[Mail], now: datetime) -> None:
-    """Print a table where people look on, else a heading and one line a mail, fields parted by tabs."""
-    rows = [_row(mail, now) for mail in mails]
-    if not sys.stdout.isatty():
-        for row in (COLUMNS, *rows):
-            click.echo("\t".join(row))
-        return
-    if not rows:
-        return
-    console = Console()
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
-    left_out = ROOMY if console.width < NARROW else set()
-    shown = [i for i, name in enumerate(COLUMNS) if name not in left_out and any(row[i] for row in rows)]
-    for i in shown:
-        widest = max(len(row[i]) for row in (COLUMNS, *rows))
-        table.add_column(COLUMNS[i], no_wrap=True, min_width=widest if COLUMNS[i] in WHOLE else None)
-    for row in rows:
-        table.add_row(*(Text(row[i], style=COLOURS.get(State(row[i]), "") if i == STATE else "") for i in shown))
-    console.print(table)
+    """Print a list of mails."""
+    print_table(COLUMNS, [_row(mail, now) for mail in mails])
 
 
 def _row(mail: Mail, now: datetime) -> tuple[str, ...]:
@@ -110,14 +95,14 @@ def print_shown(shown: Shown, now: datetime) -> None:
 
 
 def _facts(mail: Mail, now: datetime) -> Iterator[tuple[str, str]]:
-    state = click.style(mail.state, fg=COLOURS.get(State(mail.state)))
+    state = click.style(mail.state, fg=state_colour(mail.state) or None)
     yield "To", clean(mail.recipient)
     yield "Kind", mail.kind
     yield "State", f"{state} ({mail.stage})" if mail.stage else state
     if mail.reason:
         yield "Reason", f"{mail.reason}: {sentence(message_code(mail.reason, held=mail.held))}"
     if mail.answer:
-        yield "Cause" if mail.reason == Reason.BROKEN else "Answer", _answer(mail)
+        yield "Cause" if mail.reason == Reason.BROKEN else "Answer", answer_of(mail)
     yield "Queued", f"{full(mail.created_at)}, {age(mail.created_at, now)} ago"
     if mail.ended_at:
         yield "Ended", f"{full(mail.ended_at)}, after {span((mail.ended_at - mail.created_at).total_seconds())}"
@@ -138,15 +123,14 @@ def _timeline(attempt: Attempt) -> Iterator[str]:
     )
     for moment, stage in reached:
         if moment is not None:
-            took = (moment - before).total_seconds()
-            passed = f"{took * 1000:.0f} ms" if took < 1 else span(took)
+            passed = short_span((moment - before).total_seconds())
             yield f"{'':<10} {clock(moment)}  {stage:<14} +{passed}"
             before = moment
     if attempt.answer or attempt.code:
-        yield f"{'':<25}{_answer(attempt)}"
+        yield f"{'':<25}{answer_of(attempt)}"
 
 
-def _answer(told: Mail | Attempt) -> str:
+def answer_of(told: Mail | Attempt) -> str:
     """Return code and words; the words already begin with the enhanced code where there is one."""
     enhanced = "" if told.enhanced and (told.answer or "").startswith(told.enhanced) else told.enhanced
     return clean(" ".join(filter(None, (str(told.code or ""), enhanced, told.answer))))

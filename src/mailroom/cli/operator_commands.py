@@ -20,26 +20,26 @@ def operator() -> None:
 @operator.command()
 @click.argument("email")
 @click.pass_obj
-def grant(doors: Entrypoints, email: str) -> None:
+def grant(entrypoints: Entrypoints, email: str) -> None:
     """Make the account of EMAIL an operator's. The address must be confirmed."""
-    account = with_services(doors, lambda services: services.operators.grant(email))
+    account = with_services(entrypoints, lambda services: services.operators.grant(email))
     click.echo(f"{clean(account.email)} is an operator now.")
 
 
 @operator.command()
 @click.argument("email")
 @click.pass_obj
-def revoke(doors: Entrypoints, email: str) -> None:
+def revoke(entrypoints: Entrypoints, email: str) -> None:
     """Make the account of EMAIL an ordinary one again."""
-    account = with_services(doors, lambda services: services.operators.revoke(email))
+    account = with_services(entrypoints, lambda services: services.operators.revoke(email))
     click.echo(f"{clean(account.email)} is no operator.")
 
 
 @operator.command("list")
 @click.pass_obj
-def list_operators(doors: Entrypoints) -> None:
+def list_operators(entrypoints: Entrypoints) -> None:
     """List the operators, one address a line."""
-    emails = with_services(doors, _operators)
+    emails = with_services(entrypoints, _operators)
     for email in emails:
         click.echo(clean(email))
     if not emails:

@@ -10,20 +10,39 @@ import click
 from sqlalchemy import select
 from sqlalchemy.orm import undefer
 
+from mailroom.cli.ids import UnknownId
+from mailroom.cli.state_colours import state_colour
+from mailroom.cli.tables import Column, print_table
 from mailroom.i18n.sentences import text_of
 from mailroom.kit.database import UnitOfWork
-from mailroom.kit.errors import MailroomError
 from mailroom.kit.text import age, clean, full, span, until
 from mailroom.tasks.models import Task
 from mailroom.tasks.states import TaskState
 from mailroom.tasks.views import iso
 
-COLOURS = {TaskState.DONE: "green", TaskState.FAILED: "red", TaskState.RUNNING: "cyan",
-           TaskState.RETRYING: "yellow"}  # fmt: skip
-
-
-class UnknownTicket(MailroomError):
-    """There is no mail or task with this id. `mailroom mails` lists the mails."""
+COLUMNS = (
+    Column("id", whole=True),
+    Column("name", needed=False),
+    Column("title"),
+    Column("state", whole=True, colour=state_colour),
+    Column("done", whole=True),
+    Column("attempt", needed=False),
+    Column("error"),
+    Column("age", whole=True),
+)
+WORDS = (
+    "title",
+    "name",
+    "state",
+    "attempt",
+    "current",
+    "total",
+    "message",
+    "stage",
+    "reason",
+    "error",
+    "cancellable",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +54,7 @@ class ShownTask:
 
 
 async def find_task(work: UnitOfWork, task_id: UUID) -> ShownTask:
-    """Return a task that is no mail. Raises `UnknownTicket`."""
+    """Return a task that is no mail. Raises `UnknownId`."""
     rows = (
         select(Task)
         .where((Task.id == task_id) | (Task.part_of == task_id), Task.name.is_not(None))
@@ -44,22 +63,50 @@ async def find_task(work: UnitOfWork, task_id: UUID) -> ShownTask:
     )
     found = {task.id: task for task in await work.session.scalars(rows)}
     if task_id not in found:
-        raise UnknownTicket
+        raise UnknownId
     return ShownTask(found.pop(task_id), list(found.values()))
 
 
 def task_json(shown: ShownTask) -> dict[str, Any]:
     """Return a task and its parts for machines; times are ISO 8601."""
-    return {**_of(shown.task), "parts": [_of(part) for part in shown.parts]}
+    words = (*WORDS, "traceback")
+    return {**_of(shown.task, words), "parts": [_of(part, words) for part in shown.parts]}
 
 
-def _of(task: Task) -> dict[str, Any]:
-    words = ("title", "name", "state", "attempt", "current", "total", "message", "stage", "reason", "error",
-             "cancellable", "traceback")  # fmt: skip
+def _of(task: Task, words: Sequence[str]) -> dict[str, Any]:
     times = ("created_at", "began_at", "ended_at", "retry_at", "cancel_asked_at")
     said = {name: getattr(task, name) for name in words} | {name: iso(getattr(task, name)) for name in times}
-    said |= {name: _text(task, name) for name in ("title", "message", "error")}
+    said |= {name: text_in(task, name) for name in ("title", "message", "error")}
     return {"id": str(task.id), **said}
+
+
+def listed_json(task: Task) -> dict[str, Any]:
+    """Return a task of a list for machines: without its traceback."""
+    return _of(task, WORDS)
+
+
+def print_tasks(tasks: Sequence[Task], now: datetime) -> None:
+    """Print a list of tasks."""
+    print_table(COLUMNS, [_row(task, now) for task in tasks])
+
+
+def _row(task: Task, now: datetime) -> tuple[str, ...]:
+    return (
+        str(task.id),
+        clean(task.name or ""),
+        clean(text_in(task, "title") or ""),
+        task.state or TaskState.QUEUED,
+        _counted(task),
+        str(task.attempt),
+        clean(text_in(task, "error") or ""),
+        age(task.created_at, now),
+    )
+
+
+def _counted(task: Task) -> str:
+    if task.current is None:
+        return ""
+    return f"{task.current:g} of {task.total:g}" if task.total else f"{task.current:g}"
 
 
 def print_task(shown: ShownTask, now: datetime) -> None:
@@ -71,31 +118,30 @@ def print_task(shown: ShownTask, now: datetime) -> None:
     if shown.parts:
         click.echo(click.style("\nParts", bold=True))
     for part in shown.parts:
-        click.echo(
-            f"  {part.id}  {_state(part)}  {clean(part.name or '')}  {clean(_text(part, 'error') or '')}".rstrip()
-        )
+        error = clean(text_in(part, "error") or "")
+        click.echo(f"  {part.id}  {_state(part)}  {clean(part.name or '')}  {error}".rstrip())
     if task.traceback:
         click.echo()
         for line in task.traceback.splitlines():
             click.echo(clean(line))
 
 
-def _text(task: Task, name: str) -> str | None:
+def text_in(task: Task, name: str) -> str | None:
     """Return a column of text in words; the column of parameters beside it says whether it is a code."""
     text: str | None = getattr(task, name)
     return None if text is None else text_of(text, getattr(task, f"{name}_params"))
 
 
 def _facts(task: Task, now: datetime) -> Iterator[tuple[str, str]]:
-    yield "Title", clean(_text(task, "title") or "")
+    yield "Title", clean(text_in(task, "title") or "")
     yield "Name", clean(task.name or "")
     yield "State", _state(task)
-    if task.current is not None:
-        yield "Counted", f"{task.current:g}" + (f" of {task.total:g}" if task.total else "")
+    if counted := _counted(task):
+        yield "Counted", counted
     for label, words in (
         ("Stage", task.stage),
-        ("Message", _text(task, "message")),
-        ("Error", _text(task, "error")),
+        ("Message", text_in(task, "message")),
+        ("Error", text_in(task, "error")),
     ):
         if words:
             yield label, clean(words)
@@ -112,4 +158,4 @@ def _facts(task: Task, now: datetime) -> Iterator[tuple[str, str]]:
 def _state(task: Task) -> str:
     state = TaskState(task.state or TaskState.QUEUED)
     stopping = state == TaskState.RUNNING and task.cancel_asked_at is not None
-    return click.style(state.value, fg=COLOURS.get(state)) + (" (asked to stop)" if stopping else "")
+    return click.style(state.value, fg=state_colour(state) or None) + (" (asked to stop)" if stopping else "")

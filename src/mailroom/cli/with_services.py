@@ -26,11 +26,11 @@ class NotAllowed(MailroomError):
     """The database user lacks a right."""
 
 
-def with_services(doors: Entrypoints, work: Callable[[Services], Awaitable[Result]]) -> Result:
+def with_services(entrypoints: Entrypoints, work: Callable[[Services], Awaitable[Result]]) -> Result:
     """Return what `work` returns. Raises `SettingsError`, `Unavailable`, `NotMigrated` and what `work` raises."""
     settings = startup.settings()
     logs.configure("warning", "shell")
-    return asyncio.run(_run(doors.services(settings), work))
+    return asyncio.run(_run(entrypoints.services(settings), work))
 
 
 async def _run(services: Services, work: Callable[[Services], Awaitable[Result]]) -> Result:

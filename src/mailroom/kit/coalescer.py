@@ -1,4 +1,4 @@
-"""Group commit: what is asked while a statement runs goes into the next one, all in one transaction."""
+"""Group commit: calls that come while a statement runs go into the next one, in one transaction."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -9,35 +9,36 @@ Result = TypeVar("Result")
 
 
 GATHER = 0.001
-"""Seconds a batch waits for more where the last one had several: they come in crowds."""
+"""Seconds that a batch waits for more items where the last batch had several: then many come together."""
 
 
 class Coalescer(Generic[Item, Result]):
     """Joins calls that come together into one; a call that comes alone waits for nothing.
 
-    `run` takes the items in order and returns a result for each. Its error is every caller's error.
+    `call` takes up to `most` items, in order, and returns a result for each. Its error is every caller's error.
+    `gather`: seconds that a batch waits for more items, where the last batch had several.
     """
 
     def __init__(
         self,
-        run: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
+        call: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
         *,
         most: int = 500,
         gather: float = GATHER,
     ) -> None:
-        self._run = run
+        self._call = call
         self._most = most
         self._gather = gather
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._under_way = 0
         self._task: asyncio.Task[None] | None = None
 
-    async def __call__(self, item: Item) -> Result:
-        """Have `item` done with whatever else is waiting; return its result once it is committed."""
+    async def run(self, item: Item) -> Result:
+        """Add `item` to the next call; return its result once that call is committed."""
         return await self.begin(item)
 
     def begin(self, item: Item) -> "asyncio.Future[Result]":
-        """Have `item` done with whatever else is waiting; return what will hold its result."""
+        """Add `item` to the next call; return a future of its result."""
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._task is None:
@@ -45,7 +46,7 @@ class Coalescer(Generic[Item, Result]):
         return future
 
     def __len__(self) -> int:
-        """Return how many are not done: those that wait, and those under way."""
+        """Return how many items are not done: those that wait, and those of the call under way."""
         return len(self._waiting) + self._under_way
 
     async def _drain(self) -> None:
@@ -62,7 +63,7 @@ class Coalescer(Generic[Item, Result]):
 
     async def _settle(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         try:
-            results = await self._run([item for item, _ in batch])
+            results = await self._call([item for item, _ in batch])
         except BaseException as error:
             for _, future in batch:
                 if not future.done():
@@ -75,7 +76,7 @@ class Coalescer(Generic[Item, Result]):
                 future.set_result(result)
 
     def close(self) -> None:
-        """Give up what is under way and what waits."""
+        """Cancel the call under way, and the futures of the items that wait."""
         if self._task:
             self._task.cancel()
         for _, future in self._waiting:

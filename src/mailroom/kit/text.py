@@ -30,6 +30,11 @@ def span(seconds: float) -> str:
     return f"{number} {unit}"
 
 
+def short_span(seconds: float) -> str:
+    """Return a length of time as `span` does; below a second in milliseconds: ``12 ms``."""
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else span(seconds)
+
+
 def age(moment: datetime, now: datetime) -> str:
     """Return how long ago `moment` was."""
     return span(max((now - moment).total_seconds(), 0))

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.errors import MailroomError
@@ -46,6 +47,32 @@ class Shown:
     attempts: Sequence[Attempt]
 
 
+@dataclass(frozen=True, slots=True)
+class MailFilter:
+    """Which mails are meant; what is None counts for nothing."""
+
+    state: str | None = None
+    to: str | None = None
+    """An address, or ``@domain`` for all of that domain; case does not matter."""
+    since: datetime | None = None
+
+    @property
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Return the conditions for a query of `Mail`."""
+        found: list[ColumnElement[bool]] = []
+        if self.state:
+            found.append(Mail.state == self.state)
+        if self.to:
+            columns = (func.lower(Mail.recipient), func.lower(Mail.typed_recipient))
+            to = self.to.lower()
+            found.append(
+                or_(*(c.endswith(to, autoescape=True) if to.startswith("@") else c == to for c in columns))
+            )
+        if self.since:
+            found.append(Mail.created_at >= self.since)
+        return found
+
+
 class MailAdministration:
     """The operators' hand on the outbox. Each method works in the caller's transaction."""
 
@@ -53,10 +80,15 @@ class MailAdministration:
         self._kinds = kinds
         self._notify = notify
 
-    async def list(self, work: UnitOfWork, *, state: str | None = None, limit: int = 50) -> Sequence[Mail]:
-        """Return the newest mails, at most `limit`; of one state where given."""
-        query = select(Mail).order_by(Mail.created_at.desc()).limit(limit)
-        return (await work.session.scalars(query.where(Mail.state == state) if state else query)).all()
+    async def list(self, work: UnitOfWork, wanted: MailFilter, *, limit: int = 50) -> Sequence[Mail]:
+        """Return the newest mails that are wanted, at most `limit`."""
+        query = select(Mail).where(*wanted.conditions).order_by(Mail.created_at.desc()).limit(limit)
+        return (await work.session.scalars(query)).all()
+
+    async def count(self, work: UnitOfWork, wanted: MailFilter) -> int:
+        """Return how many mails are wanted."""
+        query = select(func.count()).select_from(Mail).where(*wanted.conditions)
+        return await work.session.scalar(query) or 0
 
     async def counts(self, work: UnitOfWork) -> dict[str, int]:
         """Return how many mails are in each state."""

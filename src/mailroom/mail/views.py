@@ -89,7 +89,7 @@ class MailRows:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def __call__(self, known: Sequence[Known]) -> dict[UUID, Snapshot]:
+    async def newer_than(self, known: Sequence[Known]) -> dict[UUID, Snapshot]:
         """Return the snapshots of those mails and tasks that changed since what is `known`, by ticket."""
         arguments = {
             "ids": [one.task for one in known],

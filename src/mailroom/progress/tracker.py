@@ -60,7 +60,7 @@ class Tracker:
         if watched and not watched.ask_row and time.monotonic() - watched.confirmed_at < SHORTEST_REST:
             return watched.snapshot
         alone = self._new(task)
-        await self._looked_up([alone])
+        await self._looked_up.run([alone])
         if alone.snapshot.state == NO_NEWS:
             raise Unavailable
         return alone.snapshot if alone.snapshot.step >= 0 else None
@@ -70,7 +70,7 @@ class Tracker:
         known = self._poller.watched
         new = {task: self._new(task) for task in tasks if task not in known}
         if new:
-            await self._looked_up(list(new.values()))
+            await self._looked_up.run(list(new.values()))
         if subscription.closed:
             return  # it went away meanwhile
         for task in tasks:

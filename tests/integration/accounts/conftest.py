@@ -130,6 +130,7 @@ class Reception:
             "update sign_up_mails set created_at = created_at - :ago",
             "update password_mails set created_at = created_at - :ago",
             "update sessions set seen_at = seen_at - :ago, expires_at = expires_at - :ago",
+            "update sessions set created_at = created_at - :ago",
         ):
             await self.run(change, ago=timedelta(**past))
 

@@ -45,6 +45,23 @@ async def test_a_session_not_seen_for_thirty_days_is_over_and_cleaned_away(recep
     assert await reception.rows("select id from sessions") == [(fresh.session.id,)]
 
 
+@pytest.mark.parametrize("kind", ["anonymous", "signed in"])
+async def test_a_session_used_each_day_ends_after_ninety_days(reception: Reception, kind: str) -> None:
+    started = await reception.sessions.start(FIREFOX) if kind == "anonymous" else await reception.member()
+    await reception.run("update sessions set created_at = now()")
+    for _ in range(4):
+        await reception.wait(days=22)
+        found = await reception.sessions.find(started.secret)
+        assert found and found.extended_to
+        assert (found.extended_to - found.created_at).days <= 90
+    assert found.id in await reception.sessions.standing([found.id])
+    await reception.wait(days=2, seconds=10)
+    assert await reception.sessions.find(started.secret) is None
+    assert await reception.sessions.standing([found.id]) == {}, "nor has an open socket its rights"
+    await reception.retention.clean_up()
+    assert await reception.rows("select 1 from sessions") == []
+
+
 async def test_alice_sees_her_sessions_and_ends_one_and_bob_cannot(reception: Reception) -> None:
     laptop = await reception.member()
     phone = await reception.sign_in(ALICE, ALICES)

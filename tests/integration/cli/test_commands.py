@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
@@ -246,6 +247,28 @@ def test_mails_of_one_state_and_no_more_than_asked_for(shell: Shell, put: Callab
     assert "The newest 2 of 3" in shell("mails", "--state", "failed", "--limit", "2").stderr
 
 
+def test_mails_to_an_address_or_domain_and_since_a_moment(shell: Shell, put: Callable[..., UUID]) -> None:
+    now = datetime.now(UTC)
+    old = put("bob@example.org", created_at=now - timedelta(days=3))
+    hour = put("Bob@example.org", created_at=now - timedelta(minutes=50))
+    new = put("alice@example.net")
+
+    def ids(*options: str) -> list[str]:
+        return [mail["id"] for mail in json.loads(shell("mails", "--json", *options).stdout)]
+
+    assert ids("--to", "bob@EXAMPLE.org") == [str(hour), str(old)]
+    assert ids("--to", "@example.org") == [str(hour), str(old)]
+    assert ids("--to", "@example") == ids("--to", "bob@example.org%") == []
+    assert ids("--since", "1h") == ids("--since", "60min") == [str(new), str(hour)]
+    assert ids("--since", "2d", "--to", "@example.org", "--state", "queued") == [str(hour)]
+    assert ids("--since", f"{now - timedelta(days=4):%Y-%m-%d}") == [str(new), str(hour), str(old)]
+    assert "The newest 1 of 2" in shell("mails", "--to", "@example.org", "--limit", "1").stderr
+    assert "No mail is like that." in shell("mails", "--to", "nobody@example.org").stderr
+    wrong = shell("mails", "--since", "yesterday")
+    assert wrong.returncode == 2
+    assert "'yesterday' is no moment. Write 30min, 2h, 7d, or a date" in wrong.stderr
+
+
 def test_no_mails_is_said(shell: Shell) -> None:
     assert "There are no mails yet." in shell("mails").stderr
     assert "No mail is failed." in shell("mails", "--state", "failed").stderr
@@ -327,6 +350,21 @@ def test_an_id_that_is_none_and_one_that_nobody_has_are_sentences(shell: Shell) 
     no_traceback(nobody)
 
 
+def test_an_id_may_be_shortened_to_what_is_unique(shell: Shell, put: Callable[..., UUID]) -> None:
+    first, second = put(), put("bob@example.org", state="failed", nudge_at=None)
+    digits = zip(first.hex, second.hex, strict=True)
+    same = first.hex[: next(n for n, (one, other) in enumerate(digits) if one != other)]
+    for text in (first.hex[: len(same) + 1], first.hex[:26].upper(), str(first)):
+        assert f"Mail {first}" in shell("show", text).stdout
+    several = shell("show", same)
+    assert several.returncode == 1
+    assert f"Several ids begin like this: {first}, {second}." in several.stderr
+    assert shell("retry", second.hex[:30]).stdout == f"{second} queued again\n"
+    several = shell("cancel", same)
+    assert several.returncode == 1
+    assert "Give more of it." in several.stderr
+
+
 # -- retry and cancel
 
 
@@ -404,6 +442,12 @@ def test_a_task_that_is_no_mail_is_shown_cancelled_and_begun_again_too(
             await runs.end(begun, ending)  # type: ignore[arg-type]
 
     alone, several = with_services(environment, start)
+    listed = shell("tasks").stdout
+    assert [line.split("\t")[0] for line in listed.splitlines()] == ["id", str(several), str(alone)]
+    assert "A \\x1b[31mcount" in listed and "\033" not in listed
+    assert len(json.loads(shell("tasks", "--parts", "--json").stdout)) == 4
+    assert "No task is like that." in shell("tasks", "--state", "failed", "--since", "1h").stderr
+    assert "The newest 1 of 2" in shell("tasks", "--limit", "1").stderr
     shown = shell("show", str(alone))
     assert "State     queued" in shown.stdout and "\033" not in shown.stdout
     assert shell("cancel", str(alone)).stdout == f"{alone} cancelled\n"

@@ -60,6 +60,7 @@ def test_olga_sends_a_mail_and_sees_it_arrive_be_refused_and_watches_it_again(
         refused = start("send", "--to", "nobody@example.org", "--subject", "Hello", "--text", "Anybody?")
         said, errors = refused.communicate(timeout=60)
         assert refused.returncode == 1
+        assert re.search(r"^127\.0\.0\.1:\d+: 550 5\.7\.1 no such person$", errors, re.MULTILINE), errors
         assert "failed" in said.splitlines()[-1]
         assert "550 5.7.1" in said.splitlines()[-1]
         ticket = re.search(r"[0-9a-f-]{36}", errors)
@@ -81,7 +82,7 @@ def test_what_nobody_knows_is_a_sentence_and_ctrl_c_leaves_the_mail_in_the_queue
     _, errors = unknown.communicate(timeout=60)
     assert (unknown.returncode, errors) == (
         1,
-        "There is no mail or task with this id. `mailroom mails` lists the mails.\n",
+        "There is no mail or task with this id. `mailroom mails` and `mailroom tasks` list them.\n",
     )
     empty = start("send", "--to", "alice@example.org", "--subject", "Hello")
     assert empty.wait(60) == 2

@@ -105,7 +105,7 @@ async def test_a_background_task_is_watched_from_its_beginning_to_its_end(
 ) -> None:
     queue, results = Publisher(settings), ResultReader(settings)
     database = Database(settings.database_url, connections=4, name="test")
-    tracker = Tracker(results, MailRows(database))
+    tracker = Tracker(results, MailRows(database).newer_than)
     tracker.start()
     async with database.begin() as work:
         begin = TaskService(queue.publish_task)

@@ -99,7 +99,7 @@ def test_while_redis_is_away_nobody_waits_and_no_more_is_kept_than_makes_sense(s
     for _ in range(KEPT_WHILE_AWAY + 50):
         queue.publish_mails([new_id()])
     queue.publish_mails([new_id()] * MANY * (KEPT_WHILE_AWAY + 50))
-    assert time.perf_counter() - start < 1
+    assert time.perf_counter() - start < 20, "one that waited for Redis would take a second each"
     wait_for(lambda: len(queue) <= 2 * KEPT_WHILE_AWAY)  # as many again may be under way
     assert queue_depth(queue.app) is None
     queue.close()

@@ -49,7 +49,7 @@ class Office:
         self.database = Database(settings.database_url, connections=4, name="test")
         self.results = ResultReader(settings)
         self.asked = 0
-        rows = MailRows(self.database)
+        rows = MailRows(self.database).newer_than
 
         async def counted(known: list[Known]) -> dict[str, Snapshot]:
             self.asked += 1

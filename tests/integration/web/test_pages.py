@@ -135,3 +135,20 @@ async def test_a_weak_password_is_refused_with_the_reason_beside_it(app: App) ->
     page = await answer.get_data(as_text=True)
     assert answer.status_code == 422
     assert 'id="password-wrong"' in page
+
+
+ADDED = [".", ")", ">", ",", "=", "%E2%80%8B", ").", "%3E.", "%22", ";", "%E2%80%A6", "/", "%20"]
+
+
+@pytest.mark.parametrize("added", ADDED)
+async def test_links_of_mails_work_with_what_mail_programs_add_to_them(app: App, added: str) -> None:
+    alice = browser_of(app)
+    token, _ = await token_and_code(app, await sign_up(alice))
+    page = await alice.get(f"/confirm/{token}{added}", follow_redirects=True)
+    assert page.status_code == 200
+    assert "alice@example.org" in await page.get_data(as_text=True)
+    for link in ("/sign-in", "/sign-up", "/new-password", "/confirm"):
+        assert (await alice.get(f"{link}{added}", follow_redirects=True)).status_code == 200, link
+    assert (await alice.get(f"/nothing-here{added}")).status_code == 404
+    confirmed = await alice.post(f"/confirm/{token}{added}")
+    assert confirmed.status_code == 303

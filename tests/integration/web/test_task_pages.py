@@ -202,10 +202,13 @@ async def test_long_polls_are_bounded_and_end_with_the_process(house: House) -> 
     alice = await house.member("alice@example.org")
     ticket = await alice.start()
     tag = await etag(alice, ticket)
+    waits = part_of(house.app.app, Waits)
     waiting = [asyncio.create_task(wait_for_news(alice, ticket, tag, 30)) for _ in range(MOST)]
-    await asyncio.sleep(0.5)
+    async with asyncio.timeout(20):
+        while len(waits.waiting) < MOST:
+            await asyncio.sleep(0.02)
     assert (await wait_for_news(alice, ticket, tag, 30))[0] == 429
-    part_of(house.app.app, Waits).end()
+    waits.end()
     assert {status for status, _, _ in await asyncio.gather(*waiting)} == {304}
 
 

@@ -82,10 +82,10 @@ def test_a_password_that_would_be_guessed_is_refused_with_the_reason_and_advice(
 
 
 def test_a_password_too_long_says_so_and_costs_nothing() -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     with pytest.raises(TooLong, match=r"at most 256 characters. Please choose a shorter one.$"):
         password_rules.check("4@8({[36911!|105$7+%2" * 50_000, CONTEXT)
-    assert time.perf_counter() - start < 0.05
+    assert time.thread_time() - start < 0.05
     password_rules.check("seven quiet lanterns over water "[:32] * 8, CONTEXT)
 
 
@@ -193,9 +193,9 @@ pebble quartz ribbon saddle thimble umbrella velvet walnut yogurt zipper acorn b
 def test_a_password_full_of_look_alikes_is_judged_in_bounded_time() -> None:
     """Unbounded, zxcvbn takes seconds for 72 such characters."""
     password_rules.check("seven quiet lanterns over water", CONTEXT)  # its word lists are loaded once
-    start = time.perf_counter()
+    start = time.thread_time()
     password_rules.check("4@8({[36911!|105$7+%2<" * 11, CONTEXT)
-    assert time.perf_counter() - start < 0.5
+    assert time.thread_time() - start < 0.5
 
 
 def test_nobodys_password_is_judged_by_the_address_of_somebody_else() -> None:

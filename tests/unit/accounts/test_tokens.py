@@ -1,4 +1,5 @@
 import os
+import string
 from uuid import UUID
 
 from hypothesis import given
@@ -20,6 +21,14 @@ def test_a_token_names_its_mail_and_fits_only_it(mail_id: UUID, nonce: bytes) ->
     assert tokens.fits(token, mail_id, nonce)
     assert not tokens.fits(token, mail_id, bytes(b ^ 1 for b in nonce))
     assert not tokens.fits(token, UUID(int=mail_id.int ^ 1), nonce)
+
+
+@given(ids, nonces, st.text(st.characters(exclude_characters="-_" + string.ascii_letters + string.digits)))
+def test_what_a_mail_program_added_to_a_link_does_not_matter(mail_id: UUID, nonce: bytes, added: str) -> None:
+    tokens = Tokens([NEW])
+    token = tokens.token(mail_id, nonce) + added
+    assert mail_id_of(token) == mail_id
+    assert tokens.fits(token, mail_id, nonce)
 
 
 @given(st.text())

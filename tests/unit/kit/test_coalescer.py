@@ -17,10 +17,10 @@ async def test_what_comes_while_a_statement_runs_goes_into_the_next_one() -> Non
         return [item * 2 for item in items]
 
     batch = Coalescer(double)
-    first = asyncio.create_task(batch(1))
+    first = asyncio.create_task(batch.run(1))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    rest = [asyncio.create_task(batch(item)) for item in (2, 3, 4)]
+    rest = [asyncio.create_task(batch.run(item)) for item in (2, 3, 4)]
     assert await asyncio.gather(first, *rest) == [2, 4, 6, 8]
     assert batches == [[1], [2, 3, 4]]
 
@@ -33,8 +33,8 @@ async def test_an_error_is_every_callers_and_the_next_batch_goes_on() -> None:
 
     batch = Coalescer(fail_once)
     with pytest.raises(OSError, match="away"):
-        await batch(1)
-    assert await batch(2) == 2
+        await batch.run(1)
+    assert await batch.run(2) == 2
 
 
 async def test_a_caller_who_gives_up_takes_nothing_from_the_others() -> None:
@@ -43,7 +43,7 @@ async def test_a_caller_who_gives_up_takes_nothing_from_the_others() -> None:
         return list(items)
 
     batch = Coalescer(slow)
-    one, two = asyncio.create_task(batch(1)), asyncio.create_task(batch(2))
+    one, two = asyncio.create_task(batch.run(1)), asyncio.create_task(batch.run(2))
     await asyncio.sleep(0.005)
     one.cancel()
     assert await two == 2

@@ -54,7 +54,7 @@ async def test_a_redis_that_never_answers_costs_one_short_wait() -> None:
         began = time.monotonic()
         for _ in range(200):
             await store.take([Rate("key", 1000, 60.0)])
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 10, "a wait each would take a minute"
         await store.close()
 
 

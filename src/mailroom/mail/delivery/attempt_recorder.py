@@ -74,7 +74,7 @@ class AttemptRecorder:
         assert attempt.connected_at is not None
         claim = attempt.claim
         wish = HandingOver(claim.id, claim.attempt, attempt.connected_at, attempt.server)
-        attempt.handing_over_at = cast("datetime | None", await self._writes(wish))
+        attempt.handing_over_at = cast("datetime | None", await self._writes.run(wish))
         if attempt.handing_over_at is None:
             return False
         attempt.stage = Stage.HANDING_OVER

@@ -33,7 +33,7 @@ class Deferral:
         Raises `Unavailable` while PostgreSQL is away.
         """
         outage = self._pool.outage
-        recorded = await self._together(mail_id)
+        recorded = await self._together.run(mail_id)
         if recorded is None or outage is None:
             return None
         result = outage.result

@@ -54,7 +54,7 @@ class Deliverer:
         self._recorder = AttemptRecorder(ledger, str(pool.server), progress)
         self._runner = AttemptRunner(self._recorder, pool=pool, envelopes=envelopes)
         self._deferral = Deferral(ledger, pool, progress)
-        self._claim: Coalescer[UUID, Claim | PoisonCandidate | None] = Coalescer(self._claim_all)
+        self._claims: Coalescer[UUID, Claim | PoisonCandidate | None] = Coalescer(self._claim_all)
         self._one_candidate = asyncio.Lock()
         self._bulk_queue = BulkQueue(most_waiting=AHEAD * pool.limit)
         self._bulk_senders: list[asyncio.Task[None]] = []
@@ -86,7 +86,7 @@ class Deliverer:
             return None
         if self._pool.outage:
             return await self._deferral.defer(mail_id)
-        claim = await self._claim(mail_id)
+        claim = await self._claims.run(mail_id)
         if isinstance(claim, PoisonCandidate):
             return await self._deliver_candidate(mail_id)
         return await self._runner.run(claim) if claim else None
@@ -190,7 +190,7 @@ class Deliverer:
             for sender in running:
                 sender.cancel()  # a cancellation that ends an attempt does not end its sender
             _, running = await asyncio.wait(running, timeout=1)
-        self._claim.close()
+        self._claims.close()
         self._deferral.close()
         self._recorder.close()
         await self._pool.close()

@@ -15,14 +15,14 @@ PATIENCE = 5.0
 Check = Callable[[Settings], Awaitable[list[Finding]]]
 
 
-def examine(settings: Settings, doors: Entrypoints) -> list[Finding]:
+def examine(settings: Settings, entrypoints: Entrypoints) -> list[Finding]:
     """Return what all checks found, in their order. Takes hardly longer than `PATIENCE`."""
     checks: Mapping[str, Check] = {
         "settings": addresses.check,
         database.CHECK: database.check,
         "redis": redis_servers.check,
         mail_server.CHECK: mail_server.check,
-        workers.CHECK: workers.check(doors),
+        workers.CHECK: workers.check(entrypoints),
     }
 
     async def run() -> list[Finding]:

@@ -21,7 +21,7 @@ GOOD, WARNING, BROKEN = 0, 1, 2
 """Exit codes, as monitoring plugins have them."""
 
 
-def run(doors: Entrypoints, *, as_json: bool) -> int:
+def run(entrypoints: Entrypoints, *, as_json: bool) -> int:
     """Examine and print; return the exit code: 2 where something is broken, 1 with warnings, else 0."""
     logs.configure("error", "doctor")
     try:
@@ -30,7 +30,7 @@ def run(doors: Entrypoints, *, as_json: bool) -> int:
         findings = [broken(CHECK, problem.removesuffix(".")) for problem in error.problems]
         advice = f"The servers are checked once the settings can be read. {startup.NOT_RUNNING}"
     else:
-        findings, advice = [good(CHECK, "complete and well-formed"), *examine(settings, doors)], ""
+        findings, advice = [good(CHECK, "complete and well-formed"), *examine(settings, entrypoints)], ""
     marks = {finding.mark for finding in findings}
     if as_json:
         said = {

@@ -36,14 +36,14 @@ class Signs:
     """Whether a worker holds a connection to the database."""
 
 
-def check(doors: Entrypoints) -> Callable[[Settings], Awaitable[list[Finding]]]:
-    """Return the check; it asks through `doors`, since only the rooms above know Celery."""
+def check(entrypoints: Entrypoints) -> Callable[[Settings], Awaitable[list[Finding]]]:
+    """Return the check; it asks through `entrypoints`, since only the rooms above know Celery."""
 
     async def workers(settings: Settings) -> list[Finding]:
         signs, depth, answers = await asyncio.gather(
             _signs(settings),
-            asyncio.to_thread(doors.queue_depth, settings),
-            asyncio.to_thread(doors.workers, settings),
+            asyncio.to_thread(entrypoints.queue_depth, settings),
+            asyncio.to_thread(entrypoints.workers, settings),
             return_exceptions=True,
         )
         if isinstance(answers, BaseException):

@@ -20,7 +20,7 @@ class TicketOwners:
 
     async def __call__(self, ids: Sequence[UUID]) -> dict[UUID, TicketOwner]:
         """Return whose these tickets are; unknown ones are left out. Raises `Unavailable`."""
-        return await self._together(ids)
+        return await self._together.run(ids)
 
     async def _ask(self, calls: Sequence[Sequence[UUID]]) -> Sequence[dict[UUID, TicketOwner]]:
         found: dict[UUID, TicketOwner] = {}

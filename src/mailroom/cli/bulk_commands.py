@@ -1,0 +1,138 @@
+"""`mailroom retry` and `cancel`: done to the mails and tasks that are named, or to all mails of a state."""
+
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import click
+from sqlalchemy import select
+
+from mailroom.cli.ids import Id, IdPrefix, find_id
+from mailroom.cli.task_views import find_task
+from mailroom.cli.with_services import with_services
+from mailroom.i18n.sentences import error_text
+from mailroom.kit.database import UnitOfWork
+from mailroom.kit.errors import MailroomError
+from mailroom.kit.text import counted
+from mailroom.mail.administration import CANCELLABLE, RETRYABLE, MailAdministration, UnknownMail
+from mailroom.mail.models import Mail
+from mailroom.ops.entrypoints import Entrypoints
+from mailroom.services import Services
+from mailroom.tasks.service import TaskService
+from mailroom.tasks.states import TaskState
+
+BATCH = 100
+"""Mails in one transaction where a whole state is meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class BulkAction:
+    """What can be done with mails and tasks, and the words to ask and to tell of it."""
+
+    verb: str
+    to_mail: Callable[[MailAdministration, UnitOfWork, UUID], Awaitable[None]]
+    to_task: Callable[[TaskService, UnitOfWork, UUID], Awaitable[object]]
+    done: str
+
+
+@click.command()
+@click.argument("prefixes", metavar="ID...", type=Id(), nargs=-1)
+@click.option("--state", type=click.Choice([state.value for state in RETRYABLE]), help="All mails in this state.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def retry(entrypoints: Entrypoints, prefixes: tuple[IdPrefix, ...], state: str | None, yes: bool) -> None:
+    """Send mails again that ended unsent, and at once those that wait; begin tasks again that were not done.
+
+    IDs may be shortened to what is unique.
+    """
+    _do(
+        entrypoints,
+        prefixes,
+        state,
+        BulkAction("Send", MailAdministration.retry, TaskService.retry, "queued again"),
+        yes=yes,
+    )
+
+
+@click.command()
+@click.argument("prefixes", metavar="ID...", type=Id(), nargs=-1)
+@click.option(
+    "--state", type=click.Choice([state.value for state in CANCELLABLE]), help="All mails in this state."
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def cancel(entrypoints: Entrypoints, prefixes: tuple[IdPrefix, ...], state: str | None, yes: bool) -> None:
+    """Give up mails and tasks that are queued or wait; ask running tasks to stop.
+
+    IDs may be shortened to what is unique.
+    """
+    _do(
+        entrypoints,
+        prefixes,
+        state,
+        BulkAction("Cancel", MailAdministration.cancel, TaskService.cancel, "cancelled"),
+        yes=yes,
+    )
+
+
+def _do(
+    entrypoints: Entrypoints, prefixes: Sequence[IdPrefix], state: str | None, action: BulkAction, *, yes: bool
+) -> None:
+    """Do it to each and say so; exit code 1 where it was not possible with one of them."""
+    if bool(prefixes) == bool(state):
+        raise click.UsageError("Name the ids of mails or tasks, or a state with --state; not both.")
+
+    async def work(services: Services) -> int:
+        chosen = await _in_state(services, state) if state else prefixes
+        if state and not (chosen and _agreed(f"{action.verb} {counted(len(chosen), f'{state} mail')}?", yes=yes)):
+            click.echo("Nothing was done." if chosen else f"No mail is {state}.", err=True)
+            return 0
+        return await _each(services, chosen, action)
+
+    if with_services(entrypoints, work):
+        sys.exit(1)
+
+
+async def _in_state(services: Services, state: str) -> Sequence[IdPrefix]:
+    async with services.database.begin() as work:
+        ids = await work.session.scalars(select(Mail.id).where(Mail.state == state).order_by(Mail.id))
+        return [IdPrefix(mail_id, mail_id) for mail_id in ids]
+
+
+def _agreed(question: str, *, yes: bool) -> bool:
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{question} There is nobody to ask; say --yes.")
+    return click.confirm(question)
+
+
+async def _each(services: Services, prefixes: Sequence[IdPrefix], action: BulkAction) -> int:
+    """Return with how many it was not possible. What was possible is done."""
+    impossible = 0
+    for start in range(0, len(prefixes), BATCH):
+        said: list[tuple[str, bool]] = []
+        async with services.database.begin() as work:
+            for prefix in prefixes[start : start + BATCH]:
+                try:
+                    ticket = await find_id(work, prefix)
+                    said.append((f"{ticket} {await _one(services, work, ticket, action)}", False))
+                except MailroomError as error:
+                    said.append((f"{prefix}: {error_text(error)}", True))
+                    impossible += 1
+        for line, wrong in said:  # only now is it so
+            click.echo(line, err=wrong)
+    return impossible
+
+
+async def _one(services: Services, work: UnitOfWork, ticket: UUID, action: BulkAction) -> str:
+    """Do it to a mail or task; return what was done. Raises what they raise."""
+    try:
+        await action.to_mail(services.mail_administration, work, ticket)
+    except UnknownMail:
+        task = (await find_task(work, ticket)).task
+        await action.to_task(services.task_service, work, ticket)
+        await work.session.refresh(task)
+        return "asked to stop" if task.state == TaskState.RUNNING else action.done
+    return action.done

@@ -1,0 +1,49 @@
+"""The one way to print a list: a table where people look on, lines of fields parted by tabs in a pipe."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+NARROW = 110
+"""Columns of a terminal below which a table does without what is not `needed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its heading, and how it looks in a table."""
+
+    name: str
+    whole: bool = False
+    """Whether it is never cut short."""
+    needed: bool = True
+    """Whether it stands in a narrow table, too."""
+    colour: Callable[[str], str] = lambda _text: ""
+
+
+def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+    """Print the rows. In a table, columns without any text are left out. The texts must be clean already."""
+    if not sys.stdout.isatty():
+        for row in ([column.name for column in columns], *rows):
+            click.echo("\t".join(row))
+        return
+    if not rows:
+        return
+    console = Console()
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
+    narrow = console.width < NARROW
+    shown = [
+        (number, column)
+        for number, column in enumerate(columns)
+        if any(row[number] for row in rows) and (column.needed or not narrow)
+    ]
+    for number, column in shown:
+        widest = max(len(column.name), *(len(row[number]) for row in rows))
+        table.add_column(column.name, no_wrap=True, min_width=widest if column.whole else None)
+    for row in rows:
+        table.add_row(*(Text(row[number], style=column.colour(row[number])) for number, column in shown))
+    console.print(table)
