@@ -1,8 +1,8 @@
 /* <mailroom-progress token="…">: where a mail or a task is, live, in any page. No dependencies, no cookie.
 
-   Use: <script type="module" src="https://mail.example.org/embed.js"></script>
+   Use: <script type="module" src="YOUR-MAILROOM/embed.js"></script>
         <mailroom-progress token="…"></mailroom-progress>
-   or:  import { subscribe } from "https://mail.example.org/embed.js"
+   or:  import { subscribe } from "YOUR-MAILROOM/embed.js"
         const stop = subscribe(token, news => …)
 
    Parts for ::part(): box, word, detail, bar. Variables: --mailroom-accent, --mailroom-good, --mailroom-bad,
