@@ -1,5 +1,6 @@
 """From what Celery stored for a task to the snapshot a watcher is shown."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -25,7 +26,7 @@ def from_result(task: UUID, meta: Mapping[str, Any]) -> Snapshot | None:
     news = result if isinstance(result, Mapping) and "step" in result else {}
     state = str(news.get("state") or CELERY_STATES.get(status, status))
     if not news and state not in FINAL_STATES:
-        return Snapshot(task, state=state) if state != "queued" else None
+        return Snapshot(task, state=state, **_said_by_others(result)) if state != "queued" else None
     error = _error_of(result) if isinstance(result, Exception) else None
     names = (
         "stage",
@@ -49,6 +50,24 @@ def from_result(task: UUID, meta: Mapping[str, Any]) -> Snapshot | None:
         final=bool(news.get("final", state in FINAL_STATES)),
         **{name: news[name] for name in names if name in news},
     )
+
+
+LONGEST_DESCRIPTION = 300
+
+
+def _said_by_others(meta: Any) -> dict[str, Any]:
+    """Return what a task of another app says with Celery's own `update_state`, as celery-progress writes it."""
+    if not isinstance(meta, Mapping):
+        return {}
+    said: dict[str, Any] = {}
+    for name in ("current", "total"):
+        number = meta.get(name)
+        if isinstance(number, (int, float)) and not isinstance(number, bool) and math.isfinite(number):
+            said[name] = float(number)
+    description = meta.get("description", meta.get("message"))
+    if isinstance(description, str) and description:
+        said["message"] = description[:LONGEST_DESCRIPTION]
+    return said
 
 
 def _error_of(failure: Exception) -> Mapping[str, Any]:
