@@ -2,12 +2,14 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask.sansio.blueprints import Blueprint
-from quart import Quart
+from quart import Quart, Response
+from quart.wrappers.base import BaseRequestWebsocket
 from quart_schema import Info, QuartSchema
 from quart_schema.openapi import OpenAPIProvider
-from werkzeug.routing import Rule
+from werkzeug.routing import MapAdapter, Rule
 
 from mailroom.i18n import formats
 from mailroom.i18n.templates import translate_templates
@@ -18,6 +20,8 @@ from mailroom.web.api import api_keys, tasks, webhooks
 from mailroom.web.api.emails import routes as emails
 from mailroom.web.api.waits import Waits
 from mailroom.web.browser import write_cookie
+from mailroom.web.embed import routes as embed
+from mailroom.web.embed import tasks as external_tasks
 from mailroom.web.language import choose_language, tell_language
 from mailroom.web.limit_store import LimitStore
 from mailroom.web.link_endings import shorten_links
@@ -38,8 +42,23 @@ class _ApiOnly(OpenAPIProvider):
         return [rule for rule in rules if rule.rule.startswith("/api/")]
 
 
+ANY_NAME = "localhost"
+
+
 class _Application(Quart):
-    """Quart, without what would take a thread for each page."""
+    """Quart, without a thread for each page, and without the Host header in the choice of a route."""
+
+    def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
+        """Return what finds the route of a request. All routes are the same under every name.
+
+        Werkzeug raises for a Host that cannot be one, and Quart answers that with 500: `security.guard` has the
+        right answer, but comes later.
+        """
+        if request is None:
+            return super().create_url_adapter(None)
+        query = request.query_string.decode(errors="replace")
+        place = request.root_path, None, request.scheme, request.method, request.path, query
+        return self.url_map.bind(ANY_NAME, *place)
 
     def register_blueprint(self, blueprint: Blueprint, **options: Any) -> None:
         """Add a blueprint, without Flask's context processor: it is no coroutine, so Quart gives it a thread.
@@ -64,6 +83,7 @@ def create_app(services: Services) -> Quart:
     _looks(app)
     app.before_request(choose_language)
     app.after_request(tell_language)
+    app.after_request(stay_on_this_site)
 
     security.protect(app, settings)
     read_requests(app)
@@ -96,6 +116,8 @@ def create_app(services: Services) -> Quart:
         emails,
         api_keys,
         webhooks,
+        embed,
+        external_tasks,
     ):
         app.register_blueprint(room.blueprint)
     if settings.mailroom_inbox is not None:
@@ -103,6 +125,15 @@ def create_app(services: Services) -> Quart:
 
         app.register_blueprint(inbox.make_blueprint(settings.mailroom_inbox))
     return app
+
+
+async def stay_on_this_site(response: Response) -> Response:
+    """Have a redirect of the router lead to a path: the browser knows which scheme and host it sees."""
+    where = urlsplit(response.headers.get("Location", ""))
+    if where.netloc == ANY_NAME:
+        query = f"?{where.query}" if where.query else ""
+        response.headers["Location"] = "/" + where.path.lstrip("/") + query
+    return response
 
 
 def _now() -> str:
