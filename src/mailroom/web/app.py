@@ -18,6 +18,8 @@ from mailroom.web.api import api_keys, tasks, webhooks
 from mailroom.web.api.emails import routes as emails
 from mailroom.web.api.waits import Waits
 from mailroom.web.browser import write_cookie
+from mailroom.web.embed import routes as embed
+from mailroom.web.embed import tasks as external_tasks
 from mailroom.web.language import choose_language, tell_language
 from mailroom.web.limit_store import LimitStore
 from mailroom.web.link_endings import shorten_links
@@ -96,6 +98,8 @@ def create_app(services: Services) -> Quart:
         emails,
         api_keys,
         webhooks,
+        embed,
+        external_tasks,
     ):
         app.register_blueprint(room.blueprint)
     if settings.mailroom_inbox is not None:
