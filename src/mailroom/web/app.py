@@ -7,9 +7,7 @@ from urllib.parse import urlsplit
 from flask.sansio.blueprints import Blueprint
 from quart import Quart, Response
 from quart.wrappers.base import BaseRequestWebsocket
-from quart_schema import Info, QuartSchema
-from quart_schema.openapi import OpenAPIProvider
-from werkzeug.routing import MapAdapter, Rule
+from werkzeug.routing import MapAdapter
 
 from mailroom.i18n import formats
 from mailroom.i18n.templates import translate_templates
@@ -25,6 +23,7 @@ from mailroom.web.embed import tasks as external_tasks
 from mailroom.web.language import choose_language, tell_language
 from mailroom.web.limit_store import LimitStore
 from mailroom.web.link_endings import shorten_links
+from mailroom.web.openapi import document
 from mailroom.web.pages import account, accounts, confirm, home, mails, password
 from mailroom.web.pages import tasks as task_pages
 from mailroom.web.parts import provide
@@ -32,15 +31,6 @@ from mailroom.web.progress_view import attempt_words, clock_time
 from mailroom.web.refused import drop_cookie
 from mailroom.web.requests import read_requests
 from mailroom.web.static_files import serve_static
-
-
-class _ApiOnly(OpenAPIProvider):
-    """Documents the API, not the pages."""
-
-    def generate_rules(self) -> Any:
-        rules: list[Rule] = list(super().generate_rules())
-        return [rule for rule in rules if rule.rule.startswith("/api/")]
-
 
 ANY_NAME = "localhost"
 
@@ -95,15 +85,7 @@ def create_app(services: Services) -> Quart:
     errors.handle(app)
     app.after_request(write_cookie)
     app.after_request(drop_cookie)
-    QuartSchema(
-        app,
-        openapi_path="/api/openapi.json",
-        swagger_ui_path=None,
-        redoc_ui_path=None,
-        scalar_ui_path=None,
-        info=Info(title="Mailroom", version="1", description="Where a mail is, for those who may know."),
-        openapi_provider_class=_ApiOnly,
-    )
+    document(app)
     for room in (
         health,
         home,
