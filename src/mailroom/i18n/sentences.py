@@ -52,6 +52,13 @@ SENTENCES: dict[str, str] = {
         "The mail was handed over, but the mail server's answer got lost, so it may well be in the inbox "
         "already. It is not sent again by itself."
     ),
+    "mail.restored": _(
+        "Mailroom was restored from a backup. This mail may have been sent before that; it is sent again."
+    ),
+    "mail.held_restored": _(
+        "Mailroom was restored from a backup. This mail may have been sent before that, so it is not sent again "
+        "by itself."
+    ),
     "mail.worker_lost": _("The worker that had this mail has stopped. Another one takes over."),
     "mail.crashed": _("This mail stopped its worker several times. The operator has to look into it."),
     "mail.broken": _(

@@ -154,6 +154,35 @@ async def test_no_target_is_an_error_of_ours(web: Target, method: bytes) -> None
     await web.is_well()
 
 
+HOSTS = [
+    b"[",
+    b"a..b",
+    b".",
+    b"..",
+    b"a" * 64 + b".example",
+    b"a" * 300,
+    b"\xff",
+    b"xn--\xff",
+    b"xn--a.example",
+    b"localhost:x",
+    b"localhost:999999",
+    b"a@b",
+    b"[::1%25]",
+    b"\xe2\x80\xa8",
+    b"",
+]
+
+
+async def test_no_host_is_an_error_of_ours(web: Target) -> None:
+    for host in HOSTS:
+        for path in (b"/", b"/sign-in", b"/live", b"/nowhere", b"//sign-in"):
+            sent = b"GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n" % (path, host)
+            for more in (b"\r\n", b"X-Forwarded-Host: %s\r\n\r\n" % host, HANDSHAKE + b"\r\n"):
+                answers = await web.answers(sent + web.client() + more)
+                assert len(answers) == 1 and 400 <= answers[0] < 500, (host, path, more, answers)
+    await web.is_well()
+
+
 HEADERS = [
     b"Host: [\r\n",
     b"Cookie: mailroom=\xff\r\n",
