@@ -160,6 +160,8 @@ class WrongCode(AccountError):
     def __init__(self, tries_left: int) -> None:
         super().__init__()
         self.tries_left = tries_left
+        if tries_left == 1 and type(self) is WrongCode:
+            self.message_code = "account.error.wrong_code_last_try"
         self.params: Mapping[str, Any] = {"tries": tries_left}
 
 
