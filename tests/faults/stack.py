@@ -33,7 +33,10 @@ THREADS = ("mailroom", "worker", "--one")
 FLEET = ("mailroom", "worker", "--processes", "2")
 PREFORK = ("celery", "-A", "mailroom.worker", "worker", "--loglevel=info", "--pool=prefork", "--concurrency=2")
 TEST_KINDS = ("celery", "-A", "tests.faults.worker_app", "worker", "--loglevel=info", "--pool=threads", "-c", "8")
-TABLES = "mails, attempts, tasks, password_mails, sign_up_mails, sign_ups, sessions, accounts"
+TABLES = (
+    "database_identity, smtp_sign_ins, mails, attempts, tasks, password_mails, sign_up_mails, sign_ups, sessions, "
+    "accounts"
+)
 LATE_ANSWER = "8"
 """Seconds for the answer to the dot here; ten minutes in production."""
 

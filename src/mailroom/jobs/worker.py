@@ -12,6 +12,7 @@ import gc
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
@@ -30,18 +31,26 @@ from mailroom.jobs.shutdown_pipe import ShutdownPipe
 from mailroom.jobs.task import MailroomTask
 from mailroom.settings import Settings
 
+MAY_NOT_START = 2
+"""Exit code where somebody has to do something first."""
 QUIT_SECONDS = 29.0
 """Seconds from SIGQUIT to the end of the process, also where Celery waits for threads that it cannot end.
 `Deliverer.stop` needs at most 27."""
 
 
-def create(settings: Settings, build: Callable[[Celery], Runtime]) -> Celery:
-    """Return the worker's Celery app. Nothing connects until a worker process starts or a task runs."""
+def create(
+    settings: Settings, build: Callable[[Celery], Runtime], *, refusal: Callable[[], str | None] = lambda: None
+) -> Celery:
+    """Return the worker's Celery app. Nothing connects until a worker process starts or a task runs.
+
+    Where `refusal` says why no worker may start, a worker prints that and ends with exit code 2.
+    """
     app = create_celery(settings, worker=True, current=True)
     loop: WorkerLoop[Runtime] = WorkerLoop(lambda: build(app))
     app.Task = type("MailroomTask", (MailroomTask,), {"abstract": True, "loop": loop})
     mail_tasks.register(app, loop)
     export_tasks.register(app)
+    _refuse_to_start(app, refusal)
     _follow_the_worker(app, loop)
     # On SIGQUIT Celery wants to terminate what still runs, which threads cannot be: it would raise, and stay.
     ThreadPool.terminate_job = _let_end
@@ -83,6 +92,18 @@ def _spare_what_stays() -> None:
     """Have Python's garbage collector pass over what is here now: going through it stops everything for 80 ms."""
     gc.collect()
     gc.freeze()
+
+
+def _refuse_to_start(app: Celery, refusal: Callable[[], str | None]) -> None:
+    """Have a worker ask `refusal` before it starts its pool."""
+
+    def refuse(**_: object) -> None:
+        if words := refusal():
+            sys.stderr.write(f"{words}\n")
+            raise SystemExit(MAY_NOT_START)  # no Exception, which Celery's signals would only log
+
+    app.refuse = refuse  # signals hold their receivers weakly
+    signals.worker_init.connect(refuse)
 
 
 def _follow_the_worker(app: Celery, loop: WorkerLoop[Runtime]) -> None:

@@ -16,6 +16,7 @@ from psycopg.rows import class_row
 from mailroom.kit.database import Database
 from mailroom.mail.ending_log import log_ending
 from mailroom.mail.ledger.claims import AttemptEnding, record
+from mailroom.mail.ledger.identity import RestoreGuard
 from mailroom.mail.ledger.liveness import MARK
 from mailroom.mail.ledger.queries import UNCERTAIN_BEFORE
 from mailroom.mail.retry_policy import Decision, DeliveryResult, decide
@@ -148,8 +149,9 @@ class Abandoned:
 class Rescuer:
     """Sweeps for one process. It remembers which workers were absent, and since when."""
 
-    def __init__(self, database: Database, *, grace: timedelta = GRACE) -> None:
+    def __init__(self, database: Database, *, grace: timedelta = GRACE, guard: RestoreGuard | None = None) -> None:
         self._database = database
+        self._guard = guard
         self._grace = grace
         self._last: datetime | None = None
         self._unbroken_since: datetime | None = None
@@ -160,8 +162,10 @@ class Rescuer:
 
         `queue_empty`: no message waits in the queue. `put_off` is positive in a process that knows the mail server
         to be away: due mails are put off by so many seconds, and nothing is returned. Nothing is returned, either,
-        where another process sweeps at this moment. Raises `Unavailable`.
+        where another process sweeps at this moment. Raises `Unavailable`, also where the database was restored.
         """
+        if self._guard:
+            await self._guard.check()
         async with self._database.connection() as connection:
             await connection.execute(f"set local idle_in_transaction_session_timeout = {FROZEN_AFTER}")
             mine = await _one(connection, "select pg_try_advisory_xact_lock(%s)", (LOCK,))
