@@ -12,14 +12,14 @@ TRANSACTIONAL, BULK = "transactional", "bulk"
 QUEUES = (TRANSACTIONAL, QUEUE, BULK)
 """What a worker consumes unless it is told otherwise (`-Q`), in this order."""
 PUBLISH_TIMEOUT = 1.0
-"""Seconds a publisher waits for Redis; the sweep publishes again what this costs."""
+"""Seconds a publisher waits for Redis; the sweep publishes again what gets lost by that."""
 
 
 def create_celery(settings: Settings, *, worker: bool, current: bool = False) -> Celery:
     """Return a Celery app for this side of the broker.
 
-    A worker's app has the result backend. A publisher's has none: with one, it would subscribe to the
-    channel of every task it publishes. A `current` app is the one that `celery.shared_task` speaks to.
+    A worker's app has the result backend. A publisher's has none: with one, Celery subscribes to the channel of
+    each task that it publishes. The `current` app is the one that `celery.shared_task` uses.
     """
     app = Celery(
         "mailroom",

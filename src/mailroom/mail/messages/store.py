@@ -15,12 +15,12 @@ from mailroom.mail.messages.composition import compose, message_id_of
 from mailroom.mail.messages.draft import Draft, InvalidMessage
 from mailroom.mail.outbox import FIRST_NUDGE
 from mailroom.mail.states import State
-from mailroom.progress.message import Message
+from mailroom.progress.sentence import Sentence
 
 KIND, BULK = "message", "bulk"
 """The kind of every mail of a message."""
 EXPIRES_AFTER = timedelta(hours=48)
-MESSAGE = MailKind(KIND, Message("title.plain_mail"), expires_after=EXPIRES_AFTER)
+MESSAGE = MailKind(KIND, Sentence("title.plain_mail"), expires_after=EXPIRES_AFTER)
 """The kind that has no templates: its content came with it."""
 LATEST = timedelta(days=30)
 """How far ahead a message may be scheduled, as Resend has it."""
