@@ -160,7 +160,7 @@ class Stack:
     def queue_length(self) -> int:
         """Return how many messages wait in Redis."""
         with self.redis() as client:
-            return int(client.llen("mailroom"))  # type: ignore[arg-type]
+            return int(client.llen("transactional"))  # type: ignore[arg-type]
 
     @contextlib.contextmanager
     def table_locked(self) -> Iterator[None]:
