@@ -23,9 +23,9 @@ def from_result(task: UUID, meta: Mapping[str, Any]) -> Snapshot | None:
     with a `message_code`, it is the snapshot's `error`.
     """
     status, result = meta["status"], meta.get("result")
-    told = result if isinstance(result, Mapping) and "step" in result else {}
-    state = str(told.get("state") or CELERY_STATES.get(status, status))
-    if not told and state not in FINAL_STATES:
+    news = result if isinstance(result, Mapping) and "step" in result else {}
+    state = str(news.get("state") or CELERY_STATES.get(status, status))
+    if not news and state not in FINAL_STATES:
         return Snapshot(task, state=state, **_said_by_others(result)) if state != "queued" else None
     error = _error_of(result) if isinstance(result, Exception) else None
     names = (
@@ -43,12 +43,12 @@ def from_result(task: UUID, meta: Mapping[str, Any]) -> Snapshot | None:
     return Snapshot(
         task=task,
         state=state,
-        attempt=int(told.get("attempt", 0)),
-        step=int(told.get("step", 0)),
-        error=told.get("error", error),
-        timeline=tuple(told.get("timeline", ())),
-        final=bool(told.get("final", state in FINAL_STATES)),
-        **{name: told[name] for name in names if name in told},
+        attempt=int(news.get("attempt", 0)),
+        step=int(news.get("step", 0)),
+        error=news.get("error", error),
+        timeline=tuple(news.get("timeline", ())),
+        final=bool(news.get("final", state in FINAL_STATES)),
+        **{name: news[name] for name in names if name in news},
     )
 
 

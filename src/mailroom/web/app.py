@@ -7,9 +7,7 @@ from urllib.parse import urlsplit
 from flask.sansio.blueprints import Blueprint
 from quart import Quart, Response
 from quart.wrappers.base import BaseRequestWebsocket
-from quart_schema import Info, QuartSchema
-from quart_schema.openapi import OpenAPIProvider
-from werkzeug.routing import MapAdapter, Rule
+from werkzeug.routing import MapAdapter
 
 from mailroom.i18n import formats
 from mailroom.i18n.templates import translate_templates
@@ -25,22 +23,14 @@ from mailroom.web.embed import tasks as external_tasks
 from mailroom.web.language import choose_language, tell_language
 from mailroom.web.limit_store import LimitStore
 from mailroom.web.link_endings import shorten_links
+from mailroom.web.openapi import document
 from mailroom.web.pages import account, accounts, confirm, home, mails, password
 from mailroom.web.pages import tasks as task_pages
 from mailroom.web.parts import provide
-from mailroom.web.progress_view import clock_time
+from mailroom.web.progress_view import attempt_words, clock_time
 from mailroom.web.refused import drop_cookie
 from mailroom.web.requests import read_requests
 from mailroom.web.static_files import serve_static
-
-
-class _ApiOnly(OpenAPIProvider):
-    """Documents the API, not the pages."""
-
-    def generate_rules(self) -> Any:
-        rules: list[Rule] = list(super().generate_rules())
-        return [rule for rule in rules if rule.rule.startswith("/api/")]
-
 
 ANY_NAME = "localhost"
 
@@ -82,6 +72,7 @@ def create_app(services: Services) -> Quart:
     app.url_map.strict_slashes = False
     _looks(app)
     app.before_request(choose_language)
+    app.before_websocket(choose_language)
     app.after_request(tell_language)
     app.after_request(stay_on_this_site)
 
@@ -94,15 +85,7 @@ def create_app(services: Services) -> Quart:
     errors.handle(app)
     app.after_request(write_cookie)
     app.after_request(drop_cookie)
-    QuartSchema(
-        app,
-        openapi_path="/api/openapi.json",
-        swagger_ui_path=None,
-        redoc_ui_path=None,
-        scalar_ui_path=None,
-        info=Info(title="Mailroom", version="1", description="Where a mail is, for those who may know."),
-        openapi_provider_class=_ApiOnly,
-    )
+    document(app)
     for room in (
         health,
         home,
@@ -144,6 +127,7 @@ def _now() -> str:
 def _looks(app: Quart) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     translate_templates(app.jinja_env)
-    app.jinja_env.globals.update(words=words.as_data, now=_now)
+    app.jinja_env.globals.update(page_words=words.page_words, now=_now)
     app.jinja_env.filters["clock_time"] = clock_time
+    app.jinja_env.filters["attempt_words"] = attempt_words
     app.jinja_env.filters["date_time"] = formats.date_time
