@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from mailroom.kit.errors import MailroomError
-from mailroom.progress.message import Message, as_facts
+from mailroom.progress.sentence import Sentence, as_facts
 
 
 class AccountError(MailroomError):
@@ -28,7 +28,7 @@ class InvalidAddress(AccountError):
 
     message_code = "account.error.invalid_address"
 
-    def __init__(self, reason: str | Message) -> None:
+    def __init__(self, reason: str | Sentence) -> None:
         super().__init__()
         self.params = {"reason": as_facts(reason)}
 
@@ -38,7 +38,7 @@ class WeakPassword(AccountError):
 
     message_code = "account.error.weak_password"
 
-    def __init__(self, reason: str | Message) -> None:
+    def __init__(self, reason: str | Sentence) -> None:
         super().__init__()
         self.params = {"reason": as_facts(reason)}
 
@@ -160,6 +160,8 @@ class WrongCode(AccountError):
     def __init__(self, tries_left: int) -> None:
         super().__init__()
         self.tries_left = tries_left
+        if tries_left == 1 and type(self) is WrongCode:
+            self.message_code = "account.error.wrong_code_last_try"
         self.params: Mapping[str, Any] = {"tries": tries_left}
 
 

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from mailroom.accounts.characters import visible
 from mailroom.accounts.errors import TooLong, WeakPassword
 from mailroom.accounts.password_guesses import estimate
-from mailroom.progress.message import Message
+from mailroom.progress.sentence import Sentence
 
 SHORTEST = 15
 """Characters, where the password is the only factor (NIST SP 800-63B-4)."""
@@ -48,17 +48,17 @@ def length(password: str) -> int:
 def check(password: str, context: Collection[str]) -> None:
     """Raise `WeakPassword` or `TooLong` with the reason; `context` are words it must not be made of."""
     if len(password) > LONGEST_TYPED or len(_typed(password)) > LONGEST:  # before anything that takes time
-        raise TooLong(Message("password.too_long", {"most": LONGEST}))
+        raise TooLong(Sentence("password.too_long", {"most": LONGEST}))
     if (typed := length(password)) < SHORTEST:
-        raise WeakPassword(Message("password.too_short", {"least": SHORTEST, "typed": typed}))
+        raise WeakPassword(Sentence("password.too_short", {"least": SHORTEST, "typed": typed}))
     words = {word for one in (*context, *CONTEXT) if len(word := one.casefold()) >= SHORTEST_WORD}
     for form in {normalized(password), _typed(password)}:
         found = estimate(form, words, enough=GUESSES)
         if found.guesses >= GUESSES:
             continue
         if found.from_context:
-            raise WeakPassword(Message("password.of_context"))
-        raise WeakPassword(Message(f"password.{found.reason}"))
+            raise WeakPassword(Sentence("password.of_context"))
+        raise WeakPassword(Sentence(f"password.{found.reason}"))
 
 
 def _typed(password: str) -> str:

@@ -126,7 +126,12 @@ SENTENCES: dict[str, str] = {
     "account.error.old_password_link": _(
         "This link is too old: it works for ten minutes. Please ask for another; it comes at once."
     ),
-    "account.error.wrong_code": _("That is not the code of the mail. Please compare them. Tries left: %(tries)s."),
+    "account.error.wrong_code": _(
+        "That is not the code of the mail. Please compare them; you have %(tries)s tries left."
+    ),
+    "account.error.wrong_code_last_try": _(
+        "That is not the code of the mail. Please compare them; you have 1 try left."
+    ),
     "account.error.old_code": _(
         "This code is too old: a code works for an hour. Please use the link in the mail, or send it again."
     ),

@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import ColumnElement, or_, select, update
 
 from mailroom.kit.database import PlainWork, UnitOfWork
-from mailroom.progress.message import Message, to_columns
+from mailroom.progress.sentence import Sentence, to_columns
 from mailroom.tasks.models import Task
 
 
@@ -61,7 +61,7 @@ class Tickets:
         self,
         work: PlainWork,
         task_id: UUID,
-        title: str | Message,
+        title: str | Sentence,
         *,
         session_id: UUID | None,
         owner_id: UUID | None,

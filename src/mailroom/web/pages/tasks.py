@@ -8,7 +8,7 @@ from quart import Blueprint, Response, abort, request
 
 from mailroom.accounts import exports
 from mailroom.i18n.messages import gettext_noop, translated
-from mailroom.i18n.sentences import in_words, text_of
+from mailroom.i18n.sentences import error_text, in_words, text_of
 from mailroom.kit.ids import parse_id
 from mailroom.mail.listing import NEWEST, OwnedTask, list_fingerprints, list_owned
 from mailroom.tasks.models import Task
@@ -165,6 +165,6 @@ async def _act(ticket: str, deed: Any) -> Response:
     except (CannotCancel, CannotRetry) as error:
         if wants_json():
             raise
-        refused = Refused({}, {"act": str(error)}, 409)
+        refused = Refused({}, {"act": error_text(error)}, 409)
         return await show_again(refused, lambda it: _task_page(ticket, it), at=f"/tasks/{task_id}")
     return redirect(f"/tasks/{task_id}")
