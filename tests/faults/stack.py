@@ -131,6 +131,8 @@ class Stack:
         self.sink.faults.clear()
         self.sink.delay = 0
         self.sink.accepted.clear()
+        self.sink.commands.clear()
+        self.sink.auth = ""
         if not self.sink.listening:
             self.sink.start()
         with self.redis() as client:
