@@ -56,7 +56,7 @@ def test_messages_deleted_from_the_queue(stack: Stack, recovers: Recovers) -> No
     stack.put()
     with stack.redis() as client:
         for _ in range(IN_FLIGHT // 2):
-            client.rpop("mailroom")
+            client.rpop("transactional")
     stack.worker()
     recovers()
     assert twice(stack) == 0
@@ -127,7 +127,7 @@ def test_ten_thousand_mails_queued_with_no_worker_for_a_while(stack: Stack, reco
     stack.put(1, to="template")
     with stack.redis() as client:
         (template,) = client.lrange("mailroom", 0, -1)  # type: ignore[misc]
-        client.delete("mailroom")
+        client.delete("transactional")
         ids = [str(new_id()) for _ in range(many)]
         stack.sql(
             "insert into mails (id, kind, recipient, params, nonce, on_uncertain, nudge_at, expires_at) "
@@ -143,7 +143,7 @@ def test_ten_thousand_mails_queued_with_no_worker_for_a_while(stack: Stack, reco
             stack.worker()
         until = time.time() + 25
         while time.time() < until:
-            longest = max(longest, client.llen("mailroom"))  # type: ignore[type-var]
+            longest = max(longest, client.llen("transactional"))  # type: ignore[type-var]
             time.sleep(0.2)
     assert longest <= many + many / 100, f"the queue grew to {longest} messages"
     assert stack.count("nudges > 0") > many / 2, "it was swept"

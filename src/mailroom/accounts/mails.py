@@ -12,10 +12,10 @@ from mailroom.i18n import languages
 from mailroom.i18n.formats import date_time, duration
 from mailroom.kit.text import HOUR
 from mailroom.mail.kinds import MailKind, MailRow
-from mailroom.progress.message import Message
+from mailroom.progress.sentence import Sentence
 from mailroom.settings import Settings
 
-SIGN_UP_TITLE, PASSWORD_TITLE = Message("title.sign_up_mail"), Message("title.password_mail")
+SIGN_UP_TITLE, PASSWORD_TITLE = Sentence("title.sign_up_mail"), Sentence("title.password_mail")
 """One title for both mails of a form: whoever watches must not learn which it is."""
 
 

@@ -1,5 +1,7 @@
 """Wires the rooms below the edges: what the web, a worker and the shell have in common."""
 
+from collections.abc import Callable
+
 from mailroom.accounts import mails as accounts_mails
 from mailroom.accounts.authentication import Authentication
 from mailroom.accounts.confirmation import Confirmation
@@ -40,6 +42,7 @@ def create_services(
     publish_task: PublishTask,
     *,
     name: str,
+    wake_bulk: Callable[[], None] = lambda: None,
     tracker: Tracker | None = None,
     database: Database | None = None,
 ) -> Services:
@@ -85,7 +88,9 @@ def create_services(
         task_service=task_service,
         exports=Exports(database, task_service, text_of),
         api_keys=api_keys,
-        acceptance=Acceptance(database, api_keys, MessageStore(notify, domain=domain), limits),
+        acceptance=Acceptance(
+            database, api_keys, MessageStore(notify, domain=domain, wake_bulk=wake_bulk), limits
+        ),
         watch_tokens=WatchTokens(settings.secret_keys),
         audit_log=AuditLog(),
         webhooks=Webhooks(webhook_box(settings), private=settings.webhook_private_networks),

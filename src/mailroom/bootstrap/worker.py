@@ -56,7 +56,11 @@ def create_runtime(settings: Settings, app: Celery) -> Runtime:
     """Return what lives in one worker process; called in its event loop."""
     publisher = Publisher(settings)
     services = wiring.create_services(
-        settings, publisher.publish_mails, publisher.publish_task, name="mailroom worker"
+        settings,
+        publisher.publish_mails,
+        publisher.publish_task,
+        name="mailroom worker",
+        wake_bulk=publisher.wake_bulk,
     )
     worker_name, guard = new_name(), RestoreGuard(services.database, RedisWitness(settings))
     reporter, pool = Reporter(ResultWriter(app)), _pool(settings, services)
@@ -126,10 +130,11 @@ def _sweep(
     )
     return Sweep(
         Rescuer(services.database, guard=guard),
-        publisher.publish_mails,
-        depth,
-        pool,
-        [
+        publish_mails=publisher.publish_mails,
+        wake_bulk=publisher.wake_bulk,
+        queue_depth=depth,
+        pool=pool,
+        clean_ups=[
             mails.clean_up,
             messages.clean_up,
             accounts.clean_up,

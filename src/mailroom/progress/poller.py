@@ -19,7 +19,7 @@ from uuid import UUID
 from mailroom.kit.cpu_meter import CpuMeter
 from mailroom.kit.errors import Unavailable
 from mailroom.progress.snapshot import NO_NEWS, Snapshot
-from mailroom.progress.sources import Known, Results, Rows
+from mailroom.progress.sources import KnownSnapshot, Results, Rows
 from mailroom.progress.stored_results import from_result, merge
 from mailroom.progress.subscription import Subscription
 
@@ -304,9 +304,11 @@ class Poller:
             await asyncio.sleep(0)
 
 
-def _known(watched: WatchedTask) -> Known:
+def _known(watched: WatchedTask) -> KnownSnapshot:
     known = watched.snapshot
-    return Known(known.task, known.attempt, -1 if watched.has_gap else known.step, known.final, known.follow_up)
+    return KnownSnapshot(
+        known.task, known.attempt, -1 if watched.has_gap else known.step, known.final, known.follow_up
+    )
 
 
 async def _coroutine(work: Work) -> None:

@@ -13,8 +13,8 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from mailroom.progress.message import from_columns
 from mailroom.progress.rate import ProgressRate
+from mailroom.progress.sentence import from_columns
 from mailroom.tasks.queries import CANCEL_REST, COUNT_MORE, COUNT_PARTS, QUEUE_NEXT, UPDATE_PARENT
 from mailroom.tasks.states import ENDED, ParentProgress, TaskState, parent_progress
 

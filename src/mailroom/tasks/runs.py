@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 from mailroom.kit.coalescer import Coalescer
 from mailroom.kit.database import Database
 from mailroom.kit.errors import Unavailable
-from mailroom.progress.message import to_columns
+from mailroom.progress.sentence import to_columns
 from mailroom.tasks.models import CHAIN
 from mailroom.tasks.parents import (
     REPUBLISH_AFTER,

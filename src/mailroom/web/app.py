@@ -27,7 +27,7 @@ from mailroom.web.openapi import document
 from mailroom.web.pages import account, accounts, confirm, home, mails, password
 from mailroom.web.pages import tasks as task_pages
 from mailroom.web.parts import provide
-from mailroom.web.progress_view import clock_time
+from mailroom.web.progress_view import attempt_words, clock_time
 from mailroom.web.readiness import Readiness
 from mailroom.web.refused import drop_cookie
 from mailroom.web.requests import read_requests
@@ -74,6 +74,7 @@ def create_app(services: Services) -> Quart:
     app.url_map.strict_slashes = False
     _looks(app)
     app.before_request(choose_language)
+    app.before_websocket(choose_language)
     app.after_request(tell_language)
     app.after_request(stay_on_this_site)
 
@@ -128,6 +129,7 @@ def _now() -> str:
 def _looks(app: Quart) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     translate_templates(app.jinja_env)
-    app.jinja_env.globals.update(words=words.as_data, now=_now)
+    app.jinja_env.globals.update(page_words=words.page_words, now=_now)
     app.jinja_env.filters["clock_time"] = clock_time
+    app.jinja_env.filters["attempt_words"] = attempt_words
     app.jinja_env.filters["date_time"] = formats.date_time

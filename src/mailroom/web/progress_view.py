@@ -1,4 +1,4 @@
-"""A snapshot as a page shows it. `static/live.js` draws the same from the same words; keep the two alike."""
+"""A mail's snapshot as a page shows it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from mailroom.i18n import formats
-from mailroom.i18n.messages import translated
+from mailroom.i18n.messages import gettext, translated
 from mailroom.web import words
 
 _ORDER = list(words.STEPS)
@@ -56,6 +56,16 @@ class ProgressView:
     """Where a mail could not be rendered, for operators."""
     afterword: str | None
     final: bool
+
+    @property
+    def shows(self) -> str:
+        """Return the state that the page's blocks are for: that of what came after the mail, if anything did."""
+        return self.afterword or self.state
+
+    @property
+    def measured(self) -> bool:
+        """Tell whether a line of a list shows how far it is."""
+        return not self.final and self.state != "queued"
 
 
 def view_of(public: Mapping[str, Any]) -> ProgressView:
@@ -146,6 +156,11 @@ def history_of(timeline: Sequence[Mapping[str, Any]], attempt: int) -> list[Even
         Event(entry["at"], entry.get("attempt", 0), translated(words.EVENTS.get(entry["stage"], entry["stage"])))
         for entry in reversed(timeline)
     ]
+
+
+def attempt_words(attempt: int) -> str:
+    """Return which attempt an event belongs to, in words; nothing for what came before the first."""
+    return gettext("attempt %(number)s", number=attempt) if attempt else ""
 
 
 def without_code(answer: str, enhanced: str | None) -> str:

@@ -1,4 +1,4 @@
-"""A task that is no mail as pages show it. `static/tasks.js` draws the same; keep the two alike."""
+"""A task that is no mail as pages show it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,6 +30,17 @@ class TaskView:
     retry_at: str | None
     cancellable: bool
     final: bool
+
+    @property
+    def tab(self) -> str:
+        """Return what the tab says: how far the task is, while that is known."""
+        share = self.share if self.state == "running" and self.counted else None
+        return self.word if share is None else f"{share * 100:.0f} %"
+
+    @property
+    def measured(self) -> bool:
+        """Tell whether a line of a list shows how far it is."""
+        return not self.final and self.state != "queued"
 
 
 def task_view(public: Mapping[str, Any]) -> TaskView:

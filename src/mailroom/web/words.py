@@ -198,6 +198,9 @@ EVENTS = {
 """What the list of earlier attempts calls each entry of a snapshot's timeline."""
 
 
+LOST = ("unknown", "signed-out")
+"""States in which a page can be told no more: it keeps what it knew, and says why."""
+
 LINES = {
     "connecting": _("Connecting… This is the last known state."),
     "reconnecting": _("Reconnecting… Mailroom keeps working meanwhile."),
@@ -212,20 +215,12 @@ def said(what: Said) -> Said:
     return Said(what.mood, word, headline, detail, way, what.href)
 
 
-def as_data() -> dict[str, Any]:
-    """Return every table in the current language, for the page's script."""
+def page_words() -> dict[str, Any]:
+    """Return what only the page itself can know: its line or its session is gone. In the current language."""
     return {
-        "order": list(STEPS),  # JSON's objects have none: Jinja sorts their keys
-        "share": SHARE,
-        "states": _table(STATES),
-        "tasks": _table(TASK_STATES),
-        "stages": {stage: translated(text) for stage, text in STAGES.items()},
-        "afterwords": _table(FOLLOW_UPS),
-        "events": {event: translated(text) for event, text in EVENTS.items()},
+        "lost": {
+            "mail": {state: asdict(said(STATES[state])) for state in LOST},
+            "task": {state: asdict(said(TASK_STATES[state])) for state in LOST},
+        },
         "lines": {line: translated(text) for line, text in LINES.items()},
-        "statuses": {status: translated(text) for status, text in STEP_STATUSES.items()},
     }
-
-
-def _table(of: dict[str, Said]) -> dict[str, dict[str, str]]:
-    return {key: asdict(said(what)) for key, what in of.items()}

@@ -13,7 +13,7 @@ from mailroom.accounts.tokens import NEW_PASSWORD, Tokens
 from mailroom.kit.ids import new_id
 from mailroom.mail.kinds import Kinds, MailRow
 from mailroom.mail.rendering.renderer import Renderer
-from mailroom.progress.message import Message
+from mailroom.progress.sentence import Sentence
 
 TOKENS = Tokens(["k" * 40])
 NAMES = ["confirm_sign_up", "already_have_account", "new_password", "no_account"]
@@ -46,7 +46,7 @@ def part(message: EmailMessage, subtype: str) -> str:
 
 def test_both_mails_of_a_form_have_one_title_so_that_nobody_who_watches_can_tell_them_apart() -> None:
     assert [kind.name for kind in all_kinds()] == NAMES
-    codes = [kind.title.code for kind in all_kinds() if isinstance(kind.title, Message)]
+    codes = [kind.title.code for kind in all_kinds() if isinstance(kind.title, Sentence)]
     assert codes == ["title.sign_up_mail"] * 2 + ["title.password_mail"] * 2
     assert {(kind.on_uncertain, kind.expires_after) for kind in all_kinds()} == {
         ("resend", all_kinds()[NAMES[0]].expires_after)

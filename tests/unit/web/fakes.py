@@ -82,7 +82,8 @@ class World:
         ticket, account, kind = new_id(), session.account, more.pop("kind", "confirm_sign_up")
         self.tasks[ticket] = Task(
             id=ticket,
-            title="Sign-up mail",
+            title="title.sign_up_mail",
+            title_params={},
             session_id=session.id,
             owner_id=account.id if account else None,
             follow_up=more.pop("follow_up", None),

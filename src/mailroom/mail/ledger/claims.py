@@ -21,6 +21,7 @@ from mailroom.mail.ledger.identity import RestoreGuard
 from mailroom.mail.ledger.queries import (
     ACCEPT_AND_HAND_OVER,
     CLAIM,
+    CLAIM_BULK,
     CLAIM_WAITING,
     DEFER,
     HANDED,
@@ -127,6 +128,11 @@ class Ledger:
         """Raise `Unavailable` where the database was restored: its mails may have gone out."""
         if self._guard:
             await self._guard.check()
+
+    async def claim_bulk(self, most: int) -> list[Claim]:
+        """Take up to `most` mails of the bulk stream that are due; those that are due longest come first."""
+        arguments = {**self._claiming, "most": most}
+        return await self._database.fetch(CLAIM_BULK, arguments, class_row(Claim))
 
     async def poison_candidates(self, ids: Sequence[UUID]) -> set[UUID]:
         """Return those of the mails that wait and may be what ended their workers."""

@@ -90,12 +90,12 @@ def _backoff(nudges: str) -> str:
 PUBLISH = f"""
 with due as materialized (
     select id from mails
-    where state in ('queued', 'retrying', 'uncertain', 'scheduled') and nudge_at <= now()
-        and coalesce(next_attempt_at <= now(), true)
+    where stream = 'transactional' and state in ('queued', 'retrying', 'uncertain', 'scheduled')
+        and nudge_at <= now() and coalesce(next_attempt_at <= now(), true)
     order by nudge_at limit %(most)s for update skip locked
 ), early as materialized (
     select id from mails
-    where %(queue_empty)s and state = 'queued' and nudge_at > now()
+    where %(queue_empty)s and stream = 'transactional' and state = 'queued' and nudge_at > now()
         and nudge_at - {_backoff("nudges")} + interval '3 s' <= now() and created_at <= now() - interval '3 s'
     order by created_at limit %(most)s for update skip locked
 )
@@ -103,6 +103,13 @@ update mails set nudges = least(nudges + 1, 100), nudge_at = clock_timestamp() +
 from (select id from due union all select id from early) as chosen where mails.id = chosen.id
 returning mails.id
 """  # noqa: S608
+
+BULK_IS_DUE = """
+select exists (
+    select from mails
+    where stream = 'bulk' and nudge_at <= now() and state in ('queued', 'retrying', 'uncertain', 'scheduled')
+)
+"""
 
 # Mails of any reason: nothing can be sent now, and each sweep would read again what stays due.
 WAIT_ON = """
@@ -189,6 +196,11 @@ class Rescuer:
         expired: list[Any] = await cursor.fetchall()
         for mail_id, kind, reason, code, enhanced in expired:
             log_ending(mail_id, kind, Decision(State.EXPIRED, reason), DeliveryResult(reason, code, enhanced))
+
+    async def bulk_is_due(self) -> bool:
+        """Tell whether a mail of the bulk stream is due: its rows are not published, a worker claims them."""
+        rows: list[Any] = await self._database.fetch(BULK_IS_DUE, {})
+        return bool(rows[0][0])
 
     async def _gone(self, connection: SweepConnection, now: datetime) -> list[str] | None:
         """Return the workers that have been absent for `ABSENT_FOR`; None where it is too early to say.

@@ -7,6 +7,7 @@ from quart import Blueprint, Response
 
 from mailroom.accounts import errors
 from mailroom.i18n.messages import gettext
+from mailroom.i18n.sentences import error_text
 from mailroom.kit.ids import parse_id
 from mailroom.web import browser, limits
 from mailroom.web.browser import current_session, services
@@ -44,7 +45,7 @@ async def by_code() -> Response:
     except (Invalid, errors.WrongCode, errors.TooManyTries) as error:
         if wants_json():
             raise
-        messages = error.messages if isinstance(error, Invalid) else {"code": str(error)}
+        messages = error.messages if isinstance(error, Invalid) else {"code": error_text(error)}
         status = 429 if isinstance(error, errors.TooManyTries) else 422
         kept = {"code": str(values.get("code", ""))[:40], "ticket": str(ticket or "")}
         there = ticket is not None and await see(str(ticket)) is not None
@@ -79,7 +80,7 @@ async def by_link(token: str) -> Response:
     except errors.WrongPassword as error:
         if wants_json():
             return keep_private(await respond(error))
-        said = str(error) if password else gettext("Please type the password that you signed up with.")
+        said = error_text(error) if password else gettext("Please type the password that you signed up with.")
         again = await show_again(Refused({}, {"password": said}, 422), lambda refused: _preview(token, refused))
         return keep_private(again)
     except errors.AccountError as error:

@@ -8,7 +8,7 @@ from quart import Blueprint, Response, abort, request
 
 from mailroom.accounts import exports
 from mailroom.i18n.messages import gettext_noop, translated
-from mailroom.i18n.sentences import in_words, text_of
+from mailroom.i18n.sentences import error_text, in_words, text_of
 from mailroom.kit.ids import parse_id
 from mailroom.mail.listing import NEWEST, OwnedTask, list_fingerprints, list_owned
 from mailroom.tasks.models import Task
@@ -21,7 +21,7 @@ from mailroom.web.page import page, redirect
 from mailroom.web.progress_view import view_of
 from mailroom.web.refused import Refused, show_again, take
 from mailroom.web.return_to import ask_to_sign_in
-from mailroom.web.task_view import TaskView, task_view
+from mailroom.web.task_view import task_view
 from mailroom.web.watching import may_act, see, watcher_of
 
 blueprint = Blueprint("task_pages", __name__)
@@ -113,7 +113,6 @@ async def _task_page(ticket: str, refused: Refused) -> Response:
         task=seen.task,
         title=text_of(seen.task.title, seen.task.title_params),
         view=view,
-        tab=tab_title(seen.task, view),
         acts=may_act(seen.task, watcher),
         stopping=seen.task.cancel_asked_at is not None and not view.final,
         download=await _download(seen.task),
@@ -121,13 +120,6 @@ async def _task_page(ticket: str, refused: Refused) -> Response:
         message=refused.messages.get("act", ""),
         refreshes=not refused.messages and not view.final,
     )
-
-
-def tab_title(shown: Task, view: TaskView) -> str:
-    """Return what the tab says: how far it is, while that is known."""
-    share = view.share if view.state == "running" and view.counted else None
-    title = text_of(shown.title, shown.title_params)
-    return f"{f'{share * 100:.0f} %' if share is not None else view.word} · {title}"
 
 
 async def _download(shown: Task) -> Any:
@@ -173,6 +165,6 @@ async def _act(ticket: str, deed: Any) -> Response:
     except (CannotCancel, CannotRetry) as error:
         if wants_json():
             raise
-        refused = Refused({}, {"act": str(error)}, 409)
+        refused = Refused({}, {"act": error_text(error)}, 409)
         return await show_again(refused, lambda it: _task_page(ticket, it), at=f"/tasks/{task_id}")
     return redirect(f"/tasks/{task_id}")

@@ -1,17 +1,7 @@
-// What <mail-progress> and <task-progress> have in common: words, shares, numbers, the tab.
+// What the live parts of a page have in common: the words that only the page can know to say, the way on, the tab.
 
-export const words = JSON.parse(document.getElementById("mail-words").textContent);
+export const words = JSON.parse(document.getElementById("page-words").textContent);
 export const LOST = new Set(["unknown", "signed-out"]); // the page can be told no more: what it knew stays
-const ALMOST = 0.96; // the bar is full at the end only
-
-// How much of the way is done; null where nobody knows of how much. As web/progress_view.py and web/task_view.py.
-export function shareOf(snapshot, isMail) {
-  if (["sent", "done"].includes(snapshot.state)) return 1;
-  if (snapshot.total) return Math.min(ALMOST, (snapshot.current ?? 0) / snapshot.total);
-  if (!isMail && snapshot.state === "running") return null;
-  const seen = [snapshot.stage ?? "queued", ...(snapshot.timeline ?? []).map((entry) => entry.stage)];
-  return Math.min(ALMOST, Math.max(...seen.map((stage) => words.share[stage] ?? 0)));
-}
 
 // What is said of the line to the server, if anything; a page whose task is over says only that it is offline.
 export function lineWords(word, isOver) {
