@@ -37,6 +37,7 @@ async def test_every_state_changing_route_turns_strangers_away(everything: Quart
             {"Sec-Fetch-Site": "cross-site"},
             {"Sec-Fetch-Site": "same-site", "Origin": "http://localhost"},
             {"Origin": "null"},
+            {"Referer": "https://mallory.example/page"},
         ):
             answer = await everything.test_client().open(path, method=method, headers=headers)
             assert answer.status_code == 403, (path, headers)
