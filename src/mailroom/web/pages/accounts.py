@@ -112,6 +112,7 @@ async def sign_in() -> Response:
             form.password,
             session=await current_or_new_session(),
             user_agent=browser.user_agent(),
+            address=browser.client_address(),
         )
     except (Invalid, errors.NotConfirmed, errors.WrongCredentials) as error:
         if wants_json():
