@@ -131,6 +131,8 @@ class Stack:
         self.sink.faults.clear()
         self.sink.delay = 0
         self.sink.accepted.clear()
+        self.sink.commands.clear()
+        self.sink.auth = ""
         if not self.sink.listening:
             self.sink.start()
         with self.redis() as client:
@@ -160,7 +162,7 @@ class Stack:
     def queue_length(self) -> int:
         """Return how many messages wait in Redis."""
         with self.redis() as client:
-            return int(client.llen("mailroom"))  # type: ignore[arg-type]
+            return int(client.llen("transactional"))  # type: ignore[arg-type]
 
     @contextlib.contextmanager
     def table_locked(self) -> Iterator[None]:

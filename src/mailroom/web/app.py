@@ -28,6 +28,7 @@ from mailroom.web.pages import account, accounts, confirm, home, mails, password
 from mailroom.web.pages import tasks as task_pages
 from mailroom.web.parts import provide
 from mailroom.web.progress_view import attempt_words, clock_time
+from mailroom.web.readiness import Readiness
 from mailroom.web.refused import drop_cookie
 from mailroom.web.requests import read_requests
 from mailroom.web.static_files import serve_static
@@ -69,6 +70,7 @@ def create_app(services: Services) -> Quart:
     app = _Application("mailroom.web", root_path=str(Path(__file__).parent), static_folder=None)
     provide(app, Services, services)
     provide(app, Waits, Waits())
+    provide(app, Readiness, Readiness(services.database))
     app.url_map.strict_slashes = False
     _looks(app)
     app.before_request(choose_language)

@@ -12,6 +12,9 @@ from mailroom.settings import Settings
 from mailroom.web.client import client_of
 from mailroom.web.parts import current
 
+CLEARED = '"cache", "storage"'
+"""What a browser forgets with its session. Not all cookies: neighbours of our name may have some of their own."""
+
 
 def cookie_name(settings: Settings) -> str:
     """Return the cookie's name. `__Host-` (RFC 6265bis §4.1.3) needs https: other clients refuse it on http."""
@@ -84,6 +87,7 @@ async def write_cookie(response: Response) -> Response:
     name = cookie_name(settings)
     if g.get("mailroom_forgotten"):
         response.delete_cookie(name, secure=settings.https, httponly=True, samesite="Lax", path="/")
+        response.headers["Clear-Site-Data"] = CLEARED
         return response
     started: NewSession | None = g.get("mailroom_started")
     session: Session | None = g.get("mailroom_session")

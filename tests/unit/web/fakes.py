@@ -116,6 +116,19 @@ class FakeDatabase:
             raise Unavailable
         yield SimpleNamespace(session=self)
 
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Any]:
+        if self.world.database_away:
+            raise Unavailable
+
+        async def none() -> None:
+            """No row."""
+
+        async def execute(_statement: Any) -> Any:
+            return SimpleNamespace(fetchone=none)
+
+        yield SimpleNamespace(execute=execute)
+
     async def execute(self, statement: Any) -> Any:
         mails: list[Any] = [(mail, None) for mail in self.world.mails.values()]
         if getattr(statement, "column_descriptions", [{"entity": None}])[0]["entity"] is Task:

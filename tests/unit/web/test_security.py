@@ -37,6 +37,14 @@ class Asked:
         ({"Sec-Fetch-Site": "same-site"}, "https", False),
         ({"Sec-Fetch-Site": "none"}, "https", True),
         ({}, "https", True),
+        ({"Referer": "https://mail.example.org/sign-in"}, "https", True),
+        ({"Referer": "https://mallory.example/"}, "https", False),
+        ({"Referer": "https://mail.example.org.mallory.example/"}, "https", False),
+        ({"Referer": "http://mail.example.org/sign-in"}, "https", False),
+        ({"Referer": "about:blank"}, "https", False),
+        ({"Referer": "["}, "https", False),
+        ({"Referer": "https://mallory.example/", "Sec-Fetch-Site": "same-origin"}, "https", True),
+        ({"Referer": "https://mallory.example/", "Origin": "https://mail.example.org"}, "https", True),
     ],
 )
 def test_only_our_own_pages_are_the_same_origin(headers: dict[str, str], scheme: str, ours: bool) -> None:

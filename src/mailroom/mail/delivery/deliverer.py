@@ -63,6 +63,7 @@ class Deliverer:
         self._claims_waiting = False
         self._bulk: asyncio.Task[None] | None = None
         self._bulk_woken = False
+        pool.on_stall = self._replace_stalled_senders
 
     def warm(self) -> None:
         """Begin to connect to the mail server, before there is a mail for it."""
@@ -177,6 +178,11 @@ class Deliverer:
         while claims and len(self._bulk_senders) < self._pool.limit:
             self._start_bulk_sender()
         return self._bulk_queue.put(claims)
+
+    def _replace_stalled_senders(self) -> None:
+        """Start senders in place of those that wait long for a reply, while mails wait."""
+        while self._bulk_queue and len(self._bulk_senders) < self._pool.limit + self._pool.stalled:
+            self._start_bulk_sender()
 
     def _start_bulk_sender(self) -> None:
         sender = BulkSender(self._bulk_queue, self._recorder, pool=self._pool, envelopes=self._envelopes)
