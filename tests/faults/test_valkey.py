@@ -66,9 +66,9 @@ def test_every_message_delivered_three_times(stack: Stack, recovers: Recovers) -
     stack.sink.delay = 0.05  # so that the copies meet
     stack.put()
     with stack.redis() as client:
-        messages = client.lrange("mailroom", 0, -1)
+        messages = client.lrange("transactional", 0, -1)
         mixed = [message for message in messages for _ in range(2)]  # type: ignore[union-attr]
-        client.rpush("mailroom", *mixed)
+        client.rpush("transactional", *mixed)
     stack.worker()
     stack.worker()
     recovers()
@@ -126,7 +126,7 @@ def test_ten_thousand_mails_queued_with_no_worker_for_a_while(stack: Stack, reco
     many = 10_000
     stack.put(1, to="template")
     with stack.redis() as client:
-        (template,) = client.lrange("mailroom", 0, -1)  # type: ignore[misc]
+        (template,) = client.lrange("transactional", 0, -1)  # type: ignore[misc]
         client.delete("transactional")
         ids = [str(new_id()) for _ in range(many)]
         stack.sql(
@@ -136,7 +136,7 @@ def test_ten_thousand_mails_queued_with_no_worker_for_a_while(stack: Stack, reco
             ids,
         )
         stack.sql("delete from mails where recipient like 'template%%'")
-        client.rpush("mailroom", *(_for(template, mail_id) for mail_id in ids))
+        client.rpush("transactional", *(_for(template, mail_id) for mail_id in ids))
         stack.sink.delay = 2
         longest = 0
         for _ in range(2):
