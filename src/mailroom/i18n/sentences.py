@@ -149,7 +149,7 @@ SENTENCES: dict[str, str] = {
         "This code is too old: a code works for an hour. Please use the link in the mail, or send it again."
     ),
     "account.error.malformed_code": _(
-        "That cannot be the code: a code has eight letters and digits, and never a vowel, an L, a 0 or a 1. "
+        "A code has eight letters and digits, like BCDF-2345. It has no vowel, no L, no 0 and no 1. "
         "Please look at the mail again."
     ),
     "account.error.too_many_tries": _(

@@ -67,7 +67,7 @@ async def current_or_new_session() -> Session:
 
 
 async def current_session_or_new() -> Session | NewSession:
-    """Return the session of this request, or one for whoever can have it begin with something; then `begin` it."""
+    """Return the session of this request, or a new one that is not stored yet: store it, then `begin` it."""
     return await current_session() or services().sessions.new(user_agent())
 
 

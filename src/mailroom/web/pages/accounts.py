@@ -59,7 +59,7 @@ async def sign_up() -> Response:
 
 
 async def _all_messages(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return what is wrong with each field of a sign-up: people mend all of it at once."""
+    """Return a message for each wrong field of a sign-up, so that people can mend all of them at once."""
     messages: dict[str, str] = {}
     try:
         check(SignUpForm, values)
