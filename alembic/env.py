@@ -22,6 +22,7 @@ import mailroom.accounts.models
 import mailroom.api_keys.models
 import mailroom.desk.models
 import mailroom.events.models
+import mailroom.mail.ledger.models
 import mailroom.mail.messages.models
 import mailroom.mail.models
 import mailroom.mail.smtp.models

@@ -72,7 +72,9 @@ async def of_group(stage: Stage, settings: Settings, size: int) -> float:
     while not await asyncio.to_thread(
         stage.count, f"select count(*) from tasks where id = '{ticket}' and state = 'done'"
     ):
-        assert time.monotonic() - began < size / 5, stage.count("select count(*) from tasks where state = 'done'")
+        assert time.monotonic() - began < 60 + size / 5, stage.count(
+            "select count(*) from tasks where state = 'done'"
+        )
         await asyncio.sleep(0.1)
     took = time.monotonic() - began
     await services.database.close()
@@ -89,7 +91,7 @@ def usual(stage: Stage, settings: Settings, size: int) -> float:
         client.send_task(EMPTY, task_id=task_id)
     with redis.Redis.from_url(stage.valkey.url) as server:
         while len(list(server.scan_iter("*celery-task-meta-*", count=10_000))) < size:
-            assert time.monotonic() - began < size / 5
+            assert time.monotonic() - began < 60 + size / 5
             time.sleep(0.2)
         took = time.monotonic() - began
     client.close()

@@ -23,7 +23,7 @@ class AcknowledgeEach:
     def __init__(self, consumer: Any) -> None:
         self._consumer = consumer
 
-    def __call__(self, message: Any) -> None:
+    def acknowledge(self, message: Any) -> None:
         self._consumer.call_soon(message.ack)
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import psycopg
 import pytest
 from alembic import command
@@ -19,6 +20,9 @@ from mailroom.settings.urls import database_url as sqlalchemy_url
 
 if TYPE_CHECKING:
     from tests.stack import Stack
+
+hypothesis.settings.register_profile("mailroom", deadline=None)  # how long an example takes depends on the machine
+hypothesis.settings.load_profile("mailroom")
 
 ROOT = Path(__file__).parents[1]
 SECRET_KEY = "a-key-for-tests-only-but-long-enough-to-be-one"

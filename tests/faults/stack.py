@@ -33,7 +33,10 @@ THREADS = ("mailroom", "worker", "--one")
 FLEET = ("mailroom", "worker", "--processes", "2")
 PREFORK = ("celery", "-A", "mailroom.worker", "worker", "--loglevel=info", "--pool=prefork", "--concurrency=2")
 TEST_KINDS = ("celery", "-A", "tests.faults.worker_app", "worker", "--loglevel=info", "--pool=threads", "-c", "8")
-TABLES = "mails, attempts, tasks, password_mails, sign_up_mails, sign_ups, sessions, accounts"
+TABLES = (
+    "database_identity, smtp_sign_ins, mails, attempts, tasks, password_mails, sign_up_mails, sign_ups, sessions, "
+    "accounts"
+)
 LATE_ANSWER = "8"
 """Seconds for the answer to the dot here; ten minutes in production."""
 
@@ -128,6 +131,8 @@ class Stack:
         self.sink.faults.clear()
         self.sink.delay = 0
         self.sink.accepted.clear()
+        self.sink.commands.clear()
+        self.sink.auth = ""
         if not self.sink.listening:
             self.sink.start()
         with self.redis() as client:
@@ -157,7 +162,7 @@ class Stack:
     def queue_length(self) -> int:
         """Return how many messages wait in Redis."""
         with self.redis() as client:
-            return int(client.llen("mailroom"))  # type: ignore[arg-type]
+            return int(client.llen("transactional"))  # type: ignore[arg-type]
 
     @contextlib.contextmanager
     def table_locked(self) -> Iterator[None]:

@@ -10,7 +10,9 @@ import pytest
 
 from tests.faults.conftest import Recovers
 from tests.faults.invariants import twice
+from tests.faults.silent_proxy import BOTH, Direction, SilentProxy
 from tests.faults.stack import IN_FLIGHT, Stack, frozen, kill, restart, send_on, under_way
+from tests.sink import wait_for
 
 pytestmark = pytest.mark.faults
 
@@ -76,3 +78,28 @@ def test_frozen_for_ten_seconds(stack: Stack, recovers: Recovers) -> None:
     assert twice(stack) == 0
     assert marked(stack) == 0
     assert stack.count("state = 'sent'") == IN_FLIGHT
+
+
+FIRST_MAIL_WITHIN = 30.0
+"""Seconds from the moment on which connections go silent while new ones can be made; RELIABILITY.md says so."""
+
+
+@pytest.mark.parametrize("directions", [(Direction.TO_CLIENT,), (Direction.TO_SERVER,), BOTH], ids=str)
+def test_connections_that_the_network_swallows(
+    stack: Stack, recovers: Recovers, directions: tuple[Direction, ...]
+) -> None:
+    """A firewall forgets the connections: no byte arrives any more, and none of the two sides is told."""
+    with SilentProxy("127.0.0.1", stack.postgres.port) as proxy:
+        through = stack.postgres.url.replace(f":{stack.postgres.port}/", f":{proxy.port}/")
+        stack.sink.delay = 0.2
+        stack.put()
+        stack.worker(DATABASE_URL=through)
+        under_way(stack)
+        assert proxy.silence(*directions) > 1
+        sent, began = len(stack.sink.accepted), time.monotonic()
+        time.sleep(1)  # what was on its way to the mail server by then arrives
+        before = len(stack.sink.accepted)
+        wait_for(lambda: len(stack.sink.accepted) > before, FIRST_MAIL_WITHIN)
+        assert time.monotonic() - began < FIRST_MAIL_WITHIN, sent
+        recovers()
+        assert twice(stack) == 0

@@ -6,7 +6,8 @@ import pytest
 
 from tests.faults.conftest import Recovers
 from tests.faults.invariants import twice
-from tests.faults.stack import IN_FLIGHT, TEST_KINDS, Stack
+from tests.faults.silent_proxy import Direction, SilentProxy
+from tests.faults.stack import FLEET, IN_FLIGHT, TEST_KINDS, Stack, under_way
 from tests.faults.test_postgres import marked
 from tests.sink import Fault, wait_for
 
@@ -102,3 +103,66 @@ def test_a_day_without_a_mail_server(stack: Stack, recovers: Recovers) -> None:
     recovers()
     assert stack.count("state = 'sent'") == IN_FLIGHT
     assert twice(stack) == 0
+
+
+SWALLOWED = {"MAIL": b"MAIL FROM", "DATA": b"DATA\r\n", "content": b"\r\n.\r\n"}
+AS_IN_PRODUCTION = {
+    "SMTP_CONNECT_TIMEOUT": "30",
+    "SMTP_COMMAND_TIMEOUT": "300",
+    "SMTP_DATA_TIMEOUT": "120",
+    "SMTP_ACCEPT_TIMEOUT": "600",
+}
+"""RFC 5321 §4.5.3.2: longer than anybody wants to wait for the next mail."""
+
+
+@pytest.mark.parametrize("direction", list(Direction))
+def test_the_network_swallows_old_connections_and_the_next_mails_go_over_new_ones(
+    stack: Stack, direction: Direction
+) -> None:
+    with SilentProxy("127.0.0.1", stack.sink.port) as proxy:
+        url = f"smtp://127.0.0.1:{proxy.port}?starttls=never"
+        stack.sink.delay = 0.05
+        stack.put()
+        stack.worker(SMTP_URL=url, **AS_IN_PRODUCTION)
+        under_way(stack)
+        silent, had, since = proxy.silence(direction), len(stack.sink.accepted), time.time()
+        wait_for(lambda: len(stack.sink.accepted) > had + 2 * silent, 30, "mails go on within 30 s")
+        wait_for(lambda: stack.count("state = 'sent'") >= IN_FLIGHT - 2 * silent, 60, "all but those it had")
+        assert time.time() - since < 60
+        new = stack.put(20, to="new")
+        query = "select count(*) from mails where state = 'sent' and id = any(%s::uuid[])"
+        wait_for(lambda: stack.sql(query.replace("%s", f"'{{{','.join(map(str, new))}}}'")) == [(20,)], 30, "new")
+
+
+@pytest.mark.parametrize("direction", list(Direction))
+@pytest.mark.parametrize("stage", SWALLOWED)
+def test_the_network_swallows_at_one_stage(
+    stack: Stack, recovers: Recovers, stage: str, direction: Direction
+) -> None:
+    with SilentProxy("127.0.0.1", stack.sink.port) as proxy:
+        trigger = proxy.silence_after(SWALLOWED[stage], direction, times=5)
+        stack.worker(SMTP_URL=f"smtp://127.0.0.1:{proxy.port}?starttls=never")
+        stack.put()
+        recovers(first=None)
+        assert trigger.times == 0
+    assert stack.count("state = 'sent'") == IN_FLIGHT
+    handed_over = stage == "content"
+    assert marked(stack) >= (5 if handed_over else 0)
+    assert (twice(stack) > 0) is (handed_over and direction is Direction.TO_CLIENT)
+
+
+def test_a_wrong_password_is_tried_once_by_all_workers(stack: Stack, recovers: Recovers) -> None:
+    stack.sink.auth = "PLAIN"
+    stack.sink.faults.append(Fault("auth", reply="535 5.7.8 bad credentials"))
+    wrong = stack.worker(FLEET, SMTP_URL=stack.sink.url_with("wrong"))
+    stack.put()
+    time.sleep(20)
+    assert stack.sink.sign_ins == 1
+    alerts = [line for line in wrong.text.splitlines() if "does not accept the sign-in" in line]
+    assert len(alerts) == 1
+    assert "cannot be used" not in wrong.text.replace(alerts[0], "") or "WARNING" not in wrong.text
+    stack.sink.faults.clear()
+    wrong.stop()
+    stack.worker(FLEET, SMTP_URL=stack.sink.url_with("right"))  # a changed setting is tried at once
+    recovers()
+    assert stack.count("state = 'sent'") == IN_FLIGHT

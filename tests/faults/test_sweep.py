@@ -29,7 +29,7 @@ def test_the_sweeper_ends_in_mid_sweep(stack: Stack, recovers: Recovers, end: st
             sweeper.process.wait(5)
     stack.put()
     with stack.redis() as client:  # nothing but a sweep can find them now
-        client.delete("mailroom")
+        client.delete("transactional")
     since = time.time()
     stack.worker()
     recovers(since, first=20)

@@ -56,7 +56,7 @@ def test_messages_deleted_from_the_queue(stack: Stack, recovers: Recovers) -> No
     stack.put()
     with stack.redis() as client:
         for _ in range(IN_FLIGHT // 2):
-            client.rpop("mailroom")
+            client.rpop("transactional")
     stack.worker()
     recovers()
     assert twice(stack) == 0
@@ -66,9 +66,9 @@ def test_every_message_delivered_three_times(stack: Stack, recovers: Recovers) -
     stack.sink.delay = 0.05  # so that the copies meet
     stack.put()
     with stack.redis() as client:
-        messages = client.lrange("mailroom", 0, -1)
+        messages = client.lrange("transactional", 0, -1)
         mixed = [message for message in messages for _ in range(2)]  # type: ignore[union-attr]
-        client.rpush("mailroom", *mixed)
+        client.rpush("transactional", *mixed)
     stack.worker()
     stack.worker()
     recovers()
@@ -126,8 +126,8 @@ def test_ten_thousand_mails_queued_with_no_worker_for_a_while(stack: Stack, reco
     many = 10_000
     stack.put(1, to="template")
     with stack.redis() as client:
-        (template,) = client.lrange("mailroom", 0, -1)  # type: ignore[misc]
-        client.delete("mailroom")
+        (template,) = client.lrange("transactional", 0, -1)  # type: ignore[misc]
+        client.delete("transactional")
         ids = [str(new_id()) for _ in range(many)]
         stack.sql(
             "insert into mails (id, kind, recipient, params, nonce, on_uncertain, nudge_at, expires_at) "
@@ -136,14 +136,14 @@ def test_ten_thousand_mails_queued_with_no_worker_for_a_while(stack: Stack, reco
             ids,
         )
         stack.sql("delete from mails where recipient like 'template%%'")
-        client.rpush("mailroom", *(_for(template, mail_id) for mail_id in ids))
+        client.rpush("transactional", *(_for(template, mail_id) for mail_id in ids))
         stack.sink.delay = 2
         longest = 0
         for _ in range(2):
             stack.worker()
         until = time.time() + 25
         while time.time() < until:
-            longest = max(longest, client.llen("mailroom"))  # type: ignore[type-var]
+            longest = max(longest, client.llen("transactional"))  # type: ignore[type-var]
             time.sleep(0.2)
     assert longest <= many + many / 100, f"the queue grew to {longest} messages"
     assert stack.count("nudges > 0") > many / 2, "it was swept"

@@ -49,7 +49,7 @@ def kill(broker: Valkey) -> None:
 
 def waiting_in(broker: Valkey) -> int:
     with redis.Redis.from_url(broker.url) as client:
-        depth = client.llen("mailroom")
+        depth = client.llen("transactional")
     assert isinstance(depth, int)
     return depth
 

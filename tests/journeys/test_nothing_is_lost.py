@@ -44,7 +44,7 @@ def test_a_queue_that_was_emptied_loses_no_mail(
 ) -> None:
     people = sign_up_many(environment)
     with redis.Redis.from_url(environment["REDIS_URL"]) as server:
-        wait_for(lambda: server.llen("mailroom") == SIGN_UPS, 5)
+        wait_for(lambda: server.llen("transactional") == SIGN_UPS, 5)
         server.flushall()
     with processes.celery_worker(environment, tmp_path):
         wait_for(lambda: all_sent(environment), 20)

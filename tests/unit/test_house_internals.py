@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import aiosmtplib
+import psycopg
 import pytest
 from celery import Celery, Task, signals
 from celery.backends.redis import RedisBackend
@@ -43,6 +44,7 @@ BROKER = "jobs/broker/channel.py"
 ACK = "jobs/broker/batch_ack.py"
 ENCODING = "jobs/broker/encoding.py"
 STRATEGY = "jobs/mail_strategy.py"
+POSTGRES = "kit/postgres_connection.py"
 CONNECTIONS = "web/server/connection.py"
 WEBSOCKETS = "web/server/websocket_stream.py"
 
@@ -93,6 +95,9 @@ INTERNALS = [
     Internal("jobs/invalidations.py", "redis", AbstractConnection, "send_command"),
     Internal("jobs/invalidations.py", "redis", AbstractConnection, "read_response", ("timeout",)),
     Internal("jobs/invalidations.py", "redis", AbstractConnection, "__init__", ("redis_connect_func",)),
+    # -- psycopg
+    Internal(POSTGRES, "psycopg", psycopg.AsyncConnection, "wait", ("gen", "interval", "timeout")),
+    Internal(POSTGRES, "psycopg", psycopg.errors, "_WaitTimeout"),
     # -- Hypercorn
     Internal(CONNECTIONS, "hypercorn", TCPServer, "run"),
     Internal(CONNECTIONS, "hypercorn", TCPServer, "_close"),
@@ -170,7 +175,10 @@ def test_an_attribute_that_we_rely_on_is_set_by_its_constructor(file: str, owner
         )
 
 
-CAPPED = {"celery": "<5.7", "kombu": "<5.8", "hypercorn": "<0.19", "aiosmtplib": "<5.2", "redis": "<8.2"}
+CAPPED = {
+    "celery": "<5.7", "kombu": "<5.8", "hypercorn": "<0.19", "aiosmtplib": "<5.2", "redis": "<8.2",
+    "psycopg": "<3.4",
+}  # fmt: skip
 
 
 def test_the_versions_of_these_libraries_are_capped() -> None:

@@ -10,7 +10,7 @@ from mailroom.bootstrap.services import mail_kinds
 from mailroom.i18n.sentences import text_of
 from mailroom.mail.kinds import MailKind
 from mailroom.mail.messages.store import MESSAGE
-from mailroom.progress.message import Message
+from mailroom.progress.sentence import Sentence
 from mailroom.settings import load
 
 TEMPLATES = Path(__file__).parents[2] / "src" / "mailroom" / "mail" / "templates"
@@ -45,5 +45,5 @@ def test_no_mail_loads_anything_from_elsewhere() -> None:
 
 def test_the_title_of_each_kind_of_mail_has_a_sentence() -> None:
     for kind in KINDS:
-        assert isinstance(kind.title, Message), kind.name
+        assert isinstance(kind.title, Sentence), kind.name
         assert text_of(kind.title.code, kind.title.params) != kind.title.code, f"{kind.title.code} has no sentence"

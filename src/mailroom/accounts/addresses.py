@@ -6,6 +6,7 @@ from email_validator import EmailNotValidError, validate_email
 
 from mailroom.accounts.errors import InvalidAddress
 from mailroom.kit.domain_names import evened_out, to_ascii, to_unicode
+from mailroom.progress.sentence import Sentence
 
 LONGEST = 254
 """Characters of an address (RFC 5321 §4.5.3.1.3: a path of 256 with its angle brackets)."""
@@ -34,9 +35,9 @@ class Address:
         """
         text = text.strip()
         if not text:
-            raise InvalidAddress("The address is missing.")
+            raise InvalidAddress(Sentence("address.missing"))
         if len(text) > LONGEST:
-            raise InvalidAddress(f"An address has at most {LONGEST} characters.")
+            raise InvalidAddress(Sentence("address.too_long", {"most": LONGEST}))
         try:
             # test_environment: names under .test lead nowhere, and are what people try Mailroom with.
             found = validate_email(text, check_deliverability=False, test_environment=True, strict=True)
@@ -47,7 +48,7 @@ class Address:
         except ValueError:
             domain = ""
         if domain != found.ascii_domain.lower():  # the validator made another domain of it (UTS 46)
-            raise InvalidAddress("The part after the @-sign has characters that no domain has.")
+            raise InvalidAddress(Sentence("address.wrong_domain"))
         email = f"{found.local_part}@{to_unicode(domain)}"
         return cls(email=email, key=key_of(email))
 

@@ -1,164 +1,216 @@
-"""What can go wrong on the way in. Each docstring is the sentence a person reads: what is wrong, what to do."""
+"""What can go wrong in this room. The sentence for each code is in `i18n/sentences.py`."""
 
-# ruff: noqa: D404  # these docstrings are sentences for people, who are told about "this link"
-
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from mailroom.kit.errors import MailroomError
+from mailroom.progress.sentence import Sentence, as_facts
 
 
 class AccountError(MailroomError):
-    """That did not work. Please try again."""
+    """An account, a sign-up or a link of either cannot do what was asked."""
+
+    message_code: str = "account.error.failed"
 
 
 class ExportGone(AccountError):
-    """This export is no longer kept: exports are deleted after a day, or when a newer one is made."""
+    """An export was deleted: it was too old, or a newer one was made."""
+
+    message_code = "account.error.export_gone"
 
 
 # -- forms
 
 
 class InvalidAddress(AccountError):
-    """That is not an address mail can be sent to. Please check it; it looks like name@example.org."""
+    """A text is no address that mail can be sent to. `reason` says why, as a text or a message."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"{reason} Please check the address; it looks like name@example.org.")
-        self.reason = reason
+    message_code = "account.error.invalid_address"
+
+    def __init__(self, reason: str | Sentence) -> None:
+        super().__init__()
+        self.params = {"reason": as_facts(reason)}
 
 
 class WeakPassword(AccountError):
-    """That password is too easy to guess. Please choose another."""
+    """A new password is refused; `reason` is the message that says why."""
 
-    advice = "Four or five words that have nothing to do with each other make a good one."
+    message_code = "account.error.weak_password"
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"{reason} {self.advice}")
-        self.reason = reason
+    def __init__(self, reason: str | Sentence) -> None:
+        super().__init__()
+        self.params = {"reason": as_facts(reason)}
 
 
 class TooLong(WeakPassword):
-    """That password is too long. Please choose a shorter one."""
+    """A new password has too many characters."""
 
-    advice = "Please choose a shorter one."
+    message_code = "account.error.password_too_long"
 
 
 class WrongPassword(AccountError):
-    """That is not the password chosen at this sign-up. Nothing was changed; please try again, or sign up anew."""
+    """No sign-up that waits for the address of a link has the password that was typed. Nothing has changed."""
+
+    message_code = "account.error.wrong_password"
+
+
+class WrongCurrentPassword(AccountError):
+    """The password that a member typed to change something is not the account's."""
+
+    message_code = "account.error.wrong_current_password"
 
 
 class WrongCredentials(AccountError):
-    """This address and password do not belong together. Please check both, or sign up if you are new here."""
+    """No account has this address and this password."""
+
+    message_code = "account.error.wrong_credentials"
 
 
 class NotConfirmed(AccountError):
-    """Almost there: this sign-up waits for its confirmation. Please open the mail we sent you."""
+    """A sign-up has this address and this password, and is not confirmed yet."""
+
+    message_code = "account.error.not_confirmed"
 
     def __init__(self, ticket: UUID | None) -> None:
         super().__init__()
         self.ticket = ticket
-        """The mail to watch or to send again from this browser; None where the browser had no session."""
+        """The mail that this browser may watch or send again; None where the browser has no session."""
 
 
 # -- mails asked for
 
 
 class UnknownSignUp(AccountError):
-    """No sign-up of this browser waits for a confirmation. Please sign up; it takes a minute."""
+    """No sign-up of this browser waits for its confirmation."""
+
+    message_code = "account.error.unknown_sign_up"
 
 
 class AlreadyConfirmed(AccountError):
-    """This address is confirmed already. You can sign in."""
+    """The sign-up is confirmed already."""
+
+    message_code = "account.error.already_confirmed"
 
 
 class TooSoon(AccountError):
-    """A mail is on its way already. Please give it a minute before asking for another."""
+    """The last mail of this sign-up is too new to send another; `seconds` until that may be asked for."""
+
+    message_code = "account.error.too_soon"
 
     def __init__(self, seconds: float) -> None:
         super().__init__()
         self.seconds = seconds
-        """How long to wait until the next mail may be asked for."""
 
 
 # -- links and codes
 
 
 class TokenError(AccountError):
-    """This link does not work."""
+    """A link of a mail does not work."""
+
+    message_code = "account.error.link"
 
 
 class WrongToken(TokenError):
-    """This link is not one of ours, or a part of it got lost. Please open it from the mail again, or copy all
-    of it.
-    """
+    """A link to confirm an address is none of ours, or was changed."""
+
+    message_code = "account.error.wrong_link"
 
 
 class UsedToken(TokenError):
-    """This address is confirmed already. You can sign in."""
+    """The address of a link is confirmed already: it is that of the account `account_id`."""
+
+    message_code = "account.error.already_confirmed"
 
     def __init__(self, account_id: UUID) -> None:
         super().__init__()
         self.account_id = account_id
-        """Whose address it is: a browser signed in as that account need not be sent to sign in."""
 
 
 class ExpiredToken(TokenError):
-    """This link is too old. Please sign up again; you get a new one at once."""
+    """A link to confirm an address is too old."""
+
+    message_code = "account.error.old_link"
 
 
 class ReplacedToken(TokenError):
-    """Somebody signed up with this address once more, so this link no longer counts. Please use the newest
-    mail.
-    """
+    """The sign-up of a link has ended without being confirmed."""
+
+    message_code = "account.error.replaced_link"
 
 
 class WrongPasswordLink(TokenError):
-    """This link is not one of ours, or a part of it got lost. Please copy all of it, or ask for another."""
+    """A link to a new password is none of ours, or was changed."""
+
+    message_code = "account.error.wrong_password_link"
 
 
 class UsedPasswordLink(TokenError):
-    """A new password has been chosen since this mail was sent. Please sign in with it, or ask for another link."""
+    """A new password was chosen since the mail of this link was sent."""
+
+    message_code = "account.error.used_password_link"
 
 
 class OldPasswordLink(TokenError):
-    """This link is too old: it works for ten minutes. Please ask for another; it comes at once."""
+    """A link to a new password is too old."""
+
+    message_code = "account.error.old_password_link"
+
+
+class WrongNoticeLink(TokenError):
+    """A link of a security notice is none of ours, or was changed."""
+
+    message_code = "account.error.wrong_notice_link"
+
+
+class UsedNoticeLink(TokenError):
+    """A link of a security notice was used."""
+
+    message_code = "account.error.used_notice_link"
+
+
+class OldNoticeLink(TokenError):
+    """A link of a security notice is too old."""
+
+    message_code = "account.error.old_notice_link"
 
 
 class WrongCode(AccountError):
-    """That is not the code of the mail."""
+    """A typed code is in no mail to the address; so many tries are left."""
+
+    message_code = "account.error.wrong_code"
 
     def __init__(self, tries_left: int) -> None:
-        tries = "try" if tries_left == 1 else "tries"
-        super().__init__(
-            f"That is not the code of the mail. Please compare them; you have {tries_left} {tries} left."
-        )
+        super().__init__()
         self.tries_left = tries_left
+        if tries_left == 1 and type(self) is WrongCode:
+            self.message_code = "account.error.wrong_code_last_try"
+        self.params: Mapping[str, Any] = {"tries": tries_left}
 
 
 class ExpiredCode(WrongCode):
-    """This code is too old: it works for an hour. The link in the same mail works for longer."""
+    """A typed code is right, and too old. It does not count as a try."""
 
-    def __init__(self, tries_left: int) -> None:
-        super().__init__(tries_left)
-        self.args = (
-            "This code is too old: a code works for an hour. Please use the link in the mail, or send it again.",
-        )
+    message_code = "account.error.old_code"
 
 
 class MalformedCode(WrongCode):
-    """What was typed cannot be a code; it does not count as a try."""
+    """A typed text cannot be a code. It does not count as a try."""
 
-    def __init__(self, tries_left: int) -> None:
-        super().__init__(tries_left)
-        words = "That is no code: it has eight letters and digits, and never a vowel, an L, a 0 or a 1."
-        self.args = (f"{words} Please look at the mail again.",)
+    message_code = "account.error.malformed_code"
 
 
 class TooManyTries(AccountError):
-    """Those were too many wrong codes. Please have a new mail sent, or use the link in the one you have."""
+    """Too many wrong codes were typed since the last mail was sent."""
+
+    message_code = "account.error.too_many_tries"
 
 
 # -- operating
 
 
 class UnknownAccount(AccountError):
-    """There is no account with this address. Its owner has to sign up and confirm it first."""
+    """No account has this address."""
+
+    message_code = "account.error.unknown_account"

@@ -16,13 +16,13 @@ from mailroom.kit import clock
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.models import Mail
 from mailroom.mail.states import Reason
-from mailroom.progress.message import Message
+from mailroom.progress.sentence import Sentence
 from mailroom.tasks.models import Task
 from mailroom.tasks.service import TaskService
 from mailroom.tasks.states import ENDED
 
 NAME = "mailroom.export_account"
-TITLE = Message("title.export")
+TITLE = Sentence("title.export")
 KEPT = timedelta(hours=24)
 AT_ONCE = 500
 """Rows read at a time: the worker's loop has others to serve."""

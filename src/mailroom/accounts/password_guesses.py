@@ -8,7 +8,7 @@ All of this takes CPU; call it off the event loop.
 
 import gzip
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib import resources
@@ -32,7 +32,10 @@ PHRASES = (
 
 SHORTEST_PHRASE = 10
 """Characters of a part of such a text."""
-KNOWN = "This is similar to a commonly used password."
+COMMON_REASON = "common"
+REASONS = {"spatial": "keys", "repeat": "repeat", "sequence": "sequence", "regex": "date", "date": "date"}
+"""Pattern of zxcvbn → the reason."""
+NAMES = frozenset({"surnames", "male_names", "female_names"})
 BOUND = 32
 """Characters zxcvbn looks at, from either end: its time grows with the square, and faster."""
 CUT_WORD = 10**8
@@ -51,10 +54,10 @@ Ranks = Mapping[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """How many guesses a password takes at most, and why so few, in zxcvbn's words (empty: no reason known)."""
+    """How many guesses a password takes at most, and why: the last part of a code in `i18n/sentences.py`."""
 
     guesses: float
-    reason: str = ""
+    reason: str = "guessable"
     from_context: bool = False
     """True where words of the context are a part of it."""
 
@@ -66,7 +69,7 @@ def estimate(password: str, context: Collection[str], *, enough: float) -> Estim
     """
     for form in (password, _without_separator(password)):
         if (rank := _ranks().get(form.casefold())) is not None:
-            return Estimate(rank, KNOWN)
+            return Estimate(rank, COMMON_REASON)
     forms = _forms(password)
     bare = [_without_words(form, context) for form in forms]
     if bare != forms:
@@ -156,22 +159,32 @@ def _by_turns(text: str) -> bool:
 
 def _estimate(form: str, enough: float) -> Estimate:
     """Return the estimate of one form. Its worse end does not spoil its better one."""
-    from zxcvbn import feedback
-
     if not form:
         return Estimate(1)
     folded = form.casefold()
     if (rank := _ranks().get(folded)) is not None:
-        return Estimate(rank, KNOWN)
+        return Estimate(rank, COMMON_REASON)
     if len(folded) >= SHORTEST_PHRASE and any(folded in phrase for phrase in PHRASES):
-        return Estimate(len(PHRASES), KNOWN)
+        return Estimate(len(PHRASES), COMMON_REASON)
     ends = [form] if len(form) <= BOUND else [form[:BOUND], form[-BOUND:]]
     for part in ends:
         guesses = _guesses(part, form)
         if guesses >= enough:
             return Estimate(guesses)
     found = _judged(ends[0], _dictionaries())  # once more, for the reason
-    return Estimate(float(found["guesses"]), feedback.get_feedback(0, found["sequence"])["warning"])
+    return Estimate(float(found["guesses"]), _reason(found["sequence"]))
+
+
+def _reason(sequence: Sequence[Mapping[str, Any]]) -> str:
+    """Return why the longest piece of a password is easy to guess."""
+    longest = max(sequence, key=lambda match: len(match["token"]))
+    if longest["pattern"] != "dictionary":
+        return REASONS.get(longest["pattern"], "guessable")
+    if longest["dictionary_name"] in NAMES:
+        return "name"
+    if longest["dictionary_name"] == "passwords":
+        return COMMON_REASON
+    return "word" if len(sequence) == 1 else "guessable"
 
 
 def _guesses(part: str, form: str) -> float:

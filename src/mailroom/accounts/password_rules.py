@@ -1,4 +1,4 @@
-"""What a password must be like, with the reason in words (NIST SP 800-63B-4 §3.1.1.2: length, and a blocklist).
+"""What a password must be like, and why (NIST SP 800-63B-4 §3.1.1.2: length, and a blocklist).
 
 No composition rules: they make passwords worse. Everything here takes CPU; call it off the event loop.
 """
@@ -9,6 +9,7 @@ from collections.abc import Collection
 from mailroom.accounts.characters import visible
 from mailroom.accounts.errors import TooLong, WeakPassword
 from mailroom.accounts.password_guesses import estimate
+from mailroom.progress.sentence import Sentence
 
 SHORTEST = 15
 """Characters, where the password is the only factor (NIST SP 800-63B-4)."""
@@ -47,19 +48,17 @@ def length(password: str) -> int:
 def check(password: str, context: Collection[str]) -> None:
     """Raise `WeakPassword` or `TooLong` with the reason; `context` are words it must not be made of."""
     if len(password) > LONGEST_TYPED or len(_typed(password)) > LONGEST:  # before anything that takes time
-        raise TooLong(f"A password has at most {LONGEST} characters.")
+        raise TooLong(Sentence("password.too_long", {"most": LONGEST}))
     if (typed := length(password)) < SHORTEST:
-        raise WeakPassword(f"A password needs {SHORTEST} characters or more; this one has {typed}.")
+        raise WeakPassword(Sentence("password.too_short", {"least": SHORTEST, "typed": typed}))
     words = {word for one in (*context, *CONTEXT) if len(word := one.casefold()) >= SHORTEST_WORD}
     for form in {normalized(password), _typed(password)}:
         found = estimate(form, words, enough=GUESSES)
         if found.guesses >= GUESSES:
             continue
         if found.from_context:
-            raise WeakPassword(
-                "This password is made of your address, the name of this site or words of its pages."
-            )
-        raise WeakPassword(found.reason or "This password would be guessed too soon.")
+            raise WeakPassword(Sentence("password.of_context"))
+        raise WeakPassword(Sentence(f"password.{found.reason}"))
 
 
 def _typed(password: str) -> str:

@@ -52,7 +52,7 @@ class WatchTokens:
         """Return a token for this message, mail or external task of this key."""
         expires = int((clock.now() + lifetime).timestamp())
         facts = bytes([NUMBERS[kind]]) + target.bytes + key_id.bytes + expires.to_bytes(4)
-        return "w" + base64.urlsafe_b64encode(facts + _mac(self._keys[0], facts)).decode().rstrip("=")
+        return _written(facts + _mac(self._keys[0], facts))
 
     def read(self, token: str) -> WatchTarget:
         """Return what a token opens. Raises `WrongWatchToken`, `ExpiredWatchToken`."""
@@ -61,7 +61,7 @@ class WatchTokens:
         except ValueError:
             raise WrongWatchToken from None
         facts, mac = raw[:FACTS], raw[FACTS:]
-        if not token.startswith("w") or len(raw) != FACTS + MAC or facts[0] not in KINDS:
+        if token != _written(raw) or len(raw) != FACTS + MAC or facts[0] not in KINDS:
             raise WrongWatchToken
         if not any(hmac.compare_digest(mac, _mac(key, facts)) for key in self._keys):
             raise WrongWatchToken
@@ -69,6 +69,10 @@ class WatchTokens:
         if expires <= clock.now():
             raise ExpiredWatchToken
         return WatchTarget(KINDS[facts[0]], UUID(bytes=facts[1:17]), UUID(bytes=facts[17:33]), expires)
+
+
+def _written(raw: bytes) -> str:
+    return "w" + base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def _mac(key: bytes, facts: bytes) -> bytes:

@@ -106,7 +106,13 @@ def create_shell_services(settings: Settings) -> Services:
     from mailroom.jobs.publisher import Publisher
 
     publisher = Publisher(settings)
-    return create_services(settings, publisher.publish_mails, publisher.publish_task, name="mailroom shell")
+    return create_services(
+        settings,
+        publisher.publish_mails,
+        publisher.publish_task,
+        name="mailroom shell",
+        wake_bulk=publisher.wake_bulk,
+    )
 
 
 @asynccontextmanager

@@ -21,7 +21,11 @@ def run_submission(settings: Settings, listening: socket.socket) -> int:
 async def _serve(settings: Settings, listening: socket.socket) -> None:
     publisher = Publisher(settings)
     services = create_services(
-        settings, publisher.publish_mails, publisher.publish_task, name="mailroom submission"
+        settings,
+        publisher.publish_mails,
+        publisher.publish_task,
+        name="mailroom submission",
+        wake_bulk=publisher.wake_bulk,
     )
     handler = SubmissionHandler(
         services.database,

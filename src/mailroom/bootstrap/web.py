@@ -22,6 +22,7 @@ def create_web(settings: Settings | None = None) -> Quart:
         publisher.publish_mails,
         publisher.publish_task,
         name="mailroom web",
+        wake_bulk=publisher.wake_bulk,
         tracker=tracker,
         database=database,
     )

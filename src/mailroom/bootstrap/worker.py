@@ -11,6 +11,7 @@ from mailroom.accounts.tokens import Tokens
 from mailroom.bootstrap import services as wiring
 from mailroom.events.log import forget_old
 from mailroom.jobs.broker.queue_depth import queue_depth
+from mailroom.jobs.database_witness import RedisWitness
 from mailroom.jobs.mail_tasks import MailReports
 from mailroom.jobs.publisher import Publisher
 from mailroom.jobs.results import ResultWriter
@@ -21,6 +22,7 @@ from mailroom.jobs.worker import create
 from mailroom.mail.delivery.deliverer import Deliverer
 from mailroom.mail.delivery.envelopes import Envelopes
 from mailroom.mail.ledger.claims import Ledger
+from mailroom.mail.ledger.identity import RestoreGuard
 from mailroom.mail.ledger.liveness import Liveness, new_name
 from mailroom.mail.ledger.rescuer import Rescuer
 from mailroom.mail.ledger.retention import Retention
@@ -30,6 +32,7 @@ from mailroom.mail.rendering.renderer import Renderer
 from mailroom.mail.smtp.connection import Timeouts
 from mailroom.mail.smtp.pool import Pool
 from mailroom.mail.smtp.sign_ins import SignIns
+from mailroom.ops.restored import refusal
 from mailroom.ops.startup import settings_of_a_door
 from mailroom.progress.reporter import Reporter
 from mailroom.services import Services
@@ -42,19 +45,27 @@ from mailroom.webhooks.sender import WebhookSender
 def create_worker(settings: Settings | None = None) -> Celery:
     """Return the worker's Celery application. Reads the environment where no settings are given."""
     settings = settings or settings_of_a_door()
-    return create(settings, lambda app: create_runtime(settings, app))
+    return create(
+        settings,
+        lambda app: create_runtime(settings, app),
+        refusal=lambda: refusal(settings.database_url, RedisWitness(settings)),
+    )
 
 
 def create_runtime(settings: Settings, app: Celery) -> Runtime:
     """Return what lives in one worker process; called in its event loop."""
     publisher = Publisher(settings)
     services = wiring.create_services(
-        settings, publisher.publish_mails, publisher.publish_task, name="mailroom worker"
+        settings,
+        publisher.publish_mails,
+        publisher.publish_task,
+        name="mailroom worker",
+        wake_bulk=publisher.wake_bulk,
     )
-    worker_name = new_name()
+    worker_name, guard = new_name(), RestoreGuard(services.database, RedisWitness(settings))
     reporter, pool = Reporter(ResultWriter(app)), _pool(settings, services)
     deliverer = Deliverer(
-        ledger=Ledger(services.database, worker_name),
+        ledger=Ledger(services.database, worker_name, guard),
         pool=pool,
         envelopes=Envelopes(_renderer(settings), Contents(services.database)),
         progress=MailReports(reporter.put),
@@ -67,7 +78,7 @@ def create_runtime(settings: Settings, app: Celery) -> Runtime:
     return Runtime(
         services=services,
         deliverer=deliverer,
-        sweep=_sweep(services, publisher, depth, pool),
+        sweep=_sweep(services, publisher, depth, pool, guard),
         task_leases=TaskLeases(TaskRuns(services.database), publisher.publish_task, reporter.put, depth),
         reporter=reporter,
         publisher=publisher,
@@ -103,7 +114,13 @@ def _renderer(settings: Settings) -> Renderer:
     )
 
 
-def _sweep(services: Services, publisher: Publisher, depth: Callable[[], int | None], pool: Pool) -> Sweep:
+def _sweep(
+    services: Services,
+    publisher: Publisher,
+    depth: Callable[[], int | None],
+    pool: Pool,
+    guard: RestoreGuard,
+) -> Sweep:
     settings = services.settings
     bodies, rows = timedelta(days=settings.keep_bodies_days), timedelta(days=settings.keep_rows_days)
     mails = Retention(services.database, bodies=bodies, rows=rows)
@@ -112,14 +129,16 @@ def _sweep(services: Services, publisher: Publisher, depth: Callable[[], int | N
         services.database, services.sessions, confirmation_hours=settings.confirmation_hours
     )
     return Sweep(
-        Rescuer(services.database),
-        publisher.publish_mails,
-        depth,
-        pool,
-        [
+        Rescuer(services.database, guard=guard),
+        publish_mails=publisher.publish_mails,
+        wake_bulk=publisher.wake_bulk,
+        queue_depth=depth,
+        pool=pool,
+        clean_ups=[
             mails.clean_up,
             messages.clean_up,
             accounts.clean_up,
+            services.security_log.clean_up,
             services.exports.clean_up,
             services.acceptance.clean_up,
             partial(forget_old_deliveries, services.database),

@@ -12,6 +12,7 @@ from mailroom.cli.key_commands import keys
 from mailroom.cli.live_commands import send, watch
 from mailroom.cli.mail_commands import mails, show
 from mailroom.cli.operator_commands import operator
+from mailroom.cli.restored_command import restored
 from mailroom.cli.task_commands import tasks
 from mailroom.i18n.sentences import error_text
 from mailroom.kit.errors import MailroomError, Unavailable
@@ -150,6 +151,7 @@ def shell(entrypoints: Entrypoints) -> click.Group:
         send,
         retry,
         cancel,
+        restored,
         keys,
         operator,
         inbox,

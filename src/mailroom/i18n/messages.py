@@ -45,7 +45,10 @@ def gettext_noop(message: str) -> str:
 
 def translated(message: str) -> str:
     """Return `message` in the current language, its parameters not yet filled in."""
-    return _catalogue(languages.current()).gettext(message) if message else ""  # "" names a catalogue's head
+    language = languages.current()
+    if language == languages.DEFAULT or not message:  # the empty message names a catalogue's head
+        return message
+    return _catalogue(language).gettext(message)
 
 
 def translated_plural(singular: str, plural: str, number: int) -> str:

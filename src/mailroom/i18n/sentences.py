@@ -52,6 +52,13 @@ SENTENCES: dict[str, str] = {
         "The mail was handed over, but the mail server's answer got lost, so it may well be in the inbox "
         "already. It is not sent again by itself."
     ),
+    "mail.restored": _(
+        "Mailroom was restored from a backup. This mail may have been sent before that; it is sent again."
+    ),
+    "mail.held_restored": _(
+        "Mailroom was restored from a backup. This mail may have been sent before that, so it is not sent again "
+        "by itself."
+    ),
     "mail.worker_lost": _("The worker that had this mail has stopped. Another one takes over."),
     "mail.crashed": _("This mail stopped its worker several times. The operator has to look into it."),
     "mail.broken": _(
@@ -82,7 +89,93 @@ SENTENCES: dict[str, str] = {
     "export.writing_mails": _("Writing your mails"),
     "export.writing_tasks": _("Writing your tasks"),
     "export.ready": _("Your file is ready."),
+    "account.error.failed": _("That did not work. Please try again."),
+    "account.error.export_gone": _(
+        "This export is no longer kept: exports are deleted after a day, or when a newer one is made."
+    ),
+    "account.error.invalid_address": _("%(reason)s Please check the address; it looks like name@example.org."),
+    "account.error.weak_password": _(
+        "%(reason)s Four or five words that have nothing to do with each other make a good one."
+    ),
+    "account.error.password_too_long": _("%(reason)s Please choose a shorter one."),
+    "account.error.wrong_password": _(
+        "No sign-up with this address has this password. Nothing was changed. Please try again, or sign up again."
+    ),
+    "account.error.wrong_current_password": _(
+        "This is not the present password of your account. Nothing was changed. Please try again."
+    ),
+    "account.error.wrong_notice_link": _(
+        "This link is not one of ours, or a part of it got lost. Please open it from the mail again, or copy all "
+        "of it."
+    ),
+    "account.error.used_notice_link": _(
+        "This link was used already. Please open the mail with the link to a new password, or ask for another."
+    ),
+    "account.error.old_notice_link": _(
+        "This link is too old: it works for a week. If somebody else can get in, please choose a new password."
+    ),
+    "account.error.wrong_credentials": _(
+        "This address and password do not belong together. Please check both, or sign up if you are new here."
+    ),
+    "account.error.not_confirmed": _("This sign-up is not confirmed yet. Please open the mail that we sent you."),
+    "account.error.unknown_sign_up": _(
+        "No sign-up of this browser waits for a confirmation. Please sign up; it takes a minute."
+    ),
+    "account.error.already_confirmed": _("This address is confirmed already. You can sign in."),
+    "account.error.too_soon": _("A mail is on its way already. Please wait a minute before you ask for another."),
+    "account.error.link": _("This link does not work."),
+    "account.error.wrong_link": _(
+        "This link is not one of ours, or a part of it got lost. Please open it from the mail again, or copy all "
+        "of it."
+    ),
+    "account.error.old_link": _("This link is too old. Please sign up again; a new mail comes at once."),
+    "account.error.replaced_link": _("This link no longer counts. Please use the newest mail."),
+    "account.error.wrong_password_link": _(
+        "This link is not one of ours, or a part of it got lost. Please copy all of it, or ask for another."
+    ),
+    "account.error.used_password_link": _(
+        "A new password has been chosen since this mail was sent. Please sign in with it, or ask for another link."
+    ),
+    "account.error.old_password_link": _(
+        "This link is too old: it works for ten minutes. Please ask for another; it comes at once."
+    ),
+    "account.error.wrong_code": _(
+        "That is not the code of the mail. Please compare them; you have %(tries)s tries left."
+    ),
+    "account.error.wrong_code_last_try": _(
+        "That is not the code of the mail. Please compare them; you have 1 try left."
+    ),
+    "account.error.old_code": _(
+        "This code is too old: a code works for an hour. Please use the link in the mail, or send it again."
+    ),
+    "account.error.malformed_code": _(
+        "A code has eight letters and digits, like BCDF-2345. It has no vowel, no L, no 0 and no 1. "
+        "Please look at the mail again."
+    ),
+    "account.error.too_many_tries": _(
+        "Those were too many wrong codes. Please have a new mail sent, or use the link in the one that you have."
+    ),
+    "account.error.unknown_account": _(
+        "There is no account with this address. Its owner has to sign up and confirm it first."
+    ),
+    "address.missing": _("The address is missing."),
+    "address.too_long": _("An address has at most %(most)s characters."),
+    "address.wrong_domain": _("The part after the @-sign has characters that no domain has."),
+    "password.too_long": _("A password has at most %(most)s characters."),
+    "password.too_short": _("A password needs %(least)s characters or more; this one has %(typed)s."),
+    "password.of_context": _(
+        "This password is made of your address, the name of this site or words of its pages."
+    ),
+    "password.guessable": _("This password would be guessed too soon."),
+    "password.common": _("This is similar to a commonly used password."),
+    "password.word": _("A word by itself is easy to guess."),
+    "password.name": _("Common names and surnames are easy to guess."),
+    "password.keys": _("Rows of keys and short keyboard patterns are easy to guess."),
+    "password.repeat": _('Repeats like "aaa" or "abcabcabc" are easy to guess.'),
+    "password.sequence": _('Sequences like "abc" or "6543" are easy to guess.'),
+    "password.date": _("Dates and years are easy to guess."),
     "title.sign_up_mail": _("Sign-up mail"),
+    "title.security_notice": _("Security notice"),
     "title.password_mail": _("Password mail"),
     "title.plain_mail": _("Mail"),
     "title.export": _("Export of your data"),

@@ -1,19 +1,25 @@
 """Celery's configuration, in one place for workers and publishers."""
 
 from celery import Celery
+from kombu.entity import Queue
 
 from mailroom.settings import Settings
 
 QUEUE = "mailroom"
+"""Background tasks; and, until the release after this one, mails that older processes published."""
+TRANSACTIONAL, BULK = "transactional", "bulk"
+"""The queues of mails, one for each stream. A message in `bulk` names no mail: it wakes a worker."""
+QUEUES = (TRANSACTIONAL, QUEUE, BULK)
+"""What a worker consumes unless it is told otherwise (`-Q`), in this order."""
 PUBLISH_TIMEOUT = 1.0
-"""Seconds a publisher waits for Redis; the sweep publishes again what this costs."""
+"""Seconds a publisher waits for Redis; the sweep publishes again what gets lost by that."""
 
 
 def create_celery(settings: Settings, *, worker: bool, current: bool = False) -> Celery:
     """Return a Celery app for this side of the broker.
 
-    A worker's app has the result backend. A publisher's has none: with one, it would subscribe to the
-    channel of every task it publishes. A `current` app is the one that `celery.shared_task` speaks to.
+    A worker's app has the result backend. A publisher's has none: with one, Celery subscribes to the channel of
+    each task that it publishes. The `current` app is the one that `celery.shared_task` uses.
     """
     app = Celery(
         "mailroom",
@@ -24,6 +30,12 @@ def create_celery(settings: Settings, *, worker: bool, current: bool = False) ->
     patience = 5.0 if worker else PUBLISH_TIMEOUT
     app.conf.update(
         task_default_queue=QUEUE,
+        task_routes={
+            "mailroom.deliver": {"queue": TRANSACTIONAL},
+            "mailroom.send_many": {"queue": TRANSACTIONAL},
+            "mailroom.send_bulk": {"queue": BULK},
+        },
+        task_queues=[Queue(name, routing_key=name) for name in QUEUES],
         task_serializer="json",
         accept_content=["json"],
         result_serializer="json",
@@ -48,6 +60,7 @@ def create_celery(settings: Settings, *, worker: bool, current: bool = False) ->
             # kombu looks for messages whose worker is gone at these intervals; its defaults take minutes.
             "unacked_restore_interval": 5,
             "unacked_restore_throttle": 1,
+            "queue_order_strategy": "priority",  # in the order of QUEUES: first what somebody waits for
         },
         result_backend_transport_options={
             "visibility_timeout": settings.visibility_timeout,

@@ -6,8 +6,8 @@ from uuid import UUID
 from celery import Celery
 
 from mailroom.accounts.exports import NAME
-from mailroom.progress.message import Message
 from mailroom.progress.reports import current_ticket, report
+from mailroom.progress.sentence import Sentence
 
 
 def register(app: Celery) -> None:
@@ -18,8 +18,8 @@ def register(app: Celery) -> None:
         """Write the export of an account; return its size in bytes."""
 
         def progress(written: int, total: int, table: str) -> None:
-            report(current=written, total=total, stage=table, message=Message(f"export.writing_{table}"))
+            report(current=written, total=total, stage=table, message=Sentence(f"export.writing_{table}"))
 
         size: int = await self.services.exports.make(UUID(current_ticket()), UUID(account_id), progress)
-        report(message=Message("export.ready"))
+        report(message=Sentence("export.ready"))
         return size

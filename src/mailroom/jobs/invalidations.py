@@ -20,57 +20,57 @@ from redis.exceptions import ResponseError
 
 CHANNEL = "__redis__:invalidate"
 QUIET = 10.0
-"""Seconds without a word until the line is tried by a PING, and seconds the answer may take."""
+"""Seconds of silence until a PING tries the connection, and seconds that its answer may take."""
 
 
 class Invalidations:
-    """What the connections of a pool read, and of that what changes."""
+    """The keys that a pool's connections read, when they change."""
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
         self._listener: int | None = None
-        pool.connection_kwargs["redis_connect_func"] = self._connected
+        pool.connection_kwargs["redis_connect_func"] = self._on_connect
 
     async def __aiter__(self) -> AsyncIterator[Sequence[bytes]]:
-        """Yield keys that changed since they were read; nothing as soon as it is known what is read.
+        """Yield keys that changed since they were read. The first, empty one says that the server follows now.
 
-        Raises redis-py's errors: where the line is lost, and where the server cannot or may not tell.
+        Raises redis-py's errors: where the connection is lost, and where the server cannot or may not tell.
         """
-        line: Any = self._pool.make_connection()
+        connection: Any = self._pool.make_connection()
         try:
-            await line.connect()
-            await _asked(line, "CLIENT", "TRACKING", "OFF")  # may we?
-            self._listener = await _asked(line, "CLIENT", "ID")
-            await _asked(line, "SUBSCRIBE", CHANNEL)
-            await self._pool.disconnect()  # those connected from now on are followed
+            await connection.connect()
+            await _ask(connection, "CLIENT", "TRACKING", "OFF")  # raises where that is not allowed
+            self._listener = await _ask(connection, "CLIENT", "ID")
+            await _ask(connection, "SUBSCRIBE", CHANNEL)
+            await self._pool.disconnect()  # the connections made from now on are followed
             yield ()
             while True:
-                yield await _next(line)
+                yield await _next(connection)
         finally:
             self._listener = None
-            await line.disconnect()
+            await connection.disconnect()
 
-    async def _connected(self, connection: Any) -> None:
-        """Greet the server on a connection of the pool, and have what it reads followed."""
+    async def _on_connect(self, connection: Any) -> None:
+        """Greet the server on a new connection of the pool, and have the keys that it reads followed."""
         await connection.on_connect()
         if self._listener is not None:
             try:
-                await _asked(connection, "CLIENT", "TRACKING", "ON", "REDIRECT", self._listener)
+                await _ask(connection, "CLIENT", "TRACKING", "ON", "REDIRECT", self._listener)
             except ResponseError:
-                self._listener = None  # that line is gone; it will be noticed there, too
+                self._listener = None  # the listening connection is gone, which `__aiter__` notices, too
 
 
-async def _asked(connection: Any, *command: Any) -> Any:
+async def _ask(connection: Any, *command: Any) -> Any:
     await connection.send_command(*command)
     return await connection.read_response()
 
 
-async def _next(line: Any) -> Sequence[bytes]:
-    told = await line.read_response(timeout=QUIET)
-    if told is None:
-        await line.send_command("PING")
-        told = await line.read_response(timeout=QUIET)
-        if told is None:
+async def _next(connection: Any) -> Sequence[bytes]:
+    message = await connection.read_response(timeout=QUIET)
+    if message is None:
+        await connection.send_command("PING")
+        message = await connection.read_response(timeout=QUIET)
+        if message is None:
             raise ConnectionLost("the server does not answer")
-    keys = told[2] if told[0] == b"message" else None
-    return keys or ()  # none of them: all are gone (FLUSHALL), which says nothing of any task
+    keys = message[2] if message[0] == b"message" else None
+    return keys or ()  # no keys: all are gone (FLUSHALL), which is no news of any task

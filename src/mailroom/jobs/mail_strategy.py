@@ -48,7 +48,7 @@ class MailStrategy(Task):  # type: ignore[misc]  # Celery ships no types
             or "prefork" in type(consumer.pool).__module__
         ):
             return usual
-        revoked, acknowledge = consumer.controller.state.revoked, BatchAcknowledger(consumer)
+        revoked, acknowledge = consumer.controller.state.revoked, BatchAcknowledger(consumer).acknowledge
 
         def take(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any, **more: Any) -> None:
             headers = message.headers

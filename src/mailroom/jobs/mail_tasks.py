@@ -2,6 +2,7 @@
 
 import logging
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -11,7 +12,7 @@ from celery.exceptions import Ignore
 
 from mailroom.jobs.loop import WorkerLoop
 from mailroom.jobs.mail_strategy import MailStrategy
-from mailroom.jobs.publisher import DELIVER, SEND_MANY
+from mailroom.jobs.publisher import DELIVER, SEND_BULK, SEND_MANY
 from mailroom.jobs.runtime import Runtime
 from mailroom.kit.errors import Unavailable
 from mailroom.mail.delivery.attempt import RunningAttempt
@@ -70,6 +71,12 @@ def register(app: Celery, loop: WorkerLoop[Runtime]) -> None:
             loop.run(lambda runtime: runtime.deliverer.deliver_many(ids))
         except CancelledError:
             raise Ignore from None  # this worker has ended; the sweep asks another one
+
+    @app.task(name=SEND_BULK, track_started=False, ignore_result=True)
+    def send_bulk() -> None:
+        """Claim mails of the bulk stream while connections are free. Returns at once."""
+        with suppress(CancelledError):
+            loop.run(lambda runtime: runtime.deliverer.begin_bulk())
 
 
 def stored(shown: Snapshot) -> dict[str, Any]:

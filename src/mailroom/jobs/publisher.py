@@ -5,19 +5,21 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import groupby
 from typing import Any
 from uuid import UUID, uuid4
 
 import kombu.transport.redis  # noqa: F401  # else loaded by the publishing thread, while another loads part of it
 
-from mailroom.jobs.app import QUEUE, create_celery
+from mailroom.jobs.app import BULK, QUEUE, TRANSACTIONAL, create_celery
 from mailroom.jobs.broker.encoding import TaskMessage, encode
 from mailroom.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 DELIVER = "mailroom.deliver"
-SEND_MANY = "mailroom.send_many"
+SEND_MANY, SEND_BULK = "mailroom.send_many", "mailroom.send_bulk"
+QUEUES_OF = {DELIVER: TRANSACTIONAL, SEND_MANY: TRANSACTIONAL, SEND_BULK: BULK}
 HAS_ROW = "mailroom_row"
 """Header of a message whose task has a row in `tasks`; the worker begins and ends the task there."""
 AT_ONCE = 500
@@ -26,6 +28,11 @@ KEPT_WHILE_AWAY = 256
 """Messages kept while Redis takes none; the sweep publishes the others once it does."""
 MANY = 100
 """Mails in one message of a sweep: enough to be cheap, few enough to spread over workers."""
+
+
+def queue_of(message: TaskMessage) -> str:
+    """Return the queue that a message goes to."""
+    return QUEUES_OF.get(message.name, QUEUE)
 
 
 class Publisher:
@@ -53,6 +60,10 @@ class Publisher:
             return
         batches = (ids[start : start + MANY] for start in range(0, len(ids), MANY))
         self._submit([TaskMessage(SEND_MANY, str(uuid4()), [batch], ignore_result=True) for batch in batches])
+
+    def wake_bulk(self) -> None:
+        """Have a worker claim mails of the bulk stream; never blocks, never raises."""
+        self._submit([TaskMessage(SEND_BULK, str(uuid4()), [], ignore_result=True)])
 
     def publish_task(self, name: str, task_id: UUID, arguments: Sequence[Any]) -> None:
         """Publish a background task in the background; never blocks, never raises."""
@@ -84,7 +95,8 @@ class Publisher:
         try:
             with self.app.producer_pool.acquire(block=True) as producer:  # replaced where the block raises
                 channel = producer.channel
-                channel.client.lpush(QUEUE, *(encode(self.app, channel, message) for message in messages))
+                for queue, some in groupby(messages, key=queue_of):
+                    channel.client.lpush(queue, *(encode(self.app, channel, message, queue) for message in some))
             self._failing = False
         except Exception as error:
             if not self._failing:

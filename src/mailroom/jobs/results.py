@@ -37,30 +37,29 @@ for place, key in ipairs(KEYS) do
     if string.sub(ARGV[2], place, place) == '1' then redis.call('PUBLISH', key, meta) end
 end
 """
-"""Stores results and tells of those that are ready: for hundreds of them one command and one answer, each of which
-costs a client more than the server."""
+"""Stores results and publishes those that are ready: one command and one answer for hundreds of results."""
 
 ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class ResultWriter:
-    """Stores reports as Celery results, all of a batch in one round trip."""
+    """Stores reports as Celery's results, a batch in one round trip."""
 
     def __init__(self, app: Celery) -> None:
         self._backend = app.backend
         self._store = self._backend.client.register_script(STORE)
 
     def __call__(self, reports: Sequence[Report]) -> None:
-        """Store the reports, but for those that cannot be encoded. Blocks; raises redis-py's errors."""
-        told = [(report, meta) for report in reports if (meta := self._told(report)) is not None]
-        if not told:
+        """Store the reports; one that cannot be encoded is dropped. Blocks; raises redis-py's errors."""
+        encodable = [(report, meta) for report in reports if (meta := self._meta_of(report)) is not None]
+        if not encodable:
             return
-        keys = [self._backend.get_key_for_task(report.task) for report, _ in told]
-        ready = "".join("1" if report.state in READY else "0" for report, _ in told)  # somebody may wait for it
-        self._store(keys, [self._backend.expires, ready, *(meta for _, meta in told)])
+        keys = [self._backend.get_key_for_task(report.task) for report, _ in encodable]
+        ready = "".join("1" if report.state in READY else "0" for report, _ in encodable)  # a client may wait
+        self._store(keys, [self._backend.expires, ready, *(meta for _, meta in encodable)])
 
-    def _told(self, report: Report) -> str | None:
-        """Return what is stored; None where no JSON can hold it: raised, it would hold up all others for ever."""
+    def _meta_of(self, report: Report) -> str | None:
+        """Return the stored form, None where JSON cannot hold it: an error would hold up all others for ever."""
         try:
             return self._encoded(_meta(report))
         except Exception as error:
@@ -79,7 +78,7 @@ class ResultWriter:
 
 
 def _meta(report: Report) -> dict[str, Any]:
-    """Return what Celery stores for a task (its message protocol's result format)."""
+    """Return a result in the format that Celery stores."""
     return {
         "status": report.state,
         "result": report.result() if callable(report.result) else report.result,
@@ -91,10 +90,10 @@ def _meta(report: Report) -> dict[str, Any]:
 
 
 class ResultReader:
-    """Reads results for the poller: raw bytes by MGET, decoded by the backend that knows their form."""
+    """Reads results for the poller: raw bytes by MGET, which Celery's backend decodes."""
 
     def __init__(self, settings: Settings) -> None:
-        # Never publishes: it only lends the backend's keys and decoder.
+        # It never publishes: only the backend's keys and decoder are used.
         self._backend = create_celery(settings, worker=True, current=False).backend
         pool = BlockingConnectionPool.from_url(
             settings.results,
@@ -103,7 +102,7 @@ class ResultReader:
             socket_timeout=1,
             socket_connect_timeout=1,
             retry=Retry(NoBackoff(), 0),  # the next poll is the next try
-            protocol=2,  # in version 3 news of changes would come between replies, and unasked
+            protocol=2,  # in version 3 invalidations would come between replies
         )
         self._changes = Invalidations(pool)
         self._redis: Redis = Redis(connection_pool=pool)

@@ -30,20 +30,24 @@ CleanUp = Callable[[], Awaitable[None]]
 class Sweep:
     """Sweeps while the process lives.
 
-    `publish_mails` publishes mails in the background. `queue_depth` tells how many messages wait, None where
+    `publish_mails` publishes mails in the background; `wake_bulk` has a worker claim those of the bulk stream.
+    `queue_depth` tells how many messages wait, None where
     nobody knows; it may block. Each of the `clean_ups` deletes a bounded number of old rows.
     """
 
     def __init__(
         self,
         rescuer: Rescuer,
+        *,
         publish_mails: Callable[[Sequence[UUID]], None],
+        wake_bulk: Callable[[], None],
         queue_depth: Callable[[], int | None],
         pool: Pool,
         clean_ups: Sequence[CleanUp],
     ) -> None:
         self._rescuer = rescuer
         self._publish_mails = publish_mails
+        self._wake_bulk = wake_bulk
         self._queue_depth = queue_depth
         self._pool = pool
         self._clean_ups = clean_ups
@@ -81,6 +85,8 @@ class Sweep:
         if due:
             logger.info("overdue mails published again: %d", len(due))
             self._publish_mails(due)
+        if not self._pool.outage and await self._rescuer.bulk_is_due():
+            self._wake_bulk()
         if time.monotonic() >= self._clean_up_at:
             self._clean_up_at = time.monotonic() + CLEAN_UP_EVERY
             for clean_up in self._clean_ups:

@@ -4,8 +4,10 @@ This subclasses psycopg's connection and overrides `wait`, through which every r
 or load balancer may swallow the bytes of a connection while TCP stays alive and acknowledges them. libpq's
 keepalives and `tcp_user_timeout` do not notice that, and psycopg waits for ever.
 
-To check at an upgrade of psycopg: `wait` takes a `timeout` and raises `_WaitTimeout` (3.3.9 and later).
-`tests/integration/kit/test_postgres_connection.py` fails where that has changed.
+It costs 9 µs of 105 µs of processor time for a statement (measured on 4,000).
+
+Check at an upgrade of psycopg: `wait` takes a `timeout` and raises `_WaitTimeout` (3.3.9 and later). The tests
+`unit/test_house_internals.py` and `integration/kit/test_postgres_connection.py` fail where that has changed.
 """
 
 from collections.abc import Generator

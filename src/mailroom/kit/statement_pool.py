@@ -100,9 +100,13 @@ class StatementPool:
 
     async def _open(self) -> Kept:
         connection = await self._engine.connect()
-        raw = await psycopg_of(connection)
-        await raw.set_autocommit(True)
-        await raw.execute(PLANNED_ONCE)
+        try:
+            raw = await psycopg_of(connection)
+            await raw.set_autocommit(True)
+            await raw.execute(PLANNED_ONCE)
+        except BaseException:  # also where who asked has gone: else the engine's pool has one connection less
+            await asyncio.shield(_give_back(connection))
+            raise
         return connection, raw
 
     async def close(self) -> None:
@@ -114,5 +118,10 @@ class StatementPool:
 async def _drop(kept: Kept) -> None:
     connection, raw = kept
     await raw.close()
+    await asyncio.shield(_give_back(connection))
+
+
+async def _give_back(connection: AsyncConnection) -> None:
+    """Close a connection and give its place back to the engine's pool."""
     await connection.invalidate()
     await connection.close()

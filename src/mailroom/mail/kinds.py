@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID
 
-from mailroom.progress.message import Message
+from mailroom.progress.sentence import Sentence
 
 WITHHELD = "withheld"
 """The parameter of a mail that goes every stage without its content being sent (`Outbox.put`)."""
@@ -44,7 +44,7 @@ def _no_variables(_row: MailRow) -> dict[str, str]:
 class MailKind:
     """One kind of mail. Its templates are in `mail/templates/<name>/`: subject.txt, body.txt, body.html.
 
-    Watchers read `title`: a text as it is, a `Message` in their language. Kinds that must look alike share one.
+    Watchers read `title`: a text as it is, a `Sentence` in their language. Kinds that must look alike share one.
     `variables` returns the variables of the templates. It runs in the worker while the mail is rendered, so that
     links and codes are stored nowhere. `on_uncertain` says what to do where nobody knows whether the server has
     the mail: ``resend`` it a few times under the same Message-ID, or ``hold`` it for a person. A mail that is not
@@ -53,7 +53,7 @@ class MailKind:
     """
 
     name: str
-    title: str | Message
+    title: str | Sentence
     on_uncertain: Literal["resend", "hold"] = "resend"
     expires_after: timedelta = timedelta(hours=48)
     variables: Callable[[MailRow], Mapping[str, str]] = _no_variables

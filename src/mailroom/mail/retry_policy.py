@@ -44,6 +44,8 @@ class Decision(NamedTuple):
 
 
 SENT = Decision(State.SENT)
+LOST_ANSWERS = frozenset({Reason.NO_ANSWER, Reason.WORKER_LOST, Reason.RESTORED})
+"""Reasons that leave it open whether the server has a mail that was being handed over."""
 
 
 def decide(
@@ -71,7 +73,7 @@ def decide(
         return Decision(State.FAILED, result.reason)
     if crashes >= MOST_CRASHES:
         return Decision(State.FAILED, Reason.CRASHED)
-    if stage is Stage.HANDING_OVER and result.reason in {Reason.NO_ANSWER, Reason.WORKER_LOST}:
+    if stage is Stage.HANDING_OVER and result.reason in LOST_ANSWERS:
         resend = on_uncertain == "resend" and uncertain < len(UNCERTAIN_WAITS)
         return Decision(State.UNCERTAIN, result.reason, _spread(UNCERTAIN_WAITS[uncertain]) if resend else None)
     if result.reason is Reason.WORKER_LOST:

@@ -54,6 +54,7 @@ class Reason(StrEnum):
     PROTOCOL_REFUSED = "protocol refused"  # the server does not know our commands
     DISCONNECTED = "disconnected"  # the connection ended before the handing over
     NO_ANSWER = "no answer"  # the connection ended, or time ran out, after it
+    RESTORED = "restored"  # it may have gone out after the backup that the database was restored from
     WORKER_LOST = "worker lost"  # the lease ran out
     CRASHED = "crashed"  # it ended its worker too often
     SUPPRESSED = "suppressed"  # its recipient bounced, complained or unsubscribed
@@ -78,7 +79,9 @@ REFUSED_FOR_GOOD = frozenset(
 
 def message_code(reason: str, *, held: bool = False) -> str:
     """Return the code of the sentence for a reason (`i18n/sentences.py`); `held`: it waits for a person."""
-    return "mail.held" if held else "mail." + reason.replace(" ", "_").replace("-", "_")
+    if held:
+        return "mail.held_restored" if reason == Reason.RESTORED else "mail.held"
+    return "mail." + reason.replace(" ", "_").replace("-", "_")
 
 
 FINAL = frozenset({State.SENT, State.FAILED, State.EXPIRED, State.CANCELLED, State.SUPPRESSED})

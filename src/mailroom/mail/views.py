@@ -12,7 +12,7 @@ from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.models import Attempt, Mail
 from mailroom.mail.states import FINAL, Reason, Stage, State, message_code
 from mailroom.progress.snapshot import Snapshot
-from mailroom.progress.sources import Known
+from mailroom.progress.sources import KnownSnapshot
 from mailroom.tasks.models import Task
 from mailroom.tasks.views import iso, of_task
 
@@ -89,7 +89,7 @@ class MailRows:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def newer_than(self, known: Sequence[Known]) -> dict[UUID, Snapshot]:
+    async def newer_than(self, known: Sequence[KnownSnapshot]) -> dict[UUID, Snapshot]:
         """Return the snapshots of those mails and tasks that changed since what is `known`, by ticket."""
         arguments = {
             "ids": [one.task for one in known],

@@ -1,7 +1,7 @@
 """The mail of this room: what an operator writes in the shell."""
 
 from mailroom.mail.kinds import MailKind
-from mailroom.progress.message import Message
+from mailroom.progress.sentence import Sentence
 from mailroom.settings import Settings
 
 PLAIN = "plain"
@@ -10,4 +10,4 @@ PLAIN = "plain"
 def kinds(settings: Settings) -> list[MailKind]:
     """Return the kinds of mail this room sends. One that may have arrived is not sent twice by itself."""
     words = {"site": settings.public_host}
-    return [MailKind(PLAIN, Message("title.plain_mail"), on_uncertain="hold", variables=lambda _row: words)]
+    return [MailKind(PLAIN, Sentence("title.plain_mail"), on_uncertain="hold", variables=lambda _row: words)]

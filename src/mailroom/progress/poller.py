@@ -19,7 +19,7 @@ from uuid import UUID
 from mailroom.kit.cpu_meter import CpuMeter
 from mailroom.kit.errors import Unavailable
 from mailroom.progress.snapshot import NO_NEWS, Snapshot
-from mailroom.progress.sources import Known, Results, Rows
+from mailroom.progress.sources import KnownSnapshot, Results, Rows
 from mailroom.progress.stored_results import from_result, merge
 from mailroom.progress.subscription import Subscription
 
@@ -200,20 +200,20 @@ class Poller:
         await self._give_way()
         old = watched.snapshot
         try:
-            told = from_result(old.task, self._results.decode(raw))
+            news = from_result(old.task, self._results.decode(raw))
         except Exception as error:
             logger.warning("a result of task %s makes no sense: %s", old.task, type(error).__name__)
             return
-        if watched.has_row and (told is None or told.final):
-            watched.end = told
+        if watched.has_row and (news is None or news.final):
+            watched.end = news
             if self._rows_away:
                 await self._take_end(watched)
             self.ask(watched)  # the end is shown when the row knows it
-        elif told is not None:
-            if watched.has_row and told.attempt > max(old.attempt, 1):
+        elif news is not None:
+            if watched.has_row and news.attempt > max(old.attempt, 1):
                 watched.has_gap = True  # how the attempt before it ended may have fallen between two polls
                 self.ask(watched)
-            await self._take(watched, told)
+            await self._take(watched, news)
 
     # -- rows
 
@@ -278,16 +278,16 @@ class Poller:
 
     # -- news
 
-    async def _take(self, watched: WatchedTask, told: Snapshot, *, from_row: bool = False) -> None:
+    async def _take(self, watched: WatchedTask, news: Snapshot, *, from_row: bool = False) -> None:
         """Keep a snapshot if it is the newer one, and push it to the watchers."""
         old = watched.snapshot
-        ends = told.final and not old.final and (not watched.has_row or self._rows_away)
-        if ends or (told.attempt, told.step, told.final) >= (old.attempt, old.step, old.final):
-            follow_up = told.follow_up or old.follow_up
-            new = replace(told, timeline=merge(old.timeline, told.timeline), follow_up=follow_up)
+        ends = news.final and not old.final and (not watched.has_row or self._rows_away)
+        if ends or (news.attempt, news.step, news.final) >= (old.attempt, old.step, old.final):
+            follow_up = news.follow_up or old.follow_up
+            new = replace(news, timeline=merge(old.timeline, news.timeline), follow_up=follow_up)
             self._confirm(watched)
         elif from_row:  # the row is behind, but it knows the whole timeline
-            new = replace(old, timeline=merge(told.timeline, old.timeline))
+            new = replace(old, timeline=merge(news.timeline, old.timeline))
         else:
             return
         if new == old:
@@ -304,9 +304,11 @@ class Poller:
             await asyncio.sleep(0)
 
 
-def _known(watched: WatchedTask) -> Known:
-    told = watched.snapshot
-    return Known(told.task, told.attempt, -1 if watched.has_gap else told.step, told.final, told.follow_up)
+def _known(watched: WatchedTask) -> KnownSnapshot:
+    known = watched.snapshot
+    return KnownSnapshot(
+        known.task, known.attempt, -1 if watched.has_gap else known.step, known.final, known.follow_up
+    )
 
 
 async def _coroutine(work: Work) -> None:

@@ -97,8 +97,8 @@ class Reporter:
         pause = 0.1
         while batch := self._take():
             try:
-                if told := [now for report in batch if (now := _now(report))]:
-                    self._store(told)
+                if ready := [now for report in batch if (now := _now(report))]:
+                    self._store(ready)
                 pause = 0.1
             except Exception as error:
                 logger.warning(

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
-from mailroom.progress.message import Message, as_facts
 from mailroom.progress.rate import ProgressRate
 from mailroom.progress.reporter import PutReport, Report
+from mailroom.progress.sentence import Sentence, as_facts
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class CurrentTask:
                     last[name] = fit
             for name, text in (("message", message), ("stage", stage)):
                 if text is not None:
-                    last[name] = text if isinstance(text, str | Message) else str(text)
+                    last[name] = text if isinstance(text, str | Sentence) else str(text)
             self._step += 1
             if current is not None and "current" in last:
                 self._rate.add(now, last["current"], last.get("total"))
@@ -151,7 +151,7 @@ def report(
 ) -> None:
     """Tell how far the running task is; everyone who may watch it sees it live.
 
-    `current` of `total` count whatever the task counts. `message` is a text, or a `Message` for a sentence of the
+    `current` of `total` count whatever the task counts. `message` is a text, or a `Sentence` for a sentence of the
     catalogue; `stage` is a word. What is left out, or is no number or text, stays as it was. At most ten reports a
     second go out; the last one does, unless the task's end takes its place. Rate and time left are worked out from
     the counts. Outside a task it does nothing.

@@ -28,7 +28,7 @@ class Results(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownSnapshot:
     """The snapshot that watchers have of a task; the rows are asked whether they know better."""
 
     task: UUID
@@ -38,5 +38,5 @@ class Known:
     follow_up: str | None
 
 
-Rows = Callable[[Sequence[Known]], Awaitable[Mapping[UUID, Snapshot]]]
+Rows = Callable[[Sequence[KnownSnapshot]], Awaitable[Mapping[UUID, Snapshot]]]
 """Given what is known, returns the snapshots of rows that know better, by ticket; a step of -1: of all rows."""

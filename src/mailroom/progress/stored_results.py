@@ -1,5 +1,6 @@
 """From what Celery stored for a task to the snapshot a watcher is shown."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -22,10 +23,10 @@ def from_result(task: UUID, meta: Mapping[str, Any]) -> Snapshot | None:
     with a `message_code`, it is the snapshot's `error`.
     """
     status, result = meta["status"], meta.get("result")
-    told = result if isinstance(result, Mapping) and "step" in result else {}
-    state = str(told.get("state") or CELERY_STATES.get(status, status))
-    if not told and state not in FINAL_STATES:
-        return Snapshot(task, state=state) if state != "queued" else None
+    news = result if isinstance(result, Mapping) and "step" in result else {}
+    state = str(news.get("state") or CELERY_STATES.get(status, status))
+    if not news and state not in FINAL_STATES:
+        return Snapshot(task, state=state, **_said_by_others(result)) if state != "queued" else None
     error = _error_of(result) if isinstance(result, Exception) else None
     names = (
         "stage",
@@ -42,13 +43,31 @@ def from_result(task: UUID, meta: Mapping[str, Any]) -> Snapshot | None:
     return Snapshot(
         task=task,
         state=state,
-        attempt=int(told.get("attempt", 0)),
-        step=int(told.get("step", 0)),
-        error=told.get("error", error),
-        timeline=tuple(told.get("timeline", ())),
-        final=bool(told.get("final", state in FINAL_STATES)),
-        **{name: told[name] for name in names if name in told},
+        attempt=int(news.get("attempt", 0)),
+        step=int(news.get("step", 0)),
+        error=news.get("error", error),
+        timeline=tuple(news.get("timeline", ())),
+        final=bool(news.get("final", state in FINAL_STATES)),
+        **{name: news[name] for name in names if name in news},
     )
+
+
+LONGEST_DESCRIPTION = 300
+
+
+def _said_by_others(meta: Any) -> dict[str, Any]:
+    """Return what a task of another app says with Celery's own `update_state`, as celery-progress writes it."""
+    if not isinstance(meta, Mapping):
+        return {}
+    said: dict[str, Any] = {}
+    for name in ("current", "total"):
+        number = meta.get(name)
+        if isinstance(number, (int, float)) and not isinstance(number, bool) and math.isfinite(number):
+            said[name] = float(number)
+    description = meta.get("description", meta.get("message"))
+    if isinstance(description, str) and description:
+        said["message"] = description[:LONGEST_DESCRIPTION]
+    return said
 
 
 def _error_of(failure: Exception) -> Mapping[str, Any]:

@@ -27,7 +27,7 @@ class Task(Base):
     title: Mapped[str] = mapped_column(Text)
     """Its name for people; the same whatever comes of it, so that a watcher learns nothing from it."""
     title_params: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
-    """Where not null, `title` is a code of the catalogue (`progress/message.py`), and these fill its sentence."""
+    """Where not null, `title` is a code of the catalogue (`progress/sentence.py`), and these fill its sentence."""
     session_id: Mapped[UUID | None] = mapped_column()
     """The browser session that may watch it; null once a newer sign-up took its place."""
     owner_id: Mapped[UUID | None] = mapped_column()

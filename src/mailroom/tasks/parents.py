@@ -13,9 +13,9 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from mailroom.progress.message import from_columns
 from mailroom.progress.rate import ProgressRate
-from mailroom.tasks.queries import CANCEL_REST, COUNT_ONE_MORE, COUNT_PARTS, QUEUE_NEXT, UPDATE_PARENT
+from mailroom.progress.sentence import from_columns
+from mailroom.tasks.queries import CANCEL_REST, COUNT_MORE, COUNT_PARTS, QUEUE_NEXT, UPDATE_PARENT
 from mailroom.tasks.states import ENDED, ParentProgress, TaskState, parent_progress
 
 Connection = AsyncConnection[Any]
@@ -45,9 +45,9 @@ class ParentReport:
     eta: float | None = None
 
 
-async def count_one_more(connection: Connection, parent: UUID, name: str) -> ParentReport:
-    """Count one more part that has ended; all of them are counted only where it is the last."""
-    row: Any = await (await connection.execute(COUNT_ONE_MORE, [parent])).fetchone()
+async def count_more(connection: Connection, parent: UUID, name: str, ended: int) -> ParentReport:
+    """Count this many more parts that have ended; all parts are counted only where none is left."""
+    row: Any = await (await connection.execute(COUNT_MORE, {"id": parent, "ended": ended})).fetchone()
     if row is None:
         return await update_parent(connection, parent, name)
     attempt, step, current, total, seconds = row

@@ -4,15 +4,23 @@ They are plain psycopg's, at a fifth of the cost of SQLAlchemy's engine. Who loc
 locks the group or chain first.
 """
 
-BEGIN = """
+_BEGIN = """
 update tasks set state = 'running', attempt = attempt + 1, step = 1, lease_until = now() + %(lease)s,
     nudge_at = null, nudges = 0, cancellable = %(cancellable)s, began_at = now(), ended_at = null, retry_at = null,
     stage = null, message = null, message_params = null, current = null, total = null, reason = null, error = null,
     error_params = null, traceback = null
 where id = %(id)s and (state in ('queued', 'retrying') or (state = 'running' and lease_until < now())
     or (%(again)s and state = 'failed' and reason = 'worker lost'))
+"""
+BEGIN = _BEGIN + "returning id, attempt, part_of"
+BEGIN_ALONE = (
+    _BEGIN
+    + """
+    and not exists (select from tasks parent where parent.id = tasks.part_of and parent.state = 'queued')
 returning id, attempt, part_of
 """
+)
+"""Begins a task whose group or chain, if it has one, runs already: then nothing else changes."""
 BEGIN_PARENT = """
 update tasks set state = 'running', attempt = greatest(attempt, 1), step = step + 1,
     began_at = coalesce(began_at, now())
@@ -63,11 +71,12 @@ select state, count(*),
         filter (where error is not null))[1]
 from tasks where part_of = %s group by state
 """
-COUNT_ONE_MORE = """
-update tasks set current = current + 1, step = step + 1 where id = %s and state = 'running' and current + 1 < total
+COUNT_MORE = """
+update tasks set current = current + %(ended)s, step = step + %(ended)s
+where id = %(id)s and state = 'running' and current + %(ended)s < total
 returning attempt, step, current, total, extract(epoch from now() - began_at)
 """
-"""One more part has ended, and others have not: then counting them all would cost the square of their number."""
+"""Some parts have ended, others have not: counting all of them each time would cost the square of their number."""
 UPDATE_PARENT = """
 update tasks set state = %(state)s, step = step + 1, current = %(current)s, total = %(total)s, error = %(error)s,
     error_params = %(error_params)s, attempt = greatest(attempt, 1), began_at = coalesce(began_at, now()),

@@ -4,7 +4,7 @@ One conditional UPDATE begins a run, so that a message that is delivered twice r
 worker's process renews. Every later write names the attempt and holds only where the row is still in that attempt.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
@@ -13,20 +13,23 @@ from uuid import UUID
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from mailroom.kit.coalescer import Coalescer
 from mailroom.kit.database import Database
-from mailroom.progress.message import to_columns
+from mailroom.kit.errors import Unavailable
+from mailroom.progress.sentence import to_columns
 from mailroom.tasks.models import CHAIN
 from mailroom.tasks.parents import (
     REPUBLISH_AFTER,
     Connection,
     DueTask,
     ParentReport,
-    count_one_more,
+    count_more,
     queue_next,
     update_parent,
 )
 from mailroom.tasks.queries import (
     BEGIN,
+    BEGIN_ALONE,
     BEGIN_PARENT,
     CANCEL_REQUESTED,
     END,
@@ -76,11 +79,20 @@ class _Lost:
     begun: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _End:
+    statement: str
+    values: Mapping[str, Any]
+    part_of: UUID
+    state: TaskState
+
+
 class TaskRuns:
     """The rows of tasks, as workers write them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._ends: Coalescer[_End, Effects | Exception] = Coalescer(self._end_all)
 
     async def begin(self, task: UUID, *, cancellable: bool, again: bool) -> Run | TaskState | None:
         """Begin a run; or return the state in which the task may not begin, None where there is no such task.
@@ -88,6 +100,8 @@ class TaskRuns:
         `again`: the task may run once more after its worker was lost. Raises `Unavailable`.
         """
         values = {"id": task, "lease": LEASE, "cancellable": cancellable, "again": again}
+        if not again and (begun := await self._database.fetch(BEGIN_ALONE, values, class_row(Run))):
+            return begun[0]
         async with self._database.connection() as connection:
             parent = await self._lock_parent_of(connection, task) if again else None
             await connection.execute(BEGIN_PARENT, values)
@@ -117,7 +131,13 @@ class TaskRuns:
             "error": error,
             "error_params": None if error_params is None else Jsonb(error_params),
         }
-        return await self._end(END, values, run.part_of, outcome.state)
+        if run.part_of is None:
+            await self._database.fetch(END, values)
+            return Effects()
+        effects = await self._ends.run(_End(END, values, run.part_of, outcome.state))
+        if isinstance(effects, Exception):
+            raise effects
+        return effects
 
     async def renew(self, runs: Sequence[Run]) -> None:
         """Say that these still run. Raises `Unavailable`."""
@@ -165,26 +185,52 @@ class TaskRuns:
             "max_nudges": MAX_NUDGES,
             "leap": STEP_LEAP,
         }
-        return await self._end(FAIL_LOST, values, lost.part_of, TaskState.FAILED)
+        if lost.part_of is None:
+            await self._database.fetch(FAIL_LOST, values)
+            return Effects()
+        return await self._end_parts(lost.part_of, [_End(FAIL_LOST, values, lost.part_of, TaskState.FAILED)])
 
-    async def _end(
-        self, statement: str, values: dict[str, Any], part_of: UUID | None, state: TaskState
-    ) -> Effects:
+    async def _end_all(self, ends: Sequence[_End]) -> Sequence[Effects | Exception]:
+        """Record ends of parts that come together, those of one group or chain in one transaction."""
+        together: dict[UUID, list[int]] = {}
+        for place, end in enumerate(ends):
+            together.setdefault(end.part_of, []).append(place)
+        found: list[Effects | Exception] = [Effects()] * len(ends)
+        for parent, places in together.items():
+            try:
+                found[places[0]] = await self._end_parts(parent, [ends[place] for place in places])
+            except Unavailable as error:
+                found = [error if place in places else effects for place, effects in enumerate(found)]
+            except Exception:
+                for place in places:  # each by itself: one that PostgreSQL cannot take holds up no other
+                    try:
+                        found[place] = await self._end_parts(parent, [ends[place]])
+                    except Exception as error:
+                        found[place] = error
+        return found
+
+    async def _end_parts(self, parent: UUID, ends: Sequence[_End]) -> Effects:
         async with self._database.connection() as connection:
-            name = None
-            if part_of:
-                found = await (await connection.execute(LOCK_PARENT, [part_of])).fetchone()
-                name = str(found[0]) if found else None
-            row: Any = await (await connection.execute(statement, values)).fetchone()
-            if row is None or part_of is None or name is None:
-                return Effects()
-            place, before = row
-            due: Sequence[DueTask] = ()
-            if name == CHAIN and state in ENDED:
-                due = await queue_next(connection, part_of, place, done=state == TaskState.DONE)
-            if before in ENDED or (name == CHAIN and state != TaskState.DONE):
-                return Effects(due, [await update_parent(connection, part_of, name)])
-            return Effects(due, [await count_one_more(connection, part_of, name)] if state in ENDED else [])
+            locked = await (await connection.execute(LOCK_PARENT, [parent])).fetchone()
+            name = str(locked[0]) if locked else ""
+            due: list[DueTask] = []
+            more, recount = 0, False
+            for end in ends:
+                row: Any = await (await connection.execute(end.statement, end.values)).fetchone()
+                if row is None:
+                    continue
+                place, before = row
+                if name == CHAIN and end.state in ENDED:
+                    done = end.state == TaskState.DONE
+                    due += await queue_next(connection, parent, place, done=done)
+                    recount |= not done
+                recount |= before in ENDED
+                more += end.state in ENDED and before not in ENDED
+            if not locked or not (more or recount):
+                return Effects(due)
+            if recount:
+                return Effects(due, [await update_parent(connection, parent, name)])
+            return Effects(due, [await count_more(connection, parent, name, more)])
 
     async def _lock_parent_of(self, connection: Connection, task: UUID) -> tuple[UUID, str] | None:
         row: Any = await (await connection.execute("select part_of from tasks where id = %s", [task])).fetchone()

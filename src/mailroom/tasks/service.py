@@ -13,7 +13,7 @@ from mailroom.kit.database import UnitOfWork
 from mailroom.kit.errors import MailroomError
 from mailroom.kit.ids import new_id
 from mailroom.kit.statements import psycopg_of
-from mailroom.progress.message import Message, to_columns
+from mailroom.progress.sentence import Sentence, to_columns
 from mailroom.tasks.models import CHAIN, GROUP, Task
 from mailroom.tasks.parents import REPUBLISH_AFTER, queue_next, update_parent
 from mailroom.tasks.queries import INSERT_PARTS
@@ -45,7 +45,7 @@ class PublishTask(Protocol):
 class TaskService:
     """Starts tasks other than mails. A task that was committed runs, or its end is shown: the sweep sees to it.
 
-    Titles are what watchers read: a text is shown as it is, a `Message` in the reader's language. Arguments are
+    Titles are what watchers read: a text is shown as it is, a `Sentence` in the reader's language. Arguments are
     JSON, at most some KB each, and hold nothing secret.
     """
 
@@ -57,7 +57,7 @@ class TaskService:
         work: UnitOfWork,
         name: str,
         *arguments: Any,
-        title: str | Message,
+        title: str | Sentence,
         session_id: UUID | None = None,
         owner_id: UUID | None = None,
     ) -> UUID:
@@ -77,7 +77,7 @@ class TaskService:
         work: UnitOfWork,
         parts: Sequence[Part],
         *,
-        title: str | Message,
+        title: str | Sentence,
         session_id: UUID | None = None,
         owner_id: UUID | None = None,
     ) -> UUID:
@@ -92,7 +92,7 @@ class TaskService:
         work: UnitOfWork,
         parts: Sequence[Part],
         *,
-        title: str | Message,
+        title: str | Sentence,
         session_id: UUID | None = None,
         owner_id: UUID | None = None,
     ) -> UUID:
@@ -109,7 +109,7 @@ class TaskService:
         kind: str,
         parts: Sequence[Part],
         *,
-        title: str | Message,
+        title: str | Sentence,
         session_id: UUID | None,
         owner_id: UUID | None,
     ) -> UUID:
@@ -225,7 +225,7 @@ class TaskService:
 
 
 def _row(
-    task_id: UUID, name: str, *, title: str | Message, session_id: UUID | None, owner_id: UUID | None
+    task_id: UUID, name: str, *, title: str | Sentence, session_id: UUID | None, owner_id: UUID | None
 ) -> dict[str, Any]:
     text, params = to_columns(title)
     return {

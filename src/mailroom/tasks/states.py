@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from mailroom.progress.message import Message, as_facts
+from mailroom.progress.sentence import Sentence, as_facts
 from mailroom.tasks.models import CHAIN
 
 
@@ -38,10 +38,10 @@ NEVER_BEGUN = "never begun"
 """The reason of a failed task that no worker ever took."""
 BROKEN = "broken"
 """The reason of a task that raised an error whose text is for developers, as a KeyError's `'name'`."""
-WORKER_LOST = Message("task.worker_lost")
-WORKER_STOPPED = Message("task.worker_stopped")
-NO_WORKER_TOOK_IT = Message("task.never_begun")
-TASK_BROKEN = Message("task.broken")
+WORKER_LOST = Sentence("task.worker_lost")
+WORKER_STOPPED = Sentence("task.worker_stopped")
+NO_WORKER_TOOK_IT = Sentence("task.never_begun")
+TASK_BROKEN = Sentence("task.broken")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,10 @@ class Outcome:
     step: int = 0
     current: float | None = None
     total: float | None = None
-    message: str | Message | None = None
+    message: str | Sentence | None = None
     stage: str | None = None
     reason: str | None = None
-    error: str | Message | None = None
+    error: str | Sentence | None = None
     traceback: str | None = None
     retry_at: datetime | None = None
 
@@ -71,11 +71,11 @@ class ParentProgress:
     state: TaskState
     current: int
     total: int
-    error: Message | None = None
+    error: Sentence | None = None
 
 
 def parent_progress(
-    name: str, parts: Mapping[str, int], *, first_error: str | Message | None = None
+    name: str, parts: Mapping[str, int], *, first_error: str | Sentence | None = None
 ) -> ParentProgress:
     """Return where a group or chain is. `parts` counts its parts by state; `first_error` is their first one's.
 
@@ -91,12 +91,12 @@ def parent_progress(
         begun = ended > 0 or parts.get(TaskState.RUNNING, 0) or parts.get(TaskState.RETRYING, 0)
         return ParentProgress(TaskState.RUNNING if begun else TaskState.QUEUED, ended, total)
     if failed:
-        facts = as_facts(Message("task.no_reason") if first_error is None else first_error)
+        facts = as_facts(Sentence("task.no_reason") if first_error is None else first_error)
         cause: Any = facts.get("message", facts)
         if broken:
-            error = Message("task.step_failed", {"step": done + 1, "total": total, "error": cause})
+            error = Sentence("task.step_failed", {"step": done + 1, "total": total, "error": cause})
             return ParentProgress(TaskState.FAILED, done, total, error)
-        error = Message("task.parts_failed", {"failed": failed, "total": total, "error": cause})
+        error = Sentence("task.parts_failed", {"failed": failed, "total": total, "error": cause})
         return ParentProgress(TaskState.FAILED, ended, total, error)
     return ParentProgress(
         TaskState.CANCELLED if cancelled else TaskState.DONE, done if cancelled else ended, total

@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import ColumnElement, or_, select, update
 
 from mailroom.kit.database import PlainWork, UnitOfWork
-from mailroom.progress.message import Message, to_columns
+from mailroom.progress.sentence import Sentence, to_columns
 from mailroom.tasks.models import Task
 
 
@@ -29,6 +29,8 @@ class TicketOwner:
 
     session_id: UUID | None
     owner_id: UUID | None
+    is_mail: bool = True
+    """False for a background task."""
 
     def admits(self, watcher: Watcher) -> bool:
         """Tell whether this watcher may watch it; the same rule as `Tickets.watchable`."""
@@ -38,7 +40,7 @@ class TicketOwner:
 
 
 # Runs for all watched tickets every few seconds: plain psycopg costs a fifth of SQLAlchemy's engine.
-OWNERS = "select id, session_id, owner_id from tasks where id = any(%s)"
+OWNERS = "select id, session_id, owner_id, name is null from tasks where id = any(%s)"
 
 OPEN = """
 insert into tasks (id, title, title_params, session_id, owner_id)
@@ -59,7 +61,7 @@ class Tickets:
         self,
         work: PlainWork,
         task_id: UUID,
-        title: str | Message,
+        title: str | Sentence,
         *,
         session_id: UUID | None,
         owner_id: UUID | None,
@@ -115,4 +117,4 @@ class Tickets:
     ) -> dict[UUID, TicketOwner]:
         """Return to whom these tickets belong; unknown ids are left out."""
         rows: list[Any] = await (await connection.execute(OWNERS, [list(ids)], binary=True)).fetchall()
-        return {task_id: TicketOwner(session_id, owner_id) for task_id, session_id, owner_id in rows}
+        return {task_id: TicketOwner(*facts) for task_id, *facts in rows}

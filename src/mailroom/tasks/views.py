@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from mailroom.progress.message import as_facts, from_columns
+from mailroom.progress.sentence import as_facts, from_columns
 from mailroom.progress.snapshot import Snapshot
 from mailroom.tasks.models import Task
 from mailroom.tasks.states import ENDED, TaskState

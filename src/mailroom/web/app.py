@@ -2,12 +2,12 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask.sansio.blueprints import Blueprint
-from quart import Quart
-from quart_schema import Info, QuartSchema
-from quart_schema.openapi import OpenAPIProvider
-from werkzeug.routing import Rule
+from quart import Quart, Response
+from quart.wrappers.base import BaseRequestWebsocket
+from werkzeug.routing import MapAdapter
 
 from mailroom.i18n import formats
 from mailroom.i18n.templates import translate_templates
@@ -18,28 +18,38 @@ from mailroom.web.api import api_keys, tasks, webhooks
 from mailroom.web.api.emails import routes as emails
 from mailroom.web.api.waits import Waits
 from mailroom.web.browser import write_cookie
+from mailroom.web.embed import routes as embed
+from mailroom.web.embed import tasks as external_tasks
 from mailroom.web.language import choose_language, tell_language
 from mailroom.web.limit_store import LimitStore
 from mailroom.web.link_endings import shorten_links
-from mailroom.web.pages import account, accounts, confirm, home, mails, password
+from mailroom.web.openapi import document
+from mailroom.web.pages import account, accounts, confirm, home, mails, password, security_history
 from mailroom.web.pages import tasks as task_pages
 from mailroom.web.parts import provide
-from mailroom.web.progress_view import clock_time
+from mailroom.web.progress_view import attempt_words, clock_time
+from mailroom.web.readiness import Readiness
 from mailroom.web.refused import drop_cookie
 from mailroom.web.requests import read_requests
 from mailroom.web.static_files import serve_static
 
-
-class _ApiOnly(OpenAPIProvider):
-    """Documents the API, not the pages."""
-
-    def generate_rules(self) -> Any:
-        rules: list[Rule] = list(super().generate_rules())
-        return [rule for rule in rules if rule.rule.startswith("/api/")]
+ANY_NAME = "localhost"
 
 
 class _Application(Quart):
-    """Quart, without what would take a thread for each page."""
+    """Quart, without a thread for each page, and without the Host header in the choice of a route."""
+
+    def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
+        """Return what finds the route of a request. All routes are the same under every name.
+
+        Werkzeug raises for a Host that cannot be one, and Quart answers that with 500: `security.guard` has the
+        right answer, but comes later.
+        """
+        if request is None:
+            return super().create_url_adapter(None)
+        query = request.query_string.decode(errors="replace")
+        place = request.root_path, None, request.scheme, request.method, request.path, query
+        return self.url_map.bind(ANY_NAME, *place)
 
     def register_blueprint(self, blueprint: Blueprint, **options: Any) -> None:
         """Add a blueprint, without Flask's context processor: it is no coroutine, so Quart gives it a thread.
@@ -60,10 +70,13 @@ def create_app(services: Services) -> Quart:
     app = _Application("mailroom.web", root_path=str(Path(__file__).parent), static_folder=None)
     provide(app, Services, services)
     provide(app, Waits, Waits())
+    provide(app, Readiness, Readiness(services.database))
     app.url_map.strict_slashes = False
     _looks(app)
     app.before_request(choose_language)
+    app.before_websocket(choose_language)
     app.after_request(tell_language)
+    app.after_request(stay_on_this_site)
 
     security.protect(app, settings)
     read_requests(app)
@@ -74,15 +87,7 @@ def create_app(services: Services) -> Quart:
     errors.handle(app)
     app.after_request(write_cookie)
     app.after_request(drop_cookie)
-    QuartSchema(
-        app,
-        openapi_path="/api/openapi.json",
-        swagger_ui_path=None,
-        redoc_ui_path=None,
-        scalar_ui_path=None,
-        info=Info(title="Mailroom", version="1", description="Where a mail is, for those who may know."),
-        openapi_provider_class=_ApiOnly,
-    )
+    document(app)
     for room in (
         health,
         home,
@@ -91,11 +96,14 @@ def create_app(services: Services) -> Quart:
         password,
         mails,
         account,
+        security_history,
         task_pages,
         tasks,
         emails,
         api_keys,
         webhooks,
+        embed,
+        external_tasks,
     ):
         app.register_blueprint(room.blueprint)
     if settings.mailroom_inbox is not None:
@@ -103,6 +111,15 @@ def create_app(services: Services) -> Quart:
 
         app.register_blueprint(inbox.make_blueprint(settings.mailroom_inbox))
     return app
+
+
+async def stay_on_this_site(response: Response) -> Response:
+    """Have a redirect of the router lead to a path: the browser knows which scheme and host it sees."""
+    where = urlsplit(response.headers.get("Location", ""))
+    if where.netloc == ANY_NAME:
+        query = f"?{where.query}" if where.query else ""
+        response.headers["Location"] = "/" + where.path.lstrip("/") + query
+    return response
 
 
 def _now() -> str:
@@ -113,6 +130,7 @@ def _now() -> str:
 def _looks(app: Quart) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     translate_templates(app.jinja_env)
-    app.jinja_env.globals.update(words=words.as_data, now=_now)
+    app.jinja_env.globals.update(page_words=words.page_words, now=_now)
     app.jinja_env.filters["clock_time"] = clock_time
+    app.jinja_env.filters["attempt_words"] = attempt_words
     app.jinja_env.filters["date_time"] = formats.date_time

@@ -6,18 +6,13 @@ from importlib import import_module
 
 from quart import Blueprint, Response, abort, json, request
 from quart_schema import hide
-from sqlalchemy import text
 
-from mailroom.kit.errors import Unavailable
-from mailroom.services import Services
 from mailroom.web.browser import services
 from mailroom.web.limit_store import LimitStore
 from mailroom.web.parts import current
+from mailroom.web.readiness import AWAY, OK, PATIENCE, Readiness
 
 blueprint = Blueprint("health", __name__)
-
-PATIENCE = 2.0
-"""Seconds a server of ours may take to answer before it counts as away."""
 
 
 @blueprint.get("/healthz")
@@ -30,11 +25,11 @@ async def healthz() -> Response:
 @blueprint.get("/readyz")
 @hide
 async def readyz() -> Response:
-    """Say whether PostgreSQL and Redis answer: 200, or 503 with which does not."""
-    store = current(LimitStore)
-    database, redis = await asyncio.gather(_database_answers(services()), store.ping(PATIENCE))
-    checks = {"database": _word(database), "redis": _word(redis)}
-    ready = database and redis
+    """Say whether PostgreSQL takes writes and Redis answers: 200, or 503 with what is wrong."""
+    asked = current(Readiness).of_database(), current(LimitStore).ping(PATIENCE)
+    database, redis = await asyncio.gather(*asked)
+    checks = {"database": database, "redis": OK if redis else AWAY}
+    ready = database == OK and redis
     return _json({"ready": ready, "checks": checks}, 200 if ready else 503)
 
 
@@ -50,19 +45,6 @@ async def metrics() -> Response:
         services()
     )  # loaded where it is used only
     return Response(body, content_type="text/plain; version=0.0.4; charset=utf-8")
-
-
-async def _database_answers(wired: Services) -> bool:
-    try:
-        async with asyncio.timeout(PATIENCE), wired.database.begin() as work:
-            await work.session.execute(text("SELECT 1"))
-    except (Unavailable, TimeoutError):
-        return False
-    return True
-
-
-def _word(answers: bool) -> str:
-    return "ok" if answers else "does not answer"
 
 
 def _json(body: object, status: int) -> Response:

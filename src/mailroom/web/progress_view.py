@@ -1,4 +1,4 @@
-"""A snapshot as a page shows it. `static/live.js` draws the same from the same words; keep the two alike."""
+"""A mail's snapshot as a page shows it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from mailroom.i18n import formats
-from mailroom.i18n.messages import translated
+from mailroom.i18n.messages import gettext, translated
+from mailroom.progress.moods import mood_of
+from mailroom.progress.share import share_of
 from mailroom.web import words
 
 _ORDER = list(words.STEPS)
 _STOPPED = {"retrying": "problem", "failed": "problem", "expired": "problem", "cancelled": "problem"}
-_ALMOST = 0.96
 _COUNTED = frozenset({"running", "done"})
 
 
@@ -57,6 +58,16 @@ class ProgressView:
     afterword: str | None
     final: bool
 
+    @property
+    def shows(self) -> str:
+        """Return the state that the page's blocks are for: that of what came after the mail, if anything did."""
+        return self.afterword or self.state
+
+    @property
+    def measured(self) -> bool:
+        """Tell whether a line of a list shows how far it is."""
+        return not self.final and self.state != "queued"
+
 
 def view_of(public: Mapping[str, Any]) -> ProgressView:
     """Return what to show for a snapshot in its public form (`in_words`)."""
@@ -71,11 +82,11 @@ def view_of(public: Mapping[str, Any]) -> ProgressView:
     return ProgressView(
         task=public["task"],
         state=state,
-        mood=said.mood,
+        mood=mood_of(afterword or state),
         word=said.word,
         headline=said.headline,
         detail=detail,
-        share=share_of(public),
+        share=share_of(public) or 0.0,
         steps=[] if state in _COUNTED else steps_of(public),
         history=history_of(timeline, public.get("attempt", 0)),
         retry_at=public.get("retry_at") if not afterword else None,
@@ -89,7 +100,7 @@ def view_of(public: Mapping[str, Any]) -> ProgressView:
 
 
 def _explained(public: Mapping[str, Any], error: Mapping[str, Any]) -> str | None:
-    """Return what is known beyond the state: why it waits or ended, or how far it is."""
+    """Return why the mail waits or ended, or how far it is; None where the state says it all."""
     state = public["state"]
     ended_or_waits = state in {"queued", "retrying", "failed"} or (state == "uncertain" and public["final"])
     if ended_or_waits and error.get("message"):
@@ -128,16 +139,6 @@ def steps_of(public: Mapping[str, Any]) -> list[Step]:
     return steps
 
 
-def share_of(public: Mapping[str, Any]) -> float:
-    """Return how much of the way is done, 0 to 1: never 1 before the end, never less in a later attempt."""
-    if public["state"] in {"sent", "done"}:
-        return 1.0
-    if public.get("total"):
-        return min(_ALMOST, float(public.get("current", 0) / public["total"]))
-    seen = [entry["stage"] for entry in public.get("timeline") or ()] + [public.get("stage") or "queued"]
-    return min(_ALMOST, max(words.SHARE.get(stage, 0.0) for stage in seen))
-
-
 def history_of(timeline: Sequence[Mapping[str, Any]], attempt: int) -> list[Event]:
     """Return what happened so far, newest first, once there was more than one attempt."""
     if attempt < 2 and not any(entry["stage"] in {"retrying", "uncertain"} for entry in timeline):  # noqa: PLR2004
@@ -146,6 +147,11 @@ def history_of(timeline: Sequence[Mapping[str, Any]], attempt: int) -> list[Even
         Event(entry["at"], entry.get("attempt", 0), translated(words.EVENTS.get(entry["stage"], entry["stage"])))
         for entry in reversed(timeline)
     ]
+
+
+def attempt_words(attempt: int) -> str:
+    """Return which attempt an event belongs to, in words; nothing for what came before the first."""
+    return gettext("attempt %(number)s", number=attempt) if attempt else ""
 
 
 def without_code(answer: str, enhanced: str | None) -> str:

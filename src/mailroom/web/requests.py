@@ -59,7 +59,10 @@ def size_in_words(number: int) -> str:
 
 
 class Body(QuartBody):
-    """A body that is counted while it comes, and dropped once it is too large."""
+    """A body that is counted while it comes, and dropped once it is too large.
+
+    Quart hands over the parts by `append` up to 0.22, and by `put` from 0.23 on, which needs Python 3.13.
+    """
 
     def __init__(self, expected: int | None, most: int | None) -> None:
         super().__init__(None, None)
@@ -83,12 +86,30 @@ class Body(QuartBody):
 
     def append(self, data: bytes) -> None:
         """Take the next part from the server."""
+        if self._takes(data):
+            super().append(data)
+
+    async def put(self, data: bytes) -> None:
+        """Take the next part from the server."""
+        if self._takes(data):
+            await super().put(data)  # type: ignore[misc]  # it is there from Quart 0.23 on
+
+    def set_result(self, data: bytes) -> None:
+        """Take the whole body."""
+        if hasattr(QuartBody, "append") or self._takes(data):  # `append` counts it
+            super().set_result(data)
+
+    def _takes(self, data: bytes) -> bool:
+        """Count a part and tell whether there is room for it. Where there is none, nothing is kept."""
         self._received += len(data)
         if not self.is_too_large:
-            super().append(data)
-        else:
-            self.clear()
-            super().set_complete()  # whoever waits for it need not wait longer
+            return True
+        parts: asyncio.Queue[bytes] | None = getattr(self, "_queue", None)  # of Quart from 0.23 on
+        while parts and not parts.empty():
+            parts.get_nowait()
+        self.clear()
+        super().set_complete()  # whoever waits for the body need not wait longer
+        return False
 
     def set_complete(self) -> None:
         """Take the end from the server."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from quart import Quart, Response, request
+from quart import Quart, Response, g, request
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import BadRequest, Forbidden
 
@@ -78,18 +78,21 @@ def is_same_origin(headers: Headers | Mapping[str, str], scheme: str, host: str,
     no page can forge, says same-origin.
 
     Neither header: not a browser (all that still work send one of them with each POST and each handshake), so
-    there is no one whose cookies could be misused; SameSite=Lax covers what is older. That counts as ours.
+    there is no one whose cookies could be misused; SameSite=Lax covers what is older. That counts as ours,
+    unless a `Referer` says that it comes from a page elsewhere.
     """
     if not is_known_host(host, settings):
         return False
     site, origin = headers.get("Sec-Fetch-Site"), headers.get("Origin")
     if site is not None and site not in {"same-origin", "none"}:
         return False
+    ours = {_origin(f"{scheme}://{host}"), _public_origin(host, settings)}
     if origin is None:
-        return True
+        referer = headers.get("Referer")
+        return site is not None or referer is None or _origin(referer) in ours
     if origin == "null":
         return site == "same-origin"
-    return _origin(origin) in {_origin(f"{scheme}://{host}"), _public_origin(host, settings)}
+    return _origin(origin) in ours
 
 
 def _origin(text: str) -> tuple[str, str | None, int | None]:
@@ -132,8 +135,15 @@ def protect(app: Quart, settings: Settings) -> None:
     app.before_request(guard)
 
     async def add_headers(response: Response) -> Response:
+        ancestors = g.get("mailroom_frame_ancestors")
+        if ancestors:  # a page that is meant for frames; CSP says whose, which X-Frame-Options cannot
+            policy = {**PAGE_POLICY, "frame-ancestors": ancestors}
+            response.headers["Content-Security-Policy"] = "; ".join(
+                f"{key} {value}" for key, value in policy.items()
+            )
         for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
+            if not (ancestors and name == "X-Frame-Options"):
+                response.headers.setdefault(name, value)
         if settings.https:
             response.headers.setdefault("Strict-Transport-Security", HSTS)
         return response

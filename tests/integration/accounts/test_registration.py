@@ -13,6 +13,7 @@ from mailroom.accounts.errors import (
     WrongPassword,
 )
 from mailroom.accounts.sign_ups import MOST_OPEN
+from mailroom.i18n.sentences import error_text
 from mailroom.kit.work_lanes import WorkLanes
 from tests.integration.accounts.conftest import ALICE, ALICES, MALLORYS, Reception
 
@@ -56,12 +57,15 @@ async def test_a_bad_address_or_password_is_refused_with_its_reason_and_nothing_
     reception: Reception,
 ) -> None:
     session = await reception.browser()
-    with pytest.raises(InvalidAddress, match="@-sign"):
+    with pytest.raises(InvalidAddress) as refused:
         await reception.sign_up(session, "alice.example.org")
-    with pytest.raises(WeakPassword, match="15 characters or more; this one has 5"):
+    assert "@-sign" in error_text(refused.value)
+    with pytest.raises(WeakPassword) as refused:
         await reception.sign_up(session, password="short")
-    with pytest.raises(WeakPassword, match="made of your address"):
+    assert "15 characters or more; this one has 5" in error_text(refused.value)
+    with pytest.raises(WeakPassword) as refused:
         await reception.sign_up(session, password="alice@example.org")
+    assert "made of your address" in error_text(refused.value)
     assert await reception.rows("select 1 from sign_ups") == []
     assert await reception.rows("select 1 from mails") == []
 

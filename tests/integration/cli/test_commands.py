@@ -379,7 +379,7 @@ def test_retry_queues_what_can_be_and_says_why_the_others_cannot(
     assert f"{nobody}: There is no mail or task with this id." in run.stderr
     assert (state(failed), state(sent)) == ("queued", "sent")
     with redis.Redis.from_url(redis_url) as client:
-        assert client.llen("mailroom") == 1  # the command waited until its message was out
+        assert client.llen("transactional") == 1  # the command waited until its message was out
 
 
 def test_retry_with_redis_away_is_no_trouble_since_the_sweep_makes_up(

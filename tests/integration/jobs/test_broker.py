@@ -152,7 +152,7 @@ def together(connection: Connection) -> Seen:
             call_soon=lambda call, *args: call(*args),
             connection_errors=connection.connection_errors,
         )
-    )
+    ).acknowledge
 
 
 def one_by_one(connection: Connection) -> Seen:

@@ -155,7 +155,7 @@ def test_a_publisher_subscribes_to_nothing(settings: Settings, redis_url: str) -
         app.send_task("mailroom.deliver", ["x"], task_id="x", retry=False)
         assert server.pubsub_numpat() == 0
         assert server.pubsub_channels() == []
-        assert server.llen("mailroom") == 1
+        assert server.llen("transactional") == 1
     app.close()
 
 

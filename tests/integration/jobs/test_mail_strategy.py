@@ -8,7 +8,7 @@ import redis
 from sqlalchemy import select
 
 from mailroom.bootstrap.services import create_services
-from mailroom.jobs.app import QUEUE, create_celery
+from mailroom.jobs.app import TRANSACTIONAL, create_celery
 from mailroom.mail.models import Mail
 from mailroom.services import Services
 from tests.conftest import settings_of
@@ -53,7 +53,7 @@ async def test_one_thread_has_as_many_mails_in_hand_as_it_prefetches_and_ends_th
             for mail_id in ids:
                 client.send_task("mailroom.deliver", [str(mail_id)], task_id=str(mail_id))
             wait_for(lambda: sink.commands.count("DATA") == IN_HAND, 20, "as many as may be in hand")
-            assert server.llen(QUEUE) == 5, "what is not in hand waits where any worker can take it"
+            assert server.llen(TRANSACTIONAL) == 5, "what is not in hand waits where any worker can take it"
             worker.stop()
             known = {mail_id: state for mail_id, state in (await states(services)).items() if mail_id in ids}
             taken = {UUID(mail.message_id[1:37]) for mail in sink.accepted}
@@ -62,7 +62,7 @@ async def test_one_thread_has_as_many_mails_in_hand_as_it_prefetches_and_ends_th
             one = next(iter(taken))
             result = json.loads(server.get(f"celery-task-meta-{one}") or "{}")
             assert (result["status"], result["result"]["state"]) == ("SUCCESS", "sent")
-            waiting = server.lrange(QUEUE, 0, -1)
+            waiting = server.lrange(TRANSACTIONAL, 0, -1)
             assert all(
                 any(str(mail_id).encode() in message for message in waiting) for mail_id in set(ids) - taken
             )

@@ -9,9 +9,9 @@ from uuid import UUID
 import pytest
 import redis
 
-from mailroom.jobs.app import QUEUE, create_celery
+from mailroom.jobs.app import BULK, QUEUE, TRANSACTIONAL, create_celery
 from mailroom.jobs.broker.queue_depth import queue_depth
-from mailroom.jobs.publisher import DELIVER, HAS_ROW, KEPT_WHILE_AWAY, MANY, SEND_MANY, Publisher
+from mailroom.jobs.publisher import AT_ONCE, DELIVER, HAS_ROW, KEPT_WHILE_AWAY, MANY, SEND_MANY, Publisher
 from mailroom.kit.ids import new_id
 from mailroom.settings import Settings
 from tests.sink import wait_for
@@ -30,10 +30,10 @@ def server(settings: Settings) -> Iterator["redis.Redis"]:
         yield client
 
 
-def messages(server: "redis.Redis", count: int) -> list[dict[str, Any]]:
+def messages(server: "redis.Redis", count: int, queue: str = TRANSACTIONAL) -> list[dict[str, Any]]:
     """Return what is in the queue, oldest first, once there are so many."""
-    wait_for(lambda: server.llen(QUEUE) >= count)
-    return [json.loads(text) for text in reversed(server.lrange(QUEUE, 0, -1))]
+    wait_for(lambda: server.llen(queue) >= count)
+    return [json.loads(text) for text in reversed(server.lrange(queue, 0, -1))]
 
 
 @pytest.mark.parametrize("kind", ["one mail", "many mails", "a task"])
@@ -48,11 +48,12 @@ def test_a_message_is_what_celery_would_have_written(
         "a task": (lambda: queue.publish_task("a.task", ids[0], [1]), "a.task", [1], {"headers": {HAS_ROW: True}}),
     }[kind]
     publish()
-    (ours,) = messages(server, 1)
+    where = QUEUE if kind == "a task" else TRANSACTIONAL
+    (ours,) = messages(server, 1, where)
     client = create_celery(settings, worker=False)
     client.send_task(name, arguments, task_id=ours["headers"]["id"], retry=False, **options)
     client.close()
-    _, celerys = messages(server, 2)
+    _, celerys = messages(server, 2, where)
     if kind != "many mails":
         assert ours["headers"]["id"] == texts[0], "known before: whoever has it can ask Celery for the result"
     tags = [UUID(message["properties"].pop("delivery_tag")) for message in (ours, celerys)]
@@ -72,6 +73,17 @@ def test_what_comes_together_goes_out_in_order_and_each_message_has_a_tag_of_its
     assert [message["headers"]["id"] for message in found] == [str(one) for one in ids]
     assert len({message["properties"]["delivery_tag"] for message in found}) == 50
     assert queue_depth(queue.app) == 50
+
+
+def test_thousands_that_come_at_once_are_all_published_in_their_order(
+    queue: Publisher, server: "redis.Redis"
+) -> None:
+    ids = [new_id() for _ in range(3 * AT_ONCE + 7)]
+    for number, task_id in enumerate(ids):
+        queue.publish_task("a.task", task_id, [number])
+    found = messages(server, len(ids), QUEUE)
+    assert [message["headers"]["id"] for message in found] == [str(task_id) for task_id in ids]
+    assert len(queue) == 0
 
 
 def test_its_connection_is_kept_and_replaced_where_the_server_has_ended_it(
@@ -103,3 +115,12 @@ def test_while_redis_is_away_nobody_waits_and_no_more_is_kept_than_makes_sense(s
     wait_for(lambda: len(queue) <= 2 * KEPT_WHILE_AWAY)  # as many again may be under way
     assert queue_depth(queue.app) is None
     queue.close()
+
+
+def test_the_bulk_stream_is_woken_by_a_message_that_names_no_mail(queue: Publisher, server: "redis.Redis") -> None:
+    queue.wake_bulk()
+    (woken,) = messages(server, 1, BULK)
+    assert woken["headers"]["task"] == "mailroom.send_bulk" and woken["properties"]["delivery_info"] == {
+        "exchange": "",
+        "routing_key": BULK,
+    }

@@ -35,7 +35,7 @@ from mailroom.progress import poller
 from mailroom.progress.poller import AT_ONCE
 from mailroom.progress.reporter import Report
 from mailroom.progress.snapshot import NO_NEWS, Snapshot
-from mailroom.progress.sources import Known
+from mailroom.progress.sources import KnownSnapshot
 from mailroom.progress.subscription import Subscription
 from mailroom.progress.tracker import Tracker
 from mailroom.settings import Settings
@@ -51,7 +51,7 @@ class Office:
         self.asked = 0
         rows = MailRows(self.database).newer_than
 
-        async def counted(known: list[Known]) -> dict[str, Snapshot]:
+        async def counted(known: list[KnownSnapshot]) -> dict[str, Snapshot]:
             self.asked += 1
             return await rows(known)
 

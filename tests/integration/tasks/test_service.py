@@ -236,7 +236,7 @@ async def test_a_chain_begins_each_part_when_the_one_before_is_done_and_ends_wit
     assert [name for name, _, _ in desk.published] == ["one"]
     after = await desk.runs.end(await desk.begin(parts[0]), Outcome(TaskState.DONE))
     assert [due.name for due in after.due] == ["two"]
-    assert (await desk.runs.end(await desk.begin(parts[1]), Outcome(TaskState.FAILED, error="no"))).due == ()
+    assert (await desk.runs.end(await desk.begin(parts[1]), Outcome(TaskState.FAILED, error="no"))).due == []
     assert (await desk.shown(parts[2])).state == "cancelled"
     shown = await desk.shown(chain)
     assert (shown.state, shown.current, sentence_of(shown)) == ("failed", 1, "Step 2 of 3 failed: no")
@@ -255,6 +255,20 @@ async def test_cancelling_a_group_drops_what_waits_and_asks_what_runs(desk: Desk
     assert await desk.runs.cancel_requested([begun]) == {parts[0]}
     await desk.runs.end(begun, Outcome(TaskState.CANCELLED))
     assert (await desk.shown(group)).state == "cancelled"
+
+
+async def test_ends_that_come_together_are_recorded_together_and_a_bad_one_holds_up_no_other(desk: Desk) -> None:
+    group = await desk.whole("group", *(("count", [n]) for n in range(12)))
+    alone = await desk.start()
+    runs = [await desk.begin(part) for part in [*await parts_of(desk, group), alone]]
+    outcomes = [Outcome(TaskState.DONE, message="\0" if n == 5 else None) for n in range(len(runs))]
+    ended = await asyncio.gather(*map(desk.runs.end, runs, outcomes), return_exceptions=True)
+    assert [n for n, one in enumerate(ended) if isinstance(one, Exception)] == [5]
+    shown = await desk.shown(group)
+    assert (shown.state, shown.current) == ("running", 11)
+    assert (await desk.shown(alone)).state == "done"
+    await desk.runs.end(runs[5], Outcome(TaskState.DONE))
+    assert (await desk.shown(group)).state == "done"
 
 
 async def test_a_part_that_is_cancelled_by_itself_counts_for_its_group_and_ends_its_chain(desk: Desk) -> None:

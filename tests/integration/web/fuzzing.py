@@ -28,7 +28,7 @@ class Target:
 
     def __init__(self, process: processes.Running, port: int, cookie: str) -> None:
         self.process, self.port, self.cookie = process, port, cookie
-        self.database_url = ""
+        self.database_url, self.valkey = "", None
         self._seen = psutil.Process(process.process.pid)
         self._clients = iter(range(1, 1 << 24))
 

@@ -244,7 +244,7 @@ async def test_an_export_is_its_owners_for_a_day_and_holds_nothing_secret(house:
     assert (await olga.browser.get(f"/account/export/{ticket}")).status_code == 404
     async with house.services.database.begin() as work:
         await work.session.execute(text("update exports set expires_at = now()"))
-    assert "The file is deleted" in await alice.get(f"/account/export/{ticket}", 410)
+    assert "This file is deleted" in await alice.get(f"/account/export/{ticket}", 410)
     await house.services.exports.clean_up()
     async with house.services.database.begin() as work:
         assert (await work.session.execute(text("select count(*) from exports"))).scalar_one() == 0

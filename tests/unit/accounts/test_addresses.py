@@ -9,6 +9,7 @@ from hypothesis import strategies as some
 
 from mailroom.accounts.addresses import Address, key_of
 from mailroom.accounts.errors import InvalidAddress
+from mailroom.i18n.sentences import error_text
 from mailroom.kit.domain_names import to_ascii
 
 SIGNS = [chr(number) for number in range(sys.maxunicode + 1) if not 0xD800 <= number < 0xE000]
@@ -71,8 +72,8 @@ def test_an_address_is_kept_as_written_and_found_whatever_its_case(typed: str, e
 def test_a_wrong_address_is_refused_with_what_is_wrong_and_what_to_do(typed: str, reason: str) -> None:
     with pytest.raises(InvalidAddress) as refused:
         Address.parse(typed)
-    assert reason in str(refused.value)
-    assert str(refused.value).endswith("Please check the address; it looks like name@example.org.")
+    assert reason in error_text(refused.value)
+    assert error_text(refused.value).endswith("Please check the address; it looks like name@example.org.")
 
 
 def are_one(one: str, other: str) -> bool:

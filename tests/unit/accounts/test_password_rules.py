@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from mailroom.accounts import password_guesses, password_rules
 from mailroom.accounts.addresses import Address
 from mailroom.accounts.errors import TooLong, WeakPassword
+from mailroom.i18n.sentences import error_text
 
 CONTEXT = [*Address.parse("alice.liddell@wonderland.example").words, "mail", "wonderland", "example"]
 ADVICE = "Four or five words that have nothing to do with each other make a good one."
@@ -23,7 +24,7 @@ ADVICE = "Four or five words that have nothing to do with each other make a good
 def refused(password: str) -> str:
     with pytest.raises(WeakPassword) as error:
         password_rules.check(password, CONTEXT)
-    return str(error.value)
+    return error_text(error.value)
 
 
 @pytest.mark.parametrize(
@@ -83,8 +84,9 @@ def test_a_password_that_would_be_guessed_is_refused_with_the_reason_and_advice(
 
 def test_a_password_too_long_says_so_and_costs_nothing() -> None:
     start = time.thread_time()
-    with pytest.raises(TooLong, match=r"at most 256 characters. Please choose a shorter one.$"):
+    with pytest.raises(TooLong) as error:
         password_rules.check("4@8({[36911!|105$7+%2" * 50_000, CONTEXT)
+    assert error_text(error.value) == "A password has at most 256 characters. Please choose a shorter one."
     assert time.thread_time() - start < 0.05
     password_rules.check("seven quiet lanterns over water "[:32] * 8, CONTEXT)
 

@@ -11,7 +11,8 @@ from mailroom.progress.snapshot import Snapshot
 
 
 def test_there_is_a_sentence_for_every_reason_of_a_mail() -> None:
-    codes = {message_code(reason) for reason in Reason} | {message_code(Reason.NO_ANSWER, held=True)}
+    held = {message_code(reason, held=True) for reason in (Reason.NO_ANSWER, Reason.RESTORED)}
+    codes = {message_code(reason) for reason in Reason} | held
     assert {code for code in SENTENCES if re.fullmatch(r"mail\.[a-z_]+", code)} == codes
 
 

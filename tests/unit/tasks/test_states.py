@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailroom.progress.message import Message
+from mailroom.progress.sentence import Sentence
 from mailroom.tasks.states import ParentProgress, TaskState, parent_progress
 
 
@@ -21,7 +21,7 @@ from mailroom.tasks.states import ParentProgress, TaskState, parent_progress
                 TaskState.FAILED,
                 3,
                 3,
-                Message("task.parts_failed", {"failed": 1, "total": 3, "error": "too dark"}),
+                Sentence("task.parts_failed", {"failed": 1, "total": 3, "error": "too dark"}),
             ),
         ),
         ({"done": 1, "cancelled": 2}, ParentProgress(TaskState.CANCELLED, 1, 3)),
@@ -33,5 +33,5 @@ def test_a_group_goes_on_until_all_its_parts_have_ended(parts: dict[str, int], w
 
 def test_a_chain_ends_with_the_first_part_that_fails() -> None:
     told = parent_progress("chain", {"done": 1, "failed": 1, "cancelled": 1}, first_error="too dark")
-    error = Message("task.step_failed", {"step": 2, "total": 3, "error": "too dark"})
+    error = Sentence("task.step_failed", {"step": 2, "total": 3, "error": "too dark"})
     assert told == ParentProgress(TaskState.FAILED, 1, 3, error)

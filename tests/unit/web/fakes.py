@@ -82,7 +82,8 @@ class World:
         ticket, account, kind = new_id(), session.account, more.pop("kind", "confirm_sign_up")
         self.tasks[ticket] = Task(
             id=ticket,
-            title="Sign-up mail",
+            title="title.sign_up_mail",
+            title_params={},
             session_id=session.id,
             owner_id=account.id if account else None,
             follow_up=more.pop("follow_up", None),
@@ -115,6 +116,19 @@ class FakeDatabase:
             raise Unavailable
         yield SimpleNamespace(session=self)
 
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Any]:
+        if self.world.database_away:
+            raise Unavailable
+
+        async def none() -> None:
+            """No row."""
+
+        async def execute(_statement: Any) -> Any:
+            return SimpleNamespace(fetchone=none)
+
+        yield SimpleNamespace(execute=execute)
+
     async def execute(self, statement: Any) -> Any:
         mails: list[Any] = [(mail, None) for mail in self.world.mails.values()]
         if getattr(statement, "column_descriptions", [{"entity": None}])[0]["entity"] is Task:
@@ -132,7 +146,7 @@ class FakeSessions:
         self.world = world
         self.on_change: list[Any] = []
 
-    async def find(self, secret: str) -> Session | None:
+    async def find(self, secret: str, _address: str | None = None) -> Session | None:
         if self.world.database_away:
             raise Unavailable
         self.world.looked_up += 1
@@ -226,7 +240,15 @@ class FakeConfirmation(FakeRoom):
 
 
 class FakeAuthentication(FakeRoom):
-    async def sign_in(self, email: str, password: str, *, session: Session | None, user_agent: str) -> NewSession:
+    async def sign_in(
+        self,
+        email: str,
+        password: str,
+        *,
+        session: Session | None,
+        user_agent: str,
+        address: str | None = None,
+    ) -> NewSession:
         self._fail()
         if password != PASSWORD:
             raise errors.WrongCredentials

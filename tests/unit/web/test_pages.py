@@ -343,9 +343,13 @@ async def test_who_has_not_confirmed_yet_can_have_the_mail_again(browser: Client
     assert f"/mails/{world.raises.ticket}/resend" in page
 
 
-async def test_signing_out_takes_the_cookie_away(as_: As, alice: Session, world: World) -> None:
-    answer = await as_(alice).post("/sign-out")
+@pytest.mark.parametrize("here", ["/sign-out", "/account/sessions/{id}/end"])
+async def test_signing_out_takes_the_cookie_away_and_what_was_kept(
+    as_: As, alice: Session, world: World, here: str
+) -> None:
+    answer = await as_(alice).post(here.format(id=alice.id))
     assert answer.status_code == 303
+    assert answer.headers["Clear-Site-Data"] == '"cache", "storage"'
     assert "Max-Age=0" in answer.headers["Set-Cookie"]
     assert not world.sessions
 

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 from quart import Quart
+from quart.typing import TestClientProtocol as Client
 from werkzeug.datastructures import Headers
 
 from mailroom.web.client import client_of, limited_as
@@ -36,6 +37,14 @@ class Asked:
         ({"Sec-Fetch-Site": "same-site"}, "https", False),
         ({"Sec-Fetch-Site": "none"}, "https", True),
         ({}, "https", True),
+        ({"Referer": "https://mail.example.org/sign-in"}, "https", True),
+        ({"Referer": "https://mallory.example/"}, "https", False),
+        ({"Referer": "https://mail.example.org.mallory.example/"}, "https", False),
+        ({"Referer": "http://mail.example.org/sign-in"}, "https", False),
+        ({"Referer": "about:blank"}, "https", False),
+        ({"Referer": "["}, "https", False),
+        ({"Referer": "https://mallory.example/", "Sec-Fetch-Site": "same-origin"}, "https", True),
+        ({"Referer": "https://mallory.example/", "Origin": "https://mail.example.org"}, "https", True),
     ],
 )
 def test_only_our_own_pages_are_the_same_origin(headers: dict[str, str], scheme: str, ours: bool) -> None:
@@ -194,3 +203,17 @@ def test_a_forwarded_address_is_one_however_a_proxy_writes_it(entry: str, addres
 )
 def test_addresses_of_one_client_count_as_one(addresses: list[str], counts_as: str) -> None:
     assert {limited_as(address) for address in addresses} == {counts_as}
+
+
+@pytest.mark.parametrize("path", ["//sign-in", "///sign-in", "//tasks//x?state=sent", "/sign-in//"])
+async def test_a_redirect_to_the_right_spelling_stays_on_this_site(browser: Client, path: str) -> None:
+    answer = await browser.get(path, headers={"Host": "localhost"})
+    assert answer.status_code in {200, 308}
+    if answer.status_code == 308:
+        location = answer.headers["Location"]
+        assert location.startswith("/") and not location.startswith("//")
+
+
+async def test_a_redirect_under_another_sites_name_is_none(browser: Client) -> None:
+    answer = await browser.get("//mallory.example//x", headers={"Host": "localhost"})
+    assert answer.headers.get("Location", "/").startswith("/mallory.example/") or answer.status_code == 404

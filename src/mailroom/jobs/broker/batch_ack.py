@@ -29,24 +29,24 @@ class BatchAcknowledger:
     def __init__(self, consumer: Any) -> None:
         self._consumer = consumer
         self._most = max(1, consumer.initial_prefetch_count // SHARE)
-        self._done: list[Any] = []
-        self._alarm: asyncio.TimerHandle | None = None
+        self._waiting: list[Any] = []
+        self._timer: asyncio.TimerHandle | None = None
 
-    def __call__(self, message: Any) -> None:
+    def acknowledge(self, message: Any) -> None:
         """Acknowledge this message soon. If the worker ends before that, the message comes once more."""
-        self._done.append(message)
-        if len(self._done) >= self._most:
-            self._pass_on()
-        elif self._alarm is None:
-            self._alarm = asyncio.get_running_loop().call_later(GATHER, self._pass_on)
+        self._waiting.append(message)
+        if len(self._waiting) >= self._most:
+            self._flush()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(GATHER, self._flush)
 
-    def _pass_on(self) -> None:
-        if self._alarm:
-            self._alarm.cancel()
-        messages, self._done, self._alarm = self._done, [], None
-        self._consumer.call_soon(self._acknowledge, messages)
+    def _flush(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+        messages, self._waiting, self._timer = self._waiting, [], None
+        self._consumer.call_soon(self._acknowledge_all, messages)
 
-    def _acknowledge(self, messages: Sequence[Any]) -> None:
+    def _acknowledge_all(self, messages: Sequence[Any]) -> None:
         """Forget the messages in Redis, then in the count of those in hand; in the consumer's thread.
 
         They leave the count also where Redis fails: else they would take the room of others for ever. Redis gives

@@ -32,7 +32,7 @@ class TaskMessage:
     headers: Mapping[str, Any] = field(default_factory=dict)
 
 
-def encode(app: Celery, channel: Any, message: TaskMessage) -> str:
+def encode(app: Celery, channel: Any, message: TaskMessage, queue: str = QUEUE) -> str:
     """Return what `app.send_task` would have kombu push into the queue in Redis (Celery's message protocol 2)."""
     options = {"ignore_result": message.ignore_result}
     task = app.amqp.as_task_v2(message.task_id, message.name, message.arguments, **options)
@@ -43,7 +43,7 @@ def encode(app: Celery, channel: Any, message: TaskMessage) -> str:
         "delivery_mode": 2,
         "body_encoding": body_encoding,
         "delivery_tag": str(uuid4()),  # of its own: workers count what they have in hand by it
-        "delivery_info": {"exchange": "", "routing_key": QUEUE},
+        "delivery_info": {"exchange": "", "routing_key": queue},
     }
     headers = {**task.headers, **message.headers}
     whole = channel.prepare_message(body, 0, content_type, content_encoding, headers, properties)

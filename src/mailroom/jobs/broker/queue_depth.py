@@ -1,10 +1,10 @@
-"""How many messages wait in the queue."""
+"""How many messages wait in the queues of mails."""
 
 import logging
 
 from celery import Celery
 
-from mailroom.jobs.app import QUEUE
+from mailroom.jobs.app import QUEUE, TRANSACTIONAL
 
 logger = logging.getLogger(__name__)
 
@@ -16,7 +16,8 @@ def queue_depth(app: Celery) -> int | None:
     """
     try:
         with app.producer_pool.acquire(block=True) as producer:
-            return int(producer.channel.client.llen(QUEUE))
+            client = producer.channel.client
+            return int(client.llen(TRANSACTIONAL)) + int(client.llen(QUEUE))
     except Exception as error:
         logger.debug("the broker does not say how long its queue is: %s", type(error).__name__)
         return None

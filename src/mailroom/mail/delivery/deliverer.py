@@ -1,6 +1,7 @@
 """Which mails a worker process sends, and how it stops.
 
 A mail of its own:   `deliver` → `Ledger.claim` → `AttemptRunner.run` → `SmtpConnection.deliver`.
+The bulk stream:     `begin_bulk` → `Ledger.claim_bulk` → `BulkQueue` → as the next.
 Mails in bulk:       `deliver_many` → `Ledger.claim` → `BulkQueue` → `BulkSender.run` → `SmtpConnection.deliver`.
 Both ways record through `AttemptRecorder` → `Ledger.record_and_hand_over`.
 """
@@ -8,7 +9,7 @@ Both ways record through `AttemptRecorder` → `Ledger.record_and_hand_over`.
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 from mailroom.kit.coalescer import Coalescer
@@ -60,6 +61,9 @@ class Deliverer:
         self._bulk_senders: list[asyncio.Task[None]] = []
         self._next_message = asyncio.Lock()
         self._claims_waiting = False
+        self._bulk: asyncio.Task[None] | None = None
+        self._bulk_woken = False
+        pool.on_stall = self._replace_stalled_senders
 
     def warm(self) -> None:
         """Begin to connect to the mail server, before there is a mail for it."""
@@ -135,19 +139,38 @@ class Deliverer:
         """Claim and send what waits in the table, while this process is idle: another may hold many messages."""
         if self._claims_waiting or self._bulk_queue:
             return
-        self._claims_waiting, messages = True, []
+        self._claims_waiting = True
+        try:
+            await self._deliver_claims(self._ledger.claim_waiting)
+        finally:
+            self._claims_waiting = False
+
+    async def _deliver_claims(self, claim: Callable[[int], Awaitable[list[Claim]]]) -> None:
+        """Claim mails, as many at a time as there is room for, until none is left; return once all have ended."""
+        messages = []
         try:
             while not (self._pool.outage or self.stopping):
-                claims = await self._envelopes.load(await self._ledger.claim_waiting(CLAIM_WAITING))
+                claims = await self._envelopes.load(await claim(CLAIM_WAITING))
                 if not claims:
                     break
                 messages.append(self._queue_in_bulk(claims))
                 await self._bulk_queue.room()
         except Unavailable as error:
             logger.warning("mails that wait are left to the sweep: %s", error)
-        finally:
-            self._claims_waiting = False
         await asyncio.gather(*(message.done for message in messages))
+
+    # -- the bulk stream
+
+    async def begin_bulk(self) -> None:
+        """Begin to claim and send mails of the bulk stream, unless this process does; returns at once."""
+        self._bulk_woken = True
+        if self._bulk is None or self._bulk.done():
+            self._bulk = asyncio.create_task(self._deliver_bulk(), name="bulk stream")
+
+    async def _deliver_bulk(self) -> None:
+        while self._bulk_woken and not self.stopping:
+            self._bulk_woken = False
+            await self._deliver_claims(self._ledger.claim_bulk)
 
     def _queue_in_bulk(self, claims: Sequence[Claim]) -> BulkMessage:
         for claim in claims:
@@ -155,6 +178,11 @@ class Deliverer:
         while claims and len(self._bulk_senders) < self._pool.limit:
             self._start_bulk_sender()
         return self._bulk_queue.put(claims)
+
+    def _replace_stalled_senders(self) -> None:
+        """Start senders in place of those that wait long for a reply, while mails wait."""
+        while self._bulk_queue and len(self._bulk_senders) < self._pool.limit + self._pool.stalled:
+            self._start_bulk_sender()
 
     def _start_bulk_sender(self) -> None:
         sender = BulkSender(self._bulk_queue, self._recorder, pool=self._pool, envelopes=self._envelopes)
@@ -185,7 +213,7 @@ class Deliverer:
 
     async def close(self) -> None:
         """End at once: senders, renewals and idle connections."""
-        running = set(self._bulk_senders)
+        running = {*self._bulk_senders, *([self._bulk] if self._bulk else [])}
         while running:
             for sender in running:
                 sender.cancel()  # a cancellation that ends an attempt does not end its sender

@@ -17,9 +17,11 @@ from mailroom.kit.arrays import array, array_of_times, array_of_words
 from mailroom.kit.database import Database
 from mailroom.kit.errors import Unavailable
 from mailroom.mail.kinds import MailRow, MessageBytes
+from mailroom.mail.ledger.identity import RestoreGuard
 from mailroom.mail.ledger.queries import (
     ACCEPT_AND_HAND_OVER,
     CLAIM,
+    CLAIM_BULK,
     CLAIM_WAITING,
     DEFER,
     HANDED,
@@ -102,8 +104,9 @@ class RecordedState(NamedTuple):
 class Ledger:
     """Writes for one worker process, named `worker`."""
 
-    def __init__(self, database: Database, worker: str) -> None:
+    def __init__(self, database: Database, worker: str, guard: RestoreGuard | None = None) -> None:
         self._database = database
+        self._guard = guard
         self._claiming = {"lease": timedelta(seconds=LEASE), "worker": worker, "poison_from": POISON_FROM}
 
     async def claim(self, ids: Sequence[UUID], *, poison_candidates: bool = False) -> list[Claim]:
@@ -111,13 +114,25 @@ class Ledger:
 
         Mails that may be what ended their workers are left out, unless `poison_candidates` is true.
         """
+        await self._check()
         arguments = {**self._claiming, "ids": array(ids), "poison_candidates": poison_candidates}
         return await self._database.fetch(CLAIM, arguments, class_row(Claim))
 
     async def claim_waiting(self, most: int) -> list[Claim]:
         """Claim up to `most` of the mails that are queued longest, even if another worker has their message."""
+        await self._check()
         arguments = {**self._claiming, "most": most}
         return await self._database.fetch(CLAIM_WAITING, arguments, class_row(Claim))
+
+    async def _check(self) -> None:
+        """Raise `Unavailable` where the database was restored: its mails may have gone out."""
+        if self._guard:
+            await self._guard.check()
+
+    async def claim_bulk(self, most: int) -> list[Claim]:
+        """Take up to `most` mails of the bulk stream that are due; those that are due longest come first."""
+        arguments = {**self._claiming, "most": most}
+        return await self._database.fetch(CLAIM_BULK, arguments, class_row(Claim))
 
     async def poison_candidates(self, ids: Sequence[UUID]) -> set[UUID]:
         """Return those of the mails that wait and may be what ended their workers."""

@@ -45,9 +45,17 @@ with mine as materialized (
 CLAIM_WAITING = f"""
 with mine as materialized (
     select id from mails
-    where state = 'queued' and nudge_at is not null and expires_at > clock_timestamp()
+    where stream = 'transactional' and state = 'queued' and nudge_at is not null and expires_at > clock_timestamp()
         and crashes < %(poison_from)s
     order by created_at limit %(most)s for update skip locked
+) {CLAIMED}
+"""  # noqa: S608
+CLAIM_BULK = f"""
+with mine as materialized (
+    select id from mails
+    where stream = 'bulk' and nudge_at <= now() and state in ('queued', 'retrying', 'uncertain', 'scheduled')
+        and expires_at > clock_timestamp() and coalesce(next_attempt_at <= clock_timestamp(), true)
+    order by nudge_at limit %(most)s for update skip locked
 ) {CLAIMED}
 """  # noqa: S608
 

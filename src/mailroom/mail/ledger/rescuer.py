@@ -16,6 +16,7 @@ from psycopg.rows import class_row
 from mailroom.kit.database import Database
 from mailroom.mail.ending_log import log_ending
 from mailroom.mail.ledger.claims import AttemptEnding, record
+from mailroom.mail.ledger.identity import RestoreGuard
 from mailroom.mail.ledger.liveness import MARK
 from mailroom.mail.ledger.queries import UNCERTAIN_BEFORE
 from mailroom.mail.retry_policy import Decision, DeliveryResult, decide
@@ -89,12 +90,12 @@ def _backoff(nudges: str) -> str:
 PUBLISH = f"""
 with due as materialized (
     select id from mails
-    where state in ('queued', 'retrying', 'uncertain', 'scheduled') and nudge_at <= now()
-        and coalesce(next_attempt_at <= now(), true)
+    where stream = 'transactional' and state in ('queued', 'retrying', 'uncertain', 'scheduled')
+        and nudge_at <= now() and coalesce(next_attempt_at <= now(), true)
     order by nudge_at limit %(most)s for update skip locked
 ), early as materialized (
     select id from mails
-    where %(queue_empty)s and state = 'queued' and nudge_at > now()
+    where %(queue_empty)s and stream = 'transactional' and state = 'queued' and nudge_at > now()
         and nudge_at - {_backoff("nudges")} + interval '3 s' <= now() and created_at <= now() - interval '3 s'
     order by created_at limit %(most)s for update skip locked
 )
@@ -102,6 +103,13 @@ update mails set nudges = least(nudges + 1, 100), nudge_at = clock_timestamp() +
 from (select id from due union all select id from early) as chosen where mails.id = chosen.id
 returning mails.id
 """  # noqa: S608
+
+BULK_IS_DUE = """
+select exists (
+    select from mails
+    where stream = 'bulk' and nudge_at <= now() and state in ('queued', 'retrying', 'uncertain', 'scheduled')
+)
+"""
 
 # Mails of any reason: nothing can be sent now, and each sweep would read again what stays due.
 WAIT_ON = """
@@ -148,8 +156,9 @@ class Abandoned:
 class Rescuer:
     """Sweeps for one process. It remembers which workers were absent, and since when."""
 
-    def __init__(self, database: Database, *, grace: timedelta = GRACE) -> None:
+    def __init__(self, database: Database, *, grace: timedelta = GRACE, guard: RestoreGuard | None = None) -> None:
         self._database = database
+        self._guard = guard
         self._grace = grace
         self._last: datetime | None = None
         self._unbroken_since: datetime | None = None
@@ -160,8 +169,10 @@ class Rescuer:
 
         `queue_empty`: no message waits in the queue. `put_off` is positive in a process that knows the mail server
         to be away: due mails are put off by so many seconds, and nothing is returned. Nothing is returned, either,
-        where another process sweeps at this moment. Raises `Unavailable`.
+        where another process sweeps at this moment. Raises `Unavailable`, also where the database was restored.
         """
+        if self._guard:
+            await self._guard.check()
         async with self._database.connection() as connection:
             await connection.execute(f"set local idle_in_transaction_session_timeout = {FROZEN_AFTER}")
             mine = await _one(connection, "select pg_try_advisory_xact_lock(%s)", (LOCK,))
@@ -185,6 +196,11 @@ class Rescuer:
         expired: list[Any] = await cursor.fetchall()
         for mail_id, kind, reason, code, enhanced in expired:
             log_ending(mail_id, kind, Decision(State.EXPIRED, reason), DeliveryResult(reason, code, enhanced))
+
+    async def bulk_is_due(self) -> bool:
+        """Tell whether a mail of the bulk stream is due: its rows are not published, a worker claims them."""
+        rows: list[Any] = await self._database.fetch(BULK_IS_DUE, {})
+        return bool(rows[0][0])
 
     async def _gone(self, connection: SweepConnection, now: datetime) -> list[str] | None:
         """Return the workers that have been absent for `ABSENT_FOR`; None where it is too early to say.

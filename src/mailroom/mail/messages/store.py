@@ -1,6 +1,6 @@
 """Puts messages into the outbox: the message, its content and a mail for each recipient, in one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,12 +15,12 @@ from mailroom.mail.messages.composition import compose, message_id_of
 from mailroom.mail.messages.draft import Draft, InvalidMessage
 from mailroom.mail.outbox import FIRST_NUDGE
 from mailroom.mail.states import State
-from mailroom.progress.message import Message
+from mailroom.progress.sentence import Sentence
 
-KIND = "message"
+KIND, BULK = "message", "bulk"
 """The kind of every mail of a message."""
 EXPIRES_AFTER = timedelta(hours=48)
-MESSAGE = MailKind(KIND, Message("title.plain_mail"), expires_after=EXPIRES_AFTER)
+MESSAGE = MailKind(KIND, Sentence("title.plain_mail"), expires_after=EXPIRES_AFTER)
 """The kind that has no templates: its content came with it."""
 LATEST = timedelta(days=30)
 """How far ahead a message may be scheduled, as Resend has it."""
@@ -46,7 +46,7 @@ with put as (
         reason, next_attempt_at, nudge_at, expires_at)
     select id, %(kind)s, recipient, '{}', '', 'resend', message_id, stream, test,
         case when due is null then 'queued' else 'scheduled' end, case when limited then 'limited' end,
-        due, coalesce(due, now() + %(nudge_in)s),
+        due, coalesce(due, now() + case when stream = 'bulk' then interval '0' else %(nudge_in)s end),
         coalesce(due, now()) + %(expires_in)s
     from unnest(%(ids)s::uuid[], %(recipients)s::text[], %(message_ids)s::uuid[], %(streams)s::text[],
         %(tests)s::bool[], %(dues)s::timestamptz[], %(limited)s::bool[])
@@ -60,9 +60,10 @@ insert into mail_events (mail_id, type) select id, 'scheduled' from put where st
 class MessageStore:
     """The outbox of other programs' messages. What was put and committed is sent, or its end is shown."""
 
-    def __init__(self, notify: Notify, *, domain: str) -> None:
-        """`domain` (ASCII) stands in each Message-ID."""
+    def __init__(self, notify: Notify, *, domain: str, wake_bulk: Callable[[], None] = lambda: None) -> None:
+        """`domain` (ASCII) stands in each Message-ID; `wake_bulk` has a worker claim mails of the bulk stream."""
         self._notify = notify
+        self._wake_bulk = wake_bulk
         self._domain = domain
 
     async def put(self, work: PlainWork, draft: Draft, **options: Any) -> UUID:
@@ -157,9 +158,12 @@ class MessageStore:
                 "expires_in": EXPIRES_AFTER,
             },
         )
-        at_once = [mail[0] for mail in mails if mail[5] is None]
-        if at_once:
-            work.after_commit(lambda: self._notify(at_once))
+        at_once = [mail for mail in mails if mail[5] is None]
+        transactional = [mail[0] for mail in at_once if mail[3] != BULK]
+        if transactional:
+            work.after_commit(lambda: self._notify(transactional))
+        if len(at_once) > len(transactional):
+            work.after_commit(self._wake_bulk)
 
 
 def is_test_recipient(address: str) -> bool:

@@ -124,6 +124,11 @@ class SmtpConnection:
         return self._talk.open
 
     @property
+    def silent_for(self) -> float:
+        """Seconds for which a reply has been waited for; 0 where none is missing."""
+        return self._talk.silent_for
+
+    @property
     def has_pending_replies(self) -> bool:
         """True while replies to a pipelined MAIL and RCPT are missing. No other mail should wait for them."""
         return self._introduced is not None and not self._introduced[1].answered

@@ -27,6 +27,12 @@ CROWDED_FOR = 10.0
 """Seconds without a try at a further connection, after the server refused one while others were open."""
 
 
+STALLED_AFTER = 10.0
+"""Seconds without a reply after which a connection no longer counts against the limit."""
+WATCH_EVERY = 1.0
+"""Seconds between two looks for such connections."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outage:
     """Why the circuit is open, and since when."""
@@ -47,7 +53,11 @@ class Pool:
     """Lends at most `limit` connections. While all are lent, borrowers wait, first come first served.
 
     A connection sends at most `mails_each` mails, and is closed after `idle` seconds without one (some servers
-    close after 10). When no connection can be made and none is open, the circuit opens: each waiting borrower gets
+    close after 10). A lent connection whose server has said nothing for `STALLED_AFTER` seconds keeps its mail, as
+    RFC 5321 §4.5.3.2 asks, but another one may be made in its place, up to `limit` of them: where a network drops
+    connections without a word, mails go on over new ones.
+
+    When no connection can be made and none is open, the circuit opens: each waiting borrower gets
     `CircuitOpen` at once, a probe tries every `PROBE_EVERY` seconds, and `on_recovery` is called when it succeeds.
     """
 
@@ -73,7 +83,11 @@ class Pool:
         self._mails_each = mails_each
         self._idle_seconds = idle
         self.on_recovery = on_recovery
+        self.on_stall: Callable[[], None] | None = None
+        """Called while lent connections are stalled: whoever has one may be replaced."""
         self._open: set[SmtpConnection] = set()
+        self._opening: dict[object, float] = {}
+        self._watching = False
         self._idle: deque[tuple[float, SmtpConnection]] = deque()
         self._lent = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -99,6 +113,9 @@ class Pool:
         """Return a connection; wait for one while all are lent. Raises `CircuitOpen`."""
         while True:
             await self._turn()
+            if not self._watching:
+                self._watching = True
+                self._start(self._watch())
             try:
                 return self._rested() or await self._connect()
             except ServerTrouble as trouble:
@@ -119,7 +136,24 @@ class Pool:
     def _turns(self) -> int:
         if time.monotonic() < self._crowded_until:
             return max(1, min(self.limit, len(self._open)))
-        return self.limit
+        return self.limit + self.stalled
+
+    @property
+    def stalled(self) -> int:
+        """How many lent connections wait long for their server, `limit` at most."""
+        began_before = time.monotonic() - STALLED_AFTER
+        silent = sum(connection.silent_for > STALLED_AFTER for connection in self._open)
+        return min(self.limit, silent + sum(began < began_before for began in self._opening.values()))
+
+    async def _watch(self) -> None:
+        """Give the turns of stalled connections to others, as long as any connection is lent."""
+        while self._lent and not self._closed:
+            await asyncio.sleep(WATCH_EVERY)
+            if self.stalled:
+                self._give_turns()
+                if self.on_stall:
+                    self.on_stall()
+        self._watching = False
 
     async def _turn(self) -> None:
         if self.outage:
@@ -166,15 +200,20 @@ class Pool:
             self.give_back(await self.borrow())
 
     async def _connect(self) -> SmtpConnection:
+        opening = object()
         async with self._sign_ins.trying() if self._sign_ins else contextlib.nullcontext():
-            connection = await SmtpConnection.open(
-                self.server, self._timeouts, self._hostname, self._pipelining, self._acceptances
-            )
+            self._opening[opening] = time.monotonic()
+            try:
+                connection = await SmtpConnection.open(
+                    self.server, self._timeouts, self._hostname, self._pipelining, self._acceptances
+                )
+            finally:
+                del self._opening[opening]
         self._open.add(connection)
         return connection
 
     def _take_back(self, connection: SmtpConnection) -> None:
-        if self._good(connection):
+        if self._good(connection) and len(self._open) <= self.limit:
             self._idle.append((time.monotonic() + self._idle_seconds, connection))
             if not self._reaping:
                 self._reaping = True

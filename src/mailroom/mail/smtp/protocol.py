@@ -82,7 +82,7 @@ class SmtpProtocol(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._asked: deque[PendingReplies] = deque()
         self._said = b""
-        self._deadline = 0.0
+        self._deadline = self._waits_since = 0.0
         self._alarm: asyncio.TimerHandle | None = None
         self._open = not transport.is_closing()
         self.unasked = False
@@ -93,6 +93,11 @@ class SmtpProtocol(asyncio.Protocol):
     def open(self) -> bool:
         """True while neither side has closed."""
         return self._open and not self._transport.is_closing()
+
+    @property
+    def silent_for(self) -> float:
+        """Seconds for which a reply has been waited for; 0 where none is missing."""
+        return self._loop.time() - self._waits_since if self._asked else 0.0
 
     async def ask(self, line: bytes, seconds: float) -> Reply:
         """Send one command; return its reply, which may take `seconds`. Raises the same errors as `send`."""
@@ -178,7 +183,8 @@ class SmtpProtocol(asyncio.Protocol):
     # -- time limits: one timer for all questions, set again where it fires too early; one for each costs more
 
     def _wait(self, question: PendingReplies) -> None:
-        self._deadline = self._loop.time() + question.seconds
+        self._waits_since = self._loop.time()
+        self._deadline = self._waits_since + question.seconds
         if self._alarm is None or self._alarm.when() > self._deadline:
             self._set_alarm()
 

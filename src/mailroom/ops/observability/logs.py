@@ -10,7 +10,9 @@ from typing import ClassVar, TextIO
 from mailroom.kit.text import clean
 
 RED, YELLOW, DIM, PLAIN = "\033[31m", "\033[33m", "\033[2m", "\033[0m"
-LINKS = re.compile(r"((?:confirm|new-password)(?:/|%2f)+).*", re.IGNORECASE | re.DOTALL)
+LINKS = re.compile(r"((?:confirm|new-password|not-me|embed|watch)(?:/|%2f)+).*", re.IGNORECASE | re.DOTALL)
+TOKEN = re.compile(r"[A-Za-z0-9_-]{40,}")
+"""What may be a token wherever it stands: ours have 48 characters or more; an id has 36."""
 QUIET = ("aiosmtplib", "asyncio", "celery.utils.functional", "kombu", "redis", "sqlalchemy.engine")
 """Libraries that at debug level would tell of every statement, some with addresses in them."""
 
@@ -60,4 +62,4 @@ def configure(level: str, name: str) -> None:
 def redact(path: str) -> str:
     """Return the path of a request, fit for a log: no query string, and no token of a link."""
     path, query, _ = path.partition("?")
-    return clean(LINKS.sub(r"\1***", path)) + ("?***" if query else "")
+    return clean(TOKEN.sub("***", LINKS.sub(r"\1***", path))) + ("?***" if query else "")

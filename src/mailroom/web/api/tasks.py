@@ -22,6 +22,7 @@ from mailroom.web.forms import Form, check_query
 from mailroom.web.limits import READ, limited_reads
 from mailroom.web.pages.tasks import asked_states
 from mailroom.web.parts import current
+from mailroom.web.view_data import view_data
 from mailroom.web.watching import Seen, may_read_answers, see, watcher_of
 
 blueprint = Blueprint("tasks", __name__, url_prefix="/api/v1")
@@ -33,6 +34,7 @@ QUERY_WORDS = {
     "before": "This is no ticket. Give what `next` was on the page before.",
     "limit": f"This is no number from 1 to {MOST_LISTED}.",
     "wait": "This is no number of seconds.",
+    "view": "This is neither true nor false.",
 }
 
 
@@ -88,6 +90,8 @@ class Wait(Form):
         allow_inf_nan=False,
         description=f"seconds to wait for news, at most {LONGEST:.0f}, where If-None-Match still holds",
     )
+
+    view: bool = Field(False, description="for our own pages: with what they show of it")
 
 
 class Which(Form):
@@ -155,8 +159,9 @@ async def task(ticket: str) -> Response:
     seen = await see(ticket)
     if seen is None:
         abort(404)
-    response = _answer(await _body(seen, seen.public))
-    wait = check_query(Wait, QUERY_WORDS).wait
+    asked = check_query(Wait, QUERY_WORDS)
+    response = _answer(await _body(seen, seen.public, view=asked.view))
+    wait = asked.wait
     if wait > 0 and (response.get_etag()[0] or "") in request.if_none_match:
         return await _later(seen, wait) or await response.make_conditional(request)
     return await response.make_conditional(request)
@@ -187,8 +192,10 @@ async def _later(seen: Seen, seconds: float) -> Response | None:
     return _answer(await _body(seen, public(snapshot))) if snapshot else None
 
 
-async def _body(seen: Seen, public: dict[str, Any]) -> str:
+async def _body(seen: Seen, public: dict[str, Any], *, view: bool = False) -> str:
     """Return the JSON of a task; operators get the traceback of one that failed."""
+    if view:
+        public = {**public, "view": view_data(public, is_mail=seen.task.name is None)}
     session = await current_session()
     if public["state"] == "failed" and seen.task.name and watcher_of(session).operator:
         async with services().database.begin() as work:

@@ -1,7 +1,8 @@
 """`/live`: one websocket a page, for as many tickets as it shows.
 
 A watcher gets a snapshot, then changes, then the end; a reconnect is just a new snapshot. The handshake is
-answered only after the checks: Origin, the limits, and a session of ours.
+answered only after the checks: Origin, the limits, and a session of ours. Our own pages ask for `?view=1`: each
+snapshot then also has what to write into the page (`web/view_data.py`).
 """
 
 import asyncio
@@ -39,7 +40,8 @@ async def live() -> Response | None:
             session = await _session(have)
             if session is None:
                 return Response("No session: open a page of Mailroom first.\n", 401)
-            socket = LiveSocket(session, have.tracker.subscribe(), holders)
+            views = websocket.args.get("view") == "1"
+            socket = LiveSocket(session, have.tracker.subscribe(), holders, views=views)
             with hub.counted(socket), suppress(asyncio.CancelledError):
                 await websocket.accept()
                 await socket.run()

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 from mailroom.web.live.socket import RESTARTING, LiveSocket
@@ -12,6 +12,13 @@ Key = TypeVar("Key")
 
 FILES_FOR_PAGES = 256
 """Open files kept for requests and servers, where websockets would take all that the system allows."""
+
+
+class Closable(Protocol):
+    """A socket, as far as the registry needs to know it."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Have it closed with this code."""
 
 
 class Full(Exception):
@@ -28,6 +35,7 @@ class SocketRegistry:
 
     def __init__(self, *, per_session: int, per_address: int) -> None:
         self.sockets: set[LiveSocket] = set()
+        self._embedded: set[Closable] = set()
         self._per_session, self._per_address = per_session, per_address
         self._sessions: Counter[UUID] = Counter()
         self._addresses: Counter[str] = Counter()
@@ -56,10 +64,19 @@ class SocketRegistry:
             finally:
                 self.sockets.discard(socket)
 
+    @contextmanager
+    def embedded(self, socket: Closable) -> Iterator[None]:
+        """Keep a socket of another program's page, so that it is closed with the others."""
+        self._embedded.add(socket)
+        try:
+            yield
+        finally:
+            self._embedded.discard(socket)
+
     def close_all(self) -> None:
         """Tell every client to come back: this process is about to end."""
         self._closing = True
-        for socket in list(self.sockets):
+        for socket in (*self.sockets, *self._embedded):
             socket.close(RESTARTING, "restarting")
 
 

@@ -10,6 +10,7 @@ from quart import websocket
 
 from mailroom.accounts.views import Session
 from mailroom.i18n import languages
+from mailroom.i18n.messages import gettext
 from mailroom.i18n.sentences import in_words
 from mailroom.kit.errors import Unavailable
 from mailroom.kit.ids import parse_id
@@ -18,6 +19,7 @@ from mailroom.progress.subscription import Notice, Subscription
 from mailroom.tasks.tickets import TicketOwner
 from mailroom.web.live.protocol import Allowance, parse
 from mailroom.web.live.ticket_owners import TicketOwners
+from mailroom.web.view_data import view_data
 from mailroom.web.watching import may_read_answers, watcher_of
 
 logger = logging.getLogger(__name__)
@@ -47,7 +49,9 @@ class LiveSocket:
     Its rights are those of its handshake: it gains none when the session signs in, and ends with the standing.
     """
 
-    def __init__(self, session: Session, subscription: Subscription, holders: TicketOwners) -> None:
+    def __init__(
+        self, session: Session, subscription: Subscription, holders: TicketOwners, *, views: bool = False
+    ) -> None:
         self.session_id, self.standing = session.id, session.standing
         self.watcher = watcher_of(session)
         self.tasks: dict[UUID, TicketOwner] = {}
@@ -56,6 +60,7 @@ class LiveSocket:
         """Where the list is that it watches, as it was told; empty at first, None where it watches none."""
         self._subscription = subscription
         self._holders = holders
+        self._views = views
         self._allowance = Allowance()
         self._wanted: set[UUID] = set()
         self._lost: set[UUID] = set()
@@ -107,7 +112,11 @@ class LiveSocket:
             if self._end:
                 return
             holder = self.tasks.get(snapshot.task) if isinstance(snapshot.task, UUID) else None
-            text = _encode(snapshot, owner=holder is not None and may_read_answers(holder, self.watcher))
+            text = _encode(
+                snapshot,
+                owner=holder is not None and may_read_answers(holder, self.watcher),
+                view_of=holder if self._views else None,
+            )
             try:
                 async with asyncio.timeout(SEND_WITHIN) as self._patience:
                     await websocket.send(text)
@@ -205,21 +214,26 @@ class LiveSocket:
 
 
 def _unknown(ticket: str) -> Notice:
-    words = "Unknown, or not for this browser."
+    words = gettext("This task does not exist, or it is not yours.")
     return Notice(ticket[:LONGEST_TICKET], state="unknown", message=words, final=True)
 
 
-_encoded: OrderedDict[tuple[int, bool, str], tuple[Snapshot | Notice, str]] = OrderedDict()
+_encoded: OrderedDict[tuple[int, bool, bool | None, str], tuple[Snapshot | Notice, str]] = OrderedDict()
 """The newest messages, each with its snapshot, whose identity it goes by: many watchers, one encoding."""
 _MOST_ENCODED = 256
 
 
-def _encode(snapshot: Snapshot | Notice, *, owner: bool) -> str:
-    key = (id(snapshot), owner, languages.current())
+def _encode(snapshot: Snapshot | Notice, *, owner: bool, view_of: TicketOwner | None) -> str:
+    """Return the message; with what a page writes of it, where that is asked for (`view_of` is whose it is)."""
+    is_mail = view_of.is_mail if view_of else None
+    key = (id(snapshot), owner, is_mail, languages.current())
     known = _encoded.get(key)
     if known:
         return known[1]
-    text = json.dumps(in_words(snapshot.public(owner=owner)), separators=(",", ":"))
+    public = in_words(snapshot.public(owner=owner))
+    if is_mail is not None:
+        public = {**public, "view": view_data(public, is_mail=is_mail)}
+    text = json.dumps(public, separators=(",", ":"))
     _encoded[key] = (snapshot, text)
     if len(_encoded) > _MOST_ENCODED:
         _encoded.popitem(last=False)

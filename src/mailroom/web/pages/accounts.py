@@ -7,6 +7,7 @@ from quart import Blueprint, Response, request
 
 from mailroom.accounts import errors
 from mailroom.accounts.views import NewSession
+from mailroom.i18n.sentences import error_text
 from mailroom.kit.errors import MailroomError
 from mailroom.web import browser, limits
 from mailroom.web.browser import current_or_new_session, current_session, services
@@ -47,7 +48,7 @@ async def sign_up() -> Response:
         session = await browser.current_session_or_new()
         ticket = await services().registration.sign_up(email=form.email, password=form.password, session=session)
     except (Invalid, errors.InvalidAddress, errors.WeakPassword) as error:
-        first = error.messages if isinstance(error, Invalid) else {FIELD_OF[type(error)]: str(error)}
+        first = error.messages if isinstance(error, Invalid) else {FIELD_OF[type(error)]: error_text(error)}
         messages = {**first, **await _all_messages(values)}
         if wants_json():
             raise Invalid(messages) from None
@@ -58,7 +59,7 @@ async def sign_up() -> Response:
 
 
 async def _all_messages(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return what is wrong with each field of a sign-up: people mend all of it at once."""
+    """Return a message for each wrong field of a sign-up, so that people can mend all of them at once."""
     messages: dict[str, str] = {}
     try:
         check(SignUpForm, values)
@@ -68,7 +69,7 @@ async def _all_messages(values: Mapping[str, Any]) -> dict[str, str]:
         email=None if "email" in messages else str(values["email"]),
         password=None if "password" in messages else str(values["password"]),
     )
-    return {**messages, **{FIELD_OF[type(error)]: str(error) for error in found}}
+    return {**messages, **{FIELD_OF[type(error)]: error_text(error) for error in found}}
 
 
 def _kept(values: Mapping[str, Any]) -> dict[str, str]:
@@ -111,6 +112,7 @@ async def sign_in() -> Response:
             form.password,
             session=await current_or_new_session(),
             user_agent=browser.user_agent(),
+            address=browser.client_address(),
         )
     except (Invalid, errors.NotConfirmed, errors.WrongCredentials) as error:
         if wants_json():
@@ -121,7 +123,7 @@ async def sign_in() -> Response:
         elif isinstance(error, errors.NotConfirmed):
             kept["not_confirmed"] = str(error.ticket or "")
         else:
-            messages = {"password": str(error)}
+            messages = {"password": error_text(error)}
         return await show_again(Refused(kept, messages, 422), _sign_in_page)
     browser.begin(started)
     return redirect(asked or DEFAULT)

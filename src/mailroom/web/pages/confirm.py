@@ -1,12 +1,13 @@
 """Confirming an address: by the mail's link, or by its code in the browser that signed up.
 
-GET only ever shows a button: mail scanners open links and run what is there.
+GET only shows a button: mail scanners open links, and must not confirm anything.
 """
 
 from quart import Blueprint, Response
 
 from mailroom.accounts import errors
 from mailroom.i18n.messages import gettext
+from mailroom.i18n.sentences import error_text
 from mailroom.kit.ids import parse_id
 from mailroom.web import browser, limits
 from mailroom.web.browser import current_session, services
@@ -33,7 +34,7 @@ async def _code_page(refused: Refused) -> Response:
 @blueprint.post("/confirm")
 @limits.limited(limits.CONFIRM)
 async def by_code() -> Response:
-    """Confirm by a typed code; what is wrong is said beside the field, on the page it was typed on."""
+    """Confirm by a typed code. A message for a wrong code stands beside the field, on the page with the field."""
     values = await sent_values()
     ticket = parse_id(str(values.get("ticket", "")))
     try:
@@ -44,7 +45,7 @@ async def by_code() -> Response:
     except (Invalid, errors.WrongCode, errors.TooManyTries) as error:
         if wants_json():
             raise
-        messages = error.messages if isinstance(error, Invalid) else {"code": str(error)}
+        messages = error.messages if isinstance(error, Invalid) else {"code": error_text(error)}
         status = 429 if isinstance(error, errors.TooManyTries) else 422
         kept = {"code": str(values.get("code", ""))[:40], "ticket": str(ticket or "")}
         there = ticket is not None and await see(str(ticket)) is not None
@@ -62,7 +63,7 @@ async def _where_it_was_typed(refused: Refused) -> Response:
 
 @blueprint.get("/confirm/<token>")
 async def link(token: str) -> Response:
-    """Show whose address the link confirms, and the button that does it."""
+    """Show the address that the link confirms, and the button."""
     return keep_private(await _preview(token, take()))
 
 
@@ -79,7 +80,7 @@ async def by_link(token: str) -> Response:
     except errors.WrongPassword as error:
         if wants_json():
             return keep_private(await respond(error))
-        said = str(error) if password else gettext("Please type the password that you signed up with.")
+        said = error_text(error) if password else gettext("Please type the password that you signed up with.")
         again = await show_again(Refused({}, {"password": said}, 422), lambda refused: _preview(token, refused))
         return keep_private(again)
     except errors.AccountError as error:

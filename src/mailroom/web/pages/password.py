@@ -1,11 +1,12 @@
 """A forgotten password: asking for a link by mail, and choosing a new password behind it.
 
-GET only ever shows forms: mail scanners open links and run what is there.
+GET only shows forms: mail scanners open links, and must not change anything.
 """
 
 from quart import Blueprint, Response
 
 from mailroom.accounts import errors
+from mailroom.i18n.sentences import error_text
 from mailroom.web import browser, limits
 from mailroom.web.browser import current_or_new_session, current_session, services
 from mailroom.web.errors import respond, wants_json
@@ -39,7 +40,7 @@ async def ask() -> Response:
         try:
             ticket = await services().password_reset.ask(email=form.email, session=await current_or_new_session())
         except errors.InvalidAddress as error:
-            raise Invalid({"email": str(error)}) from error
+            raise Invalid({"email": error_text(error)}) from error
     except Invalid as error:
         if wants_json():
             raise
@@ -51,7 +52,7 @@ async def ask() -> Response:
 
 @blueprint.get("/new-password/<token>")
 async def link(token: str) -> Response:
-    """Show whose password the link changes, and the field for the new one."""
+    """Show the address of the account, and the field for the new password."""
     return keep_private(await _form(token, take()))
 
 
@@ -65,7 +66,7 @@ async def choose(token: str) -> Response:
             token, password=form.password, session=await current_session(), user_agent=browser.user_agent()
         )
     except (Invalid, errors.WeakPassword) as error:
-        refusal = error if isinstance(error, Invalid) else Invalid({"password": str(error)})
+        refusal = error if isinstance(error, Invalid) else Invalid({"password": error_text(error)})
         if wants_json():
             return keep_private(await respond(refusal))
         refused = Refused({}, refusal.messages, 422)

@@ -6,9 +6,8 @@ from typing import Any
 
 from quart import Blueprint, Response, abort, request
 
-from mailroom.accounts import exports
 from mailroom.i18n.messages import gettext_noop, translated
-from mailroom.i18n.sentences import in_words, text_of
+from mailroom.i18n.sentences import error_text, in_words, text_of
 from mailroom.kit.ids import parse_id
 from mailroom.mail.listing import NEWEST, OwnedTask, list_fingerprints, list_owned
 from mailroom.tasks.models import Task
@@ -18,10 +17,11 @@ from mailroom.web.browser import current_session, services
 from mailroom.web.error_table import NotShown
 from mailroom.web.errors import wants_json
 from mailroom.web.page import page, redirect
+from mailroom.web.pages.results import BLOCKS
 from mailroom.web.progress_view import view_of
 from mailroom.web.refused import Refused, show_again, take
 from mailroom.web.return_to import ask_to_sign_in
-from mailroom.web.task_view import TaskView, task_view
+from mailroom.web.task_view import task_view
 from mailroom.web.watching import may_act, see, watcher_of
 
 blueprint = Blueprint("task_pages", __name__)
@@ -35,7 +35,7 @@ FILTERS = {
     "uncertain": gettext_noop("Unclear"),
     "failed,expired,cancelled": gettext_noop("Failed or cancelled"),
 }
-"""What the list can be cut down to: states in the address → the words of the link."""
+"""Filters of the list: states in the address → the words of the link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def asked_states(text: str) -> Sequence[str]:
 
 @blueprint.get("/tasks")
 async def tasks() -> Response:
-    """List one's own mails and tasks, newest first; who is not signed in is asked to."""
+    """List the member's own mails and tasks, newest first, or ask to sign in."""
     session = await current_session()
     if session is None or session.account is None:
         return ask_to_sign_in()
@@ -106,39 +106,21 @@ async def _task_page(ticket: str, refused: Refused) -> Response:
     if seen.task.name is None:
         return redirect(f"/mails/{seen.task.id}")
     watcher = watcher_of(await current_session())
-    view = task_view(seen.public)
+    view, block = task_view(seen.public), BLOCKS.get(seen.task.name)
     return await page(
         "task.html",
         refused.status,
         task=seen.task,
         title=text_of(seen.task.title, seen.task.title_params),
         view=view,
-        tab=tab_title(seen.task, view),
         acts=may_act(seen.task, watcher),
         stopping=seen.task.cancel_asked_at is not None and not view.final,
-        download=await _download(seen.task),
+        block=block,
+        **(await block.values(seen.task) if block else {}),
         traceback=await _traceback(seen.task) if watcher.operator else None,
         message=refused.messages.get("act", ""),
         refreshes=not refused.messages and not view.final,
     )
-
-
-def tab_title(shown: Task, view: TaskView) -> str:
-    """Return what the tab says: how far it is, while that is known."""
-    share = view.share if view.state == "running" and view.counted else None
-    title = text_of(shown.title, shown.title_params)
-    return f"{f'{share * 100:.0f} %' if share is not None else view.word} · {title}"
-
-
-async def _download(shown: Task) -> Any:
-    """Return until when there is something to download; None where there is not."""
-    if shown.name != exports.NAME:
-        return None
-    session = await current_session()
-    if session is None or session.account is None or session.account.id != shown.owner_id:
-        return None
-    async with services().database.begin() as work:
-        return await services().exports.expires_at(work, shown.id)
 
 
 async def _traceback(shown: Task) -> str | None:
@@ -173,6 +155,6 @@ async def _act(ticket: str, deed: Any) -> Response:
     except (CannotCancel, CannotRetry) as error:
         if wants_json():
             raise
-        refused = Refused({}, {"act": str(error)}, 409)
+        refused = Refused({}, {"act": error_text(error)}, 409)
         return await show_again(refused, lambda it: _task_page(ticket, it), at=f"/tasks/{task_id}")
     return redirect(f"/tasks/{task_id}")

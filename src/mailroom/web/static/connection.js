@@ -71,7 +71,7 @@ function stand(word, tickets = watched.keys()) {
 function connect() {
   clearTimeout(retryTimer);
   if (socket || refused || !watched.size) return;
-  const url = new URL("/live", location.href);
+  const url = new URL("/live?view=1", location.href);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   const mine = (socket = new WebSocket(url));
   const tooLong = setTimeout(() => mine.close(), HANDSHAKE);

@@ -18,7 +18,7 @@ class TaskList extends HTMLElement {
     this.#leave = subscribe(
       LIST,
       ({ state, message }) => {
-        if (state === "signed-out") return this.#say(words.tasks[state].detail, words.tasks[state]);
+        if (state === "signed-out") return this.#say(words.lost.task[state].detail, words.lost.task[state]);
         if (message && message !== this.getAttribute("standing")) this.#refresh();
       },
       (word) => {

@@ -52,7 +52,7 @@ export class Polling {
   // Returns what to tell of it, and whether this browser may watch it (undefined where nobody knows).
   async #ask(ticket) {
     try {
-      const answer = await get(ticket === LIST ? "?limit=1" : `/${encodeURIComponent(ticket)}`);
+      const answer = await get(ticket === LIST ? "?limit=1" : `/${encodeURIComponent(ticket)}?view=1`);
       if (answer.status === 404 || answer.status === 401) {
         return { may: false, snapshot: { task: ticket, state: "unknown", final: true } };
       }

@@ -1,24 +1,14 @@
-// What <mail-progress> and <task-progress> have in common: words, shares, numbers, the tab.
+// What the live parts of a page have in common: the words that only the page can know to say, the way on, the tab.
 
-export const words = JSON.parse(document.getElementById("mail-words").textContent);
+export const words = JSON.parse(document.getElementById("page-words").textContent);
 export const LOST = new Set(["unknown", "signed-out"]); // the page can be told no more: what it knew stays
-const ALMOST = 0.96; // the bar is full at the end only
 
-// How much of the way is done; null where nobody knows of how much. As web/progress_view.py and web/task_view.py.
-export function shareOf(snapshot, isMail) {
-  if (["sent", "done"].includes(snapshot.state)) return 1;
-  if (snapshot.total) return Math.min(ALMOST, (snapshot.current ?? 0) / snapshot.total);
-  if (!isMail && snapshot.state === "running") return null;
-  const seen = [snapshot.stage ?? "queued", ...(snapshot.timeline ?? []).map((entry) => entry.stage)];
-  return Math.min(ALMOST, Math.max(...seen.map((stage) => words.share[stage] ?? 0)));
-}
-
-// What is said of the line to the server, if anything; a page whose task is over says only that it is offline.
+// The words for the connection to the server, if any. After the end of its task a page only says that it is offline.
 export function lineWords(word, isOver) {
   return isOver && word !== "offline" ? "" : (words.lines[word] ?? "");
 }
 
-// A link below what is said, where there is something to do about it elsewhere.
+// A link below the sentence, where the reader can go on elsewhere.
 export function showWay(below, { way, href }) {
   const old = below.nextElementSibling;
   if (old?.dataset.part === "way") old.remove();

@@ -56,7 +56,7 @@ async def test_a_stopping_worker_lets_an_ending_be_recorded_that_takes_its_time(
     assert {(await post.row(mail_id)).state for mail_id in (one, many)} == {"failed"}
 
 
-async def test_a_stopping_worker_gives_back_at_once_what_waits_in_a_crowd(post: Post, sink: Sink) -> None:
+async def test_a_stopping_worker_gives_back_at_once_what_waits_in_the_bulk_queue(post: Post, sink: Sink) -> None:
     sink.delay = 0.3
     ids = [await post.promise(f"{n}@example.org") for n in range(12)]
     sending = asyncio.create_task(post.delivery.deliver_many(ids))

@@ -90,6 +90,11 @@ def test_a_traceback_keeps_its_lines(monkeypatch: pytest.MonkeyPatch) -> None:
         ("/inbox/api/messages?to=alice@example.org", "/inbox/api/messages?***"),
         ("/confirm/AbCd?code=XYZ", "/confirm/***?***"),
         ("/a\r\nb", "/a\\r\\nb"),
+        ("/tasks/0195d1f0-0000-7000-8000-000000000000", "/tasks/0195d1f0-0000-7000-8000-000000000000"),
+        ("//new-password//AbCd", "//new-password//***"),
+        (f"/new-password%252F{48 * 'A'}", "/new-password%***"),
+        (f"/new-password\\{48 * 'A'}.", "/new-password\\***."),
+        (f"/mails/x/../{48 * '_'}", "/mails/x/../***"),
         ("/confirm/AbCd efGH", "/confirm/***"),
     ],
 )

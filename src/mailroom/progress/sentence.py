@@ -6,12 +6,12 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class Sentence:
     """A code of the catalogue (`i18n/sentences.py`) and its parameters; JSON must be able to hold these.
 
-    Where a text and a `Message` are both accepted, the text is somebody else's and is shown as it is. In a row the
-    text column holds the code, and the column of parameters beside it is not null. A parameter may be a sentence
-    itself, in the form of `as_facts`.
+    Where a text and a `Sentence` are both accepted, the text is somebody else's and is shown as it is. In a row
+    the text column holds the code, and the column of parameters beside it is not null. A parameter may be a
+    sentence itself, in the form of `as_facts`.
     """
 
     code: str
@@ -22,18 +22,18 @@ class Message:
         return {"message_code": self.code, "params": dict(self.params)}
 
 
-def to_columns(text: str | Message | None) -> tuple[str | None, Mapping[str, Any] | None]:
+def to_columns(text: str | Sentence | None) -> tuple[str | None, Mapping[str, Any] | None]:
     """Return what the two columns hold: the text and no parameters, or the code and its parameters."""
-    return (text.code, text.params) if isinstance(text, Message) else (text, None)
+    return (text.code, text.params) if isinstance(text, Sentence) else (text, None)
 
 
-def from_columns(text: str | None, params: Mapping[str, Any] | None) -> str | Message | None:
+def from_columns(text: str | None, params: Mapping[str, Any] | None) -> str | Sentence | None:
     """Return what the two columns say."""
-    return text if text is None or params is None else Message(text, params)
+    return text if text is None or params is None else Sentence(text, params)
 
 
-def as_facts(text: str | Message | None) -> dict[str, Any]:
+def as_facts(text: str | Sentence | None) -> dict[str, Any]:
     """Return the keys of a snapshot or its error: `message_code` and `params`, or `message`, or none."""
-    if isinstance(text, Message):
+    if isinstance(text, Sentence):
         return text.as_facts()
     return {} if text is None else {"message": text}

@@ -1,0 +1,34 @@
+"""Whether a worker may start: not on a database that was restored while mails were in flight."""
+
+from typing import Any
+
+import psycopg
+
+from mailroom.mail.ledger.identity import (
+    CLUSTER,
+    LOOK,
+    NO_CLUSTER,
+    DatabaseRestored,
+    Look,
+    Witness,
+    statement,
+)
+from mailroom.settings.urls import libpq_url
+
+PATIENCE = 3
+"""Seconds for PostgreSQL. Where it does not answer the worker starts, and looks before it sends."""
+
+
+def refusal(database_url: str, witness: Witness) -> str | None:
+    """Return why no worker may start, None where one may. Blocks for some seconds at most."""
+    for cluster in (CLUSTER, NO_CLUSTER):
+        try:
+            with psycopg.connect(libpq_url(database_url), connect_timeout=PATIENCE) as connection:
+                rows: list[Any] = connection.execute(statement(LOOK, cluster).encode()).fetchall()
+        except psycopg.errors.InsufficientPrivilege:
+            continue
+        except psycopg.Error:  # away, or not migrated yet
+            return None
+        look = Look(*rows[0])
+        return str(DatabaseRestored()) if look.restored(witness.read(look.name)) else None
+    return None

@@ -1,0 +1,87 @@
+"""`/api/openapi.json`: the API's routes with every answer they give, refusals included."""
+
+from typing import Any
+
+from quart import Quart
+from quart_schema import Info, QuartSchema
+from quart_schema.openapi import OpenAPIProvider
+from werkzeug.routing import Rule
+
+PROBLEM = {
+    "type": "object",
+    "description": "what went wrong (RFC 9457)",
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"field": {"type": "string"}, "detail": {"type": "string"}},
+                "required": ["field", "detail"],
+            },
+        },
+    },
+    "required": ["type", "title", "status", "detail"],
+}
+REFUSALS = {
+    "400": "The request cannot be read.",
+    "401": "Nobody is signed in, and somebody must be.",
+    "403": "It came from another site.",
+    "404": "There is none, or it is not for this browser.",
+    "405": "This address takes other methods.",
+    "413": "The body is too large; `detail` tells the limit.",
+    "415": "Send JSON, without Content-Encoding.",
+    "422": "A value is wrong; `errors` names the field.",
+    "429": "Too fast; `Retry-After` says when to come back.",
+    "503": "Busy, or PostgreSQL is away; `Retry-After` says when to come back.",
+}
+"""What any route may answer, where it documents no refusals of its own."""
+NOT_MODIFIED = {"description": "The answer of this ETag still holds."}
+
+
+class ApiDocument(OpenAPIProvider):
+    """Documents the API, not the pages."""
+
+    def schema(self) -> dict[str, Any]:
+        """Return the document."""
+        schema = super().schema()
+        schema["components"]["schemas"]["Problem"] = PROBLEM
+        return schema
+
+    def generate_rules(self) -> Any:
+        """Return the rules to document."""
+        rules: list[Rule] = list(super().generate_rules())
+        return [rule for rule in rules if rule.rule.startswith("/api/")]
+
+    def build_paths(self, rule: Rule) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the path of a rule, with what it may answer beside success."""
+        paths, components = super().build_paths(rule)
+        for operations in paths.values():
+            for method, operation in operations.items():
+                answers = operation["responses"] = {str(code): one for code, one in operation["responses"].items()}
+                if not any(code.startswith(("4", "5")) for code in answers):
+                    answers.update({code: _problem(text) for code, text in REFUSALS.items()})
+                    if method == "get":
+                        answers["304"] = NOT_MODIFIED
+        return paths, components
+
+
+def _problem(description: str) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {"description": description, "content": {"application/problem+json": {"schema": schema}}}
+
+
+def document(app: Quart) -> None:
+    """Give `app` its document."""
+    QuartSchema(
+        app,
+        openapi_path="/api/openapi.json",
+        swagger_ui_path=None,
+        redoc_ui_path=None,
+        scalar_ui_path=None,
+        info=Info(title="Mailroom", version="1", description="Where a mail is, for those who may know."),
+        openapi_provider_class=ApiDocument,
+    )

@@ -1,0 +1,77 @@
+"""The API held against its own document, by schemathesis: no error of ours, and no answer that is not documented.
+
+FUZZ_EXAMPLES may be set: how many requests each operation gets.
+"""
+
+import os
+import random
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, seed, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from mailroom.api_keys.secret import hash_of, new_secret, start_of
+from mailroom.kit.ids import new_id
+from mailroom.ops.embedded.postgres import Postgres
+from mailroom.ops.embedded.valkey import Valkey
+from tests.conftest import database_on
+from tests.integration.web.fuzzing import Target, environment_for, target
+
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "20"))
+SEED = int(os.environ.get("FUZZ_SEED", random.randrange(1 << 32)))
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+EVERY_HEALTH_CHECK = list(HealthCheck)
+
+
+@pytest.fixture(scope="module")
+def web(postgres: Postgres, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    with (
+        database_on(postgres, f"api_{os.getpid()}") as url,
+        target(environment_for(url, valkey.url), tmp_path_factory.mktemp("api")) as web,
+    ):
+        web.database_url = url
+        yield web
+
+
+def new_key(url: str) -> str:
+    secret = new_secret()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "insert into api_keys (id, name, start, hash, scope, domains, origins, test)"
+            " values (%s, 'fuzz', %s, %s, 'full', '{}', '{}', true)",
+            (new_id(), start_of(secret), hash_of(secret)),
+        )
+    return secret
+
+
+@pytest.mark.filterwarnings("ignore")  # of schemathesis and hypothesis, about themselves
+@pytest.mark.timeout(240)
+def test_the_api_answers_as_its_document_says(web: Target) -> None:
+    schema = schemathesis.openapi.from_url(f"http://localhost:{web.port}/api/openapi.json")
+    secret = new_key(web.database_url)
+    operations = [found.ok() for found in schema.get_all_operations()]
+    assert len(operations) >= 3
+    for operation in operations:
+
+        @seed(SEED)
+        @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=EVERY_HEALTH_CHECK)
+        @given(case=operation.as_strategy())
+        def ask(case: schemathesis.Case) -> None:
+            headers = {
+                "Authorization": f"Bearer {secret}",
+                "Cookie": web.cookie,
+                "X-Forwarded-For": web.client().decode().split()[1],  # the limits are not what is tried here
+            }
+            response = case.call(base_url=f"http://localhost:{web.port}", headers=headers, timeout=10)
+            case.validate_response(response, checks=CHECKS)
+
+        ask()
+    assert "Traceback" not in web.process.text, web.process.text[-5000:]
