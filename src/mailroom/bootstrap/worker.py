@@ -144,6 +144,7 @@ def _sweep(
             mails.clean_up,
             messages.clean_up,
             accounts.clean_up,
+            services.security_log.clean_up,
             services.exports.clean_up,
             services.acceptance.clean_up,
             partial(forget_old_deliveries, services.database),

@@ -9,7 +9,7 @@ from mailroom.ops.doctor.findings import Finding, broken, quoted
 from mailroom.ops.entrypoints import Entrypoints
 from mailroom.settings import Settings
 
-PATIENCE = 5.0
+PATIENCE = 8.0
 """Seconds a check may take."""
 
 Check = Callable[[Settings], Awaitable[list[Finding]]]
