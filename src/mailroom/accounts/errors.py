@@ -55,6 +55,12 @@ class WrongPassword(AccountError):
     message_code = "account.error.wrong_password"
 
 
+class WrongCurrentPassword(AccountError):
+    """The password that a member typed to change something is not the account's."""
+
+    message_code = "account.error.wrong_current_password"
+
+
 class WrongCredentials(AccountError):
     """No account has this address and this password."""
 
@@ -150,6 +156,24 @@ class OldPasswordLink(TokenError):
     """A link to a new password is too old."""
 
     message_code = "account.error.old_password_link"
+
+
+class WrongNoticeLink(TokenError):
+    """A link of a security notice is none of ours, or was changed."""
+
+    message_code = "account.error.wrong_notice_link"
+
+
+class UsedNoticeLink(TokenError):
+    """A link of a security notice was used."""
+
+    message_code = "account.error.used_notice_link"
+
+
+class OldNoticeLink(TokenError):
+    """A link of a security notice is too old."""
+
+    message_code = "account.error.old_notice_link"
 
 
 class WrongCode(AccountError):
