@@ -1,4 +1,4 @@
-"""Is this database ours to use? Asked before anything is done to one that was given from outside."""
+"""Checks that a database holds nothing but Mailroom's tables, before `mailroom up` changes anything in it."""
 
 from collections.abc import Collection
 from pathlib import Path
