@@ -38,8 +38,8 @@ def up(
     """Run the whole of Mailroom until SIGINT, SIGTERM or SIGHUP; return the exit status.
 
     `port` is the wanted port of the web (default: PORT, else 8000); where it is taken, the next free one is used.
-    `without` names lines of the Procfile to leave out. A server that `environment` (default: ours) or `.env` names is
-    used, and not embedded.
+    `without` names lines of the Procfile to leave out. A server that `environment` (default: ours) or `.env` names
+    is used, and not embedded.
     """
     given = os.environ if environment is None else environment
     try:

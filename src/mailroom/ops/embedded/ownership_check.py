@@ -34,9 +34,8 @@ def refuse_foreign(url: str, migrations: Path) -> None:
     """
     try:
         plain = libpq_url(database_url(url))
-        with psycopg.connect(
-            plain, connect_timeout=5, options="-c default_transaction_read_only=on"
-        ) as connection:
+        with psycopg.connect(plain, connect_timeout=5) as connection:
+            connection.read_only = True
             tables = [str(row[0]) for row in connection.execute(TABLES)]
             versions = []
             if VERSIONS in tables:
