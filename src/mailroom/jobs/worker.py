@@ -53,7 +53,7 @@ def create(
     _refuse_to_start(app, refusal)
     _follow_the_worker(app, loop)
     # On SIGQUIT Celery wants to terminate what still runs, which threads cannot be: it would raise, and stay.
-    ThreadPool.terminate_job = _let_end
+    ThreadPool.terminate_job = _terminate_nothing
     redis.Transport.Channel = Channel
     return app
 
@@ -77,19 +77,19 @@ def work(app: Celery, *, threads: int, log_level: str) -> int:
     return int(celery_worker.exitcode or 0)
 
 
-def _let_end(_pool: object, _pid: int, _signal: int | None = None) -> None:
-    """Terminate no thread: within 25 seconds its mail is given back, and it ends by itself."""
+def _terminate_nothing(_pool: object, _pid: int, _signal: int | None = None) -> None:
+    """Terminate no thread: it ends by itself once its mail is given back, within 25 seconds."""
 
 
-def _end_for_certain() -> None:
-    """End this process, whatever Celery waits for: by then every mail is given back, recorded or uncertain."""
+def _exit_soon() -> None:
+    """Exit after `QUIT_SECONDS`, whatever Celery waits for: by then each mail is given back or recorded."""
     end = threading.Timer(QUIT_SECONDS, os._exit, (0,))
     end.daemon = True
     end.start()
 
 
-def _spare_what_stays() -> None:
-    """Have Python's garbage collector pass over what is here now: going through it stops everything for 80 ms."""
+def _freeze_garbage_collector() -> None:
+    """Let Python's garbage collector skip all objects of now: going through them stops all threads for 80 ms."""
     gc.collect()
     gc.freeze()
 
@@ -115,28 +115,28 @@ def _follow_the_worker(app: Celery, loop: WorkerLoop[Runtime]) -> None:
 
     def start_child(**_: object) -> None:
         loop.start()
-        _spare_what_stays()
+        _freeze_garbage_collector()
         pipe.listen(loop.stop)
 
     def start_unless_forking(sender: Any, **_: object) -> None:
         if "prefork" not in type(sender.pool).__module__:
             loop.start()
-            _spare_what_stays()
+            _freeze_garbage_collector()
 
     def stop(**_: object) -> None:
         loop.stop()
         pipe.signal()
 
     def stop_on_quit(**_: object) -> None:
-        # Celery tells of this shutdown only after it has waited for the tasks, which wait to be told; and it
-        # knows nothing of mails that went straight into the loop.
+        # Celery signals this shutdown only after it has waited for the tasks, which wait for the signal. And it
+        # does not know of mails that went straight into the loop.
         then = signal.getsignal(signal.SIGQUIT)
         if not callable(then) or threading.current_thread() is not threading.main_thread():
             return
 
         def quit_now(number: int, frame: FrameType | None) -> None:
             stop()
-            _end_for_certain()
+            _exit_soon()
             then(number, frame)
             loop.close()
 

@@ -11,7 +11,7 @@ import redis
 
 from mailroom.jobs.app import BULK, QUEUE, TRANSACTIONAL, create_celery
 from mailroom.jobs.broker.queue_depth import queue_depth
-from mailroom.jobs.publisher import DELIVER, HAS_ROW, KEPT_WHILE_AWAY, MANY, SEND_MANY, Publisher
+from mailroom.jobs.publisher import AT_ONCE, DELIVER, HAS_ROW, KEPT_WHILE_AWAY, MANY, SEND_MANY, Publisher
 from mailroom.kit.ids import new_id
 from mailroom.settings import Settings
 from tests.sink import wait_for
@@ -73,6 +73,17 @@ def test_what_comes_together_goes_out_in_order_and_each_message_has_a_tag_of_its
     assert [message["headers"]["id"] for message in found] == [str(one) for one in ids]
     assert len({message["properties"]["delivery_tag"] for message in found}) == 50
     assert queue_depth(queue.app) == 50
+
+
+def test_thousands_that_come_at_once_are_all_published_in_their_order(
+    queue: Publisher, server: "redis.Redis"
+) -> None:
+    ids = [new_id() for _ in range(3 * AT_ONCE + 7)]
+    for number, task_id in enumerate(ids):
+        queue.publish_task("a.task", task_id, [number])
+    found = messages(server, len(ids), QUEUE)
+    assert [message["headers"]["id"] for message in found] == [str(task_id) for task_id in ids]
+    assert len(queue) == 0
 
 
 def test_its_connection_is_kept_and_replaced_where_the_server_has_ended_it(

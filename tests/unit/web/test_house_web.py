@@ -57,7 +57,7 @@ def test_no_request_takes_a_thread_for_a_function_that_is_no_coroutine(everythin
 
 
 def test_no_page_has_inline_scripts_styles_or_handlers() -> None:
-    for template in (WEB / "templates").glob("*.html"):
+    for template in (WEB / "templates").rglob("*.html"):
         text = template.read_text()
         assert not re.search(r"<style|\sstyle=|\son[a-z]+=", text), template.name
         for script in re.findall(r"<script[^>]*>", text):
@@ -70,7 +70,7 @@ def test_scripts_build_pages_from_nodes_never_from_html() -> None:
 
 
 def test_nothing_is_loaded_from_elsewhere() -> None:
-    for file in (*(WEB / "templates").glob("*.html"), *(WEB / "static").iterdir()):
+    for file in (*(WEB / "templates").rglob("*.html"), *(WEB / "static").iterdir()):
         text = file.read_text().replace("http://www.w3.org/2000/svg", "")
         assert not re.search(r"https?://", text), file.name
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from quart import Blueprint, Response, abort, request
 
-from mailroom.accounts import exports
 from mailroom.i18n.messages import gettext_noop, translated
 from mailroom.i18n.sentences import error_text, in_words, text_of
 from mailroom.kit.ids import parse_id
@@ -18,6 +17,7 @@ from mailroom.web.browser import current_session, services
 from mailroom.web.error_table import NotShown
 from mailroom.web.errors import wants_json
 from mailroom.web.page import page, redirect
+from mailroom.web.pages.results import BLOCKS
 from mailroom.web.progress_view import view_of
 from mailroom.web.refused import Refused, show_again, take
 from mailroom.web.return_to import ask_to_sign_in
@@ -106,7 +106,7 @@ async def _task_page(ticket: str, refused: Refused) -> Response:
     if seen.task.name is None:
         return redirect(f"/mails/{seen.task.id}")
     watcher = watcher_of(await current_session())
-    view = task_view(seen.public)
+    view, block = task_view(seen.public), BLOCKS.get(seen.task.name)
     return await page(
         "task.html",
         refused.status,
@@ -115,22 +115,12 @@ async def _task_page(ticket: str, refused: Refused) -> Response:
         view=view,
         acts=may_act(seen.task, watcher),
         stopping=seen.task.cancel_asked_at is not None and not view.final,
-        download=await _download(seen.task),
+        block=block,
+        **(await block.values(seen.task) if block else {}),
         traceback=await _traceback(seen.task) if watcher.operator else None,
         message=refused.messages.get("act", ""),
         refreshes=not refused.messages and not view.final,
     )
-
-
-async def _download(shown: Task) -> Any:
-    """Return until when there is something to download; None where there is not."""
-    if shown.name != exports.NAME:
-        return None
-    session = await current_session()
-    if session is None or session.account is None or session.account.id != shown.owner_id:
-        return None
-    async with services().database.begin() as work:
-        return await services().exports.expires_at(work, shown.id)
 
 
 async def _traceback(shown: Task) -> str | None:

@@ -1,6 +1,7 @@
 """The short way of rendering, measured against the long one: the standard library's own message."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as some
 
+from mailroom.i18n import languages
 from mailroom.kit.ids import new_id
 from mailroom.mail.kinds import Kinds, MailKind, MailRow
 from mailroom.mail.rendering.compiled_template import CompiledTemplate, NotPlain
@@ -146,3 +148,28 @@ def test_the_mails_of_mailroom_are_compiled() -> None:
         words = {"public_url": "https://mail.example.org", **mail.params, **all_kinds()[name].variables(mail)}
         assert renderer._short_way(mail, all_kinds()[name], words) is not None
         assert as_read(read(renderer.render(mail).data)) == as_read(read(renderer.render_the_long_way(mail).data))
+
+
+def test_the_mails_of_mailroom_are_compiled_in_each_language_and_all_of_them_is_translated(
+    pseudo: str, unmarked: Callable[[str], list[str]]
+) -> None:
+    from tests.unit.accounts.test_mails import NAMES, all_kinds
+    from tests.unit.accounts.test_mails import row as mail_of
+
+    product = {"public_url": "https://mail.example.org"}
+    renderer = Renderer(all_kinds(), mail_from="m@example.org", product=product)
+    for name in NAMES:
+        mail = mail_of(name)
+        with languages.speaking(pseudo):
+            words = {**product, **mail.params, **all_kinds()[name].variables(mail)}
+            assert renderer._short_way(mail, all_kinds()[name], words) is not None
+            told = as_read(read(renderer.render(mail).data))
+        pieces = [
+            told["Subject"],
+            told["text/plain"],
+            re.sub(r"<style.*?</style>|<[^>]+>", "\n", told["text/html"], flags=re.DOTALL),
+        ]
+        ours = re.compile(r"\S+://\S+|\S+@\S+|[A-Z0-9]{4}-[A-Z0-9]{4}|mail\.example\.org|&nbsp;|\s")
+        left = [piece for text in pieces for piece in unmarked(text) if ours.sub("", piece)]
+        assert left == [], name
+        assert "⟦" not in as_read(read(renderer.render(mail).data))["text/plain"], "and English is English again"
