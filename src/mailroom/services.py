@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass
 
+from mailroom.accounts.address_change import AddressChanges
 from mailroom.accounts.authentication import Authentication
 from mailroom.accounts.confirmation import Confirmation
 from mailroom.accounts.exports import Exports
 from mailroom.accounts.operators import Operators
+from mailroom.accounts.password_change import PasswordChange
 from mailroom.accounts.password_reset import PasswordReset
 from mailroom.accounts.registration import Registration
+from mailroom.accounts.security_log import SecurityLog
 from mailroom.accounts.sessions import Sessions
+from mailroom.accounts.takeover import Takeover
 from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.keys import ApiKeys
 from mailroom.api_keys.watch_tokens import WatchTokens
@@ -33,6 +37,10 @@ class Services:
     confirmation: Confirmation
     authentication: Authentication
     password_reset: PasswordReset
+    password_change: PasswordChange
+    address_changes: AddressChanges
+    takeover: Takeover
+    security_log: SecurityLog
     sessions: Sessions
     operators: Operators
     outbox: Outbox

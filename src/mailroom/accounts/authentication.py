@@ -11,8 +11,9 @@ from mailroom.accounts.errors import InvalidAddress, NotConfirmed, WrongCredenti
 from mailroom.accounts.models import Account, SignUp
 from mailroom.accounts.passwords import KNOWN, Passwords
 from mailroom.accounts.registration import Registration
+from mailroom.accounts.security_log import SecurityLog
 from mailroom.accounts.sessions import Sessions
-from mailroom.accounts.views import NewSession, Session
+from mailroom.accounts.views import NewSession, Origin, Session
 from mailroom.kit.database import Database, UnitOfWork
 
 COMPARED = 3
@@ -23,14 +24,22 @@ class Authentication:
     """Lets owners of accounts in."""
 
     def __init__(
-        self, database: Database, registration: Registration, passwords: Passwords, sessions: Sessions
+        self,
+        database: Database,
+        registration: Registration,
+        passwords: Passwords,
+        sessions: Sessions,
+        log: SecurityLog,
     ) -> None:
         self._database = database
+        self._log = log
         self._registration = registration
         self._passwords = passwords
         self._sessions = sessions
 
-    async def sign_in(self, email: str, password: str, *, session: Session | None, user_agent: str) -> NewSession:
+    async def sign_in(
+        self, email: str, password: str, *, session: Session | None, user_agent: str, address: str | None = None
+    ) -> NewSession:
         """Start a session of the account with this address and password.
 
         Raises `WrongCredentials`, and `NotConfirmed` for the password of a sign-up that waits: also where
@@ -39,7 +48,7 @@ class Authentication:
         email_key = _key(email)
         for _ in range(COMPARED):
             account = await self._owned(email_key, password, session)
-            if started := await self._enter(account, password, session, user_agent):
+            if started := await self._enter(account, password, session, Origin(user_agent, address)):
                 return started
         raise WrongCredentials
 
@@ -60,7 +69,7 @@ class Authentication:
         raise WrongCredentials
 
     async def _enter(
-        self, compared: Account, password: str, session: Session | None, user_agent: str
+        self, compared: Account, password: str, session: Session | None, origin: Origin
     ) -> NewSession | None:
         """Let the owner in; None where the account is no longer as it was compared.
 
@@ -71,13 +80,14 @@ class Authentication:
         if self._passwords.outdated(compared.password_hash):
             renewed = await self._passwords.hash(password, like=compared.password_hash)
         async with self._database.begin() as work:
-            account = await _still(work, compared)
+            account = await lock_unchanged(work, compared)
             if account is None:
                 return None
             if renewed:
                 mine = update(Account).where(Account.id == account.id)
                 await work.session.execute(mine.values(password_hash=renewed))
-            return await self._sessions.enter(work, account, session, user_agent)
+            await self._log.sign_in(work, account, origin)
+            return await self._sessions.enter(work, account, session, origin.user_agent)
 
     async def _not_confirmed(self, waiting: SignUp, session: Session | None) -> NotConfirmed:
         """Give the browser a sign-up of its own: it has shown the password of one that waits."""
@@ -91,7 +101,7 @@ class Authentication:
             return NotConfirmed(await self._registration.join(work, newest, session))
 
 
-async def _still(work: UnitOfWork, compared: Account) -> Account | None:
+async def lock_unchanged(work: UnitOfWork, compared: Account) -> Account | None:
     """Return the account, locked until the end of `work`, if it has the address and hash it was compared with."""
     same = (
         select(Account)

@@ -28,10 +28,11 @@ from mailroom.accounts.errors import (
 )
 from mailroom.accounts.models import OPEN, Account, SignUp
 from mailroom.accounts.passwords import KNOWN, Passwords
+from mailroom.accounts.security_log import EventKind, SecurityLog
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_ups import MailedSignUp
 from mailroom.accounts.tokens import Tokens, mail_id_of, typed_code
-from mailroom.accounts.views import ConfirmationPreview, NewSession, Session
+from mailroom.accounts.views import ConfirmationPreview, NewSession, Origin, Session
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.kit.ids import new_id
 from mailroom.mail.administration import mark_received
@@ -54,6 +55,7 @@ class Confirmation:
         passwords: Passwords,
         sessions: Sessions,
         *,
+        log: SecurityLog,
         hours: int,
     ) -> None:
         self._database = database
@@ -61,6 +63,7 @@ class Confirmation:
         self._tokens = tokens
         self._passwords = passwords
         self._sessions = sessions
+        self._log = log
         self._link_lasts = timedelta(hours=hours)
 
     async def preview(self, token: str, session: Session | None) -> ConfirmationPreview:
@@ -204,4 +207,5 @@ class Confirmation:
         ended = await work.session.scalars(update(SignUp).where(*theirs).values(done).returning(SignUp.id))
         mail_ids = await sign_ups.mail_ids_of(work, ended.all())
         await self._tickets.give_to(work, mail_ids, account.id, follow_up="confirmed")
+        await self._log.record(work, account.id, EventKind.SIGNED_UP, Origin(user_agent))
         return await self._sessions.enter(work, account, session, user_agent)

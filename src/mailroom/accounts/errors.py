@@ -55,6 +55,18 @@ class WrongPassword(AccountError):
     message_code = "account.error.wrong_password"
 
 
+class WrongCurrentPassword(AccountError):
+    """The password that a member typed to change something is not the account's."""
+
+    message_code = "account.error.wrong_current_password"
+
+
+class SameAddress(AccountError):
+    """The new address of an account is the one that it has."""
+
+    message_code = "account.error.same_address"
+
+
 class WrongCredentials(AccountError):
     """No account has this address and this password."""
 
@@ -150,6 +162,48 @@ class OldPasswordLink(TokenError):
     """A link to a new password is too old."""
 
     message_code = "account.error.old_password_link"
+
+
+class WrongNoticeLink(TokenError):
+    """A link of a security notice is none of ours, or was changed."""
+
+    message_code = "account.error.wrong_notice_link"
+
+
+class UsedNoticeLink(TokenError):
+    """A link of a security notice was used."""
+
+    message_code = "account.error.used_notice_link"
+
+
+class OldNoticeLink(TokenError):
+    """A link of a security notice is too old."""
+
+    message_code = "account.error.old_notice_link"
+
+
+class WrongAddressLink(TokenError):
+    """A link to confirm a new address is none of ours, was changed, or its address belongs to another account."""
+
+    message_code = "account.error.wrong_notice_link"
+
+
+class UsedAddressLink(TokenError):
+    """A link to confirm a new address was used, or a newer change took its place."""
+
+    message_code = "account.error.used_address_link"
+
+
+class OldAddressLink(TokenError):
+    """A link to confirm a new address is too old."""
+
+    message_code = "account.error.old_address_link"
+
+
+class NotThisAccount(TokenError):
+    """A link to confirm a new address was opened in a browser that is not signed in to its account."""
+
+    message_code = "account.error.not_this_account"
 
 
 class WrongCode(AccountError):

@@ -130,6 +130,8 @@ class BrowserSession(Base):
     """SHA-256 of the secret in the cookie; the secret itself is nowhere but there."""
     account_id: Mapped[UUID | None] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
     user_agent: Mapped[str] = mapped_column(Text)
+    address: Mapped[str | None] = mapped_column(Text)
+    """The client's IP address at the last use: for the owner only."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     seen_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
@@ -138,6 +140,50 @@ class BrowserSession(Base):
         Index(None, "account_id"),
         Index(None, "expires_at"),
     )
+
+
+class AccountEvent(Base):
+    """An event of an account's security history; its id gives the order."""
+
+    __tablename__ = "account_events"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(Text)
+    """One of `EventKind`."""
+    device: Mapped[str] = mapped_column(Text)
+    """The browser in words, from a fixed list."""
+    address: Mapped[str | None] = mapped_column(Text)
+    """The client's IP address: for the owner only."""
+    mail_id: Mapped[UUID | None] = mapped_column()
+    """The mail that told the owner of it."""
+    disowned_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When the owner said: this was not me."""
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+    __table_args__ = (
+        Index(None, "account_id", "id"),
+        Index(None, "account_id", "device"),
+        Index(None, "mail_id"),
+    )
+
+
+class AddressChange(Base):
+    """A change of an account's address: asked for, confirmed by the new side, or ended."""
+
+    __tablename__ = "address_changes"
+
+    mail_id: Mapped[UUID] = mapped_column(primary_key=True)
+    """The mail to the new address."""
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    old_email: Mapped[str] = mapped_column(Text)
+    new_email: Mapped[str] = mapped_column(Text)
+    confirmed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When a newer one took its place, or the old address took it back."""
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+    __table_args__ = (Index(None, "account_id"),)
 
 
 class Export(Base):

@@ -18,9 +18,10 @@ from mailroom.accounts.mail_limits import FormMailQueue, is_over
 from mailroom.accounts.mailboxes import is_variant, mailbox_of
 from mailroom.accounts.models import Account, PasswordMail
 from mailroom.accounts.passwords import NEW, Passwords
+from mailroom.accounts.security_log import EventKind, SecurityLog
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.tokens import NEW_PASSWORD, Tokens, mail_id_of
-from mailroom.accounts.views import NewSession, Session
+from mailroom.accounts.views import NewSession, Origin, Session
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.administration import mark_received
 from mailroom.mail.models import Mail
@@ -65,6 +66,7 @@ class PasswordReset:
         passwords: Passwords,
         sessions: Sessions,
         queue: FormMailQueue,
+        log: SecurityLog,
         site: list[str],
     ) -> None:
         self._database = database
@@ -74,6 +76,7 @@ class PasswordReset:
         self._passwords = passwords
         self._sessions = sessions
         self._queue = queue
+        self._log = log
         self._site = site
 
     async def ask(self, *, email: str, session: Session) -> UUID:
@@ -115,6 +118,22 @@ class PasswordReset:
                 await work.write(RENEW, {"email_key": address.key})
         return mail_id
 
+    async def send_link(self, work: UnitOfWork, account: Account, session: Session) -> UUID:
+        """Promise a link for an account in `work`, whatever the limit of its mailbox; return the mail's ticket.
+
+        For what the owner asked for by a link of ours, which no stranger has.
+        """
+        params = {"browser": described(session.user_agent)}
+        mail_id = await self._outbox.put(work, LINK, account.email, params, session_id=session.id)
+        asked = {
+            "mail_id": mail_id,
+            "email_key": account.email_key,
+            "mailbox_key": mailbox_of(account.email_key),
+            "account_id": account.id,
+        }
+        await work.session.execute(insert(PasswordMail).values(asked))
+        return mail_id
+
     async def preview(self, token: str) -> str:
         """Return the address whose password a link would change; changes nothing.
 
@@ -151,6 +170,7 @@ class PasswordReset:
             await self._tickets.give_to(work, (await work.session.scalars(ended)).all(), account.id)
             await mark_received(work, found.mail.id)
             await self._sessions.revoke_all(work, account.id)
+            await self._log.record(work, account.id, EventKind.PASSWORD_RESET, Origin(user_agent))
             return await self._sessions.enter(work, account, session, user_agent)
 
     async def _by_link(self, work: UnitOfWork, token: str) -> _UsableLink:

@@ -68,6 +68,10 @@ class Passwords:
         """Tell whether a hash was made with other parameters than today's, and should be made anew."""
         return self._hasher.check_needs_rehash(known)
 
+    def useless(self) -> str:
+        """Return a hash that no password has: it keeps an account shut until a new password is chosen."""
+        return self._made_up()
+
     def close(self) -> None:
         """End the threads once they have finished what they do."""
         self._lanes.close()

@@ -30,7 +30,9 @@ AT_ONCE = 1000
 
 # What every request asks, and a first one writes: a transaction of its own, mostly, at a sixth of the cost.
 FIND = """
-SELECT s.id, s.created_at, s.user_agent, s.seen_at, now() - s.seen_at > interval '1 minute',
+SELECT s.id, s.created_at, s.user_agent, s.seen_at, s.address,
+       now() - s.seen_at > interval '1 minute'
+           OR (%(address)s::text IS NOT NULL AND s.address IS DISTINCT FROM %(address)s),
        a.id, a.email, a.is_operator, a.created_at
 FROM sessions s LEFT JOIN accounts a ON a.id = s.account_id
 WHERE s.token_hash = %(token_hash)s AND s.expires_at > now() AND s.created_at > now() - %(at_most)s
@@ -41,8 +43,10 @@ VALUES (%(id)s, %(token_hash)s, %(user_agent)s, now() + %(lasts)s)
 ON CONFLICT (id) DO UPDATE SET seen_at = now() RETURNING created_at, seen_at, expires_at
 """
 SEEN = """
-UPDATE sessions SET seen_at = now(), expires_at = least(now() + %(lasts)s, created_at + %(at_most)s)
-WHERE id = %(id)s AND now() - seen_at > interval '1 minute' RETURNING seen_at, expires_at
+UPDATE sessions SET seen_at = now(), address = coalesce(%(address)s, address),
+    expires_at = least(now() + %(lasts)s, created_at + %(at_most)s)
+WHERE id = %(id)s AND (now() - seen_at > interval '1 minute'
+    OR (%(address)s::text IS NOT NULL AND address IS DISTINCT FROM %(address)s)) RETURNING seen_at, expires_at
 """
 STANDING = """
 SELECT s.id, s.token_hash, s.account_id, coalesce(a.is_operator, false)
@@ -62,26 +66,31 @@ class Sessions:
         self.on_change: list[Callable[[Collection[UUID]], None]] = []
         """Called, after the commit, with the sessions that this process ended or signed in. Must not block."""
 
-    async def find(self, secret: str) -> Session | None:
+    async def find(self, secret: str, address: str | None = None) -> Session | None:
         """Return the session of a cookie, or None: unknown, ended or too old.
 
-        Its life is extended at most once a minute; `extended_to` says when that was now.
+        Its life is extended at most once a minute, or where it is used from another IP `address`; `extended_to` is
+        its new end then.
         """
         if not secret or len(secret) > LONGEST_SECRET:
             return None
         token_hash = _hashed(secret)
-        rows: list[Any] = await self._database.fetch(FIND, {"token_hash": token_hash, "at_most": AT_MOST})
+        rows: list[Any] = await self._database.fetch(
+            FIND, {"token_hash": token_hash, "at_most": AT_MOST, "address": address}
+        )
         if not rows:
             return None
-        session_id, created_at, user_agent, seen_at, is_long_ago, *account = rows[0]
+        session_id, created_at, user_agent, seen_at, used_from, is_news, *account = rows[0]
         extended_to = None
-        if is_long_ago:
+        if is_news:
             seen: list[Any] = await self._database.fetch(
-                SEEN, {"id": session_id, "lasts": IDLE, "at_most": AT_MOST}
+                SEEN, {"id": session_id, "lasts": IDLE, "at_most": AT_MOST, "address": address}
             )
             seen_at, extended_to = seen[0] if seen else (seen_at, None)
         view = AccountView(*account) if account[0] else None
-        return Session(session_id, view, created_at, user_agent, seen_at, extended_to, token_hash)
+        return Session(
+            session_id, view, created_at, user_agent, seen_at, extended_to, token_hash, address or used_from
+        )
 
     async def standing(self, ids: Sequence[UUID]) -> dict[UUID, Standing]:
         """Return what each of these sessions stands for now; those that ended are left out."""
@@ -160,6 +169,10 @@ class Sessions:
         async with self._database.begin() as work:
             await self._delete(work, BrowserSession.id == session_id, BrowserSession.account_id == account_id)
 
+    async def revoke_others(self, work: UnitOfWork, account_id: UUID, *, but: UUID) -> None:
+        """End every session of this account except one, in `work`."""
+        await self._delete(work, BrowserSession.account_id == account_id, BrowserSession.id != but)
+
     async def revoke_all(self, work: UnitOfWork, account_id: UUID) -> None:
         """End every session of this account, in `work`."""
         await self._delete(work, BrowserSession.account_id == account_id)
@@ -208,4 +221,6 @@ def _row(new: NewSession) -> dict[str, Any]:
 
 def _view(row: BrowserSession, account: Account) -> Session:
     view = AccountView.of(account)
-    return Session(row.id, view, row.created_at, row.user_agent, row.seen_at, token_hash=row.token_hash)
+    return Session(
+        row.id, view, row.created_at, row.user_agent, row.seen_at, token_hash=row.token_hash, address=row.address
+    )

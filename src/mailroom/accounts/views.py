@@ -35,12 +35,22 @@ class Session:
     """The new end, where this look moved it: time to set the cookie again, with the secret it has."""
     token_hash: bytes = field(default=b"", repr=False)
     """SHA-256 of the cookie's secret."""
+    address: str | None = None
+    """The client's IP address at the last use."""
 
     @property
     def standing(self) -> "Standing":
         """Return what the session stood for when it was looked up."""
         account = self.account
         return Standing(self.token_hash, account.id if account else None, bool(account and account.is_operator))
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request came from: the browser's own name for itself, and the client's IP address."""
+
+    user_agent: str
+    address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

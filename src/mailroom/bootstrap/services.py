@@ -3,15 +3,19 @@
 from collections.abc import Callable
 
 from mailroom.accounts import mails as accounts_mails
+from mailroom.accounts.address_change import AddressChanges
 from mailroom.accounts.authentication import Authentication
 from mailroom.accounts.confirmation import Confirmation
 from mailroom.accounts.exports import Exports
 from mailroom.accounts.mail_limits import FormMailQueue
 from mailroom.accounts.operators import Operators
+from mailroom.accounts.password_change import PasswordChange
 from mailroom.accounts.password_reset import PasswordReset
 from mailroom.accounts.passwords import Passwords
 from mailroom.accounts.registration import Registration
+from mailroom.accounts.security_log import SecurityLog
 from mailroom.accounts.sessions import Sessions
+from mailroom.accounts.takeover import Takeover
 from mailroom.accounts.tokens import Tokens
 from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.keys import ApiKeys
@@ -58,28 +62,38 @@ def create_services(
     sessions, task_service = Sessions(database), TaskService(publish_task)
     passwords, site = Passwords(), settings.public_host.partition(":")[0].split(".")
     queue = FormMailQueue(database, hourly=settings.form_mails_per_hour)
+    log = SecurityLog(database, outbox)
     registration = Registration(database, outbox, tickets, passwords, sessions, queue=queue, site=site)
     domain = settings.sender.address.rpartition("@")[2]
     api_keys = ApiKeys(database, default_domain=domain)
     limits = SendingLimits(settings.sending_per_minute or None, settings.domain_limits)
+    password_change = PasswordChange(database, passwords, sessions, log, site=site)
+    password_reset = PasswordReset(
+        database,
+        outbox,
+        tickets,
+        tokens=tokens,
+        passwords=passwords,
+        sessions=sessions,
+        queue=queue,
+        log=log,
+        site=site,
+    )
     return Services(
         settings=settings,
         database=database,
         registration=registration,
         confirmation=Confirmation(
-            database, tickets, tokens, passwords, sessions, hours=settings.confirmation_hours
+            database, tickets, tokens, passwords, sessions, log=log, hours=settings.confirmation_hours
         ),
-        authentication=Authentication(database, registration, passwords, sessions),
-        password_reset=PasswordReset(
-            database,
-            outbox,
-            tickets,
-            tokens=tokens,
-            passwords=passwords,
-            sessions=sessions,
-            queue=queue,
-            site=site,
+        authentication=Authentication(database, registration, passwords, sessions, log),
+        password_reset=password_reset,
+        password_change=password_change,
+        address_changes=AddressChanges(database, outbox, password_change, tokens=tokens, queue=queue, log=log),
+        takeover=Takeover(
+            database, password_reset, tokens=tokens, passwords=passwords, sessions=sessions, log=log
         ),
+        security_log=log,
         sessions=sessions,
         operators=Operators(database),
         outbox=outbox,

@@ -1,6 +1,7 @@
 """Wires a worker: its Celery application, and what lives in the event loop of each of its processes."""
 
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from functools import partial
 
@@ -48,8 +49,13 @@ def create_worker(settings: Settings | None = None) -> Celery:
     return create(
         settings,
         lambda app: create_runtime(settings, app),
-        refusal=lambda: refusal(settings.database_url, RedisWitness(settings)),
+        refusal=lambda: _refusal(settings),
     )
+
+
+def _refusal(settings: Settings) -> str | None:
+    with closing(RedisWitness(settings)) as witness:
+        return refusal(settings.database_url, witness)
 
 
 def create_runtime(settings: Settings, app: Celery) -> Runtime:
@@ -138,6 +144,7 @@ def _sweep(
             mails.clean_up,
             messages.clean_up,
             accounts.clean_up,
+            services.security_log.clean_up,
             services.exports.clean_up,
             services.acceptance.clean_up,
             partial(forget_old_deliveries, services.database),

@@ -13,7 +13,7 @@ from mailroom.accounts.addresses import Address
 from mailroom.cli.ids import Id, IdPrefix, find_id
 from mailroom.cli.live_view import LiveView
 from mailroom.cli.mail_views import answer_of
-from mailroom.cli.state_colours import GOOD
+from mailroom.cli.state_colours import is_good
 from mailroom.cli.with_services import with_services
 from mailroom.i18n.sentences import text_of
 from mailroom.kit.text import clean
@@ -89,7 +89,7 @@ async def _follow(entrypoints: Entrypoints, services: Services, ticket: UUID) ->
     if last is None:
         click.echo("No longer followed; it goes on all the same.", err=True)
         return INTERRUPTED
-    if last.state in GOOD:
+    if is_good(last.state):
         return 0
     await _say_why(services, ticket)
     return 1

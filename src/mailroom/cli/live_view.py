@@ -10,28 +10,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
-from mailroom.cli.state_colours import GOOD, state_colour
+from mailroom.cli.state_colours import state_colour
+from mailroom.i18n.formats import counted, pace
 from mailroom.i18n.sentences import message_of
 from mailroom.kit import clock
-from mailroom.kit.text import clean, span, until
-from mailroom.mail.states import Stage
+from mailroom.kit.text import clean, until
+from mailroom.progress.share import share_of
 from mailroom.progress.snapshot import Snapshot
-
-STAGES = [str(stage) for stage in Stage]
-ALMOST = 0.96
-"""How full the bar is at most before the end."""
-
-
-def share_of(shown: Snapshot) -> float | None:
-    """Return how much of the way is done, 0 to 1, and 1 only at a good end; None where nobody can tell."""
-    if shown.state in GOOD:
-        return 1.0
-    if shown.total:
-        return min(ALMOST, (shown.current or 0) / shown.total)
-    if shown.state == "running":
-        return None
-    reached = [STAGES.index(stage) + 1 for stage in (shown.stage,) if stage in STAGES]
-    return min(ALMOST, max(reached, default=0) / len(STAGES))
 
 
 def words_of(shown: Snapshot) -> str:
@@ -48,14 +33,8 @@ def words_of(shown: Snapshot) -> str:
 
 def numbers_of(shown: Snapshot) -> str:
     """Return how far it is in numbers: "1,200 of 3,400, 12 a second, about 3 min left"."""
-    said = []
-    if shown.current is not None:
-        said.append(f"{shown.current:,} of {shown.total:,}" if shown.total else f"{shown.current:,}")
-    if shown.rate and not shown.final:
-        said.append(f"{shown.rate:,.3g} a second")
-    if shown.eta and not shown.final:
-        said.append(f"about {span(shown.eta)} left")
-    return ", ".join(said)
+    going = "" if shown.final else pace(shown.rate, shown.eta)
+    return ", ".join(filter(None, (counted(shown.current, shown.total), going)))
 
 
 class _Numbers(ProgressColumn):
@@ -99,7 +78,7 @@ class LiveView:
                 click.echo(line)
             self._said = line
             return
-        share = share_of(shown)
+        share = share_of(shown.public())
         colour = state_colour(shown.state) or "default"
         self._bar.update(
             self._row,

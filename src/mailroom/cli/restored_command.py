@@ -37,7 +37,7 @@ class BackupTime(click.ParamType[datetime]):
 @click.option("--from", "since", type=BackupTime(), help="When the backup was begun, with a time zone.")
 @click.option("--same", is_flag=True, help="Nothing was restored: it is the same database, upgraded or moved.")
 @click.pass_obj
-def restored(doors: Entrypoints, since: datetime | None, same: bool) -> None:
+def restored(entrypoints: Entrypoints, since: datetime | None, same: bool) -> None:
     """Mark what may have gone out since the backup, so that workers start on a restored database.
 
     Mails that waited in the backup are uncertain then: most kinds are sent again, marked, under the same
@@ -47,11 +47,11 @@ def restored(doors: Entrypoints, since: datetime | None, same: bool) -> None:
     if (since is None) is not same:
         raise click.UsageError("Say --from and the time of the backup, or --same where nothing was restored.")
     if since is None:
-        with_services(doors, lambda services: adopt(services.database))
+        with_services(entrypoints, lambda services: adopt(services.database))
         click.echo("Nothing was marked. Workers may start.")
         return
     at = since
-    marked = with_services(doors, lambda services: mark_restored(services.database, at))
+    marked = with_services(entrypoints, lambda services: mark_restored(services.database, at))
     click.echo(f"Sent again, marked as uncertain: {_told(marked.resent)}.")
     click.echo(f"Left to a person: {_told(marked.held)}.")
     if marked.held:

@@ -1,15 +1,15 @@
-"""The one table of colours for states of mails and tasks."""
+"""The colours of states in the terminal."""
 
-GOOD = frozenset({"sent", "done"})
-"""States that are an end as wanted."""
-_COLOURS = {
-    **dict.fromkeys(GOOD, "green"),
-    **dict.fromkeys(("failed", "expired", "cancelled"), "red"),
-    **dict.fromkeys(("retrying", "uncertain"), "yellow"),
-    **dict.fromkeys(("sending", "running"), "cyan"),
-}
+from mailroom.progress.moods import BAD, GOOD, MOODS, MOVING, UNSURE
+
+_COLOURS = {GOOD: "green", BAD: "red", UNSURE: "yellow", MOVING: "cyan"}
 
 
 def state_colour(state: str) -> str:
     """Return the colour of a state, as click and rich both name it; empty for none."""
-    return _COLOURS.get(state, "")
+    return _COLOURS.get(MOODS.get(state, ""), "")
+
+
+def is_good(state: str) -> bool:
+    """Tell whether a state is an end as wanted."""
+    return MOODS.get(state) == GOOD

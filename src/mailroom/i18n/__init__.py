@@ -1,1 +1,1 @@
-"""Languages: what is said at the edges (pages, mails, the shell) is English in the source, and translated here."""
+"""Languages: pages, mails and the shell are written in English; this room translates them."""

@@ -1,4 +1,4 @@
-"""Collects what is marked and keeps the catalogues: `make messages`.
+"""Collects marked messages and keeps the catalogues: `make messages`.
 
 python -m mailroom.i18n.extraction [LANGUAGE …] brings every catalogue up to date and compiles it; a language named
 there gets its catalogue first. Translators edit the `.po`; the `.mo` beside it is what runs.
@@ -95,7 +95,7 @@ def main(languages: list[str]) -> None:
     for language in languages:
         begin(language)
     messages = collect()
-    print(f"{len(messages)} messages")  # noqa: T201  # for whoever ran it
+    print(f"{len(messages)} messages")  # noqa: T201  # the user of make messages reads it
     for file in files():
         catalogue = update(file, messages)
         left = sum(1 for message in catalogue if message.id and not message.string)

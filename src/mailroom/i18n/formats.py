@@ -6,8 +6,11 @@ English needs no library here, and most processes speak no other language: Babel
 from datetime import UTC, datetime
 
 from mailroom.i18n.languages import DEFAULT, current
-from mailroom.i18n.messages import ngettext
-from mailroom.kit.text import rounded_span
+from mailroom.i18n.messages import gettext, ngettext
+from mailroom.kit.text import rounded_span, span
+
+MANY = 10
+"""Rate from which no fraction is shown."""
 
 
 def duration(seconds: float) -> str:
@@ -29,6 +32,37 @@ def number(value: float) -> str:
     from babel.numbers import format_decimal
 
     return format_decimal(round(value, 1), locale=_locale())
+
+
+def counted(current: float | None, total: float | None) -> str:
+    """Return how far something is: `1,200 of 3,400`, or as much of it as is known."""
+    if current is None:
+        return ""
+    if not total:
+        return number(current)
+    return gettext("%(current)s of %(total)s", current=number(current), total=number(total))
+
+
+def pace(rate: float | None, eta: float | None) -> str:
+    """Return how fast it goes: `12 a second, about 3 min left`, or as much of it as is known.
+
+    `rate` is a second's worth, `eta` the seconds left.
+    """
+    speed = ""
+    if rate and rate < 1:
+        speed = gettext("%(rate)s a minute", rate=_rough(rate * 60))
+    elif rate:
+        speed = gettext("%(rate)s a second", rate=_rough(rate))
+    if not eta:
+        return speed
+    left = span(max(eta, 1))
+    if not speed:
+        return gettext("about %(left)s left", left=left)
+    return gettext("%(pace)s, about %(left)s left", pace=speed, left=left)
+
+
+def _rough(rate: float) -> str:
+    return number(round(rate) if rate >= MANY else round(rate, 1))
 
 
 def date_time(moment: datetime) -> str:

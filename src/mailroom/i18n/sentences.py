@@ -101,6 +101,27 @@ SENTENCES: dict[str, str] = {
     "account.error.wrong_password": _(
         "No sign-up with this address has this password. Nothing was changed. Please try again, or sign up again."
     ),
+    "account.error.wrong_current_password": _(
+        "This is not the present password of your account. Nothing was changed. Please try again."
+    ),
+    "account.error.wrong_notice_link": _(
+        "This link is not one of ours, or a part of it got lost. Please open it from the mail again, or copy all "
+        "of it."
+    ),
+    "account.error.used_notice_link": _(
+        "This link was used already. Please open the mail with the link to a new password, or ask for another."
+    ),
+    "account.error.old_notice_link": _(
+        "This link is too old: it works for a week. If somebody else can get in, please choose a new password."
+    ),
+    "account.error.same_address": _("This is the address of your account already."),
+    "account.error.used_address_link": _(
+        "This link was used, or you asked for another change after it. Please look at your account."
+    ),
+    "account.error.old_address_link": _("This link is too old: it works for a day. Please ask for it again."),
+    "account.error.not_this_account": _(
+        "Please sign in to the account that asked for this address, and open the link again. Nothing was changed."
+    ),
     "account.error.wrong_credentials": _(
         "This address and password do not belong together. Please check both, or sign up if you are new here."
     ),
@@ -136,7 +157,7 @@ SENTENCES: dict[str, str] = {
         "This code is too old: a code works for an hour. Please use the link in the mail, or send it again."
     ),
     "account.error.malformed_code": _(
-        "That cannot be the code: a code has eight letters and digits, and never a vowel, an L, a 0 or a 1. "
+        "A code has eight letters and digits, like BCDF-2345. It has no vowel, no L, no 0 and no 1. "
         "Please look at the mail again."
     ),
     "account.error.too_many_tries": _(
@@ -162,6 +183,8 @@ SENTENCES: dict[str, str] = {
     "password.sequence": _('Sequences like "abc" or "6543" are easy to guess.'),
     "password.date": _("Dates and years are easy to guess."),
     "title.sign_up_mail": _("Sign-up mail"),
+    "title.security_notice": _("Security notice"),
+    "title.address_mail": _("Mail to the new address"),
     "title.password_mail": _("Password mail"),
     "title.plain_mail": _("Mail"),
     "title.export": _("Export of your data"),

@@ -19,8 +19,11 @@ PATIENCE = 3
 """Seconds for PostgreSQL. Where it does not answer the worker starts, and looks before it sends."""
 
 
-def refusal(database_url: str, witness: Witness) -> str | None:
-    """Return why no worker may start, None where one may. Blocks for some seconds at most."""
+def refusal(database_url: str, witness: Witness | None = None) -> str | None:
+    """Return why no worker may start, None where one may. Blocks for some seconds at most.
+
+    Without a `witness` an older copy of the files is not recognized, a dump is.
+    """
     for cluster in (CLUSTER, NO_CLUSTER):
         try:
             with psycopg.connect(libpq_url(database_url), connect_timeout=PATIENCE) as connection:
@@ -30,5 +33,5 @@ def refusal(database_url: str, witness: Witness) -> str | None:
         except psycopg.Error:  # away, or not migrated yet
             return None
         look = Look(*rows[0])
-        return str(DatabaseRestored()) if look.restored(witness.read(look.name)) else None
+        return str(DatabaseRestored()) if look.restored(witness.read(look.name) if witness else None) else None
     return None

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from quart import Response, g, request
 
 from mailroom.accounts.sessions import LONGEST_SECRET
-from mailroom.accounts.views import NewSession, Session
+from mailroom.accounts.views import NewSession, Origin, Session
 from mailroom.kit import clock
 from mailroom.services import Services
 from mailroom.settings import Settings
+from mailroom.web.client import client_of
 from mailroom.web.parts import current
 
 CLEARED = '"cache", "storage"'
@@ -36,11 +37,21 @@ def user_agent() -> str:
     return request.headers.get("User-Agent", "")[:300]
 
 
+def client_address() -> str:
+    """Return the client's IP address, behind the trusted proxies."""
+    return client_of(request, services().settings.trusted_proxies).address
+
+
+def origin() -> Origin:
+    """Return where this request came from."""
+    return Origin(user_agent(), client_address())
+
+
 async def current_session() -> Session | None:
     """Return the session of this request; the first call looks it up."""
     if "mailroom_session" not in g:
         secret = session_secret(request.cookies, services().settings)
-        g.mailroom_session = await services().sessions.find(secret) if secret else None
+        g.mailroom_session = await services().sessions.find(secret, client_address()) if secret else None
     found: Session | None = g.mailroom_session
     return found
 
@@ -56,7 +67,7 @@ async def current_or_new_session() -> Session:
 
 
 async def current_session_or_new() -> Session | NewSession:
-    """Return the session of this request, or one for whoever can have it begin with something; then `begin` it."""
+    """Return the session of this request, or a new one that is not stored yet: store it, then `begin` it."""
     return await current_session() or services().sessions.new(user_agent())
 
 

@@ -112,7 +112,7 @@ async def respond(error: Exception) -> Response:
 
 
 async def _look_up(status: int) -> None:
-    """Have the page know who looks at it, unless that may be what is broken, or comes too often to ask for it."""
+    """Look the session up for the head of the page, unless the database may be broken or be asked too often."""
     if status < 500 and status != 429:  # noqa: PLR2004
         with suppress(Exception):
             await current_session()

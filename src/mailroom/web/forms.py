@@ -45,6 +45,21 @@ class NewPasswordForm(Form):
     password: Secret
 
 
+class ChangePasswordForm(Form):
+    """The present password, a new one, and whether to sign out everywhere else."""
+
+    current: Secret
+    password: Secret
+    end_others: str = ""
+
+
+class ChangeAddressForm(Form):
+    """A new address, and the present password."""
+
+    email: Line
+    current: Secret
+
+
 class CodeForm(Form):
     """The code out of the mail, and the ticket of the page it was typed on."""
 
@@ -55,10 +70,12 @@ class CodeForm(Form):
 MISSING = {
     "email": gettext_noop("Please type your mail address."),
     "password": gettext_noop("Please type a password."),
+    "current": gettext_noop("Please type your present password."),
     "code": gettext_noop("Please type the code from the mail."),
 }
 TOO_LONG = {
     "email": gettext_noop("This is too long for a mail address. Please check it."),
+    "current": gettext_noop("This is longer than any password. Please check it."),
     "password": gettext_noop("This password is longer than 1000 characters. Please choose a shorter one."),
     "code": gettext_noop("The code has only eight letters and digits. Please check it."),
 }

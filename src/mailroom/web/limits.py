@@ -104,7 +104,7 @@ class TooFast(TooManyRequests):
 
 
 class TooManySignIns(TooFast):
-    """More tries to sign in with one address than the limit allows, whoever made them."""
+    """More tries to sign in with one address than the limit allows, from all clients together."""
 
 
 async def count_request() -> None:

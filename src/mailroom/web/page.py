@@ -10,12 +10,12 @@ from mailroom.web.security import hide_address, is_trustworthy
 
 
 async def page(template: str, status: int = 200, **values: Any) -> Response:
-    """Return a page for whoever is looking; looks the session up for the layout's head."""
+    """Return a page; the session is looked up for the head of the page."""
     return await _render(template, status, viewer=await current_session(), **values)
 
 
 async def page_without_lookup(template: str, status: int, **values: Any) -> Response:
-    """Return a page without asking the database, for when that may be what is broken."""
+    """Return a page without asking the database, which may be broken."""
     return await _render(template, status, viewer=g.get("mailroom_session"), **values)
 
 
@@ -33,6 +33,6 @@ def redirect(address: str) -> Response:
 
 
 def keep_private(response: Response) -> Response:
-    """Return the answer of a page whose address holds a token, so made that the token goes nowhere else."""
+    """Return the answer of a page with a token in its address: the token is sent nowhere else."""
     client = client_of(request, services().settings.trusted_proxies)
     return hide_address(response, secure=is_trustworthy(client.scheme, client.host))

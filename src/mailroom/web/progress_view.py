@@ -7,11 +7,12 @@ from typing import Any
 
 from mailroom.i18n import formats
 from mailroom.i18n.messages import gettext, translated
+from mailroom.progress.moods import mood_of
+from mailroom.progress.share import share_of
 from mailroom.web import words
 
 _ORDER = list(words.STEPS)
 _STOPPED = {"retrying": "problem", "failed": "problem", "expired": "problem", "cancelled": "problem"}
-_ALMOST = 0.96
 _COUNTED = frozenset({"running", "done"})
 
 
@@ -81,11 +82,11 @@ def view_of(public: Mapping[str, Any]) -> ProgressView:
     return ProgressView(
         task=public["task"],
         state=state,
-        mood=said.mood,
+        mood=mood_of(afterword or state),
         word=said.word,
         headline=said.headline,
         detail=detail,
-        share=share_of(public),
+        share=share_of(public) or 0.0,
         steps=[] if state in _COUNTED else steps_of(public),
         history=history_of(timeline, public.get("attempt", 0)),
         retry_at=public.get("retry_at") if not afterword else None,
@@ -99,7 +100,7 @@ def view_of(public: Mapping[str, Any]) -> ProgressView:
 
 
 def _explained(public: Mapping[str, Any], error: Mapping[str, Any]) -> str | None:
-    """Return what is known beyond the state: why it waits or ended, or how far it is."""
+    """Return why the mail waits or ended, or how far it is; None where the state says it all."""
     state = public["state"]
     ended_or_waits = state in {"queued", "retrying", "failed"} or (state == "uncertain" and public["final"])
     if ended_or_waits and error.get("message"):
@@ -136,16 +137,6 @@ def steps_of(public: Mapping[str, Any]) -> list[Step]:
         at = times.get(stage) if status != "todo" else None
         steps.append(Step(stage, translated(label), status, translated(words.STEP_STATUSES[status]), at))
     return steps
-
-
-def share_of(public: Mapping[str, Any]) -> float:
-    """Return how much of the way is done, 0 to 1: never 1 before the end, never less in a later attempt."""
-    if public["state"] in {"sent", "done"}:
-        return 1.0
-    if public.get("total"):
-        return min(_ALMOST, float(public.get("current", 0) / public["total"]))
-    seen = [entry["stage"] for entry in public.get("timeline") or ()] + [public.get("stage") or "queued"]
-    return min(_ALMOST, max(words.SHARE.get(stage, 0.0) for stage in seen))
 
 
 def history_of(timeline: Sequence[Mapping[str, Any]], attempt: int) -> list[Event]:

@@ -4,14 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mailroom.i18n.formats import number
-from mailroom.i18n.messages import gettext
-from mailroom.kit.text import span
+from mailroom.i18n.formats import counted, pace
+from mailroom.progress.moods import mood_of
+from mailroom.progress.share import share_of
 from mailroom.web import words
-from mailroom.web.progress_view import share_of
-
-_SOME, _MANY = 1, 10
-"""Rates from which they are said by the second, and without a fraction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,42 +49,14 @@ def task_view(public: Mapping[str, Any]) -> TaskView:
     return TaskView(
         task=public["task"],
         state=state,
-        mood=said.mood,
+        mood=mood_of(state),
         word=said.word,
         headline=said.headline,
         detail=str(detail),
-        share=share_of(public) if public.get("total") or not running else None,
-        counted=count_words(public.get("current"), public.get("total")),
-        pace=pace_words(public.get("rate"), public.get("eta")) if running else "",
+        share=share_of(public),
+        counted=counted(public.get("current"), public.get("total")),
+        pace=pace(public.get("rate"), public.get("eta")) if running else "",
         retry_at=public.get("retry_at"),
         cancellable=bool(public.get("cancellable")),
         final=public["final"],
     )
-
-
-def count_words(current: float | None, total: float | None) -> str:
-    """Return "1,200 of 3,400", or as much of it as is known."""
-    if current is None:
-        return ""
-    if not total:
-        return number(current)
-    return gettext("%(current)s of %(total)s", current=number(current), total=number(total))
-
-
-def pace_words(rate: float | None, eta: float | None) -> str:
-    """Return "12 a second, about 3 min left", or as much of it as is known."""
-    pace = ""
-    if rate and rate < _SOME:
-        pace = gettext("%(rate)s a minute", rate=_rough(rate * 60))
-    elif rate:
-        pace = gettext("%(rate)s a second", rate=_rough(rate))
-    if not eta:
-        return pace
-    left = span(max(eta, 1))
-    if not pace:
-        return gettext("about %(left)s left", left=left)
-    return gettext("%(pace)s, about %(left)s left", pace=pace, left=left)
-
-
-def _rough(rate: float) -> str:
-    return number(round(rate) if rate >= _MANY else round(rate, 1))

@@ -21,7 +21,7 @@ class Seen:
 
 
 def watcher_of(session: Session | None) -> Watcher:
-    """Return whoever a session stands for, as the tickets ask for it."""
+    """Return the watcher that a session stands for."""
     if session is None:
         return Watcher()
     account = session.account
@@ -34,7 +34,7 @@ def may_read_answers(task: Task | TicketOwner, watcher: Watcher) -> bool:
 
 
 def may_act(task: Task, watcher: Watcher) -> bool:
-    """Tell whether this watcher may cancel the task or begin it again: whose it is, and operators."""
+    """Tell whether this watcher may cancel the task or begin it again: its owner and operators may."""
     if watcher.operator:
         return True
     if task.owner_id is not None:

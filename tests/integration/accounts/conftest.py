@@ -8,16 +8,20 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from mailroom.accounts.address_change import AddressChanges
 from mailroom.accounts.authentication import Authentication
 from mailroom.accounts.confirmation import Confirmation
 from mailroom.accounts.mail_limits import FormMailQueue
 from mailroom.accounts.mails import kinds
 from mailroom.accounts.operators import Operators
+from mailroom.accounts.password_change import PasswordChange
 from mailroom.accounts.password_reset import PasswordReset
 from mailroom.accounts.passwords import Passwords
 from mailroom.accounts.registration import Registration
 from mailroom.accounts.retention import AccountRetention
+from mailroom.accounts.security_log import SecurityLog
 from mailroom.accounts.sessions import Sessions
+from mailroom.accounts.takeover import Takeover
 from mailroom.accounts.tokens import NEW_PASSWORD, Tokens
 from mailroom.accounts.views import NewSession, Session
 from mailroom.kit.database import Database
@@ -45,6 +49,7 @@ class Reception:
         self.sessions = Sessions(self.database)
         self.passwords = Passwords()
         self.queue = FormMailQueue(self.database, hourly=settings.form_mails_per_hour)
+        self.log = SecurityLog(self.database, self.outbox)
         self.registration = Registration(
             self.database,
             self.outbox,
@@ -60,6 +65,7 @@ class Reception:
             self.tokens,
             self.passwords,
             self.sessions,
+            log=self.log,
             hours=settings.confirmation_hours,
         )
         self.authentication = self.authentication_with(self.passwords)
@@ -71,7 +77,22 @@ class Reception:
             passwords=self.passwords,
             sessions=self.sessions,
             queue=self.queue,
+            log=self.log,
             site=["localhost"],
+        )
+        self.password_change = PasswordChange(
+            self.database, self.passwords, self.sessions, self.log, site=["localhost"]
+        )
+        self.address_changes = AddressChanges(
+            self.database, self.outbox, self.password_change, tokens=self.tokens, queue=self.queue, log=self.log
+        )
+        self.takeover = Takeover(
+            self.database,
+            self.password_reset,
+            tokens=self.tokens,
+            passwords=self.passwords,
+            sessions=self.sessions,
+            log=self.log,
         )
         self.operators = Operators(self.database)
         self.retention = AccountRetention(
@@ -79,7 +100,7 @@ class Reception:
         )
 
     def authentication_with(self, passwords: Passwords) -> Authentication:
-        return Authentication(self.database, self.registration, passwords, self.sessions)
+        return Authentication(self.database, self.registration, passwords, self.sessions, self.log)
 
     def _notify(self, mail_ids: Sequence[UUID]) -> None:
         self.nudged += mail_ids

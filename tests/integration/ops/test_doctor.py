@@ -77,8 +77,8 @@ def sink() -> Iterator[Sink]:
         yield sink
 
 
-def doors(workers: list[str] | Exception) -> Entrypoints:
-    """Return doors behind which these workers answer."""
+def entrypoints(workers: list[str] | Exception) -> Entrypoints:
+    """Return entry points behind which these workers answer."""
 
     def ask(_settings: Settings) -> dict[str, list[str]]:
         if isinstance(workers, Exception):
@@ -88,6 +88,7 @@ def doors(workers: list[str] | Exception) -> Entrypoints:
     return Entrypoints(
         web=lambda _settings, _fd: 0,
         worker=lambda _settings, _one: 0,
+        submission=lambda _settings, _fd: 0,
         services=create_shell_services,
         tracker=open_tracker,
         queue_depth=lambda _settings: 3,
@@ -182,7 +183,7 @@ def test_servers_that_swallow_everything_do_not_hold_the_doctor_up(doctor: Docto
             SMTP_URL=f"smtp://127.0.0.1:{port}?starttls=never",
         )
     assert report.returncode == 2
-    assert report.seconds < 20  # of which 5 are the checks, the rest starting up on a busy machine
+    assert report.seconds < 20  # of which 8 are the checks, the rest starting up on a busy machine
     for check in ("Database", "Redis (broker, results, limits)", "Mail server"):
         assert report.line(check)[0] == "✗"
 
@@ -417,7 +418,7 @@ def test_workers_are_missed_most_where_mail_lies_about(
                 " (%s, 'confirm_sign_up', 'alice@example.org', 'resend', now() - interval '2 min', now())",
                 (new_id(),),
             )
-    found = one(examine.examine(settings, doors(workers)), "workers")
+    found = one(examine.examine(settings, entrypoints(workers)), "workers")
     assert found.mark is mark
     assert words in found.words
 
@@ -427,7 +428,7 @@ def test_a_call_that_never_ends_holds_up_neither_the_checks_nor_the_exit(
 ) -> None:
     monkeypatch.setattr(examine, "PATIENCE", 0.5)
     forever = threading.Event()
-    stuck = doors([])
+    stuck = entrypoints([])
     stuck = replace(stuck, workers=lambda _: {"": [str(forever.wait())]})
     began = time.monotonic()
     found = one(examine.examine(settings, stuck), "workers")
@@ -452,7 +453,7 @@ def test_a_running_worker_answers(settings: Settings, environment: dict[str, str
 
 
 def test_workers_that_listen_where_nobody_publishes_are_found(settings: Settings) -> None:
-    split = replace(doors([]), workers=lambda _: {"first:6379/0": [], "second:6379/0": ["a@host"]})
+    split = replace(entrypoints([]), workers=lambda _: {"first:6379/0": [], "second:6379/0": ["a@host"]})
     good, found = (finding for finding in examine.examine(settings, split) if finding.check == "workers")
     assert (good.mark, found.mark) == (Mark.GOOD, Mark.WARNING)
     assert "none listens at first:6379/0" in found.words

@@ -314,3 +314,19 @@ async def test_a_body_that_is_too_large_is_told_the_limit_and_not_kept(
         assert all(b"at most 64 KB" in answer for answer in answers)
     assert web.memory() - before < 20
     await web.is_well()
+
+
+async def test_clients_that_vanish_leave_no_error_behind(web: Target) -> None:
+    handshake = web.request(b"/live", headers=HANDSHAKE, signed_in=True).replace(b"Connection: close\r\n", b"", 1)
+    watch = b'\x81\x8d\0\0\0\0{"watch":["x"]'
+    half = web.request(b"/sign-in", method=b"POST", headers=FORM + b"Content-Length: 500\r\n")
+    pages = [web.request(path, signed_in=True) for path in (b"/account", b"/tasks", b"/api/v1/tasks/x?wait=9")]
+    for sent in (handshake, handshake + watch, half, *pages):
+        for pause in (0, 0.002, 0.02, 0.2):
+            _, writer = await asyncio.open_connection("127.0.0.1", web.port)
+            writer.write(sent)
+            await asyncio.sleep(pause)
+            writer.transport.abort()
+    await asyncio.sleep(0.3)
+    await web.is_well()
+    assert " error " not in web.process.text, web.process.text[-4000:]

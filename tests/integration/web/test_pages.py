@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 from quart.typing import TestAppProtocol as App
 from quart.typing import TestClientProtocol as Client
+from sqlalchemy import text
 
-from mailroom.accounts.tokens import Tokens
+from mailroom.accounts.tokens import NEW_ADDRESS, NOT_ME, Tokens
 from mailroom.bootstrap.web import create_web
 from mailroom.kit.ids import parse_id
 from mailroom.services import Services
@@ -152,3 +153,72 @@ async def test_links_of_mails_work_with_what_mail_programs_add_to_them(app: App,
     assert (await alice.get(f"/nothing-here{added}")).status_code == 404
     confirmed = await alice.post(f"/confirm/{token}{added}")
     assert confirmed.status_code == 303
+
+
+async def test_alice_changes_her_password_and_a_thief_s_change_is_undone_from_the_mailbox(app: App) -> None:
+    alice, thief = browser_of(app), browser_of(app)
+    token, _ = await token_and_code(app, await sign_up(alice))
+    assert (await alice.post(f"/confirm/{token}")).status_code == 303
+    wrong = await alice.post("/account/password", form={"current": "not this one, no", "password": "x" * 20})
+    assert wrong.status_code == 422
+    assert "This is not the present password" in await wrong.get_data(as_text=True)
+    assert (await thief.post("/sign-in", form=ALICE)).status_code == 303
+    stolen = {"current": PASSWORD, "password": "crooked umbrella borrows thunder", "end_others": "yes"}
+    changed = await thief.post("/account/password", form=stolen)
+    assert changed.headers["Location"] == "/account/security?changed=1"
+    assert "Password changed" in await (await thief.get("/account/security")).get_data(as_text=True)
+    assert (await alice.get("/account")).status_code == 303, "signed out"
+
+    services = part_of(app.app, Services)
+    async with services.database.begin() as work:
+        told = "select mail_id from account_events where mail_id is not null"
+        notice = (await work.session.execute(text(told))).scalar_one()
+        mail = await services.outbox.find(work, notice)
+    assert mail and mail.nonce
+    link = f"/not-me/{Tokens([SECRET_KEY]).token(mail.id, mail.nonce, NOT_ME)}"
+    page = await alice.get(link)
+    assert "alice@example.org" in await page.get_data(as_text=True)
+    assert page.headers["Referrer-Policy"] in {"no-referrer", "same-origin"}
+    assert (await thief.get("/account")).status_code == 200, "looking changes nothing"
+    secured = await alice.post(link)
+    assert secured.headers["Location"].startswith("/mails/")
+    assert (await thief.get("/account")).status_code == 303
+    again = await alice.post(link)
+    assert again.status_code == 410
+
+
+async def test_signing_out_everywhere_else_leaves_this_browser(app: App) -> None:
+    laptop, phone = browser_of(app), browser_of(app)
+    token, _ = await token_and_code(app, await sign_up(laptop))
+    await laptop.post(f"/confirm/{token}")
+    await phone.post("/sign-in", form=ALICE)
+    assert (await phone.post("/account/sessions/end-others")).status_code == 303
+    assert (await phone.get("/account/security")).status_code == 200
+    assert (await laptop.get("/account/security")).status_code == 303
+    for path in ("/account/security", "/account/password"):
+        assert (await browser_of(app).get(path)).headers["Location"].startswith("/sign-in?next=")
+
+
+async def test_alice_moves_to_another_address_and_only_a_browser_that_is_hers_confirms_it(app: App) -> None:
+    alice, stranger = browser_of(app), browser_of(app)
+    token, _ = await token_and_code(app, await sign_up(alice))
+    await alice.post(f"/confirm/{token}")
+    wrong = await alice.post("/account/address", form={"email": "alice@example.org", "current": PASSWORD})
+    assert wrong.status_code == 422 and "already" in await wrong.get_data(as_text=True)
+    asked = await alice.post("/account/address", form={"email": "alice@new.example", "current": PASSWORD})
+    ticket = asked.headers["Location"].rpartition("/")[2]
+    assert "alice@new.example" in await (await alice.get(f"/mails/{ticket}")).get_data(as_text=True)
+    mail_id = parse_id(ticket)
+    services = part_of(app.app, Services)
+    assert mail_id
+    async with services.database.begin() as work:
+        mail = await services.outbox.find(work, mail_id)
+    assert mail and mail.nonce
+    link = f"/new-address/{Tokens([SECRET_KEY]).token(mail.id, mail.nonce, NEW_ADDRESS)}"
+    for method in (stranger.get, stranger.post):
+        assert (await method(link)).status_code == 403
+    page = await alice.get(link)
+    assert "alice@new.example" in await page.get_data(as_text=True)
+    assert (await alice.post(link)).headers["Location"] == "/account/security?moved=1"
+    assert "alice@new.example" in await (await alice.get("/account")).get_data(as_text=True)
+    assert (await alice.post(link)).status_code == 410

@@ -146,7 +146,7 @@ class FakeSessions:
         self.world = world
         self.on_change: list[Any] = []
 
-    async def find(self, secret: str) -> Session | None:
+    async def find(self, secret: str, _address: str | None = None) -> Session | None:
         if self.world.database_away:
             raise Unavailable
         self.world.looked_up += 1
@@ -240,7 +240,15 @@ class FakeConfirmation(FakeRoom):
 
 
 class FakeAuthentication(FakeRoom):
-    async def sign_in(self, email: str, password: str, *, session: Session | None, user_agent: str) -> NewSession:
+    async def sign_in(
+        self,
+        email: str,
+        password: str,
+        *,
+        session: Session | None,
+        user_agent: str,
+        address: str | None = None,
+    ) -> NewSession:
         self._fail()
         if password != PASSWORD:
             raise errors.WrongCredentials

@@ -2,10 +2,11 @@
 
 import pytest
 
+from mailroom.i18n.formats import counted, pace
 from mailroom.progress.snapshot import Snapshot
 from mailroom.tasks.states import TaskState
 from mailroom.web import words
-from mailroom.web.task_view import count_words, pace_words, task_view
+from mailroom.web.task_view import task_view
 
 
 def test_there_are_words_for_every_state_of_a_task() -> None:
@@ -27,7 +28,7 @@ def test_the_bar_is_full_at_a_good_end_only_and_moves_alone_where_nobody_knows_o
     [(None, None, ""), (1200, 3400, "1,200 of 3,400"), (0.5, 2, "0.5 of 2"), (7, None, "7")],
 )
 def test_counts_in_words(current: float | None, total: float | None, said: str) -> None:
-    assert count_words(current, total) == said
+    assert counted(current, total) == said
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ def test_counts_in_words(current: float | None, total: float | None, said: str) 
     ],
 )
 def test_pace_in_words(rate: float | None, eta: float | None, said: str) -> None:
-    assert pace_words(rate, eta) == said
+    assert pace(rate, eta) == said
 
 
 def test_why_it_failed_stands_in_the_place_of_what_it_said_last() -> None:

@@ -192,10 +192,12 @@ class SmtpConnection:
         """Return the refusal of a mail that needs what the server does not offer; None where it lacks nothing."""
         if envelope.utf8 and not self._utf8:
             text = "the server does not take addresses or headers outside ASCII (no SMTPUTF8)"
-            return DeliveryResult(Reason.REFUSED, 553, "5.6.7", text)
+            in_address = not envelope.recipient.isascii()
+            reason = Reason.REFUSED if in_address else Reason.CONTENT_REFUSED
+            return DeliveryResult(reason, 553, "5.6.7", text)
         if envelope.eight_bit and not self._eight_bit:
             text = "the server does not take 8-bit content (no 8BITMIME)"
-            return DeliveryResult(Reason.REFUSED, 554, "5.6.3", text)
+            return DeliveryResult(Reason.CONTENT_REFUSED, 554, "5.6.3", text)
         return None
 
     async def _deliver(

@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-from mailroom.ops.doctor import addresses, database, mail_server, redis_servers, workers
+from mailroom.ops.doctor import addresses, database, mail_server, redis_servers, restore, workers
 from mailroom.ops.doctor.daemons import Daemons
 from mailroom.ops.doctor.findings import Finding, broken, quoted
 from mailroom.ops.entrypoints import Entrypoints
 from mailroom.settings import Settings
 
-PATIENCE = 5.0
+PATIENCE = 8.0
 """Seconds a check may take."""
 
 Check = Callable[[Settings], Awaitable[list[Finding]]]
@@ -20,6 +20,7 @@ def examine(settings: Settings, entrypoints: Entrypoints) -> list[Finding]:
     checks: Mapping[str, Check] = {
         "settings": addresses.check,
         database.CHECK: database.check,
+        restore.CHECK: restore.check,
         "redis": redis_servers.check,
         mail_server.CHECK: mail_server.check,
         workers.CHECK: workers.check(entrypoints),

@@ -10,6 +10,7 @@ from quart import websocket
 
 from mailroom.accounts.views import Session
 from mailroom.i18n import languages
+from mailroom.i18n.messages import gettext
 from mailroom.i18n.sentences import in_words
 from mailroom.kit.errors import Unavailable
 from mailroom.kit.ids import parse_id
@@ -213,7 +214,7 @@ class LiveSocket:
 
 
 def _unknown(ticket: str) -> Notice:
-    words = "Unknown, or not for this browser."
+    words = gettext("This task does not exist, or it is not yours.")
     return Notice(ticket[:LONGEST_TICKET], state="unknown", message=words, final=True)
 
 

@@ -41,7 +41,7 @@ def _browser_of(one: Session, current: Session) -> Browser:
 
 @blueprint.get("/account")
 async def account() -> Response:
-    """Show the account; who is not signed in is asked to."""
+    """Show the account, or ask to sign in."""
     session = await current_session()
     if session is None or session.account is None:
         return ask_to_sign_in()
@@ -61,7 +61,7 @@ async def account() -> Response:
 @blueprint.post("/account/export")
 @limits.limited(limits.EXPORT)
 async def export() -> Response:
-    """Have the account's data put together, and go on to the page where one sees it done."""
+    """Start an export of the account's data, and go on to its page."""
     session = await current_session()
     if session is None or session.account is None:
         return ask_to_sign_in()
@@ -71,7 +71,7 @@ async def export() -> Response:
 @blueprint.get("/account/export/<ticket>")
 @limits.limited_reads(limits.READ)
 async def download(ticket: str) -> Response:
-    """Give an account its own export; a ticket that is somebody else's and one that never was look alike."""
+    """Send an account its own export. A foreign ticket and an unknown one look alike."""
     session, export_id = await current_session(), parse_id(ticket)
     if session is None or session.account is None or export_id is None:
         abort(404)

@@ -59,7 +59,7 @@ async def sign_up() -> Response:
 
 
 async def _all_messages(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return what is wrong with each field of a sign-up: people mend all of it at once."""
+    """Return a message for each wrong field of a sign-up, so that people can mend all of them at once."""
     messages: dict[str, str] = {}
     try:
         check(SignUpForm, values)
@@ -112,6 +112,7 @@ async def sign_in() -> Response:
             form.password,
             session=await current_or_new_session(),
             user_agent=browser.user_agent(),
+            address=browser.client_address(),
         )
     except (Invalid, errors.NotConfirmed, errors.WrongCredentials) as error:
         if wants_json():

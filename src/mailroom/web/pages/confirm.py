@@ -1,6 +1,6 @@
 """Confirming an address: by the mail's link, or by its code in the browser that signed up.
 
-GET only ever shows a button: mail scanners open links and run what is there.
+GET only shows a button: mail scanners open links, and must not confirm anything.
 """
 
 from quart import Blueprint, Response
@@ -34,7 +34,7 @@ async def _code_page(refused: Refused) -> Response:
 @blueprint.post("/confirm")
 @limits.limited(limits.CONFIRM)
 async def by_code() -> Response:
-    """Confirm by a typed code; what is wrong is said beside the field, on the page it was typed on."""
+    """Confirm by a typed code. A message for a wrong code stands beside the field, on the page with the field."""
     values = await sent_values()
     ticket = parse_id(str(values.get("ticket", "")))
     try:
@@ -63,7 +63,7 @@ async def _where_it_was_typed(refused: Refused) -> Response:
 
 @blueprint.get("/confirm/<token>")
 async def link(token: str) -> Response:
-    """Show whose address the link confirms, and the button that does it."""
+    """Show the address that the link confirms, and the button."""
     return keep_private(await _preview(token, take()))
 
 

@@ -1,6 +1,6 @@
 """A forgotten password: asking for a link by mail, and choosing a new password behind it.
 
-GET only ever shows forms: mail scanners open links and run what is there.
+GET only shows forms: mail scanners open links, and must not change anything.
 """
 
 from quart import Blueprint, Response
@@ -52,7 +52,7 @@ async def ask() -> Response:
 
 @blueprint.get("/new-password/<token>")
 async def link(token: str) -> Response:
-    """Show whose password the link changes, and the field for the new one."""
+    """Show the address of the account, and the field for the new password."""
     return keep_private(await _form(token, take()))
 
 

@@ -35,7 +35,7 @@ FILTERS = {
     "uncertain": gettext_noop("Unclear"),
     "failed,expired,cancelled": gettext_noop("Failed or cancelled"),
 }
-"""What the list can be cut down to: states in the address → the words of the link."""
+"""Filters of the list: states in the address → the words of the link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def asked_states(text: str) -> Sequence[str]:
 
 @blueprint.get("/tasks")
 async def tasks() -> Response:
-    """List one's own mails and tasks, newest first; who is not signed in is asked to."""
+    """List the member's own mails and tasks, newest first, or ask to sign in."""
     session = await current_session()
     if session is None or session.account is None:
         return ask_to_sign_in()

@@ -2,6 +2,8 @@
 
 What is overridden (Hypercorn 0.18), why, and what to check when Hypercorn changes:
 
+- `handle`: where the peer has gone, a connection that waits to read its next request stops waiting. Hypercorn
+  waits for the end of the request before, which never comes when its answer could not be sent.
 - `_check_protocol`: h2c is not offered. Its websockets would not be ours. HTTP/2 ends at the proxy in front of us.
 - `_create_stream`: a target or handshake that nothing behind us can read is refused with 400. Hypercorn passes
   every target on; Quart answers `GET ?x` with 500, and Hypercorn's own reading of the handshake fails on bytes
@@ -17,7 +19,7 @@ import re
 from http import HTTPStatus
 
 import h11
-from hypercorn.events import Closed
+from hypercorn.events import Closed, Event
 from hypercorn.protocol.events import Request
 from hypercorn.protocol.h11 import STREAM_ID, H11Protocol, H11WSConnection
 
@@ -28,8 +30,37 @@ KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")
 """Sixteen bytes in base64 (RFC 6455 §4.1)."""
 
 
+class Ended:
+    """What stands in for h11's connection once the peer has gone: nothing comes, and nothing goes."""
+
+    our_state = None
+    their_state = h11.ERROR
+    they_are_waiting_for_100_continue = False
+
+    def next_event(self) -> type[h11.NEED_DATA]:
+        """Return that nothing has come."""
+        return h11.NEED_DATA
+
+    def send(self, _event: object) -> bytes:
+        """Return what goes to the peer: nothing."""
+        return b""
+
+    def receive_data(self, data: bytes) -> None:
+        """Drop what came."""
+
+    def start_next_cycle(self) -> None:
+        """Do nothing: there is no next request."""
+
+
 class HTTP1(H11Protocol):
     """HTTP/1.1, with websockets of our own making."""
+
+    async def handle(self, event: Event) -> None:
+        """Take what came from the peer."""
+        await super().handle(event)
+        if isinstance(event, Closed):
+            self.connection = Ended()  # type: ignore[assignment]  # by its methods it is one
+            await self.can_read.set()
 
     async def _check_protocol(self, event: h11.Request) -> None:
         """Offer no h2c."""

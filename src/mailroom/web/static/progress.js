@@ -3,12 +3,12 @@
 export const words = JSON.parse(document.getElementById("page-words").textContent);
 export const LOST = new Set(["unknown", "signed-out"]); // the page can be told no more: what it knew stays
 
-// What is said of the line to the server, if anything; a page whose task is over says only that it is offline.
+// The words for the connection to the server, if any. After the end of its task a page only says that it is offline.
 export function lineWords(word, isOver) {
   return isOver && word !== "offline" ? "" : (words.lines[word] ?? "");
 }
 
-// A link below what is said, where there is something to do about it elsewhere.
+// A link below the sentence, where the reader can go on elsewhere.
 export function showWay(below, { way, href }) {
   const old = below.nextElementSibling;
   if (old?.dataset.part === "way") old.remove();

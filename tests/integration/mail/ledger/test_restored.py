@@ -10,7 +10,9 @@ from mailroom.jobs.database_witness import RedisWitness
 from mailroom.kit.database import Database
 from mailroom.mail.ledger.identity import DatabaseRestored, RestoreGuard
 from mailroom.mail.ledger.restoration import WorkersRunning, adopt, mark_restored
+from mailroom.ops.doctor import restore as restore_check
 from mailroom.ops.restored import refusal
+from mailroom.ops.terminal import Mark
 from mailroom.settings import Settings
 from mailroom.settings.urls import database_url as sqlalchemy_url
 from tests.conftest import Postgres, database_on
@@ -76,7 +78,10 @@ async def test_what_went_out_since_the_backup_is_marked_by_its_kind_and_sent_aga
     await put_back(post, settings, backup)
     assert await restored(post.database, settings)
     assert refusal(settings.database_url, RedisWitness(settings))
+    (finding,) = await restore_check.check(settings)
+    assert finding.mark is Mark.BROKEN and "mailroom restored --from" in finding.advice
     marked = await mark_restored(post.database, began)
+    assert await restore_check.check(settings) == []
     assert (dict(marked.resent), dict(marked.held)) == ({"note": 4}, {"held": 1})
     assert not await restored(post.database, settings)
     assert refusal(settings.database_url, RedisWitness(settings)) is None

@@ -1,0 +1,137 @@
+"""The security of an account: its history, changing the password, ending sessions, and the link "this was not me".
+
+GET only ever shows pages: mail scanners open links and run what is there.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from quart import Blueprint, Response, request
+
+from mailroom.accounts import errors
+from mailroom.accounts.security_log import EventKind
+from mailroom.i18n.messages import gettext_noop as _
+from mailroom.i18n.messages import translated
+from mailroom.i18n.sentences import error_text
+from mailroom.web import browser, limits
+from mailroom.web.browser import current_or_new_session, current_session, services
+from mailroom.web.errors import respond, wants_json
+from mailroom.web.forms import ChangePasswordForm, Invalid, check, sent_values
+from mailroom.web.page import keep_private, page, redirect
+from mailroom.web.refused import Refused, show_again, take
+from mailroom.web.return_to import ask_to_sign_in
+
+blueprint = Blueprint("security_history", __name__)
+
+EVENTS = {
+    "signed_up": _("Address confirmed"),
+    "signed_in": _("Signed in"),
+    "new_device": _("A new device signed in; we sent a mail"),
+    "password_changed": _("Password changed"),
+    "password_reset": _("New password chosen by mail"),
+    "sessions_ended": _("Signed out everywhere else"),
+    "address_asked": _("Another address asked for; we sent a mail"),
+    "address_changed": _("Address changed; we told the old one"),
+    "address_taken_back": _("Change of address undone"),
+    "secured": _("Account secured by the link of a mail"),
+}
+"""Kind of event → its line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the history."""
+
+    word: str
+    device: str
+    address: str | None
+    at: datetime
+
+
+@blueprint.get("/account/security")
+async def history() -> Response:
+    """Show what happened to the security of the account."""
+    session = await current_session()
+    if session is None or session.account is None:
+        return ask_to_sign_in()
+    events = await services().security_log.of_account(session.account.id)
+    lines = [Line(translated(EVENTS.get(one.kind, one.kind)), one.device, one.address, one.at) for one in events]
+    just = {name: name in request.args for name in ("changed", "ended", "moved")}
+    return await page("security.html", lines=lines, **just)
+
+
+@blueprint.get("/account/password")
+async def password_form() -> Response:
+    """Show the form that changes the password."""
+    session = await current_session()
+    if session is None or session.account is None:
+        return ask_to_sign_in()
+    return await _form(take())
+
+
+async def _form(refused: Refused) -> Response:
+    return await page("change_password.html", refused.status, values=refused.values, messages=refused.messages)
+
+
+@blueprint.post("/account/password")
+@limits.limited(limits.SIGN_IN)
+async def change_password() -> Response:
+    """Change the password; the present one is asked."""
+    session = await current_session()
+    if session is None or session.account is None:
+        return ask_to_sign_in()
+    try:
+        form = check(ChangePasswordForm, await sent_values())
+        await services().password_change.change(
+            session,
+            current=form.current,
+            password=form.password,
+            end_others=bool(form.end_others),
+            origin=browser.origin(),
+        )
+    except (Invalid, errors.WeakPassword, errors.WrongCurrentPassword) as error:
+        if isinstance(error, Invalid):
+            messages = error.messages
+        else:
+            field = "password" if isinstance(error, errors.WeakPassword) else "current"
+            messages = {field: error_text(error)}
+        if wants_json():
+            return await respond(Invalid(messages))
+        return await show_again(Refused({}, messages, 422), _form)
+    return redirect("/account/security?changed=1")
+
+
+@blueprint.post("/account/sessions/end-others")
+@limits.limited(limits.CHANGE)
+async def end_others() -> Response:
+    """End every other session of the account."""
+    session = await current_session()
+    if session is None or session.account is None:
+        return ask_to_sign_in()
+    async with services().database.begin() as work:
+        await services().sessions.revoke_others(work, session.account.id, but=session.id)
+        await services().security_log.record(work, session.account.id, EventKind.SESSIONS_ENDED, browser.origin())
+    return redirect("/account/security?ended=1")
+
+
+@blueprint.get("/not-me/<token>")
+async def not_me_form(token: str) -> Response:
+    """Show whose account the link secures, and the button that does it."""
+    try:
+        email = await services().takeover.preview(token)
+    except errors.AccountError as error:
+        return keep_private(await respond(error))
+    return keep_private(await page("not_me.html", email=email))
+
+
+@blueprint.post("/not-me/<token>")
+@limits.limited(limits.CONFIRM)
+async def not_me(token: str) -> Response:
+    """End all sessions of the account, and go on to the page of the mail with a link to a new password."""
+    try:
+        await services().takeover.preview(token)  # before a browser without a session gets one
+        session = await current_or_new_session()
+        ticket = await services().takeover.disown(token, session=session, origin=browser.origin())
+    except errors.AccountError as error:
+        return keep_private(await respond(error))
+    return keep_private(redirect(f"/mails/{ticket}"))
