@@ -66,12 +66,12 @@ def test_the_second_broker_takes_over_and_nothing_is_stranded_when_the_first_ret
     arrives(sink, alice, "before@example.org")
 
     kill(first)
-    took = [arrives(sink, alice, f"without-the-first-{number}@example.org") for number in range(3)]
+    took = [arrives(sink, alice, f"without-the-first-{number}@example.org") for number in range(2)]
     assert took[-1] < 10, "once it has noticed, the second broker is as good as the first"
 
     first.start().wait_ready()
     wait_for(lambda: "goes back to it" in worker.text, 30, "the worker is back at the first")
-    took = [arrives(sink, alice, f"back-at-the-first-{number}@example.org") for number in range(4)]
+    took = [arrives(sink, alice, f"back-at-the-first-{number}@example.org") for number in range(2)]
     assert took[-1] < 3, "publishers are back at the first, too"
     wait_for(
         lambda: (waiting_in(first), waiting_in(second)) == (0, 0), 15, "nothing piles up where nobody listens"
