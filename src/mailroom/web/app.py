@@ -24,7 +24,7 @@ from mailroom.web.language import choose_language, tell_language
 from mailroom.web.limit_store import LimitStore
 from mailroom.web.link_endings import shorten_links
 from mailroom.web.openapi import document
-from mailroom.web.pages import account, accounts, confirm, home, mails, password, security_history
+from mailroom.web.pages import account, accounts, address, confirm, home, mails, password, security_history
 from mailroom.web.pages import tasks as task_pages
 from mailroom.web.parts import provide
 from mailroom.web.progress_view import attempt_words, clock_time
@@ -96,6 +96,7 @@ def create_app(services: Services) -> Quart:
         password,
         mails,
         account,
+        address,
         security_history,
         task_pages,
         tasks,

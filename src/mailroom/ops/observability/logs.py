@@ -10,7 +10,9 @@ from typing import ClassVar, TextIO
 from mailroom.kit.text import clean
 
 RED, YELLOW, DIM, PLAIN = "\033[31m", "\033[33m", "\033[2m", "\033[0m"
-LINKS = re.compile(r"((?:confirm|new-password|not-me|embed|watch)(?:/|%2f)+).*", re.IGNORECASE | re.DOTALL)
+LINKS = re.compile(
+    r"((?:confirm|new-password|not-me|new-address|embed|watch)(?:/|%2f)+).*", re.IGNORECASE | re.DOTALL
+)
 TOKEN = re.compile(r"[A-Za-z0-9_-]{40,}")
 """What may be a token wherever it stands: ours have 48 characters or more; an id has 36."""
 QUIET = ("aiosmtplib", "asyncio", "celery.utils.functional", "kombu", "redis", "sqlalchemy.engine")
