@@ -34,7 +34,7 @@ from mailroom.mail.smtp.connection import Timeouts
 from mailroom.mail.smtp.pool import Pool
 from mailroom.mail.smtp.sign_ins import SignIns
 from mailroom.ops.restored import refusal
-from mailroom.ops.startup import settings_of_a_door
+from mailroom.ops.startup import load_or_exit
 from mailroom.progress.reporter import Reporter
 from mailroom.services import Services
 from mailroom.settings import Settings
@@ -45,7 +45,7 @@ from mailroom.webhooks.sender import WebhookSender
 
 def create_worker(settings: Settings | None = None) -> Celery:
     """Return the worker's Celery application. Reads the environment where no settings are given."""
-    settings = settings or settings_of_a_door()
+    settings = settings or load_or_exit()
     return create(
         settings,
         lambda app: create_runtime(settings, app),

@@ -83,5 +83,6 @@ def create_celery(settings: Settings, *, worker: bool, current: bool = False) ->
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
         task_track_started=True,
+        worker_consumer="mailroom.jobs.consumer:Consumer",
     )
     return app
