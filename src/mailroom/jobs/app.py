@@ -10,7 +10,7 @@ QUEUE = "mailroom"
 TRANSACTIONAL, BULK = "transactional", "bulk"
 """The queues of mails, one for each stream. A message in `bulk` names no mail: it wakes a worker."""
 QUEUES = (TRANSACTIONAL, QUEUE, BULK)
-"""What a worker consumes unless it is told otherwise (`-Q`), in this order."""
+"""The queues that a worker consumes, in this order; `-Q` names others."""
 PUBLISH_TIMEOUT = 1.0
 """Seconds a publisher waits for Redis; the sweep publishes again what gets lost by that."""
 
@@ -83,5 +83,6 @@ def create_celery(settings: Settings, *, worker: bool, current: bool = False) ->
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
         task_track_started=True,
+        worker_consumer="mailroom.jobs.consumer:Consumer",
     )
     return app
