@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mailroom.accounts.address_change import AddressChanges
 from mailroom.accounts.authentication import Authentication
 from mailroom.accounts.confirmation import Confirmation
 from mailroom.accounts.exports import Exports
@@ -37,6 +38,7 @@ class Services:
     authentication: Authentication
     password_reset: PasswordReset
     password_change: PasswordChange
+    address_changes: AddressChanges
     takeover: Takeover
     security_log: SecurityLog
     sessions: Sessions

@@ -166,9 +166,9 @@ class Stack:
 
     @contextlib.contextmanager
     def table_locked(self) -> Iterator[None]:
-        """Nobody reads or writes a mail for the length of the block."""
+        """Nobody writes or locks a mail for the length of the block. (Workers read mails before they start.)"""
         with psycopg.connect(self.postgres.url) as connection:
-            connection.execute("lock table mails in access exclusive mode")
+            connection.execute("lock table mails in exclusive mode")
             yield
 
     # -- traffic

@@ -13,9 +13,14 @@ import redis
 from mailroom.kit.ids import new_id
 from tests.faults.conftest import Recovers
 from tests.faults.invariants import twice
+from tests.faults.silent_proxy import BOTH, Direction, SilentProxy
 from tests.faults.stack import IN_FLIGHT, Stack, frozen, kill, restart, send_on, under_way
+from tests.sink import wait_for
 
 pytestmark = pytest.mark.faults
+
+SWALLOWED_WITHIN = 30.0
+"""Seconds from the moment on which connections go silent to the first mail; RELIABILITY.md says so."""
 
 
 def test_sigkill_with_tasks_in_flight_and_a_restart_after_five_seconds(stack: Stack, recovers: Recovers) -> None:
@@ -42,6 +47,25 @@ def test_every_connection_cut(stack: Stack, recovers: Recovers) -> None:
             client.client_kill_filter(_type=kind)
     recovers()
     assert twice(stack) == 0
+
+
+@pytest.mark.parametrize("directions", [(Direction.TO_CLIENT,), (Direction.TO_SERVER,), BOTH], ids=str)
+def test_connections_that_the_network_swallows(
+    stack: Stack, recovers: Recovers, directions: tuple[Direction, ...]
+) -> None:
+    """A firewall forgets the connections: no byte arrives any more, and none of the two sides is told."""
+    with SilentProxy("127.0.0.1", stack.valkey.port) as proxy:
+        through = stack.valkey.url.replace(f":{stack.valkey.port}/", f":{proxy.port}/")
+        assert str(proxy.port) in through
+        stack.worker(REDIS_URL=through)
+        stack.put(20)
+        wait_for(lambda: stack.count("state = 'sent'") == 20, 30)
+        assert proxy.silence(*directions) > 1
+        since = time.time()
+        stack.put()
+        took = recovers(since, first=SWALLOWED_WITHIN, within=SWALLOWED_WITHIN + 60)
+        assert took.first is not None
+        assert twice(stack) == 0
 
 
 def test_flushall(stack: Stack, recovers: Recovers) -> None:

@@ -13,6 +13,7 @@ import aiosmtplib
 import psycopg
 import pytest
 from celery import Celery, Task, signals
+from celery.app.amqp import AMQP
 from celery.backends.redis import RedisBackend
 from celery.concurrency.base import BasePool
 from celery.concurrency.thread import TaskPool as ThreadPool
@@ -21,7 +22,7 @@ from celery.worker.consumer import Consumer
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.protocol.h11 import H11Protocol, H11WSConnection
 from hypercorn.protocol.ws_stream import Handshake, WebsocketBuffer, WSStream
-from kombu import serialization
+from kombu import Connection, serialization
 from kombu.transport import redis, virtual
 from packaging.requirements import Requirement
 from redis.asyncio import BlockingConnectionPool
@@ -75,6 +76,15 @@ INTERNALS = [
         ("body", "priority", "content_type", "content_encoding", "headers", "properties"),
     ),
     Internal(ENCODING, "kombu", serialization, "dumps", ("data", "serializer")),
+    Internal("jobs/broker/prompt_connection.py", "kombu", Connection, "ensure_connection"),
+    Internal(
+        "jobs/broker/prompt_connection.py",
+        "kombu",
+        Connection,
+        "_ensure_connection",
+        ("errback", "max_retries", "interval_start", "interval_step", "interval_max", "callback"),
+    ),
+    Internal("jobs/broker/prompt_connection.py", "celery", AMQP, "Connection"),
     # -- Celery
     Internal(STRATEGY, "celery", Task, "start_strategy", ("app", "consumer")),
     Internal(STRATEGY, "celery", Consumer, "call_soon", ("p",)),

@@ -61,6 +61,12 @@ class WrongCurrentPassword(AccountError):
     message_code = "account.error.wrong_current_password"
 
 
+class SameAddress(AccountError):
+    """The new address of an account is the one that it has."""
+
+    message_code = "account.error.same_address"
+
+
 class WrongCredentials(AccountError):
     """No account has this address and this password."""
 
@@ -174,6 +180,30 @@ class OldNoticeLink(TokenError):
     """A link of a security notice is too old."""
 
     message_code = "account.error.old_notice_link"
+
+
+class WrongAddressLink(TokenError):
+    """A link to confirm a new address is none of ours, was changed, or its address belongs to another account."""
+
+    message_code = "account.error.wrong_notice_link"
+
+
+class UsedAddressLink(TokenError):
+    """A link to confirm a new address was used, or a newer change took its place."""
+
+    message_code = "account.error.used_address_link"
+
+
+class OldAddressLink(TokenError):
+    """A link to confirm a new address is too old."""
+
+    message_code = "account.error.old_address_link"
+
+
+class NotThisAccount(TokenError):
+    """A link to confirm a new address was opened in a browser that is not signed in to its account."""
+
+    message_code = "account.error.not_this_account"
 
 
 class WrongCode(AccountError):

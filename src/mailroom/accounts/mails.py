@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 
+from mailroom.accounts.address_change import CONFIRM_NEW, IN_USE
+from mailroom.accounts.address_change import LINK_LASTS as ADDRESS_LASTS
 from mailroom.accounts.confirmation import CODE_LASTS
 from mailroom.accounts.notices import words_of
 from mailroom.accounts.password_reset import LINK, LINK_LASTS, NO_ACCOUNT
 from mailroom.accounts.security_log import NOTICE
 from mailroom.accounts.sign_ups import ALREADY, CONFIRM
 from mailroom.accounts.takeover import LINK_LASTS as NOTICE_LASTS
-from mailroom.accounts.tokens import NEW_PASSWORD, NOT_ME, Tokens
+from mailroom.accounts.tokens import NEW_ADDRESS, NEW_PASSWORD, NOT_ME, Tokens
 from mailroom.i18n import languages
 from mailroom.i18n.formats import date_time, duration
 from mailroom.kit.text import HOUR
@@ -19,6 +21,7 @@ from mailroom.progress.sentence import Sentence
 from mailroom.settings import Settings
 
 SIGN_UP_TITLE, PASSWORD_TITLE = Sentence("title.sign_up_mail"), Sentence("title.password_mail")
+ADDRESS_TITLE = Sentence("title.address_mail")
 """One title for both mails of a form: whoever watches must not learn which it is."""
 
 
@@ -46,6 +49,10 @@ def kinds(tokens: Tokens, settings: Settings) -> list[MailKind]:
     def no_account(row: MailRow) -> Mapping[str, str]:
         return {**words, **_asked(row), "link": f"{settings.public_url}/sign-up"}
 
+    def new_address(row: MailRow) -> Mapping[str, str]:
+        address = f"{settings.public_url}/new-address/{tokens.token(row.id, row.nonce, NEW_ADDRESS)}"
+        return {**words, **_asked(row), "link": address, "hours": duration(ADDRESS_LASTS.total_seconds())}
+
     def notice(row: MailRow) -> Mapping[str, str]:
         address = f"{settings.public_url}/not-me/{tokens.token(row.id, row.nonce, NOT_ME)}"
         lasts = duration(NOTICE_LASTS.total_seconds())
@@ -56,6 +63,8 @@ def kinds(tokens: Tokens, settings: Settings) -> list[MailKind]:
         MailKind(ALREADY, SIGN_UP_TITLE, variables=already),
         MailKind(LINK, PASSWORD_TITLE, variables=link),
         MailKind(NO_ACCOUNT, PASSWORD_TITLE, variables=no_account, shows_tag=False),
+        MailKind(CONFIRM_NEW, ADDRESS_TITLE, variables=new_address, shows_tag=False),
+        MailKind(IN_USE, ADDRESS_TITLE, variables=already),
         MailKind(NOTICE, Sentence("title.security_notice"), variables=notice),
     ]
 

@@ -168,6 +168,24 @@ class AccountEvent(Base):
     )
 
 
+class AddressChange(Base):
+    """A change of an account's address: asked for, confirmed by the new side, or ended."""
+
+    __tablename__ = "address_changes"
+
+    mail_id: Mapped[UUID] = mapped_column(primary_key=True)
+    """The mail to the new address."""
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    old_email: Mapped[str] = mapped_column(Text)
+    new_email: Mapped[str] = mapped_column(Text)
+    confirmed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When a newer one took its place, or the old address took it back."""
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+    __table_args__ = (Index(None, "account_id"),)
+
+
 class Export(Base):
     """What an account asked to be given of itself: a zip file, kept where every web process can read it."""
 

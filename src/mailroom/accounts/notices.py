@@ -12,6 +12,17 @@ WORDS = {
         _("A new device signed in to your account"),
         _("Somebody signed in to your account with its password, from a browser that was not used there before."),
     ),
+    EventKind.ADDRESS_ASKED: (
+        _("Your account is to get another address"),
+        _(
+            "Somebody who was signed in and knew your password asked to give your account another address. It "
+            "holds once the new address is confirmed."
+        ),
+    ),
+    EventKind.ADDRESS_CHANGED: (
+        _("Your account has another address now"),
+        _("The new address was confirmed. Mails go there from now on. You can undo it for a week."),
+    ),
     EventKind.PASSWORD_CHANGED: (
         _("Your password was changed"),
         _("The password of your account was changed by somebody who was signed in and knew the old one."),

@@ -7,8 +7,9 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 
 from mailroom.accounts import sign_ups
+from mailroom.accounts.addresses import key_of
 from mailroom.accounts.errors import OldNoticeLink, UsedNoticeLink, WrongNoticeLink
-from mailroom.accounts.models import Account, AccountEvent
+from mailroom.accounts.models import Account, AccountEvent, AddressChange
 from mailroom.accounts.password_reset import PasswordReset
 from mailroom.accounts.passwords import Passwords
 from mailroom.accounts.security_log import EventKind, SecurityLog
@@ -58,7 +59,7 @@ class Takeover:
         Raises `WrongNoticeLink`, `UsedNoticeLink`, `OldNoticeLink`.
         """
         async with self._database.begin() as work:
-            return (await self._by_link(work, token)).account.email
+            return (await self._by_link(work, token)).mail.recipient
 
     async def disown(self, token: str, *, session: Session, origin: Origin) -> UUID:
         """End every session, make the password useless, and send a link to a new one; return that mail's ticket.
@@ -69,7 +70,7 @@ class Takeover:
             found = await self._by_link(work, token)
             await sign_ups.lock(work, found.account.email_key)
             found = await self._by_link(work, token)  # again, now that nobody else can use it
-            account = found.account
+            account = await self._restored(work, found, origin)
             now_useless = {"password_hash": self._passwords.useless()}
             await work.session.execute(update(Account).where(Account.id == account.id).values(now_useless))
             told = (AccountEvent.account_id == account.id, AccountEvent.mail_id == found.mail.id)
@@ -77,6 +78,34 @@ class Takeover:
             await self._sessions.revoke_all(work, account.id)
             await self._log.record(work, account.id, EventKind.SECURED, origin)
             return await self._password_reset.send_link(work, account, session)
+
+    async def _restored(self, work: UnitOfWork, found: _Notice, origin: Origin) -> Account:
+        """Return the account, with the address of the notice again where it has another one since.
+
+        Changes of address that wait end in any case.
+        """
+        account, address = found.account, found.mail.recipient
+        waits = (
+            AddressChange.account_id == account.id,
+            AddressChange.confirmed_at.is_(None),
+            AddressChange.ended_at.is_(None),
+        )
+        await work.session.execute(update(AddressChange).where(*waits).values(ended_at=func.now()))
+        if key_of(address) == account.email_key:
+            return account
+        moves = (
+            AddressChange.account_id == account.id,
+            AddressChange.ended_at.is_(None),
+            AddressChange.confirmed_at > func.now() - LINK_LASTS,
+        )
+        ended = update(AddressChange).where(*moves).values(ended_at=func.now()).returning(AddressChange.old_email)
+        left = {key_of(old) for old in await work.session.scalars(ended)}
+        if key_of(address) not in left or await sign_ups.account_of(work, key_of(address)):
+            raise WrongNoticeLink  # it left this address long ago, or somebody else has it
+        back = update(Account).where(Account.id == account.id).values(email=address, email_key=key_of(address))
+        await self._log.record(work, account.id, EventKind.ADDRESS_TAKEN_BACK, origin)
+        again = back.returning(Account).execution_options(populate_existing=True)
+        return (await work.session.scalars(again)).one()
 
     async def _by_link(self, work: UnitOfWork, token: str) -> _Notice:
         mail_id = mail_id_of(token)

@@ -25,7 +25,7 @@ PAIRS = tuple(first + second for second in ALPHABET for first in ALPHABET)
 CODE_LENGTH = 8  # 28 ** 8: 38 bits, with five tries
 
 CONFIRMATION, NEW_PASSWORD = "confirmation link", "new password link"
-NOT_ME = "not me link"
+NOT_ME, NEW_ADDRESS = "not me link", "new address link"
 """What a link is for: one for the one is worth nothing for the other."""
 CODE = "confirmation code"
 
@@ -36,7 +36,7 @@ class Tokens:
     def __init__(self, secret_keys: Sequence[str]) -> None:
         self._link_keys = {
             purpose: [_derived(key, purpose) for key in secret_keys]
-            for purpose in (CONFIRMATION, NEW_PASSWORD, NOT_ME)
+            for purpose in (CONFIRMATION, NEW_PASSWORD, NOT_ME, NEW_ADDRESS)
         }
         self._code_keys = [_derived(key, CODE) for key in secret_keys]
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from mailroom.accounts import mails as accounts_mails
+from mailroom.accounts.address_change import AddressChanges
 from mailroom.accounts.authentication import Authentication
 from mailroom.accounts.confirmation import Confirmation
 from mailroom.accounts.exports import Exports
@@ -66,6 +67,7 @@ def create_services(
     domain = settings.sender.address.rpartition("@")[2]
     api_keys = ApiKeys(database, default_domain=domain)
     limits = SendingLimits(settings.sending_per_minute or None, settings.domain_limits)
+    password_change = PasswordChange(database, passwords, sessions, log, site=site)
     password_reset = PasswordReset(
         database,
         outbox,
@@ -86,7 +88,8 @@ def create_services(
         ),
         authentication=Authentication(database, registration, passwords, sessions, log),
         password_reset=password_reset,
-        password_change=PasswordChange(database, passwords, sessions, log, site=site),
+        password_change=password_change,
+        address_changes=AddressChanges(database, outbox, password_change, tokens=tokens, queue=queue, log=log),
         takeover=Takeover(
             database, password_reset, tokens=tokens, passwords=passwords, sessions=sessions, log=log
         ),

@@ -114,6 +114,14 @@ SENTENCES: dict[str, str] = {
     "account.error.old_notice_link": _(
         "This link is too old: it works for a week. If somebody else can get in, please choose a new password."
     ),
+    "account.error.same_address": _("This is the address of your account already."),
+    "account.error.used_address_link": _(
+        "This link was used, or you asked for another change after it. Please look at your account."
+    ),
+    "account.error.old_address_link": _("This link is too old: it works for a day. Please ask for it again."),
+    "account.error.not_this_account": _(
+        "Please sign in to the account that asked for this address, and open the link again. Nothing was changed."
+    ),
     "account.error.wrong_credentials": _(
         "This address and password do not belong together. Please check both, or sign up if you are new here."
     ),
@@ -176,6 +184,7 @@ SENTENCES: dict[str, str] = {
     "password.date": _("Dates and years are easy to guess."),
     "title.sign_up_mail": _("Sign-up mail"),
     "title.security_notice": _("Security notice"),
+    "title.address_mail": _("Mail to the new address"),
     "title.password_mail": _("Password mail"),
     "title.plain_mail": _("Mail"),
     "title.export": _("Export of your data"),

@@ -10,9 +10,13 @@ QUEUE = "mailroom"
 TRANSACTIONAL, BULK = "transactional", "bulk"
 """The queues of mails, one for each stream. A message in `bulk` names no mail: it wakes a worker."""
 QUEUES = (TRANSACTIONAL, QUEUE, BULK)
-"""What a worker consumes unless it is told otherwise (`-Q`), in this order."""
+"""The queues that a worker consumes, in this order; `-Q` names others."""
 PUBLISH_TIMEOUT = 1.0
 """Seconds a publisher waits for Redis; the sweep publishes again what gets lost by that."""
+
+WORKER_SOCKET_TIMEOUT = 5.0
+"""Seconds a worker waits for an answer of Redis. Without a limit a connection that a firewall dropped in silence
+stops the worker for good; kombu asks again each second, so a live server always answers within this."""
 
 
 def create_celery(settings: Settings, *, worker: bool, current: bool = False) -> Celery:
@@ -54,7 +58,7 @@ def create_celery(settings: Settings, *, worker: bool, current: bool = False) ->
         broker_transport_options={
             "visibility_timeout": settings.visibility_timeout,
             "socket_connect_timeout": patience,
-            "socket_timeout": None if worker else patience,
+            "socket_timeout": WORKER_SOCKET_TIMEOUT if worker else patience,
             "socket_keepalive": True,
             "health_check_interval": 5,
             # kombu looks for messages whose worker is gone at these intervals; its defaults take minutes.
@@ -79,5 +83,6 @@ def create_celery(settings: Settings, *, worker: bool, current: bool = False) ->
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
         task_track_started=True,
+        worker_consumer="mailroom.jobs.consumer:Consumer",
     )
     return app

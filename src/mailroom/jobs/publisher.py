@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -13,6 +14,7 @@ import kombu.transport.redis  # noqa: F401  # else loaded by the publishing thre
 
 from mailroom.jobs.app import BULK, QUEUE, TRANSACTIONAL, create_celery
 from mailroom.jobs.broker.encoding import TaskMessage, encode
+from mailroom.jobs.broker.failback import LOOK_EVERY, answers, leads_to
 from mailroom.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -51,6 +53,8 @@ class Publisher:
         self._under_way = 0
         self._lock = threading.Lock()
         self._failing = False
+        self._brokers = settings.broker.split(";")
+        self._look_at = 0.0
 
     def publish_mails(self, mail_ids: Sequence[UUID]) -> None:
         """Publish these mails in the background; never blocks, never raises."""
@@ -94,6 +98,7 @@ class Publisher:
     def _publish(self, messages: Sequence[TaskMessage]) -> None:
         try:
             with self.app.producer_pool.acquire(block=True) as producer:  # replaced where the block raises
+                self._return_to_the_first(producer)
                 channel = producer.channel
                 for queue, some in groupby(messages, key=queue_of):
                     channel.client.lpush(queue, *(encode(self.app, channel, message, queue) for message in some))
@@ -104,6 +109,15 @@ class Publisher:
             with self._lock:
                 self._failing = True
                 del self._waiting[KEPT_WHILE_AWAY:]
+
+    def _return_to_the_first(self, producer: Any) -> None:
+        """After a failover, lead a connection back to the first broker once it answers: workers go back, too."""
+        if leads_to(producer.connection, self._brokers[0]) or time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + LOOK_EVERY
+        if answers(self._brokers[0]):
+            producer.connection.switch(self._brokers[0])
+            producer.revive(producer.connection)
 
     def close(self) -> None:
         """Give up what still waits; the sweep publishes it again."""

@@ -83,6 +83,16 @@ TABLE: dict[type[Exception] | int, Answer] = {
         _("A link works for ten minutes. Please ask for another one. We send it at once."),
         NEW_LINK,
     ),
+    accounts.WrongAddressLink: Answer(
+        404,
+        _("This link does not work"),
+        _("A part of the link may be missing. Copy the whole link from the mail."),
+        ACCOUNT,
+    ),
+    accounts.UsedAddressLink: Answer(410, _("This link was used"), way=ACCOUNT),
+    accounts.OldAddressLink: Answer(410, _("This link is too old"), way=ACCOUNT),
+    accounts.NotThisAccount: Answer(403, _("Please sign in to the account"), way=SIGN_IN),
+    accounts.SameAddress: Answer(422, _("This is your address"), way=AGAIN),
     accounts.WrongNoticeLink: Answer(
         404,
         _("This link does not work"),

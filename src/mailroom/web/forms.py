@@ -53,6 +53,13 @@ class ChangePasswordForm(Form):
     end_others: str = ""
 
 
+class ChangeAddressForm(Form):
+    """A new address, and the present password."""
+
+    email: Line
+    current: Secret
+
+
 class CodeForm(Form):
     """The code out of the mail, and the ticket of the page it was typed on."""
 

@@ -7,6 +7,8 @@ from quart_schema import Info, QuartSchema
 from quart_schema.openapi import OpenAPIProvider
 from werkzeug.routing import Rule
 
+from mailroom.web.program_answers import is_program_path
+
 PROBLEM = {
     "type": "object",
     "description": "what went wrong (RFC 9457)",
@@ -25,6 +27,16 @@ PROBLEM = {
         },
     },
     "required": ["type", "title", "status", "detail"],
+}
+REFUSAL = {
+    "type": "object",
+    "description": "what went wrong, for programs",
+    "properties": {
+        "statusCode": {"type": "integer"},
+        "name": {"type": "string"},
+        "message": {"type": "string"},
+    },
+    "required": ["statusCode", "name", "message"],
 }
 REFUSALS = {
     "400": "The request cannot be read.",
@@ -48,7 +60,7 @@ class ApiDocument(OpenAPIProvider):
     def schema(self) -> dict[str, Any]:
         """Return the document."""
         schema = super().schema()
-        schema["components"]["schemas"]["Problem"] = PROBLEM
+        schema["components"]["schemas"].update(Problem=PROBLEM, Refusal=REFUSAL)
         return schema
 
     def generate_rules(self) -> Any:
@@ -59,14 +71,21 @@ class ApiDocument(OpenAPIProvider):
     def build_paths(self, rule: Rule) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the path of a rule, with what it may answer beside success."""
         paths, components = super().build_paths(rule)
+        answer = _refusal if is_program_path(rule.rule) else _problem
         for operations in paths.values():
             for method, operation in operations.items():
                 answers = operation["responses"] = {str(code): one for code, one in operation["responses"].items()}
                 if not any(code.startswith(("4", "5")) for code in answers):
-                    answers.update({code: _problem(text) for code, text in REFUSALS.items()})
+                    answers.update({code: answer(text) for code, text in REFUSALS.items()})
                     if method == "get":
                         answers["304"] = NOT_MODIFIED
         return paths, components
+
+
+def _refusal(description: str) -> dict[str, Any]:
+    """Return how a refusal is told to programs: in Resend's form, or as a problem where they ask for it."""
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}
+    return {"description": description, "content": {**content, **_problem(description)["content"]}}
 
 
 def _problem(description: str) -> dict[str, Any]:

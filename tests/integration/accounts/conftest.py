@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from mailroom.accounts.address_change import AddressChanges
 from mailroom.accounts.authentication import Authentication
 from mailroom.accounts.confirmation import Confirmation
 from mailroom.accounts.mail_limits import FormMailQueue
@@ -81,6 +82,9 @@ class Reception:
         )
         self.password_change = PasswordChange(
             self.database, self.passwords, self.sessions, self.log, site=["localhost"]
+        )
+        self.address_changes = AddressChanges(
+            self.database, self.outbox, self.password_change, tokens=self.tokens, queue=self.queue, log=self.log
         )
         self.takeover = Takeover(
             self.database,

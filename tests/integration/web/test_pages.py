@@ -8,7 +8,7 @@ from quart.typing import TestAppProtocol as App
 from quart.typing import TestClientProtocol as Client
 from sqlalchemy import text
 
-from mailroom.accounts.tokens import NOT_ME, Tokens
+from mailroom.accounts.tokens import NEW_ADDRESS, NOT_ME, Tokens
 from mailroom.bootstrap.web import create_web
 from mailroom.kit.ids import parse_id
 from mailroom.services import Services
@@ -197,3 +197,28 @@ async def test_signing_out_everywhere_else_leaves_this_browser(app: App) -> None
     assert (await laptop.get("/account/security")).status_code == 303
     for path in ("/account/security", "/account/password"):
         assert (await browser_of(app).get(path)).headers["Location"].startswith("/sign-in?next=")
+
+
+async def test_alice_moves_to_another_address_and_only_a_browser_that_is_hers_confirms_it(app: App) -> None:
+    alice, stranger = browser_of(app), browser_of(app)
+    token, _ = await token_and_code(app, await sign_up(alice))
+    await alice.post(f"/confirm/{token}")
+    wrong = await alice.post("/account/address", form={"email": "alice@example.org", "current": PASSWORD})
+    assert wrong.status_code == 422 and "already" in await wrong.get_data(as_text=True)
+    asked = await alice.post("/account/address", form={"email": "alice@new.example", "current": PASSWORD})
+    ticket = asked.headers["Location"].rpartition("/")[2]
+    assert "alice@new.example" in await (await alice.get(f"/mails/{ticket}")).get_data(as_text=True)
+    mail_id = parse_id(ticket)
+    services = part_of(app.app, Services)
+    assert mail_id
+    async with services.database.begin() as work:
+        mail = await services.outbox.find(work, mail_id)
+    assert mail and mail.nonce
+    link = f"/new-address/{Tokens([SECRET_KEY]).token(mail.id, mail.nonce, NEW_ADDRESS)}"
+    for method in (stranger.get, stranger.post):
+        assert (await method(link)).status_code == 403
+    page = await alice.get(link)
+    assert "alice@new.example" in await page.get_data(as_text=True)
+    assert (await alice.post(link)).headers["Location"] == "/account/security?moved=1"
+    assert "alice@new.example" in await (await alice.get("/account")).get_data(as_text=True)
+    assert (await alice.post(link)).status_code == 410

@@ -1,7 +1,7 @@
 """Which mails a worker process sends, and how it stops.
 
 A mail of its own:   `deliver` → `Ledger.claim` → `AttemptRunner.run` → `SmtpConnection.deliver`.
-The bulk stream:     `begin_bulk` → `Ledger.claim_bulk` → `BulkQueue` → as the next.
+The bulk stream:     `begin_bulk` → `Ledger.claim_bulk` → `BulkQueue` → as mails in bulk.
 Mails in bulk:       `deliver_many` → `Ledger.claim` → `BulkQueue` → `BulkSender.run` → `SmtpConnection.deliver`.
 Both ways record through `AttemptRecorder` → `Ledger.record_and_hand_over`.
 """

@@ -30,6 +30,9 @@ EVENTS = {
     "password_changed": _("Password changed"),
     "password_reset": _("New password chosen by mail"),
     "sessions_ended": _("Signed out everywhere else"),
+    "address_asked": _("Another address asked for; we sent a mail"),
+    "address_changed": _("Address changed; we told the old one"),
+    "address_taken_back": _("Change of address undone"),
     "secured": _("Account secured by the link of a mail"),
 }
 """Kind of event → its line."""
@@ -53,9 +56,8 @@ async def history() -> Response:
         return ask_to_sign_in()
     events = await services().security_log.of_account(session.account.id)
     lines = [Line(translated(EVENTS.get(one.kind, one.kind)), one.device, one.address, one.at) for one in events]
-    return await page(
-        "security.html", lines=lines, changed="changed" in request.args, ended="ended" in request.args
-    )
+    just = {name: name in request.args for name in ("changed", "ended", "moved")}
+    return await page("security.html", lines=lines, **just)
 
 
 @blueprint.get("/account/password")
