@@ -24,10 +24,6 @@ LABELS = {
     "current": gettext_noop("Present password"),
     "code": gettext_noop("Code"),
 }
-    "password": gettext_noop("Password"),
-    "current": gettext_noop("Present password"),
-    "code": gettext_noop("Code"),
-}
 
 
 @dataclass(frozen=True, slots=True)
