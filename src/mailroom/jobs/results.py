@@ -77,7 +77,7 @@ class ResultWriter:
         except (
             TypeError,
             ValueError,
-        ):  # what is not plain JSON: Celery has forms for some of it, and takes longer
+        ):  # not plain JSON: Celery can encode some other types, and takes longer
             encoded: str = self._backend.encode(meta)
             return encoded
 

@@ -53,7 +53,7 @@ def create(
     export_tasks.register(app)
     _refuse_to_start(app, refusal)
     _follow_the_worker(app, loop)
-    # On SIGQUIT Celery wants to terminate what still runs, which threads cannot be: it would raise, and stay.
+    # On SIGQUIT Celery terminates running tasks. Threads cannot be terminated: it would raise, and not exit.
     ThreadPool.terminate_job = _terminate_nothing
     redis.Transport.Channel = Channel
     app.amqp.Connection = PromptConnection
