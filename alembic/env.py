@@ -30,7 +30,7 @@ import mailroom.tasks.models
 import mailroom.webhooks.models  # noqa: F401  # the imports fill the metadata
 from mailroom.kit.database import Base
 from mailroom.ops.database_errors import UNUSABLE, explain
-from mailroom.ops.startup import BAD_SETTINGS, settings_of_a_door
+from mailroom.ops.startup import BAD_SETTINGS, load_or_exit
 
 LOCK = 0x6D696772  # "migr"
 ASK_EVERY = 0.2
@@ -56,7 +56,7 @@ Let it end, or end it (`select pg_terminate_backend(<pid>)` in psql). Then migra
 
 def run() -> None:
     given = context.config.attributes
-    url = given.get("url") or settings_of_a_door().database_url
+    url = given.get("url") or load_or_exit().database_url
     try:
         migrate_all(url, given)
     except DBAPIError as error:

@@ -5,7 +5,7 @@ from quart import Quart
 from mailroom.bootstrap.services import create_services, create_tracker
 from mailroom.jobs.publisher import Publisher
 from mailroom.kit.database import Database
-from mailroom.ops.startup import settings_of_a_door
+from mailroom.ops.startup import load_or_exit
 from mailroom.settings import Settings
 from mailroom.web.app import create_app
 from mailroom.web.live.endpoint import serve_live
@@ -13,7 +13,7 @@ from mailroom.web.live.endpoint import serve_live
 
 def create_web(settings: Settings | None = None) -> Quart:
     """Return the web application, with a poller of its own. Reads the environment where no settings are given."""
-    settings = settings or settings_of_a_door()
+    settings = settings or load_or_exit()
     database = Database(settings.database_url, connections=settings.database_connections, name="mailroom web")
     publisher = Publisher(settings)
     tracker, results = create_tracker(settings, database)

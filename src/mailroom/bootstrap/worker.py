@@ -1,4 +1,4 @@
-"""Wires a worker: its Celery application, and what lives in the event loop of each of its processes."""
+"""Wires a worker: its Celery application, and the runtime in the event loop of each of its processes."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -34,7 +34,7 @@ from mailroom.mail.smtp.connection import Timeouts
 from mailroom.mail.smtp.pool import Pool
 from mailroom.mail.smtp.sign_ins import SignIns
 from mailroom.ops.restored import refusal
-from mailroom.ops.startup import settings_of_a_door
+from mailroom.ops.startup import load_or_exit
 from mailroom.progress.reporter import Reporter
 from mailroom.services import Services
 from mailroom.settings import Settings
@@ -45,7 +45,7 @@ from mailroom.webhooks.sender import WebhookSender
 
 def create_worker(settings: Settings | None = None) -> Celery:
     """Return the worker's Celery application. Reads the environment where no settings are given."""
-    settings = settings or settings_of_a_door()
+    settings = settings or load_or_exit()
     return create(
         settings,
         lambda app: create_runtime(settings, app),
@@ -59,7 +59,7 @@ def _refusal(settings: Settings) -> str | None:
 
 
 def create_runtime(settings: Settings, app: Celery) -> Runtime:
-    """Return what lives in one worker process; called in its event loop."""
+    """Return the runtime of one worker process. Call it in the process's event loop."""
     publisher = Publisher(settings)
     services = wiring.create_services(
         settings,

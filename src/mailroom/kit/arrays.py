@@ -1,4 +1,4 @@
-"""Arrays as PostgreSQL reads them: psycopg's own way takes ten times as long, and hot statements take many."""
+"""Lists as PostgreSQL's array literals: psycopg's own way takes ten times as long, and hot statements use many."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -16,7 +16,7 @@ def array_of_times(values: Iterable[datetime | None]) -> str:
 
 
 def array_of_words(values: Iterable[str | None]) -> str:
-    """Return the literal of an array of texts; best where most of them are the same."""
+    """Return the literal of an array of texts. It is fastest where many texts are the same."""
     return "{" + ",".join(["NULL" if value is None else _quoted(value) for value in values]) + "}"
 
 

@@ -1,4 +1,4 @@
-"""The time. What decides about a mail is PostgreSQL's clock (`now()`); this one is for people and caches."""
+"""The time, for people and caches. Decisions about mails use PostgreSQL's clock (`now()`)."""
 
 from datetime import UTC, datetime
 

@@ -13,9 +13,9 @@ GATHER = 0.001
 
 
 class Coalescer(Generic[Item, Result]):
-    """Joins calls that come together into one; a call that comes alone waits for nothing.
+    """Joins calls that come at the same time into one. A call that comes alone does not wait.
 
-    `call` takes up to `most` items, in order, and returns a result for each. Its error is every caller's error.
+    `call` takes up to `most` items, in order, and returns a result for each. What it raises, every caller gets.
     `gather`: seconds that a batch waits for more items, where the last batch had several.
     """
 

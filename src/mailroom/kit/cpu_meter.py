@@ -1,4 +1,4 @@
-"""What a coroutine costs the loop it runs in: its own steps only, not what runs while it waits."""
+"""The processor time of a coroutine: its own steps only, not what runs while it waits."""
 
 import time
 import types
@@ -15,7 +15,7 @@ class CpuMeter:
         self.spent = 0.0
         """Seconds of processor time, all steps together."""
         self.longest = 0.0
-        """Seconds of processor time of the longest step, which kept the loop from everything else."""
+        """Seconds of processor time of the longest step. Nothing else in the loop could run during it."""
 
     async def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         """Run `coroutine` to its end; return or raise as it does."""

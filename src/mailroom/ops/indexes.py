@@ -1,7 +1,7 @@
 """Indexes that migrations build or drop while their tables are in use.
 
-Nothing here is in a transaction, so each step is one that can be taken again: a migration of nothing but these
-can be stopped anywhere, and is then run anew.
+None of this runs in a transaction, so each step may be repeated: a migration that consists of such steps can be
+stopped anywhere and run again.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ VALID = sa.text("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(
 
 @contextmanager
 def one_by_one() -> Iterator[None]:
-    """Run statements outside of a transaction, each waiting as long as it must: nobody waits behind these."""
+    """Run statements outside of a transaction. Each waits as long as it must; nobody waits behind it."""
     with op.get_context().autocommit_block():
         usual = op.get_bind().scalar(sa.text("SHOW lock_timeout"))
         op.execute("SET lock_timeout = 0")
@@ -24,7 +24,7 @@ def one_by_one() -> Iterator[None]:
 
 
 def build(table: str, name: str, columns: Sequence[str], *, where: str | None = None) -> None:
-    """Build this index unless it is there; a build that was stopped has left one that is not valid."""
+    """Build this index unless it is there. An invalid one, left by a build that was stopped, is built again."""
     if op.get_bind().scalar(VALID, {"name": name}) is False:
         drop(table, name)
     op.create_index(

@@ -1,4 +1,4 @@
-"""How every command gets its settings, and how it says what is wrong with them: one way for all."""
+"""How each command gets its settings, and says what is wrong with them."""
 
 import errno
 import os
@@ -17,7 +17,7 @@ BAD_SETTINGS = 2
 
 
 def settings() -> Settings:
-    """Read the settings; from a running `mailroom up` where some that are required are not set, saying so.
+    """Read the settings. Where required ones are missing, use those of a running `mailroom up`, and say so.
 
     Raises `SettingsError`.
     """
@@ -29,10 +29,10 @@ def settings() -> Settings:
     return load()
 
 
-def settings_of_a_door() -> Settings:
+def load_or_exit() -> Settings:
     """Read the settings for a program that is not ours (celery, alembic, an ASGI server).
 
-    Ends it with exit code 2 and a sentence for each problem, where it would show a traceback.
+    Where they cannot be used, print a sentence for each problem and end the program with exit code 2.
     """
     try:
         return load()

@@ -37,8 +37,9 @@ def up(
 ) -> int:
     """Run the whole of Mailroom until SIGINT, SIGTERM or SIGHUP; return the exit status.
 
-    `port` is where the web is wanted (else PORT, else 8000; the next free one is taken), `without` names lines
-    of the Procfile to leave out. What `environment` (default: ours) and `.env` name is used instead of embedding.
+    `port` is the wanted port of the web (default: PORT, else 8000); where it is taken, the next free one is used.
+    `without` names lines of the Procfile to leave out. A server that `environment` (default: ours) or `.env` names
+    is used, and not embedded.
     """
     given = os.environ if environment is None else environment
     try:
@@ -95,7 +96,9 @@ class _Up:
                 raise Refused("The release line of the Procfile (migrations) failed; its lines above say why.")
         apps = {name: self._app(name, line, environment) for name, line in plan.apps.items()}
         first = [apps.pop(WEB)] if WEB in apps else []
-        await self.supervisor.start(*first)  # the first page is waited for: the others' start would slow it
+        await self.supervisor.start(
+            *first
+        )  # alone: a person waits for the first page, and the others' start would slow it
         await self.supervisor.start(*apps.values(), join=True)
         self._show_banner()
         await asyncio.Event().wait()

@@ -133,6 +133,8 @@ class RestoreGuard:
     async def _look(self) -> None:
         look = Look(*(await self._run(LOOK))[0])
         witnessed = await asyncio.to_thread(self._witness.read, look.name) if self._witness else None
+        if look.restored(witnessed):  # unless another worker's heartbeat came between the two
+            look = Look(*(await self._run(LOOK))[0])
         if look.restored(witnessed):
             if not self._restored:
                 self._restored = True

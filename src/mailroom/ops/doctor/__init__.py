@@ -1,1 +1,1 @@
-"""`mailroom doctor`: is everything as Mailroom needs it, and if not, what is to be done."""
+"""`mailroom doctor`: what is wrong with settings and servers, and what to do about it."""

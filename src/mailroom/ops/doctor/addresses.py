@@ -1,4 +1,4 @@
-"""Settings that are well-formed and may still be wrong: From, PUBLIC_URL, proxies, keys."""
+"""Settings that can be read but may still be wrong: From, PUBLIC_URL, proxies, keys."""
 
 from urllib.parse import urlsplit
 

@@ -1,4 +1,4 @@
-"""Threads that nobody waits for: a name server or broker that never answers must not hold up the exit."""
+"""Threads that nobody waits for, so that a name server or broker that never answers cannot hold up the exit."""
 
 import threading
 from collections.abc import Callable

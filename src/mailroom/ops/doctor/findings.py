@@ -1,4 +1,4 @@
-"""What a check finds, and how others' words get into it without a secret."""
+"""What a check finds, and how the words of libraries and servers are quoted without a secret."""
 
 from base64 import b64encode
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The folder of `mailroom up`: locked against a second one, and keeping secrets and process records."""
+"""The folder of `mailroom up`: a lock against a second `up`, secrets, and records of processes."""
 
 import fcntl
 import json
@@ -13,7 +13,7 @@ from mailroom.ops.processes.errors import HomeInUse, Refused
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, all of it or nothing, and have it on disk on return."""
+    """Write a file that only its owner may read. It is written whole or not at all, and is on disk on return."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -36,7 +36,7 @@ def secret(path: Path) -> str:
 
 
 class DataDirectory:
-    """The opened folder; what is in it belongs to this process until `close`, or until the process ends."""
+    """The folder, locked for this process until `close` or until the process ends."""
 
     def __init__(self, path: Path, lock: int) -> None:
         self.path = path
@@ -79,11 +79,11 @@ class DataDirectory:
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Unlock the folder."""
         os.close(self._lock)
 
     def secret(self, name: str) -> str:
-        """Return the secret of that name, the same for as long as the folder lives."""
+        """Return the secret of that name. It stays the same as long as the folder exists."""
         return secret(self.path / name)
 
     def record(self, pid: int, name: str) -> None:
@@ -93,16 +93,16 @@ class DataDirectory:
         write_private(self._records, json.dumps(records))
 
     def forget(self, pid: int) -> None:
-        """Strike a process that has ended."""
+        """Remove a process that has ended from the records."""
         records = self._read()
         records.pop(str(pid), None)
         write_private(self._records, json.dumps(records))
 
     def end_leftovers(self) -> list[str]:
-        """End what an `up` that was killed left running; return the names.
+        """End the processes that a killed `up` left running; return their names.
 
-        Only processes of which pid and start time are those noted are ended, and what lives in their sessions.
-        A leader that is gone keeps its number while its session lives, so none of that number can be another's.
+        A process is ended only where its number and start time are those in the records; so are the processes of
+        its session. While a session has processes, the kernel gives the number of its leader to no other process.
         """
         ended = []
         for pid, noted in self._read().items():

@@ -20,13 +20,13 @@ logger = logging.getLogger(__name__)
 
 
 class KeepAll:
-    """aiosmtpd's handler: a message is on disk before it is answered for (RFC 5321 §6.1)."""
+    """aiosmtpd's handler: a message is on disk before the server says 250 (RFC 5321 §6.1)."""
 
     def __init__(self, store: InboxStore) -> None:
         self._store = store
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802  # its name
-        """Store the message; 250 only once that is done."""
+        """Store the message and return the reply."""
         try:
             kept = await asyncio.to_thread(
                 self._store.put, envelope.content, envelope.mail_from or "", envelope.rcpt_tos
@@ -41,7 +41,7 @@ class KeepAll:
 async def inbox(port: int, folder: Path) -> asyncio.Server:
     """Listen on 127.0.0.1:`port` and store into `folder`; close the returned server to end it."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it uses what newer Pythons are about to drop
+        warnings.simplefilter("ignore")  # aiosmtpd uses what newer Pythons will drop
         from aiosmtpd.smtp import SMTP
     handler = KeepAll(InboxStore(folder))
 
@@ -56,7 +56,7 @@ async def inbox(port: int, folder: Path) -> asyncio.Server:
 def serve_inbox(port: int, folder: Path) -> None:
     """Run the inbox until SIGTERM or SIGINT."""
     logging.basicConfig(format="%(message)s", level=logging.INFO)
-    logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd tells of every command
+    logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd logs every command
     asyncio.run(_serve(port, folder))
 
 

@@ -1,4 +1,4 @@
-"""The inbox's folder: one file a message, written once, so that any process may read it at any time.
+"""The folder of the inbox: one file for each message, written once, so that any process may read it.
 
 A file is one line of JSON (the envelope of RFC 5321 and the time), then the message as it came. Its name sorts
 by time and is the message's id.
@@ -46,7 +46,7 @@ class InboxStore:
         self._parsed: dict[str, Message] = {}  # files never change
 
     def put(self, raw: bytes, sender: str, recipients: Sequence[str]) -> str:
-        """Store a message and return its id; on return it is on disk, whatever happens next."""
+        """Store a message and return its id. It is on disk on return."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         now = time.time_ns()
         name = f"{now:020d}-{secrets.token_hex(4)}"
@@ -73,7 +73,7 @@ class InboxStore:
         return [message for message in found if wanted in map(str.casefold, message.recipients)]
 
     def get(self, message_id: str) -> Message | None:
-        """Return one message, or None where there is none (any more)."""
+        """Return one message, or None where there is none, or no longer."""
         if message_id in self._parsed:
             return self._parsed[message_id] if self._path(message_id).exists() else None
         parts = self._read(message_id)
@@ -85,7 +85,7 @@ class InboxStore:
         return message
 
     def raw(self, message_id: str) -> bytes | None:
-        """Return a message's source, byte for byte as it was handed over."""
+        """Return the source of a message, byte for byte as it came."""
         parts = self._read(message_id)
         return parts[1] if parts else None
 

@@ -1,4 +1,4 @@
-"""Is this database ours to use? Asked before anything is done to one that was given from outside."""
+"""Checks that a database holds nothing but Mailroom's tables, before `mailroom up` changes anything in it."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -34,9 +34,8 @@ def refuse_foreign(url: str, migrations: Path) -> None:
     """
     try:
         plain = libpq_url(database_url(url))
-        with psycopg.connect(
-            plain, connect_timeout=5, options="-c default_transaction_read_only=on"
-        ) as connection:
+        with psycopg.connect(plain, connect_timeout=5) as connection:
+            connection.read_only = True
             tables = [str(row[0]) for row in connection.execute(TABLES)]
             versions = []
             if VERSIONS in tables:

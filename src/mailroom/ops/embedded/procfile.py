@@ -1,4 +1,4 @@
-"""The Procfile: which processes there are, and how a host would run them."""
+"""The Procfile: which processes there are, and how to run each."""
 
 import re
 import shlex
@@ -12,9 +12,9 @@ def read_procfile(path: Path) -> dict[str, str]:
 
 
 def shell_command(line: str) -> list[str]:
-    """Return how to run a Procfile's line: as it stands where it is one plain program, else by the shell.
+    """Return the command of a Procfile's line: the program itself, or a shell where the line needs one.
 
-    A shell in between would get the signals meant for the program.
+    A shell in between would get the signals that are meant for the program.
     """
     if re.search(r"[$`;&|<>(){}*?~\\]", line) or "=" in shlex.split(line)[0]:
         return ["/bin/sh", "-c", line]

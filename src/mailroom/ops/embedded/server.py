@@ -1,4 +1,4 @@
-"""What the embedded servers have in common: start, wait until ready, stop; for `up` and for the tests."""
+"""The base class of the embedded servers, for `mailroom up` and for the tests: start, wait until ready, stop."""
 
 import subprocess
 import time
@@ -62,7 +62,7 @@ class Server(ABC):
         return self._process
 
     def start(self) -> Self:
-        """Start it, without waiting until it is ready. It dies with the thread that calls this."""
+        """Start it and return at once. It ends when the thread that calls this ends."""
         self.prepare()
         self.trim_log()
         self._process = processes.spawn(self.program, self.log)

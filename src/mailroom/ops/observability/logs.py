@@ -1,4 +1,4 @@
-"""One calm line for each thing worth saying, on standard error; nothing secret in any of them."""
+"""Logs: one line for each event, on standard error, without secrets."""
 
 import logging
 import os
@@ -16,7 +16,7 @@ LINKS = re.compile(
 TOKEN = re.compile(r"[A-Za-z0-9_-]{40,}")
 """What may be a token wherever it stands: ours have 48 characters or more; an id has 36."""
 QUIET = ("aiosmtplib", "asyncio", "celery.utils.functional", "kombu", "redis", "sqlalchemy.engine")
-"""Libraries that at debug level would tell of every statement, some with addresses in them."""
+"""Libraries that log every statement at debug level, some of them with addresses."""
 
 
 class Line(logging.Formatter):
@@ -42,13 +42,13 @@ class Line(logging.Formatter):
 
 
 class Handler(logging.StreamHandler[TextIO]):
-    """The one handler that `configure` puts in place; a class of its own so that it finds it again."""
+    """The handler that `configure` sets; it has a class of its own so that `configure` can replace it."""
 
 
 def configure(level: str, name: str) -> None:
-    """Log what is of `level` (debug, info, warning, error) or above to standard error, as process `name`.
+    """Log to standard error from `level` (debug, info, warning, error) on, as process `name`.
 
-    Colours only on a terminal, and not where NO_COLOR is set. Called again, it replaces what it set before.
+    Lines have colours on a terminal, unless NO_COLOR is set. A second call replaces the first one's handler.
     """
     handler = Handler(sys.stderr)
     handler.setFormatter(Line(name, coloured=sys.stderr.isatty() and not os.environ.get("NO_COLOR")))

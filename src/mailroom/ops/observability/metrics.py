@@ -1,4 +1,4 @@
-"""Metrics for Prometheus (text format 0.0.4): asked of the database once a scrape, nothing kept in between."""
+"""Metrics for Prometheus (text format 0.0.4). Each scrape asks the database; nothing is kept in between."""
 
 import asyncio
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ from mailroom.mail.states import State
 from mailroom.services import Services
 
 PATIENCE = 3.0
-"""Seconds the database has for all of it; a scrape is no reason to wait."""
+"""Seconds that the database has for all questions of a scrape."""
 WINDOW = timedelta(minutes=5)
 NEWEST = 50_000
 """Attempts looked at, at most: their ids rise, so that no index on their times is needed."""
@@ -35,7 +35,7 @@ group by 1, 2
 
 @dataclass(slots=True, eq=False)  # the registry hashes its collectors
 class Numbers(Collector):
-    """What one scrape found out."""
+    """The numbers of one scrape."""
 
     watched: int | None
     poller: tuple[float, float] = (0.0, 0.0)

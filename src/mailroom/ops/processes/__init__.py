@@ -1,1 +1,1 @@
-"""Programs as processes: started, shown, kept running, and ended with all they started."""
+"""Programs as processes: how they are started, shown, kept running, and ended with all that they started."""

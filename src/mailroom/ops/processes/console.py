@@ -1,4 +1,4 @@
-"""What `mailroom up` shows: the programs' lines interleaved, each behind its name, in colour on a terminal."""
+"""The output of `mailroom up`: the lines of all programs, each behind the name of its program."""
 
 import os
 import queue
@@ -12,8 +12,8 @@ DIM, BOLD, PLAIN = "\033[2m", "\033[1m", "\033[0m"
 class Console:
     """Writes lines to a file descriptor in a thread of its own.
 
-    A terminal that was closed, or whose reader has stopped reading, must never hold up whoever says something:
-    lines that find no room are dropped.
+    A terminal that was closed, or that nobody reads, must not hold up the programs. Lines
+    without room are dropped.
     """
 
     def __init__(self, names: Sequence[str], environment: Mapping[str, str], descriptor: int = 1) -> None:
@@ -26,7 +26,7 @@ class Console:
         self._thread.start()
 
     def say(self, text: str) -> None:
-        """Show lines of `up`'s own."""
+        """Show lines of `mailroom up` itself."""
         self._put(text)
 
     def line(self, name: str, text: str) -> None:

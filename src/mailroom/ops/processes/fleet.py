@@ -1,7 +1,7 @@
 """Several processes of one kind under one: `mailroom web` and `mailroom worker` on more than one core.
 
-A process that dies is started again with backoff. SIGTERM and SIGINT are passed on and waited for. Should
-this process be killed, the kernel ends the others (Linux).
+A process that dies is started again with backoff. SIGTERM and SIGINT are passed on, and the fleet waits for the
+processes to end. If the fleet itself is killed, the kernel ends the processes (Linux).
 """
 
 import logging
@@ -69,7 +69,7 @@ class Fleet:
 
 
 class Slot:
-    """The place of one process, and when it may be started next."""
+    """One process of the fleet, and when it may be started next."""
 
     def __init__(self) -> None:
         self.process: subprocess.Popen[bytes] | None = None

@@ -1,4 +1,4 @@
-"""Where what a program writes goes: to its log file, or line by line to whoever shows it."""
+"""The output of a program: to its log file, or line by line to the console."""
 
 import asyncio
 import contextlib
@@ -10,10 +10,10 @@ from mailroom.ops.processes.program import Program
 
 
 class Output(Protocol):
-    """Where lines go."""
+    """Takes lines."""
 
     def say(self, text: str) -> None:
-        """Show a line of the supervisor's own."""
+        """Show a line of the supervisor."""
 
     def line(self, name: str, text: str) -> None:
         """Show a line of the program `name`."""

@@ -1,4 +1,4 @@
-"""Programs as processes: how one is described, started, known again later, and ended with all it started."""
+"""A program as a process: described, started, recognized later, and ended with all that it started."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ LAUNCH = Path(__file__).with_name("launch.py")
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Whom a program runs as, where that is not the user who starts it."""
+    """The user that a program runs as, where that is not the user who starts it."""
 
     uid: int
     gid: int
@@ -23,7 +23,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One program to run: a session and process group of its own, gone when its starter is gone (Linux)."""
+    """One program to run, in a session and process group of its own. It ends when its starter ends (Linux)."""
 
     name: str
     command: Sequence[str]
@@ -35,7 +35,7 @@ class Program:
     death_signal: int = signal.SIGKILL
     """What the kernel sends it when its starter dies."""
     log: Path | None = None
-    """The file its output is appended to; none: its starter's to show."""
+    """The file that its output is appended to. Without one, its starter shows the output."""
     ready: Callable[[], bool] | None = None
     """Whether it answers; may block for a second or two."""
 
@@ -62,9 +62,9 @@ def spawn(program: Program, log: Path) -> subprocess.Popen[bytes]:
 
 
 def started_at(pid: int) -> str | None:
-    """Return when process `pid` was started, in a form that no other process of that number has ever had.
+    """Return when process `pid` was started, so that a later process with the same number differs.
 
-    None where there is no such process (a zombie counts as none).
+    None where there is no such process; a zombie counts as none.
     """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -82,7 +82,7 @@ def _asked_ps(pid: int) -> str | None:
 
 
 def members(session: int) -> list[int]:
-    """Return the living processes of a session (Linux; elsewhere none), which its leader may have outlived."""
+    """Return the running processes of a session, whose leader may have ended (Linux; elsewhere none)."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -93,7 +93,7 @@ def members(session: int) -> list[int]:
 
 
 def kill_all(leader: int) -> None:
-    """Kill a program and all that is left of its session, in whatever process group; none left is fine."""
+    """Kill a program and every process that is left of its session, in any process group."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
     for pid in members(leader):

@@ -1,7 +1,7 @@
-"""Runs programs and keeps them running: order, readiness, restarts with backoff, one way to stop them all.
+"""Runs programs and keeps them running: in order, until ready, restarted with backoff, stopped together.
 
-Our own, because none at hand starts a dead program again, stops all in order, and leaves nothing behind when
-it is killed itself.
+It is our own, because none of those at hand restarts a dead program, stops all in order, and leaves nothing behind
+when it is killed (docs/decisions/0008).
 """
 
 import asyncio
@@ -26,13 +26,13 @@ POLL = 0.05
 
 
 class Records(Protocol):
-    """Where running processes are noted, for whoever has to clean up after us."""
+    """Where running processes are noted, so that the next `mailroom up` can end what this one leaves behind."""
 
     def record(self, pid: int, name: str) -> None:
         """Note a process that was started."""
 
     def forget(self, pid: int) -> None:
-        """Strike a process that has ended."""
+        """Remove a process that has ended."""
 
 
 @dataclass(eq=False)
@@ -132,7 +132,7 @@ class Supervisor:
             self.records.record(process.pid, program.name)
             status = await process.wait()
             kept.process = None
-            processes.kill_all(process.pid)  # what it left behind must not hold its port
+            processes.kill_all(process.pid)  # a process that it left behind would hold its port
             self.records.forget(process.pid)
         return status
 
