@@ -1,4 +1,4 @@
-"""Wires a worker: its Celery application, and what lives in the event loop of each of its processes."""
+"""Wires a worker: its Celery application, and the runtime in the event loop of each of its processes."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -59,7 +59,7 @@ def _refusal(settings: Settings) -> str | None:
 
 
 def create_runtime(settings: Settings, app: Celery) -> Runtime:
-    """Return what lives in one worker process; called in its event loop."""
+    """Return the runtime of one worker process. Call it in the process's event loop."""
     publisher = Publisher(settings)
     services = wiring.create_services(
         settings,

@@ -2,9 +2,12 @@
 
 import re
 import textwrap
+from collections.abc import Callable
+from typing import Any
 
 from jinja2 import Environment, pass_eval_context
 from jinja2.nodes import EvalContext
+from markupsafe import Markup
 
 from mailroom.i18n.languages import current, direction
 from mailroom.i18n.messages import translated, translated_in, translated_plural
@@ -20,7 +23,7 @@ PAD = "\ue002"
 
 def translate_templates(environment: Environment) -> None:
     """Have the templates of `environment` speak the language that is current while they are rendered."""
-    _install(environment, translated, translated_plural)
+    _install(environment, lambda _context, text: text)
 
 
 def translate_mail_templates(environment: Environment) -> None:
@@ -29,16 +32,7 @@ def translate_mail_templates(environment: Environment) -> None:
     They are wrapped before the parameters are filled in, so that the same lines break whatever the values are:
     only so can a template be compiled (`mail/rendering/compiled_template.py`).
     """
-
-    @pass_eval_context
-    def one(context: EvalContext, message: str) -> str:
-        return _wrapped(context, translated(message))
-
-    @pass_eval_context
-    def many(context: EvalContext, singular: str, plural: str, number: int) -> str:
-        return _wrapped(context, translated_plural(singular, plural, number))
-
-    _install(environment, one, many)
+    _install(environment, _wrapped)
 
 
 def _wrapped(context: EvalContext, text: str) -> str:
@@ -49,8 +43,33 @@ def _wrapped(context: EvalContext, text: str) -> str:
     return filled.replace(PAD, "")
 
 
-def _install(environment: Environment, one: object, many: object) -> None:
+def _install(environment: Environment, form: Callable[[EvalContext, str], str]) -> None:
+    """Give the templates `{% trans %}` and its functions; `form` is given each message before it is filled in.
+
+    Jinja's own functions fill in every message, also those without parameters, which costs as much as all the rest
+    of a page.
+    """
+
+    def filled(context: EvalContext, text: str, parameters: dict[str, Any]) -> str:
+        text = form(context, text)
+        if context.autoescape:
+            text = Markup(text)  # noqa: S704  # our own sentence; its parameters are escaped
+        return text % parameters if parameters or "%" in text else text
+
+    @pass_eval_context
+    def gettext(context: EvalContext, message: str, /, **parameters: Any) -> str:
+        return filled(context, translated(message), parameters)
+
+    @pass_eval_context
+    def ngettext(context: EvalContext, singular: str, plural: str, number: int, /, **parameters: Any) -> str:
+        return filled(context, translated_plural(singular, plural, number), {"num": number, **parameters})
+
+    @pass_eval_context
+    def pgettext(context: EvalContext, kind: str, message: str, /, **parameters: Any) -> str:
+        return filled(context, translated_in(kind, message), parameters)
+
     environment.add_extension("jinja2.ext.i18n")
-    environment.globals.update(language=current, direction=direction)
+    environment.newstyle_gettext = True  # type: ignore[attr-defined]
     environment.policies["ext.i18n.trimmed"] = True
-    environment.install_gettext_callables(one, many, newstyle=True, pgettext=translated_in)  # type: ignore[attr-defined]
+    environment.globals.update(_=gettext, gettext=gettext, ngettext=ngettext, pgettext=pgettext)
+    environment.globals.update(language=current, direction=direction)

@@ -10,7 +10,7 @@ QUEUE = "mailroom"
 TRANSACTIONAL, BULK = "transactional", "bulk"
 """The queues of mails, one for each stream. A message in `bulk` names no mail: it wakes a worker."""
 QUEUES = (TRANSACTIONAL, QUEUE, BULK)
-"""What a worker consumes unless it is told otherwise (`-Q`), in this order."""
+"""The queues that a worker consumes, in this order; `-Q` names others."""
 PUBLISH_TIMEOUT = 1.0
 """Seconds a publisher waits for Redis; the sweep publishes again what gets lost by that."""
 

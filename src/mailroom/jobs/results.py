@@ -19,6 +19,7 @@ from celery import Celery
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ReadOnlyError
 
 from mailroom.jobs.app import create_celery
 from mailroom.jobs.invalidations import Invalidations
@@ -56,7 +57,11 @@ class ResultWriter:
             return
         keys = [self._backend.get_key_for_task(report.task) for report, _ in encodable]
         ready = "".join("1" if report.state in READY else "0" for report, _ in encodable)  # a client may wait
-        self._store(keys, [self._backend.expires, ready, *(meta for _, meta in encodable)])
+        try:
+            self._store(keys, [self._backend.expires, ready, *(meta for _, meta in encodable)])
+        except ReadOnlyError:  # a replica now: a new connection may lead to the primary
+            self._backend.client.connection_pool.disconnect()
+            raise
 
     def _meta_of(self, report: Report) -> str | None:
         """Return the stored form, None where JSON cannot hold it: an error would hold up all others for ever."""
@@ -72,7 +77,7 @@ class ResultWriter:
         except (
             TypeError,
             ValueError,
-        ):  # what is not plain JSON: Celery has forms for some of it, and takes longer
+        ):  # not plain JSON: Celery can encode some other types, and takes longer
             encoded: str = self._backend.encode(meta)
             return encoded
 

@@ -26,12 +26,19 @@ def refusal(database_url: str, witness: Witness | None = None) -> str | None:
     """
     for cluster in (CLUSTER, NO_CLUSTER):
         try:
-            with psycopg.connect(libpq_url(database_url), connect_timeout=PATIENCE) as connection:
-                rows: list[Any] = connection.execute(statement(LOOK, cluster).encode()).fetchall()
+            look = _look(database_url, cluster)
+            witnessed = witness.read(look.name) if witness else None
+            if look.restored(witnessed):  # unless a worker's heartbeat came between the two
+                look = _look(database_url, cluster)
         except psycopg.errors.InsufficientPrivilege:
             continue
         except psycopg.Error:  # away, or not migrated yet
             return None
-        look = Look(*rows[0])
-        return str(DatabaseRestored()) if look.restored(witness.read(look.name) if witness else None) else None
+        return str(DatabaseRestored()) if look.restored(witnessed) else None
     return None
+
+
+def _look(database_url: str, cluster: str) -> Look:
+    with psycopg.connect(libpq_url(database_url), connect_timeout=PATIENCE) as connection:
+        rows: list[Any] = connection.execute(statement(LOOK, cluster).encode()).fetchall()
+    return Look(*rows[0])

@@ -261,7 +261,7 @@ class Poller:
             if row := better.get(watched.snapshot.task):
                 watched.has_row = True
                 await self._take(watched, row, from_row=True)
-            elif watched.snapshot.state == NO_NEWS:  # it has no row: begun, and not heard of yet
+            elif watched.snapshot.state == NO_NEWS:  # it has no row and no result yet
                 await self._take(watched, Snapshot(watched.snapshot.task, step=-1))
         return True
 

@@ -39,4 +39,4 @@ class KnownSnapshot:
 
 
 Rows = Callable[[Sequence[KnownSnapshot]], Awaitable[Mapping[UUID, Snapshot]]]
-"""Given what is known, returns the snapshots of rows that know better, by ticket; a step of -1: of all rows."""
+"""Takes known snapshots and returns newer ones from the rows, by ticket. With a step of -1 any row is newer."""

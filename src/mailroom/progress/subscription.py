@@ -11,7 +11,7 @@ from mailroom.progress.snapshot import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What a stream says of a text that is no task it may show: an unknown ticket, a list that changed."""
+    """News about something that is no task: an unknown ticket, or a list that changed."""
 
     task: str
     state: str

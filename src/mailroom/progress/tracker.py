@@ -90,7 +90,7 @@ class Tracker:
             subscription.push(watched.snapshot)
 
     def remove(self, subscription: Subscription, task: UUID) -> None:
-        """Push this task to it no longer; a task that nobody watches is dropped."""
+        """Stop pushing this task to it; a task without watchers is dropped."""
         subscription.tasks.discard(task)
         if watched := self._poller.watched.get(task):
             watched.watchers.discard(subscription)

@@ -47,5 +47,5 @@ def iso(moment: datetime | None) -> str | None:
 
 
 def _count(number: float | None) -> Any:
-    """Return a whole number as one: what was reported as 3 is not read as 3.0."""
+    """Return a whole number as an int: a task that reported 3 does not read 3.0."""
     return int(number) if number is not None and number.is_integer() else number

@@ -5,15 +5,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask.sansio.blueprints import Blueprint
+from jinja2 import Environment
 from quart import Quart, Response
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.routing import MapAdapter
 
-from mailroom.i18n import formats
-from mailroom.i18n.templates import translate_templates
-from mailroom.kit import clock
 from mailroom.services import Services
-from mailroom.web import errors, health, limits, security, words
+from mailroom.web import errors, health, limits, security
 from mailroom.web.api import api_keys, tasks, webhooks
 from mailroom.web.api.emails import routes as emails
 from mailroom.web.api.waits import Waits
@@ -24,10 +22,10 @@ from mailroom.web.language import choose_language, tell_language
 from mailroom.web.limit_store import LimitStore
 from mailroom.web.link_endings import shorten_links
 from mailroom.web.openapi import document
+from mailroom.web.page_templates import page_templates
 from mailroom.web.pages import account, accounts, address, confirm, home, mails, password, security_history
 from mailroom.web.pages import tasks as task_pages
 from mailroom.web.parts import provide
-from mailroom.web.progress_view import attempt_words, clock_time
 from mailroom.web.readiness import Readiness
 from mailroom.web.refused import drop_cookie
 from mailroom.web.requests import read_requests
@@ -72,7 +70,7 @@ def create_app(services: Services) -> Quart:
     provide(app, Waits, Waits())
     provide(app, Readiness, Readiness(services.database))
     app.url_map.strict_slashes = False
-    _looks(app)
+    provide(app, Environment, page_templates())
     app.before_request(choose_language)
     app.before_websocket(choose_language)
     app.after_request(tell_language)
@@ -121,17 +119,3 @@ async def stay_on_this_site(response: Response) -> Response:
         query = f"?{where.query}" if where.query else ""
         response.headers["Location"] = "/" + where.path.lstrip("/") + query
     return response
-
-
-def _now() -> str:
-    """Return the server's time, so that a page can count down whatever the reader's clock says."""
-    return clock.now().isoformat(timespec="milliseconds")
-
-
-def _looks(app: Quart) -> None:
-    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    translate_templates(app.jinja_env)
-    app.jinja_env.globals.update(page_words=words.page_words, now=_now)
-    app.jinja_env.filters["clock_time"] = clock_time
-    app.jinja_env.filters["attempt_words"] = attempt_words
-    app.jinja_env.filters["date_time"] = formats.date_time

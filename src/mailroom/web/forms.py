@@ -9,8 +9,8 @@ from werkzeug.exceptions import BadRequest
 
 from mailroom.i18n.messages import gettext, gettext_noop, translated
 
-Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=320)]
-Secret = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+ShortText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=320)]
+PasswordText = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
 class Form(BaseModel):
@@ -22,42 +22,42 @@ class Form(BaseModel):
 class SignUpForm(Form):
     """An address, and a password for it."""
 
-    email: Line
-    password: Secret
+    email: ShortText
+    password: PasswordText
 
 
 class SignInForm(Form):
     """An address and its password."""
 
-    email: Line
-    password: Secret
+    email: ShortText
+    password: PasswordText
 
 
 class AddressForm(Form):
     """An address alone."""
 
-    email: Line
+    email: ShortText
 
 
 class NewPasswordForm(Form):
     """A password alone."""
 
-    password: Secret
+    password: PasswordText
 
 
 class ChangePasswordForm(Form):
     """The present password, a new one, and whether to sign out everywhere else."""
 
-    current: Secret
-    password: Secret
+    current: PasswordText
+    password: PasswordText
     end_others: str = ""
 
 
 class ChangeAddressForm(Form):
     """A new address, and the present password."""
 
-    email: Line
-    current: Secret
+    email: ShortText
+    current: PasswordText
 
 
 class CodeForm(Form):

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ReadOnlyError
 from redis.exceptions import TimeoutError as RedisTimeout
 
 from mailroom.kit.coalescer import Coalescer
@@ -144,6 +145,8 @@ class LimitStore:
         except Exception as error:
             if not is_away(error) or isinstance(error, (TimeoutError, RedisTimeout)):
                 raise
+            if isinstance(error, ReadOnlyError):  # a replica now: a new connection may lead to the primary
+                await self._redis.connection_pool.disconnect()
             answers = await self._script(keys=keys, args=arguments)  # a connection that was cut while it lay idle
         self._try_again_at = 0.0
         return self._read(requests, [float(seconds) for seconds in answers])

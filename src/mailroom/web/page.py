@@ -2,29 +2,29 @@
 
 from typing import Any
 
-from quart import Response, g, make_response, render_template, request
+from jinja2 import Environment
+from quart import Response, g, request
 
 from mailroom.web.browser import current_session, services
 from mailroom.web.client import client_of
+from mailroom.web.parts import current
 from mailroom.web.security import hide_address, is_trustworthy
 
 
 async def page(template: str, status: int = 200, **values: Any) -> Response:
     """Return a page; the session is looked up for the head of the page."""
-    return await _render(template, status, viewer=await current_session(), **values)
+    return _render(template, status, viewer=await current_session(), **values)
 
 
 async def page_without_lookup(template: str, status: int, **values: Any) -> Response:
     """Return a page without asking the database, which may be broken."""
-    return await _render(template, status, viewer=g.get("mailroom_session"), **values)
+    return _render(template, status, viewer=g.get("mailroom_session"), **values)
 
 
-async def _render(template: str, status: int, **values: Any) -> Response:
+def _render(template: str, status: int, **values: Any) -> Response:
     values.setdefault("has_inbox", services().settings.mailroom_inbox is not None)
-    text = await render_template(template, **values)
-    made = await make_response(text, status)
-    assert isinstance(made, Response)
-    return made
+    text = current(Environment).get_template(template).render(path=request.path, **values)
+    return Response(text, status, content_type="text/html; charset=utf-8")
 
 
 def redirect(address: str) -> Response:

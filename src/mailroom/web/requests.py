@@ -16,6 +16,8 @@ from quart.wrappers.request import Body as QuartBody
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
+from mailroom.i18n.messages import gettext
+
 View = TypeVar("View", bound=Callable[..., Any])
 
 LARGEST_BODY = 64 * 1024
@@ -36,7 +38,10 @@ class BodyTooLarge(RequestEntityTooLarge):
     """The body of a request is larger than its route takes: `most` bytes."""
 
     def __init__(self, most: int) -> None:
-        super().__init__(f"This address takes at most {size_in_words(most)} in one request. Please send less.")
+        said = gettext(
+            "This address takes at most %(size)s in one request. Please send less.", size=size_in_words(most)
+        )
+        super().__init__(said)
         self.most = most
 
 
@@ -147,7 +152,7 @@ class Request(quart.Request):
         try:
             return await super().get_data(*arguments, **options)
         except UnicodeDecodeError:
-            raise Unreadable("The body is not UTF-8.") from None
+            raise Unreadable(gettext("The body is not UTF-8.")) from None
 
     async def get_json(self, *arguments: Any, **options: Any) -> Any:
         """Return the body as JSON (RFC 8259). Raises `Unreadable` where it is none, or is nested too deep."""
@@ -155,7 +160,7 @@ class Request(quart.Request):
             found = await super().get_json(*arguments, **options)
             check_text(_texts(found))
         except (RecursionError, ValueError):
-            raise Unreadable("The body is JSON that cannot be read.") from None
+            raise Unreadable(gettext("The body is JSON that cannot be read.")) from None
         return found
 
     @property
@@ -166,28 +171,28 @@ class Request(quart.Request):
         parts = [part for field in fields.items(multi=True) for part in field]
         check_text(parts)
         if any("\ufffd" in part for part in parts):  # what is left of bytes that could not be read
-            raise Unreadable("The form is not UTF-8.")
+            raise Unreadable(gettext("The form is not UTF-8."))
         return fields
 
     def on_json_loading_failed(self, error: Exception) -> Any:
         """Raise `Unreadable`."""
-        raise Unreadable("The body is no JSON.") from error
+        raise Unreadable(gettext("The body is no JSON.")) from error
 
     def _check_encoding(self) -> None:
         if self.headers.get("Content-Encoding", "identity").lower() != "identity":
-            raise UnsupportedMediaType("Send the body as it is, without Content-Encoding.")
+            raise UnsupportedMediaType(gettext("Send the body as it is, without Content-Encoding."))
 
 
 def check_text(texts: Iterable[str]) -> None:
     """Raise `Unreadable` for text that PostgreSQL cannot store: U+0000, and half of a surrogate pair."""
     for text in texts:
         if "\0" in text:
-            raise Unreadable("The request holds a character that cannot be used in text: U+0000.")
+            raise Unreadable(gettext("The request holds a character that cannot be used in text: U+0000."))
         if not text.isascii():
             try:
                 text.encode()
             except UnicodeEncodeError:
-                raise Unreadable("The request holds half of a character: a lone surrogate.") from None
+                raise Unreadable(gettext("The request holds half of a character: a lone surrogate.")) from None
 
 
 def _texts(value: Any) -> Iterable[str]:
@@ -206,7 +211,7 @@ def _texts(value: Any) -> Iterable[str]:
 async def check_request() -> None:
     """Refuse what cannot be read, and give the body the limits of its route."""
     if "\0" in request.path or b"%00" in request.query_string:
-        raise Unreadable("The address holds a character that cannot be used in text: U+0000.")
+        raise Unreadable(gettext("The address holds a character that cannot be used in text: U+0000."))
     view = current_app.view_functions.get(request.endpoint or "")
     most, seconds = getattr(view, _LIMITS, (LARGEST_BODY, BODY_SECONDS))
     body = request.body

@@ -7,6 +7,7 @@ from quart import Quart, Response, g, request
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import BadRequest, Forbidden
 
+from mailroom.i18n.messages import gettext
 from mailroom.services import Services
 from mailroom.settings import Settings
 from mailroom.web.client import client_of
@@ -46,7 +47,10 @@ class UnknownHost(BadRequest):
     """A request by a name that is not ours: its links and cookies would be for someone else."""
 
     def __init__(self, public_url: str) -> None:
-        super().__init__(f"This server answers to {public_url} only (its operator sets that with PUBLIC_URL).")
+        said = gettext(
+            "This server answers to %(address)s only. Its operator sets that with PUBLIC_URL.", address=public_url
+        )
+        super().__init__(said)
 
 
 class CrossSite(Forbidden):

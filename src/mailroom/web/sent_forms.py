@@ -1,29 +1,38 @@
 """A form that could not be taken just now comes back as it was sent, so that one press sends it again.
 
-Passwords are not written into a page: their fields come back empty.
+Passwords and codes are not written into a page: their fields come back empty.
 """
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from quart import request
 
+from mailroom.i18n.messages import gettext_noop, translated
+
 PASSING = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 """Refusals after which the same form may be taken a moment later."""
 LARGEST = 16 * 1024
 """Bytes of a form that is worth writing into a page."""
 MOST_FIELDS = 20
-SECRET = frozenset({"password"})
+SECRET = re.compile("password|current|secret|token|code")
+"""Names of fields whose values are not written into a page; a test holds every form to it."""
+LABELS = {
+    "password": gettext_noop("Password"),
+    "current": gettext_noop("Present password"),
+    "code": gettext_noop("Code"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class SentForm:
-    """A form as it was sent: `fields` by name, and the names of those to fill in again."""
+    """A form as it was sent: `fields` by name, and the names and labels of those to fill in again."""
 
     action: str
     fields: dict[str, str]
-    secrets: list[str]
+    secrets: list[tuple[str, str]]
 
 
 async def sent_form(status: int) -> SentForm | None:
@@ -36,6 +45,7 @@ async def sent_form(status: int) -> SentForm | None:
     with suppress(Exception):  # what cannot be read is not sent again
         fields = (await request.form).to_dict()
         if len(fields) <= MOST_FIELDS:
-            kept = {name: value for name, value in fields.items() if name not in SECRET}
-            return SentForm(request.full_path.rstrip("?"), kept, [name for name in fields if name in SECRET])
+            kept = {name: value for name, value in fields.items() if not SECRET.search(name)}
+            secrets = [(name, translated(LABELS.get(name, name))) for name in fields if name not in kept]
+            return SentForm(request.full_path.rstrip("?"), kept, secrets)
     return None

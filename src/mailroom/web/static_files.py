@@ -68,6 +68,5 @@ async def favicon() -> Response:
 
 def serve_static(app: Quart) -> None:
     """Give `app` its static files."""
-    app.jinja_env.globals["static_url"] = static_url
     app.add_url_rule("/static/<path:filename>", "static", static)
     app.add_url_rule("/favicon.ico", "favicon", favicon)

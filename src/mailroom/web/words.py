@@ -1,8 +1,10 @@
 """The words of pages for each state, stage and event. `said` translates them."""
 
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
+from mailroom.i18n import languages
 from mailroom.i18n.messages import gettext_noop as _
 from mailroom.i18n.messages import translated
 from mailroom.progress.moods import mood_of
@@ -194,6 +196,11 @@ def said(what: Said) -> Said:
 
 def page_words() -> dict[str, Any]:
     """Return what only the page itself can know: its line or its session is gone. In the current language."""
+    return _page_words(languages.current())
+
+
+@cache
+def _page_words(_language: str) -> dict[str, Any]:
     return {
         "lost": {
             "mail": {state: _lost(STATES, state) for state in LOST},

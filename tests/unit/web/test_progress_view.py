@@ -100,3 +100,14 @@ def test_the_history_begins_with_the_second_attempt() -> None:
 
 def test_times_are_said_in_utc() -> None:
     assert clock_time("2026-11-24T14:00:05.250+02:00") == "12:00:05 UTC"
+
+
+def test_only_operators_see_where_a_mail_could_not_be_rendered_and_nobody_as_words_of_the_server() -> None:
+    place = "template note/body.txt, line 2, variable nmae: UndefinedError"
+    ended = snapshot_of("t", State.FAILED, attempt=1, step=3, reason=Reason.BROKEN, answer=place)
+    for member in (ended.public(), ended.public(owner=True)):
+        view = view_of(in_words(member))
+        assert (view.answer, view.cause) == ("", "")
+        assert "error in this Mailroom" in view.detail
+    operator = view_of(in_words(ended.public(owner=True, operator=True)))
+    assert (operator.answer, operator.cause) == ("", place)

@@ -4,7 +4,11 @@ import pytest
 from quart.typing import TestClientProtocol as Client
 
 from mailroom.kit.errors import Overloaded, Unavailable
+from mailroom.web.forms import Form
+from mailroom.web.sent_forms import SECRET
 from tests.unit.web.fakes import PASSWORD, World
+
+LONGEST_SECRET = 1000
 
 FORM = {"email": 'alice"<b>@example.org', "password": PASSWORD}
 
@@ -41,3 +45,28 @@ async def test_a_program_gets_its_problem_and_no_form(browser: Client, world: Wo
 async def test_a_form_from_another_site_does_not_come_back(browser: Client) -> None:
     answer = await browser.post("/sign-up", form=FORM, headers={"Origin": "https://mallory.example"})
     assert answer.status_code == 403 and "<form" not in (await answer.get_data(as_text=True)).split("<main")[1]
+
+
+def forms(kind: type[Form] = Form) -> list[type[Form]]:
+    return [kind, *(found for inner in kind.__subclasses__() for found in forms(inner))]
+
+
+def test_no_secret_of_any_form_is_written_into_a_page() -> None:
+    secrets = {
+        name
+        for form in forms()
+        for name, field in form.model_fields.items()
+        if any(getattr(one, "max_length", None) == LONGEST_SECRET for one in field.metadata)
+    }
+    assert {"password", "current"} <= secrets
+    assert all(SECRET.search(name) for name in secrets), secrets
+    assert not SECRET.search("email") and not SECRET.search("ticket")
+
+
+async def test_a_code_and_the_present_password_come_back_empty(browser: Client) -> None:
+    for _ in range(22):
+        answer = await browser.post("/confirm", form={"code": "ABCD2345", "ticket": "x", "current": "the old one"})
+    page = await answer.get_data(as_text=True)
+    assert answer.status_code == 429 and 'name="ticket" value="x"' in page
+    assert "ABCD2345" not in page and "the old one" not in page
+    assert 'name="code"' in page and 'name="current"' in page

@@ -53,7 +53,7 @@ end
 return taken
 """
 """Notes a message that was popped, then others of its list before they are popped, and returns these. It leaves a
-message that cannot be read: popped by itself, that one meets what kombu does with such messages."""
+message that cannot be read: once it is popped, kombu handles it as it does."""
 
 Raw = dict[str, Any]
 """A message as it lies in Redis."""

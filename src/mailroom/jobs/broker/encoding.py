@@ -42,7 +42,7 @@ def encode(app: Celery, channel: Any, message: TaskMessage, queue: str = QUEUE) 
         **task.properties,
         "delivery_mode": 2,
         "body_encoding": body_encoding,
-        "delivery_tag": str(uuid4()),  # of its own: workers count what they have in hand by it
+        "delivery_tag": str(uuid4()),  # one for each message: workers count the messages in hand by it
         "delivery_info": {"exchange": "", "routing_key": queue},
     }
     headers = {**task.headers, **message.headers}

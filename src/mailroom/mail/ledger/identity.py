@@ -9,6 +9,8 @@ beside the database:
 - A copy of the files (pg_basebackup, point-in-time recovery, a snapshot of the disk) has the same row. So the row
   also has the time of the workers' last heartbeat, which is kept in Redis, too: a database that is minutes behind
   it is an older one. A standby that was promoted is behind by its lag, which is seconds.
+
+Why this and nothing else: docs/decisions/0024-a-restored-database-is-known-by-its-own-row.md.
 """
 
 import asyncio
@@ -133,6 +135,8 @@ class RestoreGuard:
     async def _look(self) -> None:
         look = Look(*(await self._run(LOOK))[0])
         witnessed = await asyncio.to_thread(self._witness.read, look.name) if self._witness else None
+        if look.restored(witnessed):  # unless another worker's heartbeat came between the two
+            look = Look(*(await self._run(LOOK))[0])
         if look.restored(witnessed):
             if not self._restored:
                 self._restored = True

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
@@ -15,6 +16,7 @@ from mailroom.ops.restored import refusal
 from mailroom.ops.terminal import Mark
 from mailroom.settings import Settings
 from mailroom.settings.urls import database_url as sqlalchemy_url
+from mailroom.settings.urls import libpq_url
 from tests.conftest import Postgres, database_on
 from tests.dumps import dump, restore
 from tests.integration.mail.delivery.test_deliverer import Post, make, post, sink, templates
@@ -216,6 +218,34 @@ async def test_a_database_behind_the_heartbeat_is_older_and_one_that_took_over_i
     )
     assert await restored(post.database, settings) is is_restored
     assert not await restored(post.database), "without Redis nobody can know"
+
+
+async def test_workers_that_start_together_after_a_night_without_any_take_each_other_for_no_sign(
+    post: Post, settings: Settings
+) -> None:
+    """Another one's heartbeat comes between the look at the database and the one at Redis."""
+
+    class Between(RedisWitness):
+        def read(self, name: str) -> datetime | None:
+            with psycopg.connect(libpq_url(settings.database_url)) as connection:
+                connection.execute(
+                    "update database_identity set written_by = pg_current_xact_id()::text::bigint,"
+                    "heartbeat_at = clock_timestamp()"
+                )
+            self.write(name, datetime.now(UTC))
+            return super().read(name)
+
+    for look in ("guard", "start"):
+        assert not await restored(post.database, settings)
+        await post.promise()
+        await post.sql(
+            "update database_identity set written_by = pg_current_xact_id()::text::bigint,"
+            "heartbeat_at = now() - interval '8 h'"
+        )
+        if look == "guard":
+            await RestoreGuard(post.database, Between(settings), end_worker=pytest.fail).check()
+        else:
+            assert refusal(settings.database_url, Between(settings)) is None
 
 
 async def test_the_first_worker_after_an_upgrade_takes_the_database_as_it_is(
