@@ -84,9 +84,8 @@ def test_a_shop_shows_its_customer_where_the_mail_is(
 def test_the_element_tells_of_a_refusal_and_works_where_sockets_are_blocked(
     mailroom: Stack, shopper: Page, tmp_path: Path
 ) -> None:
-    shopper.add_init_script(
-        "window.WebSocket = class { static OPEN = 1; constructor() { setTimeout(() => this.onclose({code: 1006})); } }"
-    )
+    blocked = "constructor() { setTimeout(() => this.onclose({code: 1006})); }"
+    shopper.add_init_script(f"window.WebSocket = class {{ static OPEN = 1; {blocked} }}")
     mailroom.sink.faults.append(Fault("rcpt", reply="550 5.1.1 no such user", recipient="nobody@example.org"))
     with running_shop("fastapi", mailroom, tmp_path) as shop:
         order(shopper, shop, "nobody@example.org")
