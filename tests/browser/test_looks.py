@@ -125,6 +125,42 @@ def test_pages_of_an_account_fit_and_can_be_read(mailroom: Stack, people: People
         look(page)
 
 
+def test_pages_of_the_desk_fit_and_can_be_read(mailroom: Stack, people: People) -> None:
+    people.expected = "status of 422"
+    page = people.page()
+    sign_up(page, "olga@example.org")
+    page.goto(link_in(mail_to(mailroom.sink, "olga@example.org")))
+    page.get_by_role("button", name="Confirm this address").click()
+    expect_signed_in(page, "olga@example.org")
+    mailroom.run("update accounts set is_operator = true, role = 'operator' where email = 'olga@example.org'")
+    page.goto("/desk")
+    look(page)
+    for name in ("Shop", "W" * 50):
+        page.get_by_label("Name").fill(name)
+        page.get_by_label("Domains").fill(f"shop.example {'long-' * 9}name.{'example-' * 5}example.org")
+        page.get_by_label("Origins").fill("no origin")
+        page.get_by_role("button", name="Make the key").click()
+        expect(page.locator(".message")).to_be_visible()
+        look(page)
+        page.get_by_label("Origins").fill(f"https://{'long-' * 9}name.example.org")
+        page.get_by_label("Mails an hour").fill("1000")
+        page.get_by_role("button", name="Make the key").click()
+        expect(page.locator(".secret")).to_contain_text("mr_")
+        look(page)
+        page.get_by_role("link", name="I have copied it").click()
+    page.get_by_text("Revoke").first.click()
+    look(page)
+    page.get_by_role("button", name="Yes, revoke it for good").first.click()
+    for path in ("/desk/keys?revoked=1", "/desk/audit", "/desk/test-mail"):
+        page.goto(path)
+        look(page)
+    page.get_by_role("button", name="Send a test mail").click()
+    expect_state(page, "sent")
+    mailroom.run("update accounts set is_operator = false, role = 'viewer' where email = 'olga@example.org'")
+    page.goto("/desk/audit")
+    look(page)
+
+
 def test_pages_of_mails_in_trouble_fit_a_phone(mailroom: Stack, people: People) -> None:
     mailroom.sink.faults += [
         Fault("rcpt", reply="550 5.7.1 " + "unbroken" * 30, recipient="refused@example.org"),

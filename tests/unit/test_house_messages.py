@@ -21,6 +21,7 @@ TEMPLATES = [*(SOURCE / "web" / "templates").rglob("*.html"), *(SOURCE / "mail" 
 MODULES = ("words", "errors", "error_table", "forms", "progress_view", "task_view", "requests")
 EDGES = [
     *(SOURCE / "web" / "pages").glob("*.py"),
+    *(SOURCE / "web" / "desk").glob("*.py"),
     *(SOURCE / "web" / f"{name}.py" for name in MODULES),
     SOURCE / "i18n" / "sentences.py",
 ]

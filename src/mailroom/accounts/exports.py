@@ -32,7 +32,7 @@ Query = Select[*tuple[Any, ...]]
 Progress = Callable[[int, int, str], None]
 """Told how many rows of how many are written, and what they are."""
 
-ACCOUNT = ("id", "email", "is_operator", "created_at", "confirmed_at")
+ACCOUNT = ("id", "email", "role", "is_operator", "created_at", "confirmed_at")
 SESSIONS = ("id", "browser", "created_at", "seen_at", "expires_at")
 MAILS = (
     "id",
@@ -154,9 +154,7 @@ class Exports:
 
 
 def _account(account_id: UUID) -> Query:
-    return select(Account.id, Account.email, Account.is_operator, Account.created_at, Account.confirmed_at).where(
-        Account.id == account_id
-    )
+    return select(*(getattr(Account, name) for name in ACCOUNT)).where(Account.id == account_id)
 
 
 def _sessions(account_id: UUID) -> Query:

@@ -1,33 +1,43 @@
-"""Operators: accounts that may see and administer everything. Only the shell makes one."""
+"""Roles: operators may see and administer everything, viewers see states. Only the shell gives a role."""
 
-from sqlalchemy import update
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+from sqlalchemy import or_, select, update
 
 from mailroom.accounts.addresses import Address
 from mailroom.accounts.errors import UnknownAccount
 from mailroom.accounts.models import Account
 from mailroom.accounts.views import AccountView
-from mailroom.kit.database import Database
+from mailroom.kit.database import UnitOfWork
+
+GrantedRole = Literal["operator", "viewer"]
+ROLES: tuple[str, ...] = get_args(GrantedRole)
 
 
 class Operators:
-    """Grants and revokes the rights of an operator."""
+    """Grants, revokes and lists roles."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    async def grant(self, work: UnitOfWork, email: str, role: GrantedRole = "operator") -> AccountView:
+        """Give the account of this address a role. Raises `InvalidAddress` and `UnknownAccount`."""
+        return await self._set(work, email, role)
 
-    async def grant(self, email: str) -> AccountView:
-        """Make the account of this address an operator's. Raises `InvalidAddress` and `UnknownAccount`."""
-        return await self._set(email, is_operator=True)
-
-    async def revoke(self, email: str) -> AccountView:
+    async def revoke(self, work: UnitOfWork, email: str) -> AccountView:
         """Make the account of this address an ordinary one. Raises `InvalidAddress` and `UnknownAccount`."""
-        return await self._set(email, is_operator=False)
+        return await self._set(work, email, None)
 
-    async def _set(self, email: str, *, is_operator: bool) -> AccountView:
+    async def list(self, work: UnitOfWork) -> Sequence[AccountView]:
+        """Return the accounts that have a role, by address."""
+        found = (
+            select(Account).where(or_(Account.is_operator, Account.role == "viewer")).order_by(Account.email_key)
+        )
+        return [AccountView.of(account) for account in await work.session.scalars(found)]
+
+    async def _set(self, work: UnitOfWork, email: str, role: GrantedRole | None) -> AccountView:
         key = Address.parse(email).key
-        changed = update(Account).where(Account.email_key == key).values(is_operator=is_operator)
-        async with self._database.begin() as work:
-            account = (await work.session.scalars(changed.returning(Account))).one_or_none()
+        changed = update(Account).where(Account.email_key == key)
+        changed = changed.values(role=role, is_operator=role == "operator")
+        account = (await work.session.scalars(changed.returning(Account))).one_or_none()
         if account is None:
             raise UnknownAccount
         return AccountView.of(account)

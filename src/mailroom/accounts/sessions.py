@@ -4,7 +4,7 @@ import hashlib
 import secrets
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
 from mailroom.accounts.browsers import cleaned
 from mailroom.accounts.models import Account, BrowserSession
-from mailroom.accounts.views import AccountView, NewSession, Session, Standing
+from mailroom.accounts.views import AccountView, NewSession, Session, Standing, role_of
 from mailroom.kit import clock
 from mailroom.kit.database import Database, PlainWork, UnitOfWork
 from mailroom.kit.ids import new_id
@@ -33,7 +33,7 @@ FIND = """
 SELECT s.id, s.created_at, s.user_agent, s.seen_at, s.address,
        now() - s.seen_at > interval '1 minute'
            OR (%(address)s::text IS NOT NULL AND s.address IS DISTINCT FROM %(address)s),
-       a.id, a.email, a.is_operator, a.created_at
+       a.id, a.email, a.role, a.is_operator, a.created_at
 FROM sessions s LEFT JOIN accounts a ON a.id = s.account_id
 WHERE s.token_hash = %(token_hash)s AND s.expires_at > now() AND s.created_at > now() - %(at_most)s
 """
@@ -87,7 +87,7 @@ class Sessions:
                 SEEN, {"id": session_id, "lasts": IDLE, "at_most": AT_MOST, "address": address}
             )
             seen_at, extended_to = seen[0] if seen else (seen_at, None)
-        view = AccountView(*account) if account[0] else None
+        view = _account(*account) if account[0] else None
         return Session(
             session_id, view, created_at, user_agent, seen_at, extended_to, token_hash, address or used_from
         )
@@ -217,6 +217,10 @@ def _row(new: NewSession) -> dict[str, Any]:
     session = new.session
     token_hash = _hashed(new.secret)
     return {"id": session.id, "token_hash": token_hash, "user_agent": session.user_agent, "lasts": IDLE}
+
+
+def _account(account_id: UUID, email: str, role: str | None, is_operator: bool, since: datetime) -> AccountView:
+    return AccountView(account_id, email, role_of(role, is_operator), since)
 
 
 def _view(row: BrowserSession, account: Account) -> Session:

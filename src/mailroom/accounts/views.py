@@ -7,19 +7,32 @@ from uuid import UUID
 from mailroom.accounts.models import Account
 
 
+def role_of(role: str | None, is_operator: bool) -> str | None:
+    """Return the role of an account. `is_operator` says who is an operator: the last release writes only that."""
+    if is_operator:
+        return "operator"
+    return role if role == "viewer" else None
+
+
 @dataclass(frozen=True, slots=True)
 class AccountView:
     """An account; its address is confirmed."""
 
     id: UUID
     email: str
-    is_operator: bool
+    role: str | None
+    """``operator``, ``viewer``, or none: a member."""
     created_at: datetime
 
     @classmethod
     def of(cls, account: Account) -> "AccountView":
         """Return what may be seen of this row."""
-        return cls(account.id, account.email, account.is_operator, account.created_at)
+        return cls(account.id, account.email, role_of(account.role, account.is_operator), account.created_at)
+
+    @property
+    def is_operator(self) -> bool:
+        """True where the account may see and administer everything."""
+        return self.role == "operator"
 
 
 @dataclass(frozen=True, slots=True)

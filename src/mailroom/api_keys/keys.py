@@ -23,6 +23,8 @@ Scope = Literal["sending", "full", "read"]
 SCOPES: tuple[str, ...] = get_args(Scope)
 LONGEST_NAME = 50
 MOST_ORIGINS = 20
+HIGHEST_LIMIT = 2**31 - 1
+"""What a column of type integer holds."""
 TOUCH_EVERY = timedelta(minutes=1)
 """How often `last_used_at` is written at most."""
 DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -96,8 +98,8 @@ class KeyRequest:
             raise InvalidKeyRequest("origins", "An origin looks like https://shop.example.org, without a path.")
         for name in ("per_minute", "per_hour", "per_day"):
             limit = getattr(self, name)
-            if limit is not None and limit < 1:
-                raise InvalidKeyRequest(name, "A limit is a number from 1.")
+            if limit is not None and not 1 <= limit <= HIGHEST_LIMIT:
+                raise InvalidKeyRequest(name, f"A limit is a number from 1 to {HIGHEST_LIMIT}.")
 
 
 def is_origin(text: str) -> bool:

@@ -95,7 +95,7 @@ def create_services(
         ),
         security_log=log,
         sessions=sessions,
-        operators=Operators(database),
+        operators=Operators(),
         outbox=outbox,
         mail_administration=MailAdministration(kinds, notify),
         tickets=tickets,

@@ -16,6 +16,7 @@ from mailroom.web.api import api_keys, tasks, webhooks
 from mailroom.web.api.emails import routes as emails
 from mailroom.web.api.waits import Waits
 from mailroom.web.browser import write_cookie
+from mailroom.web.desk import access, audit, keys, trial_mail
 from mailroom.web.embed import routes as embed
 from mailroom.web.embed import tasks as external_tasks
 from mailroom.web.language import choose_language, tell_language
@@ -82,6 +83,7 @@ def create_app(services: Services) -> Quart:
     serve_static(app)
     store = LimitStore(settings.limits)
     limits.limit(app, store)
+    access.protect(app)
     errors.handle(app)
     app.after_request(write_cookie)
     app.after_request(drop_cookie)
@@ -103,6 +105,9 @@ def create_app(services: Services) -> Quart:
         webhooks,
         embed,
         external_tasks,
+        keys,
+        audit,
+        trial_mail,
     ):
         app.register_blueprint(room.blueprint)
     if settings.mailroom_inbox is not None:

@@ -94,7 +94,7 @@ class Reception:
             sessions=self.sessions,
             log=self.log,
         )
-        self.operators = Operators(self.database)
+        self.operators = Operators()
         self.retention = AccountRetention(
             self.database, self.sessions, confirmation_hours=settings.confirmation_hours
         )

@@ -271,11 +271,32 @@ async def test_an_account_that_went_or_moved_in_between_lets_nobody_in(
 
 async def test_olga_becomes_an_operator_and_stops_being_one(reception: Reception) -> None:
     olga = await reception.member("olga@example.org")
-    assert (await reception.operators.grant("OLGA@example.org")).is_operator
+    async with reception.database.begin() as work:
+        assert (await reception.operators.grant(work, "OLGA@example.org")).role == "operator"
     found = await reception.sessions.find(olga.secret)
     assert found
     assert found.account
     assert found.account.is_operator, "from her next request on"
-    assert not (await reception.operators.revoke("olga@example.org")).is_operator
-    with pytest.raises(UnknownAccount):
-        await reception.operators.grant("bob@example.org")
+    async with reception.database.begin() as work:
+        assert (await reception.operators.grant(work, "olga@example.org", "viewer")).role == "viewer"
+    found = await reception.sessions.find(olga.secret)
+    assert found
+    assert found.account
+    assert (found.account.role, found.account.is_operator) == ("viewer", False)
+    async with reception.database.begin() as work:
+        assert (await reception.operators.revoke(work, "olga@example.org")).role is None
+        with pytest.raises(UnknownAccount):
+            await reception.operators.grant(work, "bob@example.org")
+
+
+async def test_the_last_release_grants_and_revokes_with_the_old_column_alone(reception: Reception) -> None:
+    olga = await reception.member("olga@example.org")
+    for statement, role in (
+        ("update accounts set is_operator = true", "operator"),
+        ("update accounts set is_operator = false, role = 'operator'", None),
+        ("update accounts set role = 'viewer'", "viewer"),
+    ):
+        await reception.run(statement)
+        found = await reception.sessions.find(olga.secret)
+        assert found and found.account
+        assert found.account.role == role

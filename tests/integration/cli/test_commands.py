@@ -482,8 +482,20 @@ def test_operators_are_granted_listed_and_revoked(shell: Shell, environment: dic
     assert "There is no operator yet" in shell("operator", "list").stderr
     assert shell("operator", "grant", OLGA).stdout == "Olga@example.org is an operator now.\n"
     assert shell("operator", "list").stdout == "Olga@example.org\n"
+    assert shell("operator", "grant", OLGA, "--role", "viewer").stdout == "Olga@example.org is a viewer now.\n"
+    assert shell("operator", "list").stdout == "Olga@example.org  viewer\n"
     assert shell("operator", "revoke", OLGA).returncode == 0
     assert shell("operator", "list").stdout == ""
+
+    async def logged(services: Services, unit: UnitOfWork) -> list[tuple[str, str, object]]:
+        entries = await services.audit_log.entries(unit)
+        return [(entry.actor, entry.action, entry.details.get("role")) for entry in entries]
+
+    assert with_services(environment, logged) == [
+        ("shell", "role.revoked", None),
+        ("shell", "role.granted", "viewer"),
+        ("shell", "role.granted", "operator"),
+    ]
 
 
 def test_granting_nobody_and_nonsense_are_sentences(shell: Shell) -> None:

@@ -32,7 +32,7 @@ TICKETS = [new_id() for _ in range(TASKS)]
 
 
 def session_of(*, operator: bool = False) -> Session:
-    account = AccountView(new_id(), "olga@example.org", True, clock.now()) if operator else None
+    account = AccountView(new_id(), "olga@example.org", "operator", clock.now()) if operator else None
     return Session(new_id(), account, clock.now(), "a browser", clock.now())
 
 

@@ -70,7 +70,7 @@ class World:
     looked_up: int = 0
 
     def start(self, email: str | None = None, *, operator: bool = False, agent: str = "") -> NewSession:
-        account = AccountView(new_id(), email, operator, NOON) if email else None
+        account = AccountView(new_id(), email, "operator" if operator else None, NOON) if email else None
         session = Session(new_id(), account, NOON, agent, NOON)
         secret = f"secret-{len(self.sessions)}-{'x' * 20}"
         self.sessions[secret] = session

@@ -1,0 +1,115 @@
+"""API keys: those that stand with what goes through them, a form that makes one, and revoking one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+from uuid import UUID
+
+from quart import Blueprint, Response, abort, request
+
+from mailroom.api_keys.errors import UnknownKey
+from mailroom.api_keys.keys import SCOPES
+from mailroom.api_keys.models import ApiKey
+from mailroom.desk.key_traffic import key_traffic
+from mailroom.i18n.messages import gettext_noop, translated
+from mailroom.kit.ids import parse_id
+from mailroom.web import limits
+from mailroom.web.browser import services
+from mailroom.web.desk.access import actor_of, operator, staff
+from mailroom.web.desk.key_form import MESSAGES, key_request
+from mailroom.web.errors import respond, wants_json
+from mailroom.web.forms import Invalid, sent_values
+from mailroom.web.page import page, redirect
+from mailroom.web.refused import Refused, show_again, take
+from mailroom.web.words import STATES
+
+blueprint = Blueprint("desk_keys", __name__, url_prefix="/desk")
+
+SCOPE_WORDS = {
+    "full": gettext_noop("full: sends, reads everything, makes and revokes keys"),
+    "sending": gettext_noop("sending: sends, and reads its own mails"),
+    "read": gettext_noop("read: reads, and sends nothing"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One key, and its mails of the last 24 hours as (word of the state, number)."""
+
+    key: ApiKey
+    traffic: list[tuple[str, int]]
+
+    @classmethod
+    def of(cls, key: ApiKey, counts: Mapping[UUID, Mapping[str, int]]) -> Self:
+        """Return the line of a key."""
+        mails = counts.get(key.id, {})
+        return cls(key, [(translated(STATES[state].word), number) for state, number in mails.items()])
+
+
+@blueprint.get("")
+async def desk() -> Response:
+    """Go on to the first page of the desk."""
+    return redirect("/desk/keys")
+
+
+@blueprint.get("/keys")
+async def keys() -> Response:
+    """List the keys; operators get the form that makes one, too."""
+    return await _page(take())
+
+
+async def _page(refused: Refused) -> Response:
+    account, revoked = await staff(), "revoked" in request.args
+    async with services().database.begin() as work:
+        rows = await services().api_keys.list(work, revoked=revoked)
+        counts = await key_traffic(work, [row.id for row in rows])
+    return await page(
+        "desk/keys.html",
+        refused.status,
+        acts=account.is_operator,
+        lines=[Line.of(row, counts) for row in rows],
+        revoked=revoked,
+        scopes=[(scope, translated(SCOPE_WORDS[scope])) for scope in SCOPES],
+        values=refused.values,
+        messages=refused.messages,
+    )
+
+
+@blueprint.post("/keys")
+@limits.limited(limits.CHANGE)
+async def create() -> Response:
+    """Make a key and show it, this once."""
+    account, values = await operator(), await sent_values()
+    try:
+        wanted = key_request(values)
+    except Invalid as error:
+        if wants_json():
+            return await respond(error)
+        typed = {name: str(values[name])[:400] for name in (*MESSAGES, "test") if name in values}
+        return await show_again(Refused(typed, error.messages, 422), _page)
+    async with services().database.begin() as work:
+        row, secret = await services().api_keys.create(work, wanted, owner_id=account.id)
+        await services().audit_log.write(
+            work, actor_of(account), "key.created", target="key", target_id=row.id, details={"scope": row.scope}
+        )
+    made = await page("desk/made_key.html", 201, key=row, secret=secret)
+    made.headers["Cache-Control"] = "no-store"
+    return made
+
+
+@blueprint.post("/keys/<key_id>/revoke")
+@limits.limited(limits.CHANGE)
+async def revoke(key_id: str) -> Response:
+    """Revoke a key: it stops within seconds, in every process."""
+    account, found = await operator(), parse_id(key_id)
+    if found is None:
+        abort(404)
+    async with services().database.begin() as work:
+        try:
+            row = await services().api_keys.get(work, found)
+        except UnknownKey:
+            abort(404)
+        if row.revoked_at is None:
+            await services().api_keys.revoke(work, found)
+            await services().audit_log.write(work, actor_of(account), "key.revoked", target="key", target_id=found)
+    return redirect("/desk/keys")

@@ -1,0 +1,60 @@
+"""A test mail: an operator sends one and watches it go."""
+
+from quart import Blueprint, Response
+
+from mailroom.accounts.addresses import Address
+from mailroom.accounts.errors import InvalidAddress
+from mailroom.i18n.messages import gettext
+from mailroom.i18n.sentences import error_text
+from mailroom.ops.mails import PLAIN
+from mailroom.web import limits
+from mailroom.web.browser import services
+from mailroom.web.desk.access import actor_of, operator
+from mailroom.web.errors import respond, wants_json
+from mailroom.web.forms import AddressForm, Invalid, check, sent_values
+from mailroom.web.page import page, redirect
+from mailroom.web.refused import Refused, show_again, take
+
+blueprint = Blueprint("desk_test_mail", __name__, url_prefix="/desk")
+
+
+@blueprint.get("/test-mail")
+async def form() -> Response:
+    """Show the form."""
+    return await _page(take())
+
+
+async def _page(refused: Refused) -> Response:
+    account = await operator()
+    return await page(
+        "desk/test_mail.html",
+        refused.status,
+        acts=True,
+        values=refused.values or {"email": account.email},
+        messages=refused.messages,
+    )
+
+
+@blueprint.post("/test-mail")
+@limits.limited(limits.SIGN_UP)
+async def send() -> Response:
+    """Send a plain mail, as `mailroom send` does, and go on to its live page."""
+    account, values = await operator(), await sent_values()
+    try:
+        to = Address.parse(check(AddressForm, values).email).email
+    except (Invalid, InvalidAddress) as error:
+        messages = error.messages if isinstance(error, Invalid) else {"email": error_text(error)}
+        if wants_json():
+            return await respond(Invalid(messages))
+        return await show_again(Refused({"email": str(values.get("email", ""))[:400]}, messages, 422), _page)
+    site = services().settings.public_host
+    words = {
+        "subject": gettext("Test mail from %(site)s", site=site),
+        "text": gettext("An operator of %(site)s sent this mail to see whether mail arrives.", site=site),
+    }
+    async with services().database.begin() as work:
+        ticket = await services().outbox.put(work, PLAIN, to, words, owner_id=account.id)
+        await services().audit_log.write(
+            work, actor_of(account), "mail.tested", target="mail", target_id=ticket, details={"to": to}
+        )
+    return redirect(f"/mails/{ticket}")
