@@ -13,7 +13,6 @@ import aiosmtplib
 import psycopg
 import pytest
 from celery import Celery, Task, signals
-from celery.app.amqp import AMQP
 from celery.backends.redis import RedisBackend
 from celery.concurrency.base import BasePool
 from celery.concurrency.thread import TaskPool as ThreadPool
@@ -76,15 +75,15 @@ INTERNALS = [
         ("body", "priority", "content_type", "content_encoding", "headers", "properties"),
     ),
     Internal(ENCODING, "kombu", serialization, "dumps", ("data", "serializer")),
-    Internal("jobs/broker/prompt_connection.py", "kombu", Connection, "ensure_connection"),
     Internal(
-        "jobs/broker/prompt_connection.py",
+        "jobs/consumer.py",
         "kombu",
         Connection,
         "_ensure_connection",
         ("errback", "max_retries", "interval_start", "interval_step", "interval_max", "callback"),
     ),
-    Internal("jobs/broker/prompt_connection.py", "celery", AMQP, "Connection"),
+    Internal("jobs/consumer.py", "celery", Consumer, "ensure_connected", ("conn",)),
+    Internal("jobs/consumer.py", "celery", Consumer, "stop"),
     # -- Celery
     Internal(STRATEGY, "celery", Task, "start_strategy", ("app", "consumer")),
     Internal(STRATEGY, "celery", Consumer, "call_soon", ("p",)),

@@ -34,6 +34,43 @@ def test_the_rooms_of_the_architecture_page_exist_and_none_is_missing_from_it() 
     assert rooms - named == set()
 
 
+def test_every_room_has_a_page_and_every_page_is_listed() -> None:
+    """A page of its own name, or a row of `docs/rooms/README.md` that says where the room is described."""
+    pages = ROOT / "docs" / "rooms"
+    table = dict(
+        re.findall(r"^\| (\w+) \| (.*) \|$", (pages / "README.md").read_text().partition("\n## ")[0], re.MULTILINE)
+    )
+    rooms = {path.name for path in SOURCE.iterdir() if path.is_dir() and not path.name.startswith("_")}
+    assert len(rooms) > 10
+    assert {room for room in rooms if not re.search(r"\]\([\w.]*#?\w+", table.get(room, ""))} == set()
+    assert set(table) - rooms - {"room"} == set(), "there is no such room"
+    listed = set(re.findall(r"\]\((\w+\.md)", " ".join(table.values())))
+    assert {page.name for page in pages.glob("*.md")} - {"README.md"} == listed
+
+
+def paths_of(page: str) -> set[str]:
+    """Return the paths of the repository that a page names; `<name>` in one stands for any name."""
+    named = re.findall(r"(?<![\w/.-])((?:src/mailroom|tests|docs|benchmarks|alembic)/[\w./<>*-]*[\w/>*])", page)
+    return {re.sub(r"<[^>]*>", "*", path) for path in named}
+
+
+def test_every_path_that_the_documents_for_developers_name_exists() -> None:
+    documents = [
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "docs" / "ARCHITECTURE.md",
+        *(ROOT / "docs" / "rooms").glob("*.md"),
+    ]
+    named = {(document.name, path) for document in documents for path in paths_of(document.read_text())}
+    assert len(named) > 100
+    to_be_made = {"src/mailroom/i18n/catalogues/*/LC_MESSAGES/mailroom.po"}  # English has none
+    missing = [(name, path) for name, path in sorted(named) if path not in to_be_made and not found(path)]
+    assert missing == []
+
+
+def found(path: str) -> bool:
+    return any(ROOT.glob(path.rstrip("/"))) if "*" in path else (ROOT / path).exists()
+
+
 def test_the_files_that_a_room_page_names_exist() -> None:
     missing = []
     for page in (ROOT / "docs" / "rooms").glob("*.md"):

@@ -25,7 +25,6 @@ from kombu.transport import redis
 from mailroom.jobs import export_tasks, mail_tasks
 from mailroom.jobs.app import create_celery
 from mailroom.jobs.broker.channel import Channel
-from mailroom.jobs.broker.prompt_connection import PromptConnection
 from mailroom.jobs.loop import WorkerLoop
 from mailroom.jobs.runtime import Runtime
 from mailroom.jobs.shutdown_pipe import ShutdownPipe
@@ -56,7 +55,6 @@ def create(
     # On SIGQUIT Celery terminates running tasks. Threads cannot be terminated: it would raise, and not exit.
     ThreadPool.terminate_job = _terminate_nothing
     redis.Transport.Channel = Channel
-    app.amqp.Connection = PromptConnection
     return app
 
 
