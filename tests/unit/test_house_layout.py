@@ -48,6 +48,12 @@ def test_every_room_has_a_page_and_every_page_is_listed() -> None:
     assert {page.name for page in pages.glob("*.md")} - {"README.md"} == listed
 
 
+def test_every_decision_is_listed() -> None:
+    pages = ROOT / "docs" / "decisions"
+    listed = set(re.findall(r"\]\((\d{4}-[\w-]+\.md)\)", (pages / "README.md").read_text()))
+    assert {page.name for page in pages.glob("0*.md")} - listed == set()
+
+
 def paths_of(page: str) -> set[str]:
     """Return the paths of the repository that a page names; `<name>` in one stands for any name."""
     named = re.findall(r"(?<![\w/.-])((?:src/mailroom|tests|docs|benchmarks|alembic)/[\w./<>*-]*[\w/>*])", page)
