@@ -67,6 +67,20 @@ MUTANTS = [
         "where mails.id = wanted.id\n",
         "test_workers.py::test_a_worker_frozen_before_the_dot_hands_nothing_over_when_it_comes_back",
     ),
+    Mutant(
+        "the look for a restored database",
+        "src/mailroom/mail/ledger/identity.py",
+        "        return behind or not self.same\n",
+        "        return False\n",
+        "test_restore.py::test_a_dump_with_mails_in_flight",
+    ),
+    Mutant(
+        "the turns of stalled connections",
+        "src/mailroom/mail/smtp/pool.py",
+        "        return self.limit + self.stalled\n",
+        "        return self.limit\n",
+        "test_smtp.py::test_the_network_swallows_old_connections_and_the_next_mails_go_over_new_ones",
+    ),
 ]
 
 

@@ -9,6 +9,8 @@ beside the database:
 - A copy of the files (pg_basebackup, point-in-time recovery, a snapshot of the disk) has the same row. So the row
   also has the time of the workers' last heartbeat, which is kept in Redis, too: a database that is minutes behind
   it is an older one. A standby that was promoted is behind by its lag, which is seconds.
+
+Why this and nothing else: docs/decisions/0024-a-restored-database-is-known-by-its-own-row.md.
 """
 
 import asyncio
