@@ -81,7 +81,7 @@ async def passed(*stores: LimitStore, times: int) -> int:
 
 
 async def test_a_burst_in_two_processes_passes_ten_however_busy_they_are(redis_url: str) -> None:
-    stores = LimitStore(redis_url), LimitStore(redis_url)
+    stores = LimitStore(redis_url, patience=1), LimitStore(redis_url, patience=1)
     assert await passed(*stores, times=400) == 10
     for store in stores:
         await store.close()
