@@ -27,7 +27,7 @@ class Stack:
         self.sink = sink
         self._valkey = valkey
         self._folder = folder
-        self._environment = {
+        self.environment = {
             "DATABASE_URL": database_url,
             "REDIS_URL": valkey.url,
             "SMTP_URL": sink.url,
@@ -51,7 +51,7 @@ class Stack:
 
     def start_web(self) -> None:
         if self.web is None:
-            self.web = Running("web", ["mailroom", "web"], self._environment, self._folder)
+            self.web = Running("web", ["mailroom", "web"], self.environment, self._folder)
             wait_until_healthy(self.web, self.port)
 
     def kill_web(self) -> None:
@@ -61,7 +61,7 @@ class Stack:
 
     def start_worker(self, *, wait: bool = True) -> None:
         if self.worker is None:
-            self.worker = Running("worker", ["mailroom", "worker"], self._environment, self._folder)
+            self.worker = Running("worker", ["mailroom", "worker"], self.environment, self._folder)
         if wait:
             self.worker.wait_for(" ready.")
 
@@ -93,7 +93,7 @@ class Stack:
 
     def run(self, sql: str, values: Sequence[object] = ()) -> None:
         """Change the database behind everybody's back."""
-        with psycopg.connect(self._environment["DATABASE_URL"], autocommit=True) as connection:
+        with psycopg.connect(self.environment["DATABASE_URL"], autocommit=True) as connection:
             connection.execute(sql, values)
 
     def end(self) -> None:

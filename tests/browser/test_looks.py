@@ -113,6 +113,18 @@ def test_every_page_of_the_journey_fits_and_can_be_read(mailroom: Stack, people:
     look(page)
 
 
+def test_pages_of_an_account_fit_and_can_be_read(mailroom: Stack, people: People) -> None:
+    people.expected = "status of 422"
+    page = people.page()
+    sign_up(page, "settled@example.org")
+    page.goto(link_in(mail_to(mailroom.sink, "settled@example.org")))
+    page.get_by_role("button", name="Confirm this address").click()
+    expect_signed_in(page, "settled@example.org")
+    for path in ("/account", "/account/security", "/account/password", "/account/address", "/tasks"):
+        page.goto(path)
+        look(page)
+
+
 def test_pages_of_mails_in_trouble_fit_a_phone(mailroom: Stack, people: People) -> None:
     mailroom.sink.faults += [
         Fault("rcpt", reply="550 5.7.1 " + "unbroken" * 30, recipient="refused@example.org"),
