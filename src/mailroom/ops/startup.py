@@ -69,9 +69,7 @@ def say_problems(error: SettingsError) -> None:
 
 
 ADVICE = "`.env.example` explains every setting; `mailroom up` needs none of them."
-NOT_RUNNING = (
-    "Those of a `mailroom up` are found while it runs: from the folder it runs in, or with its MAILROOM_HOME set."
-)
+NOT_RUNNING = "The settings of a `mailroom up` are used while it runs: in its folder, or anywhere with its MAILROOM_HOME set."
 
 
 def source() -> str:
