@@ -1,6 +1,5 @@
 """`mailroom keys`: API keys of other programs."""
 
-import getpass
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -12,9 +11,9 @@ from sqlalchemy import select
 from mailroom.api_keys.errors import UnknownKey
 from mailroom.api_keys.keys import SCOPES, KeyRequest
 from mailroom.api_keys.models import ApiKey
+from mailroom.cli.actor import shell_actor
 from mailroom.cli.tables import Column, print_table
 from mailroom.cli.with_services import with_services
-from mailroom.desk.audit_log import Actor
 from mailroom.kit import clock
 from mailroom.kit.domain_names import to_ascii
 from mailroom.kit.text import age, clean
@@ -68,7 +67,7 @@ async def _create(services: Services, request: KeyRequest) -> str:
     async with services.database.begin() as work:
         row, secret = await services.api_keys.create(work, request)
         await services.audit_log.write(
-            work, _actor(), "key.created", target="key", target_id=row.id, details={"scope": row.scope}
+            work, shell_actor(), "key.created", target="key", target_id=row.id, details={"scope": row.scope}
         )
     return secret
 
@@ -119,16 +118,9 @@ async def _revoke(services: Services, key: str) -> ApiKey:
         if not found:
             raise UnknownKey("There is no such key. `mailroom keys list` shows those there are.")
         row = await services.api_keys.revoke(work, found[0].id)
-        await services.audit_log.write(work, _actor(), "key.revoked", target="key", target_id=row.id)
+        await services.audit_log.write(work, shell_actor(), "key.revoked", target="key", target_id=row.id)
     return row
 
 
 def _is_id(row_id: UUID, text: str) -> bool:
     return str(row_id).startswith(text.lower())
-
-
-def _actor() -> Actor:
-    try:
-        return Actor("shell", getpass.getuser())
-    except (KeyError, OSError):  # a user without a name, as in some containers
-        return Actor("shell", "unknown")

@@ -20,6 +20,8 @@ from mailroom.kit.ids import new_id
 from mailroom.mail.messages.draft import Draft, Mailbox
 from mailroom.services import Services
 from mailroom.settings import Settings
+from mailroom.tasks.runs import TaskRuns
+from mailroom.tasks.states import Outcome, TaskState
 from mailroom.webhooks.fan_out import FanOut
 from mailroom.webhooks.sender import WebhookSender
 
@@ -251,3 +253,23 @@ async def test_a_delivery_can_be_sent_again_by_hand(office: Office, receiver: Re
     first, second = (headers["webhook-id"] for headers, _ in receiver.got)
     assert first == second == str(delivery.id)
     await asyncio.sleep(0)
+
+
+async def test_the_end_of_a_task_is_told_once_and_of_its_parts_not(office: Office, receiver: Receiver) -> None:
+    key = await office.key()
+    await office.endpoint(receiver.url, key)
+    runs = TaskRuns(office.services.database)
+    async with office.services.database.begin() as work:
+        alone = await office.services.task_service.start(work, "count", title="Count", owner_id=None)
+        group = await office.services.task_service.start_group(
+            work, [("count", []), ("count", [])], title="Two", owner_id=None
+        )
+    parts = [row[0] for row in await office.sql("select id from tasks where part_of is not null order by place")]
+    for task in (alone, *parts):
+        run = await runs.begin(task, cancellable=False, again=False)
+        await runs.end(run, Outcome(TaskState.DONE))
+    await office.round()
+    told = [json.loads(body)["data"] for _, body in receiver.got]
+    assert sorted((one["task_id"], one["state"]) for one in told) == sorted(
+        [(str(alone), "done"), (str(group), "done")]
+    )
