@@ -112,8 +112,10 @@ async def least():
         await work.write(store.PUT_MESSAGES, {"key_id": key.id, "source": "http", "messages": Jsonb([row])})
         content = (mail["text"] + mail["html"]).encode()
         await work.write(store.PUT_CONTENTS, {"ids": [message_id], "contents": [content]})
-        await work.write(store.PUT_MAILS, {"ids": [new_id()], "recipients": [mail["to"]],
-            "message_ids": [message_id], "streams": ["transactional"], "tests": [False], "dues": [None], "limited": [False], "kind": "message",
+        await work.write(store.PUT_MAILS, {
+            "ids": [new_id()], "recipients": [mail["to"]], "message_ids": [message_id],
+            "streams": ["transactional"],
+            "tests": [False], "dues": [None], "limited": [False], "kind": "message",
             "nudge_in": timedelta(seconds=10), "expires_in": timedelta(hours=48)})
     return {"id": str(message_id)}
 

@@ -188,6 +188,7 @@ SENTENCES: dict[str, str] = {
     "title.security_notice": _("Security notice"),
     "title.address_mail": _("Mail to the new address"),
     "title.password_mail": _("Password mail"),
+    "title.webhook_mail": _("Webhook mail"),
     "title.plain_mail": _("Mail"),
     "title.export": _("Export of your data"),
 }

@@ -116,7 +116,7 @@ class Office:
 async def office(settings: Settings) -> AsyncIterator[Office]:
     changed = settings.model_copy(update={"mail_from": "hello@mailroom.example", "webhook_private_networks": True})
     services = create_services(changed, lambda _ids: None, lambda *_: None, name="test")
-    sender = WebhookSender(services.database, webhook_box(changed), private=True)
+    sender = WebhookSender(services.database, webhook_box(changed), services.outbox, private=True)
     yield Office(services, sender)
     await sender.stop()
     await services.database.close()
@@ -196,6 +196,22 @@ async def test_an_endpoint_that_is_gone_or_fails_for_days_is_disabled(office: Of
     receiver.statuses = [500]
     await office.round()
     assert await office.sql("select disabled_reason from webhook_endpoints") == [("failing",)]
+
+
+async def test_its_owner_is_told_by_mail(office: Office, receiver: Receiver) -> None:
+    await office.sql(
+        "insert into accounts (id, email, email_key, password_hash) values "
+        "('0192f0c1-0000-7000-8000-000000000001', 'olga@example.org', 'olga@example.org', 'x')"
+    )
+    key = await office.key()
+    await office.endpoint(receiver.url, key)
+    await office.sql("update webhook_endpoints set owner_id = '0192f0c1-0000-7000-8000-000000000001'")
+    receiver.statuses = [410]
+    await office.put(key)
+    await office.happened("sent")
+    await office.round()
+    told = await office.sql("select recipient, params->>'reason' from mails where kind = 'webhook_disabled'")
+    assert told == [("olga@example.org", "gone")]
 
 
 async def test_an_event_that_commits_late_is_not_passed_over(office: Office, receiver: Receiver) -> None:
