@@ -48,6 +48,14 @@ def test_every_room_has_a_page_and_every_page_is_listed() -> None:
     assert {page.name for page in pages.glob("*.md")} - {"README.md"} == listed
 
 
+def test_every_decision_is_listed_and_has_a_number_of_its_own() -> None:
+    pages = ROOT / "docs" / "decisions"
+    decisions = [page.name for page in pages.glob("0*.md")]
+    listed = re.findall(r"^\| \d+ \| \[.*\]\((.*)\) \|$", (pages / "README.md").read_text(), re.MULTILINE)
+    assert sorted(decisions) == listed, "docs/decisions/README.md lists each decision once, in order"
+    assert len({name[:4] for name in decisions}) == len(decisions), "two decisions have one number"
+
+
 def paths_of(page: str) -> set[str]:
     """Return the paths of the repository that a page names; `<name>` in one stands for any name."""
     named = re.findall(r"(?<![\w/.-])((?:src/mailroom|tests|docs|benchmarks|alembic)/[\w./<>*-]*[\w/>*])", page)

@@ -33,6 +33,7 @@ from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_ups import MailedSignUp
 from mailroom.accounts.tokens import Tokens, mail_id_of, typed_code
 from mailroom.accounts.views import ConfirmationPreview, NewSession, Origin, Session
+from mailroom.events.log import note
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.kit.ids import new_id
 from mailroom.mail.administration import mark_received
@@ -207,5 +208,8 @@ class Confirmation:
         ended = await work.session.scalars(update(SignUp).where(*theirs).values(done).returning(SignUp.id))
         mail_ids = await sign_ups.mail_ids_of(work, ended.all())
         await self._tickets.give_to(work, mail_ids, account.id, follow_up="confirmed")
+        await note(
+            work, "account.confirmed", account.id, {"account_id": str(account.id), "address": account.email}
+        )
         await self._log.record(work, account.id, EventKind.SIGNED_UP, Origin(user_agent))
         return await self._sessions.enter(work, account, session, user_agent)

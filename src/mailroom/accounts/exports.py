@@ -11,7 +11,7 @@ from sqlalchemy.orm import undefer
 
 from mailroom.accounts.errors import ExportGone, UnknownAccount
 from mailroom.accounts.export_files import ExportFiles
-from mailroom.accounts.models import Account, BrowserSession, Export
+from mailroom.accounts.models import Account, AccountEvent, AddressChange, BrowserSession, Export
 from mailroom.kit import clock
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.models import Mail
@@ -33,7 +33,9 @@ Progress = Callable[[int, int, str], None]
 """Told how many rows of how many are written, and what they are."""
 
 ACCOUNT = ("id", "email", "role", "is_operator", "created_at", "confirmed_at")
-SESSIONS = ("id", "browser", "created_at", "seen_at", "expires_at")
+SESSIONS = ("id", "browser", "address", "created_at", "seen_at", "expires_at")
+EVENTS = ("id", "kind", "device", "address", "created_at")
+CHANGES = ("id", "old_email", "new_email", "created_at", "confirmed_at", "ended_at")
 MAILS = (
     "id",
     "title",
@@ -85,6 +87,8 @@ class Exports:
         tables = (
             ("account", ACCOUNT, _account(account_id), Account.id),
             ("sessions", SESSIONS, _sessions(account_id), BrowserSession.id),
+            ("security_history", EVENTS, _events(account_id), AccountEvent.id),
+            ("address_changes", CHANGES, _changes(account_id), AddressChange.mail_id),
             ("mails", MAILS, _mails(account_id), Mail.id),
             ("tasks", TASKS, _tasks(account_id), Task.id),
         )
@@ -159,9 +163,22 @@ def _account(account_id: UUID) -> Query:
 
 def _sessions(account_id: UUID) -> Query:
     return select(
-        BrowserSession.id, BrowserSession.user_agent.label("browser"), BrowserSession.created_at,
-        BrowserSession.seen_at, BrowserSession.expires_at,
+        BrowserSession.id, BrowserSession.user_agent.label("browser"), BrowserSession.address,
+        BrowserSession.created_at, BrowserSession.seen_at, BrowserSession.expires_at,
     ).where(BrowserSession.account_id == account_id)  # fmt: skip
+
+
+def _events(account_id: UUID) -> Query:
+    return select(
+        AccountEvent.id, AccountEvent.kind, AccountEvent.device, AccountEvent.address, AccountEvent.created_at
+    ).where(AccountEvent.account_id == account_id)
+
+
+def _changes(account_id: UUID) -> Query:
+    return select(
+        AddressChange.mail_id.label("id"), AddressChange.old_email, AddressChange.new_email,
+        AddressChange.created_at, AddressChange.confirmed_at, AddressChange.ended_at,
+    ).where(AddressChange.account_id == account_id)  # fmt: skip
 
 
 def _answer() -> ColumnElement[str | None]:

@@ -32,8 +32,8 @@ def kinds(tokens: Tokens, settings: Settings) -> list[MailKind]:
     def confirm(row: MailRow) -> Mapping[str, str]:
         link = f"{settings.public_url}/confirm/{tokens.token(row.id, row.nonce)}"
         lasts = {
-            "hours": duration(settings.confirmation_hours * HOUR),
-            "code_hours": duration(CODE_LASTS.total_seconds()),
+            "hours": _lasts(settings.confirmation_hours * HOUR),
+            "code_hours": _lasts(CODE_LASTS.total_seconds()),
         }
         return {**words, **_asked(row), "link": link, **lasts, "code": tokens.code(row.id, row.nonce)}
 
@@ -43,7 +43,7 @@ def kinds(tokens: Tokens, settings: Settings) -> list[MailKind]:
     def link(row: MailRow) -> Mapping[str, str]:
         token = tokens.token(row.id, row.nonce, NEW_PASSWORD)
         address = f"{settings.public_url}/new-password/{token}"
-        lasts = duration(LINK_LASTS.total_seconds())
+        lasts = _lasts(LINK_LASTS.total_seconds())
         return {**words, **_asked(row), "address": row.recipient, "link": address, "hours": lasts}
 
     def no_account(row: MailRow) -> Mapping[str, str]:
@@ -51,11 +51,11 @@ def kinds(tokens: Tokens, settings: Settings) -> list[MailKind]:
 
     def new_address(row: MailRow) -> Mapping[str, str]:
         address = f"{settings.public_url}/new-address/{tokens.token(row.id, row.nonce, NEW_ADDRESS)}"
-        return {**words, **_asked(row), "link": address, "hours": duration(ADDRESS_LASTS.total_seconds())}
+        return {**words, **_asked(row), "link": address, "hours": _lasts(ADDRESS_LASTS.total_seconds())}
 
     def notice(row: MailRow) -> Mapping[str, str]:
         address = f"{settings.public_url}/not-me/{tokens.token(row.id, row.nonce, NOT_ME)}"
-        lasts = duration(NOTICE_LASTS.total_seconds())
+        lasts = _lasts(NOTICE_LASTS.total_seconds())
         return {**words, **_asked(row), **words_of(row), "link": address, "hours": lasts}
 
     return [
@@ -78,6 +78,15 @@ def _asked(row: MailRow) -> dict[str, str]:
         "asked_at": _minute(row.created_at.replace(second=0, microsecond=0), languages.current()),
         "browser": str(row.params.get("browser", "a browser")),
     }
+
+
+def _lasts(seconds: float) -> str:
+    return _duration(seconds, languages.current())
+
+
+@lru_cache(maxsize=64)
+def _duration(seconds: float, _language: str) -> str:
+    return duration(seconds)
 
 
 @lru_cache(maxsize=64)

@@ -37,6 +37,7 @@ from mailroom.services import Services
 from mailroom.settings import Settings
 from mailroom.tasks.service import PublishTask, TaskService
 from mailroom.tasks.tickets import Tickets
+from mailroom.webhooks import mails as webhook_mails
 from mailroom.webhooks.endpoints import Webhooks
 
 
@@ -119,7 +120,14 @@ def webhook_box(settings: Settings) -> SecretBox:
 
 def mail_kinds(settings: Settings, tokens: Tokens) -> Kinds:
     """Return every kind of mail."""
-    return Kinds([*accounts_mails.kinds(tokens, settings), *ops_mails.kinds(settings), MESSAGE])
+    return Kinds(
+        [
+            *accounts_mails.kinds(tokens, settings),
+            *ops_mails.kinds(settings),
+            *webhook_mails.kinds(settings),
+            MESSAGE,
+        ]
+    )
 
 
 def create_tracker(settings: Settings, database: Database) -> tuple[Tracker, ResultReader]:

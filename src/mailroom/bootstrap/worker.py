@@ -90,7 +90,10 @@ def create_runtime(settings: Settings, app: Celery) -> Runtime:
         publisher=publisher,
         liveness=Liveness(services.database, worker_name),
         webhooks=WebhookSender(
-            services.database, wiring.webhook_box(settings), private=settings.webhook_private_networks
+            services.database,
+            wiring.webhook_box(settings),
+            services.outbox,
+            private=settings.webhook_private_networks,
         ),
     )
 

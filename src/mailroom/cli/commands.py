@@ -14,6 +14,7 @@ from mailroom.cli.mail_commands import mails, show
 from mailroom.cli.operator_commands import operator
 from mailroom.cli.restored_command import restored
 from mailroom.cli.task_commands import tasks
+from mailroom.cli.webhook_commands import webhooks
 from mailroom.i18n.sentences import error_text
 from mailroom.kit.errors import MailroomError, Unavailable
 from mailroom.ops import startup
@@ -153,6 +154,7 @@ def shell(entrypoints: Entrypoints) -> click.Group:
         cancel,
         restored,
         keys,
+        webhooks,
         operator,
         inbox,
     ):

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from mailroom.api_keys.errors import UnknownKey
 from mailroom.api_keys.keys import SCOPES, KeyRequest
 from mailroom.api_keys.models import ApiKey
-from mailroom.cli.shell_actor import shell_actor
+from mailroom.cli.actor import shell_actor
 from mailroom.cli.tables import Column, print_table
 from mailroom.cli.with_services import with_services
 from mailroom.kit import clock

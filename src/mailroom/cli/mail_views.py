@@ -11,6 +11,7 @@ from mailroom.cli.tables import Column, print_table
 from mailroom.i18n.sentences import sentence
 from mailroom.kit.text import age, clean, clock, full, short_span, span, until
 from mailroom.mail.administration import Shown
+from mailroom.mail.kinds import WITHHELD
 from mailroom.mail.models import Attempt, Mail
 from mailroom.mail.states import Reason, message_code
 
@@ -99,6 +100,8 @@ def _facts(mail: Mail, now: datetime) -> Iterator[tuple[str, str]]:
     yield "To", clean(mail.recipient)
     yield "Kind", mail.kind
     yield "State", f"{state} ({mail.stage})" if mail.stage else state
+    if (mail.params or {}).get(WITHHELD):
+        yield "Withheld", "its mailbox had enough mails from forms: the mail server got no content"
     if mail.reason:
         yield "Reason", f"{mail.reason}: {sentence(message_code(mail.reason, held=mail.held))}"
     if mail.answer:

@@ -6,7 +6,7 @@ import click
 
 from mailroom.accounts.operators import ROLES, GrantedRole
 from mailroom.accounts.views import AccountView
-from mailroom.cli.shell_actor import shell_actor
+from mailroom.cli.actor import shell_actor
 from mailroom.cli.with_services import with_services
 from mailroom.kit.text import clean
 from mailroom.ops.entrypoints import Entrypoints

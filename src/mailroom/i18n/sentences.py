@@ -86,6 +86,8 @@ SENTENCES: dict[str, str] = {
     "task.no_reason": _("no reason given"),
     "export.writing_account": _("Writing your account"),
     "export.writing_sessions": _("Writing your sessions"),
+    "export.writing_security_history": _("Writing your security history"),
+    "export.writing_address_changes": _("Writing the changes of your address"),
     "export.writing_mails": _("Writing your mails"),
     "export.writing_tasks": _("Writing your tasks"),
     "export.ready": _("Your file is ready."),
@@ -186,6 +188,7 @@ SENTENCES: dict[str, str] = {
     "title.security_notice": _("Security notice"),
     "title.address_mail": _("Mail to the new address"),
     "title.password_mail": _("Password mail"),
+    "title.webhook_mail": _("Webhook mail"),
     "title.plain_mail": _("Mail"),
     "title.export": _("Export of your data"),
 }

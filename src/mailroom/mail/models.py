@@ -112,8 +112,9 @@ class Mail(Base):
         Index("ix_mails_expires_at", "expires_at", postgresql_where=text("nudge_at IS NOT NULL")),
         Index("ix_mails_state_created_at", "state", "created_at"),
         Index("ix_mails_ended_at", "ended_at", postgresql_where=text("params IS NOT NULL")),
-        Index("ix_mails_stream_nudge_at", "stream", "nudge_at", postgresql_where=text("nudge_at IS NOT NULL")),
-        Index("ix_mails_stream_created_at", "stream", "created_at", postgresql_where=text("state = 'queued'")),
+        Index(
+            "ix_mails_bulk_nudge_at", "nudge_at", postgresql_where=text("stream = 'bulk' AND nudge_at IS NOT NULL")
+        ),
         Index("ix_mails_message_id", "message_id", postgresql_where=text("message_id IS NOT NULL")),
     )
 

@@ -69,9 +69,7 @@ def say_problems(error: SettingsError) -> None:
 
 
 ADVICE = "`.env.example` explains every setting; `mailroom up` needs none of them."
-NOT_RUNNING = (
-    "Those of a `mailroom up` are found while it runs: from the folder it runs in, or with its MAILROOM_HOME set."
-)
+NOT_RUNNING = "While a `mailroom up` runs, its settings are used: in its folder, or where MAILROOM_HOME names it."
 
 
 def source() -> str:

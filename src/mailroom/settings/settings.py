@@ -19,6 +19,16 @@ from mailroom.settings.smtp import SMTPServer
 from mailroom.settings.url_parts import host_name
 
 SHORTEST_KEY = 32
+SENTENCES = {
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_parsing": "must be a number",
+    "bool_parsing": "must be yes or no",
+    "greater_than_equal": "must be {ge:g} or more",
+    "greater_than": "must be more than {gt:g}",
+    "less_than_equal": "must be {le} or less",
+}
+"""What pydantic's errors are called here, so that each finishes the sentence "NAME …"."""
 SECRETS = frozenset({"secret_key", "metrics_token"})
 
 
@@ -306,5 +316,6 @@ def _sentence(detail: object) -> str:
     if detail["type"] == "missing":
         description = Settings.model_fields[name.lower()].description
         return f"{name} is not set ({description})."
-    words = str(detail["msg"]).removeprefix("Value error, ")
-    return f"{name} {words}.".strip() if name else f"{words}."
+    form, limits = SENTENCES.get(detail["type"], ""), detail.get("ctx", {})
+    words = form.format(**limits) if form else str(detail["msg"]).removeprefix("Value error, ")
+    return f"{name} {words}." if name else f"{words}."

@@ -28,7 +28,13 @@ where id = (select part_of from tasks where id = %(id)s) and state = 'queued'
 """
 """A group or chain runs once its first part does."""
 STATE = "select state from tasks where id = %s"
-END = """
+# The end of a task that is no part of another is an event, which webhooks tell.
+TOLD = """
+insert into events (type, subject_id, data)
+select 'task.ended', id, jsonb_build_object('task_id', id, 'name', name, 'state', state) from done where tells
+"""
+END = f"""
+with done as (
 update tasks set state = %(state)s, step = greatest(step, %(step)s) + 1, lease_until = null, stage = %(stage)s,
     message = %(message)s, message_params = %(message_params)s, current = %(current)s, total = %(total)s,
     reason = %(reason)s, error = %(error)s, error_params = %(error_params)s, traceback = %(traceback)s,
@@ -36,14 +42,21 @@ update tasks set state = %(state)s, step = greatest(step, %(step)s) + 1, lease_u
     nudge_at = case when not %(ended)s then coalesce(%(retry_at)s, now()) + %(nudge)s end
 where id = %(id)s and attempt = %(attempt)s
     and (state = 'running' or (state = 'failed' and reason = 'worker lost'))
-returning place, (select state from tasks old where old.id = %(id)s) as was
-"""
-FAIL_LOST = """
+returning place, (select state from tasks old where old.id = %(id)s) as was, id, name, state,
+    part_of is null and %(ended)s as tells
+), told as ({TOLD})
+select place, was from done
+"""  # noqa: S608  # of our own two
+FAIL_LOST = f"""
+with done as (
 update tasks set state = 'failed', step = step + %(leap)s, lease_until = null, nudge_at = null, ended_at = now(),
-    reason = %(reason)s, error = %(error)s, error_params = '{}'
+    reason = %(reason)s, error = %(error)s, error_params = '{{}}'
 where id = %(id)s and (lease_until < now() or nudges >= %(max_nudges)s)
-returning place, (select state from tasks old where old.id = %(id)s) as was
-"""
+returning place, (select state from tasks old where old.id = %(id)s) as was, id, name, state,
+    part_of is null as tells
+), told as ({TOLD})
+select place, was from done
+"""  # noqa: S608  # of our own two
 RENEW = """
 update tasks set lease_until = now() + %(lease)s
 from unnest(%(ids)s::uuid[], %(attempts)s::int[]) as held (id, attempt)
@@ -77,13 +90,17 @@ where id = %(id)s and state = 'running' and current + %(ended)s < total
 returning attempt, step, current, total, extract(epoch from now() - began_at)
 """
 """Some parts have ended, others have not: counting all of them each time would cost the square of their number."""
-UPDATE_PARENT = """
+UPDATE_PARENT = f"""
+with done as (
 update tasks set state = %(state)s, step = step + 1, current = %(current)s, total = %(total)s, error = %(error)s,
     error_params = %(error_params)s, attempt = greatest(attempt, 1), began_at = coalesce(began_at, now()),
     ended_at = case when %(ended)s then now() end
 where id = %(id)s
-returning attempt, step, extract(epoch from now() - began_at)
-"""
+returning attempt, step, extract(epoch from now() - began_at) as seconds, id, name, state,
+    part_of is null and %(ended)s and (select ended_at from tasks old where old.id = %(id)s) is null as tells
+), told as ({TOLD})
+select attempt, step, seconds from done
+"""  # noqa: S608  # of our own two
 QUEUE_NEXT = """
 update tasks set nudge_at = now() + %(first)s
 where part_of = %(parent)s and state = 'queued' and place = %(place)s returning id, name, arguments

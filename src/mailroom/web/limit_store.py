@@ -1,7 +1,7 @@
 """Where rate limits are counted: in Redis for all processes together, in this process while Redis is away.
 
-This process keeps what Redis told it, and tells Redis what it knows. So a Redis that is slow, away, or has
-forgotten opens no fresh budget: the count goes on from what is known, here and there.
+While Redis answers it decides. This process keeps what Redis told it, goes on from that while Redis is slow or
+away, and tells Redis afterwards. So an outage opens no fresh budget, even where Redis comes back empty.
 """
 
 import asyncio
@@ -81,6 +81,7 @@ class LimitStore:
         self._patience, self._away = patience, away
         self._try_again_at = 0.0
         self._told_at = -SILENCE
+        self._failed_at = 0.0
 
     async def take(self, rates: Sequence[Rate]) -> Verdict:
         """Count one request against all `rates`, or against none where one of them is used up."""
@@ -139,7 +140,7 @@ class LimitStore:
         for request in requests:
             arguments.append(len(request))
             for rate in request:
-                arguments += [rate.count, rate.period, self._memory.used(rate.key)]
+                arguments += [rate.count, rate.period, self._memory.untold(rate.key, self._failed_at)]
         try:
             answers = await self._script(keys=keys, args=arguments)
         except Exception as error:
@@ -162,7 +163,7 @@ class LimitStore:
 
     def _count_here(self, reason: str) -> None:
         now = time.monotonic()
-        self._try_again_at = now + self._away
+        self._try_again_at, self._failed_at = now + self._away, now
         if now - self._told_at >= SILENCE:
             self._told_at = now
             logger.warning("rate limits are counted in this process for now: %s", reason)

@@ -21,7 +21,7 @@ from mailroom.web.browser import services
 from mailroom.web.client import client_of
 from mailroom.web.forms import sent_values
 from mailroom.web.limit_store import LimitStore
-from mailroom.web.memory_limits import Rate
+from mailroom.web.memory_limits import ROUNDING, Rate
 from mailroom.web.parts import current, provide
 from mailroom.web.security import SAFE_METHODS
 
@@ -121,7 +121,7 @@ async def count_request() -> None:
     more = await found.also() if found.also else []
     verdict = await current(LimitStore).take([*rates, *more])
     own = max(used - rate.period + rate.each for rate, used in zip(rates, verdict.used, strict=False))
-    if verdict.wait > max(own, 0):
+    if more and verdict.wait > max(own, 0) + ROUNDING:
         raise TooManySignIns(ceil(verdict.wait))  # no headers: the client's own limit is not what makes it wait
     g.mailroom_limit = (rates[0], verdict.used[0])
     if verdict.wait > 0:

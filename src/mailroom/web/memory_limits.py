@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 MOST_KEYS = 20_000
 """Keys held at most; the ones longest unused go first."""
+NEVER = float("-inf")
+ROUNDING = 0.001
+"""Seconds by which two clocks may see the same moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class MemoryLimits:
     """GCRA, the generic cell rate algorithm: each key holds the theoretical arrival time of its next request."""
 
     def __init__(self, most: int = MOST_KEYS) -> None:
-        self._arrivals: OrderedDict[str, float] = OrderedDict()
+        self._arrivals: OrderedDict[str, tuple[float, float]] = OrderedDict()  # and when Redis last told it
         self._most = most
 
     def __len__(self) -> int:
@@ -53,17 +56,26 @@ class MemoryLimits:
             return Verdict(wait, tuple(used))
         used = [have + rate.each for have, rate in zip(used, rates, strict=True)]
         for have, rate in zip(used, rates, strict=True):
-            self.learn(rate.key, have)
+            self._put(rate.key, have, NEVER)
         return Verdict(0.0, tuple(used))
 
     def used(self, key: str) -> float:
         """Return the seconds of its period that are taken, as far as this process knows."""
         now = time.monotonic()
-        return max(self._arrivals.get(key, now) - now, 0.0)
+        return max(self._arrivals.get(key, (now, NEVER))[0] - now, 0.0)
+
+    def untold(self, key: str, since: float) -> float:
+        """Return the same where Redis may not know: counted here, or not told by Redis after `since`. Else 0."""
+        return self.used(key) if self._arrivals.get(key, (0.0, since + 1))[1] <= since else 0.0
 
     def learn(self, key: str, used: float) -> None:
-        """Note that so many seconds are taken, unless more are known to be."""
-        self._arrivals[key] = time.monotonic() + max(used, self.used(key))
+        """Note what Redis says is taken. An answer that came late does not know what was counted here since."""
+        told_at = self._arrivals.get(key, (0.0, 0.0))[1]
+        if told_at != NEVER or used + ROUNDING >= self.used(key):
+            self._put(key, used, time.monotonic())
+
+    def _put(self, key: str, used: float, told_at: float) -> None:
+        self._arrivals[key] = time.monotonic() + used, told_at
         self._arrivals.move_to_end(key)
         while len(self._arrivals) > self._most:
             self._arrivals.popitem(last=False)

@@ -7,12 +7,14 @@ from typing import Any
 
 from mailroom.i18n import formats
 from mailroom.i18n.messages import gettext, translated
+from mailroom.mail.states import Reason
 from mailroom.progress.moods import mood_of
 from mailroom.progress.share import share_of
 from mailroom.web import words
 
 _ORDER = list(words.STEPS)
 _STOPPED = {"retrying": "problem", "failed": "problem", "expired": "problem", "cancelled": "problem"}
+_BLAME_ADDRESS = frozenset({Reason.REFUSED, Reason.MAILBOX_REFUSED})
 _COUNTED = frozenset({"running", "done"})
 
 
@@ -53,15 +55,24 @@ class ProgressView:
     since: str | None
     code: str
     answer: str
+    blames_address: bool
+    """True where the mail server refused the recipient's address or mailbox."""
     cause: str
     """Where a mail could not be rendered, for operators."""
     afterword: str | None
     final: bool
 
     @property
-    def shows(self) -> str:
-        """Return the state that the page's blocks are for: that of what came after the mail, if anything did."""
-        return self.afterword or self.state
+    def shows(self) -> list[str]:
+        """Return the states that the page's blocks are for: that of what came after the mail, if anything did.
+
+        What a person can do about a mail that failed depends on whether its address is to blame.
+        """
+        if self.afterword:
+            return [self.afterword]
+        if self.state != "failed":
+            return [self.state]
+        return ["failed", "failed-address" if self.blames_address else "failed-otherwise"]
 
     @property
     def measured(self) -> bool:
@@ -93,6 +104,7 @@ def view_of(public: Mapping[str, Any]) -> ProgressView:
         since=error.get("since") if state == "retrying" and not afterword else None,
         code=" ".join(str(error[key]) for key in ("code", "enhanced") if error.get(key)),
         answer=without_code(error.get("answer") or "", error.get("enhanced")),
+        blames_address=error.get("reason") in _BLAME_ADDRESS,
         cause=error.get("detail") or "",
         afterword=afterword,
         final=public["final"],

@@ -23,7 +23,7 @@ def _mail_data(view: ProgressView) -> dict[str, Any]:
     return {
         **_common(view),
         "tab": view.word,
-        "shows": [view.shows],
+        "shows": view.shows,
         "texts": {
             "word": view.word,
             "headline": view.headline,

@@ -9,16 +9,21 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import httpcore
 from psycopg.rows import class_row
+from sqlalchemy import select
 
+from mailroom.accounts.models import Account
 from mailroom.kit.database import Database
 from mailroom.kit.errors import Unavailable
 from mailroom.kit.secret_box import CannotOpen, SecretBox
+from mailroom.mail.outbox import Outbox
 from mailroom.webhooks import signing
 from mailroom.webhooks.fan_out import FanOut
+from mailroom.webhooks.mails import DISABLED
 from mailroom.webhooks.targets import ForbiddenTarget, open_pool
 
 logger = logging.getLogger(__name__)
@@ -121,10 +126,11 @@ class Answer:
 class WebhookSender:
     """Reads events and sends deliveries while its process lives."""
 
-    def __init__(self, database: Database, box: SecretBox, *, private: bool) -> None:
+    def __init__(self, database: Database, box: SecretBox, outbox: Outbox, *, private: bool) -> None:
         self._database = database
         self._fan_out = FanOut(database)
         self._box = box
+        self._outbox = outbox
         self._pool = open_pool(private=private, connections=AT_ONCE)
         self._room = asyncio.Semaphore(AT_ONCE)
         self._sending: set[asyncio.Task[None]] = set()
@@ -220,7 +226,16 @@ class WebhookSender:
                 "patience": DISABLE_AFTER,
             },
         )
-        for endpoint_id, _, _, reason, just_disabled in rows:
+        for endpoint_id, url, owner_id, reason, just_disabled in rows:
             if just_disabled:
                 logger.warning("the webhook %s is disabled: %s", endpoint_id, reason)
                 await self._database.fetch(DROP_WAITING, {"id": endpoint_id})
+                if owner_id:
+                    await self._tell_owner(owner_id, url, reason)
+
+    async def _tell_owner(self, owner_id: UUID, url: str, reason: str) -> None:
+        async with self._database.begin() as work:
+            address = await work.session.scalar(select(Account.email).where(Account.id == owner_id))
+            if address:
+                params = {"host": urlsplit(url).hostname or "", "reason": reason}
+                await self._outbox.put(work, DISABLED, address, params, owner_id=owner_id)

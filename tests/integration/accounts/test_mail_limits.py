@@ -8,6 +8,8 @@ from uuid import UUID
 import pytest
 
 from mailroom.accounts.mail_limits import FormMailQueue
+from mailroom.mail.ledger.claims import Ledger
+from mailroom.mail.ledger.rescuer import Rescuer
 from tests.integration.accounts.conftest import ALICE, ALICES, MALLORYS, Reception
 
 NEW = "eleven patient herons count rain"
@@ -173,3 +175,19 @@ async def test_over_the_limit_of_all_together_mails_wait_their_turn_and_go_out_o
     assert [record.getMessage() for record in caplog.records] == [
         "more than 4 mails an hour are asked for by forms: further ones wait"
     ]
+
+
+async def test_a_mail_that_waited_its_turn_is_swept_and_claimed(reception: Reception) -> None:
+    reception.registration._queue = FormMailQueue(reception.database, hourly=1)
+    for name in ("one", "two"):
+        ticket = await reception.sign_up(await reception.browser(), f"{name}@example.org")
+    assert (await reception.mail(ticket)).state == "scheduled"
+    ledger, rescuer = Ledger(reception.database, "w:1"), Rescuer(reception.database)
+    assert await ledger.claim([ticket]) == [], "not yet"
+    await reception.run(
+        "update mails set next_attempt_at = now(), nudge_at = now() - interval '1 second' where id = :id",
+        id=ticket,
+    )
+    assert ticket in await rescuer.sweep(queue_empty=True)
+    [claim] = await ledger.claim([ticket])
+    assert claim.id == ticket

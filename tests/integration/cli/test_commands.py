@@ -574,3 +574,13 @@ def test_a_key_is_told_once_on_the_last_line_and_revoked_by_its_first_characters
         return [(entry.actor, entry.action) for entry in await services.audit_log.entries(unit)]
 
     assert with_services(environment, acts) == [("shell", "key.revoked"), ("shell", "key.created")]
+
+
+def test_a_webhook_is_added_listed_and_removed(shell: Shell) -> None:
+    added = shell("webhooks", "add", "https://shop.example/hooks", "--event", "email.sent")
+    assert added.stdout.splitlines()[-1].startswith("whsec_")
+    listed = shell("webhooks", "list").stdout
+    assert "https://shop.example/hooks" in listed and "email.sent" in listed and "whsec" not in listed
+    assert shell("webhooks", "add", "http://127.0.0.1/").returncode == 1
+    assert shell("webhooks", "remove", listed.split()[0]).returncode == 0
+    assert shell("webhooks", "list").stdout == ""

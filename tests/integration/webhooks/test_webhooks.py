@@ -20,6 +20,8 @@ from mailroom.kit.ids import new_id
 from mailroom.mail.messages.draft import Draft, Mailbox
 from mailroom.services import Services
 from mailroom.settings import Settings
+from mailroom.tasks.runs import TaskRuns
+from mailroom.tasks.states import Outcome, TaskState
 from mailroom.webhooks.fan_out import FanOut
 from mailroom.webhooks.sender import WebhookSender
 
@@ -114,7 +116,7 @@ class Office:
 async def office(settings: Settings) -> AsyncIterator[Office]:
     changed = settings.model_copy(update={"mail_from": "hello@mailroom.example", "webhook_private_networks": True})
     services = create_services(changed, lambda _ids: None, lambda *_: None, name="test")
-    sender = WebhookSender(services.database, webhook_box(changed), private=True)
+    sender = WebhookSender(services.database, webhook_box(changed), services.outbox, private=True)
     yield Office(services, sender)
     await sender.stop()
     await services.database.close()
@@ -196,6 +198,22 @@ async def test_an_endpoint_that_is_gone_or_fails_for_days_is_disabled(office: Of
     assert await office.sql("select disabled_reason from webhook_endpoints") == [("failing",)]
 
 
+async def test_its_owner_is_told_by_mail(office: Office, receiver: Receiver) -> None:
+    await office.sql(
+        "insert into accounts (id, email, email_key, password_hash) values "
+        "('0192f0c1-0000-7000-8000-000000000001', 'olga@example.org', 'olga@example.org', 'x')"
+    )
+    key = await office.key()
+    await office.endpoint(receiver.url, key)
+    await office.sql("update webhook_endpoints set owner_id = '0192f0c1-0000-7000-8000-000000000001'")
+    receiver.statuses = [410]
+    await office.put(key)
+    await office.happened("sent")
+    await office.round()
+    told = await office.sql("select recipient, params->>'reason' from mails where kind = 'webhook_disabled'")
+    assert told == [("olga@example.org", "gone")]
+
+
 async def test_an_event_that_commits_late_is_not_passed_over(office: Office, receiver: Receiver) -> None:
     """Its id and its transaction are older than those of what was read meanwhile."""
     key = await office.key()
@@ -251,3 +269,23 @@ async def test_a_delivery_can_be_sent_again_by_hand(office: Office, receiver: Re
     first, second = (headers["webhook-id"] for headers, _ in receiver.got)
     assert first == second == str(delivery.id)
     await asyncio.sleep(0)
+
+
+async def test_the_end_of_a_task_is_told_once_and_of_its_parts_not(office: Office, receiver: Receiver) -> None:
+    key = await office.key()
+    await office.endpoint(receiver.url, key)
+    runs = TaskRuns(office.services.database)
+    async with office.services.database.begin() as work:
+        alone = await office.services.task_service.start(work, "count", title="Count", owner_id=None)
+        group = await office.services.task_service.start_group(
+            work, [("count", []), ("count", [])], title="Two", owner_id=None
+        )
+    parts = [row[0] for row in await office.sql("select id from tasks where part_of is not null order by place")]
+    for task in (alone, *parts):
+        run = await runs.begin(task, cancellable=False, again=False)
+        await runs.end(run, Outcome(TaskState.DONE))
+    await office.round()
+    told = [json.loads(body)["data"] for _, body in receiver.got]
+    assert sorted((one["task_id"], one["state"]) for one in told) == sorted(
+        [(str(alone), "done"), (str(group), "done")]
+    )

@@ -189,3 +189,19 @@ def test_mail_from_is_read_however_it_is_written(written: str, name: str, addres
 )
 def test_what_mail_from_cannot_be_is_told_with_what_to_write(written: str, words: str) -> None:
     assert problem_with(mail_from=written).startswith(f"MAIL_FROM {words}")
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "words"),
+    [
+        ("port", "eight", "PORT must be a whole number."),
+        ("port", "80.5", "PORT must be a whole number."),
+        ("port", "0", "PORT must be 1 or more."),
+        ("port", "65536", "PORT must be 65535 or less."),
+        ("smtp_idle_seconds", "soon", "SMTP_IDLE_SECONDS must be a number."),
+        ("smtp_connect_timeout", "0", "SMTP_CONNECT_TIMEOUT must be more than 0."),
+        ("redis_tls_verify", "perhaps", "REDIS_TLS_VERIFY must be yes or no."),
+    ],
+)
+def test_numbers_and_switches_are_told_in_plain_words(name: str, written: str, words: str) -> None:
+    assert problem_with(**{name: written}) == words

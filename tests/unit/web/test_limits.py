@@ -110,3 +110,11 @@ async def test_the_log_says_it_once_a_minute(caplog: pytest.LogCaptureFixture) -
         await store.take([Rate(f"key-{number}", 1000, 60.0)])
     assert caplog.text.count("counted in this process") == 1
     await store.close()
+
+
+async def test_too_many_sign_ups_are_not_told_of_sign_ins(browser: Client) -> None:
+    for number in range(25):
+        form = {"email": f"alice{number}@example.org", "password": PASSWORD}
+        answer = await browser.post("/sign-up", form=form)
+    assert answer.status_code == 429
+    assert "sign in with this address" not in await answer.get_data(as_text=True)

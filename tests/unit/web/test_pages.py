@@ -406,3 +406,15 @@ async def test_the_session_is_looked_up_once_and_only_where_it_is_needed(
     assert world.looked_up == 0
     await browser.get("/account")
     assert world.looked_up == 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "blames"), [("refused", True), ("mailbox refused", True), ("policy refused", False)]
+)
+async def test_only_an_address_that_was_refused_is_to_be_checked(
+    as_: As, alice: Session, world: World, reason: str, blames: bool
+) -> None:
+    ticket = world.put_mail(alice, state="failed", final=True, error={"reason": reason, "code": 550})
+    page = await text_of(as_(alice), f"/mails/{ticket}")
+    assert ('data-for="failed-address">' in page) is blames
+    assert ('data-for="failed-otherwise expired cancelled">' in page) is not blames

@@ -130,7 +130,8 @@ class Ledger:
             await self._guard.check()
 
     async def claim_bulk(self, most: int) -> list[Claim]:
-        """Take up to `most` mails of the bulk stream that are due; those that are due longest come first."""
+        """Claim up to `most` mails of the bulk stream that are due, those first that are due longest."""
+        await self._check()
         arguments = {**self._claiming, "most": most}
         return await self._database.fetch(CLAIM_BULK, arguments, class_row(Claim))
 

@@ -1,8 +1,8 @@
 """From a draft to RFC 5322 bytes without Bcc: one content for all recipients.
 
 Most messages are plain: ASCII headers that fit on a line, a text, an HTML part, no files. Their bytes are put
-together here, at about a twentieth of what `EmailMessage` costs (`python -m benchmarks.composition`); all others
-go through the standard library, which a property test also holds the short way to.
+together here, at a fraction of what `EmailMessage` costs (`python -m benchmarks.api --only composition`). All
+others go through the standard library, which a property test also holds the short way to.
 """
 
 import binascii

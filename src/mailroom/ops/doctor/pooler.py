@@ -41,7 +41,8 @@ async def _moves(one: Connection, other: Connection) -> bool:
             if theirs in seen:
                 return True
             seen.add(await _backend(one))
-        seen.add(await _backend(one))
+        for _ in range(2):  # twice: a pooler that goes round robin hands out the other one then
+            seen.add(await _backend(one))
         if len(seen) > 1:
             return True
     return False

@@ -137,6 +137,7 @@ async def test_no_claim_and_no_sweep_before_it_ran(post: Post, settings: Setting
     for ask in (
         lambda: post.delivery.deliver(mails[0][0]),
         lambda: post.delivery._ledger.claim_waiting(10),
+        lambda: post.delivery._ledger.claim_bulk(10),
         lambda: post.overdue.sweep(queue_empty=True),
     ):
         with pytest.raises(DatabaseRestored):

@@ -1,4 +1,4 @@
-"""Who acts in the shell, as the audit log has it."""
+"""Who acts in the shell, for the audit log."""
 
 import getpass
 
@@ -6,7 +6,7 @@ from mailroom.desk.audit_log import Actor
 
 
 def shell_actor() -> Actor:
-    """Return the user of the machine."""
+    """Return the user of this machine who runs the command."""
     try:
         return Actor("shell", getpass.getuser())
     except (KeyError, OSError):  # a user without a name, as in some containers

@@ -1,4 +1,4 @@
-"""streams lead the indexes of claim and sweep; mails are found by their message"""
+"""bulk mails that are due, and the mails of a message, are found by an index"""
 
 from alembic import op
 
@@ -13,12 +13,11 @@ depends_on = None
 def upgrade() -> None:
     with one_by_one():
         build("mails", "ix_mails_message_id", ["message_id"], where="message_id IS NOT NULL")
-        build("mails", "ix_mails_stream_nudge_at", ["stream", "nudge_at"], where="nudge_at IS NOT NULL")
-        build("mails", "ix_mails_stream_created_at", ["stream", "created_at"], where="state = 'queued'")
+        build("mails", "ix_mails_bulk_nudge_at", ["nudge_at"], where="stream = 'bulk' AND nudge_at IS NOT NULL")
         op.execute("ALTER TABLE mails VALIDATE CONSTRAINT fk_mails_message_id")
 
 
 def downgrade() -> None:
     with one_by_one():
-        for name in ("ix_mails_stream_created_at", "ix_mails_stream_nudge_at", "ix_mails_message_id"):
+        for name in ("ix_mails_bulk_nudge_at", "ix_mails_message_id"):
             drop("mails", name)
