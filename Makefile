@@ -8,8 +8,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
-# Tests at a time: they wait more than they work. Every process has its own PostgreSQL and Valkey.
-JOBS ?= 2
+# Tests at a time: they wait more than they work, so more than the cores. Every process has its own PostgreSQL and Valkey.
+JOBS ?= 4
 
 .PHONY: help
 help: ## this page
@@ -39,7 +39,7 @@ test: $(VENV)/.dev ## the whole test suite, on real servers; ARGS="-k name" pick
 
 .PHONY: faults
 faults: $(VENV)/.dev ## kill, freeze, cut and fill everything with 200 mails in flight; prints recovery times (about 8 minutes)
-	$(BIN)/python -m pytest tests/faults -m faults -n $(JOBS) --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest tests/faults -m faults -n 2 --dist worksteal $(ARGS)
 
 .PHONY: faults-mutants
 faults-mutants: $(VENV)/.dev ## take the claim, the sweep, the renewal and the stage out of a copy: each must turn a fault red
