@@ -1,9 +1,8 @@
 """Which addresses lead to one mailbox: for counting mails only, never for finding an account.
 
 Counting may join too much: then a mail too few is sent. An account found so would be a stranger's.
+Look-alikes (fullwidth letters, long s) are other people's mailboxes: one must not use up another's mails.
 """
-
-import unicodedata
 
 from mailroom.accounts.characters import visible
 
@@ -13,10 +12,10 @@ IGNORE_DOTS = frozenset({"gmail.com"})
 
 
 def mailbox_of(key: str) -> str:
-    """Return the mailbox of an address by its key: without tag (`+news`), invisible characters and look-alikes."""
+    """Return the mailbox of an address by its key: without tag (`+news`) and invisible characters."""
     local, _, domain = key.rpartition("@")
     domain = SAME_DOMAIN.get(domain, domain)
-    local = visible(unicodedata.normalize("NFKC", local).casefold())
+    local = visible(local)
     local = local.partition("+")[0] or local
     if domain in IGNORE_DOTS:
         local = local.replace(".", "")
