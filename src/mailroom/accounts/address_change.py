@@ -142,12 +142,7 @@ class AddressChanges:
     async def _note(
         self, work: UnitOfWork, mail_id: UUID, account: Account, address: Address, *, withheld: bool
     ) -> None:
-        waits = (
-            AddressChange.account_id == account.id,
-            AddressChange.confirmed_at.is_(None),
-            AddressChange.ended_at.is_(None),
-        )
-        await work.session.execute(update(AddressChange).where(*waits).values(ended_at=func.now()))
+        await end_waiting_changes(work, account.id)
         change = {
             "mail_id": mail_id,
             "account_id": account.id,
@@ -189,3 +184,13 @@ class AddressChanges:
         if session is None or session.account is None or session.account.id != found.account.id:
             raise NotThisAccount
         return found
+
+
+async def end_waiting_changes(work: UnitOfWork, account_id: UUID) -> None:
+    """End the changes of an account's address that nobody has confirmed: their links work no longer."""
+    waits = (
+        AddressChange.account_id == account_id,
+        AddressChange.confirmed_at.is_(None),
+        AddressChange.ended_at.is_(None),
+    )
+    await work.session.execute(update(AddressChange).where(*waits).values(ended_at=func.now()))

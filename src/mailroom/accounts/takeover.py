@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 
 from mailroom.accounts import sign_ups
+from mailroom.accounts.address_change import end_waiting_changes
 from mailroom.accounts.addresses import key_of
 from mailroom.accounts.errors import OldNoticeLink, UsedNoticeLink, WrongNoticeLink
 from mailroom.accounts.models import Account, AccountEvent, AddressChange
@@ -85,12 +86,7 @@ class Takeover:
         Changes of address that wait end in any case.
         """
         account, address = found.account, found.mail.recipient
-        waits = (
-            AddressChange.account_id == account.id,
-            AddressChange.confirmed_at.is_(None),
-            AddressChange.ended_at.is_(None),
-        )
-        await work.session.execute(update(AddressChange).where(*waits).values(ended_at=func.now()))
+        await end_waiting_changes(work, account.id)
         if key_of(address) == account.email_key:
             return account
         moves = (

@@ -9,8 +9,7 @@ from quart import g, request
 from mailroom.api_keys.errors import InvalidKey, MissingKey, RestrictedKey
 from mailroom.api_keys.keys import Key
 from mailroom.desk.audit_log import Actor
-from mailroom.web.browser import services
-from mailroom.web.client import client_of
+from mailroom.web.browser import client_address, services
 
 View = TypeVar("View", bound=Callable[..., Awaitable[Any]])
 
@@ -50,8 +49,7 @@ async def current_key() -> Key:
 
 def actor_of(key: Key) -> Actor:
     """Return the key as the audit log has it."""
-    client = client_of(request, services().settings.trusted_proxies)
-    return Actor("key", key.name, key.id, client.address)
+    return Actor("key", key.name, key.id, client_address())
 
 
 def _secret() -> str:
