@@ -104,7 +104,7 @@ def create_services(
         exports=Exports(database, task_service, text_of),
         api_keys=api_keys,
         acceptance=Acceptance(
-            database, api_keys, MessageStore(notify, domain=domain, wake_bulk=wake_bulk), limits
+            database, api_keys, MessageStore(database, notify, domain=domain, wake_bulk=wake_bulk), limits
         ),
         watch_tokens=WatchTokens(settings.secret_keys),
         audit_log=AuditLog(),
