@@ -1,7 +1,8 @@
 """The rows of messages, and the one statement that writes those of any number of them.
 
-All values are arrays, so the statement is planned once for one message and for thousands, and contents travel as
-bytes, not as text. It does nothing for ids that are there already: it may run twice where its answer got lost.
+All values are arrays, so the statement is planned once for one message and for thousands. Contents travel as
+bytes (`%(…)b`): psycopg would write a list of them as text, at 80 µs for 3 KB. The statement does nothing for ids
+that are there already: it may run twice where its answer got lost.
 """
 
 from collections.abc import Sequence
@@ -33,7 +34,7 @@ with message as (
     on conflict (id) do nothing
 ), content as (
     insert into message_contents (message_id, raw)
-    select * from unnest(%(id)s::uuid[], %(content)s::bytea[])
+    select * from unnest(%(id)s::uuid[], %(content)b::bytea[])
     on conflict (message_id) do nothing
 ), mail as (
     insert into mails (id, kind, recipient, params, nonce, on_uncertain, message_id, stream, test, state,
