@@ -1,5 +1,6 @@
 """Puts messages into the outbox: the message, its content and a mail for each recipient, in one statement."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,6 +25,8 @@ from mailroom.mail.messages.rows import (
 )
 from mailroom.mail.states import State
 from mailroom.progress.sentence import Sentence
+from mailroom.statistics.counters import Counters
+from mailroom.statistics.names import CREATED
 
 MESSAGE = MailKind(KIND, Sentence("title.plain_mail"), expires_after=EXPIRES_AFTER)
 """The kind that has no templates: its content came with it."""
@@ -39,13 +42,20 @@ class MessageStore:
     """The outbox of other programs' messages. What was put and committed is sent, or its end is shown."""
 
     def __init__(
-        self, database: Database, notify: Notify, *, domain: str, wake_bulk: Callable[[], None] = lambda: None
+        self,
+        database: Database,
+        notify: Notify,
+        *,
+        domain: str,
+        wake_bulk: Callable[[], None] = lambda: None,
+        counters: Counters | None = None,
     ) -> None:
         """`domain` (ASCII) stands in each Message-ID; `wake_bulk` has a worker claim mails of the bulk stream."""
         self._database = database
         self._notify = notify
         self._wake_bulk = wake_bulk
         self._domain = domain
+        self._counters = counters or Counters()
         self._together = Coalescer(self._commit)
 
     def rows_of_drafts(
@@ -134,6 +144,8 @@ class MessageStore:
         return [None] * len(requests)
 
     def _tell(self, rows: Sequence[MessageRows]) -> None:
+        for stream, number in Counter(mail[3] for one in rows for mail in one.mails).items():
+            self._counters.add(CREATED, stream, number)
         transactional = [mail_id for one in rows if not one.is_bulk for mail_id in one.at_once]
         if transactional:
             self._notify(transactional)
