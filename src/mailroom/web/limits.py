@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from quart import Quart, Response, current_app, g, request
 from werkzeug.exceptions import TooManyRequests
 
-from mailroom.accounts.addresses import Address
+from mailroom.accounts.addresses.address import Address
 from mailroom.accounts.errors import InvalidAddress
 from mailroom.settings import Settings
 from mailroom.web.browser import client, services

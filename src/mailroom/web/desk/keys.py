@@ -20,7 +20,7 @@ from mailroom.web.desk.key_form import MESSAGES, key_request
 from mailroom.web.forms import Invalid, sent_values
 from mailroom.web.page import page, redirect
 from mailroom.web.refused import Refused, refuse, take, typed
-from mailroom.web.words import STATES
+from mailroom.web.views.words import STATES
 
 blueprint = Blueprint("desk_keys", __name__, url_prefix="/desk")
 

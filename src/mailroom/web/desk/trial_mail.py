@@ -2,7 +2,7 @@
 
 from quart import Blueprint, Response
 
-from mailroom.accounts.addresses import Address
+from mailroom.accounts.addresses.address import Address
 from mailroom.i18n.messages import gettext
 from mailroom.ops.mails import PLAIN
 from mailroom.web import limits

@@ -2,7 +2,7 @@
 
 A watcher gets a snapshot, then changes, then the end; a reconnect is just a new snapshot. The handshake is
 answered only after the checks: Origin, the limits, and a session of ours. Our own pages ask for `?view=1`: each
-snapshot then also has what to write into the page (`web/view_data.py`).
+snapshot then also has what to write into the page (`web/views/view_data.py`).
 """
 
 import asyncio

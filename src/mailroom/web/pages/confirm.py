@@ -16,7 +16,7 @@ from mailroom.web.forms import CodeForm, check, sent_values
 from mailroom.web.page import keep_private, page, redirect
 from mailroom.web.pages.mails import mail_page
 from mailroom.web.refused import FORM_ERRORS, Refused, messages_of, show_again, take, typed
-from mailroom.web.watching import see
+from mailroom.web.views.watching import see
 
 blueprint = Blueprint("confirm", __name__)
 

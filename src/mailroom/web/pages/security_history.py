@@ -9,7 +9,7 @@ from datetime import datetime
 from quart import Blueprint, Response, request
 
 from mailroom.accounts import errors
-from mailroom.accounts.security_log import EventKind
+from mailroom.accounts.security.security_log import EventKind
 from mailroom.i18n.messages import gettext_noop as _
 from mailroom.i18n.messages import translated
 from mailroom.web import browser, limits

@@ -18,11 +18,11 @@ from mailroom.web.error_table import NotShown
 from mailroom.web.errors import wants_json
 from mailroom.web.page import page, redirect
 from mailroom.web.pages.results import BLOCKS
-from mailroom.web.progress_view import view_of
 from mailroom.web.refused import Refused, show_again, take
 from mailroom.web.return_to import member
-from mailroom.web.task_view import task_view
-from mailroom.web.watching import may_act, see, watcher_of
+from mailroom.web.views.progress_view import view_of
+from mailroom.web.views.task_view import task_view
+from mailroom.web.views.watching import may_act, see, watcher_of
 
 blueprint = Blueprint("task_pages", __name__)
 
