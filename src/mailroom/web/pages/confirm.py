@@ -13,7 +13,8 @@ from mailroom.web import browser, limits
 from mailroom.web.browser import current_session, services
 from mailroom.web.errors import respond, wants_json
 from mailroom.web.forms import CodeForm, check, sent_values
-from mailroom.web.page import keep_private, page, redirect
+from mailroom.web.notices import redirect_with_notice
+from mailroom.web.page import keep_private, page
 from mailroom.web.pages.mails import mail_page
 from mailroom.web.refused import FORM_ERRORS, Refused, messages_of, show_again, take, typed
 from mailroom.web.views.watching import see
@@ -54,7 +55,7 @@ async def by_code() -> Response:
             at=f"/mails/{ticket}" if there else None,
         )
     browser.begin(started)
-    return redirect("/account?welcome=1")
+    return redirect_with_notice("/account", "welcome")
 
 
 async def _where_it_was_typed(refused: Refused) -> Response:
@@ -87,7 +88,7 @@ async def by_link(token: str) -> Response:
     except errors.AccountError as error:
         return keep_private(await respond(error))
     browser.begin(started)
-    return keep_private(redirect("/account?welcome=1"))
+    return keep_private(redirect_with_notice("/account", "welcome"))
 
 
 async def _preview(token: str, refused: Refused) -> Response:

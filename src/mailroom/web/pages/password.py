@@ -10,6 +10,7 @@ from mailroom.web import browser, limits
 from mailroom.web.browser import current_or_new_session, current_session, services
 from mailroom.web.errors import respond
 from mailroom.web.forms import AddressForm, NewPasswordForm, check, sent_values
+from mailroom.web.notices import redirect_with_notice
 from mailroom.web.page import keep_private, page, redirect
 from mailroom.web.refused import FORM_ERRORS, Refused, refuse, take, typed
 
@@ -62,7 +63,7 @@ async def choose(token: str) -> Response:
     except errors.AccountError as error:
         return keep_private(await respond(error))
     browser.begin(started)
-    return keep_private(redirect("/account?new-password=1"))
+    return keep_private(redirect_with_notice("/account", "new-password"))
 
 
 async def _form(token: str, refused: Refused) -> Response:
