@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass
 
-from mailroom.accounts.address_change import AddressChanges
 from mailroom.accounts.authentication import Authentication
-from mailroom.accounts.confirmation import Confirmation
-from mailroom.accounts.exports import Exports
+from mailroom.accounts.changes.address_change import AddressChanges
+from mailroom.accounts.changes.password_change import PasswordChange
+from mailroom.accounts.changes.password_reset import PasswordReset
+from mailroom.accounts.changes.takeover import Takeover
+from mailroom.accounts.exports.exports import Exports
 from mailroom.accounts.operators import Operators
-from mailroom.accounts.password_change import PasswordChange
-from mailroom.accounts.password_reset import PasswordReset
-from mailroom.accounts.registration import Registration
-from mailroom.accounts.security_log import SecurityLog
+from mailroom.accounts.security.security_log import SecurityLog
 from mailroom.accounts.sessions import Sessions
-from mailroom.accounts.takeover import Takeover
+from mailroom.accounts.sign_up.confirmation import Confirmation
+from mailroom.accounts.sign_up.registration import Registration
 from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.keys import ApiKeys
 from mailroom.api_keys.watch_tokens import WatchTokens
@@ -22,6 +22,7 @@ from mailroom.mail.administration import MailAdministration
 from mailroom.mail.outbox import Outbox
 from mailroom.progress.tracker import Tracker
 from mailroom.settings import Settings
+from mailroom.statistics.counters import Counters
 from mailroom.tasks.service import TaskService
 from mailroom.tasks.tickets import Tickets
 from mailroom.webhooks.endpoints import Webhooks
@@ -53,5 +54,6 @@ class Services:
     watch_tokens: WatchTokens
     audit_log: AuditLog
     webhooks: Webhooks
+    counters: Counters
     tracker: Tracker | None = None
     """The poller of a web process; a worker has none."""

@@ -3,19 +3,19 @@
 from collections.abc import Callable
 
 from mailroom.accounts import mails as accounts_mails
-from mailroom.accounts.address_change import AddressChanges
 from mailroom.accounts.authentication import Authentication
-from mailroom.accounts.confirmation import Confirmation
-from mailroom.accounts.exports import Exports
+from mailroom.accounts.changes.address_change import AddressChanges
+from mailroom.accounts.changes.password_change import PasswordChange
+from mailroom.accounts.changes.password_reset import PasswordReset
+from mailroom.accounts.changes.takeover import Takeover
+from mailroom.accounts.exports.exports import Exports
 from mailroom.accounts.mail_limits import FormMailQueue
 from mailroom.accounts.operators import Operators
-from mailroom.accounts.password_change import PasswordChange
-from mailroom.accounts.password_reset import PasswordReset
-from mailroom.accounts.passwords import Passwords
-from mailroom.accounts.registration import Registration
-from mailroom.accounts.security_log import SecurityLog
+from mailroom.accounts.passwords.hashing import Passwords
+from mailroom.accounts.security.security_log import SecurityLog
 from mailroom.accounts.sessions import Sessions
-from mailroom.accounts.takeover import Takeover
+from mailroom.accounts.sign_up.confirmation import Confirmation
+from mailroom.accounts.sign_up.registration import Registration
 from mailroom.accounts.tokens import Tokens
 from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.keys import ApiKeys
@@ -35,6 +35,7 @@ from mailroom.ops import mails as ops_mails
 from mailroom.progress.tracker import Tracker
 from mailroom.services import Services
 from mailroom.settings import Settings
+from mailroom.statistics.counters import Counters
 from mailroom.tasks.service import PublishTask, TaskService
 from mailroom.tasks.tickets import Tickets
 from mailroom.webhooks import mails as webhook_mails
@@ -59,7 +60,8 @@ def create_services(
     database = database or Database(settings.database_url, connections=settings.database_connections, name=name)
     tickets, tokens = Tickets(), Tokens(settings.secret_keys)
     kinds = mail_kinds(settings, tokens)
-    outbox = Outbox(kinds, tickets, notify)
+    counters = Counters()
+    outbox = Outbox(kinds, tickets, notify, counters)
     sessions, task_service = Sessions(database), TaskService(publish_task)
     passwords, site = Passwords(), settings.public_host.partition(":")[0].split(".")
     queue = FormMailQueue(database, hourly=settings.form_mails_per_hour)
@@ -104,11 +106,15 @@ def create_services(
         exports=Exports(database, task_service, text_of),
         api_keys=api_keys,
         acceptance=Acceptance(
-            database, api_keys, MessageStore(notify, domain=domain, wake_bulk=wake_bulk), limits
+            database,
+            api_keys,
+            MessageStore(database, notify, domain=domain, wake_bulk=wake_bulk, counters=counters),
+            limits,
         ),
         watch_tokens=WatchTokens(settings.secret_keys),
         audit_log=AuditLog(),
         webhooks=Webhooks(webhook_box(settings), private=settings.webhook_private_networks),
+        counters=counters,
         tracker=tracker,
     )
 
