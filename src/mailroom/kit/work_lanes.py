@@ -29,8 +29,8 @@ SMOOTHING = 0.1
 def _step_back() -> None:
     """Let the event loop, which refuses what has no room, go before this thread: Linux gives threads a niceness.
 
-    It buys, while 400 people sign up at once (`python -m benchmarks.overload`): /healthz at most 0.3 to 0.8 s instead
-    of 0.8 to 1.4 s, and a sign-in 0.2 s in the median instead of 0.4 s.
+    It buys, while 400 people sign up at once (`python -m benchmarks.overload`): /healthz at most 0.3 to 0.8 s
+    instead of 0.8 to 1.4 s, and a sign-in 0.2 s in the median instead of 0.4 s.
     """
     if sys.platform == "linux":
         thread = threading.get_native_id()
