@@ -60,7 +60,7 @@ class Takeover:
         Raises `WrongNoticeLink`, `UsedNoticeLink`, `OldNoticeLink`.
         """
         async with self._database.begin() as work:
-            return (await self._by_link(work, token)).mail.recipient
+            return (await self._by_link(work, token)).mail.recipient or ""
 
     async def disown(self, token: str, *, session: Session, origin: Origin) -> UUID:
         """End every session, make the password useless, and send a link to a new one; return that mail's ticket.
@@ -85,7 +85,7 @@ class Takeover:
 
         Changes of address that wait end in any case.
         """
-        account, address = found.account, found.mail.recipient
+        account, address = found.account, found.mail.recipient or ""
         await end_waiting_changes(work, account.id)
         if key_of(address) == account.email_key:
             return account
