@@ -88,6 +88,8 @@ SENTENCES: dict[str, str] = {
     "export.writing_sessions": _("Writing your sessions"),
     "export.writing_security_history": _("Writing your security history"),
     "export.writing_address_changes": _("Writing the changes of your address"),
+    "export.writing_identities": _("Writing your other ways to sign in"),
+    "export.writing_invitations": _("Writing your invitations"),
     "export.writing_mails": _("Writing your mails"),
     "export.writing_tasks": _("Writing your tasks"),
     "export.ready": _("Your file is ready."),
