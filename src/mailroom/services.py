@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from mailroom.accounts.address_change import AddressChanges
 from mailroom.accounts.authentication import Authentication
 from mailroom.accounts.confirmation import Confirmation
+from mailroom.accounts.deletion import Deletion
+from mailroom.accounts.erasure import Erasure
 from mailroom.accounts.exports import Exports
 from mailroom.accounts.operators import Operators
 from mailroom.accounts.password_change import PasswordChange
@@ -40,6 +42,8 @@ class Services:
     password_change: PasswordChange
     address_changes: AddressChanges
     takeover: Takeover
+    deletion: Deletion
+    erasure: Erasure
     security_log: SecurityLog
     sessions: Sessions
     operators: Operators

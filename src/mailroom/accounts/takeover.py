@@ -9,6 +9,7 @@ from sqlalchemy import func, select, update
 from mailroom.accounts import sign_ups
 from mailroom.accounts.address_change import end_waiting_changes
 from mailroom.accounts.addresses import key_of
+from mailroom.accounts.deletion import keep
 from mailroom.accounts.errors import OldNoticeLink, UsedNoticeLink, WrongNoticeLink
 from mailroom.accounts.models import Account, AccountEvent, AddressChange
 from mailroom.accounts.password_reset import PasswordReset
@@ -83,8 +84,9 @@ class Takeover:
     async def _restored(self, work: UnitOfWork, found: _Notice, origin: Origin) -> Account:
         """Return the account, with the address of the notice again where it has another one since.
 
-        Changes of address that wait end in any case.
+        Changes of address that wait end in any case, and a deletion is undone.
         """
+        await keep(work, found.account.id)
         account, address = found.account, found.mail.recipient or ""
         await end_waiting_changes(work, account.id)
         if key_of(address) == account.email_key:

@@ -6,6 +6,8 @@ from mailroom.accounts import mails as accounts_mails
 from mailroom.accounts.address_change import AddressChanges
 from mailroom.accounts.authentication import Authentication
 from mailroom.accounts.confirmation import Confirmation
+from mailroom.accounts.deletion import Deletion
+from mailroom.accounts.erasure import Erasure
 from mailroom.accounts.exports import Exports
 from mailroom.accounts.mail_limits import FormMailQueue
 from mailroom.accounts.operators import Operators
@@ -39,6 +41,7 @@ from mailroom.tasks.service import PublishTask, TaskService
 from mailroom.tasks.tickets import Tickets
 from mailroom.webhooks import mails as webhook_mails
 from mailroom.webhooks.endpoints import Webhooks
+from mailroom.webhooks.retention import forget_deliveries
 
 
 def create_services(
@@ -63,7 +66,7 @@ def create_services(
     sessions, task_service = Sessions(database), TaskService(publish_task)
     passwords, site = Passwords(), settings.public_host.partition(":")[0].split(".")
     queue = FormMailQueue(database, hourly=settings.form_mails_per_hour)
-    log = SecurityLog(database, outbox)
+    log, audit_log = SecurityLog(database, outbox), AuditLog()
     registration = Registration(database, outbox, tickets, passwords, sessions, queue=queue, site=site)
     domain = settings.sender.address.rpartition("@")[2]
     api_keys = ApiKeys(database, default_domain=domain)
@@ -94,6 +97,16 @@ def create_services(
         takeover=Takeover(
             database, password_reset, tokens=tokens, passwords=passwords, sessions=sessions, log=log
         ),
+        deletion=Deletion(
+            database,
+            outbox,
+            password_change,
+            tokens=tokens,
+            sessions=sessions,
+            log=log,
+            audit=audit_log.write,
+        ),
+        erasure=Erasure(database, sessions, secret_keys=settings.secret_keys, also=[forget_deliveries]),
         security_log=log,
         sessions=sessions,
         operators=Operators(),
@@ -107,7 +120,7 @@ def create_services(
             database, api_keys, MessageStore(notify, domain=domain, wake_bulk=wake_bulk), limits
         ),
         watch_tokens=WatchTokens(settings.secret_keys),
-        audit_log=AuditLog(),
+        audit_log=audit_log,
         webhooks=Webhooks(webhook_box(settings), private=settings.webhook_private_networks),
         tracker=tracker,
     )

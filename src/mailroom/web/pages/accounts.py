@@ -13,6 +13,7 @@ from mailroom.web import browser, limits
 from mailroom.web.browser import current_or_new_session, current_session, services
 from mailroom.web.errors import wants_json
 from mailroom.web.forms import Invalid, SignInForm, SignUpForm, check, sent_values
+from mailroom.web.notices import take_notice
 from mailroom.web.page import page, redirect
 from mailroom.web.refused import Refused, show_again, take
 from mailroom.web.return_to import DEFAULT, safe_path
@@ -93,6 +94,7 @@ async def _sign_in_page(refused: Refused) -> Response:
         refused.status,
         values=values,
         messages=refused.messages,
+        notice=take_notice(),
         not_confirmed=None if mail is None else {"ticket": mail},
     )
 
