@@ -4,7 +4,7 @@ from datetime import datetime
 
 import click
 
-from mailroom.accounts.addresses import Address
+from mailroom.accounts.addresses.address import Address
 from mailroom.accounts.errors import UnknownAccount
 from mailroom.cli.actor import shell_actor
 from mailroom.cli.with_services import with_services

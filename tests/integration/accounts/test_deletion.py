@@ -5,8 +5,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from mailroom.accounts.deletion import DELETION, Deletion
-from mailroom.accounts.erasure import Erasure
+from mailroom.accounts.changes.deletion import DELETION, Deletion
+from mailroom.accounts.changes.erasure import Erasure
 from mailroom.accounts.errors import (
     LastOperator,
     OldDeletionLink,

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import text
 
-from mailroom.accounts.deletion import DELETION
+from mailroom.accounts.changes.deletion import DELETION
 from mailroom.accounts.tokens import KEEP_ACCOUNT, Tokens
 from mailroom.bootstrap.web import create_web
 from mailroom.services import Services
