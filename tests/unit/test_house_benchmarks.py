@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
-DOORS = {"__main__", "group_tasks"}
+DOORS = {"__main__", "group_tasks", "live_reports", "smtp_client", "usual"}
 """Each works at import: they are started as programs."""
 
 
