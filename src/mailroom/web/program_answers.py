@@ -67,6 +67,25 @@ REFUSALS: Mapping[type[Exception] | int, Refusal] = {
     500: Refusal(500, "application_error", "Something broke on our side. It was noted; please try again."),
     503: Refusal(503, "service_unavailable", "The server is busy. Please try again in a moment."),
 }
+MEANINGS: Mapping[str, tuple[int, str]] = {
+    "missing_api_key": (401, "No API key was given."),
+    "restricted_api_key": (401, "The scope of the API key does not allow it."),
+    "invalid_api_key": (403, "The API key is unknown, revoked or expired."),
+    VALIDATION: (422, "A value is wrong; the message begins with its name. 403: the key may not send From there."),
+    "invalid_request": (400, "The body is not JSON that can be read."),
+    "invalid_idempotency_key": (400, "An Idempotency-Key has 1 to 256 characters."),
+    "invalid_idempotent_request": (409, "The Idempotency-Key was used with another payload."),
+    "concurrent_idempotent_requests": (409, "A request with this Idempotency-Key is under way."),
+    "forbidden_origin": (403, "The key of this watch token does not allow the page's origin."),
+    "not_found": (404, "There is none, or it is another key's."),
+    "method_not_allowed": (405, "This address takes other methods."),
+    "payload_too_large": (413, "The body is too large; the message tells the limit."),
+    "unsupported_media_type": (415, "Send JSON, with Content-Type: application/json."),
+    "rate_limit_exceeded": (429, "Too many requests; retry-after tells the seconds to wait."),
+    "application_error": (500, "Something broke on our side. It was noted."),
+    "service_unavailable": (503, "Busy, or the database is away; retry-after tells the seconds to wait."),
+}
+"""Each `name` of an error, with its usual status and what it means; for the page that shows the API."""
 
 
 def is_program_path(path: str) -> bool:

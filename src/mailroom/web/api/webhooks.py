@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from quart import Blueprint, Response, request
-from quart_schema import document_request, document_response, operation_id, tag
+from quart_schema import document_querystring, document_request, document_response, operation_id, tag
 
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.ids import parse_id
@@ -72,12 +72,34 @@ class WebhookChanged(BaseModel):
     deleted: bool | None = None
 
 
+class Delivery(BaseModel):
+    """One event for one endpoint."""
+
+    id: str = Field(description="the webhook-id of each attempt")
+    number: int
+    type: str
+    state: str = Field(description="waiting, delivered or failed")
+    attempts: int
+    status: int | None = Field(description="the HTTP status of the last attempt")
+    error: str | None = Field(description="why the last attempt failed")
+    payload: dict[str, Any]
+    created_at: str
+    next_at: str | None
+    ended_at: str | None
+
+
 class DeliveryList(BaseModel):
     """Deliveries, the newest first."""
 
     object: str = "list"
     has_more: bool
-    data: list[dict[str, Any]] = Field(description="id, type, state, attempts, status, error, payload, times")
+    data: list[Delivery]
+
+
+class DeliveryQuery(BaseModel):
+    """Which deliveries to list."""
+
+    before: int | None = Field(None, description="only those before this number")
 
 
 @blueprint.post("")
@@ -174,6 +196,7 @@ async def remove(webhook_id: str) -> Response:
 @limited_reads(API)
 @operation_id("listWebhookDeliveries")
 @tag(["webhooks"])
+@document_querystring(DeliveryQuery)
 @document_response(DeliveryList, 200)
 @refusals
 @needs_key(ADMINISTERS)

@@ -9,17 +9,21 @@ from typing import Any
 from uuid import UUID
 
 from quart import Blueprint, Response, abort, g, request
+from quart_schema import document_querystring, document_response, operation_id, tag
 
 from mailroom.api_keys.watch_tokens import WrongWatchToken
 from mailroom.kit.errors import Unavailable
 from mailroom.progress.snapshot import NO_NEWS, Snapshot
 from mailroom.progress.tracker import Tracker
+from mailroom.web.api.emails.documents import refusals
 from mailroom.web.browser import services
 from mailroom.web.client import client_of
+from mailroom.web.embed.documents import WatchedDocument, WatchQuery
 from mailroom.web.embed.socket import embed_live, reason_of
 from mailroom.web.embed.targets import ForbiddenOrigin, Opened, open_token
 from mailroom.web.limits import READ, limited_reads
 from mailroom.web.live.registry import Full, SocketRegistry
+from mailroom.web.openapi import may_be_unchanged
 from mailroom.web.page import page
 from mailroom.web.parts import current
 from mailroom.web.program_answers import ApiError
@@ -39,6 +43,12 @@ KEPT = "public, max-age=3600"
 
 @blueprint.get("/api/v1/watch/<token>")
 @limited_reads(READ)
+@operation_id("watch")
+@tag(["watch"])
+@document_querystring(WatchQuery)
+@document_response(WatchedDocument, 200)
+@may_be_unchanged
+@refusals
 async def watch(token: str) -> Response:
     """Tell where it is. With `wait` (seconds) and If-None-Match, only once there is news; or as a stream."""
     opened = await _open(token)
