@@ -91,7 +91,7 @@ class SubmissionHandler:
     ) -> str:
         """Take the envelope's sender; what counts is the From of the message."""
         try:
-            self._keys.check_sender(_key_of(session), read_mailbox(address).address)
+            self._keys.check_sender(_key_of(session), read_mailbox(address, local=True).address)
         except NotAnAddress as error:
             return f"553 5.1.7 {error}"
         except ForbiddenSender as error:
