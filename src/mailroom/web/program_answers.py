@@ -18,8 +18,8 @@ from mailroom.web.limits import TooFast
 from mailroom.webhooks import endpoints as webhooks
 from mailroom.webhooks.targets import ForbiddenTarget, InvalidUrl
 
-PATHS = ("/api/v1/emails", "/api/v1/api-keys", "/api/v1/webhooks", "/api/v1/watch")
-"""Where the API answers in this form; `/api/v1/tasks` keeps problem details."""
+FOR_PROGRAMS, FOR_PAGES = "/api/v1", "/api/v1/tasks"
+"""Where the API answers in this form, also at addresses that are not there; `/api/v1/tasks` keeps problem details."""
 VALIDATION = "validation_error"
 
 
@@ -90,7 +90,7 @@ MEANINGS: Mapping[str, tuple[int, str]] = {
 
 def is_program_path(path: str) -> bool:
     """Tell whether the API answers at this path in Resend's form."""
-    return any(path == known or path.startswith(f"{known}/") for known in PATHS)
+    return f"{path}/".startswith(f"{FOR_PROGRAMS}/") and not f"{path}/".startswith(f"{FOR_PAGES}/")
 
 
 def answer(body: Mapping[str, Any] | list[Any], status: int = 200) -> Response:
