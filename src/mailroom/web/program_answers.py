@@ -19,7 +19,7 @@ from mailroom.webhooks import endpoints as webhooks
 from mailroom.webhooks.targets import ForbiddenTarget, InvalidUrl
 
 FOR_PROGRAMS, FOR_PAGES = "/api/v1", "/api/v1/tasks"
-"""Where the API answers in this form, also at addresses that are not there; `/api/v1/tasks` keeps problem details."""
+"""Where the API answers in this form, also where there is nothing; `/api/v1/tasks` keeps problem details."""
 VALIDATION = "validation_error"
 
 
