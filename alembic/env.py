@@ -20,12 +20,15 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 import mailroom.accounts.models
 import mailroom.api_keys.models
+import mailroom.desk.alerts.models
 import mailroom.desk.models
+import mailroom.desk.processes.models
 import mailroom.events.models
 import mailroom.mail.ledger.models
 import mailroom.mail.messages.models
 import mailroom.mail.models
 import mailroom.mail.smtp.models
+import mailroom.statistics.models
 import mailroom.tasks.models
 import mailroom.webhooks.models  # noqa: F401  # the imports fill the metadata
 from mailroom.kit.database import Base
