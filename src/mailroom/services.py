@@ -15,6 +15,7 @@ from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.takeover import Takeover
 from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.keys import ApiKeys
+from mailroom.api_keys.refusals import KeyRefusals
 from mailroom.api_keys.watch_tokens import WatchTokens
 from mailroom.desk.audit_log import AuditLog
 from mailroom.kit.database import Database
@@ -51,6 +52,7 @@ class Services:
     exports: Exports
     api_keys: ApiKeys
     acceptance: Acceptance
+    key_refusals: KeyRefusals
     watch_tokens: WatchTokens
     audit_log: AuditLog
     webhooks: Webhooks

@@ -34,6 +34,7 @@ select id, name, scope, domains, origins, test, owner_id, per_minute, per_hour, 
 from api_keys
 where hash = %(hash)s and revoked_at is null and (expires_at is null or expires_at > now())
 """
+KNOWN = "select id from api_keys where hash = %(hash)s"
 TOUCH = """
 update api_keys set last_used_at = now()
 where id = %(id)s and (last_used_at is null or last_used_at < now() - %(every)s)
@@ -157,11 +158,18 @@ class ApiKeys:
             raise InvalidKey
         found = await self._database.fetch(FIND, {"hash": hash_of(secret)}, class_row(Key))
         if not found:
-            raise InvalidKey
+            raise await self._ended(secret)
         key = found[0]
         if key.last_used_at is None or clock.now() - key.last_used_at > TOUCH_EVERY:
             await self._database.fetch(TOUCH, {"id": key.id, "every": TOUCH_EVERY})
         return key
+
+    async def _ended(self, secret: str) -> InvalidKey:
+        """Return the error for a key that does not stand; it names one that stood once."""
+        rows: list[Any] = await self._database.fetch(KNOWN, {"hash": hash_of(secret)})
+        error = InvalidKey()
+        error.key_id = rows[0][0] if rows else None
+        return error
 
     async def standing(self, ids: Sequence[UUID]) -> set[UUID]:
         """Return those of these keys that are neither revoked nor expired."""

@@ -19,6 +19,7 @@ from mailroom.accounts.takeover import Takeover
 from mailroom.accounts.tokens import Tokens
 from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.keys import ApiKeys
+from mailroom.api_keys.refusals import KeyRefusals
 from mailroom.api_keys.sending_limits import SendingLimits
 from mailroom.api_keys.watch_tokens import WatchTokens
 from mailroom.desk.audit_log import AuditLog
@@ -111,6 +112,7 @@ def create_services(
             MessageStore(notify, domain=domain, wake_bulk=wake_bulk, counters=counters),
             limits,
         ),
+        key_refusals=KeyRefusals(database),
         watch_tokens=WatchTokens(settings.secret_keys),
         audit_log=AuditLog(),
         webhooks=Webhooks(webhook_box(settings), private=settings.webhook_private_networks),

@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from quart import Response, json, request
+from quart import Response, g, json, request
 from werkzeug.exceptions import HTTPException
 
 from mailroom.api_keys import errors as keys
+from mailroom.api_keys.refusals import Refused
 from mailroom.kit.errors import Unavailable
 from mailroom.mail.messages.changes import NothingWaits
 from mailroom.mail.messages.draft import InvalidMessage
+from mailroom.web.browser import services
 from mailroom.web.limits import TooFast
 from mailroom.webhooks import endpoints as webhooks
 from mailroom.webhooks.targets import ForbiddenTarget, InvalidUrl
@@ -98,10 +100,11 @@ def answer(body: Mapping[str, Any] | list[Any], status: int = 200) -> Response:
     return Response(json.dumps(body), status, content_type="application/json")
 
 
-def refuse(error: Exception) -> Response:
-    """Return the answer for an error."""
+async def refuse(error: Exception) -> Response:
+    """Return the answer for an error. What is refused to a key is kept for its owner."""
     refusal = _refusal(error)
     field = getattr(error, "field", None)
+    await _note(error, refusal, field)
     message = refusal.message or _words(error)
     if field and refusal.name == VALIDATION:
         message = f"`{field}`: {message}"
@@ -119,6 +122,15 @@ def refuse(error: Exception) -> Response:
     if refusal.status == 401:  # noqa: PLR2004
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
+
+
+async def _note(error: Exception, refusal: Refusal, field: str | None) -> None:
+    key = g.get("mailroom_key")
+    key_id = key.id if key else getattr(error, "key_id", None)
+    if key_id and refusal.status < 500:  # noqa: PLR2004
+        route = f"{request.method} {request.url_rule.rule if request.url_rule else FOR_PROGRAMS}"
+        refused = Refused("http", route, refusal.status, refusal.name, field)
+        await services().key_refusals.note(key_id, refused)
 
 
 def _refusal(error: Exception) -> Refusal:

@@ -25,14 +25,14 @@ class NotAnAddress(ValueError):
     """A text is no address; the message says what is wrong."""
 
 
-def read_mailbox(text: str, *, local: bool = False) -> Mailbox:
+def read_mailbox(text: str, *, localhost: bool = False) -> Mailbox:
     """Return what this text names. Nobody is asked over the network. Raises `NotAnAddress` with its reason.
 
-    `local`: the domain may be `localhost`, as in the MAIL_FROM of `mailroom up`. That is for senders.
+    `localhost`: the domain may be `localhost`, as in the MAIL_FROM of `mailroom up`. That is for senders.
     """
     text = text.strip()
-    if local and (found := LOCALHOST.fullmatch(text)):
-        dotted = read_mailbox(f"{found['before']}@localhost.example{found['after']}")
+    if localhost and (here := LOCALHOST.fullmatch(text)):
+        dotted = read_mailbox(f"{here['before']}@localhost.example{here['after']}")
         return Mailbox(dotted.name, f"{dotted.address.rpartition('@')[0]}@localhost")
     usual = USUAL.fullmatch(text)
     if usual and (usual["open"] or not usual["name"]):

@@ -10,9 +10,10 @@ from mailroom.ops.mails import PLAIN
 from mailroom.web import limits
 from mailroom.web.browser import services
 from mailroom.web.desk.access import actor_of, operator
+from mailroom.web.desk.frame import desk_page
 from mailroom.web.errors import respond, wants_json
 from mailroom.web.forms import AddressForm, Invalid, check, sent_values
-from mailroom.web.page import page, redirect
+from mailroom.web.page import redirect
 from mailroom.web.refused import Refused, show_again, take
 
 blueprint = Blueprint("desk_test_mail", __name__, url_prefix="/desk")
@@ -26,10 +27,9 @@ async def form() -> Response:
 
 async def _page(refused: Refused) -> Response:
     account = await operator()
-    return await page(
+    return await desk_page(
         "desk/test_mail.html",
         refused.status,
-        acts=True,
         values=refused.values or {"email": account.email},
         messages=refused.messages,
     )

@@ -16,7 +16,7 @@ from mailroom.mail.messages.draft import Mailbox
     ],
 )
 def test_the_sender_of_mailroom_up_is_an_address(text: str, mailbox: Mailbox) -> None:
-    assert read_mailbox(text, local=True) == mailbox
+    assert read_mailbox(text, localhost=True) == mailbox
 
 
 @pytest.mark.parametrize("text", ["mailroom@localhost", "Mailroom <mailroom@localhost>"])
@@ -28,4 +28,4 @@ def test_a_recipient_needs_a_domain_that_others_know(text: str) -> None:
 @pytest.mark.parametrize("text", ["@localhost", "a b@localhost", "<a@localhost", "a@localhost>", "a\nb@localhost"])
 def test_what_is_wrong_before_localhost_is_wrong_for_a_sender_too(text: str) -> None:
     with pytest.raises(NotAnAddress):
-        read_mailbox(text, local=True)
+        read_mailbox(text, localhost=True)
