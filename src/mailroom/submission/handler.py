@@ -12,7 +12,6 @@ from mailroom.api_keys.errors import ForbiddenSender, InvalidKey
 from mailroom.api_keys.keys import ApiKeys, Key
 from mailroom.api_keys.refusals import KeyRefusals, Refused
 from mailroom.kit import clock
-from mailroom.kit.database import Database
 from mailroom.kit.errors import Unavailable
 from mailroom.kit.ids import new_id
 from mailroom.mail.messages.addresses import NotAnAddress, read_mailbox
@@ -32,7 +31,6 @@ class SubmissionHandler:
 
     def __init__(
         self,
-        database: Database,
         keys: ApiKeys,
         acceptance: Acceptance,
         refusals: KeyRefusals,
@@ -41,7 +39,6 @@ class SubmissionHandler:
         domain: str,
     ) -> None:
         """`hostname` stands in Received, `domain` in a Message-ID of ours; both are in ASCII."""
-        self._database = database
         self._keys = keys
         self._acceptance = acceptance
         self._refusals = refusals
@@ -135,8 +132,7 @@ class SubmissionHandler:
             else:
                 draft, content = self._read(raw, envelope, session)
             self._keys.check_sender(key, draft.sender.address)
-            async with self._database.begin_plain() as work:
-                message_id = await self._acceptance.accept_raw(work, key, draft, content, source="smtp")
+            message_id = await self._acceptance.accept_raw(key, draft, content, source="smtp")
         except InvalidKey as error:
             return await self._refuse(session, "DATA", f"535 5.7.8 {error}")
         except ForbiddenSender as error:
@@ -169,7 +165,7 @@ class SubmissionHandler:
 
     async def _standing(self, key: Key) -> Key:
         """Return the key if it still stands: a connection may outlive it. Raises `InvalidKey`, `Unavailable`."""
-        if key.id not in await self._keys.standing([key.id]):
+        if not await self._keys.stands(key.id):
             raise InvalidKey
         return key
 
