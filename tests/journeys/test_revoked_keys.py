@@ -61,29 +61,29 @@ def test_a_revoked_key_ends_in_every_process_within_seconds(
 
     asked = {**environment, "SUBMISSION_PORT": str(port)}
     address, _, other_port = other_web.partition(":")
-    with (
-        processes.running("submission", ["mailroom", "submission"], asked, tmp_path) as submission,
-        create_connection((address, int(other_port))) as line,
-        connect(f"ws://{host['Host']}/embed/live", sock=line) as socket,
-    ):
+    with processes.running("submission", ["mailroom", "submission"], asked, tmp_path) as submission:
         submission.wait_for("listens on")
-        socket.send(json.dumps({"watch": [sent["watch_token"]]}))
-        assert json.loads(socket.recv(SOON))["state"] == "queued"
-        with smtplib.SMTP("127.0.0.1", port, timeout=30) as client:
-            client.login("any", made["token"])
-            threads = [threading.Thread(target=ask, daemon=True) for ask in (stream, poll)]
-            for thread in threads:
-                thread.start()
-            wait_for(lambda: {"stream begun", "poll begun"} <= told.keys(), SOON)
-            assert httpx.delete(f"{url}/api/v1/api-keys/{made['id']}", headers=admin).json()["deleted"]
-            assert httpx.get(f"{api}/emails", headers={**shop, **host}).json()["name"] == "invalid_api_key"
-            assert httpx.get(path, headers=host).status_code == 404
-            with pytest.raises(smtplib.SMTPDataError) as refused:
-                client.sendmail(MAIL["from"], [MAIL["to"]], b"From: shop@mailroom.example\r\n\r\nt")
-            assert refused.value.smtp_code == 535
-        with pytest.raises(ConnectionClosed) as closed:
-            socket.recv(SOON)
-        assert closed.value.rcvd and closed.value.rcvd.code == 4401
-        wait_for(lambda: "stream ended" in told and "poll ended" in told, SOON)
+        with (
+            create_connection((address, int(other_port))) as line,
+            connect(f"ws://{host['Host']}/embed/live", sock=line) as socket,
+        ):
+            socket.send(json.dumps({"watch": [sent["watch_token"]]}))
+            assert json.loads(socket.recv(SOON))["state"] == "queued"
+            with smtplib.SMTP("127.0.0.1", port, timeout=30) as client:
+                client.login("any", made["token"])
+                threads = [threading.Thread(target=ask, daemon=True) for ask in (stream, poll)]
+                for thread in threads:
+                    thread.start()
+                wait_for(lambda: {"stream begun", "poll begun"} <= told.keys(), SOON)
+                assert httpx.delete(f"{url}/api/v1/api-keys/{made['id']}", headers=admin).json()["deleted"]
+                assert httpx.get(f"{api}/emails", headers={**shop, **host}).json()["name"] == "invalid_api_key"
+                assert httpx.get(path, headers=host).status_code == 404
+                with pytest.raises(smtplib.SMTPDataError) as refused:
+                    client.sendmail(MAIL["from"], [MAIL["to"]], b"From: shop@mailroom.example\r\n\r\nt")
+                assert refused.value.smtp_code == 535
+            with pytest.raises(ConnectionClosed) as closed:
+                socket.recv(SOON)
+            assert closed.value.rcvd and closed.value.rcvd.code == 4401
+            wait_for(lambda: "stream ended" in told and "poll ended" in told, SOON)
     assert told["poll ended"] == 404
     assert not any(line.startswith("data:") for line in told["stream ended"])

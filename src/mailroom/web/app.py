@@ -17,6 +17,7 @@ from mailroom.web.api.emails import routes as emails
 from mailroom.web.api.waits import Waits
 from mailroom.web.browser import write_cookie
 from mailroom.web.desk import access, audit, keys, trial_mail
+from mailroom.web.desk import webhooks as desk_webhooks
 from mailroom.web.embed import routes as embed
 from mailroom.web.embed import tasks as external_tasks
 from mailroom.web.language import choose_language, tell_language
@@ -31,6 +32,7 @@ from mailroom.web.pages import (
     api_docs,
     confirm,
     home,
+    leaving,
     mails,
     password,
     security_history,
@@ -107,6 +109,7 @@ def create_app(services: Services) -> Quart:
         mails,
         account,
         address,
+        leaving,
         security_history,
         task_pages,
         tasks,
@@ -118,6 +121,7 @@ def create_app(services: Services) -> Quart:
         api_docs,
         keys,
         audit,
+        desk_webhooks,
         trial_mail,
     ):
         app.register_blueprint(room.blueprint)

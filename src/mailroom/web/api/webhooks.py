@@ -16,6 +16,7 @@ from mailroom.web.limits import API, limited_reads
 from mailroom.web.program_answers import VALIDATION, ApiError, answer
 from mailroom.webhooks.endpoints import InvalidWebhook, UnknownDelivery, UnknownWebhook
 from mailroom.webhooks.models import WebhookDelivery, WebhookEndpoint
+from mailroom.webhooks.payloads import RESERVED
 
 blueprint = Blueprint("webhooks", __name__, url_prefix="/api/v1/webhooks")
 
@@ -52,6 +53,9 @@ class WebhookShown(BaseModel):
     status: str
     endpoint: str
     events: list[str]
+    reserved_events: list[str] = Field(
+        description="those of `events` that nothing makes yet: Mailroom reads no bounces"
+    )
     signing_secret: str | None = None
     disabled_reason: str | None = None
 
@@ -223,12 +227,15 @@ async def list_deliveries(webhook_id: str) -> Response:
 @needs_key(ADMINISTERS)
 async def replay(webhook_id: str, delivery_id: str) -> Response:
     """Send a delivery again, under its id."""
-    found = parse_id(delivery_id)
+    key, found = await current_key(), parse_id(delivery_id)
     if found is None:
         raise UnknownDelivery
     async with services().database.begin() as work:
         endpoint = await _get(work, webhook_id)
         await services().webhooks.replay(work, endpoint, found)
+        await services().audit_log.write(
+            work, actor_of(key), "webhook.replayed", target="webhook", target_id=endpoint.id
+        )
     return answer({"object": "webhook", "id": str(endpoint.id)})
 
 
@@ -258,6 +265,7 @@ def _shown(endpoint: WebhookEndpoint) -> dict[str, Any]:
         "status": DISABLED if endpoint.disabled_at else ENABLED,
         "endpoint": endpoint.url,
         "events": endpoint.events,
+        "reserved_events": sorted(RESERVED & set(endpoint.events)),
         "disabled_reason": endpoint.disabled_reason,
     }
 

@@ -12,6 +12,7 @@ from quart import Blueprint, Response, abort, g, request
 from quart_schema import document_querystring, document_response, operation_id, tag
 
 from mailroom.api_keys.watch_tokens import WrongWatchToken
+from mailroom.i18n.languages import best_of, speaking
 from mailroom.kit.errors import Unavailable
 from mailroom.progress.snapshot import NO_NEWS, Snapshot
 from mailroom.progress.subscription import Subscription
@@ -21,6 +22,7 @@ from mailroom.web.browser import client, services
 from mailroom.web.embed.documents import WatchedDocument, WatchQuery
 from mailroom.web.embed.socket import STANDS_EVERY, embed_live, reason_of
 from mailroom.web.embed.targets import ForbiddenOrigin, Opened, open_token
+from mailroom.web.embed.words import words
 from mailroom.web.limits import READ, limited_reads
 from mailroom.web.live.registry import Full, SocketRegistry
 from mailroom.web.openapi import may_be_unchanged
@@ -104,6 +106,20 @@ async def embed_script() -> Response:
     response.headers["Access-Control-Allow-Origin"] = "*"
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return await response.make_conditional(request)
+
+
+@blueprint.get("/embed/words")
+@limited_reads(READ)
+async def embed_words() -> Response:
+    """Answer with the words of the element, in the language that suits a page in `lang` (RFC 5646)."""
+    language = best_of([request.args.get("lang", "")])
+    with speaking(language):
+        body = json.dumps({"language": language, "words": words()}, ensure_ascii=False)
+    response = Response(body, content_type="application/json")
+    response.headers["Cache-Control"] = KEPT
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return response
 
 
 async def _open(token: str) -> Opened:
