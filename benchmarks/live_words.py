@@ -157,8 +157,7 @@ def words(found: Figures) -> str:
                 ),
                 (
                     f"{halted['sockets']} sockets of a client stopped (SIGSTOP) for {halted['seconds']:.0f} s",
-                    f"{halted['memory'] / 1e6:+.1f} MB at most; {halted['dropped']} let go; "
-                    f"{halted['back']} came back",
+                    f"{halted['memory'] / 1e6:+.1f} MB; {halted['dropped']} let go; {halted['back']} came back",
                 ),
                 (
                     f"lag of {halted['sockets']} others before, and meanwhile",

@@ -30,7 +30,7 @@ PROBLEM = {
 }
 REFUSAL = {
     "type": "object",
-    "description": "what went wrong, for programs",
+    "description": "what went wrong",
     "properties": {
         "statusCode": {"type": "integer"},
         "name": {"type": "string"},
@@ -40,18 +40,18 @@ REFUSAL = {
 }
 REFUSALS = {
     "400": "The request cannot be read.",
-    "401": "Nobody is signed in, and somebody must be.",
-    "403": "It came from another site.",
-    "404": "There is none, or it is not for this browser.",
-    "405": "This address takes other methods.",
-    "413": "The body is too large; `detail` tells the limit.",
+    "401": "Please sign in first.",
+    "403": "The request came from another site.",
+    "404": "Nothing has this id, or it belongs to somebody else.",
+    "405": "This address does not accept this method.",
+    "413": "The body is too large. `detail` names the limit.",
     "415": "Send JSON, without Content-Encoding.",
-    "422": "A value is wrong; `errors` names the field.",
-    "429": "Too fast; `Retry-After` says when to come back.",
-    "503": "Busy, or PostgreSQL is away; `Retry-After` says when to come back.",
+    "422": "A value is wrong. `errors` names the field.",
+    "429": "Too many requests. `Retry-After` says when to try again.",
+    "503": "Mailroom is busy, or PostgreSQL cannot be reached. `Retry-After` says when to try again.",
 }
 """What any route may answer, where it documents no refusals of its own."""
-NOT_MODIFIED = {"description": "The answer of this ETag still holds."}
+NOT_MODIFIED = {"description": "Nothing has changed since the answer with this ETag."}
 
 
 class ApiDocument(OpenAPIProvider):
