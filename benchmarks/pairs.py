@@ -99,18 +99,32 @@ def measure(tree: Path, parts: Iterable[str]) -> Figures:
     for part in parts:
         command = [sys.executable, "-P", str(ROOT / "benchmarks/pair_parts.py"), part]
         done = subprocess.run(
-            command, cwd=tree, env=environment, timeout=LONGEST, stdout=subprocess.PIPE, check=True, text=True
+            command, cwd=tree, env=environment, timeout=LONGEST, stdout=subprocess.PIPE, check=False, text=True
         )
+        if done.returncode:
+            print(f"  {part} could not be measured", flush=True)
+            continue
         figures |= {name: (value, unit) for name, value, unit in json.loads(done.stdout.splitlines()[-1])}
     return figures
 
 
 def compare(old: Sequence[Figures], new: Sequence[Figures]) -> list[tuple[str, ...]]:
-    """Return a row for each figure: both medians, the median of the pairs' ratios, and how far they spread."""
+    """Return a row for each figure: both medians, the median of the pairs' ratios, and how far they spread.
+
+    A pair counts where both sides could be measured.
+    """
     rows = []
-    for name, (_, unit) in new[0].items():
-        before, after = ([figures[name][0] for figures in side] for side in (old, new))
-        ratios = [one / other for one, other in zip(after, before, strict=True)]
+    units = {name: unit for figures in new for name, (_, unit) in figures.items()}
+    for name, unit in units.items():
+        both = [
+            (one[name][0], other[name][0])
+            for one, other in zip(old, new, strict=True)
+            if {*one} & {*other} & {name}
+        ]
+        if not both:
+            continue
+        before, after = zip(*both, strict=True)
+        ratios = [new_one / old_one for old_one, new_one in both]
         middle = statistics.median(ratios)
         slower = 1 / middle if unit.endswith("/s") else middle
         mark = " (slower)" if slower > MOST_SLOWER else ""

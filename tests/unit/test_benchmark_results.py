@@ -22,6 +22,11 @@ def test_a_rate_that_falls_is_slower_and_so_is_a_time_that_grows() -> None:
     assert rows["a page"] == ("10.0 ms", "10.0 ms", "1.00 ↓", "0.90 to 1.40")
 
 
+def test_a_pair_of_which_one_side_could_not_be_measured_does_not_count() -> None:
+    rows = compare([{"a page": (10.0, "ms")}, {}, {}], [{"a page": (11.0, "ms")}, {"a page": (99.0, "ms")}, {}])
+    assert rows == [("a page", "10.0 ms", "11.0 ms", "1.10 ↓ (slower)", "1.10 to 1.10")]
+
+
 def test_an_older_commit_whose_libraries_are_all_here_has_nothing_installed(tmp_path: Path) -> None:
     lock = 'click==8.0 \\\n    --hash=sha256:0\nasync-timeout==5.0.1 ; python_full_version < "3.0" \\\n'
     (tmp_path / "requirements.txt").write_text(lock)
