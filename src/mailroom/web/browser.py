@@ -13,7 +13,7 @@ from mailroom.web.client import Client, RequestLike, client_of
 from mailroom.web.parts import current
 
 CLEARED = '"cache", "storage"'
-"""What a browser forgets with its session. Not all cookies: neighbours of our name may have some of their own."""
+"""What a browser forgets with its session. Not all cookies: other programs at the same host name may have some."""
 
 
 def cookie_name(settings: Settings) -> str:

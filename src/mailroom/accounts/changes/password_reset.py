@@ -31,7 +31,7 @@ LINK = "new_password"
 NO_ACCOUNT = "no_account"
 KINDS = frozenset({LINK, NO_ACCOUNT})
 LINK_LASTS = timedelta(minutes=10)
-"""From the acceptance of its mail: everybody who has the link gets in."""
+"""From the acceptance of its mail. It is short, as everybody who has the link gets in."""
 
 RENEW = """
 update password_mails set renewed_at = now()
