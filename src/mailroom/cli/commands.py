@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import click
 
+from mailroom.cli.account_commands import accounts
 from mailroom.cli.bulk_commands import cancel, retry
 from mailroom.cli.key_commands import keys
 from mailroom.cli.language import terminal_language, translate_help
@@ -176,6 +177,7 @@ def shell(entrypoints: Entrypoints) -> click.Group:
         restored,
         keys,
         webhooks,
+        accounts,
         operator,
         inbox,
     ):

@@ -70,7 +70,7 @@ def _row(mail: Mail, now: datetime) -> tuple[str, ...]:
     return (
         str(mail.id),
         mail.kind,
-        clean(mail.recipient),
+        clean(mail.recipient or gettext("(deleted)")),
         mail.state,
         mail.stage or "",
         str(mail.attempt),
@@ -110,7 +110,7 @@ def ended_after(ended: datetime, began: datetime) -> str:
 
 def _facts(mail: Mail, now: datetime) -> Iterator[tuple[str, str]]:
     state = click.style(mail.state, fg=state_colour(mail.state) or None)
-    yield gettext("To"), clean(mail.recipient)
+    yield gettext("To"), clean(mail.recipient or gettext("(deleted)"))
     yield gettext("Kind"), mail.kind
     yield gettext("State"), f"{state} ({mail.stage})" if mail.stage else state
     if (mail.params or {}).get(WITHHELD):
