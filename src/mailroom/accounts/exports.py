@@ -12,6 +12,7 @@ from sqlalchemy.orm import undefer
 from mailroom.accounts.errors import ExportGone, UnknownAccount
 from mailroom.accounts.export_files import ExportFiles
 from mailroom.accounts.models import Account, AccountEvent, AddressChange, BrowserSession, Export
+from mailroom.accounts.two_factor.models import Passkey, RecoveryCode, TotpSecret
 from mailroom.kit import clock
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.models import Mail
@@ -32,10 +33,26 @@ Query = Select[*tuple[Any, ...]]
 Progress = Callable[[int, int, str], None]
 """Told how many rows of how many are written, and what they are."""
 
-ACCOUNT = ("id", "email", "role", "is_operator", "created_at", "confirmed_at")
-SESSIONS = ("id", "browser", "address", "created_at", "seen_at", "expires_at")
+ACCOUNT = (
+    "id",
+    "email",
+    "role",
+    "is_operator",
+    "name",
+    "language",
+    "time_zone",
+    "notices",
+    "two_step_at",
+    "created_at",
+    "confirmed_at",
+)
+SESSIONS = ("id", "browser", "address", "kept", "created_at", "verified_at", "seen_at", "expires_at")
 EVENTS = ("id", "kind", "device", "address", "created_at")
 CHANGES = ("id", "old_email", "new_email", "created_at", "confirmed_at", "ended_at")
+APPS = ("id", "created_at", "proven_at")
+PASSKEYS = ("id", "name", "transports", "is_synced", "created_at", "used_at")
+CODES = ("id", "created_at", "proven_at", "used_at")
+"""Never a secret, a key or a code: they open the account."""
 MAILS = (
     "id",
     "title",
@@ -89,6 +106,9 @@ class Exports:
             ("sessions", SESSIONS, _sessions(account_id), BrowserSession.id),
             ("security_history", EVENTS, _events(account_id), AccountEvent.id),
             ("address_changes", CHANGES, _changes(account_id), AddressChange.mail_id),
+            ("authenticator_apps", APPS, _columns(TotpSecret, APPS, account_id), TotpSecret.id),
+            ("passkeys", PASSKEYS, _columns(Passkey, PASSKEYS, account_id), Passkey.id),
+            ("recovery_codes", CODES, _columns(RecoveryCode, CODES, account_id), RecoveryCode.id),
             ("mails", MAILS, _mails(account_id), Mail.id),
             ("tasks", TASKS, _tasks(account_id), Task.id),
         )
@@ -161,10 +181,15 @@ def _account(account_id: UUID) -> Query:
     return select(*(getattr(Account, name) for name in ACCOUNT)).where(Account.id == account_id)
 
 
+def _columns(table: type[TotpSecret | Passkey | RecoveryCode], names: Sequence[str], account_id: UUID) -> Query:
+    return select(*(getattr(table, name) for name in names)).where(table.account_id == account_id)
+
+
 def _sessions(account_id: UUID) -> Query:
     return select(
         BrowserSession.id, BrowserSession.user_agent.label("browser"), BrowserSession.address,
-        BrowserSession.created_at, BrowserSession.seen_at, BrowserSession.expires_at,
+        BrowserSession.kept, BrowserSession.created_at, BrowserSession.verified_at, BrowserSession.seen_at,
+        BrowserSession.expires_at,
     ).where(BrowserSession.account_id == account_id)  # fmt: skip
 
 

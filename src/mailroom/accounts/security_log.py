@@ -53,6 +53,17 @@ class EventKind(StrEnum):
     ADDRESS_CHANGED = "address_changed"
     ADDRESS_TAKEN_BACK = "address_taken_back"
     SECURED = "secured"
+    SESSION_ENDED = "session_ended"
+    EXPORTED = "exported"
+    APP_ADDED = "app_added"
+    APP_REMOVED = "app_removed"
+    PASSKEY_ADDED = "passkey_added"
+    PASSKEY_REMOVED = "passkey_removed"
+    CODES_MADE = "codes_made"
+    RECOVERY_CODE_USED = "recovery_code_used"
+    SECOND_STEP_FAILED = "second_step_failed"
+    TWO_STEPS_ON = "two_steps_on"
+    TWO_STEPS_OFF = "two_steps_off"
 
 
 @dataclass(frozen=True, slots=True)
