@@ -130,5 +130,8 @@ async def test_links_with_a_wrong_password_say_so_at_the_same_address(browser: C
 
 async def test_the_right_code_still_signs_in(as_: As, world: World) -> None:
     bob = world.start().session
-    answer = await as_(bob).post("/confirm", form={"code": CODE}, headers=BROWSER)
-    assert answer.headers["Location"] == "/account?welcome=1"
+    client = as_(bob)
+    answer = await client.post("/confirm", form={"code": CODE}, headers=BROWSER)
+    assert answer.headers["Location"] == "/account"
+    assert "Your address is confirmed" in await follow(client, answer)
+    assert "Your address is confirmed" not in await (await client.get("/account")).get_data(as_text=True)

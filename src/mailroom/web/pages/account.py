@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from quart import Blueprint, Response, abort, request
+from quart import Blueprint, Response, abort
 
 from mailroom.accounts.browsers import described
 from mailroom.accounts.views import Session
@@ -13,6 +13,7 @@ from mailroom.kit.ids import parse_id
 from mailroom.mail.listing import list_owned
 from mailroom.web import browser, limits
 from mailroom.web.browser import current_session, services
+from mailroom.web.notices import take_notice
 from mailroom.web.page import page, redirect
 from mailroom.web.pages.tasks import line_of
 from mailroom.web.return_to import ask_to_sign_in
@@ -53,8 +54,7 @@ async def account() -> Response:
         account=session.account,
         mails=[line_of(one) for one in found],
         sessions=sorted((_browser_of(one, session) for one in sessions), key=lambda it: not it.current),
-        welcome="welcome" in request.args,
-        new_password="new-password" in request.args,
+        notice=take_notice(),
     )
 
 

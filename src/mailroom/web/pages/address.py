@@ -11,6 +11,7 @@ from mailroom.web import browser, limits
 from mailroom.web.browser import current_session, services
 from mailroom.web.errors import respond, wants_json
 from mailroom.web.forms import ChangeAddressForm, Invalid, check, sent_values
+from mailroom.web.notices import redirect_with_notice
 from mailroom.web.page import keep_private, page, redirect
 from mailroom.web.refused import Refused, show_again, take
 from mailroom.web.return_to import ask_to_sign_in
@@ -74,4 +75,4 @@ async def confirm(token: str) -> Response:
         await services().address_changes.confirm(token, session=await current_session(), origin=browser.origin())
     except errors.AccountError as error:
         return keep_private(await respond(error))
-    return keep_private(redirect("/account/security?moved=1"))
+    return keep_private(redirect_with_notice("/account/security", "new-address"))

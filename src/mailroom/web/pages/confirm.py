@@ -13,7 +13,8 @@ from mailroom.web import browser, limits
 from mailroom.web.browser import current_session, services
 from mailroom.web.errors import respond, wants_json
 from mailroom.web.forms import CodeForm, Invalid, check, sent_values
-from mailroom.web.page import keep_private, page, redirect
+from mailroom.web.notices import redirect_with_notice
+from mailroom.web.page import keep_private, page
 from mailroom.web.pages.mails import mail_page
 from mailroom.web.refused import Refused, show_again, take
 from mailroom.web.watching import see
@@ -53,7 +54,7 @@ async def by_code() -> Response:
             Refused(kept, messages, status), _where_it_was_typed, at=f"/mails/{ticket}" if there else None
         )
     browser.begin(started)
-    return redirect("/account?welcome=1")
+    return redirect_with_notice("/account", "welcome")
 
 
 async def _where_it_was_typed(refused: Refused) -> Response:
@@ -86,7 +87,7 @@ async def by_link(token: str) -> Response:
     except errors.AccountError as error:
         return keep_private(await respond(error))
     browser.begin(started)
-    return keep_private(redirect("/account?welcome=1"))
+    return keep_private(redirect_with_notice("/account", "welcome"))
 
 
 async def _preview(token: str, refused: Refused) -> Response:

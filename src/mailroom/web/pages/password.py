@@ -11,6 +11,7 @@ from mailroom.web import browser, limits
 from mailroom.web.browser import current_or_new_session, current_session, services
 from mailroom.web.errors import respond, wants_json
 from mailroom.web.forms import AddressForm, Invalid, NewPasswordForm, check, sent_values
+from mailroom.web.notices import redirect_with_notice
 from mailroom.web.page import keep_private, page, redirect
 from mailroom.web.refused import Refused, show_again, take
 
@@ -74,7 +75,7 @@ async def choose(token: str) -> Response:
     except errors.AccountError as error:
         return keep_private(await respond(error))
     browser.begin(started)
-    return keep_private(redirect("/account?new-password=1"))
+    return keep_private(redirect_with_notice("/account", "new-password"))
 
 
 async def _form(token: str, refused: Refused) -> Response:

@@ -6,7 +6,7 @@ GET only ever shows pages: mail scanners open links and run what is there.
 from dataclasses import dataclass
 from datetime import datetime
 
-from quart import Blueprint, Response, request
+from quart import Blueprint, Response
 
 from mailroom.accounts import errors
 from mailroom.accounts.security_log import EventKind
@@ -17,6 +17,7 @@ from mailroom.web import browser, limits
 from mailroom.web.browser import current_or_new_session, current_session, services
 from mailroom.web.errors import respond, wants_json
 from mailroom.web.forms import ChangePasswordForm, Invalid, check, sent_values
+from mailroom.web.notices import redirect_with_notice, take_notice
 from mailroom.web.page import keep_private, page, redirect
 from mailroom.web.refused import Refused, show_again, take
 from mailroom.web.return_to import ask_to_sign_in
@@ -56,8 +57,7 @@ async def history() -> Response:
         return ask_to_sign_in()
     events = await services().security_log.of_account(session.account.id)
     lines = [Line(translated(EVENTS.get(one.kind, one.kind)), one.device, one.address, one.at) for one in events]
-    just = {name: name in request.args for name in ("changed", "ended", "moved")}
-    return await page("security.html", lines=lines, **just)
+    return await page("security.html", lines=lines, notice=take_notice())
 
 
 @blueprint.get("/account/password")
@@ -98,7 +98,7 @@ async def change_password() -> Response:
         if wants_json():
             return await respond(Invalid(messages))
         return await show_again(Refused({}, messages, 422), _form)
-    return redirect("/account/security?changed=1")
+    return redirect_with_notice("/account/security", "new-password")
 
 
 @blueprint.post("/account/sessions/end-others")
@@ -111,7 +111,7 @@ async def end_others() -> Response:
     async with services().database.begin() as work:
         await services().sessions.revoke_others(work, session.account.id, but=session.id)
         await services().security_log.record(work, session.account.id, EventKind.SESSIONS_ENDED, browser.origin())
-    return redirect("/account/security?ended=1")
+    return redirect_with_notice("/account/security", "others-ended")
 
 
 @blueprint.get("/not-me/<token>")

@@ -4,9 +4,6 @@ import { inTime, localiseAll } from "./times.js";
 
 localiseAll();
 
-// "Your address is confirmed" is said once: reloaded, or come back to, the page is just the account.
-if (location.pathname === "/account" && location.search) history.replaceState(null, "", location.pathname);
-
 // An address too long for its line breaks after the @ and before a dot, not just anywhere.
 for (const place of document.querySelectorAll("[data-address]")) {
   const pieces = place.textContent.trim().split(/(?<=@)|(?=\.)/);
