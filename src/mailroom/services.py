@@ -9,10 +9,15 @@ from mailroom.accounts.exports import Exports
 from mailroom.accounts.operators import Operators
 from mailroom.accounts.password_change import PasswordChange
 from mailroom.accounts.password_reset import PasswordReset
+from mailroom.accounts.profiles import Profiles
 from mailroom.accounts.registration import Registration
 from mailroom.accounts.security_log import SecurityLog
+from mailroom.accounts.session_endings import SessionEndings
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.takeover import Takeover
+from mailroom.accounts.two_factor.factors import Factors
+from mailroom.accounts.two_factor.recent_sign_in import RecentSignIn
+from mailroom.accounts.two_factor.sign_in import SignInSteps
 from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.keys import ApiKeys
 from mailroom.api_keys.watch_tokens import WatchTokens
@@ -36,12 +41,17 @@ class Services:
     registration: Registration
     confirmation: Confirmation
     authentication: Authentication
+    sign_in_steps: SignInSteps
+    recent_sign_in: RecentSignIn
+    factors: Factors
+    profiles: Profiles
     password_reset: PasswordReset
     password_change: PasswordChange
     address_changes: AddressChanges
     takeover: Takeover
     security_log: SecurityLog
     sessions: Sessions
+    session_endings: SessionEndings
     operators: Operators
     outbox: Outbox
     mail_administration: MailAdministration

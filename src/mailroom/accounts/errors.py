@@ -237,6 +237,24 @@ class TooManyTries(AccountError):
     message_code = "account.error.too_many_tries"
 
 
+class UnknownLanguage(AccountError):
+    """Mailroom does not speak this language."""
+
+    message_code = "account.error.unknown_language"
+
+
+class UnknownTimeZone(AccountError):
+    """There is no such time zone."""
+
+    message_code = "account.error.unknown_time_zone"
+
+
+class RecentSignInNeeded(AccountError):
+    """The owner has to show once more who it is, before this is done."""
+
+    message_code = "account.error.recent_sign_in_needed"
+
+
 # -- second factors
 
 

@@ -12,7 +12,9 @@ from sqlalchemy.orm import undefer
 from mailroom.accounts.errors import ExportGone, UnknownAccount
 from mailroom.accounts.export_files import ExportFiles
 from mailroom.accounts.models import Account, AccountEvent, AddressChange, BrowserSession, Export
+from mailroom.accounts.security_log import EventKind, SecurityLog
 from mailroom.accounts.two_factor.models import Passkey, RecoveryCode, TotpSecret
+from mailroom.accounts.views import Origin
 from mailroom.kit import clock
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.models import Mail
@@ -76,23 +78,29 @@ TextOf = Callable[[str, Mapping[str, Any] | None], str]
 class Exports:
     """Begins, makes, hands out and deletes exports."""
 
-    def __init__(self, database: Database, task_service: TaskService, text_of: TextOf) -> None:
+    def __init__(self, database: Database, task_service: TaskService, text_of: TextOf, log: SecurityLog) -> None:
         self._database = database
+        self._log = log
         self._text_of = text_of
         self._task_service = task_service
 
-    async def start(self, account_id: UUID) -> UUID:
-        """Begin an export, or find the one under way; return its ticket. Raises `UnknownAccount`."""
+    async def start(self, account_id: UUID, origin: Origin) -> UUID:
+        """Begin an export and tell the owner, or find the one under way; return its ticket.
+
+        Raises `UnknownAccount`.
+        """
         async with self._database.begin() as work:
             # The account's row is the lock: two presses at once begin one export.
-            mine = select(Account.id).where(Account.id == account_id).with_for_update()
-            if await work.session.scalar(mine) is None:
+            mine = select(Account).where(Account.id == account_id).with_for_update()
+            account = await work.session.scalar(mine)
+            if account is None:
                 raise UnknownAccount
             under_way = select(Task.id).where(
                 Task.owner_id == account_id, Task.name == NAME, Task.state.not_in(ENDED)
             )
             if found := await work.session.scalar(under_way.limit(1)):
                 return found
+            await self._log.notify(work, account, EventKind.EXPORTED, origin)
             return await self._task_service.start(work, NAME, str(account_id), title=TITLE, owner_id=account_id)
 
     async def make(self, ticket: UUID, account_id: UUID, progress: Progress) -> int:

@@ -154,7 +154,7 @@ class Sessions:
         An anonymous session becomes the account's and keeps its id, so that its tickets stay watchable; one
         that is signed in already, as whomever, ends. `kept` says that the browser stays signed in.
 
-        Only `accounts/second_step.py` calls this: it knows whether one step is enough.
+        Only `two_factor/sign_in.py` signs in to accounts that are there already: it knows how many steps it takes.
         """
         if session:
             self._tell_after(work, [session.id])
@@ -215,7 +215,12 @@ class Sessions:
     async def revoke(self, account_id: UUID, session_id: UUID) -> None:
         """End a session of this account; nobody else's."""
         async with self._database.begin() as work:
-            await self._delete(work, BrowserSession.id == session_id, BrowserSession.account_id == account_id)
+            await self.revoke_in(work, account_id, session_id)
+
+    async def revoke_in(self, work: UnitOfWork, account_id: UUID, session_id: UUID) -> bool:
+        """End a session of this account in `work`; tell whether there was one."""
+        mine = (BrowserSession.id == session_id, BrowserSession.account_id == account_id)
+        return bool(await self._delete(work, *mine))
 
     async def revoke_others(self, work: UnitOfWork, account_id: UUID, *, but: UUID) -> None:
         """End every session of this account except one, in `work`."""
@@ -231,9 +236,11 @@ class Sessions:
         gone = delete(BrowserSession).where(BrowserSession.id.in_(old)).returning(BrowserSession.id)
         return len((await work.session.scalars(gone)).all())
 
-    async def _delete(self, work: UnitOfWork, *which: ColumnElement[bool]) -> None:
-        gone = await work.session.scalars(delete(BrowserSession).where(*which).returning(BrowserSession.id))
-        self._tell_after(work, gone.all())
+    async def _delete(self, work: UnitOfWork, *which: ColumnElement[bool]) -> int:
+        found = await work.session.scalars(delete(BrowserSession).where(*which).returning(BrowserSession.id))
+        gone = found.all()
+        self._tell_after(work, gone)
+        return len(gone)
 
     def _tell_after(self, work: UnitOfWork, ids: Collection[UUID]) -> None:
         for call in self.on_change:
@@ -311,6 +318,6 @@ def _row(new: NewSession) -> dict[str, Any]:
 
 
 def _account(row: Sequence[Any], *, strict: bool) -> AccountView:
-    account_id, email, role, is_operator, since, *chosen, has_two_steps = row
+    account_id, email, role, is_operator, since, name, language, time_zone, has_two_steps = row
     counts, withheld = roles_of(role, is_operator, has_two_steps=has_two_steps, strict=strict)
-    return AccountView(account_id, email, counts, since, *chosen, has_two_steps, withheld)
+    return AccountView(account_id, email, counts, since, name, language, time_zone, has_two_steps, withheld)

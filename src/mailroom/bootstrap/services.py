@@ -12,11 +12,14 @@ from mailroom.accounts.operators import Operators
 from mailroom.accounts.password_change import PasswordChange
 from mailroom.accounts.password_reset import PasswordReset
 from mailroom.accounts.passwords import Passwords
+from mailroom.accounts.profiles import Profiles
 from mailroom.accounts.registration import Registration
 from mailroom.accounts.security_log import SecurityLog
+from mailroom.accounts.session_endings import SessionEndings
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.takeover import Takeover
 from mailroom.accounts.tokens import Tokens
+from mailroom.accounts.two_factor.wiring import create_two_factor
 from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.keys import ApiKeys
 from mailroom.api_keys.sending_limits import SendingLimits
@@ -60,7 +63,8 @@ def create_services(
     tickets, tokens = Tickets(), Tokens(settings.secret_keys)
     kinds = mail_kinds(settings, tokens)
     outbox = Outbox(kinds, tickets, notify)
-    sessions, task_service = Sessions(database), TaskService(publish_task)
+    sessions = Sessions(database, strict=settings.two_step_for_operators == "required")
+    task_service = TaskService(publish_task)
     passwords, site = Passwords(), settings.public_host.partition(":")[0].split(".")
     queue = FormMailQueue(database, hourly=settings.form_mails_per_hour)
     log = SecurityLog(database, outbox)
@@ -69,6 +73,15 @@ def create_services(
     api_keys = ApiKeys(database, default_domain=domain)
     limits = SendingLimits(settings.sending_per_minute or None, settings.domain_limits)
     password_change = PasswordChange(database, passwords, sessions, log, site=site)
+    two_factor = create_two_factor(
+        database,
+        sessions,
+        log,
+        password_change,
+        secret_keys=settings.secret_keys,
+        public_url=settings.public_url,
+        name=settings.public_host,
+    )
     password_reset = PasswordReset(
         database,
         outbox,
@@ -76,6 +89,7 @@ def create_services(
         tokens=tokens,
         passwords=passwords,
         sessions=sessions,
+        steps=two_factor.steps,
         queue=queue,
         log=log,
         site=site,
@@ -84,24 +98,35 @@ def create_services(
         settings=settings,
         database=database,
         registration=registration,
+        sign_in_steps=two_factor.steps,
+        recent_sign_in=two_factor.recent,
+        factors=two_factor.factors,
+        profiles=Profiles(database),
         confirmation=Confirmation(
             database, tickets, tokens, passwords, sessions, log=log, hours=settings.confirmation_hours
         ),
-        authentication=Authentication(database, registration, passwords, sessions, log),
+        authentication=Authentication(database, registration, passwords, two_factor.steps),
         password_reset=password_reset,
         password_change=password_change,
         address_changes=AddressChanges(database, outbox, password_change, tokens=tokens, queue=queue, log=log),
         takeover=Takeover(
-            database, password_reset, tokens=tokens, passwords=passwords, sessions=sessions, log=log
+            database,
+            password_reset,
+            tokens=tokens,
+            passwords=passwords,
+            sessions=sessions,
+            factors=two_factor.factors,
+            log=log,
         ),
         security_log=log,
         sessions=sessions,
+        session_endings=SessionEndings(database, sessions, log),
         operators=Operators(),
         outbox=outbox,
         mail_administration=MailAdministration(kinds, notify),
         tickets=tickets,
         task_service=task_service,
-        exports=Exports(database, task_service, text_of),
+        exports=Exports(database, task_service, text_of, log),
         api_keys=api_keys,
         acceptance=Acceptance(
             database, api_keys, MessageStore(notify, domain=domain, wake_bulk=wake_bulk), limits

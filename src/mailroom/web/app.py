@@ -24,8 +24,20 @@ from mailroom.web.limit_store import LimitStore
 from mailroom.web.link_endings import shorten_links
 from mailroom.web.openapi import document
 from mailroom.web.page_templates import page_templates
-from mailroom.web.pages import account, accounts, address, confirm, home, mails, password, security_history
+from mailroom.web.pages import (
+    account,
+    accounts,
+    address,
+    confirm,
+    home,
+    mails,
+    password,
+    second_step,
+    security_history,
+)
 from mailroom.web.pages import tasks as task_pages
+from mailroom.web.pages.settings import confirm as recent
+from mailroom.web.pages.settings import data, factors, passkeys, profile, sessions
 from mailroom.web.parts import provide
 from mailroom.web.readiness import Readiness
 from mailroom.web.refused import drop_cookie
@@ -98,6 +110,13 @@ def create_app(services: Services) -> Quart:
         account,
         address,
         security_history,
+        second_step,
+        recent,
+        factors,
+        passkeys,
+        profile,
+        sessions,
+        data,
         task_pages,
         tasks,
         emails,

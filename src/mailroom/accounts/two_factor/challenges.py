@@ -48,6 +48,6 @@ async def put(work: PlainWork, session_id: UUID, purpose: Purpose) -> bytes:
 
 
 async def take(work: PlainWork, session_id: UUID, purpose: Purpose) -> bytes | None:
-    """Return the challenge of this browser for this purpose, which is used up; None: there is none, or it is old."""
+    """Use up the challenge of this browser for this purpose, and return it; None: there is none, or it is old."""
     rows: list[Any] = await work.fetch(TAKE, {"session_id": session_id, "purpose": str(purpose)})
     return bytes(rows[0][0]) if rows and rows[0][1] else None

@@ -1,8 +1,8 @@
 """The second factors of an account: setting up, replacing and removing them.
 
-Two steps are on once the account has a factor **and** its owner has shown to have a copy of the recovery codes: a lost
-phone must not lose the account. Every change tells the owner by mail. The pages ask for a recent sign-in first, which
-takes a factor itself where two steps are on.
+Two steps are on once the account has a factor **and** its owner has shown to have a copy of the recovery codes: a
+lost phone must not lose the account. Every change tells the owner by mail. The pages ask for a recent sign-in
+first, which takes a factor itself where two steps are on.
 """
 
 from collections.abc import Mapping
@@ -75,7 +75,7 @@ class Factors:
             return FactorsView(
                 account.two_step_at,
                 app.proven_at if app else None,
-                await self._passkeys.list(work, account.id),
+                await self._passkeys.of_account(work, account.id),
                 await self._recovery_codes.left(work, account.id),
                 self._passkeys.site.obstacle,
             )
@@ -196,7 +196,7 @@ class Factors:
         if account is None:
             raise UnknownAccount
         await self._totp.remove(work, account.id)
-        for passkey in await self._passkeys.list(work, account.id):
+        for passkey in await self._passkeys.of_account(work, account.id):
             await self._passkeys.remove(work, account.id, passkey.id)
         await self._off(work, account, origin)
         await self._sessions.revoke_all(work, account.id)
@@ -210,7 +210,7 @@ class Factors:
         app = await self._totp.in_use(work, account.id)
         if app and app.proven_at and app.proven_at >= since:
             await self._totp.remove(work, account.id)
-        for passkey in await self._passkeys.list(work, account.id):
+        for passkey in await self._passkeys.of_account(work, account.id):
             if passkey.created_at >= since:
                 await self._passkeys.remove(work, account.id, passkey.id)
         await self._recovery_codes.remove_newer(work, account.id, since)
@@ -221,7 +221,7 @@ class Factors:
 
     async def _has_factor(self, work: UnitOfWork, account_id: UUID) -> bool:
         return await self._totp.in_use(work, account_id) is not None or bool(
-            await self._passkeys.list(work, account_id)
+            await self._passkeys.of_account(work, account_id)
         )
 
     async def _end_without_factor(self, work: UnitOfWork, account: Account, origin: Origin) -> None:
@@ -233,4 +233,3 @@ class Factors:
         off = update(Account).where(Account.id == account.id)
         await work.session.execute(off.values(two_step_at=None, codes_due_at=None))
         await self._log.notify(work, account, EventKind.TWO_STEPS_OFF, origin)
-

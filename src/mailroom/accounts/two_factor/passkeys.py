@@ -1,6 +1,6 @@
 """Passkeys (WebAuthn level 3): enrolling them, and checking what they sign.
 
-Every ceremony asks the device to verify its user, by a PIN or a finger: a passkey is two factors by itself, so that
+Every ceremony asks the device to verify its user, by a PIN or a finger: a passkey is two factors by itself, so
 signing in with one takes no second step.
 """
 
@@ -186,7 +186,7 @@ class Passkeys:
             raise WrongPasskey
         return owner
 
-    async def list(self, work: UnitOfWork, account_id: UUID) -> list[PasskeyView]:
+    async def of_account(self, work: UnitOfWork, account_id: UUID) -> list[PasskeyView]:
         """Return the passkeys of an account, the oldest first."""
         rows = await self._of(work, account_id)
         return [PasskeyView(one.id, one.name, one.is_synced, one.created_at, one.used_at) for one in rows]

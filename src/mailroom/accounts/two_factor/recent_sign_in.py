@@ -79,7 +79,7 @@ class RecentSignIn:
         if session.account is None or self._passkeys.site.obstacle:
             return False
         async with self._database.begin() as work:
-            return bool(await self._passkeys.list(work, session.account.id))
+            return bool(await self._passkeys.of_account(work, session.account.id))
 
     async def _take_code(
         self, work: UnitOfWork, compared: Account, code: str, origin: Origin

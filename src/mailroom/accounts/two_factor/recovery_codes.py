@@ -1,6 +1,7 @@
 """Recovery codes: ten, each good once, for a day without the app, the phone or the passkey.
 
-A new set counts once its owner has typed one of it: before that nobody knows that there is a copy. That code is used up.
+A new set counts once its owner has typed one of it: before that nobody knows that there is a copy. That code
+is used up then.
 """
 
 import hashlib

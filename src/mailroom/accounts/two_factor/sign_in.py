@@ -67,12 +67,22 @@ class SignInSteps:
         self._passkeys = passkeys
 
     async def finish(
-        self, work: UnitOfWork, account: Account, session: Session | None, origin: Origin, *, kept: bool = True
+        self,
+        work: UnitOfWork,
+        account: Account,
+        session: Session | None,
+        origin: Origin,
+        *,
+        kept: bool = True,
+        is_noted: bool = False,
     ) -> SignedIn:
         """Let the owner in, whose first step is done in `work`, or have the browser wait for the second.
 
-        The caller has locked the account, and has made sure that it is still as it was compared.
+        The caller has locked the account, and has made sure that it is still as it was compared. `is_noted` says
+        that the history has a line of it already.
         """
+        if account.two_step_at is None and is_noted:
+            return await self._sessions.enter(work, account, session, origin.user_agent, kept=kept)
         if account.two_step_at is None:
             return await self._enter(work, account, session, origin, kept=kept)
         started = await self._sessions.wait_for_step(work, session, origin.user_agent)
@@ -93,7 +103,7 @@ class SignInSteps:
         async with self._database.begin() as work:
             pending = await self._pending(work, session)
             has_app = await self._totp.in_use(work, pending.account.id) is not None
-            has_passkey = bool(await self._passkeys.list(work, pending.account.id))
+            has_passkey = bool(await self._passkeys.of_account(work, pending.account.id))
             return StepChoice(has_app, has_passkey and not self._passkeys.site.obstacle)
 
     async def by_code(self, session: Session | None, code: str, origin: Origin) -> NewSession:
@@ -160,7 +170,7 @@ class SignInSteps:
     ) -> NewSession | AccountError:
         pending = await self._pending(work, session, locked=True)
         taken = await self._codes.take(work, pending.account.id, code)
-        if isinstance(taken, WrongStepCode):
+        if type(taken) is WrongStepCode:
             mine = PendingSignIn.session_id == pending.row.session_id
             if pending.row.tries + 1 >= MOST_TRIES:
                 await work.session.execute(delete(PendingSignIn).where(mine))

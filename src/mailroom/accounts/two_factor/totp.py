@@ -6,7 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pyotp
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
 from mailroom.accounts.two_factor.models import TotpSecret
 from mailroom.kit import clock
@@ -57,7 +57,7 @@ class Totp:
         if row is None:
             return None
         text = self._box.open(row.sealed).decode()
-        return NewSecret(text, pyotp.TOTP(text).provisioning_uri(account_name, issuer_name=self._issuer))
+        return NewSecret(text, pyotp.TOTP(text).provisioning_uri(name=account_name, issuer_name=self._issuer))
 
     async def prove(self, work: UnitOfWork, account_id: UUID, session_id: UUID, code: str) -> bool:
         """Put the new secret in place of the old one, where this is a code of it."""
@@ -73,7 +73,7 @@ class Totp:
         return True
 
     async def use(self, work: UnitOfWork, account_id: UUID, code: str) -> bool:
-        """Tell whether this is a code of the account's app. No code is taken twice, nor one older than the last."""
+        """Tell whether this is a code of the account's app. No code is taken twice, and none after a newer one."""
         row = await self.in_use(work, account_id)
         step = self._step_of(row, code) if row else None
         if row is None or step is None:
@@ -116,5 +116,5 @@ class Totp:
         return next((step for step, fit in zip(steps, fits, strict=True) if fit), None)
 
 
-def _new_of(account_id: UUID) -> tuple[object, ...]:
+def _new_of(account_id: UUID) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return (TotpSecret.account_id == account_id, TotpSecret.proven_at.is_(None))

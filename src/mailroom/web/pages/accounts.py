@@ -6,7 +6,8 @@ from typing import Any
 from quart import Blueprint, Response, request
 
 from mailroom.accounts import errors
-from mailroom.accounts.views import NewSession
+from mailroom.accounts.two_factor.site import PasskeySite
+from mailroom.accounts.views import NewSession, SecondStepNeeded
 from mailroom.i18n.sentences import error_text
 from mailroom.kit.errors import MailroomError
 from mailroom.web import browser, limits
@@ -15,7 +16,7 @@ from mailroom.web.errors import wants_json
 from mailroom.web.forms import Invalid, SignInForm, SignUpForm, check, sent_values
 from mailroom.web.page import page, redirect
 from mailroom.web.refused import Refused, show_again, take
-from mailroom.web.return_to import DEFAULT, safe_path
+from mailroom.web.return_to import DEFAULT, safe_path, second_step_address
 
 blueprint = Blueprint("accounts", __name__)
 
@@ -94,6 +95,7 @@ async def _sign_in_page(refused: Refused) -> Response:
         values=values,
         messages=refused.messages,
         not_confirmed=None if mail is None else {"ticket": mail},
+        has_passkeys=PasskeySite.of(services().settings.public_url).obstacle is None,
     )
 
 
@@ -103,7 +105,7 @@ async def sign_in() -> Response:
     """Sign in, or say what was wrong beside the form; an address not confirmed yet gets a way to its mail."""
     values = await sent_values()
     asked = safe_path(values.get("next"))
-    kept = {**_kept(values), "next": asked}
+    kept = {**_kept(values), "next": asked, "keep": "yes" if values.get("keep") else ""}
     try:
         form = check(SignInForm, values)
         started = await services().authentication.sign_in(
@@ -113,6 +115,7 @@ async def sign_in() -> Response:
             session=await current_or_new_session(),
             user_agent=browser.user_agent(),
             address=browser.client_address(),
+            kept=bool(form.keep),
         )
     except (Invalid, errors.NotConfirmed, errors.WrongCredentials) as error:
         if wants_json():
@@ -125,6 +128,9 @@ async def sign_in() -> Response:
         else:
             messages = {"password": error_text(error)}
         return await show_again(Refused(kept, messages, 422), _sign_in_page)
+    if isinstance(started, SecondStepNeeded):
+        browser.begin(started.started)
+        return redirect(second_step_address(asked))
     browser.begin(started)
     return redirect(asked or DEFAULT)
 

@@ -6,6 +6,7 @@ GET only shows forms: mail scanners open links, and must not change anything.
 from quart import Blueprint, Response
 
 from mailroom.accounts import errors
+from mailroom.accounts.views import SecondStepNeeded
 from mailroom.i18n.sentences import error_text
 from mailroom.web import browser, limits
 from mailroom.web.browser import current_or_new_session, current_session, services
@@ -14,6 +15,7 @@ from mailroom.web.forms import AddressForm, Invalid, NewPasswordForm, check, sen
 from mailroom.web.notices import redirect_with_notice
 from mailroom.web.page import keep_private, page, redirect
 from mailroom.web.refused import Refused, show_again, take
+from mailroom.web.return_to import second_step_address
 
 blueprint = Blueprint("password", __name__)
 
@@ -64,7 +66,11 @@ async def choose(token: str) -> Response:
     try:
         form = check(NewPasswordForm, await sent_values())
         started = await services().password_reset.reset(
-            token, password=form.password, session=await current_session(), user_agent=browser.user_agent()
+            token,
+            password=form.password,
+            session=await current_session(),
+            user_agent=browser.user_agent(),
+            address=browser.client_address(),
         )
     except (Invalid, errors.WeakPassword) as error:
         refusal = error if isinstance(error, Invalid) else Invalid({"password": error_text(error)})
@@ -74,6 +80,9 @@ async def choose(token: str) -> Response:
         return keep_private(await show_again(refused, lambda it: _form(token, it)))
     except errors.AccountError as error:
         return keep_private(await respond(error))
+    if isinstance(started, SecondStepNeeded):
+        browser.begin(started.started)
+        return keep_private(redirect_with_notice(second_step_address(""), "new-password"))
     browser.begin(started)
     return keep_private(redirect_with_notice("/account", "new-password"))
 

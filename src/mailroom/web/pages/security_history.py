@@ -9,10 +9,9 @@ from datetime import datetime
 from quart import Blueprint, Response
 
 from mailroom.accounts import errors
-from mailroom.accounts.security_log import EventKind
 from mailroom.i18n.messages import gettext_noop as _
 from mailroom.i18n.messages import translated
-from mailroom.i18n.sentences import error_text
+from mailroom.i18n.sentences import error_text, sentence
 from mailroom.web import browser, limits
 from mailroom.web.browser import current_or_new_session, current_session, services
 from mailroom.web.errors import respond, wants_json
@@ -35,6 +34,17 @@ EVENTS = {
     "address_changed": _("Address changed; we told the old one"),
     "address_taken_back": _("Change of address undone"),
     "secured": _("Account secured by the link of a mail"),
+    "session_ended": _("Another browser signed out"),
+    "exported": _("Export of the data asked for"),
+    "app_added": _("Authenticator app added"),
+    "app_removed": _("Authenticator app removed"),
+    "passkey_added": _("Passkey added"),
+    "passkey_removed": _("Passkey removed"),
+    "codes_made": _("New recovery codes made"),
+    "recovery_code_used": _("Recovery code used"),
+    "second_step_failed": _("Five wrong codes after the right password; nobody was let in"),
+    "two_steps_on": _("Two steps turned on"),
+    "two_steps_off": _("Two steps turned off"),
 }
 """Kind of event → its line."""
 
@@ -57,7 +67,15 @@ async def history() -> Response:
         return ask_to_sign_in()
     events = await services().security_log.of_account(session.account.id)
     lines = [Line(translated(EVENTS.get(one.kind, one.kind)), one.device, one.address, one.at) for one in events]
-    return await page("security.html", lines=lines, notice=take_notice())
+    factors = await services().factors.overview(session)
+    return await page(
+        "settings/security.html",
+        account=session.account,
+        lines=lines,
+        factors=factors,
+        obstacle=sentence(factors.passkeys_obstacle) if factors.passkeys_obstacle else "",
+        notice=take_notice(),
+    )
 
 
 @blueprint.get("/account/password")
@@ -99,19 +117,6 @@ async def change_password() -> Response:
             return await respond(Invalid(messages))
         return await show_again(Refused({}, messages, 422), _form)
     return redirect_with_notice("/account/security", "new-password")
-
-
-@blueprint.post("/account/sessions/end-others")
-@limits.limited(limits.CHANGE)
-async def end_others() -> Response:
-    """End every other session of the account."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in()
-    async with services().database.begin() as work:
-        await services().sessions.revoke_others(work, session.account.id, but=session.id)
-        await services().security_log.record(work, session.account.id, EventKind.SESSIONS_ENDED, browser.origin())
-    return redirect_with_notice("/account/security", "others-ended")
 
 
 @blueprint.get("/not-me/<token>")
