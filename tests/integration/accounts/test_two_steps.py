@@ -318,7 +318,7 @@ async def test_who_it_is_is_shown_by_both_steps(reception: Reception) -> None:
 
 
 async def test_this_was_not_me_takes_back_the_factors_added_since_and_no_older_ones(reception: Reception) -> None:
-    _, phone, codes = await with_two_steps(reception)
+    _, _, codes = await with_two_steps(reception)
     waiting = await reception.first_step(ALICE, ALICES)
     thief = await reception.steps.by_code(waiting.session, codes[0], HOME)  # a stolen recovery code
     notice = await newest_notice(reception)
