@@ -21,12 +21,15 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 import mailroom.accounts.models
 import mailroom.accounts.two_factor.models
 import mailroom.api_keys.models
+import mailroom.desk.alerts.models
 import mailroom.desk.models
+import mailroom.desk.processes.models
 import mailroom.events.models
 import mailroom.mail.ledger.models
 import mailroom.mail.messages.models
 import mailroom.mail.models
 import mailroom.mail.smtp.models
+import mailroom.statistics.models
 import mailroom.tasks.models
 import mailroom.webhooks.models  # noqa: F401  # the imports fill the metadata
 from mailroom.kit.database import Base
@@ -81,7 +84,7 @@ def migrate_all(url: str, given: dict[str, Any]) -> None:
             on_version_apply=say_step,
             transaction_per_migration=True,
         )
-        migrate(connection, given.get("pause", PAUSE))
+        migrate(connection, given.get("pause", PAUSE), given.get("tries", TRIES))
 
 
 def take_lock(connection: Connection) -> None:
@@ -96,9 +99,9 @@ def take_lock(connection: Connection) -> None:
     connection.commit()
 
 
-def migrate(connection: Connection, pause: float) -> None:
+def migrate(connection: Connection, pause: float, tries: int) -> None:
     """Run what is to be run, again where a table could not be had: what was done before that stays done."""
-    for left in reversed(range(tries())):
+    for left in reversed(range(1 if counts_from_here() else tries)):
         try:
             with context.begin_transaction():
                 context.run_migrations()
@@ -116,10 +119,10 @@ def migrate(connection: Connection, pause: float) -> None:
             return
 
 
-def tries() -> int:
-    """Return how often to try; once where the goal is counted from here (`-2`): half-way it is another."""
+def counts_from_here() -> bool:
+    """Return whether the goal is counted from here (`-2`): half-way it is another, so one try must do."""
     goal = str(context.get_context().opts.get("destination_rev"))
-    return 1 if re.search(r"[+-]\d+$", goal) else TRIES
+    return bool(re.search(r"[+-]\d+$", goal))
 
 
 def say_step(*, step: Any, **_: Any) -> None:

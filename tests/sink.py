@@ -33,14 +33,15 @@ class Accepted:
 class Fault:
     """What to do when a stage is reached: connect, ehlo, auth, mail, rcpt, data, or dot (the content is in).
 
-    `reply` answers with that line instead of the usual one; `delay` waits first; `hang` says nothing more;
-    `close` hangs up, after the `reply` if there is one. At the dot, `keep` says whether the mail counts as
-    accepted all the same.
+    `reply` answers with that line instead of the usual one; `delay` waits first, and `until` waits for that event;
+    `hang` says nothing more; `close` hangs up, after the `reply` if there is one. At the dot, `keep` says whether
+    the mail counts as accepted all the same.
     """
 
     stage: str
     reply: str | None = None
     delay: float = 0
+    until: threading.Event | None = None
     hang: bool = False
     close: bool = False
     keep: bool = False
@@ -223,6 +224,8 @@ class _Session:
             return True
         if fault.delay:
             await asyncio.sleep(fault.delay)
+        while fault.until and not fault.until.is_set():
+            await asyncio.sleep(0.02)
         if fault.hang:
             await asyncio.Event().wait()
         if fault.close:
@@ -240,8 +243,13 @@ class _Session:
         self.writer.write(line.encode() + b"\r\n")
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 10, what: str = "") -> None:
-    """Wait until `condition` holds; fails after `seconds`."""
+PATIENCE = 60.0
+"""Seconds that a wait has at least. How soon something comes is the machine's; whether it comes is the test's."""
+
+
+def wait_for(condition: Callable[[], object], seconds: float = PATIENCE, what: str = "") -> None:
+    """Wait until `condition` holds; fails after `seconds`, which are never fewer than `PATIENCE`."""
+    seconds = max(seconds, PATIENCE)
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, f"not within {seconds} s: {what or condition}"

@@ -31,7 +31,7 @@ class Stack:
             "DATABASE_URL": database_url,
             "REDIS_URL": valkey.url,
             "SMTP_URL": sink.url,
-            "SMTP_CONNECT_TIMEOUT": "5",
+            "SMTP_CONNECT_TIMEOUT": "30",  # the sink is a thread of a busy process
             "SMTP_IDLE_SECONDS": "0.05",  # every mail makes its own connection, so that its stage is there to see
             "MAIL_FROM": "Mailroom <hello@mailroom.example>",
             "PUBLIC_URL": self.url,

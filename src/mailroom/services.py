@@ -27,6 +27,7 @@ from mailroom.mail.administration import MailAdministration
 from mailroom.mail.outbox import Outbox
 from mailroom.progress.tracker import Tracker
 from mailroom.settings import Settings
+from mailroom.statistics.counters import Counters
 from mailroom.tasks.service import TaskService
 from mailroom.tasks.tickets import Tickets
 from mailroom.webhooks.endpoints import Webhooks
@@ -63,5 +64,6 @@ class Services:
     watch_tokens: WatchTokens
     audit_log: AuditLog
     webhooks: Webhooks
+    counters: Counters
     tracker: Tracker | None = None
     """The poller of a web process; a worker has none."""

@@ -16,7 +16,7 @@ from mailroom.ops.embedded.postgres import Postgres
 from mailroom.ops.startup import BAD_SETTINGS
 from mailroom.settings.urls import database_url as sqlalchemy_url
 from tests.conftest import ROOT, database_on
-from tests.sink import wait_for
+from tests.sink import PATIENCE, wait_for
 
 TABLES = "select table_name from information_schema.tables where table_schema = 'public' order by 1"
 REST = """
@@ -105,7 +105,7 @@ class Deploy:
             text=True,
         )
 
-    def end(self, timeout: float = 30) -> tuple[int, str]:
+    def end(self, timeout: float = 2 * PATIENCE) -> tuple[int, str]:
         """Return its exit code and what it said; it is killed, and that is an error, after `timeout` seconds."""
         try:
             said, _ = self._process.communicate(timeout=timeout)
@@ -170,10 +170,10 @@ def test_each_step_can_be_taken_back_and_taken_again(early: str, revision: str) 
 def test_two_deploys_at_once_both_come_to_head(early: str, environment: dict[str, str]) -> None:
     with old_snapshot(early):
         deploys = [Deploy(environment, early)]
-        wait_for(lambda: names(early, BUILDING), 20, "the first deploy builds an index")
+        wait_for(lambda: names(early, BUILDING), what="the first deploy builds an index")
         deploys.append(Deploy(environment, early))
-        wait_for(lambda: number(early, MIGRATING) >= 3, 20, "the second deploy has come")
-        wait_for(lambda: names(early, BUILDING), 5, "the first one still builds")
+        wait_for(lambda: number(early, MIGRATING) >= 3, what="the second deploy has come")
+        wait_for(lambda: names(early, BUILDING), what="the first one still builds")
     for deploy in deploys:
         code, said = deploy.end()
         assert code == 0, said
@@ -187,7 +187,7 @@ def test_a_deploy_that_was_stopped_while_it_built_an_index_can_be_run_again(
 ) -> None:
     with old_snapshot(early):
         deploy = Deploy(environment, early)
-        wait_for(lambda: names(early, BUILDING), 20, "an index is being built")
+        wait_for(lambda: names(early, BUILDING), what="an index is being built")
         if how == "its process":
             deploy._process.kill()
         else:
@@ -217,13 +217,13 @@ def test_an_index_that_is_there_already_is_kept_and_one_that_is_not_valid_is_bui
 
 
 @contextmanager
-def migrating(url: str, *, lock_timeout: float = 0.3) -> Iterator[list[BaseException | None]]:
+def migrating(url: str, *, lock_timeout: float = 0.3, tries: int = 1_000) -> Iterator[list[BaseException | None]]:
     """A migration to head in a thread, waiting `lock_timeout` seconds for a table; at the end, how it ended."""
     ended: list[BaseException | None] = []
 
     def migrate() -> None:
         try:
-            command.upgrade(alembic_for(url, lock_timeout=lock_timeout, pause=0.2), "head")
+            command.upgrade(alembic_for(url, lock_timeout=lock_timeout, pause=0.2, tries=tries), "head")
             ended.append(None)
         except BaseException as error:
             ended.append(error)
@@ -231,7 +231,7 @@ def migrating(url: str, *, lock_timeout: float = 0.3) -> Iterator[list[BaseExcep
     thread = threading.Thread(target=migrate)
     thread.start()
     yield ended
-    thread.join(30)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
 
 
@@ -239,9 +239,9 @@ def test_a_long_transaction_before_a_migration_holds_up_nobody_else_for_long(ear
     waits = "select 1 from pg_locks where not granted and mode = 'AccessExclusiveLock'"
     with psycopg.connect(early) as reading, migrating(early) as ended:
         reading.execute("select count(*) from tasks")
-        wait_for(lambda: names(early, waits), 10, "the migration waits for the reader")
+        wait_for(lambda: names(early, waits), what="the migration waits for the reader")
         with psycopg.connect(early) as writing:
-            writing.execute("set statement_timeout = '5s'")
+            writing.execute("set statement_timeout = '30s'")
             writing.execute("insert into tasks (id, title) values (gen_random_uuid(), 'another')")
         assert not ended
         reading.rollback()
@@ -254,7 +254,7 @@ def test_a_migration_that_waits_for_one_that_waits_for_it_tries_again(early: str
     waits = "select 1 from pg_locks where not granted and relation = 'accounts'::regclass"
     with psycopg.connect(early) as program, migrating(early, lock_timeout=10) as ended:
         program.execute("lock table accounts in row exclusive mode")
-        wait_for(lambda: names(early, waits), 20, "the migration waits for the program")
+        wait_for(lambda: names(early, waits), what="the migration waits for the program")
         with suppress(psycopg.errors.DeadlockDetected):  # PostgreSQL ends who has waited longer: the migration
             program.execute("select count(*) from tasks")
         program.rollback()
@@ -263,10 +263,13 @@ def test_a_migration_that_waits_for_one_that_waits_for_it_tries_again(early: str
 
 
 def test_a_migration_that_never_gets_its_table_says_who_is_in_the_way(early: str) -> None:
-    with psycopg.connect(early, application_name="a forgotten shell") as reading, migrating(early) as ended:
+    with (
+        psycopg.connect(early, application_name="a forgotten shell") as reading,
+        migrating(early, tries=3) as ended,
+    ):
         reading.execute("select count(*) from tasks")
         who = f"pid {reading.info.backend_pid}: a forgotten shell, idle in transaction"
-        wait_for(lambda: ended, 30, "it gives up")
+        wait_for(lambda: ended, what="it gives up")
     assert isinstance(ended[0], SystemExit)
     assert who in str(ended[0])
     assert names(early, "select version_num from alembic_version") == [FIRST]

@@ -1,6 +1,7 @@
 """A person with a browser, as far as HTTP and a websocket go."""
 
 import json
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,7 +16,7 @@ class Person(httpx.Client):
 
     def __init__(self, email: str, base_url: str) -> None:
         super().__init__(
-            base_url=base_url, headers={"Origin": base_url, "Sec-Fetch-Site": "same-origin"}, timeout=20
+            base_url=base_url, headers={"Origin": base_url, "Sec-Fetch-Site": "same-origin"}, timeout=60
         )
         self.email = email
 
@@ -49,13 +50,16 @@ class Person(httpx.Client):
         cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.cookies.jar)
         return connect(url, additional_headers={"Cookie": cookies}, origin=str(self.base_url).rstrip("/"))  # type: ignore[arg-type]
 
-    def watch(self, ticket: str, seconds: float = 30) -> list[dict[str, Any]]:
-        """Watch a ticket to its end; return everything that was told."""
+    def watch(
+        self, ticket: str, seconds: float = 60, hear: Callable[[dict[str, Any]], object] = lambda _: None
+    ) -> list[dict[str, Any]]:
+        """Watch a ticket to its end; return everything that was told. `hear` gets each of it at once."""
         told: list[dict[str, Any]] = []
         with self.live() as socket:
             socket.send(json.dumps({"watch": [ticket]}))
             while not told or not told[-1]["final"]:
                 told.append(json.loads(socket.recv(timeout=seconds)))
+                hear(told[-1])
         return told
 
 

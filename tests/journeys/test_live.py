@@ -133,7 +133,7 @@ def watch(socket: ClientConnection, *tickets: object) -> None:
     socket.send(json.dumps({"watch": [str(ticket) for ticket in tickets]}))
 
 
-def told(socket: ClientConnection, seconds: float = 10) -> dict[str, Any]:
+def told(socket: ClientConnection, seconds: float = 60) -> dict[str, Any]:
     heard: dict[str, Any] = json.loads(socket.recv(timeout=seconds))
     return heard
 

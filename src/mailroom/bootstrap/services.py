@@ -38,6 +38,7 @@ from mailroom.ops import mails as ops_mails
 from mailroom.progress.tracker import Tracker
 from mailroom.services import Services
 from mailroom.settings import Settings
+from mailroom.statistics.counters import Counters
 from mailroom.tasks.service import PublishTask, TaskService
 from mailroom.tasks.tickets import Tickets
 from mailroom.webhooks import mails as webhook_mails
@@ -62,7 +63,8 @@ def create_services(
     database = database or Database(settings.database_url, connections=settings.database_connections, name=name)
     tickets, tokens = Tickets(), Tokens(settings.secret_keys)
     kinds = mail_kinds(settings, tokens)
-    outbox = Outbox(kinds, tickets, notify)
+    counters = Counters()
+    outbox = Outbox(kinds, tickets, notify, counters)
     sessions = Sessions(database, strict=settings.two_step_for_operators == "required")
     task_service = TaskService(publish_task)
     passwords, site = Passwords(), settings.public_host.partition(":")[0].split(".")
@@ -129,11 +131,15 @@ def create_services(
         exports=Exports(database, task_service, text_of, log),
         api_keys=api_keys,
         acceptance=Acceptance(
-            database, api_keys, MessageStore(notify, domain=domain, wake_bulk=wake_bulk), limits
+            database,
+            api_keys,
+            MessageStore(notify, domain=domain, wake_bulk=wake_bulk, counters=counters),
+            limits,
         ),
         watch_tokens=WatchTokens(settings.secret_keys),
         audit_log=AuditLog(),
         webhooks=Webhooks(webhook_box(settings), private=settings.webhook_private_networks),
+        counters=counters,
         tracker=tracker,
     )
 

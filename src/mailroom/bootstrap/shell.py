@@ -44,11 +44,14 @@ def run_web(settings: Settings, fd: int | None = None) -> int:
     if fd is None and settings.web_concurrency > 1:
         return _share(listening, "web", settings.web_concurrency)
     from mailroom.bootstrap.web import create_web  # the parent of several processes serves nothing itself
+    from mailroom.web.parts import part_of
     from mailroom.web.server import server
 
     # A page may hold a websocket; beside those there is room for as many requests.
     most = 2 * settings.live_sockets_per_address
-    server.run(create_web(settings), listening, hops=settings.trusted_proxies, per_address=most)
+    app = create_web(settings)
+    counters = part_of(app, Services).counters
+    server.run(app, listening, hops=settings.trusted_proxies, per_address=most, counters=counters)
     return 0
 
 

@@ -7,7 +7,9 @@ import uvloop
 
 from mailroom.bootstrap.services import create_services
 from mailroom.jobs.publisher import Publisher
+from mailroom.mail.ledger.liveness import new_name
 from mailroom.settings import Settings
+from mailroom.statistics.counters import CounterWriter
 from mailroom.submission.handler import SubmissionHandler
 from mailroom.submission.listener import Listener
 
@@ -34,8 +36,11 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
         hostname=settings.ehlo_name.strip("[]"),
         domain=settings.sender.address.rpartition("@")[2],
     )
+    counters = CounterWriter(services.counters, services.database, new_name())
+    counters.start()
     try:
         await Listener(handler, settings).serve(listening)
     finally:
         await asyncio.to_thread(publisher.close)
+        await counters.close()
         await services.database.close()

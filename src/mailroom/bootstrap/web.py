@@ -5,8 +5,10 @@ from quart import Quart
 from mailroom.bootstrap.services import create_services, create_tracker
 from mailroom.jobs.publisher import Publisher
 from mailroom.kit.database import Database
+from mailroom.mail.ledger.liveness import new_name
 from mailroom.ops.startup import load_or_exit
 from mailroom.settings import Settings
+from mailroom.statistics.counters import CounterWriter
 from mailroom.web.app import create_app
 from mailroom.web.live.endpoint import serve_live
 
@@ -28,14 +30,17 @@ def create_web(settings: Settings | None = None) -> Quart:
     )
     app = create_app(services)
     serve_live(app)
+    counters = CounterWriter(services.counters, database, new_name())
 
     async def start() -> None:
         tracker.start()
+        counters.start()
 
     async def close() -> None:
         await tracker.stop()
         await results.close()
         publisher.close()
+        await counters.close()
         await database.close()
 
     app.before_serving(start)

@@ -38,6 +38,8 @@ from mailroom.ops.startup import load_or_exit
 from mailroom.progress.reporter import Reporter
 from mailroom.services import Services
 from mailroom.settings import Settings
+from mailroom.statistics.counters import CounterWriter
+from mailroom.statistics.rollup import Rollup
 from mailroom.tasks.runs import TaskRuns
 from mailroom.webhooks.retention import forget_old_deliveries
 from mailroom.webhooks.sender import WebhookSender
@@ -75,6 +77,7 @@ def create_runtime(settings: Settings, app: Celery) -> Runtime:
         pool=pool,
         envelopes=Envelopes(_renderer(settings), Contents(services.database)),
         progress=MailReports(reporter.put),
+        counters=services.counters,
     )
     pool.on_recovery = deliverer.release_deferred
 
@@ -89,6 +92,7 @@ def create_runtime(settings: Settings, app: Celery) -> Runtime:
         reporter=reporter,
         publisher=publisher,
         liveness=Liveness(services.database, worker_name),
+        counters=CounterWriter(services.counters, services.database, worker_name),
         webhooks=WebhookSender(
             services.database,
             wiring.webhook_box(settings),
@@ -138,7 +142,7 @@ def _sweep(
         services.database, services.sessions, confirmation_hours=settings.confirmation_hours
     )
     return Sweep(
-        Rescuer(services.database, guard=guard),
+        Rescuer(services.database, guard=guard, counters=services.counters),
         publish_mails=publisher.publish_mails,
         wake_bulk=publisher.wake_bulk,
         queue_depth=depth,
@@ -153,5 +157,6 @@ def _sweep(
             services.acceptance.clean_up,
             partial(forget_old_deliveries, services.database),
             partial(forget_old, services.database),
+            Rollup(services.database).run,
         ],
     )

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import psycopg.errors
 from sqlalchemy.exc import ProgrammingError
 
-from mailroom.kit.errors import MailroomError
+from mailroom.kit.errors import MailroomError, Unavailable
+from mailroom.mail.ledger.liveness import new_name
 from mailroom.ops import startup
 from mailroom.ops.database_errors import UNUSABLE, explain
 from mailroom.ops.entrypoints import Entrypoints
@@ -29,7 +31,7 @@ class NotAllowed(MailroomError):
 def with_services(entrypoints: Entrypoints, work: Callable[[Services], Awaitable[Result]]) -> Result:
     """Return what `work` returns. Raises `SettingsError`, `Unavailable`, `NotMigrated` and what `work` raises."""
     settings = startup.settings()
-    logs.configure("warning", "shell")
+    logs.configure("warning", new_name())
     return asyncio.run(_run(entrypoints.services(settings), work))
 
 
@@ -43,4 +45,7 @@ async def _run(services: Services, work: Callable[[Services], Awaitable[Result]]
             raise NotAllowed(str(explain(error.orig, services.settings.database_url))) from None
         raise
     finally:
+        if services.counters.changed:
+            with suppress(Unavailable, ProgrammingError):
+                await services.counters.write(services.database, "shell")
         await services.database.close()

@@ -10,6 +10,7 @@ from mailroom.mail.delivery.deliverer import Deliverer
 from mailroom.mail.ledger.liveness import Liveness
 from mailroom.progress.reporter import Reporter
 from mailroom.services import Services
+from mailroom.statistics.counters import CounterWriter
 from mailroom.webhooks.sender import WebhookSender
 
 
@@ -25,6 +26,7 @@ class Runtime:
     publisher: Publisher
     liveness: Liveness
     webhooks: WebhookSender
+    counters: CounterWriter
 
     async def start(self) -> None:
         """Be known to live, begin to sweep, and connect to the mail server."""
@@ -32,6 +34,7 @@ class Runtime:
         self.sweep.start()
         self.task_leases.start()
         self.webhooks.start()
+        self.counters.start()
         self.deliverer.warm()
 
     async def stop(self) -> None:
@@ -48,5 +51,6 @@ class Runtime:
         await asyncio.to_thread(self.reporter.close)
         await self.deliverer.close()
         self.publisher.close()
+        await self.counters.close()
         await self.liveness.close()
         await self.services.database.close()

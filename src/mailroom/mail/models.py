@@ -89,6 +89,9 @@ class Mail(Base):
     language: Mapped[str | None] = mapped_column(Text)
     """The language it is written in, fixed when it is put; none: English."""
 
+    traceparent: Mapped[str | None] = mapped_column(Text)
+    """The trace that put it (W3C Trace Context), where OpenTelemetry is on."""
+
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     changed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

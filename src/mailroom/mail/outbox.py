@@ -13,6 +13,8 @@ from mailroom.kit.ids import new_id
 from mailroom.mail.kinds import WITHHELD, Kinds, Notify
 from mailroom.mail.models import Mail
 from mailroom.mail.states import State
+from mailroom.statistics import names
+from mailroom.statistics.counters import Counters
 from mailroom.tasks.tickets import Tickets
 
 FIRST_NUDGE = 10
@@ -30,10 +32,11 @@ values (%(id)s, %(kind)s, %(recipient)s, %(typed)s, %(params)s, %(nonce)s, %(on_
 class Outbox:
     """Accepts mails. A mail that was put and committed is sent, or shown as failed, expired or uncertain."""
 
-    def __init__(self, kinds: Kinds, tickets: Tickets, notify: Notify) -> None:
+    def __init__(self, kinds: Kinds, tickets: Tickets, notify: Notify, counters: Counters | None = None) -> None:
         self._kinds = kinds
         self._tickets = tickets
         self._notify = notify
+        self._counters = counters or Counters()
 
     async def put(
         self,
@@ -76,6 +79,7 @@ class Outbox:
         }
         await work.write(PUT, mail)
         await self._tickets.open(work, mail_id, mail_kind.title, session_id=session_id, owner_id=owner_id)
+        work.after_commit(lambda: self._counters.add(names.CREATED, "transactional"))
         if not delay:
             work.after_commit(lambda: self._notify([mail_id]))
         return mail_id

@@ -14,6 +14,7 @@ from mailroom.kit.coalescer import Coalescer
 from mailroom.kit.errors import Unavailable
 from mailroom.kit.lease_renewal import LeaseRenewal
 from mailroom.mail.delivery.attempt import ProgressSink, RunningAttempt
+from mailroom.mail.delivery.tally import Tally
 from mailroom.mail.ending_log import log_ending
 from mailroom.mail.ledger.claims import AttemptEnding, Claim, HandingOver, Ledger, RecordedState
 from mailroom.mail.rendering.renderer import BrokenMail
@@ -35,10 +36,11 @@ Written = datetime | RecordedState | None
 class AttemptRecorder:
     """Keeps the leases of a process' mails, shows their progress, and records their handing over and ending."""
 
-    def __init__(self, ledger: Ledger, server: str, progress: ProgressSink) -> None:
+    def __init__(self, ledger: Ledger, server: str, progress: ProgressSink, tally: Tally) -> None:
         self._ledger = ledger
         self._server = server
         self._progress = progress
+        self._tally = tally
         self._leases = LeaseRenewal(ledger.renew, rows="mails")
         self._writes: Coalescer[Write, Written] = Coalescer(self._write, gather=GATHER)
         self.running: set[RunningAttempt] = set()
@@ -134,6 +136,7 @@ class AttemptRecorder:
         decision, result = attempt.ending.decision, attempt.ending.result
         if recorded is None:
             return None
+        self._tally.attempt_ended(attempt, recorded)
         ours = (recorded.attempt, recorded.state) == (attempt.ending.attempt, decision.state)
         if recorded.state != State.SENT and not ours:
             return None

@@ -21,10 +21,12 @@ from mailroom.mail.delivery.bulk_queue import BulkMessage, BulkQueue
 from mailroom.mail.delivery.bulk_sender import BulkSender
 from mailroom.mail.delivery.deferral import Deferral
 from mailroom.mail.delivery.envelopes import Envelopes
+from mailroom.mail.delivery.tally import Tally
 from mailroom.mail.ledger.claims import Claim, Ledger
 from mailroom.mail.smtp.pool import Pool
 from mailroom.mail.states import Stage
 from mailroom.progress.snapshot import Snapshot
+from mailroom.statistics.counters import Counters
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +50,19 @@ class PoisonCandidate:
 class Deliverer:
     """Sends mails for one worker process. `progress` shows watchers where they are."""
 
-    def __init__(self, *, ledger: Ledger, pool: Pool, envelopes: Envelopes, progress: ProgressSink) -> None:
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        pool: Pool,
+        envelopes: Envelopes,
+        progress: ProgressSink,
+        counters: Counters | None = None,
+    ) -> None:
         self._ledger = ledger
         self._pool = pool
         self._envelopes = envelopes
-        self._recorder = AttemptRecorder(ledger, str(pool.server), progress)
+        self._recorder = AttemptRecorder(ledger, str(pool.server), progress, Tally(counters or Counters()))
         self._runner = AttemptRunner(self._recorder, pool=pool, envelopes=envelopes)
         self._deferral = Deferral(ledger, pool, progress)
         self._claims: Coalescer[UUID, Claim | PoisonCandidate | None] = Coalescer(self._claim_all)

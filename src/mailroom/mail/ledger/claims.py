@@ -58,6 +58,11 @@ class Claim(NamedTuple):
     """The message of another program that it is a copy of; its content is the message's."""
     test: bool = False
     """True where no mail server is asked."""
+    stream: str = "transactional"
+    due_at: datetime | None = None
+    """When it could first be claimed: queued, scheduled for, or due again."""
+    wanted_at: datetime | None = None
+    """When it was put, or the time it was scheduled for."""
     content: MessageBytes | None = None
     """The message's content, where it has been loaded (`mail/messages/contents.py`)."""
 

@@ -1,8 +1,8 @@
-"""Which database this is."""
+"""Which database this is, and what is paused."""
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, DateTime, SmallInteger, Text
+from sqlalchemy import BigInteger, DateTime, SmallInteger, Text, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mailroom.kit.database import Base
@@ -22,3 +22,16 @@ class DatabaseIdentity(Base):
     """The transaction that wrote this row; a copy of the row has another `xmin`."""
     heartbeat_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     """When a worker looked last, to ten seconds; kept in Redis, too."""
+
+
+class Pause(Base):
+    """Mails that an operator holds back; claims leave them (`mail/ledger/pauses.py`)."""
+
+    __tablename__ = "pauses"
+
+    what: Mapped[str] = mapped_column(Text, primary_key=True)
+    """``all``, ``stream`` or ``kind``."""
+    name: Mapped[str] = mapped_column(Text, primary_key=True, server_default="")
+    """The stream or the kind; empty for all."""
+    since: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    by_name: Mapped[str] = mapped_column(Text)

@@ -17,6 +17,11 @@ UNCERTAIN_BEFORE = """
     case when attempt > 1 then
         (select count(*) from attempts where mail_id = mails.id and uncertain_at is not null) else 0 end
 """
+# When a mail was due, and from when its way is measured: from the commit, or the time it was scheduled for.
+WAITED = """
+    coalesce(next_attempt_at, changed_at) as due_at,
+    case when state = 'scheduled' then coalesce(next_attempt_at, created_at) else created_at end as wanted_at
+"""
 CLAIMED = f"""
 update mails set
     state = 'sending', stage = 'claimed', attempt = attempt + 1, step = 1, nudges = 0,
@@ -28,11 +33,11 @@ update mails set
 from mine where mails.id = mine.id
 returning mails.id, kind, recipient, coalesce(params, '{{}}') as params, coalesce(nonce, '') as nonce,
     created_at, expires_at, claimed_at, attempt, crashes, on_uncertain, {UNCERTAIN_BEFORE} as uncertain,
-    message_id, mails.test
+    message_id, mails.test, stream, mine.due_at, mine.wanted_at
 """  # noqa: S608  # of our own two
 CLAIM = f"""
 with mine as materialized (
-    select id from mails
+    select id, {WAITED} from mails
     where id = any(%(ids)s::uuid[]) and expires_at > clock_timestamp()
         and (%(poison_candidates)s or crashes < %(poison_from)s) and (
         state = 'queued'
@@ -44,7 +49,7 @@ with mine as materialized (
 """  # noqa: S608
 CLAIM_WAITING = f"""
 with mine as materialized (
-    select id from mails
+    select id, {WAITED} from mails
     where stream = 'transactional' and state = 'queued' and nudge_at is not null and expires_at > clock_timestamp()
         and crashes < %(poison_from)s
     order by created_at limit %(most)s for update skip locked
@@ -52,7 +57,7 @@ with mine as materialized (
 """  # noqa: S608
 CLAIM_BULK = f"""
 with mine as materialized (
-    select id from mails
+    select id, {WAITED} from mails
     where stream = 'bulk' and nudge_at <= now() and state in ('queued', 'retrying', 'uncertain', 'scheduled')
         and expires_at > clock_timestamp() and coalesce(next_attempt_at <= clock_timestamp(), true)
     order by nudge_at limit %(most)s for update skip locked

@@ -15,12 +15,14 @@ from psycopg.rows import class_row
 
 from mailroom.kit.database import Database
 from mailroom.mail.ending_log import log_ending
-from mailroom.mail.ledger.claims import AttemptEnding, record
+from mailroom.mail.ledger.claims import AttemptEnding, RecordedState, record
 from mailroom.mail.ledger.identity import RestoreGuard
 from mailroom.mail.ledger.liveness import MARK
 from mailroom.mail.ledger.queries import UNCERTAIN_BEFORE
 from mailroom.mail.retry_policy import Decision, DeliveryResult, decide
-from mailroom.mail.states import Reason, Stage, State
+from mailroom.mail.states import FINAL, Reason, Stage, State
+from mailroom.statistics import names
+from mailroom.statistics.counters import Counters
 
 SweepConnection = AsyncConnection[tuple[object, ...]]
 
@@ -156,8 +158,16 @@ class Abandoned:
 class Rescuer:
     """Sweeps for one process. It remembers which workers were absent, and since when."""
 
-    def __init__(self, database: Database, *, grace: timedelta = GRACE, guard: RestoreGuard | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        grace: timedelta = GRACE,
+        guard: RestoreGuard | None = None,
+        counters: Counters | None = None,
+    ) -> None:
         self._database = database
+        self._counters = counters or Counters()
         self._guard = guard
         self._grace = grace
         self._last: datetime | None = None
@@ -195,6 +205,7 @@ class Rescuer:
         cursor = await connection.execute(EXPIRE, {"most": MOST})
         expired: list[Any] = await cursor.fetchall()
         for mail_id, kind, reason, code, enhanced in expired:
+            self._counters.add(names.ENDED, State.EXPIRED)
             log_ending(mail_id, kind, Decision(State.EXPIRED, reason), DeliveryResult(reason, code, enhanced))
 
     async def bulk_is_due(self) -> bool:
@@ -225,9 +236,19 @@ class Rescuer:
             over = await cursor.fetchall()
         endings = [row.ending() for row in over]
         if endings:
-            await record(connection, endings)
+            self._count(endings, await record(connection, endings))
         for ending in endings:
             log_ending(ending.id, None, ending.decision, ending.result)
+
+    def _count(self, endings: Sequence[AttemptEnding], recorded: Sequence[RecordedState | None]) -> None:
+        for ending, now in zip(endings, recorded, strict=True):
+            if now is None:
+                continue
+            held = ending.decision.state is State.UNCERTAIN and ending.decision.retry_in is None
+            outcome = names.HELD if held else now.state
+            self._counters.add(names.ATTEMPTS, outcome)
+            if held or now.state in FINAL:
+                self._counters.add(names.ENDED, outcome)
 
 
 async def _one(connection: SweepConnection, query: str, values: tuple[Any, ...] = ()) -> Any:

@@ -1,6 +1,7 @@
 """Puts messages into the outbox: the message, its content and a mail for each recipient, in one transaction."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,6 +17,8 @@ from mailroom.mail.messages.draft import Draft, InvalidMessage
 from mailroom.mail.outbox import FIRST_NUDGE
 from mailroom.mail.states import State
 from mailroom.progress.sentence import Sentence
+from mailroom.statistics.counters import Counters
+from mailroom.statistics.names import CREATED
 
 KIND, BULK = "message", "bulk"
 """The kind of every mail of a message."""
@@ -60,11 +63,19 @@ insert into mail_events (mail_id, type) select id, 'scheduled' from put where st
 class MessageStore:
     """The outbox of other programs' messages. What was put and committed is sent, or its end is shown."""
 
-    def __init__(self, notify: Notify, *, domain: str, wake_bulk: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        notify: Notify,
+        *,
+        domain: str,
+        wake_bulk: Callable[[], None] = lambda: None,
+        counters: Counters | None = None,
+    ) -> None:
         """`domain` (ASCII) stands in each Message-ID; `wake_bulk` has a worker claim mails of the bulk stream."""
         self._notify = notify
         self._wake_bulk = wake_bulk
         self._domain = domain
+        self._counters = counters or Counters()
 
     async def put(self, work: PlainWork, draft: Draft, **options: Any) -> UUID:
         """Put one message; see `put_many`."""
@@ -158,12 +169,18 @@ class MessageStore:
                 "expires_in": EXPIRES_AFTER,
             },
         )
+        streams = Counter(mail[3] for mail in mails)
+        work.after_commit(lambda: self._count(streams))
         at_once = [mail for mail in mails if mail[5] is None]
         transactional = [mail[0] for mail in at_once if mail[3] != BULK]
         if transactional:
             work.after_commit(lambda: self._notify(transactional))
         if len(at_once) > len(transactional):
             work.after_commit(self._wake_bulk)
+
+    def _count(self, streams: Mapping[str, int]) -> None:
+        for stream, number in streams.items():
+            self._counters.add(CREATED, stream, number)
 
 
 def is_test_recipient(address: str) -> bool:

@@ -10,6 +10,8 @@ from werkzeug.datastructures import Headers
 
 from mailroom.kit.text import clean
 from mailroom.ops.observability.logs import redact
+from mailroom.statistics.counters import Counters
+from mailroom.statistics.names import HTTP
 from mailroom.web.client import address_of
 
 access = logging.getLogger("mailroom.access")
@@ -18,17 +20,20 @@ access = logging.getLogger("mailroom.access")
 class AccessLog(Logger):
     """Hypercorn's logger with a line of our own: who asked, by the address that rate limits count by too."""
 
-    def __init__(self, config: Config, hops: int = 0) -> None:
+    def __init__(self, config: Config, hops: int = 0, counters: Counters | None = None) -> None:
         super().__init__(config)
+        self._counters = counters or Counters()
         self._quiet = {"/healthz", "/readyz", "/metrics"}
         self._hops = hops
 
     async def access(self, request: WWWScope, response: ResponseSummary | None, request_time: float) -> None:
-        """Log one answered request; those of platforms that only look whether we live are left out."""
+        """Log and count an answered request; those of platforms that only look whether we live are left out."""
         path = request["path"]
         if path in self._quiet or path.startswith("/static/"):
             return
         status: Any = response["status"] if response else "-"
+        if "method" in request and response:
+            self._counters.observe(HTTP, request_time, f"{status // 100}xx")
         method = request.get("method", "WS")
         client = self._client(request)
         access.info("%s %s %s %s %.0f ms", client, method, redact(path), status, request_time * 1000)

@@ -17,6 +17,7 @@ from functools import partial
 from hypercorn.config import Config
 from quart import Quart
 
+from mailroom.statistics.counters import Counters
 from mailroom.web.api.waits import Waits
 from mailroom.web.live.registry import SocketRegistry
 from mailroom.web.parts import part_of
@@ -32,7 +33,14 @@ GRACE = 2.0
 """Seconds requests under way and websockets that were told to go have to end."""
 
 
-def run(app: Quart, listening: socket.socket, *, hops: int = 0, per_address: int | None = None) -> None:
+def run(
+    app: Quart,
+    listening: socket.socket,
+    *,
+    hops: int = 0,
+    per_address: int | None = None,
+    counters: Counters | None = None,
+) -> None:
     """Serve `app` on an open socket until SIGTERM or SIGINT.
 
     `hops` proxies in front of it are trusted. One address may have `per_address` connections; where there is a
@@ -40,14 +48,14 @@ def run(app: Quart, listening: socket.socket, *, hops: int = 0, per_address: int
     """
     _raise_file_limit()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(app, listening, hops, None if hops else per_address))
+        runner.run(_serve(app, listening, _config(hops, counters), None if hops else per_address))
 
 
-async def _serve(app: Quart, listening: socket.socket, hops: int, per_address: int | None) -> None:
+async def _serve(app: Quart, listening: socket.socket, config: Config, per_address: int | None) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    connections = Connections(app, _config(hops), per_address=per_address)
+    connections = Connections(app, config, per_address=per_address)
     await app.startup()
     try:
         _spare_full_collections()
@@ -64,13 +72,13 @@ async def _serve(app: Quart, listening: socket.socket, hops: int, per_address: i
             await app.shutdown()
 
 
-def _config(hops: int) -> Config:
+def _config(hops: int, counters: Counters | None) -> Config:
     config = Config()
     config.websocket_max_message_size = 16 * 1024
     config.include_server_header = False
     config.accesslog = "-"
     config.errorlog = logging.getLogger("hypercorn.error")
-    config.logger_class = partial(AccessLog, hops=hops)  # type: ignore[assignment]
+    config.logger_class = partial(AccessLog, hops=hops, counters=counters)  # type: ignore[assignment]
     return config
 
 

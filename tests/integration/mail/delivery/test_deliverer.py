@@ -26,6 +26,8 @@ from mailroom.mail.smtp.pool import Pool
 from mailroom.mail.states import MOVES, State
 from mailroom.progress.snapshot import Snapshot
 from mailroom.settings import Settings, SMTPServer
+from mailroom.statistics.counters import Counters
+from mailroom.statistics.readings import ever
 from mailroom.tasks.tickets import Tickets
 from tests.sink import Fault, Sink
 
@@ -43,6 +45,7 @@ class Post:
     overdue: Rescuer
     pool: Pool
     shown: list[Snapshot]
+    counters: Counters
 
     async def promise(self, to: str = ALICE, kind: str = "note") -> UUID:
         async with self.database.begin() as work:
@@ -138,15 +141,18 @@ async def make(settings: Settings, sink: Sink, templates: Path) -> AsyncIterator
         options = {"limit": 4, "timeouts": Timeouts(1, 0.7, 0.7, 0.7), **pool_options}
         pool = Pool(SMTPServer.parse(url or sink.url), hostname="test.example", **options)  # type: ignore[arg-type]
         renderer = Renderer(kinds, mail_from="M <m@example.org>", product={}, templates=templates)
+        counters = Counters()
         delivery = Deliverer(
             ledger=Ledger(database, "test:1"),
             pool=pool,
             envelopes=Envelopes(renderer, Contents(database)),
             progress=KeepsAll(shown),
+            counters=counters,
         )
         pool.on_recovery = delivery.release_deferred
         outbox = Outbox(kinds, Tickets(), lambda _ids: None)
-        made.append(Post(database, outbox, delivery, Rescuer(database, grace=timedelta()), pool, shown))
+        overdue = Rescuer(database, grace=timedelta(), counters=counters)
+        made.append(Post(database, outbox, delivery, overdue, pool, shown, counters))
         return made[-1]
 
     yield make
@@ -192,6 +198,40 @@ async def test_a_task_delivered_twice_at_once_sends_once(post: Post, make: Make,
     done = await asyncio.gather(*(p.delivery.deliver(mail_id) for p in (post, other, post, other)))
     assert [shown.state for shown in done if shown] == ["sent"]
     assert len(sink.accepted) == 1
+
+
+async def test_each_attempt_and_each_mail_that_ends_is_counted_once(post: Post, sink: Sink) -> None:
+    sink.faults.append(Fault("rcpt", reply="550 5.1.1 nobody", times=1))
+    sink.faults.append(Fault("rcpt", reply="451 4.7.1 greylisted", times=1))
+    mails = [await post.promise() for _ in range(4)]
+    for mail_id in mails[:3]:
+        await post.delivery.deliver(mail_id)
+    async with post.database.begin() as work:  # its worker is lost before the content, then it is sent
+        values = "state = 'sending', stage = 'claimed', attempt = 1, worker = 'gone', claimed_at = now()"
+        await work.session.execute(text(f"update mails set {values} where id = :id"), {"id": mails[3]})
+    await post.lapse()
+    await post.delivery.deliver(mails[3])
+    await post.sql(
+        "update mails set state = 'retrying', expires_at = now(), nudge_at = now() where state = 'retrying'"
+    )
+    await post.overdue.sweep(queue_empty=True)
+    await post.counters.write(post.database, "test:1")
+    async with post.database.begin_plain() as work:
+        found = {key: cell.count for key, cell in (await ever(work)).items() if key[0] != "stage"}
+    assert found == {
+        ("attempts", "sent"): 2,
+        ("attempts", "failed"): 1,
+        ("attempts", "retrying"): 1,
+        ("attempts", "queued"): 1,
+        ("ended", "sent"): 2,
+        ("ended", "failed"): 1,
+        ("ended", "expired"): 1,
+        ("replies", "2xx"): 2,
+        ("replies", "4xx"): 1,
+        ("replies", "5xx"): 1,
+        ("queue_wait", "transactional"): 4,
+        ("to_250", "transactional"): 2,
+    }
 
 
 async def test_a_sent_mail_is_never_claimed_again(post: Post, sink: Sink) -> None:
