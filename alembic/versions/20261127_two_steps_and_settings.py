@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "5f8d0a3c72e1"
-down_revision = "9d41c7ab60f3"
+down_revision = "a71c5e9032bd"
 branch_labels = None
 depends_on = None
 

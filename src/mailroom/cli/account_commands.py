@@ -21,8 +21,8 @@ def accounts() -> None:
 def two_step_off(entrypoints: Entrypoints, address: str) -> None:
     """Forget every second factor of the account of ADDRESS, and sign it out everywhere.
 
-    For members who have lost phone, passkeys and recovery codes. Make sure that it is they who ask. The owner gets a
-    mail that tells of it.
+    For members who have lost phone, passkeys and recovery codes. Make sure that it is they who ask. The owner gets
+    a mail that tells of it.
     """
     account = with_services(entrypoints, lambda services: _off(services, address))
     click.echo(f"{clean(account.email)} signs in with one step now. Its owner is told by mail.")
