@@ -1,7 +1,8 @@
 """Two steps: an authenticator app, recovery codes, and what an attacker gets out of each, which is nothing."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pyotp
 import pytest
@@ -21,22 +22,26 @@ from mailroom.accounts.sessions import is_recent
 from mailroom.accounts.tokens import NOT_ME
 from mailroom.accounts.two_factor import totp
 from mailroom.accounts.views import NewSession, Origin, SecondStepNeeded, Session
-from mailroom.kit import clock
 from tests.integration.accounts.conftest import ALICE, ALICES, FIREFOX, MALLORYS, Reception
 
 NEW = "eleven patient herons count rain"
 HOME = Origin(FIREFOX, "192.0.2.7")
-HERE = "/account"
+NOON = datetime(2026, 11, 27, 12, 0, 10, tzinfo=UTC)
 
 
 class Phone:
-    """An authenticator app whose clock can be set."""
+    """An authenticator app; it is noon."""
 
     def __init__(self, secret: str) -> None:
         self._totp = pyotp.TOTP(secret)
 
     def code(self, steps: int = 0) -> str:
-        return self._totp.at(clock.now(), steps)
+        return self._totp.at(NOON, counter_offset=steps)
+
+
+@pytest.fixture(autouse=True)
+def noon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(totp, "clock", SimpleNamespace(now=lambda: NOON))
 
 
 async def set_up_app(reception: Reception, member: NewSession) -> Phone:
