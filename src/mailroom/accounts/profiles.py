@@ -7,7 +7,7 @@ from sqlalchemy import func, select, update
 
 from mailroom.accounts.errors import UnknownAccount, UnknownLanguage, UnknownTimeZone
 from mailroom.accounts.models import Account
-from mailroom.accounts.security_log import CHOSEN, USUAL
+from mailroom.accounts.security.security_log import CHOSEN, USUAL
 from mailroom.accounts.views import Session
 from mailroom.i18n import languages
 from mailroom.kit.database import Database

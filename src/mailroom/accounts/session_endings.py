@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from mailroom.accounts.models import Account
-from mailroom.accounts.security_log import EventKind, SecurityLog
+from mailroom.accounts.security.security_log import EventKind, SecurityLog
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.views import Origin, Session
 from mailroom.kit.database import Database

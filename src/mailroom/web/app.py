@@ -11,7 +11,7 @@ from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.routing import MapAdapter
 
 from mailroom.services import Services
-from mailroom.web import errors, health, limits, security
+from mailroom.web import errors, health, limits, recent_sign_in, security
 from mailroom.web.api import api_keys, tasks, webhooks
 from mailroom.web.api.emails import routes as emails
 from mailroom.web.api.waits import Waits
@@ -97,6 +97,7 @@ def create_app(services: Services) -> Quart:
     limits.limit(app, store)
     access.protect(app)
     errors.handle(app)
+    recent_sign_in.handle(app)
     app.after_request(write_cookie)
     app.after_request(drop_cookie)
     document(app)

@@ -1,4 +1,4 @@
-"""An authenticator in software: it makes passkeys and signs challenges as WebAuthn says, or lies where it is told to."""
+"""An authenticator in software: it makes passkeys and signs challenges, or lies where it is told to."""
 
 import hashlib
 import json

@@ -13,15 +13,15 @@ from uuid import UUID
 
 from sqlalchemy import select, update
 
-from mailroom.accounts.addresses import Address
+from mailroom.accounts.addresses.address import Address
 from mailroom.accounts.errors import NoFactor, UnknownAccount, WrongStepCode
 from mailroom.accounts.models import Account
-from mailroom.accounts.security_log import EventKind, SecurityLog
+from mailroom.accounts.security.security_log import EventKind, SecurityLog
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.two_factor import challenges
 from mailroom.accounts.two_factor.challenges import Purpose
+from mailroom.accounts.two_factor.owner import account_of
 from mailroom.accounts.two_factor.passkeys import Options, Passkeys, PasskeyView
-from mailroom.accounts.two_factor.recent_sign_in import account_of
 from mailroom.accounts.two_factor.recovery_codes import RecoveryCodes
 from mailroom.accounts.two_factor.totp import NewSecret, Totp
 from mailroom.accounts.two_factor.typed_codes import is_app_code, plain

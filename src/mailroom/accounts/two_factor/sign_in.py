@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from mailroom.accounts.errors import AccountError, NoPendingSignIn, TooManyStepTries, WrongPasskey, WrongStepCode
 from mailroom.accounts.models import Account
-from mailroom.accounts.security_log import EventKind, SecurityLog
+from mailroom.accounts.security.security_log import EventKind, SecurityLog
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.two_factor import challenges
 from mailroom.accounts.two_factor.challenges import Purpose

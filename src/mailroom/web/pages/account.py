@@ -3,11 +3,11 @@
 from quart import Blueprint, Response
 
 from mailroom.mail.listing import list_owned
-from mailroom.web.browser import current_session, services
+from mailroom.web.browser import services
 from mailroom.web.notices import take_notice
 from mailroom.web.page import page
 from mailroom.web.pages.tasks import line_of
-from mailroom.web.return_to import ask_to_sign_in
+from mailroom.web.return_to import member
 
 blueprint = Blueprint("account", __name__)
 
@@ -18,14 +18,12 @@ SHOWN = 5
 @blueprint.get("/account")
 async def account() -> Response:
     """Show the account, or ask to sign in."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in()
+    _, owner = await member()
     async with services().database.begin() as work:
-        found = await list_owned(work, session.account.id, mails_only=True, limit=SHOWN)
+        found = await list_owned(work, owner.id, mails_only=True, limit=SHOWN)
     return await page(
         "account.html",
-        account=session.account,
+        account=owner,
         mails=[line_of(one) for one in found],
         notice=take_notice(),
     )

@@ -9,14 +9,12 @@ from typing import Any
 from quart import Blueprint, Response, jsonify, request
 
 from mailroom.accounts import errors
-from mailroom.i18n.sentences import error_text
 from mailroom.web import browser, limits
 from mailroom.web.browser import current_or_new_session, current_session, services
-from mailroom.web.errors import respond, wants_json
-from mailroom.web.forms import Invalid, StepCodeForm, check, sent_values
+from mailroom.web.forms import StepCodeForm, check, sent_values
 from mailroom.web.notices import take_notice
 from mailroom.web.page import page, redirect
-from mailroom.web.refused import Refused, show_again, take
+from mailroom.web.refused import FORM_ERRORS, Refused, refuse, take
 from mailroom.web.return_to import DEFAULT, safe_path
 
 blueprint = Blueprint("second_step", __name__)
@@ -55,11 +53,8 @@ async def by_code() -> Response:
     try:
         sent = check(StepCodeForm, values)
         started = await services().sign_in_steps.by_code(await current_session(), sent.step_code, browser.origin())
-    except (Invalid, errors.WrongStepCode) as error:
-        messages = error.messages if isinstance(error, Invalid) else {"step_code": error_text(error)}
-        if wants_json():
-            return await respond(Invalid(messages))
-        return await show_again(Refused({"next": asked}, messages, 422), _form)
+    except FORM_ERRORS as error:
+        return await refuse(error, _form, {"next": asked})
     browser.begin(started)
     return redirect(asked or DEFAULT)
 

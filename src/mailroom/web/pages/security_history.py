@@ -11,15 +11,15 @@ from quart import Blueprint, Response
 from mailroom.accounts import errors
 from mailroom.i18n.messages import gettext_noop as _
 from mailroom.i18n.messages import translated
-from mailroom.i18n.sentences import error_text, sentence
+from mailroom.i18n.sentences import sentence
 from mailroom.web import browser, limits
-from mailroom.web.browser import current_or_new_session, current_session, services
-from mailroom.web.errors import respond, wants_json
-from mailroom.web.forms import ChangePasswordForm, Invalid, check, sent_values
+from mailroom.web.browser import current_or_new_session, services
+from mailroom.web.errors import respond
+from mailroom.web.forms import ChangePasswordForm, check, sent_values
 from mailroom.web.notices import redirect_with_notice, take_notice
 from mailroom.web.page import keep_private, page, redirect
-from mailroom.web.refused import Refused, show_again, take
-from mailroom.web.return_to import ask_to_sign_in
+from mailroom.web.refused import FORM_ERRORS, Refused, refuse, take
+from mailroom.web.return_to import member
 
 blueprint = Blueprint("security_history", __name__)
 
@@ -62,15 +62,13 @@ class Line:
 @blueprint.get("/account/security")
 async def history() -> Response:
     """Show what happened to the security of the account."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in()
-    events = await services().security_log.of_account(session.account.id)
+    session, account = await member()
+    events = await services().security_log.of_account(account.id)
     lines = [Line(translated(EVENTS.get(one.kind, one.kind)), one.device, one.address, one.at) for one in events]
     factors = await services().factors.overview(session)
     return await page(
         "settings/security.html",
-        account=session.account,
+        account=account,
         lines=lines,
         factors=factors,
         obstacle=sentence(factors.passkeys_obstacle) if factors.passkeys_obstacle else "",
@@ -81,9 +79,7 @@ async def history() -> Response:
 @blueprint.get("/account/password")
 async def password_form() -> Response:
     """Show the form that changes the password."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in()
+    await member()
     return await _form(take())
 
 
@@ -95,9 +91,7 @@ async def _form(refused: Refused) -> Response:
 @limits.limited(limits.SIGN_IN)
 async def change_password() -> Response:
     """Change the password; the present one is asked."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in()
+    session, _ = await member()
     try:
         form = check(ChangePasswordForm, await sent_values())
         await services().password_change.change(
@@ -107,15 +101,8 @@ async def change_password() -> Response:
             end_others=bool(form.end_others),
             origin=browser.origin(),
         )
-    except (Invalid, errors.WeakPassword, errors.WrongCurrentPassword) as error:
-        if isinstance(error, Invalid):
-            messages = error.messages
-        else:
-            field = "password" if isinstance(error, errors.WeakPassword) else "current"
-            messages = {field: error_text(error)}
-        if wants_json():
-            return await respond(Invalid(messages))
-        return await show_again(Refused({}, messages, 422), _form)
+    except FORM_ERRORS as error:
+        return await refuse(error, _form)
     return redirect_with_notice("/account/security", "new-password")
 
 

@@ -2,17 +2,14 @@
 
 from quart import Blueprint, Response, jsonify, request
 
-from mailroom.accounts import errors
 from mailroom.accounts.views import Session
-from mailroom.i18n.sentences import error_text
 from mailroom.web import browser, limits
-from mailroom.web.browser import current_session, services
-from mailroom.web.errors import respond, wants_json
-from mailroom.web.forms import Invalid, RecentForm, check, sent_values
+from mailroom.web.browser import services
+from mailroom.web.forms import RecentForm, check, sent_values
 from mailroom.web.page import page, redirect
 from mailroom.web.recent_sign_in import PAGE, read_intent
-from mailroom.web.refused import Refused, show_again, take
-from mailroom.web.return_to import ask_to_sign_in
+from mailroom.web.refused import FORM_ERRORS, Refused, refuse, take
+from mailroom.web.return_to import member
 
 blueprint = Blueprint("recent", __name__)
 
@@ -22,9 +19,7 @@ AGAIN = f"{PAGE}/again"
 @blueprint.get(PAGE)
 async def form() -> Response:
     """Show the form."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in("/account/security")
+    session, _ = await member()
     return await _form(session, str(request.args.get("intent", "")), take())
 
 
@@ -44,25 +39,14 @@ async def _form(session: Session, intent: str, refused: Refused) -> Response:
 @limits.limited(limits.SIGN_IN, also=limits.by_member)
 async def confirm() -> Response:
     """Take the password, and with two steps a code, and go on to what was wanted."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in("/account/security")
+    session, _ = await member()
     values = await sent_values()
     intent = str(values.get("intent", ""))[:4000]
     try:
         sent = check(RecentForm, values)
         await services().recent_sign_in.by_password(session, sent.current, sent.step_code, browser.origin())
-    except errors.TooManyStepCodes as error:
-        return await respond(error)
-    except (Invalid, errors.WrongCurrentPassword, errors.WrongStepCode) as error:
-        if isinstance(error, Invalid):
-            messages = error.messages
-        else:
-            field = "step_code" if isinstance(error, errors.WrongStepCode) else "current"
-            messages = {field: error_text(error)}
-        if wants_json():
-            return await respond(Invalid(messages))
-        return await show_again(Refused({"intent": intent}, messages, 422), lambda it: _form(session, intent, it))
+    except FORM_ERRORS as error:
+        return await refuse(error, lambda it: _form(session, intent, it), {"intent": intent})
     return redirect(_way_on(session, intent))
 
 
@@ -74,9 +58,7 @@ def _way_on(session: Session, intent: str) -> str:
 @blueprint.get(AGAIN)
 async def again() -> Response:
     """Show the form that was sent, with a button to send it once more: nothing is done without a press."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in("/account/security")
+    session, _ = await member()
     wanted = read_intent(session, request.args.get("intent"))
     if wanted.method == "GET":
         return redirect(wanted.path)
@@ -87,7 +69,7 @@ async def again() -> Response:
 @limits.limited(limits.CONFIRM)
 async def passkey_options() -> Response:
     """Return what a passkey of the account is to sign."""
-    session = await _member()
+    session, _ = await member()
     return jsonify(await services().recent_sign_in.passkey_options(session))
 
 
@@ -95,14 +77,8 @@ async def passkey_options() -> Response:
 @limits.limited(limits.CONFIRM)
 async def passkey() -> Response:
     """Take a passkey, and say where to go on."""
-    session, values = await _member(), await sent_values()
+    session, _ = await member()
+    values = await sent_values()
     credential = values.get("credential")
     await services().recent_sign_in.by_passkey(session, credential if isinstance(credential, dict) else {})
     return jsonify({"location": _way_on(session, str(values.get("intent", "")))})
-
-
-async def _member() -> Session:
-    session = await current_session()
-    if session is None or session.account is None:
-        raise errors.NoPendingSignIn
-    return session

@@ -7,8 +7,8 @@ from mailroom.kit.ids import parse_id
 from mailroom.web import browser, limits
 from mailroom.web.browser import current_session, services
 from mailroom.web.page import page, redirect
-from mailroom.web.recent_sign_in import ask_again
-from mailroom.web.return_to import ask_to_sign_in
+from mailroom.web.recent_sign_in import recent_member
+from mailroom.web.return_to import member
 
 blueprint = Blueprint("data", __name__)
 
@@ -18,9 +18,7 @@ PAGE = "/account/data"
 @blueprint.get(PAGE)
 async def data() -> Response:
     """Show what can be done with one's data."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in()
+    await member()
     return await page("settings/data.html")
 
 
@@ -28,12 +26,8 @@ async def data() -> Response:
 @limits.limited(limits.EXPORT)
 async def export() -> Response:
     """Start an export of the account's data, and go on to its page."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in(PAGE)
-    if asked := await ask_again(session):
-        return asked
-    return redirect(f"/tasks/{await services().exports.start(session.account.id, browser.origin())}")
+    _, account = await recent_member()
+    return redirect(f"/tasks/{await services().exports.start(account.id, browser.origin())}")
 
 
 @blueprint.get("/account/export/<ticket>")

@@ -3,18 +3,14 @@
 import segno
 from quart import Blueprint, Response
 
-from mailroom.accounts import errors
 from mailroom.accounts.views import Session
-from mailroom.i18n.sentences import error_text
 from mailroom.web import browser, limits
-from mailroom.web.browser import current_session, services
-from mailroom.web.errors import respond, wants_json
-from mailroom.web.forms import Invalid, StepCodeForm, check, sent_values
+from mailroom.web.browser import services
+from mailroom.web.forms import StepCodeForm, check, sent_values
 from mailroom.web.notices import redirect_with_notice
 from mailroom.web.page import page, redirect
-from mailroom.web.recent_sign_in import ask_again
-from mailroom.web.refused import Refused, show_again, take
-from mailroom.web.return_to import ask_to_sign_in
+from mailroom.web.recent_sign_in import recent_member
+from mailroom.web.refused import FORM_ERRORS, Refused, refuse, take
 
 blueprint = Blueprint("factors", __name__)
 
@@ -26,11 +22,7 @@ APP, CODES = "/account/two-steps/app", "/account/two-steps/codes"
 @limits.limited(limits.CHANGE)
 async def begin_app() -> Response:
     """Make a new secret for an authenticator app, and go on to the page that shows it."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in(SECURITY)
-    if asked := await ask_again(session):
-        return asked
+    session, _ = await recent_member()
     await services().factors.begin_app(session)
     return redirect(APP)
 
@@ -38,10 +30,8 @@ async def begin_app() -> Response:
 @blueprint.get(APP)
 async def app_form() -> Response:
     """Show the secret as a picture and as text, and the field for the app's first code."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in(SECURITY)
-    return await ask_again(session) or await _app_form(session, take())
+    session, _ = await recent_member()
+    return await _app_form(session, take())
 
 
 async def _app_form(session: Session, refused: Refused) -> Response:
@@ -59,19 +49,12 @@ async def _app_form(session: Session, refused: Refused) -> Response:
 @limits.limited(limits.CONFIRM)
 async def prove_app() -> Response:
     """Take the app's first code. The recovery codes come next, where two steps are not on yet."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in(SECURITY)
-    if asked := await ask_again(session):
-        return asked
+    session, _ = await recent_member()
     try:
         sent = check(StepCodeForm, await sent_values())
         is_on = await services().factors.prove_app(session, sent.step_code, browser.origin())
-    except (Invalid, errors.WrongStepCode) as error:
-        messages = error.messages if isinstance(error, Invalid) else {"step_code": error_text(error)}
-        if wants_json():
-            return await respond(Invalid(messages))
-        return await show_again(Refused({}, messages, 422), lambda it: _app_form(session, it), at=APP)
+    except FORM_ERRORS as error:
+        return await refuse(error, lambda it: _app_form(session, it), at=APP)
     return redirect_with_notice(SECURITY, "app") if is_on else redirect(CODES)
 
 
@@ -79,11 +62,7 @@ async def prove_app() -> Response:
 @limits.limited(limits.CHANGE)
 async def remove_app() -> Response:
     """Forget the app."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in(SECURITY)
-    if asked := await ask_again(session):
-        return asked
+    session, _ = await recent_member()
     await services().factors.remove_app(session, browser.origin())
     return redirect(SECURITY)
 
@@ -91,10 +70,8 @@ async def remove_app() -> Response:
 @blueprint.get(CODES)
 async def codes_form() -> Response:
     """Show the button that makes recovery codes, or the field for one of those that were made."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in(SECURITY)
-    return await ask_again(session) or await _codes_form(session, take())
+    session, _ = await recent_member()
+    return await _codes_form(session, take())
 
 
 async def _codes_form(session: Session, refused: Refused) -> Response:
@@ -116,17 +93,13 @@ async def _codes_form(session: Session, refused: Refused) -> Response:
 @limits.limited(limits.CHANGE)
 async def make_codes() -> Response:
     """Make recovery codes and show them, this once."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in(SECURITY)
-    if asked := await ask_again(session):
-        return asked
+    session, account = await recent_member()
     codes = await services().factors.make_codes(session)
     return await page(
         "settings/codes.html",
         codes=codes,
         is_made=True,
-        is_on=session.account.has_two_steps,
+        is_on=account.has_two_steps,
         messages={},
     )
 
@@ -135,19 +108,12 @@ async def make_codes() -> Response:
 @limits.limited(limits.CONFIRM)
 async def prove_codes() -> Response:
     """Take one of the new codes: they count from now on, and two steps are on."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in(SECURITY)
-    if asked := await ask_again(session):
-        return asked
+    session, _ = await recent_member()
     try:
         sent = check(StepCodeForm, await sent_values())
         turned_on = await services().factors.prove_codes(session, sent.step_code, browser.origin())
-    except (Invalid, errors.WrongStepCode) as error:
-        messages = error.messages if isinstance(error, Invalid) else {"step_code": error_text(error)}
-        if wants_json():
-            return await respond(Invalid(messages))
-        return await show_again(Refused({}, messages, 422), lambda it: _codes_form(session, it), at=CODES)
+    except FORM_ERRORS as error:
+        return await refuse(error, lambda it: _codes_form(session, it), at=CODES)
     return redirect_with_notice(SECURITY, "two-steps" if turned_on else "codes")
 
 
@@ -155,10 +121,6 @@ async def prove_codes() -> Response:
 @limits.limited(limits.CHANGE)
 async def turn_off() -> Response:
     """Let one step be enough."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in(SECURITY)
-    if asked := await ask_again(session):
-        return asked
+    session, _ = await recent_member()
     await services().factors.turn_off(session, browser.origin())
     return redirect(SECURITY)

@@ -4,12 +4,11 @@ from quart import Blueprint, Response, abort, jsonify
 
 from mailroom.kit.ids import parse_id
 from mailroom.web import browser, limits
-from mailroom.web.browser import current_session, services
+from mailroom.web.browser import services
 from mailroom.web.forms import sent_values
 from mailroom.web.page import page, redirect
 from mailroom.web.pages.settings.factors import CODES, SECURITY
-from mailroom.web.recent_sign_in import ask_again
-from mailroom.web.return_to import ask_to_sign_in
+from mailroom.web.recent_sign_in import recent_member
 
 blueprint = Blueprint("passkeys", __name__)
 
@@ -19,11 +18,7 @@ PAGE = "/account/passkeys"
 @blueprint.get(PAGE)
 async def form() -> Response:
     """Show the form that adds a passkey."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in(SECURITY)
-    if asked := await ask_again(session):
-        return asked
+    session, _ = await recent_member()
     overview = await services().factors.overview(session)
     return redirect(SECURITY) if overview.passkeys_obstacle else await page("settings/passkey.html")
 
@@ -32,11 +27,7 @@ async def form() -> Response:
 @limits.limited(limits.CONFIRM)
 async def options() -> Response:
     """Return what a new passkey is made from."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in(SECURITY)
-    if asked := await ask_again(session):
-        return asked
+    session, _ = await recent_member()
     return jsonify(await services().factors.passkey_options(session))
 
 
@@ -44,11 +35,7 @@ async def options() -> Response:
 @limits.limited(limits.CONFIRM)
 async def add() -> Response:
     """Keep a new passkey, and say where to go on."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in(SECURITY)
-    if asked := await ask_again(session):
-        return asked
+    session, _ = await recent_member()
     values = await sent_values()
     credential = values.get("credential")
     is_on = await services().factors.add_passkey(
@@ -64,12 +51,9 @@ async def add() -> Response:
 @limits.limited(limits.CHANGE)
 async def remove(passkey_id: str) -> Response:
     """Forget a passkey of the account."""
-    session, found = await current_session(), parse_id(passkey_id)
-    if session is None or session.account is None:
-        return ask_to_sign_in(SECURITY)
+    session, _ = await recent_member()
+    found = parse_id(passkey_id)
     if found is None:
         abort(404)
-    if asked := await ask_again(session):
-        return asked
     await services().factors.remove_passkey(session, found, browser.origin())
     return redirect(SECURITY)

@@ -2,21 +2,18 @@
 
 from quart import Blueprint, Response
 
-from mailroom.accounts import errors
 from mailroom.accounts.profiles import time_zones
-from mailroom.accounts.security_log import EventKind
+from mailroom.accounts.security.security_log import EventKind
 from mailroom.i18n import languages
 from mailroom.i18n.messages import gettext, gettext_noop, translated
-from mailroom.i18n.sentences import error_text
 from mailroom.web import limits
-from mailroom.web.browser import current_session, services
-from mailroom.web.errors import respond, wants_json
-from mailroom.web.forms import Invalid, ProfileForm, check, sent_values
+from mailroom.web.browser import services
+from mailroom.web.forms import ProfileForm, check, sent_values
 from mailroom.web.notices import redirect_with_notice, take_notice
 from mailroom.web.page import page
-from mailroom.web.recent_sign_in import ask_again
-from mailroom.web.refused import Refused, show_again, take
-from mailroom.web.return_to import ask_to_sign_in
+from mailroom.web.recent_sign_in import recent_member
+from mailroom.web.refused import FORM_ERRORS, Refused, refuse, take, typed
+from mailroom.web.return_to import member
 
 blueprint = Blueprint("profile", __name__)
 
@@ -33,10 +30,8 @@ CHOICES = (
 @blueprint.get(PROFILE)
 async def profile_form() -> Response:
     """Show what the account has chosen."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in()
-    refused, account = take(), session.account
+    _, account = await member()
+    refused = take()
     if not refused.values:
         mine = {"name": account.name, "language": account.language, "time_zone": account.time_zone}
         refused = Refused({name: value or "" for name, value in mine.items()})
@@ -64,32 +59,20 @@ def _readable(zone: str) -> str:
 @limits.limited(limits.CHANGE)
 async def save_profile() -> Response:
     """Keep what was chosen."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in()
+    session, _ = await member()
     values = await sent_values()
     try:
         sent = check(ProfileForm, values)
         await services().profiles.save(session, name=sent.name, language=sent.language, time_zone=sent.time_zone)
-    except (Invalid, errors.UnknownLanguage, errors.UnknownTimeZone) as error:
-        if isinstance(error, Invalid):
-            messages = error.messages
-        else:
-            field = "language" if isinstance(error, errors.UnknownLanguage) else "time_zone"
-            messages = {field: error_text(error)}
-        if wants_json():
-            return await respond(Invalid(messages))
-        kept = {name: str(values.get(name, ""))[:200] for name in ("name", "language", "time_zone")}
-        return await show_again(Refused(kept, messages, 422), _profile_form)
+    except FORM_ERRORS as error:
+        return await refuse(error, _profile_form, typed(values, "name", "language", "time_zone"))
     return redirect_with_notice(PROFILE, "saved")
 
 
 @blueprint.get(NOTIFICATIONS)
 async def notifications_form() -> Response:
     """Show which mails the account gets."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in()
+    session, _ = await member()
     chosen = await services().profiles.notices(session)
     choices = [(str(kind), translated(words), kind in chosen) for kind, words in CHOICES]
     return await page("settings/notifications.html", choices=choices, notice=take_notice())
@@ -99,11 +82,7 @@ async def notifications_form() -> Response:
 @limits.limited(limits.CHANGE)
 async def save_notifications() -> Response:
     """Keep which mails the account gets; who it is is asked first, since a thief would want fewer."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in()
-    if asked := await ask_again(session):
-        return asked
+    session, _ = await recent_member()
     values = await sent_values()
     await services().profiles.choose_notices(session, [str(kind) for kind, _ in CHOICES if values.get(kind)])
     return redirect_with_notice(NOTIFICATIONS, "saved")

@@ -10,10 +10,10 @@ from mailroom.accounts.browsers import described
 from mailroom.accounts.views import Session
 from mailroom.kit.ids import parse_id
 from mailroom.web import browser, limits
-from mailroom.web.browser import current_session, services
+from mailroom.web.browser import services
 from mailroom.web.notices import redirect_with_notice, take_notice
 from mailroom.web.page import page, redirect
-from mailroom.web.return_to import ask_to_sign_in
+from mailroom.web.return_to import member
 
 blueprint = Blueprint("sessions", __name__)
 
@@ -42,10 +42,8 @@ def _browser_of(one: Session, current: Session) -> Browser:
 @blueprint.get(PAGE)
 async def sessions() -> Response:
     """Show where the account is signed in, this browser first."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in()
-    found = [_browser_of(one, session) for one in await services().sessions.of_account(session.account.id)]
+    session, account = await member()
+    found = [_browser_of(one, session) for one in await services().sessions.of_account(account.id)]
     return await page(
         "settings/sessions.html",
         sessions=sorted(found, key=lambda one: not one.current),
@@ -57,9 +55,8 @@ async def sessions() -> Response:
 @limits.limited(limits.CHANGE)
 async def end_session(session_id: str) -> Response:
     """End one of the account's sessions; ending this very one signs out."""
-    session, ended = await current_session(), parse_id(session_id)
-    if session is None or session.account is None:
-        return ask_to_sign_in()
+    session, _ = await member()
+    ended = parse_id(session_id)
     if ended is None:
         abort(404)
     if ended == session.id:
@@ -74,8 +71,6 @@ async def end_session(session_id: str) -> Response:
 @limits.limited(limits.CHANGE)
 async def end_others() -> Response:
     """End every other session of the account."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in()
+    session, _ = await member()
     await services().session_endings.end_others(session, browser.origin())
     return redirect_with_notice(PAGE, "others-ended")
