@@ -1,4 +1,4 @@
-"""A passkey in Chromium, with its virtual authenticator: added, signed in with alone, as second step, and to confirm."""
+"""A passkey in Chromium, with its virtual authenticator: added, alone, as second step, and to show who it is."""
 
 from playwright.sync_api import CDPSession, Page, expect
 
