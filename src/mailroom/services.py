@@ -16,6 +16,7 @@ from mailroom.accounts.session_endings import SessionEndings
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up.confirmation import Confirmation
 from mailroom.accounts.sign_up.registration import Registration
+from mailroom.accounts.sign_up.withdrawal import Withdrawal
 from mailroom.accounts.two_factor.factors import Factors
 from mailroom.accounts.two_factor.sign_in import SignInSteps
 from mailroom.api_keys.acceptance import Acceptance
@@ -40,6 +41,7 @@ class Services:
     settings: Settings
     database: Database
     registration: Registration
+    withdrawal: Withdrawal
     confirmation: Confirmation
     authentication: Authentication
     sign_in_steps: SignInSteps

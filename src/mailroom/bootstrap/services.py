@@ -18,6 +18,7 @@ from mailroom.accounts.session_endings import SessionEndings
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up.confirmation import Confirmation
 from mailroom.accounts.sign_up.registration import Registration
+from mailroom.accounts.sign_up.withdrawal import Withdrawal
 from mailroom.accounts.tokens import Tokens
 from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.keys import ApiKeys
@@ -100,6 +101,7 @@ def create_services(
         settings=settings,
         database=database,
         registration=registration,
+        withdrawal=Withdrawal(database, tokens),
         sign_in_steps=two_factor.steps,
         recent_sign_in=two_factor.recent,
         factors=two_factor.factors,

@@ -106,6 +106,31 @@ async def change_password() -> Response:
     return redirect_with_notice("/account/security", "new-password")
 
 
+@blueprint.get("/not-mine/<token>")
+async def not_mine_form(token: str) -> Response:
+    """Show which sign-up the link ends, and the button that does it; or the one that lets mails through again."""
+    try:
+        found = await services().withdrawal.preview(token)
+    except errors.AccountError as error:
+        return keep_private(await respond(error))
+    return keep_private(await page("not_mine.html", found=found))
+
+
+@blueprint.post("/not-mine/<token>")
+@limits.limited(limits.CONFIRM)
+async def not_mine(token: str) -> Response:
+    """End the sign-up and hold back further mails, or let them through again; then say so."""
+    values = await sent_values()
+    try:
+        if values.get("again"):
+            await services().withdrawal.allow(token)
+        else:
+            await services().withdrawal.withdraw(token)
+    except errors.AccountError as error:
+        return keep_private(await respond(error))
+    return keep_private(redirect(f"/not-mine/{token}"))
+
+
 @blueprint.get("/not-me/<token>")
 async def not_me_form(token: str) -> Response:
     """Show whose account the link secures, and the button that does it."""
