@@ -135,7 +135,7 @@ def create_services(
         acceptance=Acceptance(
             database,
             api_keys,
-            MessageStore(notify, domain=domain, wake_bulk=wake_bulk, counters=counters),
+            MessageStore(database, notify, domain=domain, wake_bulk=wake_bulk, counters=counters),
             limits,
         ),
         watch_tokens=WatchTokens(settings.secret_keys),
