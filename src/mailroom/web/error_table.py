@@ -130,10 +130,13 @@ TABLE: dict[type[Exception] | int, Answer] = {
         ),
         SIGN_UP,
     ),
+    accounts.UnknownLanguage: Answer(422, _("Please check the form"), way=AGAIN),
+    accounts.UnknownTimeZone: Answer(422, _("Please check the form"), way=AGAIN),
     # -- second factors
     accounts.RecentSignInNeeded: Answer(403, _("Please confirm that it is you"), way=CONFIRM),
     accounts.NoPendingSignIn: Answer(410, _("Please sign in again"), way=SIGN_IN),
     accounts.WrongStepCode: Answer(422, _("Wrong code"), way=AGAIN),
+    accounts.MalformedStepCode: Answer(422, _("This is not a code"), way=AGAIN),
     accounts.TooManyStepCodes: Answer(429, _("Too many codes"), way=BACK),
     accounts.TooManyStepTries: Answer(429, _("Too many wrong codes"), way=SIGN_IN),
     accounts.WrongPasskey: Answer(422, _("This passkey does not work"), way=BACK),
