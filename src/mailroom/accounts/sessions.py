@@ -37,7 +37,7 @@ FIND = """
 SELECT s.id, s.created_at, s.user_agent, s.seen_at, s.address, s.kept, s.verified_at,
        now() - s.seen_at > interval '1 minute'
            OR (%(address)s::text IS NOT NULL AND s.address IS DISTINCT FROM %(address)s),
-       a.id, a.email, a.role, a.is_operator, a.created_at, a.name, a.language, a.time_zone,
+       a.id, a.email, a.role, a.is_operator, a.created_at, a.deletes_at, a.name, a.language, a.time_zone,
        a.two_step_at IS NOT NULL
 FROM sessions s LEFT JOIN accounts a ON a.id = s.account_id
 WHERE s.token_hash = %(token_hash)s AND s.expires_at > now() AND s.created_at > now() - %(at_most)s
@@ -318,6 +318,7 @@ def _row(new: NewSession) -> dict[str, Any]:
 
 
 def _account(row: Sequence[Any], *, strict: bool) -> AccountView:
-    account_id, email, role, is_operator, since, name, language, time_zone, has_two_steps = row
+    account_id, email, role, is_operator, since, deletes_at, name, language, time_zone, has_two_steps = row
     counts, withheld = roles_of(role, is_operator, has_two_steps=has_two_steps, strict=strict)
-    return AccountView(account_id, email, counts, since, name, language, time_zone, has_two_steps, withheld)
+    chosen = (name, language, time_zone, has_two_steps, withheld)
+    return AccountView(account_id, email, counts, since, deletes_at, *chosen)

@@ -31,6 +31,8 @@ class AccountView:
     role: str | None
     """``operator``, ``viewer``, or none: a member."""
     created_at: datetime
+    deletes_at: datetime | None = None
+    """When it is deleted; until then all it can do is to stay. None: it is not to be deleted."""
     name: str | None = None
     """What the owner wants to be called."""
     language: str | None = None
@@ -50,6 +52,7 @@ class AccountView:
             account.email,
             role,
             account.created_at,
+            account.deletes_at,
             account.name,
             account.language,
             account.time_zone,

@@ -155,6 +155,7 @@ def _sweep(
             services.sign_in_steps.clean_up,
             services.withdrawal.clean_up,
             services.exports.clean_up,
+            services.erasure.clean_up,
             services.acceptance.clean_up,
             partial(forget_old_deliveries, services.database),
             partial(forget_old, services.database),

@@ -156,8 +156,8 @@ def shell(entrypoints: Entrypoints) -> click.Group:
         restored,
         keys,
         webhooks,
-        operator,
         accounts,
+        operator,
         inbox,
     ):
         mailroom.add_command(command)

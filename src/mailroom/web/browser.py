@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from quart import Response, g, request
 
+from mailroom.accounts.errors import Leaving
 from mailroom.accounts.sessions import LONGEST_SECRET
 from mailroom.accounts.views import AccountView, NewSession, Origin, Session
 from mailroom.i18n import formats, languages
@@ -13,6 +14,8 @@ from mailroom.settings import Settings
 from mailroom.web.client import Client, RequestLike, client_of
 from mailroom.web.parts import current
 
+OF_WHO_LEAVES = ("/account/delete", "/keep-account/", "/not-me/", "/sign-out")
+"""The pages of an account that is to be deleted."""
 CLEARED = '"cache", "storage"'
 """What a browser forgets with its session. Not all cookies: neighbours of our name may have some of their own."""
 
@@ -54,13 +57,18 @@ def origin() -> Origin:
 
 
 async def current_session() -> Session | None:
-    """Return the session of this request; the first call looks it up."""
+    """Return the session of this request; the first call looks it up.
+
+    Raises `Leaving` where its account is to be deleted, on all pages but those that such an account may use.
+    """
     if "mailroom_session" not in g:
         secret = session_secret(request.cookies, services().settings)
         session = await services().sessions.find(secret, client_address()) if secret else None
         g.mailroom_session = session
         if session and session.account:
             _speak_for(session.account)
+            if session.account.deletes_at and not request.path.startswith(OF_WHO_LEAVES):
+                raise Leaving
     found: Session | None = g.mailroom_session
     return found
 

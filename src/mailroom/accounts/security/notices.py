@@ -86,6 +86,10 @@ WORDS = {
         _("Signing in to your account takes one step now"),
         _("The second step was turned off, and the recovery codes do not work any more."),
     ),
+    EventKind.DELETION_UNDONE: (
+        _("Your account stays"),
+        _("Its deletion was undone. Nothing was deleted. Please sign in again."),
+    ),
 }
 """Event → the subject, and the sentence that says what happened."""
 UNKNOWN = (_("Something changed in your account"), _("Please look at the security history of your account."))

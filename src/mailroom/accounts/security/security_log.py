@@ -67,6 +67,10 @@ class EventKind(StrEnum):
     SECOND_STEP_FAILED = "second_step_failed"
     TWO_STEPS_ON = "two_steps_on"
     TWO_STEPS_OFF = "two_steps_off"
+    DELETION_ASKED = "deletion_asked"
+    DELETION_ORDERED = "deletion_ordered"
+    """By an operator."""
+    DELETION_UNDONE = "deletion_undone"
 
 
 CHOSEN = frozenset({EventKind.SIGNED_IN, EventKind.SESSION_ENDED, EventKind.SESSIONS_ENDED, EventKind.EXPORTED})
