@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "5f8d0a3c72e1"
-down_revision = "a7f05c2e91d8"
+down_revision = "b84e2f6c1d90"
 branch_labels = None
 depends_on = None
 

@@ -36,6 +36,7 @@ class Authenticator:
         cose = {1: 2, 3: -7, -1: 1, -2: numbers.x.to_bytes(32), -3: numbers.y.to_bytes(32)}
         attested = bytes(16) + len(self.id).to_bytes(2) + self.id + cbor2.dumps(cose)
         data = self._data(ATTESTED) + attested
+        self._used()
         made = cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": data})
         response = {
             "clientDataJSON": bytes_to_base64url(self._client_data("webauthn.create", options)),
@@ -49,8 +50,7 @@ class Authenticator:
         client_data = self._client_data("webauthn.get", options)
         data = self._data(0)
         signature = self.key.sign(data + hashlib.sha256(client_data).digest(), ec.ECDSA(SHA256()))
-        if self.count is not None:
-            self.count += 1
+        self._used()
         response = {
             "clientDataJSON": bytes_to_base64url(client_data),
             "authenticatorData": bytes_to_base64url(data),
@@ -58,6 +58,10 @@ class Authenticator:
             "userHandle": bytes_to_base64url(handle or self.user),
         }
         return self._credential(response)
+
+    def _used(self) -> None:
+        if self.count is not None:
+            self.count += 1
 
     def _data(self, flags: int) -> bytes:
         flags |= USER_PRESENT | (USER_VERIFIED if self.verifies else 0) | (SYNCED if self.count is None else 0)

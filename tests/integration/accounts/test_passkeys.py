@@ -133,7 +133,7 @@ async def test_a_lie_is_refused_at_both_ceremonies(reception: Reception, lie: di
 async def test_of_two_copies_of_a_passkey_at_once_one_is_let_in(reception: Reception) -> None:
     member, device = await reception.member(), Authenticator()
     await enrol(reception, member, device)
-    copy = Authenticator(id=device.id, key=device.key, user=device.user)
+    copy = Authenticator(device.count, id=device.id, key=device.key, user=device.user)
     outcomes = await asyncio.gather(sign_in(reception, device), sign_in(reception, copy), return_exceptions=True)
     assert sorted(type(one).__name__ for one in outcomes) == ["NewSession", "WrongPasskey"]
 
