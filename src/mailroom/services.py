@@ -2,19 +2,22 @@
 
 from dataclasses import dataclass
 
-from mailroom.accounts.address_change import AddressChanges
 from mailroom.accounts.authentication import Authentication
-from mailroom.accounts.confirmation import Confirmation
-from mailroom.accounts.exports import Exports
+from mailroom.accounts.changes.address_change import AddressChanges
+from mailroom.accounts.changes.deletion import Deletion
+from mailroom.accounts.changes.erasure import Erasure
+from mailroom.accounts.changes.password_change import PasswordChange
+from mailroom.accounts.changes.password_reset import PasswordReset
+from mailroom.accounts.changes.takeover import Takeover
+from mailroom.accounts.exports.exports import Exports
 from mailroom.accounts.operators import Operators
-from mailroom.accounts.password_change import PasswordChange
-from mailroom.accounts.password_reset import PasswordReset
-from mailroom.accounts.registration import Registration
-from mailroom.accounts.security_log import SecurityLog
+from mailroom.accounts.security.security_log import SecurityLog
 from mailroom.accounts.sessions import Sessions
-from mailroom.accounts.takeover import Takeover
+from mailroom.accounts.sign_up.confirmation import Confirmation
+from mailroom.accounts.sign_up.registration import Registration
 from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.keys import ApiKeys
+from mailroom.api_keys.refusals import KeyRefusals
 from mailroom.api_keys.watch_tokens import WatchTokens
 from mailroom.desk.audit_log import AuditLog
 from mailroom.kit.database import Database
@@ -41,6 +44,8 @@ class Services:
     password_change: PasswordChange
     address_changes: AddressChanges
     takeover: Takeover
+    deletion: Deletion
+    erasure: Erasure
     security_log: SecurityLog
     sessions: Sessions
     operators: Operators
@@ -51,6 +56,7 @@ class Services:
     exports: Exports
     api_keys: ApiKeys
     acceptance: Acceptance
+    key_refusals: KeyRefusals
     watch_tokens: WatchTokens
     audit_log: AuditLog
     webhooks: Webhooks

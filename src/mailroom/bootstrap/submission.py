@@ -30,9 +30,9 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
         wake_bulk=publisher.wake_bulk,
     )
     handler = SubmissionHandler(
-        services.database,
         services.api_keys,
         services.acceptance,
+        services.key_refusals,
         hostname=settings.ehlo_name.strip("[]"),
         domain=settings.sender.address.rpartition("@")[2],
     )

@@ -17,6 +17,7 @@ from mailroom.web.api.emails import routes as emails
 from mailroom.web.api.waits import Waits
 from mailroom.web.browser import write_cookie
 from mailroom.web.desk import access, audit, keys, trial_mail
+from mailroom.web.desk import webhooks as desk_webhooks
 from mailroom.web.embed import routes as embed
 from mailroom.web.embed import tasks as external_tasks
 from mailroom.web.language import choose_language, tell_language
@@ -24,7 +25,18 @@ from mailroom.web.limit_store import LimitStore
 from mailroom.web.link_endings import shorten_links
 from mailroom.web.openapi import document
 from mailroom.web.page_templates import page_templates
-from mailroom.web.pages import account, accounts, address, confirm, home, mails, password, security_history
+from mailroom.web.pages import (
+    account,
+    accounts,
+    address,
+    api_docs,
+    confirm,
+    home,
+    leaving,
+    mails,
+    password,
+    security_history,
+)
 from mailroom.web.pages import tasks as task_pages
 from mailroom.web.parts import provide
 from mailroom.web.readiness import Readiness
@@ -97,6 +109,7 @@ def create_app(services: Services) -> Quart:
         mails,
         account,
         address,
+        leaving,
         security_history,
         task_pages,
         tasks,
@@ -105,8 +118,10 @@ def create_app(services: Services) -> Quart:
         webhooks,
         embed,
         external_tasks,
+        api_docs,
         keys,
         audit,
+        desk_webhooks,
         trial_mail,
     ):
         app.register_blueprint(room.blueprint)

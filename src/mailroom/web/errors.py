@@ -17,10 +17,10 @@ from mailroom.web.browser import current_session
 from mailroom.web.error_table import ACCOUNT, OFFERED, SIGN_IN, TABLE, Answer, NotShown
 from mailroom.web.forms import Invalid
 from mailroom.web.limits import TooFast, TooManySignIns
-from mailroom.web.page import page_without_lookup
+from mailroom.web.page import page_without_lookup, redirect
 from mailroom.web.program_answers import ApiError, is_program_path, refuse
 from mailroom.web.requests import BodyTooLarge, Unreadable
-from mailroom.web.return_to import sign_in_address
+from mailroom.web.return_to import SignInFirst, ask_to_sign_in, sign_in_address
 from mailroom.web.security import SAFE_METHODS, UnknownHost
 from mailroom.web.sent_forms import sent_form
 
@@ -82,7 +82,7 @@ async def respond(error: Exception) -> Response:
     if not has_request_context():  # a websocket's handshake: its client reads the status and no more
         return Response("", status)
     if is_program_path(request.path):
-        response = refuse(error)
+        response = await refuse(error)
     elif wants_json():
         response = await problem(status, translated(entry.title), advice, fields=getattr(error, "messages", None))
     else:
@@ -158,10 +158,18 @@ def handle(app: Quart) -> None:
     async def known(error: Exception) -> Response:
         return await respond(error)
 
+    async def sign_in_first(_: Exception) -> Response:
+        return ask_to_sign_in()
+
     async def unknown(error: Exception) -> Response:
         logger.error("a request failed", exc_info=error)
         return await respond(error)
 
+    async def leaving(error: Exception) -> Response:
+        return await respond(error) if wants_json() else redirect("/account/delete")
+
+    app.register_error_handler(accounts.Leaving, leaving)
     for kind in (MailroomError, Invalid, HTTPException, ApiError):
         app.register_error_handler(kind, known)
+    app.register_error_handler(SignInFirst, sign_in_first)
     app.register_error_handler(Exception, unknown)

@@ -16,7 +16,9 @@ MAIL_EVENTS: Mapping[str, str] = {
     "complained": "email.complained",
 }
 """Type of a row in `mail_events` → the type that webhooks tell."""
-TYPES = frozenset({*MAIL_EVENTS.values(), "task.ended", "account.confirmed"})
+RESERVED = frozenset({"email.delivered", "email.bounced", "email.complained"})
+"""Types that an endpoint may ask for, as SDKs do, and that nothing writes yet: Mailroom reads no bounces."""
+TYPES = frozenset({*MAIL_EVENTS.values(), "task.ended", "account.confirmed", "account.deleted"})
 
 
 def of_mail(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from mailroom.kit.domain_names import to_ascii
 from mailroom.mail.kinds import MessageBytes
 from mailroom.mail.ledger.claims import Claim
 from mailroom.mail.messages.addresses import read_mailbox
-from mailroom.mail.messages.store import KIND
+from mailroom.mail.messages.rows import KIND
 from mailroom.mail.rendering.renderer import BrokenMail, Envelope, deliverable, dot_stuffed
 
 LARGE = 256 * 1024
@@ -76,7 +76,7 @@ def envelope_of(recipient: str, content: MessageBytes) -> Envelope:
 
 
 def _bytes_of(sender: str, raw: bytes) -> MessageBytes:
-    local, _, domain = read_mailbox(sender).address.rpartition("@")
+    local, _, domain = read_mailbox(sender, localhost=True).address.rpartition("@")
     head = raw.partition(b"\r\n\r\n")[0]
     utf8 = not head.isascii() or not local.isascii()
     return MessageBytes(f"{local}@{to_ascii(domain)}", dot_stuffed(raw), utf8, not raw.isascii())
