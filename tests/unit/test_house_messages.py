@@ -31,6 +31,7 @@ EDGES = [
     *(SOURCE / "web" / "desk").glob("*.py"),
     *(SOURCE / "web" / "views").glob("*.py"),
     *(SOURCE / "web" / f"{name}.py" for name in MODULES),
+    SOURCE / "web" / "embed" / "words.py",
     SOURCE / "i18n" / "sentences.py",
     *SHELL,
 ]

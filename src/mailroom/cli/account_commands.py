@@ -6,6 +6,7 @@ import click
 
 from mailroom.accounts.addresses.address import Address
 from mailroom.accounts.errors import UnknownAccount
+from mailroom.accounts.views import AccountView, Origin
 from mailroom.cli.actor import shell_actor
 from mailroom.cli.with_services import with_services
 from mailroom.i18n.messages import gettext
@@ -22,7 +23,7 @@ class Deleted(UnknownAccount):
 
 @click.group()
 def accounts() -> None:
-    """Delete accounts, and undo that."""
+    """Delete accounts and undo that; help members who have lost their second factors."""
 
 
 @accounts.command()
@@ -62,3 +63,29 @@ def undo(entrypoints: Entrypoints, address: str) -> None:
 
 async def _undo(services: Services, address: str) -> None:
     await services.deletion.undo(await services.deletion.find(address), shell_actor())
+
+
+@accounts.command("two-step-off")
+@click.argument("address")
+@click.pass_obj
+def two_step_off(entrypoints: Entrypoints, address: str) -> None:
+    """Forget every second factor of the account of ADDRESS, and sign it out everywhere.
+
+    For members who have lost their phone, passkeys and recovery codes. Make sure that the owner asks, and nobody
+    else. A mail tells the owner.
+    """
+    account = with_services(entrypoints, lambda services: _two_step_off(services, address))
+    words = gettext(
+        "%(address)s signs in with one step now. A mail tells its owner.", address=clean(account.email)
+    )
+    click.echo(words)
+
+
+async def _two_step_off(services: Services, address: str) -> AccountView:
+    async with services.database.begin() as work:
+        account = await services.factors.turn_off_by_operator(work, address, Origin("mailroom"))
+        details = {"email": account.email}
+        await services.audit_log.write(
+            work, shell_actor(), "two_step.off", target="account", target_id=account.id, details=details
+        )
+    return account

@@ -82,7 +82,7 @@ def test_what_nobody_knows_is_a_sentence_and_ctrl_c_leaves_the_mail_in_the_queue
     _, errors = unknown.communicate(timeout=60)
     assert (unknown.returncode, errors) == (
         1,
-        "There is no mail or task with this id. `mailroom mails` and `mailroom tasks` list them.\n",
+        "There is no mail or task with this id. `mailroom mails` and `mailroom tasks` list the ids.\n",
     )
     empty = start("send", "--to", "alice@example.org", "--subject", "Hello")
     assert empty.wait(60) == 2
