@@ -17,8 +17,15 @@ from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.keys import ApiKeys
 from mailroom.api_keys.watch_tokens import WatchTokens
 from mailroom.desk.audit_log import AuditLog
+from mailroom.desk.bulk_actions import BulkActions
+from mailroom.desk.failures import FailureReport
+from mailroom.desk.mail_details import MailDesk
+from mailroom.desk.mail_search import MailSearches
+from mailroom.desk.saved_searches import SavedSearches
+from mailroom.desk.task_desk import TaskDesk
 from mailroom.kit.database import Database
 from mailroom.mail.administration import MailAdministration
+from mailroom.mail.kinds import Kinds
 from mailroom.mail.outbox import Outbox
 from mailroom.progress.tracker import Tracker
 from mailroom.settings import Settings
@@ -46,6 +53,7 @@ class Services:
     operators: Operators
     outbox: Outbox
     mail_administration: MailAdministration
+    mail_kinds: Kinds
     tickets: Tickets
     task_service: TaskService
     exports: Exports
@@ -53,6 +61,12 @@ class Services:
     acceptance: Acceptance
     watch_tokens: WatchTokens
     audit_log: AuditLog
+    mail_searches: MailSearches
+    mail_desk: MailDesk
+    failure_report: FailureReport
+    task_desk: TaskDesk
+    saved_searches: SavedSearches
+    bulk_actions: BulkActions
     webhooks: Webhooks
     counters: Counters
     tracker: Tracker | None = None

@@ -16,7 +16,9 @@ from mailroom.web.api import api_keys, tasks, webhooks
 from mailroom.web.api.emails import routes as emails
 from mailroom.web.api.waits import Waits
 from mailroom.web.browser import write_cookie
-from mailroom.web.desk import access, audit, keys, trial_mail
+from mailroom.web.desk import access, audit, bulk, failures, keys, mail, trial_mail
+from mailroom.web.desk import mails as desk_mails
+from mailroom.web.desk import tasks as desk_tasks
 from mailroom.web.embed import routes as embed
 from mailroom.web.embed import tasks as external_tasks
 from mailroom.web.language import choose_language, tell_language
@@ -105,6 +107,11 @@ def create_app(services: Services) -> Quart:
         webhooks,
         embed,
         external_tasks,
+        desk_mails,
+        bulk,
+        mail,
+        failures,
+        desk_tasks,
         keys,
         audit,
         trial_mail,
