@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mailroom.accounts.administration import AccountAdministration
 from mailroom.accounts.authentication import Authentication
 from mailroom.accounts.changes.address_change import AddressChanges
 from mailroom.accounts.changes.password_change import PasswordChange
@@ -51,6 +52,7 @@ class Services:
     security_log: SecurityLog
     sessions: Sessions
     operators: Operators
+    account_administration: AccountAdministration
     outbox: Outbox
     mail_administration: MailAdministration
     mail_kinds: Kinds

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from mailroom.accounts import mails as accounts_mails
+from mailroom.accounts.administration import AccountAdministration
 from mailroom.accounts.authentication import Authentication
 from mailroom.accounts.changes.address_change import AddressChanges
 from mailroom.accounts.changes.password_change import PasswordChange
@@ -107,6 +108,7 @@ def create_services(
         security_log=log,
         sessions=sessions,
         operators=Operators(),
+        account_administration=AccountAdministration(sessions),
         outbox=outbox,
         mail_administration=administration,
         mail_kinds=kinds,

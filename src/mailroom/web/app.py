@@ -16,7 +16,7 @@ from mailroom.web.api import api_keys, tasks, webhooks
 from mailroom.web.api.emails import routes as emails
 from mailroom.web.api.waits import Waits
 from mailroom.web.browser import write_cookie
-from mailroom.web.desk import access, audit, bulk, failures, keys, mail, trial_mail
+from mailroom.web.desk import access, audit, bulk, failures, keys, mail, people, trial_mail
 from mailroom.web.desk import mails as desk_mails
 from mailroom.web.desk import tasks as desk_tasks
 from mailroom.web.embed import routes as embed
@@ -112,6 +112,7 @@ def create_app(services: Services) -> Quart:
         mail,
         failures,
         desk_tasks,
+        people,
         keys,
         audit,
         trial_mail,
