@@ -33,10 +33,12 @@ CHUNK = 500
 """Mails in one transaction."""
 COUNT_SECONDS = 5.0
 """Seconds that counting may take before a person confirms."""
+COUNT_SECONDS_OF_TASK = 15.0
+"""Seconds that the task may take to count. Where they are not enough, its page shows no total."""
 FIRST_ID = UUID(int=0)
 
-Progress = Callable[[int, int], None]
-"""Told how many of how many mails are done; it may raise `Cancelled`."""
+Progress = Callable[[int, int | None], None]
+"""Told how many of how many mails (None: nobody knows) are done; it may raise `Cancelled`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +72,15 @@ class BulkActions:
     async def count(self, search: MailSearch, until: datetime) -> int | None:
         """Return how many mails a search means, exactly; None where counting takes longer than `COUNT_SECONDS`."""
         window = _window(search.starts(until), min(search.before or until, until))
+        return await self._count(search, window, COUNT_SECONDS)
+
+    async def _count(self, search: MailSearch, window: Window, seconds: float) -> int | None:
         query = select(func.count()).select_from(Mail).where(*conditions(search), *within(window))
 
         async def ask(work: UnitOfWork) -> int:
             return await work.session.scalar(query) or 0
 
-        return await in_time(self._database, COUNT_SECONDS, ask)
+        return await in_time(self._database, seconds, ask)
 
     async def start(
         self,
@@ -111,13 +116,13 @@ class BulkActions:
     async def run(self, ticket: UUID, progress: Progress) -> Counts:
         """Do the act of a task, from where it was stopped. Raises what `progress` raises, and `Unavailable`."""
         row, search = await self._begin(ticket)
-        total, counts = row.total or 0, Counts(row.changed, row.left_alone)
+        total, counts = row.total, Counts(row.changed, row.left_alone)
         ended = "cancelled"
         try:
-            progress(counts.done, max(total, counts.done))
+            progress(counts.done, None if total is None else max(total, counts.done))
             while (next_counts := await self._chunk(ticket, search)) is not None:
                 counts = next_counts
-                progress(counts.done, max(total, counts.done))
+                progress(counts.done, None if total is None else max(total, counts.done))
             ended = "done"
         except Cancelled:
             raise
@@ -129,14 +134,16 @@ class BulkActions:
         return counts
 
     async def _begin(self, ticket: UUID) -> tuple[BulkActionRow, MailSearch]:
-        """Return the row, with the total counted where it is not, and its search."""
+        """Return the row, with the total counted where that is possible, and its search."""
         async with self._database.begin() as work:
             row = await work.session.get_one(BulkActionRow, ticket)
-            search = MailSearch.parse(row.query, row.until)
-            if row.total is None:
-                wanted = (*conditions(search), *within(_window(row.since, row.until)))
-                row.total = await work.session.scalar(select(func.count()).select_from(Mail).where(*wanted)) or 0
-            return row, search
+        search = MailSearch.parse(row.query, row.until)
+        if row.total is None:
+            row.total = await self._count(search, _window(row.since, row.until), COUNT_SECONDS_OF_TASK)
+            async with self._database.begin() as work:
+                total = update(BulkActionRow).where(BulkActionRow.id == ticket).values(total=row.total)
+                await work.session.execute(total)
+        return row, search
 
     async def _chunk(self, ticket: UUID, search: MailSearch) -> Counts | None:
         """Change the next mails and return the counts so far; None where there are no more."""

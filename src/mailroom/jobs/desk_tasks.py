@@ -17,7 +17,7 @@ def register(app: Celery) -> None:
     async def change_mails(self: Any) -> int:
         """Do the act that stands in the task's row of `bulk_actions`; return how many mails it changed."""
 
-        def progress(done: int, total: int) -> None:
+        def progress(done: int, total: int | None) -> None:
             report(current=done, total=total)
 
         counts = await self.services.bulk_actions.run(UUID(current_ticket()), progress)

@@ -13,6 +13,7 @@ from werkzeug.routing import MapAdapter
 from mailroom.services import Services
 from mailroom.web import errors, health, limits, security
 from mailroom.web.api import api_keys, tasks, webhooks
+from mailroom.web.api import mails as mail_search_api
 from mailroom.web.api.emails import routes as emails
 from mailroom.web.api.waits import Waits
 from mailroom.web.browser import write_cookie
@@ -103,6 +104,7 @@ def create_app(services: Services) -> Quart:
         task_pages,
         tasks,
         emails,
+        mail_search_api,
         api_keys,
         webhooks,
         embed,

@@ -212,7 +212,7 @@ async def test_all_mails_of_a_search_are_retried_once_stopped_half_way_and_taken
     ticket = await start(have, "retry", "state:failed")
     await put(have, {"name": "later", "state": "failed", "age": "-1 minute"})
 
-    def stop(done: int, total: int) -> None:
+    def stop(done: int, total: int | None) -> None:
         assert total == 2_300
         if done >= 1_000:
             raise Cancelled
