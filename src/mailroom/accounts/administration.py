@@ -27,12 +27,14 @@ class FoundAccount:
     role: str | None
     created_at: datetime
     locked_at: datetime | None
+    deletes_at: datetime | None
 
     @classmethod
     def of(cls, account: Account) -> "FoundAccount":
         """Return what a list shows of a row."""
         role = role_of(account.role, account.is_operator)
-        return cls(account.id, account.email, role, account.created_at, account.locked_at)
+        times = account.created_at, account.locked_at, account.deletes_at
+        return cls(account.id, account.email, role, *times)
 
 
 class AccountAdministration:

@@ -6,6 +6,8 @@ from mailroom.accounts import mails as accounts_mails
 from mailroom.accounts.administration import AccountAdministration
 from mailroom.accounts.authentication import Authentication
 from mailroom.accounts.changes.address_change import AddressChanges
+from mailroom.accounts.changes.deletion import Deletion
+from mailroom.accounts.changes.erasure import Erasure
 from mailroom.accounts.changes.password_change import PasswordChange
 from mailroom.accounts.changes.password_reset import PasswordReset
 from mailroom.accounts.changes.takeover import Takeover
@@ -48,6 +50,7 @@ from mailroom.tasks.service import PublishTask, TaskService
 from mailroom.tasks.tickets import Tickets
 from mailroom.webhooks import mails as webhook_mails
 from mailroom.webhooks.endpoints import Webhooks
+from mailroom.webhooks.retention import forget_deliveries
 
 
 def create_services(
@@ -71,10 +74,10 @@ def create_services(
     counters = Counters()
     outbox = Outbox(kinds, tickets, notify, counters)
     sessions, task_service = Sessions(database), TaskService(publish_task)
-    administration, audit_log = MailAdministration(kinds, notify), AuditLog()
+    administration = MailAdministration(kinds, notify)
     passwords, site = Passwords(), settings.public_host.partition(":")[0].split(".")
     queue = FormMailQueue(database, hourly=settings.form_mails_per_hour)
-    log = SecurityLog(database, outbox)
+    log, audit_log = SecurityLog(database, outbox), AuditLog()
     registration = Registration(database, outbox, tickets, passwords, sessions, queue=queue, site=site)
     domain = settings.sender.address.rpartition("@")[2]
     api_keys = ApiKeys(database, default_domain=domain)
@@ -105,6 +108,16 @@ def create_services(
         takeover=Takeover(
             database, password_reset, tokens=tokens, passwords=passwords, sessions=sessions, log=log
         ),
+        deletion=Deletion(
+            database,
+            outbox,
+            password_change,
+            tokens=tokens,
+            sessions=sessions,
+            log=log,
+            audit=audit_log.write,
+        ),
+        erasure=Erasure(database, sessions, secret_keys=settings.secret_keys, also=[forget_deliveries]),
         security_log=log,
         sessions=sessions,
         operators=Operators(),

@@ -72,7 +72,7 @@ class MailDesk:
         if mail.message_id:
             raw = await self._content(work, mail.message_id)
             return of_bytes(raw) if raw else None
-        if mail.params is None or mail.nonce is None:
+        if mail.params is None or mail.nonce is None or mail.recipient is None:
             return None
         return self._previews.of_row(
             MailRow(mail.id, mail.kind, mail.recipient, mail.params, mail.nonce, mail.created_at)

@@ -108,11 +108,19 @@ async def test_an_operator_resends_sends_a_reset_and_grants(house: House) -> Non
     await alice.get("/desk/audit")
     answer = await olga.browser.post(f"{place}/role", form={"role": ""})
     await alice.get("/desk/audit", 404)
+    answer = await olga.browser.post(f"{place}/delete", form={"typed": "bob@example.org"})
+    assert answer.status_code == 409
+    answer = await olga.browser.post(f"{place}/delete", form={"typed": "Alice@example.org"})
+    assert answer.status_code == 303
+    assert "Deleted on" in await olga.get(place)
+    assert await olga.post(f"{place}/keep") == (303, place)
+    assert "Deleted on" not in await olga.get(place)
     mine = f"/desk/people/{olga.account_id}"
     for path, form in ((f"{mine}/lock", {}), (f"{mine}/role", {"role": ""})):
         assert (await olga.browser.post(path, form=form)).status_code == 409, path
     assert [act[0] for act in await audit(house)] == [
-        "role.revoked", "role.granted", "account.reset_sent", "sign_up.mailed",
+        "account.deletion_undone", "account.deletion_asked", "role.revoked", "role.granted", "account.reset_sent",
+        "sign_up.mailed",
     ]  # fmt: skip
     for path in (f"/desk/people/{ANY}", "/desk/people/nonsense"):
         await olga.get(path, 404)

@@ -193,7 +193,7 @@ class PasswordReset:
             raise WrongPasswordLink
         if found.account.locked_at:
             raise WrongPasswordLink  # the answer does not tell that it is locked
-        if key_of(found.mail.recipient) != found.account.email_key:
+        if key_of(found.mail.recipient or "") != found.account.email_key:
             raise WrongPasswordLink  # it went to somebody else's address: an earlier version took the two for one
         if found.asked.used_at:
             raise UsedPasswordLink

@@ -26,7 +26,7 @@ from mailroom.web import limits
 from mailroom.web.browser import services
 from mailroom.web.desk.access import actor_of, masked, operator, staff
 from mailroom.web.desk.frame import desk_page
-from mailroom.web.desk.mail_lines import MailLine, mail_lines
+from mailroom.web.desk.mail_lines import MailLine, mail_lines, recipient_of
 from mailroom.web.desk.mails import address
 from mailroom.web.desk.state_machine import picture
 from mailroom.web.errors import respond, wants_json
@@ -60,7 +60,7 @@ async def _page(mail_id: str, refused: Refused) -> Response:
         refused.status,
         mail=found,
         details=details,
-        recipient=found.recipient if whole else masked(found.recipient),
+        recipient=recipient_of(found, whole=whole),
         title=(preview.subject if preview else "") or found.kind,
         word=translated(STATES[found.state].word),
         mood=mood_of(found.state),
@@ -78,7 +78,7 @@ async def _page(mail_id: str, refused: Refused) -> Response:
         preview=preview,
         broken=broken,
         related=await _related(found, account) if whole else [],
-        same_recipient=address(f"to:{found.recipient} since:all") if whole else None,
+        same_recipient=address(f"to:{found.recipient} since:all") if whole and found.recipient else None,
         same_failure=address(same_failure(found)) if found.code and found.state != State.SENT else None,
         can_retry=found.state in RETRYABLE,
         can_cancel=found.state in CANCELLABLE,
@@ -156,6 +156,8 @@ async def _preview(found: Mail) -> tuple[Preview | None, str]:
 
 async def _related(found: Mail, account: AccountView) -> list[MailLine]:
     now = clock.now()
+    if found.recipient is None:
+        return []
     search = MailSearch.of({"to": found.recipient, "since": "all"}, (), now)
     page = await services().mail_searches.page(search, now, limit=RELATED + 1)
     others = [one for one in page.mails if one.id != found.id][:RELATED]

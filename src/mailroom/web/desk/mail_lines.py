@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from mailroom.i18n.messages import translated
+from mailroom.i18n.messages import gettext, translated
 from mailroom.i18n.sentences import sentence
 from mailroom.kit.database import UnitOfWork
 from mailroom.mail.messages.models import Message
@@ -45,7 +45,7 @@ async def mail_lines(work: UnitOfWork, mails: Sequence[Mail], *, whole: bool) ->
 def _line(mail: Mail, subject: str | None, *, whole: bool) -> MailLine:
     return MailLine(
         mail.id,
-        mail.recipient if whole else masked(mail.recipient),
+        recipient_of(mail, whole=whole),
         (subject if whole else "") or mail.kind,
         mail.state,
         translated(STATES[mail.state].word) if mail.state in STATES else mail.state,
@@ -54,6 +54,13 @@ def _line(mail: Mail, subject: str | None, *, whole: bool) -> MailLine:
         mail.created_at,
         mail.stream,
     )
+
+
+def recipient_of(mail: Mail, *, whole: bool) -> str:
+    """Return a mail's recipient; the address of a deleted account is kept nowhere."""
+    if mail.recipient is None:
+        return gettext("(deleted account)")
+    return mail.recipient if whole else masked(mail.recipient)
 
 
 def why(mail: Mail, *, whole: bool) -> str:

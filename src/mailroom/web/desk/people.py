@@ -8,7 +8,7 @@ from quart import Blueprint, Response, abort, request
 
 from mailroom.accounts.administration import FoundAccount
 from mailroom.accounts.browsers import described
-from mailroom.accounts.errors import AlreadyConfirmed, TooSoon, UnknownAccount, UnknownSignUp
+from mailroom.accounts.errors import AlreadyConfirmed, LastOperator, TooSoon, UnknownAccount, UnknownSignUp
 from mailroom.accounts.models import SignUp
 from mailroom.accounts.operators import ROLES
 from mailroom.accounts.views import Session
@@ -144,6 +144,37 @@ async def role(account_id: str) -> Response:
 
     action = "role.granted" if wanted else "role.revoked"
     return await _act(account_id, action, change, {"role": wanted} if wanted else {})
+
+
+@blueprint.post("/<account_id>/delete")
+@limits.limited(limits.CHANGE)
+async def delete(account_id: str) -> Response:
+    """Delete an account in a week; its owner is told, and may undo it. The address must be typed."""
+    account, found = await operator(), parse_id(account_id) or abort(404)
+    typed = str((await sent_values()).get("typed", "")).strip()
+    try:
+        async with services().database.begin() as work:
+            row = await services().account_administration.get(work, found)
+        if typed.lower() != row.email.lower():
+            return await _refuse(account_id, gettext("Type the address of the account to delete it."))
+        await services().deletion.delete(found, actor_of(account))
+    except UnknownAccount:
+        abort(404)
+    except LastOperator as error:
+        return await _refuse(account_id, error_text(error))
+    return redirect(f"/desk/people/{found}")
+
+
+@blueprint.post("/<account_id>/keep")
+@limits.limited(limits.CHANGE)
+async def keep(account_id: str) -> Response:
+    """Keep an account that is to be deleted."""
+    account, found = await operator(), parse_id(account_id) or abort(404)
+    try:
+        await services().deletion.undo(found, actor_of(account))
+    except UnknownAccount:
+        abort(404)
+    return redirect(f"/desk/people/{found}")
 
 
 async def _act(
