@@ -24,6 +24,8 @@ from mailroom.mail.models import Mail
 
 MOST_COUNTED = 10_000
 """Where a count stops."""
+PATIENCE = 2.0
+"""Seconds that the first slice may take: each page gets further, however busy the database is."""
 FIRST_SLICE = timedelta(minutes=5)
 GROWTH = 6
 SKEW = timedelta(minutes=10)
@@ -75,7 +77,8 @@ class MailSearches:
         narrow = is_narrow(search)
         for slice_ in slices(whole, now, whole_at_once=narrow):
             query = page_of(wanted, slice_, limit + 1 - len(found), narrow=narrow)
-            rows = await self._rows(query, ends_at - time.monotonic())
+            left = ends_at - time.monotonic()
+            rows = await self._rows(query, left if slice_.high < whole.high else max(left, PATIENCE))
             if rows is None:  # the budget is used up: nothing is known of this slice
                 return _cut_short(found, slice_)
             found += rows

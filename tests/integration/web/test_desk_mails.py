@@ -119,7 +119,7 @@ async def test_one_mail_shows_its_attempts_its_content_and_what_is_like_it(house
     ):
         assert words in page, words
     assert "code%3A550" in page and "to%3Acarol%40example.net" in page
-    assert f'src="/desk/mails/{mail}/content" sandbox ' in page
+    assert f'src="/desk/mails/{mail}/content" sandbox>' in page
     answer = await olga.browser.get(f"/desk/mails/{mail}/content")
     policy = answer.headers["Content-Security-Policy"]
     assert policy.startswith("sandbox;") and "default-src 'none'" in policy and "allow" not in policy

@@ -14,6 +14,7 @@ from mailroom.web.browser import services
 from mailroom.web.desk.access import masked, staff
 from mailroom.web.desk.advice import ADVICE, OTHER
 from mailroom.web.desk.frame import desk_page
+from mailroom.web.desk.mail_lines import without_code
 from mailroom.web.desk.mails import address
 from mailroom.web.views.words import STATES
 
@@ -77,7 +78,7 @@ def _line(group: FailureGroup, since: str, *, whole: bool) -> GroupLine:
         last=group.last,
         states=[(translated(STATES[name].word), mood_of(name), n) for name, n in group.states.most_common()],
         bars=[(round(count / most * HIGH), count) for count in group.trend],
-        answer=group.answer if whole else masked(group.answer),
+        answer=without_code(group.answer if whole else masked(group.answer), cause.enhanced),
         advice=translated(advice_for(cause)),
         search=address(search),
         retry=f"/desk/mails/all?{urlencode({'q': search, 'act': 'retry'})}",

@@ -26,7 +26,7 @@ from mailroom.web import limits
 from mailroom.web.browser import services
 from mailroom.web.desk.access import actor_of, masked, operator, staff
 from mailroom.web.desk.frame import desk_page
-from mailroom.web.desk.mail_lines import MailLine, mail_lines, recipient_of
+from mailroom.web.desk.mail_lines import MailLine, mail_lines, recipient_of, without_code
 from mailroom.web.desk.mails import address
 from mailroom.web.desk.state_machine import picture
 from mailroom.web.errors import respond, wants_json
@@ -140,7 +140,7 @@ def _attempt(attempt: Any, *, whole: bool) -> dict[str, Any]:
         "word": translated(STATES[outcome].word) if outcome in STATES else "",
         "mood": mood_of(outcome or "sending"),
         "codes": " ".join(str(part) for part in (attempt.code, attempt.enhanced) if part),
-        "answer": _seen(attempt.answer, whole=whole),
+        "answer": without_code(_seen(attempt.answer, whole=whole), attempt.enhanced),
         "reason": sentence(message_code(attempt.reason)) if attempt.reason else "",
     }
 

@@ -71,8 +71,9 @@ def why(mail: Mail, *, whole: bool) -> str:
     said = mail.answer if mail.answer and whole else ""
     if not said and mail.reason:
         said = sentence(message_code(mail.reason, held=mail.held))
-    return " ".join(filter(None, (codes, _without_code(said, mail.enhanced))))
+    return " ".join(filter(None, (codes, without_code(said, mail.enhanced))))
 
 
-def _without_code(said: str, enhanced: str | None) -> str:
+def without_code(said: str, enhanced: str | None) -> str:
+    """Return a server's words without the enhanced status code before them, which is shown beside."""
     return said.removeprefix(enhanced).lstrip() if enhanced else said
