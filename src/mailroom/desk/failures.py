@@ -13,37 +13,56 @@ from uuid import UUID
 
 from psycopg.rows import dict_row
 
-from mailroom.desk.time_limit import BUDGET, in_time
+from mailroom.desk.time_limit import in_time
 from mailroom.kit import clock
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.kit.ids import first_id
 
 MOST = 5_000
 """Mails and attempts that are grouped, at most of each."""
+MOST_TASKS = 500
+PATIENCE = 1.0
+"""Seconds that each question may take; usually it is a twentieth of that."""
 BARS = 12
 """Parts of the time that a group's trend shows."""
 
-# The index on state and time gives the newest of each state; a group's mails are counted here, not in SQL, since
-# the trend and the example come from the same rows.
-TROUBLED = """
-select id, state, coalesce(reason, '') as reason, code, coalesce(enhanced, '') as enhanced,
-    lower(substr(recipient, strpos(recipient, '@') + 1)) as domain, coalesce(ended_at, changed_at) as at,
-    answer, kind
-from mails
-where state = %(state)s and created_at >= %(since)s and reason is distinct from 'cancelled'
-order by created_at desc limit %(most)s
-"""
+_NEWEST = """(
+    select id, state, coalesce(reason, '') as reason, code, coalesce(enhanced, '') as enhanced,
+        lower(substr(recipient, strpos(recipient, '@') + 1)) as domain, coalesce(ended_at, changed_at) as at,
+        answer
+    from mails where state = '{state}' and created_at >= %(since)s and reason is distinct from 'cancelled'
+    order by created_at desc limit %(most)s
+)"""
+STATES = ("failed", "expired", "uncertain", "retrying")
+# The index on state and time gives the newest of each state; they are grouped where they are.
+TROUBLED = f"""
+with newest as materialized ({" union all ".join(_NEWEST.format(state=state) for state in STATES)}),
+placed as (
+    select *, least({BARS} - 1, greatest(0, floor(
+        extract(epoch from at - %(since)s) / extract(epoch from %(length)s::interval) * {BARS}
+    )))::int as place from newest
+)
+select state, reason, code, enhanced, domain, count(*) as count, min(at) as first, max(at) as last,
+    (array_agg(id order by at desc))[1] as example, (array_agg(answer order by at desc))[1] as answer,
+    array[{", ".join(f"count(*) filter (where place = {bar})" for bar in range(BARS))}] as trend,
+    sum(count(*)) over (partition by state) as of_state
+from placed group by state, reason, code, enhanced, domain order by count(*) desc limit 500
+"""  # noqa: S608  # of our own words
 RECOVERED = """
-select tried.mail_id, coalesce(tried.reason, '') as reason, tried.code, coalesce(tried.enhanced, '') as enhanced,
-    lower(substr(mails.recipient, strpos(mails.recipient, '@') + 1)) as domain
-from (
-    select mail_id, reason, code, enhanced, ended_at from attempts where outcome = 'retrying'
-    order by id desc limit %(most)s
-) as tried join mails on mails.id = tried.mail_id
-where tried.ended_at >= %(since)s and mails.state = 'sent'
+select reason, code, enhanced, domain, count(distinct mail_id) as count from (
+    select tried.mail_id, coalesce(tried.reason, '') as reason, tried.code,
+        coalesce(tried.enhanced, '') as enhanced,
+        lower(substr(mails.recipient, strpos(mails.recipient, '@') + 1)) as domain
+    from (
+        select mail_id, reason, code, enhanced, ended_at from attempts where outcome = 'retrying'
+        order by id desc limit %(most)s
+    ) as tried join mails on mails.id = tried.mail_id
+    where tried.ended_at >= %(since)s and mails.state = 'sent'
+) as recovered group by reason, code, enhanced, domain order by count(*) desc limit 500
 """
 TASKS = """
-select id, name, coalesce(reason, '') as reason, traceback, coalesce(ended_at, created_at) as at from tasks
+select id, name, coalesce(reason, '') as reason, right(traceback, 2000) as traceback,
+    coalesce(ended_at, created_at) as at from tasks
 where state = 'failed' and name is not null and name not in ('group', 'chain') and id >= %(low)s
 order by id desc limit %(most)s
 """
@@ -70,7 +89,6 @@ class FailureGroup:
     trend: list[int] = field(default_factory=lambda: [0] * BARS)
     example: UUID | None = None
     answer: str = ""
-    kinds: Counter[str] = field(default_factory=Counter)
     recovered: int = 0
     """Mails that failed like this once and were sent in a later attempt."""
 
@@ -106,7 +124,7 @@ class Failures:
 class FailureReport:
     """Groups what failed."""
 
-    def __init__(self, database: Database, budget: float = BUDGET) -> None:
+    def __init__(self, database: Database, budget: float = PATIENCE) -> None:
         self._database = database
         self._budget = budget
 
@@ -115,17 +133,15 @@ class FailureReport:
         now = clock.now()
         since = now - length
         groups: dict[Cause, FailureGroup] = {}
-        complete = True
-        for state in ("failed", "expired", "uncertain", "retrying"):
-            rows = await self._ask(TROUBLED, {"state": state, "since": since, "most": MOST})
-            complete = complete and rows is not None and len(rows) < MOST
-            for row in rows or ():
-                _add(groups, row, since, length)
+        rows = await self._ask(TROUBLED, {"since": since, "length": length, "most": MOST})
+        complete = rows is not None and all(row["of_state"] < MOST for row in rows)
+        for row in rows or ():
+            _add(groups, row)
         for row in await self._ask(RECOVERED, {"since": since, "most": MOST}) or ():
-            cause = Cause(row["reason"], row["code"], row["enhanced"], row["domain"])
+            cause = Cause(row["reason"], row["code"], row["enhanced"], row["domain"] or "")
             if cause in groups:
-                groups[cause].recovered += 1
-        tasks = await self._ask(TASKS, {"low": first_id(since), "most": MOST})
+                groups[cause].recovered = row["count"]
+        tasks = await self._ask(TASKS, {"low": first_id(since), "most": MOST_TASKS})
         ordered = sorted(groups.values(), key=lambda group: group.count, reverse=True)
         return Failures(since, ordered, _of_tasks(tasks or ()), complete and tasks is not None)
 
@@ -136,17 +152,14 @@ class FailureReport:
         return await in_time(self._database, self._budget, ask)
 
 
-def _add(groups: dict[Cause, FailureGroup], row: Mapping[str, Any], since: datetime, length: timedelta) -> None:
-    cause = Cause(row["reason"], row["code"], row["enhanced"], row["domain"])
+def _add(groups: dict[Cause, FailureGroup], row: Mapping[str, Any]) -> None:
+    cause = Cause(row["reason"], row["code"], row["enhanced"], row["domain"] or "")
     group = groups.setdefault(cause, FailureGroup(cause))
-    at: datetime = row["at"]
-    group.states[row["state"]] += 1
-    group.kinds[row["kind"]] += 1
-    group.first = min(group.first or at, at)
-    if group.last is None or at >= group.last:
-        group.last, group.example, group.answer = at, row["id"], row["answer"] or ""
-    place = int((at - since) / length * BARS)
-    group.trend[max(0, min(place, BARS - 1))] += 1
+    group.states[row["state"]] += row["count"]
+    group.trend = [known + more for known, more in zip(group.trend, row["trend"], strict=True)]
+    group.first = min(group.first or row["first"], row["first"])
+    if group.last is None or row["last"] >= group.last:
+        group.last, group.example, group.answer = row["last"], row["example"], row["answer"] or ""
 
 
 def _of_tasks(rows: Sequence[Mapping[str, Any]]) -> list[TaskFailureGroup]:
