@@ -17,7 +17,7 @@ from sqlalchemy.orm import aliased
 
 from mailroom.api_keys.models import ApiKey
 from mailroom.desk.search import MailSearch
-from mailroom.desk.time_limit import BUDGET, in_time
+from mailroom.desk.time_limit import BUDGET, in_time, within_time
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.kit.ids import first_id
 from mailroom.mail.messages.models import Message

@@ -20,6 +20,7 @@ from mailroom.web.browser import write_cookie
 from mailroom.web.desk import access, audit, bulk, failures, keys, mail, people, trial_mail
 from mailroom.web.desk import mails as desk_mails
 from mailroom.web.desk import tasks as desk_tasks
+from mailroom.web.desk import webhooks as desk_webhooks
 from mailroom.web.embed import routes as embed
 from mailroom.web.embed import tasks as external_tasks
 from mailroom.web.language import choose_language, tell_language
@@ -31,6 +32,7 @@ from mailroom.web.pages import (
     account,
     accounts,
     address,
+    api_docs,
     confirm,
     home,
     leaving,
@@ -120,6 +122,7 @@ def create_app(services: Services) -> Quart:
         webhooks,
         embed,
         external_tasks,
+        api_docs,
         desk_mails,
         bulk,
         mail,
@@ -128,6 +131,7 @@ def create_app(services: Services) -> Quart:
         people,
         keys,
         audit,
+        desk_webhooks,
         trial_mail,
     ):
         app.register_blueprint(room.blueprint)
