@@ -179,6 +179,8 @@ class PasswordReset:
 
     async def _by_link(self, work: UnitOfWork, token: str) -> MailedLink[PasswordMail]:
         found = await USABLE.find(work, self._tokens, token)
+        if found.account.locked_at:
+            raise WrongPasswordLink  # the answer does not tell that it is locked
         if key_of(found.mail.recipient or "") != found.account.email_key:
             raise WrongPasswordLink  # it went to somebody else's address: an earlier version took the two for one
         if found.asked.used_at:
