@@ -15,7 +15,7 @@ from hypercorn.config import Config
 from quart import Quart, Response, redirect, request
 
 from benchmarks.stage import PROCESSES
-from mailroom.accounts.passwords import Passwords
+from mailroom.accounts.passwords.hashing import Passwords
 from mailroom.settings import load
 
 TABLE = "create table if not exists least (email text primary key, password_hash text not null)"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from benchmarks.mail_server import sink_of
 from benchmarks.stage import PROCESSES, Row, Stage, centile, cpu_seconds, end, family
-from mailroom.accounts.passwords import Passwords
+from mailroom.accounts.passwords.hashing import Passwords
 from mailroom.ops.embedded.ports import free_port
 from mailroom.ops.embedded.valkey import running_valkey
 

@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass
 
-from mailroom.accounts.address_change import AddressChanges
 from mailroom.accounts.authentication import Authentication
-from mailroom.accounts.confirmation import Confirmation
-from mailroom.accounts.exports import Exports
+from mailroom.accounts.changes.address_change import AddressChanges
+from mailroom.accounts.changes.password_change import PasswordChange
+from mailroom.accounts.changes.password_reset import PasswordReset
+from mailroom.accounts.changes.takeover import Takeover
+from mailroom.accounts.exports.exports import Exports
 from mailroom.accounts.operators import Operators
-from mailroom.accounts.password_change import PasswordChange
-from mailroom.accounts.password_reset import PasswordReset
-from mailroom.accounts.registration import Registration
-from mailroom.accounts.security_log import SecurityLog
+from mailroom.accounts.security.security_log import SecurityLog
 from mailroom.accounts.sessions import Sessions
-from mailroom.accounts.takeover import Takeover
+from mailroom.accounts.sign_up.confirmation import Confirmation
+from mailroom.accounts.sign_up.registration import Registration
 from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.keys import ApiKeys
 from mailroom.api_keys.watch_tokens import WatchTokens

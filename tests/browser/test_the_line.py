@@ -7,7 +7,7 @@ from typing import Any
 
 from playwright.sync_api import Page, WebSocketRoute, expect
 
-from mailroom.web.view_data import view_data
+from mailroom.web.views.view_data import view_data
 from tests.browser.people import People, expect_state, sign_up
 from tests.browser.test_session_changes import come_back
 from tests.stack import Stack

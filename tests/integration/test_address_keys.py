@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from alembic import command
 
-from mailroom.accounts.addresses import key_of
+from mailroom.accounts.addresses.address import key_of
 from mailroom.ops.embedded.postgres import Postgres
 from tests.conftest import database_on
 from tests.integration.test_migrations import alembic_for

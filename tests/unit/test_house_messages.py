@@ -18,10 +18,11 @@ from mailroom.i18n.templates import translate_templates
 
 SOURCE = Path(__file__).parents[2] / "src" / "mailroom"
 TEMPLATES = [*(SOURCE / "web" / "templates").rglob("*.html"), *(SOURCE / "mail" / "templates").rglob("*.*")]
-MODULES = ("words", "errors", "error_table", "forms", "progress_view", "task_view", "requests")
+MODULES = ("errors", "error_table", "forms", "requests")
 EDGES = [
     *(SOURCE / "web" / "pages").glob("*.py"),
     *(SOURCE / "web" / "desk").glob("*.py"),
+    *(SOURCE / "web" / "views").glob("*.py"),
     *(SOURCE / "web" / f"{name}.py" for name in MODULES),
     SOURCE / "i18n" / "sentences.py",
 ]

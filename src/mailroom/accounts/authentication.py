@@ -5,14 +5,14 @@ But for hashes made with older parameters: those cost what they cost then, until
 
 from sqlalchemy import select, update
 
-from mailroom.accounts import sign_ups
-from mailroom.accounts.addresses import Address
+from mailroom.accounts.addresses.address import Address
 from mailroom.accounts.errors import InvalidAddress, NotConfirmed, WrongCredentials
 from mailroom.accounts.models import Account, SignUp
-from mailroom.accounts.passwords import KNOWN, Passwords
-from mailroom.accounts.registration import Registration
-from mailroom.accounts.security_log import SecurityLog
+from mailroom.accounts.passwords.hashing import KNOWN, Passwords
+from mailroom.accounts.security.security_log import SecurityLog
 from mailroom.accounts.sessions import Sessions
+from mailroom.accounts.sign_up import sign_ups
+from mailroom.accounts.sign_up.registration import Registration
 from mailroom.accounts.views import NewSession, Origin, Session
 from mailroom.kit.database import Database, UnitOfWork
 

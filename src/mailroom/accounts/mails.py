@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 
-from mailroom.accounts.address_change import CONFIRM_NEW, IN_USE
-from mailroom.accounts.address_change import LINK_LASTS as ADDRESS_LASTS
-from mailroom.accounts.confirmation import CODE_LASTS
-from mailroom.accounts.notices import words_of
-from mailroom.accounts.password_reset import LINK, LINK_LASTS, NO_ACCOUNT
-from mailroom.accounts.security_log import NOTICE
-from mailroom.accounts.sign_ups import ALREADY, CONFIRM
-from mailroom.accounts.takeover import LINK_LASTS as NOTICE_LASTS
+from mailroom.accounts.changes.address_change import CONFIRM_NEW, IN_USE
+from mailroom.accounts.changes.address_change import LINK_LASTS as ADDRESS_LASTS
+from mailroom.accounts.changes.password_reset import LINK, LINK_LASTS, NO_ACCOUNT
+from mailroom.accounts.changes.takeover import LINK_LASTS as NOTICE_LASTS
+from mailroom.accounts.security.notices import words_of
+from mailroom.accounts.security.security_log import NOTICE
+from mailroom.accounts.sign_up.confirmation import CODE_LASTS
+from mailroom.accounts.sign_up.sign_ups import ALREADY, CONFIRM
 from mailroom.accounts.tokens import NEW_ADDRESS, NEW_PASSWORD, NOT_ME, Tokens
 from mailroom.i18n import languages
 from mailroom.i18n.formats import date_time, duration

@@ -72,7 +72,7 @@ class SignUpMail(Base):
     sign_up_id: Mapped[UUID] = mapped_column(ForeignKey("sign_ups.id", ondelete="CASCADE"))
     email_key: Mapped[str] = mapped_column(Text)
     mailbox_key: Mapped[str | None] = mapped_column(Text)
-    """The mailbox that the address leads to (`accounts/mailboxes.py`): what the limits count by."""
+    """The mailbox that the address leads to (`accounts/addresses/mailboxes.py`): what the limits count by."""
     withheld: Mapped[bool] = mapped_column(server_default=text("false"))
     """True where the mailbox had enough mails: the mail server got no content."""
     renewed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 from sqlalchemy import or_, select, update
 
-from mailroom.accounts.addresses import Address
+from mailroom.accounts.addresses.address import Address
 from mailroom.accounts.errors import UnknownAccount
 from mailroom.accounts.models import Account
 from mailroom.accounts.views import AccountView

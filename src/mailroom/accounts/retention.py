@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from mailroom.accounts import sign_ups
 from mailroom.accounts.sessions import Sessions
+from mailroom.accounts.sign_up import sign_ups
 from mailroom.kit.database import Database
 
 KEPT = timedelta(days=7)

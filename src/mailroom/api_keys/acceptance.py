@@ -30,12 +30,31 @@ class Acceptance:
         turns = await self._limits.turns(work, key, [draft.recipients for draft in drafts])
         return await self._store.put_many(work, drafts, key_id=key.id, test=key.test, turns=turns)
 
-    async def accept_raw(self, work: PlainWork, key: Key, draft: Draft, content: bytes, *, source: str) -> UUID:
-        """Write one message that has its RFC 5322 bytes already, without Bcc; `draft` says what is known."""
-        turns = await self._limits.turns(work, key, [draft.recipients])
-        return await self._store.put_raw(
-            work, draft, content, key_id=key.id, test=key.test, source=source, turns=turns
-        )
+    async def accept_at_once(self, key: Key, drafts: Sequence[Draft]) -> list[UUID]:
+        """Like `accept`, in a transaction of its own, which is committed on return. Raises `Unavailable`."""
+        if self._limits.hold(key):
+            async with self._database.begin_plain() as work:
+                return await self.accept(work, key, drafts)
+        rows = self._store.rows_of_drafts(drafts, key_id=key.id, test=key.test)
+        await self._store.commit(rows)
+        return [one.id for one in rows]
+
+    async def accept_raw(self, key: Key, draft: Draft, content: bytes, *, source: str) -> UUID:
+        """Write one message that has its RFC 5322 bytes already, without Bcc; `draft` says what is known.
+
+        It is committed on return. Raises `Unavailable`.
+        """
+        if not self._limits.hold(key):
+            rows = self._store.rows_of_content(draft, content, key_id=key.id, test=key.test, source=source)
+            await self._store.commit([rows])
+            return rows.id
+        async with self._database.begin_plain() as work:
+            turns = await self._limits.turns(work, key, [draft.recipients])
+            rows = self._store.rows_of_content(
+                draft, content, key_id=key.id, test=key.test, source=source, turn=turns[0] if turns else None
+            )
+            await self._store.write(work, [rows])
+        return rows.id
 
     async def clean_up(self) -> None:
         """Forget answers that no repeat gets any more, and limits that are untouched; the sweep calls this."""

@@ -15,6 +15,7 @@ from mailroom.api_keys.errors import ForbiddenSender, InvalidKey, InvalidKeyRequ
 from mailroom.api_keys.models import ApiKey
 from mailroom.api_keys.secret import hash_of, looks_right, new_secret, start_of
 from mailroom.kit import clock
+from mailroom.kit.coalescer import Coalescer
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.kit.domain_names import to_ascii
 from mailroom.kit.ids import new_id
@@ -30,9 +31,9 @@ TOUCH_EVERY = timedelta(minutes=1)
 DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 FIND = """
-select id, name, scope, domains, origins, test, owner_id, per_minute, per_hour, per_day, last_used_at
+select id, name, scope, domains, origins, test, owner_id, per_minute, per_hour, per_day, last_used_at, hash
 from api_keys
-where hash = %(hash)s and revoked_at is null and (expires_at is null or expires_at > now())
+where hash = any(%(hashes)s::bytea[]) and revoked_at is null and (expires_at is null or expires_at > now())
 """
 TOUCH = """
 update api_keys set last_used_at = now()
@@ -59,6 +60,7 @@ class Key:
     per_hour: int | None
     per_day: int | None
     last_used_at: datetime | None
+    hash: bytes
 
     @property
     def may_send(self) -> bool:
@@ -124,6 +126,8 @@ class ApiKeys:
         """`default_domain` (ASCII) is whose addresses a key without domains may send From: that of MAIL_FROM."""
         self._database = database
         self._default_domain = default_domain
+        self._finding = Coalescer(self._find)
+        self._checking = Coalescer(self._check)
 
     async def create(
         self, work: UnitOfWork, request: KeyRequest, *, owner_id: UUID | None = None
@@ -155,13 +159,26 @@ class ApiKeys:
         """Return the key of this secret, and note that it was used. Raises `InvalidKey`, `Unavailable`."""
         if not looks_right(secret):
             raise InvalidKey
-        found = await self._database.fetch(FIND, {"hash": hash_of(secret)}, class_row(Key))
-        if not found:
+        key = await self._finding.run(hash_of(secret))
+        if key is None:
             raise InvalidKey
-        key = found[0]
         if key.last_used_at is None or clock.now() - key.last_used_at > TOUCH_EVERY:
             await self._database.fetch(TOUCH, {"id": key.id, "every": TOUCH_EVERY})
         return key
+
+    async def _find(self, hashes: Sequence[bytes]) -> list[Key | None]:
+        """Return the key of each hash. Requests that come at the same time share one statement."""
+        found = await self._database.fetch(FIND, {"hashes": list(set(hashes))}, class_row(Key))
+        keys = {key.hash: key for key in found}
+        return [keys.get(one) for one in hashes]
+
+    async def stands(self, key_id: UUID) -> bool:
+        """Tell whether this key is neither revoked nor expired. Raises `Unavailable`."""
+        return await self._checking.run(key_id)
+
+    async def _check(self, ids: Sequence[UUID]) -> list[bool]:
+        standing = await self.standing(list(set(ids)))
+        return [key_id in standing for key_id in ids]
 
     async def standing(self, ids: Sequence[UUID]) -> set[UUID]:
         """Return those of these keys that are neither revoked nor expired."""

@@ -82,6 +82,12 @@ class SendingLimits:
             turns.append(due if due > now else None)
         return turns
 
+    def hold(self, key: Key) -> bool:
+        """Tell whether any limit may hold for what this key sends."""
+        if key.per_minute or key.per_hour or key.per_day:
+            return True
+        return not key.test and bool(self.per_minute or self.domains)
+
     def _limits(self, key: Key, recipients: Sequence[str]) -> Counter[Limit]:
         """Return each limit that these recipients count in, and how often."""
         limits: Counter[Limit] = Counter()

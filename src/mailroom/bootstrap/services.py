@@ -3,19 +3,19 @@
 from collections.abc import Callable
 
 from mailroom.accounts import mails as accounts_mails
-from mailroom.accounts.address_change import AddressChanges
 from mailroom.accounts.authentication import Authentication
-from mailroom.accounts.confirmation import Confirmation
-from mailroom.accounts.exports import Exports
+from mailroom.accounts.changes.address_change import AddressChanges
+from mailroom.accounts.changes.password_change import PasswordChange
+from mailroom.accounts.changes.password_reset import PasswordReset
+from mailroom.accounts.changes.takeover import Takeover
+from mailroom.accounts.exports.exports import Exports
 from mailroom.accounts.mail_limits import FormMailQueue
 from mailroom.accounts.operators import Operators
-from mailroom.accounts.password_change import PasswordChange
-from mailroom.accounts.password_reset import PasswordReset
-from mailroom.accounts.passwords import Passwords
-from mailroom.accounts.registration import Registration
-from mailroom.accounts.security_log import SecurityLog
+from mailroom.accounts.passwords.hashing import Passwords
+from mailroom.accounts.security.security_log import SecurityLog
 from mailroom.accounts.sessions import Sessions
-from mailroom.accounts.takeover import Takeover
+from mailroom.accounts.sign_up.confirmation import Confirmation
+from mailroom.accounts.sign_up.registration import Registration
 from mailroom.accounts.tokens import Tokens
 from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.keys import ApiKeys
@@ -108,7 +108,7 @@ def create_services(
         acceptance=Acceptance(
             database,
             api_keys,
-            MessageStore(notify, domain=domain, wake_bulk=wake_bulk, counters=counters),
+            MessageStore(database, notify, domain=domain, wake_bulk=wake_bulk, counters=counters),
             limits,
         ),
         watch_tokens=WatchTokens(settings.secret_keys),

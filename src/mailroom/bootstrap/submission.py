@@ -32,7 +32,6 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
         wake_bulk=publisher.wake_bulk,
     )
     handler = SubmissionHandler(
-        services.database,
         services.api_keys,
         services.acceptance,
         hostname=settings.ehlo_name.strip("[]"),

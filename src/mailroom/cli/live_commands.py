@@ -9,7 +9,7 @@ from uuid import UUID
 
 import click
 
-from mailroom.accounts.addresses import Address
+from mailroom.accounts.addresses.address import Address
 from mailroom.cli.ids import Id, IdPrefix, find_id
 from mailroom.cli.live_view import LiveView
 from mailroom.cli.mail_views import answer_of

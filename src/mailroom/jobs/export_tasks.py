@@ -5,7 +5,7 @@ from uuid import UUID
 
 from celery import Celery
 
-from mailroom.accounts.exports import NAME
+from mailroom.accounts.exports.exports import NAME
 from mailroom.progress.reports import current_ticket, report
 from mailroom.progress.sentence import Sentence
 

@@ -11,7 +11,6 @@ from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.errors import ForbiddenSender, InvalidKey
 from mailroom.api_keys.keys import ApiKeys, Key
 from mailroom.kit import clock
-from mailroom.kit.database import Database
 from mailroom.kit.errors import Unavailable
 from mailroom.kit.ids import new_id
 from mailroom.mail.messages.addresses import NotAnAddress, read_mailbox
@@ -29,11 +28,8 @@ LARGE = 256 * 1024
 class SubmissionHandler:
     """Hooks that aiosmtpd calls, each with the connection's protocol, session and envelope."""
 
-    def __init__(
-        self, database: Database, keys: ApiKeys, acceptance: Acceptance, *, hostname: str, domain: str
-    ) -> None:
+    def __init__(self, keys: ApiKeys, acceptance: Acceptance, *, hostname: str, domain: str) -> None:
         """`hostname` stands in Received, `domain` in a Message-ID of ours; both are in ASCII."""
-        self._database = database
         self._keys = keys
         self._acceptance = acceptance
         self._hostname = hostname
@@ -123,8 +119,7 @@ class SubmissionHandler:
             else:
                 draft, content = self._read(raw, envelope, session)
             self._keys.check_sender(key, draft.sender.address)
-            async with self._database.begin_plain() as work:
-                message_id = await self._acceptance.accept_raw(work, key, draft, content, source="smtp")
+            message_id = await self._acceptance.accept_raw(key, draft, content, source="smtp")
         except InvalidKey as error:
             return f"535 5.7.8 {error}"
         except ForbiddenSender as error:
@@ -151,7 +146,7 @@ class SubmissionHandler:
 
     async def _standing(self, key: Key) -> Key:
         """Return the key if it still stands: a connection may outlive it. Raises `InvalidKey`, `Unavailable`."""
-        if key.id not in await self._keys.standing([key.id]):
+        if not await self._keys.stands(key.id):
             raise InvalidKey
         return key
 

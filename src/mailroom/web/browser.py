@@ -9,7 +9,7 @@ from mailroom.accounts.views import NewSession, Origin, Session
 from mailroom.kit import clock
 from mailroom.services import Services
 from mailroom.settings import Settings
-from mailroom.web.client import client_of
+from mailroom.web.client import Client, RequestLike, client_of
 from mailroom.web.parts import current
 
 CLEARED = '"cache", "storage"'
@@ -37,9 +37,14 @@ def user_agent() -> str:
     return request.headers.get("User-Agent", "")[:300]
 
 
+def client(asked: RequestLike = request) -> Client:
+    """Return who sent this request, or the websocket `asked`, behind the trusted proxies."""
+    return client_of(asked, services().settings.trusted_proxies)
+
+
 def client_address() -> str:
     """Return the client's IP address, behind the trusted proxies."""
-    return client_of(request, services().settings.trusted_proxies).address
+    return client().address
 
 
 def origin() -> Origin:

@@ -20,7 +20,7 @@ from mailroom.web.limits import TooFast, TooManySignIns
 from mailroom.web.page import page_without_lookup
 from mailroom.web.program_answers import ApiError, is_program_path, refuse
 from mailroom.web.requests import BodyTooLarge, Unreadable
-from mailroom.web.return_to import sign_in_address
+from mailroom.web.return_to import SignInFirst, ask_to_sign_in, sign_in_address
 from mailroom.web.security import SAFE_METHODS, UnknownHost
 from mailroom.web.sent_forms import sent_form
 
@@ -158,10 +158,14 @@ def handle(app: Quart) -> None:
     async def known(error: Exception) -> Response:
         return await respond(error)
 
+    async def sign_in_first(_: Exception) -> Response:
+        return ask_to_sign_in()
+
     async def unknown(error: Exception) -> Response:
         logger.error("a request failed", exc_info=error)
         return await respond(error)
 
     for kind in (MailroomError, Invalid, HTTPException, ApiError):
         app.register_error_handler(kind, known)
+    app.register_error_handler(SignInFirst, sign_in_first)
     app.register_error_handler(Exception, unknown)

@@ -14,11 +14,10 @@ from typing import Any, TypeVar
 from quart import Quart, Response, current_app, g, request
 from werkzeug.exceptions import TooManyRequests
 
-from mailroom.accounts.addresses import Address
+from mailroom.accounts.addresses.address import Address
 from mailroom.accounts.errors import InvalidAddress
 from mailroom.settings import Settings
-from mailroom.web.browser import services
-from mailroom.web.client import client_of
+from mailroom.web.browser import client, services
 from mailroom.web.forms import sent_values
 from mailroom.web.limit_store import LimitStore
 from mailroom.web.memory_limits import ROUNDING, Rate
@@ -116,8 +115,7 @@ async def count_request() -> None:
     found = limits_of(view) if view else None
     if not found or (request.method in SAFE_METHODS and not found.safe_methods_count):
         return
-    client = client_of(request, services().settings.trusted_proxies).limited_as
-    rates = found.rates(request.endpoint or "", client)
+    rates = found.rates(request.endpoint or "", client().limited_as)
     more = await found.also() if found.also else []
     verdict = await current(LimitStore).take([*rates, *more])
     own = max(used - rate.period + rate.each for rate, used in zip(rates, verdict.used, strict=False))

@@ -5,8 +5,7 @@ from typing import Any
 from jinja2 import Environment
 from quart import Response, g, request
 
-from mailroom.web.browser import current_session, services
-from mailroom.web.client import client_of
+from mailroom.web.browser import client, current_session, services
 from mailroom.web.parts import current
 from mailroom.web.security import hide_address, is_trustworthy
 
@@ -34,5 +33,5 @@ def redirect(address: str) -> Response:
 
 def keep_private(response: Response) -> Response:
     """Return the answer of a page with a token in its address: the token is sent nowhere else."""
-    client = client_of(request, services().settings.trusted_proxies)
-    return hide_address(response, secure=is_trustworthy(client.scheme, client.host))
+    asked = client()
+    return hide_address(response, secure=is_trustworthy(asked.scheme, asked.host))

@@ -7,9 +7,9 @@ import jinja2
 from mailroom.i18n import formats
 from mailroom.i18n.templates import translate_templates
 from mailroom.kit import clock
-from mailroom.web import words
-from mailroom.web.progress_view import attempt_words, clock_time
 from mailroom.web.static_files import static_url
+from mailroom.web.views import words
+from mailroom.web.views.progress_view import attempt_words, clock_time
 
 FOLDER = Path(__file__).parent / "templates"
 

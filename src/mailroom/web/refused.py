@@ -5,20 +5,40 @@ the form again. What the page needs travels in a signed cookie that lasts for th
 page, or the problem document, in the answer to its POST.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from quart import Response, g, request
 
+from mailroom.accounts import errors
+from mailroom.i18n.sentences import error_text
+from mailroom.kit.errors import MailroomError
 from mailroom.web.browser import services
+from mailroom.web.errors import respond, wants_json
+from mailroom.web.forms import Invalid
 from mailroom.web.page import redirect
 
 SECONDS = 120
 """How long the cookie lasts where the browser does not follow the redirect."""
 LONGEST = 3_500
 """Characters of the cookie; browsers keep 4,096 bytes with its name and attributes."""
+LONGEST_VALUE = 400
+"""Characters of one field that are shown again."""
+
+FIELD_OF: dict[type[MailroomError], str] = {
+    errors.InvalidAddress: "email",
+    errors.SameAddress: "email",
+    errors.WeakPassword: "password",
+    errors.WrongCredentials: "password",
+    errors.WrongCurrentPassword: "current",
+    errors.WrongCode: "code",
+    errors.TooManyTries: "code",
+}
+"""Beside which field of a form an error, and those derived from it, stand."""
+FORM_ERRORS: tuple[type[Exception], ...] = (Invalid, *FIELD_OF)
+"""What a form is shown again for: `except FORM_ERRORS as error: return await refuse(error, show)`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +53,29 @@ class Refused:
 
 
 Show = Callable[[Refused], Awaitable[Response]]
+
+
+def messages_of(error: Exception) -> dict[str, str]:
+    """Return the messages by field of one of `FORM_ERRORS`."""
+    if isinstance(error, Invalid):
+        return error.messages
+    if not isinstance(error, MailroomError):
+        raise TypeError(type(error))
+    beside = next(FIELD_OF[kind] for kind in type(error).__mro__ if kind in FIELD_OF)
+    return {beside: error_text(error)}
+
+
+def typed(values: Mapping[str, Any], *names: str) -> dict[str, str]:
+    """Return what was typed into these fields, to be shown again. Never name a password."""
+    return {name: str(values[name])[:LONGEST_VALUE] for name in names if name in values}
+
+
+async def refuse(error: Exception, show: Show, values: dict[str, str] | None = None) -> Response:
+    """Answer a form that one of `FORM_ERRORS` refused: with the form again, or to a program with a problem."""
+    messages = messages_of(error)
+    if wants_json():
+        return await respond(Invalid(messages))
+    return await show_again(Refused(values or {}, messages, 422), show)
 
 
 async def show_again(refused: Refused, show: Show, *, at: str | None = None) -> Response:

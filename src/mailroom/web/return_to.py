@@ -4,10 +4,24 @@ from urllib.parse import quote, urlsplit
 
 from quart import Response, request
 
+from mailroom.accounts.views import AccountView, Session
+from mailroom.web.browser import current_session
 from mailroom.web.page import redirect
 
 LONGEST = 500
 DEFAULT = "/account"
+
+
+class SignInFirst(Exception):
+    """Nobody is signed in, and the page is for members. The answer is `ask_to_sign_in`."""
+
+
+async def member() -> tuple[Session, AccountView]:
+    """Return the session of this request and its account. Raises `SignInFirst` where nobody is signed in."""
+    session = await current_session()
+    if session is None or session.account is None:
+        raise SignInFirst
+    return session, session.account
 
 
 def ask_to_sign_in(path: str | None = None) -> Response:

@@ -10,7 +10,7 @@ from werkzeug.exceptions import BadRequest, Forbidden
 from mailroom.i18n.messages import gettext
 from mailroom.services import Services
 from mailroom.settings import Settings
-from mailroom.web.client import client_of
+from mailroom.web.browser import client
 from mailroom.web.parts import current
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -123,13 +123,13 @@ def _split_host(host: str, scheme: str) -> tuple[str | None, int] | None:
 async def guard() -> None:
     """Turn away unknown hosts (400) and state-changing requests from other sites (403)."""
     settings = current(Services).settings
-    client = client_of(request, settings.trusted_proxies)
+    asked = client()
     if request.path in ANY_HOST:
         return
-    if not is_known_host(client.host, settings):
+    if not is_known_host(asked.host, settings):
         raise UnknownHost(settings.public_url)
     if request.method not in SAFE_METHODS and not is_same_origin(
-        request.headers, client.scheme, client.host, settings
+        request.headers, asked.scheme, asked.host, settings
     ):
         raise CrossSite
 

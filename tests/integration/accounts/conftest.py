@@ -8,20 +8,20 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from mailroom.accounts.address_change import AddressChanges
 from mailroom.accounts.authentication import Authentication
-from mailroom.accounts.confirmation import Confirmation
+from mailroom.accounts.changes.address_change import AddressChanges
+from mailroom.accounts.changes.password_change import PasswordChange
+from mailroom.accounts.changes.password_reset import PasswordReset
+from mailroom.accounts.changes.takeover import Takeover
 from mailroom.accounts.mail_limits import FormMailQueue
 from mailroom.accounts.mails import kinds
 from mailroom.accounts.operators import Operators
-from mailroom.accounts.password_change import PasswordChange
-from mailroom.accounts.password_reset import PasswordReset
-from mailroom.accounts.passwords import Passwords
-from mailroom.accounts.registration import Registration
+from mailroom.accounts.passwords.hashing import Passwords
 from mailroom.accounts.retention import AccountRetention
-from mailroom.accounts.security_log import SecurityLog
+from mailroom.accounts.security.security_log import SecurityLog
 from mailroom.accounts.sessions import Sessions
-from mailroom.accounts.takeover import Takeover
+from mailroom.accounts.sign_up.confirmation import Confirmation
+from mailroom.accounts.sign_up.registration import Registration
 from mailroom.accounts.tokens import NEW_PASSWORD, Tokens
 from mailroom.accounts.views import NewSession, Session
 from mailroom.kit.database import Database

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 import pytest
 
 from mailroom.accounts.errors import NotConfirmed, UnknownAccount, WrongCredentials
-from mailroom.accounts.passwords import Passwords
+from mailroom.accounts.passwords.hashing import Passwords
 from tests.integration.accounts.conftest import ALICE, ALICES, FIREFOX, MALLORYS, Reception
 
 NEW = "eleven patient herons count rain"

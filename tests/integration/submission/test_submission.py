@@ -12,6 +12,8 @@ import pytest
 
 from mailroom.api_keys.keys import KeyRequest
 from mailroom.bootstrap.services import create_services
+from mailroom.kit.errors import Unavailable
+from mailroom.mail.messages.rows import PUT
 from mailroom.mail.messages.views import Filter, FoundMessage, find_message, list_messages
 from mailroom.ops.processes.listening import listen
 from mailroom.services import Services
@@ -52,7 +54,7 @@ async def office(settings: Settings) -> AsyncIterator[Office]:
     changed = settings.model_copy(update={"mail_from": "Mailroom <hello@mailroom.example>"})
     services = create_services(changed, lambda _ids: None, lambda *_: None, name="test")
     handler = SubmissionHandler(
-        services.database, services.api_keys, services.acceptance, hostname="mx.example", domain="mailroom.example"
+        services.api_keys, services.acceptance, hostname="mx.example", domain="mailroom.example"
     )
     listener = Listener(handler, changed)
     listening = listen("127.0.0.1", 0)
@@ -201,15 +203,17 @@ async def test_a_revoked_key_stops_a_connection_that_is_open(office: Office) -> 
 async def test_postgresql_away_is_told_as_later_and_nothing_is_lost(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mailroom.kit.errors import Unavailable
+    fetch = office.services.database.fetch
 
-    def away(*_: object, **__: object) -> Any:
-        raise Unavailable
+    async def away(query: str, *arguments: Any) -> Any:
+        if query == PUT:
+            raise Unavailable
+        return await fetch(query, *arguments)
 
     client = await asyncio.to_thread(office.client)
     await asyncio.to_thread(client.login, "any", office.secret)
     with monkeypatch.context() as down:
-        down.setattr(office.services.database, "begin_plain", away)
+        down.setattr(office.services.database, "fetch", away)
         with pytest.raises(smtplib.SMTPDataError) as caught:
             await asyncio.to_thread(client.send_message, message())
     assert caught.value.smtp_code == 451

@@ -77,7 +77,7 @@ def test_nothing_is_loaded_from_elsewhere() -> None:
 
 def test_every_icon_a_state_needs_exists() -> None:
     from mailroom.progress.moods import MOODS
-    from mailroom.web import words
+    from mailroom.web.views import words
 
     assert MOODS.keys() >= {*words.STATES, *words.TASK_STATES, *words.FOLLOW_UPS}
     for mood in set(MOODS.values()):

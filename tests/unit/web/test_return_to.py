@@ -60,12 +60,25 @@ async def test_a_wrong_password_does_not_forget_where_one_wanted_to_go(browser: 
     assert 'name="next" value="/tasks"' in await answer.get_data(as_text=True)
 
 
-@pytest.mark.parametrize("path", ["/account", "/tasks", "/tasks?state=failed"])
+@pytest.mark.parametrize(
+    "path",
+    ["/account", "/tasks", "/tasks?state=failed", "/account/security", "/account/password", "/account/address"],
+)
 async def test_a_page_of_an_account_asks_to_sign_in_and_returns(browser: Client, path: str) -> None:
     answer = await browser.get(path)
     assert answer.status_code == 303
     page = await (await browser.get(answer.headers["Location"])).get_data(as_text=True)
     assert f'name="next" value="{path}"' in page
+
+
+@pytest.mark.parametrize(
+    "path", ["password", "address", "export", "sessions/end-others", f"sessions/{new_id()}/end"]
+)
+async def test_a_form_of_an_account_does_nothing_for_a_visitor_and_asks_to_sign_in(
+    browser: Client, path: str
+) -> None:
+    answer = await browser.post(f"/account/{path}", form={"email": "mallory@example.org"})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/sign-in?next=/account")
 
 
 @pytest.mark.parametrize("room", ["mails", "tasks"])

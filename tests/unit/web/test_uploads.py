@@ -17,12 +17,12 @@ from mailroom.accounts.views import Session
 from mailroom.i18n.messages import gettext
 from mailroom.services import Services
 from mailroom.web import limits
-from mailroom.web.browser import current_session, services
+from mailroom.web.browser import services
 from mailroom.web.forms import Invalid
 from mailroom.web.page import redirect
 from mailroom.web.parts import part_of
 from mailroom.web.requests import takes_body
-from mailroom.web.return_to import ask_to_sign_in
+from mailroom.web.return_to import member
 
 As = Callable[[Session], Client]
 SHOWN = (Path(__file__).parents[3] / "CONTRIBUTING.md").read_text().partition("## Adding an upload")[2]
@@ -32,9 +32,8 @@ NAMES = {
     "takes_body": takes_body,
     "limits": limits,
     "gettext": gettext,
-    "current_session": current_session,
     "services": services,
-    "ask_to_sign_in": ask_to_sign_in,
+    "member": member,
     "redirect": redirect,
     "Invalid": Invalid,
 }

@@ -8,7 +8,8 @@ from mailroom.kit import clock
 from mailroom.kit.database import PlainWork
 from mailroom.kit.errors import MailroomError
 from mailroom.mail.messages.draft import InvalidMessage
-from mailroom.mail.messages.store import EXPIRES_AFTER, LATEST
+from mailroom.mail.messages.rows import EXPIRES_AFTER
+from mailroom.mail.messages.store import LATEST
 
 RESCHEDULE = """
 with moved as (

@@ -14,6 +14,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
+from functools import lru_cache
 from uuid import UUID
 
 from inscriptis import get_text
@@ -69,7 +70,7 @@ def _plain(draft: Draft, text: str, message_id: str, date: datetime) -> bytes | 
         ("From", _plain_boxes([draft.sender])),
         ("To", _plain_boxes(draft.to)),
         ("Subject", draft.subject),
-        ("Date", format_datetime(date.astimezone(UTC).replace(microsecond=0))),
+        ("Date", _date(date)),
         ("Message-ID", message_id),
     ]
     fields += [("Cc", _plain_boxes(draft.cc))] if draft.cc else []
@@ -97,6 +98,12 @@ def _plain(draft: Draft, text: str, message_id: str, date: datetime) -> bytes | 
     )
 
 
+@lru_cache(maxsize=8)
+def _date(date: datetime) -> str:
+    """Return a moment as header fields have it; all messages of a batch have the same."""
+    return format_datetime(date.astimezone(UTC).replace(microsecond=0))
+
+
 def _plain_boxes(boxes: Sequence[Mailbox]) -> str | None:
     words: list[str] = []
     for box in boxes:
@@ -120,7 +127,7 @@ def _long_way(draft: Draft, text: str, message_id: str, date: datetime) -> bytes
     message["From"] = _addresses([draft.sender])
     message["To"] = _addresses(draft.to)
     message["Subject"] = draft.subject
-    message["Date"] = format_datetime(date.astimezone(UTC).replace(microsecond=0))
+    message["Date"] = _date(date)
     message["Message-ID"] = message_id
     if draft.cc:
         message["Cc"] = _addresses(draft.cc)

@@ -11,7 +11,7 @@ from mailroom.kit.domain_names import to_ascii
 from mailroom.mail.kinds import MessageBytes
 from mailroom.mail.ledger.claims import Claim
 from mailroom.mail.messages.addresses import read_mailbox
-from mailroom.mail.messages.store import KIND
+from mailroom.mail.messages.rows import KIND
 from mailroom.mail.rendering.renderer import BrokenMail, Envelope, deliverable, dot_stuffed
 
 LARGE = 256 * 1024

@@ -22,8 +22,8 @@ from mailroom.web.forms import Form, check_query
 from mailroom.web.limits import READ, limited_reads
 from mailroom.web.pages.tasks import asked_states
 from mailroom.web.parts import current
-from mailroom.web.view_data import view_data
-from mailroom.web.watching import Seen, may_read_answers, see, watcher_of
+from mailroom.web.views.view_data import view_data
+from mailroom.web.views.watching import Seen, may_read_answers, see, watcher_of
 
 blueprint = Blueprint("tasks", __name__, url_prefix="/api/v1")
 

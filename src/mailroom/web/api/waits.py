@@ -10,7 +10,7 @@ from mailroom.accounts.views import Session
 from mailroom.progress.snapshot import NO_NEWS, Snapshot
 from mailroom.progress.tracker import Tracker
 from mailroom.tasks.tickets import TicketOwner
-from mailroom.web.watching import watcher_of
+from mailroom.web.views.watching import watcher_of
 
 LONGEST = 30.0
 """Seconds a request waits at most: proxies end idle ones from a minute on."""

@@ -17,11 +17,10 @@ from mailroom.web import limits
 from mailroom.web.browser import services
 from mailroom.web.desk.access import actor_of, operator, staff
 from mailroom.web.desk.key_form import MESSAGES, key_request
-from mailroom.web.errors import respond, wants_json
 from mailroom.web.forms import Invalid, sent_values
 from mailroom.web.page import page, redirect
-from mailroom.web.refused import Refused, show_again, take
-from mailroom.web.words import STATES
+from mailroom.web.refused import Refused, refuse, take, typed
+from mailroom.web.views.words import STATES
 
 blueprint = Blueprint("desk_keys", __name__, url_prefix="/desk")
 
@@ -83,10 +82,7 @@ async def create() -> Response:
     try:
         wanted = key_request(values)
     except Invalid as error:
-        if wants_json():
-            return await respond(error)
-        typed = {name: str(values[name])[:400] for name in (*MESSAGES, "test") if name in values}
-        return await show_again(Refused(typed, error.messages, 422), _page)
+        return await refuse(error, _page, typed(values, *MESSAGES, "test"))
     async with services().database.begin() as work:
         row, secret = await services().api_keys.create(work, wanted, owner_id=account.id)
         await services().audit_log.write(

@@ -2,18 +2,15 @@
 
 from quart import Blueprint, Response
 
-from mailroom.accounts.addresses import Address
-from mailroom.accounts.errors import InvalidAddress
+from mailroom.accounts.addresses.address import Address
 from mailroom.i18n.messages import gettext
-from mailroom.i18n.sentences import error_text
 from mailroom.ops.mails import PLAIN
 from mailroom.web import limits
 from mailroom.web.browser import services
 from mailroom.web.desk.access import actor_of, operator
-from mailroom.web.errors import respond, wants_json
-from mailroom.web.forms import AddressForm, Invalid, check, sent_values
+from mailroom.web.forms import AddressForm, check, sent_values
 from mailroom.web.page import page, redirect
-from mailroom.web.refused import Refused, show_again, take
+from mailroom.web.refused import FORM_ERRORS, Refused, refuse, take, typed
 
 blueprint = Blueprint("desk_test_mail", __name__, url_prefix="/desk")
 
@@ -42,11 +39,8 @@ async def send() -> Response:
     account, values = await operator(), await sent_values()
     try:
         to = Address.parse(check(AddressForm, values).email).email
-    except (Invalid, InvalidAddress) as error:
-        messages = error.messages if isinstance(error, Invalid) else {"email": error_text(error)}
-        if wants_json():
-            return await respond(Invalid(messages))
-        return await show_again(Refused({"email": str(values.get("email", ""))[:400]}, messages, 422), _page)
+    except FORM_ERRORS as error:
+        return await refuse(error, _page, typed(values, "email"))
     site = services().settings.public_host
     words = {
         "subject": gettext("Test mail from %(site)s", site=site),

@@ -14,8 +14,7 @@ from mailroom.api_keys.watch_tokens import WrongWatchToken
 from mailroom.kit.errors import Unavailable
 from mailroom.progress.snapshot import NO_NEWS, Snapshot
 from mailroom.progress.tracker import Tracker
-from mailroom.web.browser import services
-from mailroom.web.client import client_of
+from mailroom.web.browser import client, services
 from mailroom.web.embed.socket import embed_live, reason_of
 from mailroom.web.embed.targets import ForbiddenOrigin, Opened, open_token
 from mailroom.web.limits import READ, limited_reads
@@ -132,12 +131,12 @@ async def _changes(tracker: Tracker, opened: Opened, seconds: float) -> AsyncGen
 
 def _stream(tracker: Tracker, opened: Opened) -> Response:
     """Return a stream of server-sent events (WHATWG HTML §9.2), one for each change."""
-    client = client_of(request, services().settings.trusted_proxies).limited_as
+    address = client().limited_as
     registry = current(SocketRegistry)
 
     async def events() -> AsyncIterator[bytes]:
         try:
-            with registry.place(client):
+            with registry.place(address):
                 changes = _changes(tracker, opened, LONGEST_STREAM)
                 waiting = asyncio.ensure_future(anext(changes, None))
                 while True:

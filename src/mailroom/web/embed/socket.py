@@ -18,8 +18,7 @@ from mailroom.kit.errors import Unavailable
 from mailroom.progress.snapshot import Snapshot
 from mailroom.progress.subscription import Subscription
 from mailroom.services import Services
-from mailroom.web.browser import services
-from mailroom.web.client import client_of
+from mailroom.web.browser import client, services
 from mailroom.web.embed.targets import ForbiddenOrigin, Opened, open_token
 from mailroom.web.live.protocol import Allowance, parse
 from mailroom.web.live.registry import Full, SocketRegistry
@@ -40,11 +39,11 @@ async def embed_live() -> Response | None:
     """Check, accept, serve."""
     have, registry = services(), current(SocketRegistry)
     assert have.tracker is not None
-    client = client_of(websocket, have.settings.trusted_proxies)
-    if not is_known_host(client.host, have.settings):
+    asked = client(websocket)
+    if not is_known_host(asked.host, have.settings):
         return Response("This name is not Mailroom's.\n", 400)
     try:
-        with registry.place(client.limited_as), suppress(asyncio.CancelledError):
+        with registry.place(asked.limited_as), suppress(asyncio.CancelledError):
             socket = EmbedSocket(have, have.tracker.subscribe(), websocket.headers.get("Origin"))
             with registry.embedded(socket):
                 await websocket.accept()

@@ -2,7 +2,7 @@
 
 A watcher gets a snapshot, then changes, then the end; a reconnect is just a new snapshot. The handshake is
 answered only after the checks: Origin, the limits, and a session of ours. Our own pages ask for `?view=1`: each
-snapshot then also has what to write into the page (`web/view_data.py`).
+snapshot then also has what to write into the page (`web/views/view_data.py`).
 """
 
 import asyncio
@@ -14,8 +14,7 @@ from mailroom.accounts.views import Session
 from mailroom.kit.errors import Unavailable
 from mailroom.services import Services
 from mailroom.web.api.waits import Waits
-from mailroom.web.browser import services, session_secret
-from mailroom.web.client import client_of
+from mailroom.web.browser import client, services, session_secret
 from mailroom.web.live.registry import Full, SocketRegistry
 from mailroom.web.live.revalidation import Revalidation
 from mailroom.web.live.socket import LiveSocket
@@ -32,11 +31,11 @@ async def live() -> Response | None:
     have = services()
     hub, holders = current(SocketRegistry), current(TicketOwners)
     assert have.tracker is not None
-    client = client_of(websocket, have.settings.trusted_proxies)
-    if not is_same_origin(dict(websocket.headers), client.scheme, client.host, have.settings):
+    asked = client(websocket)
+    if not is_same_origin(dict(websocket.headers), asked.scheme, asked.host, have.settings):
         return Response("Only Mailroom's own pages may open this.\n", 403)
     try:
-        with hub.place(client.limited_as):
+        with hub.place(asked.limited_as):
             session = await _session(have)
             if session is None:
                 return Response("No session: open a page of Mailroom first.\n", 401)

@@ -19,8 +19,8 @@ from mailroom.progress.subscription import Notice, Subscription
 from mailroom.tasks.tickets import TicketOwner
 from mailroom.web.live.protocol import Allowance, parse
 from mailroom.web.live.ticket_owners import TicketOwners
-from mailroom.web.view_data import view_data
-from mailroom.web.watching import may_read_answers, watcher_of
+from mailroom.web.views.view_data import view_data
+from mailroom.web.views.watching import may_read_answers, watcher_of
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from mailroom.web.browser import current_session, services
 from mailroom.web.notices import take_notice
 from mailroom.web.page import page, redirect
 from mailroom.web.pages.tasks import line_of
-from mailroom.web.return_to import ask_to_sign_in
+from mailroom.web.return_to import member
 
 blueprint = Blueprint("account", __name__)
 
@@ -43,15 +43,13 @@ def _browser_of(one: Session, current: Session) -> Browser:
 @blueprint.get("/account")
 async def account() -> Response:
     """Show the account, or ask to sign in."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in()
+    session, owner = await member()
     async with services().database.begin() as work:
-        found = await list_owned(work, session.account.id, mails_only=True, limit=SHOWN)
-    sessions = await services().sessions.of_account(session.account.id)
+        found = await list_owned(work, owner.id, mails_only=True, limit=SHOWN)
+    sessions = await services().sessions.of_account(owner.id)
     return await page(
         "account.html",
-        account=session.account,
+        account=owner,
         mails=[line_of(one) for one in found],
         sessions=sorted((_browser_of(one, session) for one in sessions), key=lambda it: not it.current),
         notice=take_notice(),
@@ -62,10 +60,8 @@ async def account() -> Response:
 @limits.limited(limits.EXPORT)
 async def export() -> Response:
     """Start an export of the account's data, and go on to its page."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in()
-    return redirect(f"/tasks/{await services().exports.start(session.account.id)}")
+    _, owner = await member()
+    return redirect(f"/tasks/{await services().exports.start(owner.id)}")
 
 
 @blueprint.get("/account/export/<ticket>")
@@ -87,12 +83,11 @@ async def download(ticket: str) -> Response:
 @limits.limited(limits.CHANGE)
 async def end_session(session_id: str) -> Response:
     """End one of the account's sessions; ending this very one signs out."""
-    session, ended = await current_session(), parse_id(session_id)
-    if session is None or session.account is None:
-        return ask_to_sign_in()
+    session, owner = await member()
+    ended = parse_id(session_id)
     if ended is None:
         abort(404)
-    await services().sessions.revoke(session.account.id, ended)
+    await services().sessions.revoke(owner.id, ended)
     if ended != session.id:
         return redirect("/account")
     browser.forget()

@@ -7,24 +7,15 @@ from quart import Blueprint, Response, request
 
 from mailroom.accounts import errors
 from mailroom.accounts.views import NewSession
-from mailroom.i18n.sentences import error_text
-from mailroom.kit.errors import MailroomError
 from mailroom.web import browser, limits
 from mailroom.web.browser import current_or_new_session, current_session, services
 from mailroom.web.errors import wants_json
 from mailroom.web.forms import Invalid, SignInForm, SignUpForm, check, sent_values
 from mailroom.web.page import page, redirect
-from mailroom.web.refused import Refused, show_again, take
+from mailroom.web.refused import FORM_ERRORS, Refused, messages_of, refuse, show_again, take, typed
 from mailroom.web.return_to import DEFAULT, safe_path
 
 blueprint = Blueprint("accounts", __name__)
-
-FIELD_OF: dict[type[MailroomError], str] = {
-    errors.InvalidAddress: "email",
-    errors.WeakPassword: "password",
-    errors.TooLong: "password",
-}
-"""Beside which field a refusal of the sign-up stands."""
 
 
 @blueprint.get("/sign-up")
@@ -47,12 +38,9 @@ async def sign_up() -> Response:
         form = check(SignUpForm, values)
         session = await browser.current_session_or_new()
         ticket = await services().registration.sign_up(email=form.email, password=form.password, session=session)
-    except (Invalid, errors.InvalidAddress, errors.WeakPassword) as error:
-        first = error.messages if isinstance(error, Invalid) else {FIELD_OF[type(error)]: error_text(error)}
-        messages = {**first, **await _all_messages(values)}
-        if wants_json():
-            raise Invalid(messages) from None
-        return await show_again(Refused(_kept(values), messages, 422), _sign_up_page)
+    except FORM_ERRORS as error:
+        messages = {**messages_of(error), **await _all_messages(values)}
+        return await refuse(Invalid(messages), _sign_up_page, typed(values, "email"))
     if isinstance(session, NewSession):
         browser.begin(session)
     return redirect(f"/mails/{ticket}")
@@ -69,11 +57,9 @@ async def _all_messages(values: Mapping[str, Any]) -> dict[str, str]:
         email=None if "email" in messages else str(values["email"]),
         password=None if "password" in messages else str(values["password"]),
     )
-    return {**messages, **{FIELD_OF[type(error)]: error_text(error) for error in found}}
-
-
-def _kept(values: Mapping[str, Any]) -> dict[str, str]:
-    return {"email": str(values.get("email", ""))[:400]}
+    for refusal in found:
+        messages |= messages_of(refusal)
+    return messages
 
 
 @blueprint.get("/sign-in")
@@ -103,7 +89,7 @@ async def sign_in() -> Response:
     """Sign in, or say what was wrong beside the form; an address not confirmed yet gets a way to its mail."""
     values = await sent_values()
     asked = safe_path(values.get("next"))
-    kept = {**_kept(values), "next": asked}
+    kept = {**typed(values, "email"), "next": asked}
     try:
         form = check(SignInForm, values)
         started = await services().authentication.sign_in(
@@ -114,17 +100,16 @@ async def sign_in() -> Response:
             user_agent=browser.user_agent(),
             address=browser.client_address(),
         )
-    except (Invalid, errors.NotConfirmed, errors.WrongCredentials) as error:
+    except errors.NotConfirmed as error:
         if wants_json():
             raise
-        messages = {}
-        if isinstance(error, Invalid):
-            messages = error.messages
-        elif isinstance(error, errors.NotConfirmed):
-            kept["not_confirmed"] = str(error.ticket or "")
-        else:
-            messages = {"password": error_text(error)}
-        return await show_again(Refused(kept, messages, 422), _sign_in_page)
+        return await show_again(
+            Refused({**kept, "not_confirmed": str(error.ticket or "")}, {}, 422), _sign_in_page
+        )
+    except FORM_ERRORS as error:
+        if wants_json():
+            raise
+        return await show_again(Refused(kept, messages_of(error), 422), _sign_in_page)
     browser.begin(started)
     return redirect(asked or DEFAULT)
 

@@ -6,15 +6,14 @@ GET only ever shows pages: mail scanners open links and run what is there.
 from quart import Blueprint, Response
 
 from mailroom.accounts import errors
-from mailroom.i18n.sentences import error_text
 from mailroom.web import browser, limits
 from mailroom.web.browser import current_session, services
-from mailroom.web.errors import respond, wants_json
-from mailroom.web.forms import ChangeAddressForm, Invalid, check, sent_values
+from mailroom.web.errors import respond
+from mailroom.web.forms import ChangeAddressForm, check, sent_values
 from mailroom.web.notices import redirect_with_notice
 from mailroom.web.page import keep_private, page, redirect
-from mailroom.web.refused import Refused, show_again, take
-from mailroom.web.return_to import ask_to_sign_in
+from mailroom.web.refused import FORM_ERRORS, Refused, refuse, take, typed
+from mailroom.web.return_to import member
 
 blueprint = Blueprint("address", __name__)
 
@@ -22,9 +21,7 @@ blueprint = Blueprint("address", __name__)
 @blueprint.get("/account/address")
 async def address_form() -> Response:
     """Show the form that asks for another address."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in()
+    await member()
     return await _form(take())
 
 
@@ -36,24 +33,15 @@ async def _form(refused: Refused) -> Response:
 @limits.limited(limits.SIGN_IN)
 async def ask() -> Response:
     """Send a mail to the new address, and go on to its page: the same for every address, known or not."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in()
+    session, _ = await member()
     values = await sent_values()
     try:
         form = check(ChangeAddressForm, values)
         ticket = await services().address_changes.ask(
             session, email=form.email, password=form.current, origin=browser.origin()
         )
-    except (Invalid, errors.InvalidAddress, errors.SameAddress, errors.WrongCurrentPassword) as error:
-        if isinstance(error, Invalid):
-            messages = error.messages
-        else:
-            field = "current" if isinstance(error, errors.WrongCurrentPassword) else "email"
-            messages = {field: error_text(error)}
-        if wants_json():
-            return await respond(Invalid(messages))
-        return await show_again(Refused({"email": str(values.get("email", ""))[:400]}, messages, 422), _form)
+    except FORM_ERRORS as error:
+        return await refuse(error, _form, typed(values, "email"))
     return redirect(f"/mails/{ticket}")
 
 

@@ -12,12 +12,12 @@ from mailroom.kit.ids import parse_id
 from mailroom.web import browser, limits
 from mailroom.web.browser import current_session, services
 from mailroom.web.errors import respond, wants_json
-from mailroom.web.forms import CodeForm, Invalid, check, sent_values
+from mailroom.web.forms import CodeForm, check, sent_values
 from mailroom.web.notices import redirect_with_notice
 from mailroom.web.page import keep_private, page
 from mailroom.web.pages.mails import mail_page
-from mailroom.web.refused import Refused, show_again, take
-from mailroom.web.watching import see
+from mailroom.web.refused import FORM_ERRORS, Refused, messages_of, show_again, take, typed
+from mailroom.web.views.watching import see
 
 blueprint = Blueprint("confirm", __name__)
 
@@ -43,15 +43,16 @@ async def by_code() -> Response:
         started = await services().confirmation.confirm_by_code(
             form.code, session=await current_session(), ticket=ticket, user_agent=browser.user_agent()
         )
-    except (Invalid, errors.WrongCode, errors.TooManyTries) as error:
+    except FORM_ERRORS as error:
         if wants_json():
             raise
-        messages = error.messages if isinstance(error, Invalid) else {"code": error_text(error)}
         status = 429 if isinstance(error, errors.TooManyTries) else 422
-        kept = {"code": str(values.get("code", ""))[:40], "ticket": str(ticket or "")}
+        kept = {**typed(values, "code"), "ticket": str(ticket or "")}
         there = ticket is not None and await see(str(ticket)) is not None
         return await show_again(
-            Refused(kept, messages, status), _where_it_was_typed, at=f"/mails/{ticket}" if there else None
+            Refused(kept, messages_of(error), status),
+            _where_it_was_typed,
+            at=f"/mails/{ticket}" if there else None,
         )
     browser.begin(started)
     return redirect_with_notice("/account", "welcome")

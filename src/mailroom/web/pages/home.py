@@ -3,9 +3,9 @@
 from quart import Blueprint, Response
 
 from mailroom.i18n.messages import translated
-from mailroom.web import words
 from mailroom.web.browser import current_session
 from mailroom.web.page import page, redirect
+from mailroom.web.views import words
 
 blueprint = Blueprint("home", __name__)
 

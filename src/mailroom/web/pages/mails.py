@@ -2,7 +2,8 @@
 
 from quart import Blueprint, Response
 
-from mailroom.accounts import errors, password_reset
+from mailroom.accounts import errors
+from mailroom.accounts.changes import password_reset
 from mailroom.i18n.formats import duration
 from mailroom.i18n.messages import gettext
 from mailroom.i18n.sentences import text_of
@@ -12,9 +13,9 @@ from mailroom.web.browser import current_session, services
 from mailroom.web.error_table import NotShown
 from mailroom.web.errors import wants_json
 from mailroom.web.page import page, redirect
-from mailroom.web.progress_view import view_of
 from mailroom.web.refused import Refused, show_again, take
-from mailroom.web.watching import see
+from mailroom.web.views.progress_view import view_of
+from mailroom.web.views.watching import see
 
 blueprint = Blueprint("mails", __name__)
 

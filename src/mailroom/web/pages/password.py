@@ -6,14 +6,13 @@ GET only shows forms: mail scanners open links, and must not change anything.
 from quart import Blueprint, Response
 
 from mailroom.accounts import errors
-from mailroom.i18n.sentences import error_text
 from mailroom.web import browser, limits
 from mailroom.web.browser import current_or_new_session, current_session, services
-from mailroom.web.errors import respond, wants_json
-from mailroom.web.forms import AddressForm, Invalid, NewPasswordForm, check, sent_values
+from mailroom.web.errors import respond
+from mailroom.web.forms import AddressForm, NewPasswordForm, check, sent_values
 from mailroom.web.notices import redirect_with_notice
 from mailroom.web.page import keep_private, page, redirect
-from mailroom.web.refused import Refused, show_again, take
+from mailroom.web.refused import FORM_ERRORS, Refused, refuse, take, typed
 
 blueprint = Blueprint("password", __name__)
 
@@ -38,16 +37,9 @@ async def ask() -> Response:
     values = await sent_values()
     try:
         form = check(AddressForm, values)
-        try:
-            ticket = await services().password_reset.ask(email=form.email, session=await current_or_new_session())
-        except errors.InvalidAddress as error:
-            raise Invalid({"email": error_text(error)}) from error
-    except Invalid as error:
-        if wants_json():
-            raise
-        return await show_again(
-            Refused({"email": str(values.get("email", ""))[:400]}, error.messages, 422), _ask_page
-        )
+        ticket = await services().password_reset.ask(email=form.email, session=await current_or_new_session())
+    except FORM_ERRORS as error:
+        return await refuse(error, _ask_page, typed(values, "email"))
     return redirect(f"/mails/{ticket}")
 
 
@@ -66,12 +58,8 @@ async def choose(token: str) -> Response:
         started = await services().password_reset.reset(
             token, password=form.password, session=await current_session(), user_agent=browser.user_agent()
         )
-    except (Invalid, errors.WeakPassword) as error:
-        refusal = error if isinstance(error, Invalid) else Invalid({"password": error_text(error)})
-        if wants_json():
-            return keep_private(await respond(refusal))
-        refused = Refused({}, refusal.messages, 422)
-        return keep_private(await show_again(refused, lambda it: _form(token, it)))
+    except FORM_ERRORS as error:
+        return keep_private(await refuse(error, lambda refused: _form(token, refused)))
     except errors.AccountError as error:
         return keep_private(await respond(error))
     browser.begin(started)

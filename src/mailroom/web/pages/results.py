@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mailroom.accounts import exports
+from mailroom.accounts.exports import exports
 from mailroom.tasks.models import Task
 from mailroom.web.browser import current_session, services
 

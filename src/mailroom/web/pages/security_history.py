@@ -9,18 +9,17 @@ from datetime import datetime
 from quart import Blueprint, Response
 
 from mailroom.accounts import errors
-from mailroom.accounts.security_log import EventKind
+from mailroom.accounts.security.security_log import EventKind
 from mailroom.i18n.messages import gettext_noop as _
 from mailroom.i18n.messages import translated
-from mailroom.i18n.sentences import error_text
 from mailroom.web import browser, limits
-from mailroom.web.browser import current_or_new_session, current_session, services
-from mailroom.web.errors import respond, wants_json
-from mailroom.web.forms import ChangePasswordForm, Invalid, check, sent_values
+from mailroom.web.browser import current_or_new_session, services
+from mailroom.web.errors import respond
+from mailroom.web.forms import ChangePasswordForm, check, sent_values
 from mailroom.web.notices import redirect_with_notice, take_notice
 from mailroom.web.page import keep_private, page, redirect
-from mailroom.web.refused import Refused, show_again, take
-from mailroom.web.return_to import ask_to_sign_in
+from mailroom.web.refused import FORM_ERRORS, Refused, refuse, take
+from mailroom.web.return_to import member
 
 blueprint = Blueprint("security_history", __name__)
 
@@ -52,10 +51,8 @@ class Line:
 @blueprint.get("/account/security")
 async def history() -> Response:
     """Show what happened to the security of the account."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in()
-    events = await services().security_log.of_account(session.account.id)
+    _, account = await member()
+    events = await services().security_log.of_account(account.id)
     lines = [Line(translated(EVENTS.get(one.kind, one.kind)), one.device, one.address, one.at) for one in events]
     return await page("security.html", lines=lines, notice=take_notice())
 
@@ -63,9 +60,7 @@ async def history() -> Response:
 @blueprint.get("/account/password")
 async def password_form() -> Response:
     """Show the form that changes the password."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in()
+    await member()
     return await _form(take())
 
 
@@ -77,9 +72,7 @@ async def _form(refused: Refused) -> Response:
 @limits.limited(limits.SIGN_IN)
 async def change_password() -> Response:
     """Change the password; the present one is asked."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in()
+    session, _ = await member()
     try:
         form = check(ChangePasswordForm, await sent_values())
         await services().password_change.change(
@@ -89,15 +82,8 @@ async def change_password() -> Response:
             end_others=bool(form.end_others),
             origin=browser.origin(),
         )
-    except (Invalid, errors.WeakPassword, errors.WrongCurrentPassword) as error:
-        if isinstance(error, Invalid):
-            messages = error.messages
-        else:
-            field = "password" if isinstance(error, errors.WeakPassword) else "current"
-            messages = {field: error_text(error)}
-        if wants_json():
-            return await respond(Invalid(messages))
-        return await show_again(Refused({}, messages, 422), _form)
+    except FORM_ERRORS as error:
+        return await refuse(error, _form)
     return redirect_with_notice("/account/security", "new-password")
 
 
@@ -105,12 +91,10 @@ async def change_password() -> Response:
 @limits.limited(limits.CHANGE)
 async def end_others() -> Response:
     """End every other session of the account."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in()
+    session, account = await member()
     async with services().database.begin() as work:
-        await services().sessions.revoke_others(work, session.account.id, but=session.id)
-        await services().security_log.record(work, session.account.id, EventKind.SESSIONS_ENDED, browser.origin())
+        await services().sessions.revoke_others(work, account.id, but=session.id)
+        await services().security_log.record(work, account.id, EventKind.SESSIONS_ENDED, browser.origin())
     return redirect_with_notice("/account/security", "others-ended")
 
 

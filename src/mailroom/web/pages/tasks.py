@@ -18,11 +18,11 @@ from mailroom.web.error_table import NotShown
 from mailroom.web.errors import wants_json
 from mailroom.web.page import page, redirect
 from mailroom.web.pages.results import BLOCKS
-from mailroom.web.progress_view import view_of
 from mailroom.web.refused import Refused, show_again, take
-from mailroom.web.return_to import ask_to_sign_in
-from mailroom.web.task_view import task_view
-from mailroom.web.watching import may_act, see, watcher_of
+from mailroom.web.return_to import member
+from mailroom.web.views.progress_view import view_of
+from mailroom.web.views.task_view import task_view
+from mailroom.web.views.watching import may_act, see, watcher_of
 
 blueprint = Blueprint("task_pages", __name__)
 
@@ -73,11 +73,9 @@ def asked_states(text: str) -> Sequence[str]:
 @blueprint.get("/tasks")
 async def tasks() -> Response:
     """List the member's own mails and tasks, newest first, or ask to sign in."""
-    session = await current_session()
-    if session is None or session.account is None:
-        return ask_to_sign_in()
+    _, account = await member()
     state, before = request.args.get("state", ""), parse_id(request.args.get("before", ""))
-    owner = session.account.id
+    owner = account.id
     standing = (await list_fingerprints(services().database, [owner]))[owner]  # first: what comes after it is told
     async with services().database.begin() as work:
         found = await list_owned(work, owner, states=asked_states(state), before=before, limit=SHOWN + 1)

@@ -1,5 +1,5 @@
 // <mail-progress ticket="…"> and <task-progress ticket="…">: keep what the server drew up to date, in place. What to
-// write comes from the server with each change (web/view_data.py); nothing is worked out here.
+// write comes from the server with each change (web/views/view_data.py); nothing is worked out here.
 
 import { subscribe } from "./connection.js";
 import { LOST, lineWords, showBlocks, showWay, wearIcon, words } from "./progress.js";

@@ -14,8 +14,12 @@ SHOP = Mailbox("", "shop@mailroom.example")
 
 async def put_bulk(post: Post, count: int) -> list[int]:  # noqa: F811
     woken: list[int] = []
-    store = MessageStore(lambda _ids: pytest.fail("bulk mails are not published"), domain="mailroom.example",
-                         wake_bulk=lambda: woken.append(1))  # fmt: skip
+    store = MessageStore(
+        post.database,
+        lambda _ids: pytest.fail("bulk mails are not published"),
+        domain="mailroom.example",
+        wake_bulk=lambda: woken.append(1),
+    )
     draft = Draft(SHOP, [Mailbox("", "alice@example.org")], "News", text="News", stream="bulk")
     async with post.database.begin_plain() as work:
         await store.put_many(work, [draft] * count, key_id=None)

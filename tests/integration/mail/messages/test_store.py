@@ -33,7 +33,7 @@ class Office:
     def __init__(self, settings: Settings) -> None:
         self.database = Database(settings.database_url, connections=4, name="test")
         self.told: list[UUID] = []
-        self.store = MessageStore(self.told.extend, domain="shop.example")
+        self.store = MessageStore(self.database, self.told.extend, domain="shop.example")
         self.keys = ApiKeys(self.database, default_domain="shop.example")
 
     async def key(self, **options: Any) -> Key:

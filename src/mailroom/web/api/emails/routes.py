@@ -173,18 +173,18 @@ async def cancel_one(email_id: str) -> Response:
 
 
 async def _put(key: Key, route: str, raw: bytes, drafts: Sequence[Draft]) -> list[UUID]:
-    """Write the messages and, in the same transaction, the answer under their Idempotency-Key."""
+    """Write the messages and, in the same transaction, the answer under their Idempotency-Key, if there is one."""
     idempotency_key = _idempotency_key()
     have = services()
+    if idempotency_key is None:
+        return await have.acceptance.accept_at_once(key, drafts)
     async with have.database.begin_plain() as work:
         fingerprint = fingerprint_of(route, raw)
-        if idempotency_key:
-            before = await answered_before(work, key.id, idempotency_key, fingerprint)
-            if before is not None:
-                return before
+        before = await answered_before(work, key.id, idempotency_key, fingerprint)
+        if before is not None:
+            return before
         ids = await have.acceptance.accept(work, key, drafts)
-        if idempotency_key:
-            await keep_answer(work, key.id, idempotency_key, fingerprint, ids)
+        await keep_answer(work, key.id, idempotency_key, fingerprint, ids)
     return ids
 
 

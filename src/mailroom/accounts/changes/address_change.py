@@ -1,0 +1,196 @@
+"""Changing the address of an account: asked for with the password, confirmed by the new side, told to the old one.
+
+A typing error in the new address gives nothing away: its mail confirms only in a browser that is signed in to the
+account. For a week the old address can take the change back, by the link of its notice (`takeover.py`).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import func, insert, select, update
+
+from mailroom.accounts.addresses.address import Address, key_of
+from mailroom.accounts.addresses.mailboxes import is_variant, mailbox_of
+from mailroom.accounts.browsers import described
+from mailroom.accounts.changes.password_change import PasswordChange
+from mailroom.accounts.errors import (
+    NotThisAccount,
+    OldAddressLink,
+    SameAddress,
+    UnknownAccount,
+    UsedAddressLink,
+    WrongAddressLink,
+    WrongCurrentPassword,
+)
+from mailroom.accounts.mail_limits import FormMailQueue, is_over
+from mailroom.accounts.models import Account, AddressChange, PasswordMail
+from mailroom.accounts.security.security_log import EventKind, SecurityLog
+from mailroom.accounts.sign_up import sign_ups
+from mailroom.accounts.tokens import NEW_ADDRESS, Tokens, mail_id_of
+from mailroom.accounts.views import Origin, Session
+from mailroom.kit.database import Database, UnitOfWork
+from mailroom.mail.administration import mark_received
+from mailroom.mail.models import Mail
+from mailroom.mail.outbox import Outbox
+
+CONFIRM_NEW = "new_address"
+IN_USE = "address_in_use"
+"""The kinds of mail to the new address: with a link, or to another account that has it. They look alike."""
+LINK_LASTS = timedelta(hours=24)
+"""From the acceptance of the mail."""
+
+
+@dataclass(frozen=True, slots=True)
+class _AddressLink:
+    """A change with its mail and its account, at one moment of PostgreSQL's clock."""
+
+    change: AddressChange
+    mail: Mail
+    account: Account
+    now: datetime
+
+
+class AddressChanges:
+    """Lets members change the address of their account."""
+
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox,
+        password_change: PasswordChange,
+        *,
+        tokens: Tokens,
+        queue: FormMailQueue,
+        log: SecurityLog,
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._password_change = password_change
+        self._tokens = tokens
+        self._queue = queue
+        self._log = log
+
+    async def ask(self, session: Session, *, email: str, password: str, origin: Origin) -> UUID:
+        """Promise a mail to the new address, and tell the old one; return the ticket of the former.
+
+        It takes the place of an earlier change that nobody confirmed. The steps are the same where another account
+        has the address. Raises `InvalidAddress`, `SameAddress`, `WrongCurrentPassword`.
+        """
+        if session.account is None:
+            raise UnknownAccount
+        address = Address.parse(email)
+        compared = await self._password_change.check(session.account.id, password)
+        if address.email == compared.email:
+            raise SameAddress
+        delay = await self._queue.delay()
+        async with self._database.begin() as work:
+            await sign_ups.lock(work, address.key)
+            account = await work.session.get(Account, compared.id)
+            if account is None or account.password_hash != compared.password_hash:
+                raise WrongCurrentPassword
+            owner = await sign_ups.account_of(work, address.key)
+            is_others = owner is not None and owner.id != account.id
+            withheld = is_over(
+                await sign_ups.sent_to(work, address.key),
+                has_account=owner is not None,
+                is_variant=is_variant(address.key),
+                is_notice=is_others,
+            )
+            mail_id = await self._outbox.put(
+                work,
+                IN_USE if is_others else CONFIRM_NEW,
+                owner.email if owner and is_others else address.email,
+                {"browser": described(origin.user_agent)},
+                owner_id=account.id,
+                typed=address.email,
+                withheld=withheld,
+                delay=delay,
+            )
+            await self._note(work, mail_id, account, address, withheld=withheld)
+            await self._log.notify(work, account, EventKind.ADDRESS_ASKED, origin)
+        return mail_id
+
+    async def preview(self, token: str, session: Session | None) -> str:
+        """Return the new address that a link confirms; changes nothing.
+
+        Raises `WrongAddressLink`, `UsedAddressLink`, `OldAddressLink`, and `NotThisAccount` in a browser that is
+        not signed in to the account.
+        """
+        async with self._database.begin() as work:
+            return (await self._by_link(work, token, session)).change.new_email
+
+    async def confirm(self, token: str, *, session: Session | None, origin: Origin) -> None:
+        """Change the address of the account. The old one is told, and can take it back. Raises as `preview`."""
+        async with self._database.begin() as work:
+            key = key_of((await self._by_link(work, token, session)).change.new_email)
+            await sign_ups.lock(work, key)
+            found = await self._by_link(work, token, session)  # again, now that nobody else can use it
+            owner = await sign_ups.account_of(work, key)
+            if owner is not None and owner.id != found.account.id:
+                raise WrongAddressLink  # somebody confirmed a sign-up with it meanwhile
+            account, old = found.account, found.account.email
+            moved = {"email": found.change.new_email, "email_key": key}
+            await work.session.execute(update(Account).where(Account.id == account.id).values(moved))
+            this = update(AddressChange).where(AddressChange.mail_id == found.mail.id)
+            await work.session.execute(this.values(confirmed_at=func.now(), old_email=old))
+            sent = (PasswordMail.account_id == account.id, PasswordMail.used_at.is_(None))
+            await work.session.execute(update(PasswordMail).where(*sent).values(used_at=func.now()))
+            await mark_received(work, found.mail.id)
+            await self._log.notify(work, account, EventKind.ADDRESS_CHANGED, origin, to=old)
+
+    async def _note(
+        self, work: UnitOfWork, mail_id: UUID, account: Account, address: Address, *, withheld: bool
+    ) -> None:
+        await end_waiting_changes(work, account.id)
+        change = {
+            "mail_id": mail_id,
+            "account_id": account.id,
+            "old_email": account.email,
+            "new_email": address.email,
+        }
+        await work.session.execute(insert(AddressChange).values(change))
+        counted = {
+            "mail_id": mail_id,
+            "email_key": address.key,
+            "mailbox_key": mailbox_of(address.key),
+            "withheld": withheld,
+        }
+        await work.session.execute(insert(PasswordMail).values(counted))  # for the limits of its mailbox
+
+    async def _by_link(self, work: UnitOfWork, token: str, session: Session | None) -> _AddressLink:
+        mail_id = mail_id_of(token)
+        if mail_id is None:
+            raise WrongAddressLink
+        rows = (
+            select(AddressChange, Mail, Account, func.now())
+            .join(Mail, Mail.id == AddressChange.mail_id)
+            .join(Account, Account.id == AddressChange.account_id)
+            .where(AddressChange.mail_id == mail_id)
+            .execution_options(populate_existing=True)
+        )
+        row = (await work.session.execute(rows)).one_or_none()
+        found = _AddressLink(*row) if row else None
+        if found is None or found.mail.kind != CONFIRM_NEW:
+            raise WrongAddressLink
+        if found.mail.nonce is None:
+            raise OldAddressLink  # so long ago that the clean-up dropped what the link is made from
+        if not self._tokens.fits(token, found.mail.id, found.mail.nonce, NEW_ADDRESS):
+            raise WrongAddressLink
+        if found.change.confirmed_at or found.change.ended_at:
+            raise UsedAddressLink
+        if sign_ups.is_too_old(found.mail, LINK_LASTS, found.now):
+            raise OldAddressLink
+        if session is None or session.account is None or session.account.id != found.account.id:
+            raise NotThisAccount
+        return found
+
+
+async def end_waiting_changes(work: UnitOfWork, account_id: UUID) -> None:
+    """End the changes of an account's address that nobody has confirmed: their links work no longer."""
+    waits = (
+        AddressChange.account_id == account_id,
+        AddressChange.confirmed_at.is_(None),
+        AddressChange.ended_at.is_(None),
+    )
+    await work.session.execute(update(AddressChange).where(*waits).values(ended_at=func.now()))

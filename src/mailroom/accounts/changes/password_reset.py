@@ -1,0 +1,200 @@
+"""Choosing a new password: by the link of a mail, which only the owner of the address can read.
+
+Whoever asks learns nothing: every address gets a mail, under one title, and the one for an address without an
+account says so to its owner only.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import func, insert, select, update
+
+from mailroom.accounts.addresses.address import Address, key_of
+from mailroom.accounts.addresses.mailboxes import is_variant, mailbox_of
+from mailroom.accounts.browsers import described
+from mailroom.accounts.errors import OldPasswordLink, UsedPasswordLink, WrongPasswordLink
+from mailroom.accounts.mail_limits import FormMailQueue, is_over
+from mailroom.accounts.models import Account, PasswordMail
+from mailroom.accounts.passwords.hashing import NEW, Passwords
+from mailroom.accounts.security.security_log import EventKind, SecurityLog
+from mailroom.accounts.sessions import Sessions
+from mailroom.accounts.sign_up import sign_ups
+from mailroom.accounts.tokens import NEW_PASSWORD, Tokens, mail_id_of
+from mailroom.accounts.views import NewSession, Origin, Session
+from mailroom.kit.database import Database, UnitOfWork
+from mailroom.mail.administration import mark_received
+from mailroom.mail.models import Mail
+from mailroom.mail.outbox import Outbox
+from mailroom.tasks.tickets import Tickets
+
+LINK = "new_password"
+NO_ACCOUNT = "no_account"
+KINDS = frozenset({LINK, NO_ACCOUNT})
+LINK_LASTS = timedelta(minutes=10)
+"""From the acceptance of its mail: everybody who has the link gets in."""
+
+RENEW = """
+update password_mails set renewed_at = now()
+where mail_id = (
+    select mail_id from password_mails where email_key = %(email_key)s and not withheld and used_at is null
+    order by created_at desc limit 1
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _UsableLink:
+    """A link's mail and the account it is for, at one moment of PostgreSQL's clock."""
+
+    mail: Mail
+    asked: PasswordMail
+    account: Account
+    now: datetime
+
+
+class PasswordReset:
+    """Lets owners of accounts choose a new password."""
+
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox,
+        tickets: Tickets,
+        *,
+        tokens: Tokens,
+        passwords: Passwords,
+        sessions: Sessions,
+        queue: FormMailQueue,
+        log: SecurityLog,
+        site: list[str],
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._tickets = tickets
+        self._tokens = tokens
+        self._passwords = passwords
+        self._sessions = sessions
+        self._queue = queue
+        self._log = log
+        self._site = site
+
+    async def ask(self, *, email: str, session: Session) -> UUID:
+        """Promise a mail with a link; return its ticket. The same for every address, known or not.
+
+        The link goes to the address of the account, however `email` spells it. Over the limit of the mailbox the
+        mail is withheld, and the newest link that was sent is good for its time again. Raises `InvalidAddress`.
+        """
+        address = Address.parse(email)
+        delay = await self._queue.delay()
+        async with self._database.begin() as work:
+            await sign_ups.lock(work, address.key)
+            account = await sign_ups.account_of(work, address.key)
+            withheld = is_over(
+                await sign_ups.sent_to(work, address.key),
+                has_account=account is not None,
+                is_variant=is_variant(address.key),
+                is_notice=account is None,
+            )
+            mail_id = await self._outbox.put(
+                work,
+                LINK if account else NO_ACCOUNT,
+                account.email if account else address.email,
+                {"browser": described(session.user_agent)},
+                session_id=session.id,
+                typed=address.email,
+                withheld=withheld,
+                delay=delay,
+            )
+            asked = {
+                "mail_id": mail_id,
+                "email_key": address.key,
+                "mailbox_key": mailbox_of(address.key),
+                "withheld": withheld,
+                "account_id": account.id if account else None,
+            }
+            await work.session.execute(insert(PasswordMail).values(asked))
+            if withheld:
+                await work.write(RENEW, {"email_key": address.key})
+        return mail_id
+
+    async def send_link(self, work: UnitOfWork, account: Account, session: Session) -> UUID:
+        """Promise a link for an account in `work`, whatever the limit of its mailbox; return the mail's ticket.
+
+        For what the owner asked for by a link of ours, which no stranger has.
+        """
+        params = {"browser": described(session.user_agent)}
+        mail_id = await self._outbox.put(work, LINK, account.email, params, session_id=session.id)
+        asked = {
+            "mail_id": mail_id,
+            "email_key": account.email_key,
+            "mailbox_key": mailbox_of(account.email_key),
+            "account_id": account.id,
+        }
+        await work.session.execute(insert(PasswordMail).values(asked))
+        return mail_id
+
+    async def preview(self, token: str) -> str:
+        """Return the address whose password a link would change; changes nothing.
+
+        Raises `WrongPasswordLink`, `UsedPasswordLink`, `OldPasswordLink`.
+        """
+        async with self._database.begin() as work:
+            return (await self._by_link(work, token)).account.email
+
+    async def reset(self, token: str, *, password: str, session: Session | None, user_agent: str) -> NewSession:
+        """Change the password by link, end every session of the account, and sign this browser in.
+
+        Raises as `preview` does, and `WeakPassword` or `TooLong`; nothing has changed then.
+        """
+        with self._passwords.place(NEW):
+            async with self._database.begin() as work:
+                account = (await self._by_link(work, token)).account
+        address = Address(account.email, account.email_key)
+        # With the salt the account has: a sign-up that waits for its address has it too (see `signing_up`).
+        context = [*address.words, *self._site]
+        password_hash = await self._passwords.hash(password, context=context, like=account.password_hash)
+        async with self._database.begin() as work:
+            await sign_ups.lock(work, address.key)
+            found = await self._by_link(work, token)  # again, now that nobody else can use it
+            account = found.account
+            await work.session.execute(
+                update(Account).where(Account.id == account.id).values(password_hash=password_hash)
+            )
+            ended = (
+                update(PasswordMail)
+                .where(PasswordMail.account_id == account.id, PasswordMail.used_at.is_(None))
+                .values(used_at=func.now())
+                .returning(PasswordMail.mail_id)
+            )
+            await self._tickets.give_to(work, (await work.session.scalars(ended)).all(), account.id)
+            await mark_received(work, found.mail.id)
+            await self._sessions.revoke_all(work, account.id)
+            await self._log.record(work, account.id, EventKind.PASSWORD_RESET, Origin(user_agent))
+            return await self._sessions.enter(work, account, session, user_agent)
+
+    async def _by_link(self, work: UnitOfWork, token: str) -> _UsableLink:
+        mail_id = mail_id_of(token)
+        if mail_id is None:
+            raise WrongPasswordLink
+        rows = (
+            select(Mail, PasswordMail, Account, func.now())
+            .join(PasswordMail, PasswordMail.mail_id == Mail.id)
+            .join(Account, Account.id == PasswordMail.account_id)
+            .where(Mail.id == mail_id)
+        )
+        row = (await work.session.execute(rows)).one_or_none()
+        found = _UsableLink(*row) if row else None
+        if found is None or found.mail.kind != LINK:
+            raise WrongPasswordLink
+        if found.mail.nonce is None:
+            raise OldPasswordLink  # so long ago that the clean-up has been there
+        if not self._tokens.fits(token, found.mail.id, found.mail.nonce, NEW_PASSWORD):
+            raise WrongPasswordLink
+        if key_of(found.mail.recipient) != found.account.email_key:
+            raise WrongPasswordLink  # it went to somebody else's address: an earlier version took the two for one
+        if found.asked.used_at:
+            raise UsedPasswordLink
+        if sign_ups.is_too_old(found.mail, LINK_LASTS, found.now, found.asked.renewed_at):
+            raise OldPasswordLink
+        return found

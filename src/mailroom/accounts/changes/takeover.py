@@ -1,0 +1,129 @@
+"""What the owner of an account can do about somebody who got into it: the link "this was not me" of a notice."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+
+from mailroom.accounts.addresses.address import key_of
+from mailroom.accounts.changes.address_change import end_waiting_changes
+from mailroom.accounts.changes.password_reset import PasswordReset
+from mailroom.accounts.errors import OldNoticeLink, UsedNoticeLink, WrongNoticeLink
+from mailroom.accounts.models import Account, AccountEvent, AddressChange
+from mailroom.accounts.passwords.hashing import Passwords
+from mailroom.accounts.security.security_log import EventKind, SecurityLog
+from mailroom.accounts.sessions import Sessions
+from mailroom.accounts.sign_up import sign_ups
+from mailroom.accounts.tokens import NOT_ME, Tokens, mail_id_of
+from mailroom.accounts.views import Origin, Session
+from mailroom.kit.database import Database, UnitOfWork
+from mailroom.mail.models import Mail
+
+LINK_LASTS = timedelta(days=7)
+"""From the acceptance of the notice: people read their mail after a holiday, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Notice:
+    """The notice of a link, at one moment of PostgreSQL's clock."""
+
+    event: AccountEvent
+    mail: Mail
+    account: Account
+    now: datetime
+
+
+class Takeover:
+    """Ends what somebody else does in an account, at its owner's word."""
+
+    def __init__(
+        self,
+        database: Database,
+        password_reset: PasswordReset,
+        *,
+        tokens: Tokens,
+        passwords: Passwords,
+        sessions: Sessions,
+        log: SecurityLog,
+    ) -> None:
+        self._database = database
+        self._password_reset = password_reset
+        self._tokens = tokens
+        self._passwords = passwords
+        self._sessions = sessions
+        self._log = log
+
+    async def preview(self, token: str) -> str:
+        """Return the address of the account that the link secures; changes nothing.
+
+        Raises `WrongNoticeLink`, `UsedNoticeLink`, `OldNoticeLink`.
+        """
+        async with self._database.begin() as work:
+            return (await self._by_link(work, token)).mail.recipient
+
+    async def disown(self, token: str, *, session: Session, origin: Origin) -> UUID:
+        """End every session, make the password useless, and send a link to a new one; return that mail's ticket.
+
+        Only the mailbox opens the account after that. Raises as `preview` does.
+        """
+        async with self._database.begin() as work:
+            found = await self._by_link(work, token)
+            await sign_ups.lock(work, found.account.email_key)
+            found = await self._by_link(work, token)  # again, now that nobody else can use it
+            account = await self._restored(work, found, origin)
+            now_useless = {"password_hash": self._passwords.useless()}
+            await work.session.execute(update(Account).where(Account.id == account.id).values(now_useless))
+            told = (AccountEvent.account_id == account.id, AccountEvent.mail_id == found.mail.id)
+            await work.session.execute(update(AccountEvent).where(*told).values(disowned_at=func.now()))
+            await self._sessions.revoke_all(work, account.id)
+            await self._log.record(work, account.id, EventKind.SECURED, origin)
+            return await self._password_reset.send_link(work, account, session)
+
+    async def _restored(self, work: UnitOfWork, found: _Notice, origin: Origin) -> Account:
+        """Return the account, with the address of the notice again where it has another one since.
+
+        Changes of address that wait end in any case.
+        """
+        account, address = found.account, found.mail.recipient
+        await end_waiting_changes(work, account.id)
+        if key_of(address) == account.email_key:
+            return account
+        moves = (
+            AddressChange.account_id == account.id,
+            AddressChange.ended_at.is_(None),
+            AddressChange.confirmed_at > func.now() - LINK_LASTS,
+        )
+        ended = update(AddressChange).where(*moves).values(ended_at=func.now()).returning(AddressChange.old_email)
+        left = {key_of(old) for old in await work.session.scalars(ended)}
+        if key_of(address) not in left or await sign_ups.account_of(work, key_of(address)):
+            raise WrongNoticeLink  # it left this address long ago, or somebody else has it
+        back = update(Account).where(Account.id == account.id).values(email=address, email_key=key_of(address))
+        await self._log.record(work, account.id, EventKind.ADDRESS_TAKEN_BACK, origin)
+        again = back.returning(Account).execution_options(populate_existing=True)
+        return (await work.session.scalars(again)).one()
+
+    async def _by_link(self, work: UnitOfWork, token: str) -> _Notice:
+        mail_id = mail_id_of(token)
+        if mail_id is None:
+            raise WrongNoticeLink
+        rows = (
+            select(AccountEvent, Mail, Account, func.now())
+            .join(Mail, Mail.id == AccountEvent.mail_id)
+            .join(Account, Account.id == AccountEvent.account_id)
+            .where(AccountEvent.mail_id == mail_id)
+            .execution_options(populate_existing=True)
+        )
+        row = (await work.session.execute(rows)).one_or_none()
+        if row is None:
+            raise WrongNoticeLink
+        found = _Notice(*row)
+        if found.mail.nonce is None:
+            raise OldNoticeLink  # so long ago that the clean-up dropped what the link is made from
+        if not self._tokens.fits(token, found.mail.id, found.mail.nonce, NOT_ME):
+            raise WrongNoticeLink
+        if found.event.disowned_at:
+            raise UsedNoticeLink
+        if sign_ups.is_too_old(found.mail, LINK_LASTS, found.now):
+            raise OldNoticeLink
+        return found

@@ -1,0 +1,218 @@
+"""Giving people their data: asked for once, made by a background task, kept for a day for its owner alone."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, case, delete, func, insert, select
+from sqlalchemy.orm import undefer
+
+from mailroom.accounts.errors import ExportGone, UnknownAccount
+from mailroom.accounts.exports.files import ExportFiles
+from mailroom.accounts.models import Account, AccountEvent, AddressChange, BrowserSession, Export
+from mailroom.kit import clock
+from mailroom.kit.database import Database, UnitOfWork
+from mailroom.mail.models import Mail
+from mailroom.mail.states import Reason
+from mailroom.progress.sentence import Sentence
+from mailroom.tasks.models import Task
+from mailroom.tasks.service import TaskService
+from mailroom.tasks.states import ENDED
+
+NAME = "mailroom.export_account"
+TITLE = Sentence("title.export")
+KEPT = timedelta(hours=24)
+AT_ONCE = 500
+"""Rows read at a time: the worker's loop has others to serve."""
+AT_ONCE_GONE = 100
+
+Query = Select[*tuple[Any, ...]]
+Progress = Callable[[int, int, str], None]
+"""Told how many rows of how many are written, and what they are."""
+
+ACCOUNT = ("id", "email", "role", "is_operator", "created_at", "confirmed_at")
+SESSIONS = ("id", "browser", "address", "created_at", "seen_at", "expires_at")
+EVENTS = ("id", "kind", "device", "address", "created_at")
+CHANGES = ("id", "old_email", "new_email", "created_at", "confirmed_at", "ended_at")
+MAILS = (
+    "id",
+    "title",
+    "to",
+    "state",
+    "attempts",
+    "reason",
+    "code",
+    "enhanced",
+    "answer",
+    "created_at",
+    "ended_at",
+)
+TASKS = ("id", "title", "state", "message", "error", "created_at", "began_at", "ended_at")
+
+
+TextOf = Callable[[str, Mapping[str, Any] | None], str]
+"""Returns what a text and its column of parameters say, in words (`i18n/sentences.py`)."""
+
+
+class Exports:
+    """Begins, makes, hands out and deletes exports."""
+
+    def __init__(self, database: Database, task_service: TaskService, text_of: TextOf) -> None:
+        self._database = database
+        self._text_of = text_of
+        self._task_service = task_service
+
+    async def start(self, account_id: UUID) -> UUID:
+        """Begin an export, or find the one under way; return its ticket. Raises `UnknownAccount`."""
+        async with self._database.begin() as work:
+            # The account's row is the lock: two presses at once begin one export.
+            mine = select(Account.id).where(Account.id == account_id).with_for_update()
+            if await work.session.scalar(mine) is None:
+                raise UnknownAccount
+            under_way = select(Task.id).where(
+                Task.owner_id == account_id, Task.name == NAME, Task.state.not_in(ENDED)
+            )
+            if found := await work.session.scalar(under_way.limit(1)):
+                return found
+            return await self._task_service.start(work, NAME, str(account_id), title=TITLE, owner_id=account_id)
+
+    async def make(self, ticket: UUID, account_id: UUID, progress: Progress) -> int:
+        """Write the export of an account and keep it in place of earlier ones; return its size in bytes.
+
+        Raises `UnknownAccount`, `Unavailable`.
+        """
+        files = ExportFiles(clock.now())
+        tables = (
+            ("account", ACCOUNT, _account(account_id), Account.id),
+            ("sessions", SESSIONS, _sessions(account_id), BrowserSession.id),
+            ("security_history", EVENTS, _events(account_id), AccountEvent.id),
+            ("address_changes", CHANGES, _changes(account_id), AddressChange.mail_id),
+            ("mails", MAILS, _mails(account_id), Mail.id),
+            ("tasks", TASKS, _tasks(account_id), Task.id),
+        )
+        async with self._database.begin() as work:
+            counts = [await _count(work, query) for _, _, query, _ in tables]
+        if not counts[0]:
+            raise UnknownAccount
+        written, total = 0, sum(counts)
+        progress(0, total, "account")
+        for name, columns, query, key in tables:
+            files.add(name, columns, [])
+            last: UUID | None = None
+            while rows := await self._page(query, key, last):
+                await asyncio.to_thread(files.add, name, columns, rows)
+                last, written = rows[-1]["id"], written + len(rows)
+                progress(written, max(total, written), name)
+        content = await asyncio.to_thread(files.zip)
+        async with self._database.begin() as work:
+            await work.session.execute(delete(Export).where(Export.account_id == account_id))
+            expires = func.now() + KEPT
+            await work.session.execute(
+                insert(Export).values(id=ticket, account_id=account_id, content=content, expires_at=expires)
+            )
+        return len(content)
+
+    async def _page(self, query: Query, key: Any, after: UUID | None) -> Sequence[dict[str, Any]]:
+        later: ColumnElement[bool] | None = key > after if after else None
+        page = query.where(later) if later is not None else query
+        async with self._database.begin() as work:
+            rows = await work.session.execute(page.order_by(key).limit(AT_ONCE))
+            return [self._in_words(dict(row)) for row in rows.mappings()]
+
+    def _in_words(self, row: dict[str, Any]) -> dict[str, Any]:
+        for name in ("title", "message", "error"):
+            if row.get(name) is not None and (params := row.pop(f"{name}_params", None)) is not None:
+                row[name] = self._text_of(row[name], params)
+        return row
+
+    async def expires_at(self, work: UnitOfWork, ticket: UUID) -> Any:
+        """Return until when an export is kept; None where it is gone."""
+        return await work.session.scalar(
+            select(Export.expires_at).where(Export.id == ticket, Export.expires_at > func.now())
+        )
+
+    async def content(self, ticket: UUID, account_id: UUID) -> bytes | None:
+        """Return the file of this account's export; None where there is none of its own of this ticket.
+
+        Raises `ExportGone` where it has been deleted or replaced.
+        """
+        kept = select(Export).where(Export.id == ticket, Export.account_id == account_id)
+        own = select(Task.id).where(Task.id == ticket, Task.owner_id == account_id, Task.name == NAME)
+        async with self._database.begin() as work:
+            found = await work.session.scalar(
+                kept.where(Export.expires_at > func.now()).options(undefer(Export.content))
+            )
+            if found is not None:
+                return found.content
+            if await work.session.scalar(own):
+                raise ExportGone
+        return None
+
+    async def clean_up(self) -> None:
+        """Delete a bounded number of exports that are over; the sweep calls this."""
+        async with self._database.begin() as work:
+            old = select(Export.id).where(Export.expires_at <= func.now()).limit(AT_ONCE_GONE)
+            await work.session.execute(delete(Export).where(Export.id.in_(old)))
+
+
+def _account(account_id: UUID) -> Query:
+    return select(*(getattr(Account, name) for name in ACCOUNT)).where(Account.id == account_id)
+
+
+def _sessions(account_id: UUID) -> Query:
+    return select(
+        BrowserSession.id, BrowserSession.user_agent.label("browser"), BrowserSession.address,
+        BrowserSession.created_at, BrowserSession.seen_at, BrowserSession.expires_at,
+    ).where(BrowserSession.account_id == account_id)  # fmt: skip
+
+
+def _events(account_id: UUID) -> Query:
+    return select(
+        AccountEvent.id, AccountEvent.kind, AccountEvent.device, AccountEvent.address, AccountEvent.created_at
+    ).where(AccountEvent.account_id == account_id)
+
+
+def _changes(account_id: UUID) -> Query:
+    return select(
+        AddressChange.mail_id.label("id"), AddressChange.old_email, AddressChange.new_email,
+        AddressChange.created_at, AddressChange.confirmed_at, AddressChange.ended_at,
+    ).where(AddressChange.account_id == account_id)  # fmt: skip
+
+
+def _answer() -> ColumnElement[str | None]:
+    """Return the server's text; where a mail could not be rendered the column has what operators need instead."""
+    return case((Mail.reason == Reason.BROKEN, None), else_=Mail.answer)
+
+
+def _mails(account_id: UUID) -> Query:
+    return (
+        select(
+            Mail.id, Task.title, Task.title_params, Mail.recipient.label("to"), Mail.state,
+            Mail.attempt.label("attempts"),
+            Mail.reason, Mail.code, Mail.enhanced, _answer().label("answer"), Mail.created_at, Mail.ended_at,
+        )
+        .join(Task, Task.id == Mail.id)
+        .where(Task.owner_id == account_id)
+    )  # fmt: skip
+
+
+def _tasks(account_id: UUID) -> Query:
+    return select(
+        Task.id,
+        Task.title,
+        Task.title_params,
+        Task.state,
+        Task.message,
+        Task.message_params,
+        Task.error,
+        Task.error_params,
+        Task.created_at,
+        Task.began_at,
+        Task.ended_at,
+    ).where(Task.owner_id == account_id, Task.name.is_not(None))
+
+
+async def _count(work: UnitOfWork, query: Query) -> int:
+    return int(await work.session.scalar(select(func.count()).select_from(query.subquery())) or 0)

@@ -1,0 +1,218 @@
+"""Signing up, and asking for the mail again.
+
+The steps are the same whether an address is new, waits for its confirmation or is somebody's: there is no
+branch but which mail goes out, so there is nothing to tell them apart by.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import func, update
+
+from mailroom.accounts.addresses.address import Address
+from mailroom.accounts.addresses.mailboxes import is_variant
+from mailroom.accounts.browsers import described
+from mailroom.accounts.errors import (
+    AccountError,
+    AlreadyConfirmed,
+    InvalidAddress,
+    TooSoon,
+    UnknownSignUp,
+    WeakPassword,
+)
+from mailroom.accounts.mail_limits import FormMailQueue, Sent, is_over
+from mailroom.accounts.models import SignUp
+from mailroom.accounts.passwords.hashing import NEW, Passwords
+from mailroom.accounts.sessions import Sessions
+from mailroom.accounts.sign_up import sign_ups
+from mailroom.accounts.sign_up.sign_ups import MailedSignUp
+from mailroom.accounts.views import NewSession, Session
+from mailroom.kit.database import Database, PlainWork, UnitOfWork
+from mailroom.kit.ids import new_id
+from mailroom.mail.outbox import Outbox
+from mailroom.tasks.tickets import Tickets
+
+COOLDOWN = 60.0
+"""Seconds between two mails of one sign-up."""
+
+
+class Registration:
+    """Takes sign-ups and promises their mails."""
+
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox,
+        tickets: Tickets,
+        passwords: Passwords,
+        sessions: Sessions,
+        *,
+        queue: FormMailQueue,
+        site: list[str],
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._tickets = tickets
+        self._passwords = passwords
+        self._sessions = sessions
+        self._queue = queue
+        self._site = site
+
+    async def sign_up(self, *, email: str, password: str, session: Session | NewSession) -> UUID:
+        """Take a sign-up; return the ticket of its mail. Sign-ups of other browsers go on beside it.
+
+        A browser that signs up again with this address has one sign-up, with the password chosen last; each of
+        its mails confirms it. A session that is new (`Sessions.new`) begins with the sign-up, in one transaction.
+        Raises `InvalidAddress`, `WeakPassword`, `TooLong`, `Overloaded`; nothing has changed then.
+        """
+        with self._passwords.place(NEW):
+            address = Address.parse(email)
+            salted = await sign_ups.salted_hash(self._database, address.key)
+        # The salt that others of this address have: signing in then compares with all at the cost of one.
+        context = [*address.words, *self._site]
+        password_hash = await self._passwords.hash(password, context=context, like=salted)
+        delay = await self._queue.delay()
+        async with self._database.begin_plain(sign_ups.lock_key(address.key)) as work:
+            browser = session.session if isinstance(session, NewSession) else session
+            status = await sign_ups.look(work, address.key, browser.id)
+            if isinstance(session, NewSession):
+                await self._sessions.add(work, session)
+            await self._tickets.drop_watchers(work, status.mail_ids, but=browser.id, follow_up="replaced")
+            mail = _MailOfForm(status.sign_up_id or new_id(), address, status.owned_as, status.sent, delay)
+            mail_id = await self._promise(work, mail, browser)
+            row = {
+                "id": mail.sign_up_id,
+                "email": address.email,
+                "email_key": address.key,
+                "password_hash": password_hash,
+                "session_id": browser.id,
+                "mail_id": mail_id,
+            }
+            await sign_ups.write(work, row, is_new=status.sign_up_id is None, withheld=mail.withheld)
+        return mail_id
+
+    async def join(self, work: UnitOfWork, waiting: SignUp, session: Session) -> UUID:
+        """Give a browser that has shown the password of a sign-up one of its own; return the ticket of its mail.
+
+        The browser that signed up keeps its own. The lock of the address is held by the caller.
+        """
+        mine = sign_ups.of_browser(await sign_ups.open_of(work, waiting.email_key), session)
+        if mine is not None:
+            return mine.mail_id
+        account = await sign_ups.account_of(work, waiting.email_key)
+        sent = await sign_ups.sent_to(work, waiting.email_key)
+        address = Address(waiting.email, waiting.email_key)
+        mail = _MailOfForm(new_id(), address, account.email if account else None, sent, await self._queue.delay())
+        mail_id = await self._promise(work, mail, session)
+        row = {
+            "id": mail.sign_up_id,
+            "email": address.email,
+            "email_key": address.key,
+            "password_hash": waiting.password_hash,
+            "session_id": session.id,
+            "mail_id": mail_id,
+        }
+        await sign_ups.write(work, row, is_new=True, withheld=mail.withheld)
+        return mail_id
+
+    async def refusals(self, *, email: str | None, password: str | None) -> list[AccountError]:
+        """Return everything that `sign_up` would refuse of these two, each checked by itself; stores nothing.
+
+        None stands for a field that need not be checked.
+        """
+        found: list[AccountError] = []
+        words: list[str] = []
+        if email is not None:
+            try:
+                words = Address.parse(email).words
+            except InvalidAddress as error:
+                found.append(error)
+        if password is not None:
+            try:
+                await self._passwords.check(password, [*words, *self._site])
+            except WeakPassword as error:
+                found.append(error)
+        return found
+
+    async def resend(self, *, ticket: UUID, session: Session) -> UUID:
+        """Promise another mail for the sign-up of this ticket; return the new ticket. Codes may be tried anew.
+
+        Raises `UnknownSignUp` (also where it has ended), `AlreadyConfirmed` (by somebody who knows its
+        password), and `TooSoon` with the seconds to wait.
+        """
+        delay = await self._queue.delay()
+        async with self._database.begin() as work:
+            await sign_ups.lock_of_mail(work, ticket)
+            found = _of_this_browser(await sign_ups.of_mail(work, ticket), session)
+            sign_up = found.sign_up
+            if sign_up.confirmed_at:
+                raise AlreadyConfirmed
+            if (wait := _cooldown(found)) > 0:
+                raise TooSoon(wait)
+            account = await sign_ups.account_of(work, sign_up.email_key)
+            sent = await sign_ups.sent_to(work, sign_up.email_key)
+            address = Address(sign_up.email, sign_up.email_key)
+            mail = _MailOfForm(sign_up.id, address, account.email if account else None, sent, delay)
+            mail_id = await self._promise(work, mail, session)
+            await sign_ups.add_mail(work, sign_up.id, sign_up.email_key, mail_id, withheld=mail.withheld)
+            renewed = {"mail_id": mail_id, "mailed_at": func.now(), "tries": 0}
+            await work.session.execute(update(SignUp).where(SignUp.id == sign_up.id).values(renewed))
+        return mail_id
+
+    async def can_resend_in(self, ticket: UUID, session: Session) -> float | None:
+        """Return the seconds until `resend` may be asked for; None where it has nothing to send."""
+        async with self._database.begin() as work:
+            try:
+                found = _of_this_browser(await sign_ups.of_mail(work, ticket), session)
+            except UnknownSignUp:
+                return None
+        return None if found.sign_up.confirmed_at else _cooldown(found)
+
+    async def _promise(self, work: PlainWork, mail: "_MailOfForm", session: Session) -> UUID:
+        """Put the mail that fits the address into the outbox; its watchers cannot tell which it is.
+
+        Where an account has the address, the mail goes to it as the account spells it.
+        """
+        return await self._outbox.put(
+            work,
+            mail.kind,
+            mail.owned_as or mail.address.email,
+            {"sign_up": str(mail.sign_up_id), "browser": described(session.user_agent)},
+            session_id=session.id,
+            typed=mail.address.email,
+            withheld=mail.withheld,
+            delay=mail.delay,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _MailOfForm:
+    """A mail about to be promised: for which sign-up, and what decides about it."""
+
+    sign_up_id: UUID
+    address: Address
+    owned_as: str | None
+    sent: Sent
+    delay: timedelta
+
+    @property
+    def kind(self) -> str:
+        return sign_ups.ALREADY if self.owned_as else sign_ups.CONFIRM
+
+    @property
+    def withheld(self) -> bool:
+        has_account = self.owned_as is not None
+        variant = is_variant(self.address.key)
+        return is_over(self.sent, has_account=has_account, is_variant=variant, is_notice=has_account)
+
+
+def _of_this_browser(found: MailedSignUp | None, session: Session) -> MailedSignUp:
+    """Return `found` where it waits in this browser. A foreign, unknown and ended sign-up look alike."""
+    if found is None or found.sign_up.session_id != session.id or found.sign_up.replaced_at:
+        raise UnknownSignUp
+    return found
+
+
+def _cooldown(found: MailedSignUp) -> float:
+    return max(0.0, COOLDOWN - (found.now - found.sign_up.mailed_at).total_seconds())
