@@ -16,6 +16,7 @@ from mailroom.accounts.sign_up.registration import Registration
 from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.keys import ApiKeys
 from mailroom.api_keys.watch_tokens import WatchTokens
+from mailroom.desk.alerts.teller import Teller
 from mailroom.desk.audit_log import AuditLog
 from mailroom.kit.database import Database
 from mailroom.mail.administration import MailAdministration
@@ -55,5 +56,6 @@ class Services:
     audit_log: AuditLog
     webhooks: Webhooks
     counters: Counters
+    teller: Teller
     tracker: Tracker | None = None
     """The poller of a web process; a worker has none."""

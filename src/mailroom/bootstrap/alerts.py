@@ -11,11 +11,12 @@ from mailroom.i18n.messages import gettext, ngettext
 from mailroom.kit import clock
 from mailroom.kit.database import Database
 from mailroom.settings import Settings
+from mailroom.statistics.counters import Counters
 
 
-def create_watch(settings: Settings, database: Database) -> AlertWatch:
+def create_watch(settings: Settings, database: Database, counters: Counters) -> AlertWatch:
     """Return what evaluates the alerts of this process."""
-    return AlertWatch(database, create_teller(settings, database))
+    return AlertWatch(database, create_teller(settings, database), counters)
 
 
 def create_teller(settings: Settings, database: Database) -> Teller:

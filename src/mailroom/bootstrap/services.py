@@ -21,6 +21,7 @@ from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.keys import ApiKeys
 from mailroom.api_keys.sending_limits import SendingLimits
 from mailroom.api_keys.watch_tokens import WatchTokens
+from mailroom.bootstrap.alerts import create_teller
 from mailroom.desk.audit_log import AuditLog
 from mailroom.i18n.sentences import text_of
 from mailroom.jobs.results import ResultReader
@@ -115,6 +116,7 @@ def create_services(
         audit_log=AuditLog(),
         webhooks=Webhooks(webhook_box(settings), private=settings.webhook_private_networks),
         counters=counters,
+        teller=create_teller(settings, database),
         tracker=tracker,
     )
 

@@ -37,7 +37,7 @@ def create_web(settings: Settings | None = None) -> Quart:
     counters = CounterWriter(services.counters, database, name)
     registration = Registration(database, name, "web", surroundings=Surroundings(settings, public=True))
 
-    alerts = create_watch(settings, database)
+    alerts = create_watch(settings, database, services.counters)
 
     async def start() -> None:
         tracker.start()

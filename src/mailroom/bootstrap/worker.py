@@ -109,7 +109,7 @@ def create_runtime(settings: Settings, app: Celery) -> Runtime:
             facts=partial(_facts, deliverer, task_leases, pool),
             on_wish=Intake(app, deliverer).follow,
         ),
-        alerts=create_watch(settings, services.database),
+        alerts=create_watch(settings, services.database, services.counters),
         webhooks=WebhookSender(
             services.database,
             wiring.webhook_box(settings),

@@ -24,7 +24,8 @@ from mailroom.desk.processes.readings import last_worker_seen, processes
 from mailroom.kit.database import Database, PlainWork
 from mailroom.kit.errors import Unavailable
 from mailroom.mail.ledger.pauses import pauses
-from mailroom.statistics.names import ENDED
+from mailroom.statistics.counters import Counters
+from mailroom.statistics.names import ENDED, WAITING
 from mailroom.statistics.readings import FAILURES, lately
 
 logger = logging.getLogger(__name__)
@@ -54,8 +55,9 @@ async def view(work: PlainWork, now: datetime) -> View:
 class AlertWatch:
     """Evaluates the rules and tells of what they find, while the process lives."""
 
-    def __init__(self, database: Database, teller: Teller) -> None:
+    def __init__(self, database: Database, teller: Teller, counters: Counters | None = None) -> None:
         self._database = database
+        self._counters = counters or Counters()
         self._teller = teller
         self._alive = 1
         self._task: asyncio.Task[None] | None = None
@@ -80,6 +82,7 @@ class AlertWatch:
             before = {(alert.rule, alert.subject) for alert in await current_alerts(work)}
             seen = await view(work, now)
             self._alive = sum(one.state == "alive" for one in seen.processes)
+            self._counters.look(WAITING, seen.backlog.waiting)
             await note_conditions(work, now, conditions(seen, before))
         return True
 
