@@ -60,7 +60,9 @@ async def queues(work: PlainWork, seen: Cells, oldest: Mapping[str, datetime | N
     return [
         Queue(
             stream,
-            *(depths.get((stream, state), 0) for state in ("queued", "retrying", "scheduled")),
+            queued=depths.get((stream, "queued"), 0),
+            retrying=depths.get((stream, "retrying"), 0),
+            scheduled=depths.get((stream, "scheduled"), 0),
             oldest=oldest.get(stream),
             came=seen.get((names.CREATED, stream), empty).count,
             went=seen.get((names.TO_ACCEPTED, stream), empty).count,

@@ -16,7 +16,7 @@ from mailroom.web.api import api_keys, tasks, webhooks
 from mailroom.web.api.emails import routes as emails
 from mailroom.web.api.waits import Waits
 from mailroom.web.browser import write_cookie
-from mailroom.web.desk import access, audit, keys, trial_mail
+from mailroom.web.desk import access, alerts, audit, keys, overview, trial_mail, workers
 from mailroom.web.embed import routes as embed
 from mailroom.web.embed import tasks as external_tasks
 from mailroom.web.language import choose_language, tell_language
@@ -70,6 +70,7 @@ def create_app(services: Services) -> Quart:
     provide(app, Services, services)
     provide(app, Waits, Waits())
     provide(app, Readiness, Readiness(services.database))
+    provide(app, overview.Readings, overview.Readings(services.database))
     app.url_map.strict_slashes = False
     provide(app, Environment, page_templates())
     app.before_request(choose_language)
@@ -105,6 +106,9 @@ def create_app(services: Services) -> Quart:
         webhooks,
         embed,
         external_tasks,
+        overview,
+        workers,
+        alerts,
         keys,
         audit,
         trial_mail,

@@ -1,4 +1,4 @@
-"""Charts as the template draws them: geometry in the units of an SVG of `WIDTH` by `HEIGHT`, and the same as a table."""
+"""Charts as the template draws them: geometry in units of an SVG of `WIDTH` by `HEIGHT`, and the same as a table."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -70,7 +70,7 @@ class Chart:
 def seconds(value: float | None) -> str:
     """Return a length of time as charts write it: `40 ms`, `1.5 s`, `3 min`; a dash where none is known."""
     if value is None:
-        return "–"
+        return "—"
     if value < 1:
         return f"{value * 1000:.0f} ms"
     if value < MANY_SECONDS:
@@ -102,19 +102,19 @@ def charts(series: Series, starts: Sequence[Start]) -> list[Chart]:
             "waiting",
             gettext("Waiting"),
             gettext("mails that wait, on average"),
-            [Curve(gettext("Waiting"), "waiting", [point.waiting for point in points])],
-            lambda value: number(round(value)),
+            curves=[Curve(gettext("Waiting"), "waiting", [point.waiting for point in points])],
+            form=lambda value: number(round(value)),
         ),
         _lines(
             series,
             "time",
             gettext("Time until sent"),
             gettext("half within %(p50)s, 99 %% within %(p99)s", p50=seconds(whole.p50), p99=seconds(whole.p99)),
-            [
+            curves=[
                 Curve(gettext("Half within"), "p50", [point.p50 for point in points]),
                 Curve(gettext("99 % within"), "p99", [point.p99 for point in points]),
             ],
-            seconds,
+            form=seconds,
         ),
     ]
     marks = _marks(series, starts)
@@ -135,12 +135,12 @@ def _bars(series: Series, name: str, title: str, now: str, value: Callable[[Poin
     curve = Curve(title, name, values)
     return Chart(
         name, title, now, [curve], bars=bars, heights=_heights(top, lambda v: number(round(v, 1))),
-        times=_times(series), rows=_rows(series, [curve], lambda v: number(v)),
+        times=_times(series), rows=_rows(series, [curve], number),
     )  # fmt: skip
 
 
 def _lines(
-    series: Series, name: str, title: str, now: str, curves: Sequence[Curve], form: Callable[[float], str]
+    series: Series, name: str, title: str, now: str, *, curves: Sequence[Curve], form: Callable[[float], str]
 ) -> Chart:
     top = nice(max((value for curve in curves for value in curve.values if value), default=0))
     step = (WIDTH - LEFT - RIGHT) / max(1, len(series.points))
@@ -223,7 +223,7 @@ def _rows(
     series: Series, curves: Sequence[Curve], form: Callable[[float], str]
 ) -> list[tuple[str, Sequence[str]]]:
     return [
-        (_moment(point.at, series), ["–" if value is None else form(value) for value in values])
+        (_moment(point.at, series), ["—" if value is None else form(value) for value in values])
         for point, *values in zip(series.points, *(curve.values for curve in curves), strict=True)
     ]
 

@@ -15,10 +15,11 @@ from mailroom.i18n.messages import gettext_noop, translated
 from mailroom.kit.ids import parse_id
 from mailroom.web import limits
 from mailroom.web.browser import services
-from mailroom.web.desk.access import actor_of, operator, staff
+from mailroom.web.desk.access import actor_of, operator
+from mailroom.web.desk.frame import desk_page
 from mailroom.web.desk.key_form import MESSAGES, key_request
 from mailroom.web.forms import Invalid, sent_values
-from mailroom.web.page import page, redirect
+from mailroom.web.page import redirect
 from mailroom.web.refused import Refused, refuse, take, typed
 from mailroom.web.views.words import STATES
 
@@ -45,12 +46,6 @@ class Line:
         return cls(key, [(translated(STATES[state].word), number) for state, number in mails.items()])
 
 
-@blueprint.get("")
-async def desk() -> Response:
-    """Go on to the first page of the desk."""
-    return redirect("/desk/keys")
-
-
 @blueprint.get("/keys")
 async def keys() -> Response:
     """List the keys; operators get the form that makes one, too."""
@@ -58,14 +53,13 @@ async def keys() -> Response:
 
 
 async def _page(refused: Refused) -> Response:
-    account, revoked = await staff(), "revoked" in request.args
+    revoked = "revoked" in request.args
     async with services().database.begin() as work:
         rows = await services().api_keys.list(work, revoked=revoked)
         counts = await key_traffic(work, [row.id for row in rows])
-    return await page(
+    return await desk_page(
         "desk/keys.html",
         refused.status,
-        acts=account.is_operator,
         lines=[Line.of(row, counts) for row in rows],
         revoked=revoked,
         scopes=[(scope, translated(SCOPE_WORDS[scope])) for scope in SCOPES],
@@ -88,7 +82,7 @@ async def create() -> Response:
         await services().audit_log.write(
             work, actor_of(account), "key.created", target="key", target_id=row.id, details={"scope": row.scope}
         )
-    made = await page("desk/made_key.html", 201, key=row, secret=secret)
+    made = await desk_page("desk/made_key.html", 201, key=row, secret=secret)
     made.headers["Cache-Control"] = "no-store"
     return made
 

@@ -13,16 +13,16 @@ from mailroom.desk.backlog import Backlog, backlog
 from mailroom.desk.processes.readings import ProcessRow, Start, processes, starts
 from mailroom.i18n.alert_words import count
 from mailroom.i18n.formats import number
-from mailroom.i18n.messages import gettext, gettext_noop, translated
+from mailroom.i18n.messages import gettext, gettext_noop, ngettext, translated
 from mailroom.kit import clock
 from mailroom.kit.database import Database
 from mailroom.mail.ledger.pauses import Pause, pauses
 from mailroom.statistics.readings import PERIODS, Series, series
-from mailroom.web.browser import services
 from mailroom.web.desk.access import masked, staff
 from mailroom.web.desk.alert_lines import alert_lines
 from mailroom.web.desk.charts import charts, seconds
 from mailroom.web.desk.frame import desk_page
+from mailroom.web.parts import current
 
 blueprint = Blueprint("desk_overview", __name__, url_prefix="/desk")
 
@@ -90,7 +90,7 @@ async def overview() -> Response:
     account = await staff()
     wanted = request.args.get("period", "")
     chosen = wanted if wanted in PERIODS else "hour"
-    reading = await _readings().get()
+    reading = await current(Readings).get()
     shown = reading.series[chosen]
     template = "desk/overview_live.html" if request.args.get("part") == "live" else "desk/overview.html"
     seen = str if account.is_operator else masked
@@ -117,17 +117,9 @@ async def overview() -> Response:
     return answer
 
 
-def _readings() -> Readings:
-    from mailroom.web.parts import current
-
-    return current(Readings)
-
-
 def _well(reading: Reading) -> str:
     """Return the sentence for a Mailroom in which nothing is wrong."""
     workers = sum(one.role == "worker" and one.state == "alive" for one in reading.processes)
-    from mailroom.i18n.messages import ngettext
-
     return ngettext("Nothing is wrong. %(num)s worker runs.", "Nothing is wrong. %(num)s workers run.", workers)
 
 

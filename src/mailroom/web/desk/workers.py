@@ -1,4 +1,4 @@
-"""Workers and queues: who lives and what it has in hand, what waits, what an operator holds back; the mail server."""
+"""Workers and queues: who lives and what it has in hand, what waits, what is held back; the mail server."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -134,7 +134,7 @@ def _queue(queue: Any, paused: set[tuple[str, str]]) -> Mapping[str, Any]:
 
 
 def _ago(at: datetime | None) -> str:
-    return duration((clock.now() - at).total_seconds()) if at else "–"
+    return duration((clock.now() - at).total_seconds()) if at else "—"
 
 
 def _servers(rows: Sequence[ProcessRow]) -> list[Mapping[str, Any]]:
@@ -143,7 +143,7 @@ def _servers(rows: Sequence[ProcessRow]) -> list[Mapping[str, Any]]:
     for row in rows:
         if row.role == "worker" and row.state == "alive":
             servers.setdefault(str(row.facts.get("server", "")), []).append(row)
-    found = []
+    found: list[Mapping[str, Any]] = []
     for name, users in servers.items():
         shut = [row.facts["circuit"] for row in users if row.facts.get("circuit")]
         since = min((circuit["since"] for circuit in shut), default=None)
