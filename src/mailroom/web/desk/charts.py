@@ -1,4 +1,4 @@
-"""Charts as the template draws them: geometry in units of an SVG of `WIDTH` by `HEIGHT`, and the same as a table."""
+"""Charts as the template draws them: geometry in units of an SVG, `WIDTH` by `HEIGHT`, and the same as a table."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -112,7 +112,7 @@ def charts(series: Series, starts: Sequence[Start]) -> list[Chart]:
             gettext("half within %(p50)s, 99 %% within %(p99)s", p50=seconds(whole.p50), p99=seconds(whole.p99)),
             curves=[
                 Curve(gettext("Half within"), "p50", [point.p50 for point in points]),
-                Curve(gettext("99 % within"), "p99", [point.p99 for point in points]),
+                Curve(gettext("99 %% within"), "p99", [point.p99 for point in points]),
             ],
             form=seconds,
         ),

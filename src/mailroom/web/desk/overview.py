@@ -12,7 +12,7 @@ from mailroom.desk.alerts.book import AlertView, current_alerts
 from mailroom.desk.backlog import Backlog, backlog
 from mailroom.desk.processes.readings import ProcessRow, Start, processes, starts
 from mailroom.i18n.alert_words import count
-from mailroom.i18n.formats import number
+from mailroom.i18n.formats import clock_time, number
 from mailroom.i18n.messages import gettext, gettext_noop, ngettext, translated
 from mailroom.kit import clock
 from mailroom.kit.database import Database
@@ -111,7 +111,7 @@ async def overview() -> Response:
         charts=charts(shown, reading.starts),
         periods=[(name, translated(label), name == chosen) for name, label in LABELS.items()],
         period=chosen,
-        at=reading.at,
+        at=clock_time(reading.at),
     )
     answer.headers["Cache-Control"] = "no-store"
     return answer
