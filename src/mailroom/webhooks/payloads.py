@@ -16,7 +16,8 @@ MAIL_EVENTS: Mapping[str, str] = {
     "complained": "email.complained",
 }
 """Type of a row in `mail_events` → the type that webhooks tell."""
-TYPES = frozenset({*MAIL_EVENTS.values(), "task.ended", "account.confirmed", "alert.fired", "alert.cleared"})
+OTHER_EVENTS = ("task.ended", "account.confirmed", "account.deleted", "alert.fired", "alert.cleared")
+TYPES = frozenset({*MAIL_EVENTS.values(), *OTHER_EVENTS})
 
 
 def of_mail(row: Mapping[str, Any]) -> dict[str, Any]:
