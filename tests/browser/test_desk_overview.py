@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.browser.people import People, sign_in, sign_up
+from tests.browser.people import People, mail_to, sign_in, sign_up
 from tests.stack import Stack
 
 SERIOUS = {"serious", "critical"}
