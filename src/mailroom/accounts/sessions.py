@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
 from mailroom.accounts.browsers import cleaned
+from mailroom.accounts.errors import WrongCredentials
 from mailroom.accounts.models import Account, BrowserSession
 from mailroom.accounts.views import AccountView, NewSession, Session, Standing, role_of
 from mailroom.kit import clock
@@ -36,6 +37,7 @@ SELECT s.id, s.created_at, s.user_agent, s.seen_at, s.address,
        a.id, a.email, a.role, a.is_operator, a.created_at, a.deletes_at
 FROM sessions s LEFT JOIN accounts a ON a.id = s.account_id
 WHERE s.token_hash = %(token_hash)s AND s.expires_at > now() AND s.created_at > now() - %(at_most)s
+    AND a.locked_at IS NULL
 """
 START = """
 INSERT INTO sessions (id, token_hash, user_agent, expires_at)
@@ -52,6 +54,7 @@ STANDING = """
 SELECT s.id, s.token_hash, s.account_id, coalesce(a.is_operator, false)
 FROM sessions s LEFT JOIN accounts a ON a.id = s.account_id
 WHERE s.id = ANY(%(ids)s) AND s.expires_at > now() AND s.created_at > now() - %(at_most)s
+    AND a.locked_at IS NULL
 """
 
 
@@ -122,8 +125,11 @@ class Sessions:
         """Sign a browser in, in `work`. The secret it came with is worth nothing afterwards.
 
         An anonymous session becomes the account's and keeps its id, so that its tickets stay watchable; one
-        that is signed in already, as whomever, ends.
+        that is signed in already, as whomever, ends. Raises `WrongCredentials` for a locked account: whatever door
+        somebody comes in by, the answer does not tell that it is locked.
         """
+        if account.locked_at:
+            raise WrongCredentials
         if session:
             self._tell_after(work, [session.id])
         if session and session.account is None:

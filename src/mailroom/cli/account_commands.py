@@ -6,6 +6,7 @@ import click
 
 from mailroom.accounts.addresses.address import Address
 from mailroom.accounts.errors import UnknownAccount
+from mailroom.cli.account_views import list_accounts, lock, show, unlock
 from mailroom.cli.actor import shell_actor
 from mailroom.cli.with_services import with_services
 from mailroom.kit.text import clean, full
@@ -21,7 +22,11 @@ class Deleted(UnknownAccount):
 
 @click.group()
 def accounts() -> None:
-    """Delete accounts, and keep them after all."""
+    """List and show accounts; lock, unlock and delete them."""
+
+
+for command in (list_accounts, show, lock, unlock):
+    accounts.add_command(command)
 
 
 @accounts.command()

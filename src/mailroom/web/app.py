@@ -13,10 +13,25 @@ from werkzeug.routing import MapAdapter
 from mailroom.services import Services
 from mailroom.web import errors, health, limits, security
 from mailroom.web.api import api_keys, tasks, webhooks
+from mailroom.web.api import mails as mail_search_api
 from mailroom.web.api.emails import routes as emails
 from mailroom.web.api.waits import Waits
 from mailroom.web.browser import write_cookie
-from mailroom.web.desk import access, alerts, audit, keys, overview, trial_mail, workers
+from mailroom.web.desk import (
+    access,
+    alerts,
+    audit,
+    bulk,
+    failures,
+    keys,
+    mail,
+    overview,
+    people,
+    trial_mail,
+    workers,
+)
+from mailroom.web.desk import mails as desk_mails
+from mailroom.web.desk import tasks as desk_tasks
 from mailroom.web.embed import routes as embed
 from mailroom.web.embed import tasks as external_tasks
 from mailroom.web.language import choose_language, tell_language
@@ -113,6 +128,7 @@ def create_app(services: Services) -> Quart:
         task_pages,
         tasks,
         emails,
+        mail_search_api,
         api_keys,
         webhooks,
         embed,
@@ -120,6 +136,12 @@ def create_app(services: Services) -> Quart:
         overview,
         workers,
         alerts,
+        desk_mails,
+        bulk,
+        mail,
+        failures,
+        desk_tasks,
+        people,
         keys,
         audit,
         trial_mail,

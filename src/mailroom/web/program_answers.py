@@ -18,7 +18,7 @@ from mailroom.web.limits import TooFast
 from mailroom.webhooks import endpoints as webhooks
 from mailroom.webhooks.targets import ForbiddenTarget, InvalidUrl
 
-PATHS = ("/api/v1/emails", "/api/v1/api-keys", "/api/v1/webhooks", "/api/v1/watch")
+PATHS = ("/api/v1/emails", "/api/v1/mails", "/api/v1/api-keys", "/api/v1/webhooks", "/api/v1/watch")
 """Where the API answers in this form; `/api/v1/tasks` keeps problem details."""
 VALIDATION = "validation_error"
 

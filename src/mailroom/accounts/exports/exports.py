@@ -40,7 +40,7 @@ Query = Select[*tuple[Any, ...]]
 Progress = Callable[[int, int, str], None]
 """Told how many rows of how many are written, and what they are."""
 
-ACCOUNT = ("id", "email", "role", "is_operator", "created_at", "confirmed_at", "deletes_at")
+ACCOUNT = ("id", "email", "role", "is_operator", "created_at", "confirmed_at", "locked_at", "deletes_at")
 SESSIONS = ("id", "browser", "address", "created_at", "seen_at", "expires_at")
 EVENTS = ("id", "kind", "device", "address", "created_at")
 CHANGES = ("id", "old_email", "new_email", "created_at", "confirmed_at", "ended_at")

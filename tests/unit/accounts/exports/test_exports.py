@@ -17,6 +17,7 @@ LEFT_OUT = {
     "password_mails": "each is a mail, and in mails",
     "api_keys": "a program's, and on the desk",
     "webhook_endpoints": "a program's, and on the desk",
+    "saved_searches": "an operator's work, and on the desk",
     "accounts.email_key": "the address once more",
     "accounts.password_hash": SECRET,
     "accounts.deletion_mail_id": OURS,
