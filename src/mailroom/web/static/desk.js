@@ -32,17 +32,16 @@ class DeskLive extends HTMLElement {
       if (answer.status === 404) return location.reload(); // the role, or the session, is gone
       if (!answer.ok) return;
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      if (page.body.innerHTML !== this.#shown) {
-        this.#shown = page.body.innerHTML;
-        this.replaceChildren(...page.body.childNodes);
-        localiseAll?.();
-      }
+      if (this.#shown?.isEqualNode(page.body)) return;
+      this.#shown = page.body.cloneNode(true);
+      this.replaceChildren(...page.body.childNodes);
+      localiseAll();
     } catch {
       // the server is away for a moment: what is shown says when it was read
     }
   };
 
-  #shown = "";
+  #shown = null; // what came last
 }
 
 customElements.define("desk-live", DeskLive);
