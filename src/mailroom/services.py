@@ -18,6 +18,7 @@ from mailroom.accounts.sign_up.confirmation import Confirmation
 from mailroom.accounts.sign_up.registration import Registration
 from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.keys import ApiKeys
+from mailroom.api_keys.refusals import KeyRefusals
 from mailroom.api_keys.watch_tokens import WatchTokens
 from mailroom.desk.alerts.teller import Teller
 from mailroom.desk.audit_log import AuditLog
@@ -66,6 +67,7 @@ class Services:
     exports: Exports
     api_keys: ApiKeys
     acceptance: Acceptance
+    key_refusals: KeyRefusals
     watch_tokens: WatchTokens
     audit_log: AuditLog
     mail_searches: MailSearches

@@ -22,6 +22,7 @@ from mailroom.accounts.sign_up.registration import Registration
 from mailroom.accounts.tokens import Tokens
 from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.keys import ApiKeys
+from mailroom.api_keys.refusals import KeyRefusals
 from mailroom.api_keys.sending_limits import SendingLimits
 from mailroom.api_keys.watch_tokens import WatchTokens
 from mailroom.bootstrap.alerts import create_teller
@@ -136,6 +137,7 @@ def create_services(
             MessageStore(database, notify, domain=domain, wake_bulk=wake_bulk, counters=counters),
             limits,
         ),
+        key_refusals=KeyRefusals(database),
         watch_tokens=WatchTokens(settings.secret_keys),
         audit_log=audit_log,
         mail_searches=MailSearches(database),

@@ -13,10 +13,11 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, func, literal_column, or_, select
+from sqlalchemy.orm import aliased
 
 from mailroom.api_keys.models import ApiKey
 from mailroom.desk.search import MailSearch
-from mailroom.desk.time_limit import BUDGET, in_time
+from mailroom.desk.time_limit import BUDGET, in_time, within_time
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.kit.ids import first_id
 from mailroom.mail.messages.models import Message
@@ -75,26 +76,17 @@ class MailSearches:
         found: list[Mail] = []
         whole = window_of(search, now, before=before)
         narrow = is_narrow(search)
-        for slice_ in slices(whole, now, whole_at_once=narrow):
-            query = page_of(wanted, slice_, limit + 1 - len(found), narrow=narrow)
-            left = ends_at - time.monotonic()
-            rows = await self._rows(query, left if slice_.high < whole.high else max(left, PATIENCE))
-            if rows is None:  # the budget is used up: nothing is known of this slice
-                return _cut_short(found, slice_)
-            found += rows
-            if len(found) > limit:
-                return FoundMails(found[:limit], found[limit - 1].id, None)
+        async with self._database.begin() as work:
+            for slice_ in slices(whole, now, whole_at_once=narrow):
+                query = page_of(wanted, slice_, limit + 1 - len(found), narrow=narrow)
+                left = ends_at - time.monotonic()
+                rows = await _rows(work, query, left if slice_.high < whole.high else max(left, PATIENCE))
+                if rows is None:  # the budget is used up: nothing is known of this slice
+                    return _cut_short(found, slice_)
+                found += rows
+                if len(found) > limit:
+                    return FoundMails(found[:limit], found[limit - 1].id, None)
         return FoundMails(found, None, None)
-
-    async def _rows(self, query: Select[Mail], seconds: float) -> list[Mail] | None:
-        """Return the mails of one slice; None where that takes longer than `seconds`."""
-        if seconds <= 0:
-            return None
-
-        async def ask(work: UnitOfWork) -> list[Mail]:
-            return list((await work.session.scalars(query)).all())
-
-        return await in_time(self._database, seconds, ask)
 
     async def count(self, search: MailSearch, now: datetime, *, most: int = MOST_COUNTED) -> int | None:
         """Return how many mails there are, at most `most` + 1; None where that takes longer than the budget."""
@@ -107,6 +99,15 @@ class MailSearches:
         return await in_time(self._database, self._budget, ask)
 
 
+async def _rows(work: UnitOfWork, query: Select[Mail], seconds: float) -> Sequence[Mail] | None:
+    """Return the mails of one slice; None where that takes longer than `seconds`."""
+
+    async def ask(work: UnitOfWork) -> Sequence[Mail]:
+        return (await work.session.scalars(query)).all()
+
+    return await within_time(work, seconds, ask) if seconds > 0 else None
+
+
 def page_of(wanted: Sequence[ColumnElement[bool]], window: Window, limit: int, *, narrow: bool) -> Select[Mail]:
     """Return the query for a slice, the newest first.
 
@@ -114,8 +115,8 @@ def page_of(wanted: Sequence[ColumnElement[bool]], window: Window, limit: int, *
     common and would go through all mails by id, in the hope to meet enough of them soon.
     """
     if narrow:
-        few = select(Mail.id).where(*wanted, *within(window)).cte("few").prefix_with("MATERIALIZED")
-        return select(Mail).where(Mail.id.in_(select(few.c.id))).order_by(Mail.id.desc()).limit(limit)
+        few = aliased(Mail, select(Mail).where(*wanted, *within(window)).cte("few").prefix_with("MATERIALIZED"))
+        return select(few).order_by(few.id.desc()).limit(limit)
     return select(Mail).where(*wanted, *within(window)).order_by(Mail.id.desc()).limit(limit)
 
 

@@ -20,11 +20,20 @@ async def in_time(
 ) -> Answer | None:
     """Return what `ask` returns, in a transaction of its own; None where a statement of it takes longer."""
     async with database.begin() as work:
-        await work.session.execute(text(f"SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}"))
-        try:
-            async with work.session.begin_nested():
-                return await ask(work)
-        except DBAPIError as error:
-            if isinstance(error.orig, QueryCanceled):
-                return None
-            raise
+        return await within_time(work, seconds, ask)
+
+
+async def within_time(
+    work: UnitOfWork, seconds: float, ask: Callable[[UnitOfWork], Awaitable[Answer]]
+) -> Answer | None:
+    """Return what `ask` returns; None where a statement of it takes longer: then `work` can do nothing more.
+
+    The limit stays for the rest of the transaction, which PostgreSQL rolls back at its end where it was passed.
+    """
+    await work.session.execute(text(f"SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}"))
+    try:
+        return await ask(work)
+    except DBAPIError as error:
+        if isinstance(error.orig, QueryCanceled):
+            return None
+        raise

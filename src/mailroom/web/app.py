@@ -32,6 +32,7 @@ from mailroom.web.desk import (
 )
 from mailroom.web.desk import mails as desk_mails
 from mailroom.web.desk import tasks as desk_tasks
+from mailroom.web.desk import webhooks as desk_webhooks
 from mailroom.web.embed import routes as embed
 from mailroom.web.embed import tasks as external_tasks
 from mailroom.web.language import choose_language, tell_language
@@ -43,6 +44,7 @@ from mailroom.web.pages import (
     account,
     accounts,
     address,
+    api_docs,
     confirm,
     home,
     leaving,
@@ -136,6 +138,7 @@ def create_app(services: Services) -> Quart:
         overview,
         workers,
         alerts,
+        api_docs,
         desk_mails,
         bulk,
         mail,
@@ -144,6 +147,7 @@ def create_app(services: Services) -> Quart:
         people,
         keys,
         audit,
+        desk_webhooks,
         trial_mail,
     ):
         app.register_blueprint(room.blueprint)

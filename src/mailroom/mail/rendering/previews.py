@@ -47,9 +47,7 @@ class _Masked:
 
 
 def _mask(name: str, value: str) -> str:
-    if name == "code":
-        return MASK
-    return _SECRET_LINK.sub(rf"\1{MASK}", value) if name == "link" else value
+    return MASK if name == "code" else _SECRET_LINK.sub(rf"\1{MASK}", value)
 
 
 def of_bytes(raw: bytes) -> Preview:
