@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "c7e1a4d95b20"
-down_revision = "b84e2f6c1d90"
+down_revision = "5f8d0a3c72e1"
 branch_labels = None
 depends_on = None
 
