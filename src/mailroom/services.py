@@ -14,6 +14,7 @@ from mailroom.accounts.operators import Operators
 from mailroom.accounts.security.security_log import SecurityLog
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up.confirmation import Confirmation
+from mailroom.accounts.sign_up.invitations import Invitations
 from mailroom.accounts.sign_up.registration import Registration
 from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.keys import ApiKeys
@@ -37,6 +38,7 @@ class Services:
     settings: Settings
     database: Database
     registration: Registration
+    invitations: Invitations
     confirmation: Confirmation
     authentication: Authentication
     password_reset: PasswordReset

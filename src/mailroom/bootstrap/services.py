@@ -17,6 +17,7 @@ from mailroom.accounts.passwords.hashing import Passwords
 from mailroom.accounts.security.security_log import SecurityLog
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up.confirmation import Confirmation
+from mailroom.accounts.sign_up.invitations import Invitations
 from mailroom.accounts.sign_up.registration import Registration
 from mailroom.accounts.tokens import Tokens
 from mailroom.api_keys.acceptance import Acceptance
@@ -69,7 +70,18 @@ def create_services(
     passwords, site = Passwords(), settings.public_host.partition(":")[0].split(".")
     queue = FormMailQueue(database, hourly=settings.form_mails_per_hour)
     log, audit_log = SecurityLog(database, outbox), AuditLog()
-    registration = Registration(database, outbox, tickets, passwords, sessions, queue=queue, site=site)
+    invitations = Invitations(outbox, tokens, days=settings.invitation_days)
+    registration = Registration(
+        database,
+        outbox,
+        tickets,
+        passwords,
+        sessions,
+        queue=queue,
+        site=site,
+        rule=settings.registration_rule,
+        invitations=invitations,
+    )
     domain = settings.sender.address.rpartition("@")[2]
     api_keys = ApiKeys(database, default_domain=domain)
     limits = SendingLimits(settings.sending_per_minute or None, settings.domain_limits)
@@ -89,8 +101,16 @@ def create_services(
         settings=settings,
         database=database,
         registration=registration,
+        invitations=invitations,
         confirmation=Confirmation(
-            database, tickets, tokens, passwords, sessions, log=log, hours=settings.confirmation_hours
+            database,
+            tickets,
+            tokens,
+            passwords,
+            sessions,
+            log=log,
+            invitations=invitations,
+            hours=settings.confirmation_hours,
         ),
         authentication=Authentication(database, registration, passwords, sessions, log),
         password_reset=password_reset,

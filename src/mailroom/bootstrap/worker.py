@@ -139,7 +139,10 @@ def _sweep(
     mails = Retention(services.database, bodies=bodies, rows=rows)
     messages = MessageRetention(services.database, bodies=bodies, rows=rows)
     accounts = AccountRetention(
-        services.database, services.sessions, confirmation_hours=settings.confirmation_hours
+        services.database,
+        services.sessions,
+        confirmation_hours=settings.confirmation_hours,
+        days=settings.sign_up_days,
     )
     return Sweep(
         Rescuer(services.database, guard=guard, counters=services.counters),

@@ -167,6 +167,17 @@ SENTENCES: dict[str, str] = {
     "account.error.too_many_tries": _(
         "Those were too many wrong codes. Please have a new mail sent, or use the link in the one that you have."
     ),
+    "account.error.sign_up_closed": _("Nobody can sign up here at the moment."),
+    "account.error.invitation_needed": _(
+        "Only those who were invited can sign up here. Please open the link in the mail that invites you."
+    ),
+    "account.error.wrong_domain": _("Addresses of this domain cannot sign up here without an invitation."),
+    "account.error.not_the_invited": _("This invitation is for another address. Please sign up with that one."),
+    "account.error.already_member": _("An account has this address already."),
+    "account.error.unknown_invitation": _("There is no such invitation, or it was used or revoked already."),
+    "account.error.used_invitation": _("This invitation was used. If it was you, please sign in."),
+    "account.error.withdrawn_invitation": _("This invitation was taken back. Please ask those who invited you."),
+    "account.error.old_invitation": _("This invitation is too old. Please ask for another one."),
     "account.error.used_deletion_link": _(
         "This link was used already, or the account was to be deleted once more after it. Please sign in."
     ),
@@ -199,6 +210,7 @@ SENTENCES: dict[str, str] = {
     "title.sign_up_mail": _("Sign-up mail"),
     "title.security_notice": _("Security notice"),
     "title.address_mail": _("Mail to the new address"),
+    "title.invitation_mail": _("Invitation"),
     "title.deletion_mail": _("Deletion of your account"),
     "title.password_mail": _("Password mail"),
     "title.webhook_mail": _("Webhook mail"),

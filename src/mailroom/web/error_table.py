@@ -101,6 +101,16 @@ TABLE: dict[type[Exception] | int, Answer] = {
     ),
     accounts.UsedNoticeLink: Answer(410, _("This link was used"), way=NEW_LINK),
     accounts.OldNoticeLink: Answer(410, _("This link is too old"), way=NEW_LINK),
+    accounts.WrongInvitation: Answer(
+        404,
+        _("This link does not work"),
+        _("A part of the link may be missing. Copy the whole link from the mail."),
+    ),
+    accounts.UsedInvitation: Answer(410, _("This invitation was used"), way=SIGN_IN),
+    accounts.WithdrawnInvitation: Answer(410, _("This invitation was taken back")),
+    accounts.OldInvitation: Answer(410, _("This invitation is too old")),
+    accounts.SignUpClosed: Answer(403, _("Sign-up is closed"), way=SIGN_IN),
+    accounts.InvitationNeeded: Answer(403, _("You need an invitation"), way=SIGN_IN),
     accounts.WrongDeletionLink: Answer(
         404,
         _("This link does not work"),

@@ -30,6 +30,8 @@ LONGEST_VALUE = 400
 FIELD_OF: dict[type[MailroomError], str] = {
     errors.InvalidAddress: "email",
     errors.SameAddress: "email",
+    errors.WrongDomain: "email",
+    errors.NotTheInvited: "email",
     errors.WeakPassword: "password",
     errors.WrongCredentials: "password",
     errors.WrongCurrentPassword: "current",

@@ -21,6 +21,7 @@ from mailroom.accounts.retention import AccountRetention
 from mailroom.accounts.security.security_log import SecurityLog
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up.confirmation import Confirmation
+from mailroom.accounts.sign_up.invitations import Invitations
 from mailroom.accounts.sign_up.registration import Registration
 from mailroom.accounts.tokens import NEW_PASSWORD, Tokens
 from mailroom.accounts.views import NewSession, Session
@@ -50,6 +51,7 @@ class Reception:
         self.passwords = Passwords()
         self.queue = FormMailQueue(self.database, hourly=settings.form_mails_per_hour)
         self.log = SecurityLog(self.database, self.outbox)
+        self.invitations = Invitations(self.outbox, self.tokens, days=settings.invitation_days)
         self.registration = Registration(
             self.database,
             self.outbox,
@@ -58,6 +60,8 @@ class Reception:
             self.sessions,
             queue=self.queue,
             site=["localhost"],
+            rule=settings.registration_rule,
+            invitations=self.invitations,
         )
         self.confirmation = Confirmation(
             self.database,
@@ -66,6 +70,7 @@ class Reception:
             self.passwords,
             self.sessions,
             log=self.log,
+            invitations=self.invitations,
             hours=settings.confirmation_hours,
         )
         self.authentication = self.authentication_with(self.passwords)
@@ -96,7 +101,7 @@ class Reception:
         )
         self.operators = Operators()
         self.retention = AccountRetention(
-            self.database, self.sessions, confirmation_hours=settings.confirmation_hours
+            self.database, self.sessions, confirmation_hours=settings.confirmation_hours, days=7
         )
 
     def authentication_with(self, passwords: Passwords) -> Authentication:

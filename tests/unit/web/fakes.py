@@ -184,7 +184,9 @@ class FakeRoom:
 
 
 class FakeRegistration(FakeRoom):
-    async def sign_up(self, *, email: str, password: str, session: Session | NewSession) -> UUID:
+    async def sign_up(
+        self, *, email: str, password: str, session: Session | NewSession, invitation: str | None = None
+    ) -> UUID:
         self._fail()
         if "@" not in email:
             raise errors.InvalidAddress("There is no @ in it.")
