@@ -16,7 +16,7 @@ from mailroom.web.api import api_keys, tasks, webhooks
 from mailroom.web.api.emails import routes as emails
 from mailroom.web.api.waits import Waits
 from mailroom.web.browser import write_cookie
-from mailroom.web.desk import access, audit, keys, trial_mail
+from mailroom.web.desk import access, audit, invitations, keys, trial_mail
 from mailroom.web.embed import routes as embed
 from mailroom.web.embed import tasks as external_tasks
 from mailroom.web.language import choose_language, tell_language
@@ -117,6 +117,7 @@ def create_app(services: Services) -> Quart:
         embed,
         external_tasks,
         keys,
+        invitations,
         audit,
         trial_mail,
     ):
