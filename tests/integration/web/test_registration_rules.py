@@ -90,7 +90,7 @@ async def test_where_only_invited_people_sign_up_every_address_gets_the_same_ans
     for path, email in (("/sign-up", ALICE), ("/sign-up", BOB), ("/sign-up", "carol@example.org")):
         answer = await browser.post(path, form={"email": email, "password": PASSWORD})
         said = re.sub(r'data-now="[^"]*"', "", await answer.get_data(as_text=True))
-            answers.add((answer.status_code, said))
+        answers.add((answer.status_code, said))
     assert len(answers) == 1
     other = await browser.post(link, form={"email": BOB, "password": PASSWORD})
     assert other.status_code == 422 and "another address" in await other.get_data(as_text=True)
