@@ -12,6 +12,7 @@ from mailroom.accounts.changes.takeover import Takeover
 from mailroom.accounts.exports.exports import Exports
 from mailroom.accounts.operators import Operators
 from mailroom.accounts.security.security_log import SecurityLog
+from mailroom.accounts.security.sign_in_delays import SignInDelays
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up.confirmation import Confirmation
 from mailroom.accounts.sign_up.invitations import Invitations
@@ -48,6 +49,7 @@ class Services:
     deletion: Deletion
     erasure: Erasure
     security_log: SecurityLog
+    sign_in_delays: SignInDelays
     sessions: Sessions
     operators: Operators
     outbox: Outbox

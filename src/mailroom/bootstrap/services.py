@@ -13,8 +13,10 @@ from mailroom.accounts.changes.takeover import Takeover
 from mailroom.accounts.exports.exports import Exports
 from mailroom.accounts.mail_limits import FormMailQueue
 from mailroom.accounts.operators import Operators
+from mailroom.accounts.passwords.blocklist import Blocklist
 from mailroom.accounts.passwords.hashing import Passwords
 from mailroom.accounts.security.security_log import SecurityLog
+from mailroom.accounts.security.sign_in_delays import SignInDelays
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up.confirmation import Confirmation
 from mailroom.accounts.sign_up.invitations import Invitations
@@ -67,7 +69,8 @@ def create_services(
     counters = Counters()
     outbox = Outbox(kinds, tickets, notify, counters)
     sessions, task_service = Sessions(database), TaskService(publish_task)
-    passwords, site = Passwords(), settings.public_host.partition(":")[0].split(".")
+    blocklist = Blocklist(settings.password_blocklist) if settings.password_blocklist else None
+    passwords, site = Passwords(blocklist=blocklist), settings.public_host.partition(":")[0].split(".")
     queue = FormMailQueue(database, hourly=settings.form_mails_per_hour)
     log, audit_log = SecurityLog(database, outbox), AuditLog()
     invitations = Invitations(outbox, tokens, days=settings.invitation_days)
@@ -130,6 +133,7 @@ def create_services(
         ),
         erasure=Erasure(database, sessions, secret_keys=settings.secret_keys, also=[forget_deliveries]),
         security_log=log,
+        sign_in_delays=SignInDelays(database, settings.secret_keys),
         sessions=sessions,
         operators=Operators(),
         outbox=outbox,

@@ -155,6 +155,7 @@ def _sweep(
             messages.clean_up,
             accounts.clean_up,
             services.security_log.clean_up,
+            services.sign_in_delays.clean_up,
             services.exports.clean_up,
             services.erasure.clean_up,
             services.acceptance.clean_up,

@@ -129,6 +129,10 @@ SENTENCES: dict[str, str] = {
     "account.error.wrong_credentials": _(
         "This address and password do not belong together. Please check both, or sign up if you are new here."
     ),
+    "account.error.sign_in_delayed": _(
+        "Signing in with this address failed several times from here. Please wait, or choose a new password by "
+        "mail."
+    ),
     "account.error.not_confirmed": _("This sign-up is not confirmed yet. Please open the mail that we sent you."),
     "account.error.unknown_sign_up": _(
         "No sign-up of this browser waits for a confirmation. Please sign up; it takes a minute."
@@ -200,6 +204,7 @@ SENTENCES: dict[str, str] = {
         "This password is made of your address, the name of this site or words of its pages."
     ),
     "password.guessable": _("This password would be guessed too soon."),
+    "password.leaked": _("This password is known from a data leak."),
     "password.common": _("This is similar to a commonly used password."),
     "password.word": _("A word by itself is easy to guess."),
     "password.name": _("Common names and surnames are easy to guess."),

@@ -100,6 +100,9 @@ class Settings(BaseSettings):
         ge=0,
         description="seconds that people need for the sign-up form at least; robots are faster (0: no check)",
     )
+    password_blocklist: Path | None = Field(
+        None, description="sorted file of leaked passwords that nobody may choose: plain, or SHA-1 as from HIBP"
+    )
     form_mails_per_hour: int = Field(
         20_000,
         ge=0,
@@ -185,6 +188,13 @@ class Settings(BaseSettings):
     @classmethod
     def _domain_limits(cls, value: str) -> str:
         domain_limits(value)
+        return value
+
+    @field_validator("password_blocklist")
+    @classmethod
+    def _blocklist(cls, value: Path | None) -> Path | None:
+        if value is not None and not (value.is_file() and os.access(value, os.R_OK)):
+            raise ValueError("must be a file that can be read")
         return value
 
     @field_validator("registration")

@@ -140,6 +140,7 @@ TABLE: dict[type[Exception] | int, Answer] = {
     # -- signing up and in
     accounts.WrongCredentials: Answer(422, _("Wrong address or password"), way=SIGN_IN),
     accounts.NotConfirmed: Answer(422, _("This address is not confirmed yet"), way=SIGN_IN),
+    accounts.SignInDelayed: Answer(429, _("Too many attempts to sign in"), way=NEW_PASSWORD),
     TooManySignIns: Answer(429, _("Too many attempts to sign in"), way=NEW_PASSWORD),
     accounts.UnknownSignUp: Answer(
         404,

@@ -141,6 +141,14 @@ class FakeDatabase:
         return SimpleNamespace(all=lambda: rows, __iter__=lambda: iter(rows)) if entity is Mail else rows
 
 
+class FakeDelays:
+    async def take(self, _email: str, _client: str) -> None:
+        """Nobody waits."""
+
+    async def clear(self, _email: str, _client: str) -> None:
+        """There is nothing to forget."""
+
+
 class FakeSessions:
     def __init__(self, world: World) -> None:
         self.world = world
@@ -317,6 +325,7 @@ def services(world: World, **changes: Any) -> Any:
         confirmation=FakeConfirmation(world),
         authentication=FakeAuthentication(world),
         password_reset=FakePasswordReset(world),
+        sign_in_delays=FakeDelays(),
         outbox=FakeOutbox(world),
         tickets=FakeTickets(world),
         tracker=FakeWatching(world),

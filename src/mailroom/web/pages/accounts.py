@@ -151,6 +151,7 @@ async def sign_in() -> Response:
     kept = {**typed(values, "email"), "next": asked}
     try:
         form = check(SignInForm, values)
+        await services().sign_in_delays.take(form.email, browser.client().limited_as)
         started = await services().authentication.sign_in(
             # A session also for a stranger: a right password before the confirmation leads to that mail's page.
             form.email,
@@ -160,6 +161,7 @@ async def sign_in() -> Response:
             address=browser.client_address(),
         )
     except errors.NotConfirmed as error:
+        await services().sign_in_delays.clear(form.email, browser.client().limited_as)
         if wants_json():
             raise
         return await show_again(
@@ -169,6 +171,7 @@ async def sign_in() -> Response:
         if wants_json():
             raise
         return await show_again(Refused(kept, messages_of(error), 422), _sign_in_page)
+    await services().sign_in_delays.clear(form.email, browser.client().limited_as)
     browser.begin(started)
     return redirect(asked or DEFAULT)
 
