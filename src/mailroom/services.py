@@ -11,14 +11,21 @@ from mailroom.accounts.changes.password_reset import PasswordReset
 from mailroom.accounts.changes.takeover import Takeover
 from mailroom.accounts.exports.exports import Exports
 from mailroom.accounts.operators import Operators
+from mailroom.accounts.profiles import Profiles
+from mailroom.accounts.recent_sign_in import RecentSignIn
 from mailroom.accounts.security.security_log import SecurityLog
 from mailroom.accounts.security.sign_in_delays import SignInDelays
+from mailroom.accounts.session_endings import SessionEndings
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up.confirmation import Confirmation
 from mailroom.accounts.sign_up.invitations import Invitations
 from mailroom.accounts.sign_up.registration import Registration
+from mailroom.accounts.sign_up.withdrawal import Withdrawal
+from mailroom.accounts.two_factor.factors import Factors
+from mailroom.accounts.two_factor.sign_in import SignInSteps
 from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.keys import ApiKeys
+from mailroom.api_keys.refusals import KeyRefusals
 from mailroom.api_keys.watch_tokens import WatchTokens
 from mailroom.desk.audit_log import AuditLog
 from mailroom.kit.database import Database
@@ -40,8 +47,13 @@ class Services:
     database: Database
     registration: Registration
     invitations: Invitations
+    withdrawal: Withdrawal
     confirmation: Confirmation
     authentication: Authentication
+    sign_in_steps: SignInSteps
+    recent_sign_in: RecentSignIn
+    factors: Factors
+    profiles: Profiles
     password_reset: PasswordReset
     password_change: PasswordChange
     address_changes: AddressChanges
@@ -51,6 +63,7 @@ class Services:
     security_log: SecurityLog
     sign_in_delays: SignInDelays
     sessions: Sessions
+    session_endings: SessionEndings
     operators: Operators
     outbox: Outbox
     mail_administration: MailAdministration
@@ -59,6 +72,7 @@ class Services:
     exports: Exports
     api_keys: ApiKeys
     acceptance: Acceptance
+    key_refusals: KeyRefusals
     watch_tokens: WatchTokens
     audit_log: AuditLog
     webhooks: Webhooks

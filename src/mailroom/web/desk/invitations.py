@@ -12,8 +12,9 @@ from mailroom.kit.ids import parse_id
 from mailroom.web import limits
 from mailroom.web.browser import services
 from mailroom.web.desk.access import actor_of, masked, operator, staff
+from mailroom.web.desk.frame import desk_page
 from mailroom.web.forms import AddressForm, Invalid, check, sent_values
-from mailroom.web.page import page, redirect
+from mailroom.web.page import redirect
 from mailroom.web.refused import Refused, refuse, take, typed
 from mailroom.web.views.words import STATES
 
@@ -55,10 +56,9 @@ async def _page(refused: Refused) -> Response:
     account = await staff()
     async with services().database.begin() as work:
         found = await services().invitations.list(work)
-    return await page(
+    return await desk_page(
         "desk/invitations.html",
         refused.status,
-        acts=account.is_operator,
         lines=[_line(one, whole=account.is_operator) for one in found],
         values=refused.values,
         messages=refused.messages,

@@ -7,7 +7,8 @@ from typing import Any
 from quart import Blueprint, Response, request
 
 from mailroom.accounts import errors
-from mailroom.accounts.views import NewSession
+from mailroom.accounts.two_factor.site import PasskeySite
+from mailroom.accounts.views import NewSession, SecondStepNeeded
 from mailroom.web import browser, limits, sign_up_traps
 from mailroom.web.browser import current_or_new_session, current_session, services
 from mailroom.web.errors import respond, wants_json
@@ -15,7 +16,7 @@ from mailroom.web.forms import Invalid, SignInForm, SignUpForm, check, sent_valu
 from mailroom.web.notices import take_notice
 from mailroom.web.page import keep_private, page, redirect
 from mailroom.web.refused import FORM_ERRORS, Refused, Show, messages_of, refuse, show_again, take, typed
-from mailroom.web.return_to import DEFAULT, safe_path
+from mailroom.web.return_to import DEFAULT, safe_path, second_step_address
 
 blueprint = Blueprint("accounts", __name__)
 
@@ -139,6 +140,7 @@ async def _sign_in_page(refused: Refused) -> Response:
         messages=refused.messages,
         notice=take_notice(),
         not_confirmed=None if mail is None else {"ticket": mail},
+        has_passkeys=PasskeySite.of(services().settings.public_url).obstacle is None,
     )
 
 
@@ -148,7 +150,7 @@ async def sign_in() -> Response:
     """Sign in, or say what was wrong beside the form; an address not confirmed yet gets a way to its mail."""
     values = await sent_values()
     asked = safe_path(values.get("next"))
-    kept = {**typed(values, "email"), "next": asked}
+    kept = {**typed(values, "email"), "next": asked, "keep": "yes" if values.get("keep") else ""}
     try:
         form = check(SignInForm, values)
         await services().sign_in_delays.take(form.email, browser.client().limited_as)
@@ -159,6 +161,7 @@ async def sign_in() -> Response:
             session=await current_or_new_session(),
             user_agent=browser.user_agent(),
             address=browser.client_address(),
+            kept=bool(form.keep),
         )
     except errors.NotConfirmed as error:
         await services().sign_in_delays.clear(form.email, browser.client().limited_as)
@@ -172,6 +175,9 @@ async def sign_in() -> Response:
             raise
         return await show_again(Refused(kept, messages_of(error), 422), _sign_in_page)
     await services().sign_in_delays.clear(form.email, browser.client().limited_as)
+    if isinstance(started, SecondStepNeeded):
+        browser.begin(started.started)
+        return redirect(second_step_address(asked))
     browser.begin(started)
     return redirect(asked or DEFAULT)
 
