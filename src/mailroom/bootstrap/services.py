@@ -152,7 +152,6 @@ def create_services(
         deletion=Deletion(
             database,
             outbox,
-            password_change,
             tokens=tokens,
             sessions=sessions,
             log=log,

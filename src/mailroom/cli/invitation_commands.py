@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import click
 
-from mailroom.accounts.errors import UnknownInvitation
+from mailroom.accounts.sign_up.errors import UnknownInvitation
 from mailroom.accounts.sign_up.invitations import InvitationView
 from mailroom.cli.actor import shell_actor
 from mailroom.cli.tables import Column, print_table

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from werkzeug.exceptions import NotFound
 
 from mailroom.accounts import errors as accounts
+from mailroom.accounts.sign_up import errors as joining
 from mailroom.i18n.messages import gettext_noop as _
 from mailroom.kit.errors import MailroomError, Overloaded, Unavailable
 from mailroom.tasks.service import CannotCancel, CannotRetry
@@ -103,20 +104,20 @@ TABLE: dict[type[Exception] | int, Answer] = {
     ),
     accounts.UsedNoticeLink: Answer(410, _("This link was used"), way=NEW_LINK),
     accounts.OldNoticeLink: Answer(410, _("This link is too old"), way=NEW_LINK),
-    accounts.WrongInvitation: Answer(
+    joining.WrongInvitation: Answer(
         404,
         _("This link does not work"),
         _("A part of the link may be missing. Copy the whole link from the mail."),
     ),
-    accounts.UsedInvitation: Answer(410, _("This invitation was used"), way=SIGN_IN),
-    accounts.WithdrawnInvitation: Answer(410, _("This invitation was taken back")),
-    accounts.OldInvitation: Answer(410, _("This invitation is too old")),
-    accounts.WrongDomain: Answer(422, _("Please check the address"), way=SIGN_UP),
-    accounts.NotTheInvited: Answer(422, _("Please check the address"), way=SIGN_UP),
-    accounts.AlreadyMember: Answer(409, _("This person has an account")),
-    accounts.UnknownInvitation: Answer(404, _("There is no such invitation")),
-    accounts.SignUpClosed: Answer(403, _("Sign-up is closed"), way=SIGN_IN),
-    accounts.InvitationNeeded: Answer(403, _("You need an invitation"), way=SIGN_IN),
+    joining.UsedInvitation: Answer(410, _("This invitation was used"), way=SIGN_IN),
+    joining.WithdrawnInvitation: Answer(410, _("This invitation was taken back")),
+    joining.OldInvitation: Answer(410, _("This invitation is too old")),
+    joining.WrongDomain: Answer(422, _("Please check the address"), way=SIGN_UP),
+    joining.NotTheInvited: Answer(422, _("Please check the address"), way=SIGN_UP),
+    joining.AlreadyMember: Answer(409, _("This person has an account")),
+    joining.UnknownInvitation: Answer(404, _("There is no such invitation")),
+    joining.SignUpClosed: Answer(403, _("Sign-up is closed"), way=SIGN_IN),
+    joining.InvitationNeeded: Answer(403, _("You need an invitation"), way=SIGN_IN),
     accounts.WrongDeletionLink: Answer(
         404,
         _("This link does not work"),

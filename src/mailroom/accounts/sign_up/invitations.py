@@ -11,7 +11,9 @@ from uuid import UUID
 from sqlalchemy import func, insert, select, update
 
 from mailroom.accounts.addresses.address import Address
-from mailroom.accounts.errors import (
+from mailroom.accounts.models import Invitation
+from mailroom.accounts.sign_up import sign_ups
+from mailroom.accounts.sign_up.errors import (
     AlreadyMember,
     OldInvitation,
     UnknownInvitation,
@@ -19,8 +21,6 @@ from mailroom.accounts.errors import (
     WithdrawnInvitation,
     WrongInvitation,
 )
-from mailroom.accounts.models import Invitation
-from mailroom.accounts.sign_up import sign_ups
 from mailroom.accounts.tokens import INVITATION, Tokens, mail_id_of
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.ids import new_id

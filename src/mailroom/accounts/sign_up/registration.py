@@ -17,19 +17,16 @@ from mailroom.accounts.errors import (
     AccountError,
     AlreadyConfirmed,
     InvalidAddress,
-    InvitationNeeded,
-    NotTheInvited,
-    SignUpClosed,
     TooSoon,
     UnknownSignUp,
     WeakPassword,
-    WrongDomain,
 )
 from mailroom.accounts.mail_limits import FormMailQueue, Sent, is_over
 from mailroom.accounts.models import SignUp
 from mailroom.accounts.passwords.hashing import NEW, Passwords
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up import sign_ups
+from mailroom.accounts.sign_up.errors import InvitationNeeded, NotTheInvited, SignUpClosed, WrongDomain
 from mailroom.accounts.sign_up.invitations import Invitations
 from mailroom.accounts.sign_up.sign_ups import MailedSignUp
 from mailroom.accounts.views import NewSession, Session

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from quart import Blueprint, Response, abort
 
-from mailroom.accounts.errors import AlreadyMember, InvalidAddress, UnknownInvitation
+from mailroom.accounts.errors import InvalidAddress
+from mailroom.accounts.sign_up.errors import AlreadyMember, UnknownInvitation
 from mailroom.accounts.sign_up.invitations import InvitationView
 from mailroom.i18n.messages import gettext_noop, translated
 from mailroom.i18n.sentences import error_text

@@ -7,6 +7,7 @@ from typing import Any
 from quart import Blueprint, Response, request
 
 from mailroom.accounts import errors
+from mailroom.accounts.sign_up import errors as joining
 from mailroom.accounts.two_factor.site import PasskeySite
 from mailroom.accounts.views import NewSession, SecondStepNeeded
 from mailroom.web import browser, limits, sign_up_traps
@@ -39,7 +40,7 @@ async def sign_up_form() -> Response:
 async def _sign_up_page(refused: Refused, invited: InvitedView | None = None) -> Response:
     rule = services().settings.registration_rule
     if invited is None and not rule.takes_strangers:
-        return await respond(errors.SignUpClosed() if rule.mode == "closed" else errors.InvitationNeeded())
+        return await respond(joining.SignUpClosed() if rule.mode == "closed" else joining.InvitationNeeded())
     values = {"email": invited.email} | refused.values if invited else refused.values
     return await page(
         "sign_up.html",
@@ -77,7 +78,7 @@ async def sign_up_invited(token: str) -> Response:
 
 async def _invited_page(token: str, refused: Refused) -> Response:
     if services().settings.registration_rule.mode == "closed":
-        return await respond(errors.SignUpClosed())
+        return await respond(joining.SignUpClosed())
     try:
         async with services().database.begin() as work:
             found = await services().invitations.of_token(work, token)

@@ -9,10 +9,9 @@ from mailroom.accounts import errors
 from mailroom.web import browser, limits
 from mailroom.web.browser import services
 from mailroom.web.errors import respond
-from mailroom.web.forms import DeleteAccountForm, check, sent_values
 from mailroom.web.notices import redirect_with_notice
 from mailroom.web.page import keep_private, page, redirect
-from mailroom.web.refused import FORM_ERRORS, Refused, refuse, take
+from mailroom.web.recent_sign_in import recent_member
 from mailroom.web.return_to import member
 
 blueprint = Blueprint("leaving", __name__)
@@ -20,35 +19,24 @@ blueprint = Blueprint("leaving", __name__)
 
 @blueprint.get("/account/delete")
 async def form() -> Response:
-    """Show what a deletion does, and ask for the password; or, where it is asked for, how to undo it."""
-    return await _form(take())
-
-
-async def _form(refused: Refused) -> Response:
+    """Show what a deletion does; or, where it is asked for, how to undo it."""
     _, account = await member()
     if account.deletes_at:
-        return await page("leaving.html", refused.status, account=account)
+        return await page("leaving.html", account=account)
     return await page(
         "delete_account.html",
-        refused.status,
         account=account,
         days_of_contents=services().settings.keep_bodies_days,
         days_of_rows=services().settings.keep_rows_days,
-        values=refused.values,
-        messages=refused.messages,
     )
 
 
 @blueprint.post("/account/delete")
 @limits.limited(limits.SIGN_IN)
 async def ask() -> Response:
-    """Begin the deletion; the present password is asked."""
-    session, _ = await member()
-    try:
-        password = check(DeleteAccountForm, await sent_values()).current
-        await services().deletion.ask(session, password=password, origin=browser.origin())
-    except FORM_ERRORS as error:
-        return await refuse(error, _form)
+    """Begin the deletion, where the owner was there a short while ago."""
+    session, _ = await recent_member()
+    await services().deletion.ask(session, origin=browser.origin())
     return redirect("/account/delete")
 
 

@@ -4,8 +4,8 @@ from uuid import UUID
 
 import pytest
 
-from mailroom.accounts.errors import (
-    AccountError,
+from mailroom.accounts.errors import AccountError
+from mailroom.accounts.sign_up.errors import (
     AlreadyMember,
     InvitationNeeded,
     NotTheInvited,
