@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mailroom.accounts.administration import AccountAdministration
 from mailroom.accounts.authentication import Authentication
 from mailroom.accounts.changes.address_change import AddressChanges
 from mailroom.accounts.changes.deletion import Deletion
@@ -28,8 +29,15 @@ from mailroom.api_keys.keys import ApiKeys
 from mailroom.api_keys.refusals import KeyRefusals
 from mailroom.api_keys.watch_tokens import WatchTokens
 from mailroom.desk.audit_log import AuditLog
+from mailroom.desk.bulk_actions import BulkActions
+from mailroom.desk.failures import FailureReport
+from mailroom.desk.mail_details import MailDesk
+from mailroom.desk.mail_search import MailSearches
+from mailroom.desk.saved_searches import SavedSearches
+from mailroom.desk.task_desk import TaskDesk
 from mailroom.kit.database import Database
 from mailroom.mail.administration import MailAdministration
+from mailroom.mail.kinds import Kinds
 from mailroom.mail.outbox import Outbox
 from mailroom.progress.tracker import Tracker
 from mailroom.settings import Settings
@@ -65,8 +73,10 @@ class Services:
     sessions: Sessions
     session_endings: SessionEndings
     operators: Operators
+    account_administration: AccountAdministration
     outbox: Outbox
     mail_administration: MailAdministration
+    mail_kinds: Kinds
     tickets: Tickets
     task_service: TaskService
     exports: Exports
@@ -75,6 +85,12 @@ class Services:
     key_refusals: KeyRefusals
     watch_tokens: WatchTokens
     audit_log: AuditLog
+    mail_searches: MailSearches
+    mail_desk: MailDesk
+    failure_report: FailureReport
+    task_desk: TaskDesk
+    saved_searches: SavedSearches
+    bulk_actions: BulkActions
     webhooks: Webhooks
     counters: Counters
     tracker: Tracker | None = None

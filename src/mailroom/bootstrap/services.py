@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from mailroom.accounts import mails as accounts_mails
+from mailroom.accounts.administration import AccountAdministration
 from mailroom.accounts.authentication import Authentication
 from mailroom.accounts.changes.address_change import AddressChanges
 from mailroom.accounts.changes.deletion import Deletion
@@ -32,6 +33,12 @@ from mailroom.api_keys.sending_limits import SendingLimits
 from mailroom.api_keys.watch_tokens import WatchTokens
 from mailroom.bootstrap.two_factor import create_two_factor
 from mailroom.desk.audit_log import AuditLog
+from mailroom.desk.bulk_actions import BulkActions
+from mailroom.desk.failures import FailureReport
+from mailroom.desk.mail_details import MailDesk
+from mailroom.desk.mail_search import MailSearches
+from mailroom.desk.saved_searches import SavedSearches
+from mailroom.desk.task_desk import TaskDesk
 from mailroom.i18n.sentences import text_of
 from mailroom.jobs.results import ResultReader
 from mailroom.kit.database import Database
@@ -40,6 +47,7 @@ from mailroom.mail.administration import MailAdministration
 from mailroom.mail.kinds import Kinds, Notify
 from mailroom.mail.messages.store import MESSAGE, MessageStore
 from mailroom.mail.outbox import Outbox
+from mailroom.mail.rendering.previews import Previews
 from mailroom.mail.views import MailRows
 from mailroom.ops import mails as ops_mails
 from mailroom.progress.tracker import Tracker
@@ -76,7 +84,7 @@ def create_services(
     blocklist = Blocklist(settings.password_blocklist) if settings.password_blocklist else None
     passwords, site = Passwords(blocklist=blocklist), settings.public_host.partition(":")[0].split(".")
     sessions = Sessions(database, strict=settings.two_step_for_operators == "required")
-    task_service = TaskService(publish_task)
+    task_service, administration = TaskService(publish_task), MailAdministration(kinds, notify)
     queue = FormMailQueue(database, hourly=settings.form_mails_per_hour)
     log, audit_log = SecurityLog(database, outbox), AuditLog()
     invitations = Invitations(outbox, tokens, days=settings.invitation_days)
@@ -163,8 +171,10 @@ def create_services(
         sessions=sessions,
         session_endings=SessionEndings(database, sessions, log),
         operators=Operators(),
+        account_administration=AccountAdministration(sessions),
         outbox=outbox,
-        mail_administration=MailAdministration(kinds, notify),
+        mail_administration=administration,
+        mail_kinds=kinds,
         tickets=tickets,
         task_service=task_service,
         exports=Exports(database, task_service, text_of, log),
@@ -178,10 +188,20 @@ def create_services(
         key_refusals=KeyRefusals(database),
         watch_tokens=WatchTokens(settings.secret_keys),
         audit_log=audit_log,
+        mail_searches=MailSearches(database),
+        failure_report=FailureReport(database),
+        task_desk=TaskDesk(database),
+        mail_desk=MailDesk(administration, _previews(settings, kinds), notify),
+        saved_searches=SavedSearches(),
+        bulk_actions=BulkActions(database, task_service, administration, audit_log),
         webhooks=Webhooks(webhook_box(settings), private=settings.webhook_private_networks),
         counters=counters,
         tracker=tracker,
     )
+
+
+def _previews(settings: Settings, kinds: Kinds) -> Previews:
+    return Previews(kinds, mail_from=settings.mail_from, product={"public_url": settings.public_url})
 
 
 def webhook_box(settings: Settings) -> SecretBox:

@@ -13,10 +13,13 @@ from werkzeug.routing import MapAdapter
 from mailroom.services import Services
 from mailroom.web import errors, health, limits, recent_sign_in, security
 from mailroom.web.api import api_keys, tasks, webhooks
+from mailroom.web.api import mails as mail_search_api
 from mailroom.web.api.emails import routes as emails
 from mailroom.web.api.waits import Waits
 from mailroom.web.browser import write_cookie
-from mailroom.web.desk import access, audit, invitations, keys, trial_mail
+from mailroom.web.desk import access, audit, bulk, failures, invitations, keys, mail, people, trial_mail
+from mailroom.web.desk import mails as desk_mails
+from mailroom.web.desk import tasks as desk_tasks
 from mailroom.web.desk import webhooks as desk_webhooks
 from mailroom.web.embed import routes as embed
 from mailroom.web.embed import tasks as external_tasks
@@ -125,11 +128,18 @@ def create_app(services: Services) -> Quart:
         task_pages,
         tasks,
         emails,
+        mail_search_api,
         api_keys,
         webhooks,
         embed,
         external_tasks,
         api_docs,
+        desk_mails,
+        bulk,
+        mail,
+        failures,
+        desk_tasks,
+        people,
         keys,
         invitations,
         audit,
