@@ -10,6 +10,7 @@ import click
 
 from mailroom.cli.account_commands import accounts
 from mailroom.cli.bulk_commands import cancel, retry
+from mailroom.cli.invitation_commands import invitations
 from mailroom.cli.key_commands import keys
 from mailroom.cli.language import terminal_language, translate_help
 from mailroom.cli.live_commands import send, watch
@@ -178,6 +179,7 @@ def shell(entrypoints: Entrypoints) -> click.Group:
         keys,
         webhooks,
         accounts,
+        invitations,
         operator,
         inbox,
     ):
