@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from mailroom.accounts.authentication import Authentication
 from mailroom.accounts.changes.address_change import AddressChanges
+from mailroom.accounts.changes.deletion import Deletion
+from mailroom.accounts.changes.erasure import Erasure
 from mailroom.accounts.changes.password_change import PasswordChange
 from mailroom.accounts.changes.password_reset import PasswordReset
 from mailroom.accounts.changes.takeover import Takeover
@@ -41,6 +43,8 @@ class Services:
     password_change: PasswordChange
     address_changes: AddressChanges
     takeover: Takeover
+    deletion: Deletion
+    erasure: Erasure
     security_log: SecurityLog
     sessions: Sessions
     operators: Operators

@@ -206,6 +206,24 @@ class NotThisAccount(TokenError):
     message_code = "account.error.not_this_account"
 
 
+class WrongDeletionLink(TokenError):
+    """A link that keeps an account is none of ours, or was changed."""
+
+    message_code = "account.error.wrong_notice_link"
+
+
+class UsedDeletionLink(TokenError):
+    """A link that keeps an account was used, or a newer deletion took its place."""
+
+    message_code = "account.error.used_deletion_link"
+
+
+class OldDeletionLink(TokenError):
+    """A link that keeps an account is too old: mostly the account is deleted."""
+
+    message_code = "account.error.old_deletion_link"
+
+
 class WrongCode(AccountError):
     """A typed code is in no mail to the address; so many tries are left."""
 
@@ -235,6 +253,21 @@ class TooManyTries(AccountError):
     """Too many wrong codes were typed since the last mail was sent."""
 
     message_code = "account.error.too_many_tries"
+
+
+# -- leaving
+
+
+class Leaving(AccountError):
+    """An account is to be deleted: all that it can do is to stay."""
+
+    message_code = "account.error.leaving"
+
+
+class LastOperator(AccountError):
+    """The only operator's account cannot be deleted."""
+
+    message_code = "account.error.last_operator"
 
 
 # -- operating

@@ -6,13 +6,14 @@ from functools import lru_cache
 
 from mailroom.accounts.changes.address_change import CONFIRM_NEW, IN_USE
 from mailroom.accounts.changes.address_change import LINK_LASTS as ADDRESS_LASTS
+from mailroom.accounts.changes.deletion import DELETION, TIME_TO_UNDO
 from mailroom.accounts.changes.password_reset import LINK, LINK_LASTS, NO_ACCOUNT
 from mailroom.accounts.changes.takeover import LINK_LASTS as NOTICE_LASTS
 from mailroom.accounts.security.notices import words_of
 from mailroom.accounts.security.security_log import NOTICE
 from mailroom.accounts.sign_up.confirmation import CODE_LASTS
 from mailroom.accounts.sign_up.sign_ups import ALREADY, CONFIRM
-from mailroom.accounts.tokens import NEW_ADDRESS, NEW_PASSWORD, NOT_ME, Tokens
+from mailroom.accounts.tokens import KEEP_ACCOUNT, NEW_ADDRESS, NEW_PASSWORD, NOT_ME, Tokens
 from mailroom.i18n import languages
 from mailroom.i18n.formats import date_time, duration
 from mailroom.kit.text import HOUR
@@ -58,6 +59,20 @@ def kinds(tokens: Tokens, settings: Settings) -> list[MailKind]:
         lasts = _lasts(NOTICE_LASTS.total_seconds())
         return {**words, **_asked(row), **words_of(row), "link": address, "hours": lasts}
 
+    def deletion(row: MailRow) -> Mapping[str, str]:
+        token, not_me = (tokens.token(row.id, row.nonce, purpose) for purpose in (KEEP_ACCOUNT, NOT_ME))
+        return {
+            **words,
+            **_asked(row),
+            "address": row.recipient,
+            "by": str(row.params.get("by", "owner")),
+            "deletes_at": _minute(
+                row.created_at.replace(second=0, microsecond=0) + TIME_TO_UNDO, languages.current()
+            ),
+            "link": f"{settings.public_url}/keep-account/{token}",
+            "not_me": f"{settings.public_url}/not-me/{not_me}",
+        }
+
     return [
         MailKind(CONFIRM, SIGN_UP_TITLE, variables=confirm, shows_tag=False),
         MailKind(ALREADY, SIGN_UP_TITLE, variables=already),
@@ -65,6 +80,7 @@ def kinds(tokens: Tokens, settings: Settings) -> list[MailKind]:
         MailKind(NO_ACCOUNT, PASSWORD_TITLE, variables=no_account, shows_tag=False),
         MailKind(CONFIRM_NEW, ADDRESS_TITLE, variables=new_address, shows_tag=False),
         MailKind(IN_USE, ADDRESS_TITLE, variables=already),
+        MailKind(DELETION, Sentence("title.deletion_mail"), variables=deletion),
         MailKind(NOTICE, Sentence("title.security_notice"), variables=notice),
     ]
 

@@ -3,7 +3,18 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import DateTime, ForeignKey, Index, LargeBinary, SmallInteger, Text, func, text
+from sqlalchemy import (
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mailroom.kit.database import Base
@@ -29,6 +40,10 @@ class Account(Base):
     """``operator`` (sees and mends everything), ``viewer`` (sees states), or none: a member."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     confirmed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    deletes_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When it is deleted; until then all it can do is to undo that. None: it stays."""
+    deletion_mail_id: Mapped[UUID | None] = mapped_column()
+    """The mail that tells of the deletion; its link undoes it."""
 
 
 class SignUp(Base):
@@ -52,6 +67,8 @@ class SignUp(Base):
     confirmed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     account_id: Mapped[UUID | None] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
     """The account it became."""
+    invitation_id: Mapped[UUID | None] = mapped_column()
+    """The invitation that it came with."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
     __table_args__ = (
@@ -203,3 +220,71 @@ class Export(Base):
         Index(None, "account_id"),
         Index(None, "expires_at"),
     )
+
+
+class DeletedAddress(Base):
+    """An address whose account was deleted: enough to recognise it, too little to read it."""
+
+    __tablename__ = "deleted_addresses"
+
+    address_hmac: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    """HMAC-SHA256 of the address's key, under SECRET_KEY."""
+    deleted_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class Invitation(Base):
+    """An invitation to sign up; its mail has the link."""
+
+    __tablename__ = "invitations"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    email: Mapped[str] = mapped_column(Text)
+    """Where it was sent."""
+    email_key: Mapped[str] = mapped_column(Text)
+    bound: Mapped[bool] = mapped_column(server_default=text("true"))
+    """True: only that address may sign up with it."""
+    mail_id: Mapped[UUID] = mapped_column(unique=True)
+    inviter_id: Mapped[UUID | None] = mapped_column(ForeignKey("accounts.id", ondelete="SET NULL"))
+    """The account that made it; none: the shell."""
+    account_id: Mapped[UUID | None] = mapped_column(ForeignKey("accounts.id", ondelete="SET NULL"))
+    """The account that it became."""
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When an account came of it. Opening the link does not use it up."""
+    revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+    __table_args__ = (Index(None, "inviter_id"), Index(None, "account_id"), Index(None, "email_key"))
+
+
+class AccountIdentity(Base):
+    """An account of another site that signs in to this one (OpenID Connect)."""
+
+    __tablename__ = "account_identities"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    issuer: Mapped[str] = mapped_column(Text)
+    subject: Mapped[str] = mapped_column(Text)
+    """The issuer's own id of the person: the two together are unique and never given to somebody else."""
+    email: Mapped[str | None] = mapped_column(Text)
+    """The address that the issuer told when they were linked; for the owner to see."""
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+    __table_args__ = (UniqueConstraint("issuer", "subject"), Index(None, "account_id"))
+
+
+class SignInFailure(Base):
+    """Failed sign-ins in a row, of one client with one address."""
+
+    __tablename__ = "sign_in_failures"
+
+    key: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    """HMAC-SHA256 of the address's key and the client, under SECRET_KEY."""
+    failures: Mapped[int] = mapped_column(Integer, server_default="0")
+    next_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    """When the next try is let through."""
+    failed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+    __table_args__ = (Index(None, "failed_at"),)

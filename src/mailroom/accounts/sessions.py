@@ -4,7 +4,7 @@ import hashlib
 import secrets
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -33,7 +33,7 @@ FIND = """
 SELECT s.id, s.created_at, s.user_agent, s.seen_at, s.address,
        now() - s.seen_at > interval '1 minute'
            OR (%(address)s::text IS NOT NULL AND s.address IS DISTINCT FROM %(address)s),
-       a.id, a.email, a.role, a.is_operator, a.created_at
+       a.id, a.email, a.role, a.is_operator, a.created_at, a.deletes_at
 FROM sessions s LEFT JOIN accounts a ON a.id = s.account_id
 WHERE s.token_hash = %(token_hash)s AND s.expires_at > now() AND s.created_at > now() - %(at_most)s
 """
@@ -219,8 +219,8 @@ def _row(new: NewSession) -> dict[str, Any]:
     return {"id": session.id, "token_hash": token_hash, "user_agent": session.user_agent, "lasts": IDLE}
 
 
-def _account(account_id: UUID, email: str, role: str | None, is_operator: bool, since: datetime) -> AccountView:
-    return AccountView(account_id, email, role_of(role, is_operator), since)
+def _account(account_id: UUID, email: str, role: str | None, is_operator: bool, *times: Any) -> AccountView:
+    return AccountView(account_id, email, role_of(role, is_operator), *times)
 
 
 def _view(row: BrowserSession, account: Account) -> Session:

@@ -26,6 +26,7 @@ CODE_LENGTH = 8  # 28 ** 8: 38 bits, with five tries
 
 CONFIRMATION, NEW_PASSWORD = "confirmation link", "new password link"
 NOT_ME, NEW_ADDRESS = "not me link", "new address link"
+KEEP_ACCOUNT, INVITATION = "keep account link", "invitation link"
 """What a link is for: one for the one is worth nothing for the other."""
 CODE = "confirmation code"
 
@@ -36,7 +37,7 @@ class Tokens:
     def __init__(self, secret_keys: Sequence[str]) -> None:
         self._link_keys = {
             purpose: [_derived(key, purpose) for key in secret_keys]
-            for purpose in (CONFIRMATION, NEW_PASSWORD, NOT_ME, NEW_ADDRESS)
+            for purpose in (CONFIRMATION, NEW_PASSWORD, NOT_ME, NEW_ADDRESS, KEEP_ACCOUNT, INVITATION)
         }
         self._code_keys = [_derived(key, CODE) for key in secret_keys]
 

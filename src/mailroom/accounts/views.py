@@ -23,11 +23,14 @@ class AccountView:
     role: str | None
     """``operator``, ``viewer``, or none: a member."""
     created_at: datetime
+    deletes_at: datetime | None = None
+    """When it is deleted; until then all it can do is to stay. None: it is not to be deleted."""
 
     @classmethod
     def of(cls, account: Account) -> "AccountView":
         """Return what may be seen of this row."""
-        return cls(account.id, account.email, role_of(account.role, account.is_operator), account.created_at)
+        role = role_of(account.role, account.is_operator)
+        return cls(account.id, account.email, role, account.created_at, account.deletes_at)
 
     @property
     def is_operator(self) -> bool:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from mailroom.accounts import mails as accounts_mails
 from mailroom.accounts.authentication import Authentication
 from mailroom.accounts.changes.address_change import AddressChanges
+from mailroom.accounts.changes.deletion import Deletion
+from mailroom.accounts.changes.erasure import Erasure
 from mailroom.accounts.changes.password_change import PasswordChange
 from mailroom.accounts.changes.password_reset import PasswordReset
 from mailroom.accounts.changes.takeover import Takeover
@@ -40,6 +42,7 @@ from mailroom.tasks.service import PublishTask, TaskService
 from mailroom.tasks.tickets import Tickets
 from mailroom.webhooks import mails as webhook_mails
 from mailroom.webhooks.endpoints import Webhooks
+from mailroom.webhooks.retention import forget_deliveries
 
 
 def create_services(
@@ -65,7 +68,7 @@ def create_services(
     sessions, task_service = Sessions(database), TaskService(publish_task)
     passwords, site = Passwords(), settings.public_host.partition(":")[0].split(".")
     queue = FormMailQueue(database, hourly=settings.form_mails_per_hour)
-    log = SecurityLog(database, outbox)
+    log, audit_log = SecurityLog(database, outbox), AuditLog()
     registration = Registration(database, outbox, tickets, passwords, sessions, queue=queue, site=site)
     domain = settings.sender.address.rpartition("@")[2]
     api_keys = ApiKeys(database, default_domain=domain)
@@ -96,6 +99,16 @@ def create_services(
         takeover=Takeover(
             database, password_reset, tokens=tokens, passwords=passwords, sessions=sessions, log=log
         ),
+        deletion=Deletion(
+            database,
+            outbox,
+            password_change,
+            tokens=tokens,
+            sessions=sessions,
+            log=log,
+            audit=audit_log.write,
+        ),
+        erasure=Erasure(database, sessions, secret_keys=settings.secret_keys, also=[forget_deliveries]),
         security_log=log,
         sessions=sessions,
         operators=Operators(),
@@ -112,7 +125,7 @@ def create_services(
             limits,
         ),
         watch_tokens=WatchTokens(settings.secret_keys),
-        audit_log=AuditLog(),
+        audit_log=audit_log,
         webhooks=Webhooks(webhook_box(settings), private=settings.webhook_private_networks),
         counters=counters,
         tracker=tracker,

@@ -153,6 +153,7 @@ def _sweep(
             accounts.clean_up,
             services.security_log.clean_up,
             services.exports.clean_up,
+            services.erasure.clean_up,
             services.acceptance.clean_up,
             partial(forget_old_deliveries, services.database),
             partial(forget_old, services.database),

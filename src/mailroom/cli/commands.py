@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from mailroom.cli.account_commands import accounts
 from mailroom.cli.bulk_commands import cancel, retry
 from mailroom.cli.key_commands import keys
 from mailroom.cli.live_commands import send, watch
@@ -155,6 +156,7 @@ def shell(entrypoints: Entrypoints) -> click.Group:
         restored,
         keys,
         webhooks,
+        accounts,
         operator,
         inbox,
     ):

@@ -69,7 +69,7 @@ def _row(mail: Mail, now: datetime) -> tuple[str, ...]:
     return (
         str(mail.id),
         mail.kind,
-        clean(mail.recipient),
+        clean(mail.recipient or "(deleted)"),
         mail.state,
         mail.stage or "",
         str(mail.attempt),
@@ -97,7 +97,7 @@ def print_shown(shown: Shown, now: datetime) -> None:
 
 def _facts(mail: Mail, now: datetime) -> Iterator[tuple[str, str]]:
     state = click.style(mail.state, fg=state_colour(mail.state) or None)
-    yield "To", clean(mail.recipient)
+    yield "To", clean(mail.recipient or "(deleted)")
     yield "Kind", mail.kind
     yield "State", f"{state} ({mail.stage})" if mail.stage else state
     if (mail.params or {}).get(WITHHELD):

@@ -14,6 +14,7 @@ WRITE = """
 insert into events (type, subject_id, key_id, data) values (%(type)s, %(subject_id)s, %(key_id)s, %(data)s)
 """
 KEPT = timedelta(days=7)
+FORGET_SUBJECT = "delete from events where subject_id = %(subject_id)s"
 FORGET = "delete from events where at < now() - %(kept)s"
 
 
@@ -28,6 +29,11 @@ async def note(
     """Write that something happened; `data` holds what webhooks tell of it, nothing secret."""
     arguments = {"type": kind, "subject_id": subject_id, "key_id": key_id, "data": Jsonb(dict(data))}
     await work.write(WRITE, arguments)
+
+
+async def forget(work: PlainWork, subject_id: UUID) -> None:
+    """Delete the events of an account or a task."""
+    await work.write(FORGET_SUBJECT, {"subject_id": subject_id})
 
 
 async def forget_old(database: Database) -> None:

@@ -20,7 +20,7 @@ class Event(Base):
     transaction: Mapped[int] = mapped_column(BigInteger, server_default=text("pg_current_xact_id()::text::bigint"))
     """The transaction that wrote it: readers take events in this order (`webhooks/fan_out.py`)."""
     type: Mapped[str] = mapped_column(Text)
-    """``account.confirmed`` or ``task.ended``."""
+    """``account.confirmed``, ``account.deleted`` or ``task.ended``."""
     subject_id: Mapped[UUID] = mapped_column()
     """The account or task."""
     key_id: Mapped[UUID | None] = mapped_column()

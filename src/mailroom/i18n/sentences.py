@@ -88,6 +88,8 @@ SENTENCES: dict[str, str] = {
     "export.writing_sessions": _("Writing your sessions"),
     "export.writing_security_history": _("Writing your security history"),
     "export.writing_address_changes": _("Writing the changes of your address"),
+    "export.writing_identities": _("Writing your other ways to sign in"),
+    "export.writing_invitations": _("Writing your invitations"),
     "export.writing_mails": _("Writing your mails"),
     "export.writing_tasks": _("Writing your tasks"),
     "export.ready": _("Your file is ready."),
@@ -165,6 +167,16 @@ SENTENCES: dict[str, str] = {
     "account.error.too_many_tries": _(
         "Those were too many wrong codes. Please have a new mail sent, or use the link in the one that you have."
     ),
+    "account.error.used_deletion_link": _(
+        "This link was used already, or the account was to be deleted once more after it. Please sign in."
+    ),
+    "account.error.old_deletion_link": _(
+        "This link is too old. If the account is still there, sign in to keep it."
+    ),
+    "account.error.leaving": _("This account is to be deleted. All that it can do is to stay."),
+    "account.error.last_operator": _(
+        "This is the account of the only operator. Please make somebody else an operator first."
+    ),
     "account.error.unknown_account": _(
         "There is no account with this address. Its owner has to sign up and confirm it first."
     ),
@@ -187,6 +199,7 @@ SENTENCES: dict[str, str] = {
     "title.sign_up_mail": _("Sign-up mail"),
     "title.security_notice": _("Security notice"),
     "title.address_mail": _("Mail to the new address"),
+    "title.deletion_mail": _("Deletion of your account"),
     "title.password_mail": _("Password mail"),
     "title.webhook_mail": _("Webhook mail"),
     "title.plain_mail": _("Mail"),

@@ -31,7 +31,8 @@ class Mail(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     kind: Mapped[str] = mapped_column(Text)
-    recipient: Mapped[str] = mapped_column(Text)
+    recipient: Mapped[str | None] = mapped_column(Text)
+    """Its address; none once the account that it belongs to was deleted."""
     typed_recipient: Mapped[str | None] = mapped_column(Text)
     """The address as a person typed it, where the mail goes to the same address in another spelling. Pages show
     this one: the other would tell that an account has it."""

@@ -24,7 +24,17 @@ from mailroom.web.limit_store import LimitStore
 from mailroom.web.link_endings import shorten_links
 from mailroom.web.openapi import document
 from mailroom.web.page_templates import page_templates
-from mailroom.web.pages import account, accounts, address, confirm, home, mails, password, security_history
+from mailroom.web.pages import (
+    account,
+    accounts,
+    address,
+    confirm,
+    home,
+    leaving,
+    mails,
+    password,
+    security_history,
+)
 from mailroom.web.pages import tasks as task_pages
 from mailroom.web.parts import provide
 from mailroom.web.readiness import Readiness
@@ -97,6 +107,7 @@ def create_app(services: Services) -> Quart:
         mails,
         account,
         address,
+        leaving,
         security_history,
         task_pages,
         tasks,

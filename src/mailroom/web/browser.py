@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from quart import Response, g, request
 
+from mailroom.accounts.errors import Leaving
 from mailroom.accounts.sessions import LONGEST_SECRET
 from mailroom.accounts.views import NewSession, Origin, Session
 from mailroom.kit import clock
@@ -12,6 +13,8 @@ from mailroom.settings import Settings
 from mailroom.web.client import Client, RequestLike, client_of
 from mailroom.web.parts import current
 
+OF_WHO_LEAVES = ("/account/delete", "/keep-account/", "/not-me/", "/sign-out")
+"""The pages of an account that is to be deleted."""
 CLEARED = '"cache", "storage"'
 """What a browser forgets with its session. Not all cookies: neighbours of our name may have some of their own."""
 
@@ -53,12 +56,18 @@ def origin() -> Origin:
 
 
 async def current_session() -> Session | None:
-    """Return the session of this request; the first call looks it up."""
+    """Return the session of this request; the first call looks it up.
+
+    Raises `Leaving` where its account is to be deleted, on all pages but those that such an account may use.
+    """
     if "mailroom_session" not in g:
         secret = session_secret(request.cookies, services().settings)
         g.mailroom_session = await services().sessions.find(secret, client_address()) if secret else None
-    found: Session | None = g.mailroom_session
-    return found
+        found = g.mailroom_session
+        if found and found.account and found.account.deletes_at and not request.path.startswith(OF_WHO_LEAVES):
+            raise Leaving
+    session: Session | None = g.mailroom_session
+    return session
 
 
 async def current_or_new_session() -> Session:

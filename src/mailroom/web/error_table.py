@@ -101,6 +101,18 @@ TABLE: dict[type[Exception] | int, Answer] = {
     ),
     accounts.UsedNoticeLink: Answer(410, _("This link was used"), way=NEW_LINK),
     accounts.OldNoticeLink: Answer(410, _("This link is too old"), way=NEW_LINK),
+    accounts.WrongDeletionLink: Answer(
+        404,
+        _("This link does not work"),
+        _("A part of the link may be missing. Copy the whole link from the mail."),
+        SIGN_IN,
+    ),
+    accounts.UsedDeletionLink: Answer(410, _("This link was used"), way=SIGN_IN),
+    accounts.OldDeletionLink: Answer(410, _("This link is too old"), way=SIGN_IN),
+    accounts.Leaving: Answer(
+        403, _("This account is to be deleted"), way=(_("Keep the account"), "/account/delete")
+    ),
+    accounts.LastOperator: Answer(409, _("The only operator"), way=ACCOUNT),
     accounts.WrongCurrentPassword: Answer(422, _("Wrong password"), way=AGAIN),
     accounts.WrongPassword: Answer(422, _("Wrong password"), way=AGAIN),
     accounts.WrongCode: Answer(422, _("Wrong code"), way=CODE),

@@ -17,7 +17,7 @@ from mailroom.web.browser import current_session
 from mailroom.web.error_table import ACCOUNT, OFFERED, SIGN_IN, TABLE, Answer, NotShown
 from mailroom.web.forms import Invalid
 from mailroom.web.limits import TooFast, TooManySignIns
-from mailroom.web.page import page_without_lookup
+from mailroom.web.page import page_without_lookup, redirect
 from mailroom.web.program_answers import ApiError, is_program_path, refuse
 from mailroom.web.requests import BodyTooLarge, Unreadable
 from mailroom.web.return_to import SignInFirst, ask_to_sign_in, sign_in_address
@@ -165,6 +165,10 @@ def handle(app: Quart) -> None:
         logger.error("a request failed", exc_info=error)
         return await respond(error)
 
+    async def leaving(error: Exception) -> Response:
+        return await respond(error) if wants_json() else redirect("/account/delete")
+
+    app.register_error_handler(accounts.Leaving, leaving)
     for kind in (MailroomError, Invalid, HTTPException, ApiError):
         app.register_error_handler(kind, known)
     app.register_error_handler(SignInFirst, sign_in_first)

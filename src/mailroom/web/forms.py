@@ -60,6 +60,12 @@ class ChangeAddressForm(Form):
     current: PasswordText
 
 
+class DeleteAccountForm(Form):
+    """The present password."""
+
+    current: PasswordText
+
+
 class CodeForm(Form):
     """The code out of the mail, and the ticket of the page it was typed on."""
 

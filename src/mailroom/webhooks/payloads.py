@@ -16,7 +16,7 @@ MAIL_EVENTS: Mapping[str, str] = {
     "complained": "email.complained",
 }
 """Type of a row in `mail_events` → the type that webhooks tell."""
-TYPES = frozenset({*MAIL_EVENTS.values(), "task.ended", "account.confirmed"})
+TYPES = frozenset({*MAIL_EVENTS.values(), "task.ended", "account.confirmed", "account.deleted"})
 
 
 def of_mail(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -506,6 +506,39 @@ def test_granting_nobody_and_nonsense_are_sentences(shell: Shell) -> None:
         no_traceback(run)
 
 
+# -- accounts
+
+
+def test_an_account_is_deleted_in_a_week_and_kept_after_all(shell: Shell, environment: dict[str, str]) -> None:
+    async def alice(_services: Services, unit: UnitOfWork) -> None:
+        unit.session.add(Account(id=new_id(), email="Alice@example.org", email_key=ALICE, password_hash="-"))
+
+    with_services(environment, alice)
+    asked = shell("accounts", "delete", ALICE)
+    assert asked.returncode == 0, asked.stderr
+    assert f"Until then: mailroom accounts undo {ALICE}" in asked.stdout
+    assert shell("accounts", "undo", ALICE).stdout == f"The account of {ALICE} stays.\n"
+    assert shell("accounts", "delete", ALICE).returncode == 0
+
+    async def a_week_later(services: Services, unit: UnitOfWork) -> None:
+        await unit.write("update accounts set deletes_at = now()", {})
+        await unit.session.commit()
+        await services.erasure.clean_up()
+
+    async def logged(services: Services, unit: UnitOfWork) -> list[tuple[str, str]]:
+        return [(entry.actor, entry.action) for entry in await services.audit_log.entries(unit)]
+
+    with_services(environment, a_week_later)
+    asked, undone = ("shell", "account.deletion_asked"), ("shell", "account.deletion_undone")
+    assert with_services(environment, logged) == [asked, undone, asked]
+    for name in ("delete", "undo"):
+        gone = shell("accounts", name, ALICE)
+        assert gone.returncode == 1
+        no_traceback(gone)
+    assert "An account of this address was deleted on 20" in shell("accounts", "delete", ALICE).stderr
+    assert "There is no account with this address" in shell("accounts", "delete", "bob@example.org").stderr
+
+
 # -- the embedded stack in another window
 
 

@@ -1,6 +1,8 @@
 """Work in lanes: who waits, for how long, who is refused, and what is never done."""
 
 import asyncio
+import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -8,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from mailroom.kit.errors import Overloaded
-from mailroom.kit.work_lanes import WorkLanes
+from mailroom.kit.work_lanes import NICER, WorkLanes
 
 
 class Work:
@@ -121,3 +123,11 @@ async def test_places_count_as_much_as_who_waits(lanes: WorkLanes, work: Work) -
     assert asked < 40
     assert all(isinstance(result, Overloaded | str) for result in results)
     assert len(work.done) > 15
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no niceness of their own there")
+async def test_the_event_loop_goes_before_the_threads(lanes: WorkLanes) -> None:
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    assert await lanes.run("new", niceness) == min(19, niceness() + NICER)

@@ -191,7 +191,7 @@ class PasswordReset:
             raise OldPasswordLink  # so long ago that the clean-up has been there
         if not self._tokens.fits(token, found.mail.id, found.mail.nonce, NEW_PASSWORD):
             raise WrongPasswordLink
-        if key_of(found.mail.recipient) != found.account.email_key:
+        if key_of(found.mail.recipient or "") != found.account.email_key:
             raise WrongPasswordLink  # it went to somebody else's address: an earlier version took the two for one
         if found.asked.used_at:
             raise UsedPasswordLink

@@ -8,6 +8,7 @@ from sqlalchemy import func, select, update
 
 from mailroom.accounts.addresses.address import key_of
 from mailroom.accounts.changes.address_change import end_waiting_changes
+from mailroom.accounts.changes.deletion import keep
 from mailroom.accounts.changes.password_reset import PasswordReset
 from mailroom.accounts.errors import OldNoticeLink, UsedNoticeLink, WrongNoticeLink
 from mailroom.accounts.models import Account, AccountEvent, AddressChange
@@ -60,7 +61,7 @@ class Takeover:
         Raises `WrongNoticeLink`, `UsedNoticeLink`, `OldNoticeLink`.
         """
         async with self._database.begin() as work:
-            return (await self._by_link(work, token)).mail.recipient
+            return (await self._by_link(work, token)).mail.recipient or ""
 
     async def disown(self, token: str, *, session: Session, origin: Origin) -> UUID:
         """End every session, make the password useless, and send a link to a new one; return that mail's ticket.
@@ -83,9 +84,10 @@ class Takeover:
     async def _restored(self, work: UnitOfWork, found: _Notice, origin: Origin) -> Account:
         """Return the account, with the address of the notice again where it has another one since.
 
-        Changes of address that wait end in any case.
+        Changes of address that wait end in any case, and a deletion is undone.
         """
-        account, address = found.account, found.mail.recipient
+        await keep(work, found.account.id)
+        account, address = found.account, found.mail.recipient or ""
         await end_waiting_changes(work, account.id)
         if key_of(address) == account.email_key:
             return account

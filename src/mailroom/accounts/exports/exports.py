@@ -6,12 +6,20 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, case, delete, func, insert, select
+from sqlalchemy import ColumnElement, Select, case, delete, func, insert, or_, select
 from sqlalchemy.orm import undefer
 
 from mailroom.accounts.errors import ExportGone, UnknownAccount
 from mailroom.accounts.exports.files import ExportFiles
-from mailroom.accounts.models import Account, AccountEvent, AddressChange, BrowserSession, Export
+from mailroom.accounts.models import (
+    Account,
+    AccountEvent,
+    AccountIdentity,
+    AddressChange,
+    BrowserSession,
+    Export,
+    Invitation,
+)
 from mailroom.kit import clock
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.models import Mail
@@ -32,10 +40,13 @@ Query = Select[*tuple[Any, ...]]
 Progress = Callable[[int, int, str], None]
 """Told how many rows of how many are written, and what they are."""
 
-ACCOUNT = ("id", "email", "role", "is_operator", "created_at", "confirmed_at")
+ACCOUNT = ("id", "email", "role", "is_operator", "created_at", "confirmed_at", "deletes_at")
 SESSIONS = ("id", "browser", "address", "created_at", "seen_at", "expires_at")
 EVENTS = ("id", "kind", "device", "address", "created_at")
 CHANGES = ("id", "old_email", "new_email", "created_at", "confirmed_at", "ended_at")
+IDENTITIES = ("id", "issuer", "subject", "email", "created_at", "used_at")
+INVITATIONS = ("id", "email", "bound", "created_at", "expires_at", "used_at", "revoked_at")
+"""Those that the account sent, and the one that it came from."""
 MAILS = (
     "id",
     "title",
@@ -84,14 +95,7 @@ class Exports:
         Raises `UnknownAccount`, `Unavailable`.
         """
         files = ExportFiles(clock.now())
-        tables = (
-            ("account", ACCOUNT, _account(account_id), Account.id),
-            ("sessions", SESSIONS, _sessions(account_id), BrowserSession.id),
-            ("security_history", EVENTS, _events(account_id), AccountEvent.id),
-            ("address_changes", CHANGES, _changes(account_id), AddressChange.mail_id),
-            ("mails", MAILS, _mails(account_id), Mail.id),
-            ("tasks", TASKS, _tasks(account_id), Task.id),
-        )
+        tables = tables_of(account_id)
         async with self._database.begin() as work:
             counts = [await _count(work, query) for _, _, query, _ in tables]
         if not counts[0]:
@@ -157,6 +161,20 @@ class Exports:
             await work.session.execute(delete(Export).where(Export.id.in_(old)))
 
 
+def tables_of(account_id: UUID) -> Sequence[tuple[str, Sequence[str], Query, Any]]:
+    """Return each table of an export: its name, its columns, what they are read by, and the key to page by."""
+    return (
+        ("account", ACCOUNT, _account(account_id), Account.id),
+        ("sessions", SESSIONS, _sessions(account_id), BrowserSession.id),
+        ("security_history", EVENTS, _events(account_id), AccountEvent.id),
+        ("address_changes", CHANGES, _changes(account_id), AddressChange.mail_id),
+        ("identities", IDENTITIES, _identities(account_id), AccountIdentity.id),
+        ("invitations", INVITATIONS, _invitations(account_id), Invitation.id),
+        ("mails", MAILS, _mails(account_id), Mail.id),
+        ("tasks", TASKS, _tasks(account_id), Task.id),
+    )
+
+
 def _account(account_id: UUID) -> Query:
     return select(*(getattr(Account, name) for name in ACCOUNT)).where(Account.id == account_id)
 
@@ -179,6 +197,16 @@ def _changes(account_id: UUID) -> Query:
         AddressChange.mail_id.label("id"), AddressChange.old_email, AddressChange.new_email,
         AddressChange.created_at, AddressChange.confirmed_at, AddressChange.ended_at,
     ).where(AddressChange.account_id == account_id)  # fmt: skip
+
+
+def _identities(account_id: UUID) -> Query:
+    mine = AccountIdentity.account_id == account_id
+    return select(*(getattr(AccountIdentity, name) for name in IDENTITIES)).where(mine)
+
+
+def _invitations(account_id: UUID) -> Query:
+    mine = or_(Invitation.inviter_id == account_id, Invitation.account_id == account_id)
+    return select(*(getattr(Invitation, name) for name in INVITATIONS)).where(mine)
 
 
 def _answer() -> ColumnElement[str | None]:

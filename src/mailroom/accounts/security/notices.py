@@ -27,6 +27,10 @@ WORDS = {
         _("Your password was changed"),
         _("The password of your account was changed by somebody who was signed in and knew the old one."),
     ),
+    EventKind.DELETION_UNDONE: (
+        _("Your account stays"),
+        _("Its deletion was undone. Nothing was deleted. Please sign in again."),
+    ),
 }
 """Event → the subject, and the sentence that says what happened."""
 UNKNOWN = (_("Something changed in your account"), _("Please look at the security history of your account."))

@@ -53,6 +53,10 @@ class EventKind(StrEnum):
     ADDRESS_CHANGED = "address_changed"
     ADDRESS_TAKEN_BACK = "address_taken_back"
     SECURED = "secured"
+    DELETION_ASKED = "deletion_asked"
+    DELETION_ORDERED = "deletion_ordered"
+    """By an operator."""
+    DELETION_UNDONE = "deletion_undone"
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,8 @@ async def live() -> Response | None:
 
 async def _session(have: Services) -> Session | None:
     secret = session_secret(websocket.cookies, have.settings)
-    return await have.sessions.find(secret) if secret else None
+    found = await have.sessions.find(secret) if secret else None
+    return None if found and found.account and found.account.deletes_at else found
 
 
 def serve_live(app: Quart) -> None:

@@ -11,6 +11,7 @@ from mailroom.web import browser, limits
 from mailroom.web.browser import current_or_new_session, current_session, services
 from mailroom.web.errors import wants_json
 from mailroom.web.forms import Invalid, SignInForm, SignUpForm, check, sent_values
+from mailroom.web.notices import take_notice
 from mailroom.web.page import page, redirect
 from mailroom.web.refused import FORM_ERRORS, Refused, messages_of, refuse, show_again, take, typed
 from mailroom.web.return_to import DEFAULT, safe_path
@@ -79,6 +80,7 @@ async def _sign_in_page(refused: Refused) -> Response:
         refused.status,
         values=values,
         messages=refused.messages,
+        notice=take_notice(),
         not_confirmed=None if mail is None else {"ticket": mail},
     )
 

@@ -64,7 +64,7 @@ async def mail_page(ticket: str, refused: Refused) -> Response | None:
         view=view_of(seen.public),
         title=text_of(seen.task.title, seen.task.title_params),
         ticket=ticket,
-        recipient=(row.typed_recipient or row.recipient) if row else "",
+        recipient=(row.typed_recipient or row.recipient or "") if row else "",
         resend_in=None if seen.public.get("afterword") == "replaced" else wait,
         asks_password=row is not None and row.kind in password_reset.KINDS,
         values=refused.values,

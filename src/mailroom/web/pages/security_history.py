@@ -33,6 +33,9 @@ EVENTS = {
     "address_asked": _("Another address asked for; we sent a mail"),
     "address_changed": _("Address changed; we told the old one"),
     "address_taken_back": _("Change of address undone"),
+    "deletion_asked": _("Deletion of the account asked for; we sent a mail"),
+    "deletion_ordered": _("An operator is deleting the account; we sent a mail"),
+    "deletion_undone": _("Deletion of the account undone"),
     "secured": _("Account secured by the link of a mail"),
 }
 """Kind of event → its line."""

@@ -1,0 +1,219 @@
+"""Leaving: an account is deleted a week after its owner, or an operator, asked for that.
+
+Until then its address stays taken, and all that the account can do is to stay. `accounts/erasure.py` deletes it.
+"""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+
+from mailroom.accounts.addresses.address import Address
+from mailroom.accounts.browsers import described
+from mailroom.accounts.changes.address_change import end_waiting_changes
+from mailroom.accounts.changes.password_change import PasswordChange
+from mailroom.accounts.errors import (
+    LastOperator,
+    OldDeletionLink,
+    UnknownAccount,
+    UsedDeletionLink,
+    WrongDeletionLink,
+)
+from mailroom.accounts.models import Account
+from mailroom.accounts.security.security_log import NOTICE, EventKind, SecurityLog
+from mailroom.accounts.sessions import Sessions
+from mailroom.accounts.tokens import KEEP_ACCOUNT, Tokens, mail_id_of
+from mailroom.accounts.views import Origin, Session
+from mailroom.kit.database import Database, UnitOfWork
+from mailroom.mail.erasure import cancel_waiting
+from mailroom.mail.models import Mail
+from mailroom.mail.outbox import Outbox
+
+DELETION = "account_deletion"
+"""The kind of mail that tells of it, with the link that undoes it."""
+TIME_TO_UNDO = timedelta(days=7)
+NOBODY = Origin("")
+
+
+class Audit(Protocol):
+    """Writes an entry of the audit log in `work`; `actor` is its own kind of value (`desk/audit_log.py`)."""
+
+    def __call__(
+        self, work: UnitOfWork, actor: Any, action: str, *, target: str, target_id: UUID
+    ) -> Awaitable[None]:
+        """Write it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """An account that is to be deleted, and when."""
+
+    email: str
+    deletes_at: datetime
+
+
+class Deletion:
+    """Begins deletions, and undoes them."""
+
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox,
+        password_change: PasswordChange,
+        *,
+        tokens: Tokens,
+        sessions: Sessions,
+        log: SecurityLog,
+        audit: Audit,
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._password_change = password_change
+        self._tokens = tokens
+        self._sessions = sessions
+        self._log = log
+        self._audit = audit
+
+    async def ask(self, session: Session, *, password: str, origin: Origin) -> datetime:
+        """Begin the deletion of the account that is signed in; return when it is deleted.
+
+        Every other session ends, waiting mails are cancelled, and a mail tells the owner. Raises
+        `WrongCurrentPassword`, and `LastOperator` where nobody else could operate this Mailroom.
+        """
+        if session.account is None:
+            raise UnknownAccount
+        await self._password_change.check(session.account.id, password)
+        async with self._database.begin() as work:
+            account = await _locked(work, Account.id == session.account.id)
+            return await self._begin(work, account, EventKind.DELETION_ASKED, origin, session)
+
+    async def delete(self, account_id: UUID, actor: Any) -> datetime:
+        """Begin the deletion of an account at an operator's word; `actor` goes into the audit log.
+
+        Raises `UnknownAccount`, `LastOperator`.
+        """
+        async with self._database.begin() as work:
+            account = await _locked(work, Account.id == account_id)
+            due = await self._begin(work, account, EventKind.DELETION_ORDERED, NOBODY, None)
+            await self._audit(work, actor, "account.deletion_asked", target="account", target_id=account.id)
+            return due
+
+    async def undo(self, account_id: UUID, actor: Any) -> None:
+        """Keep an account at an operator's word. Raises `UnknownAccount`."""
+        async with self._database.begin() as work:
+            account = await _locked(work, Account.id == account_id)
+            if account.deletes_at is not None:
+                await self._keep(work, account, NOBODY)
+                await self._audit(work, actor, "account.deletion_undone", target="account", target_id=account.id)
+
+    async def undo_own(self, session: Session, *, origin: Origin) -> None:
+        """Keep the account that is signed in."""
+        if session.account is None:
+            raise UnknownAccount
+        async with self._database.begin() as work:
+            account = await _locked(work, Account.id == session.account.id)
+            if account.deletes_at is not None:
+                await self._keep(work, account, origin)
+
+    async def preview(self, token: str) -> Leaving:
+        """Return the account that a link keeps; changes nothing.
+
+        Raises `WrongDeletionLink`, `UsedDeletionLink`, `OldDeletionLink`.
+        """
+        async with self._database.begin() as work:
+            account = await self._by_link(work, token)
+        assert account.deletes_at is not None
+        return Leaving(account.email, account.deletes_at)
+
+    async def undo_by_link(self, token: str, *, origin: Origin) -> None:
+        """Keep the account of a link: who reads its mails need not be signed in. Raises as `preview` does."""
+        async with self._database.begin() as work:
+            await _locked(work, Account.id == (await self._by_link(work, token)).id)
+            account = await self._by_link(work, token)  # again, now that nobody else can use it
+            await self._keep(work, account, origin)
+
+    async def find(self, email: str) -> UUID:
+        """Return the id of the account with this address. Raises `InvalidAddress`, `UnknownAccount`."""
+        async with self._database.begin() as work:
+            found = await work.session.scalar(
+                select(Account.id).where(Account.email_key == Address.parse(email).key)
+            )
+        if found is None:
+            raise UnknownAccount
+        return found
+
+    async def _begin(
+        self, work: UnitOfWork, account: Account, kind: EventKind, origin: Origin, session: Session | None
+    ) -> datetime:
+        if account.deletes_at is not None:
+            return account.deletes_at
+        if account.is_operator and not await _another_operator(work, account.id):
+            raise LastOperator
+        # Notices of what happened before go out: a thief must not be able to hold them back this way.
+        await cancel_waiting(work, account.id, but=[NOTICE])
+        await end_waiting_changes(work, account.id)
+        if session is None:
+            await self._sessions.revoke_all(work, account.id)
+        else:
+            await self._sessions.revoke_others(work, account.id, but=session.id)
+        by_owner = kind == EventKind.DELETION_ASKED
+        words = {
+            "browser": described(origin.user_agent) if by_owner else "",
+            "by": "owner" if by_owner else "desk",
+        }
+        mail_id = await self._outbox.put(work, DELETION, account.email, words, owner_id=account.id)
+        await self._log.record(work, account.id, kind, origin, mail_id=mail_id)
+        due = {"deletes_at": func.now() + TIME_TO_UNDO, "deletion_mail_id": mail_id}
+        asked = update(Account).where(Account.id == account.id).values(due).returning(Account.deletes_at)
+        deletes_at = await work.session.scalar(asked)
+        assert deletes_at is not None
+        return deletes_at
+
+    async def _keep(self, work: UnitOfWork, account: Account, origin: Origin) -> None:
+        await keep(work, account.id)
+        await self._log.notify(work, account, EventKind.DELETION_UNDONE, origin)
+
+    async def _by_link(self, work: UnitOfWork, token: str) -> Account:
+        mail_id = mail_id_of(token)
+        if mail_id is None:
+            raise WrongDeletionLink
+        rows = (
+            select(Mail, Account)
+            .outerjoin(Account, Account.deletion_mail_id == Mail.id)
+            .where(Mail.id == mail_id, Mail.kind == DELETION)
+            .execution_options(populate_existing=True)
+        )
+        row = (await work.session.execute(rows)).one_or_none()
+        if row is None:
+            raise WrongDeletionLink
+        mail, account = row
+        if mail.nonce is None:
+            raise OldDeletionLink  # its account is deleted, or the clean-up dropped what the link is made from
+        if not self._tokens.fits(token, mail.id, mail.nonce, KEEP_ACCOUNT):
+            raise WrongDeletionLink
+        if account is None:
+            raise UsedDeletionLink
+        found: Account = account
+        return found
+
+
+async def keep(work: UnitOfWork, account_id: UUID) -> None:
+    """Undo the deletion of an account, in `work`, where there is one."""
+    stays = update(Account).where(Account.id == account_id).values(deletes_at=None, deletion_mail_id=None)
+    await work.session.execute(stays)
+
+
+async def _locked(work: UnitOfWork, which: Any) -> Account:
+    rows = select(Account).where(which).with_for_update(key_share=True)
+    account = await work.session.scalar(rows.execution_options(populate_existing=True))
+    if account is None:
+        raise UnknownAccount
+    return account
+
+
+async def _another_operator(work: UnitOfWork, account_id: UUID) -> bool:
+    others = select(Account.id).where(Account.id != account_id, Account.is_operator, Account.deletes_at.is_(None))
+    return await work.session.scalar(others.limit(1).with_for_update(key_share=True)) is not None

@@ -1,0 +1,57 @@
+"""`mailroom accounts`: the accounts of members, in the operator's hand."""
+
+from datetime import datetime
+
+import click
+
+from mailroom.accounts.addresses.address import Address
+from mailroom.accounts.errors import UnknownAccount
+from mailroom.cli.actor import shell_actor
+from mailroom.cli.with_services import with_services
+from mailroom.kit.text import clean, full
+from mailroom.ops.entrypoints import Entrypoints
+from mailroom.services import Services
+
+
+class Deleted(UnknownAccount):
+    """An account of this address was deleted; the address itself is known nowhere any more."""
+
+    message_code = ""
+
+
+@click.group()
+def accounts() -> None:
+    """Delete accounts, and keep them after all."""
+
+
+@accounts.command()
+@click.argument("address")
+@click.pass_obj
+def delete(entrypoints: Entrypoints, address: str) -> None:
+    """Delete the account of ADDRESS in seven days. Its owner is told by mail, and may keep it until then."""
+    due = with_services(entrypoints, lambda services: _delete(services, address))
+    click.echo(f"The account is deleted on {full(due)}. Until then: mailroom accounts undo {clean(address)}")
+
+
+async def _delete(services: Services, address: str) -> datetime:
+    try:
+        return await services.deletion.delete(await services.deletion.find(address), shell_actor())
+    except UnknownAccount:
+        async with services.database.begin() as work:
+            deleted_at = await services.erasure.deleted_at(work, Address.parse(address).key)
+        if deleted_at is None:
+            raise
+        raise Deleted(f"An account of this address was deleted on {full(deleted_at)}.") from None
+
+
+@accounts.command()
+@click.argument("address")
+@click.pass_obj
+def undo(entrypoints: Entrypoints, address: str) -> None:
+    """Keep the account of ADDRESS that is to be deleted."""
+    with_services(entrypoints, lambda services: _undo(services, address))
+    click.echo(f"The account of {clean(address)} stays.")
+
+
+async def _undo(services: Services, address: str) -> None:
+    await services.deletion.undo(await services.deletion.find(address), shell_actor())
