@@ -17,6 +17,7 @@ from mailroom.accounts.sign_up.confirmation import Confirmation
 from mailroom.accounts.sign_up.registration import Registration
 from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.keys import ApiKeys
+from mailroom.api_keys.refusals import KeyRefusals
 from mailroom.api_keys.watch_tokens import WatchTokens
 from mailroom.desk.audit_log import AuditLog
 from mailroom.kit.database import Database
@@ -55,6 +56,7 @@ class Services:
     exports: Exports
     api_keys: ApiKeys
     acceptance: Acceptance
+    key_refusals: KeyRefusals
     watch_tokens: WatchTokens
     audit_log: AuditLog
     webhooks: Webhooks

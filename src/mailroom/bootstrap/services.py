@@ -21,6 +21,7 @@ from mailroom.accounts.sign_up.registration import Registration
 from mailroom.accounts.tokens import Tokens
 from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.keys import ApiKeys
+from mailroom.api_keys.refusals import KeyRefusals
 from mailroom.api_keys.sending_limits import SendingLimits
 from mailroom.api_keys.watch_tokens import WatchTokens
 from mailroom.desk.audit_log import AuditLog
@@ -124,6 +125,7 @@ def create_services(
             MessageStore(database, notify, domain=domain, wake_bulk=wake_bulk, counters=counters),
             limits,
         ),
+        key_refusals=KeyRefusals(database),
         watch_tokens=WatchTokens(settings.secret_keys),
         audit_log=audit_log,
         webhooks=Webhooks(webhook_box(settings), private=settings.webhook_private_networks),

@@ -17,6 +17,7 @@ from mailroom.web.api.emails import routes as emails
 from mailroom.web.api.waits import Waits
 from mailroom.web.browser import write_cookie
 from mailroom.web.desk import access, audit, keys, trial_mail
+from mailroom.web.desk import webhooks as desk_webhooks
 from mailroom.web.embed import routes as embed
 from mailroom.web.embed import tasks as external_tasks
 from mailroom.web.language import choose_language, tell_language
@@ -28,6 +29,7 @@ from mailroom.web.pages import (
     account,
     accounts,
     address,
+    api_docs,
     confirm,
     home,
     leaving,
@@ -116,8 +118,10 @@ def create_app(services: Services) -> Quart:
         webhooks,
         embed,
         external_tasks,
+        api_docs,
         keys,
         audit,
+        desk_webhooks,
         trial_mail,
     ):
         app.register_blueprint(room.blueprint)

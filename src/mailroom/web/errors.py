@@ -82,7 +82,7 @@ async def respond(error: Exception) -> Response:
     if not has_request_context():  # a websocket's handshake: its client reads the status and no more
         return Response("", status)
     if is_program_path(request.path):
-        response = refuse(error)
+        response = await refuse(error)
     elif wants_json():
         response = await problem(status, translated(entry.title), advice, fields=getattr(error, "messages", None))
     else:

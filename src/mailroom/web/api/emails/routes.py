@@ -19,7 +19,7 @@ from mailroom.kit.ids import parse_id
 from mailroom.mail.messages.changes import cancel, reschedule
 from mailroom.mail.messages.draft import Draft, InvalidMessage
 from mailroom.mail.messages.views import LAST_EVENT, Filter, FoundMessage, find_message, list_messages
-from mailroom.web.api.emails import documents
+from mailroom.web.api.emails import documents, found_documents
 from mailroom.web.api.emails.bodies import ChangeBody, EmailBody, in_words, read_body
 from mailroom.web.api.emails.views import listed, shown
 from mailroom.web.api.keys import READS, SENDS, actor_of, current_key, needs_key
@@ -69,7 +69,7 @@ async def send() -> Response:
 @takes_body(LARGEST, SECONDS)
 @operation_id("sendBatch")
 @tag(["emails"])
-@document_headers(documents.IdempotencyHeader)
+@document_headers(documents.BatchHeaders)
 @document_request(documents.BatchDocument)
 @document_response(documents.SentBatchDocument, 200)
 @documents.refusals
@@ -108,7 +108,7 @@ async def send_batch() -> Response:
 @operation_id("listEmails")
 @tag(["emails"])
 @documents.list_query
-@document_response(documents.ListDocument, 200)
+@document_response(found_documents.ListDocument, 200)
 @documents.refusals
 @needs_key(READS)
 async def list_all() -> Response:
@@ -124,7 +124,7 @@ async def list_all() -> Response:
 @limited_reads(API)
 @operation_id("getEmail")
 @tag(["emails"])
-@document_response(documents.FoundDocument, 200)
+@document_response(found_documents.FoundDocument, 200)
 @documents.refusals
 @needs_key(READS)
 async def look_up(email_id: str) -> Response:
