@@ -15,9 +15,7 @@ def upgrade() -> None:
         build(
             "mails", "ix_mails_transactional_nudge_at", ["nudge_at"], where=f"{TRANSACTIONAL} nudge_at IS NOT NULL"
         )
-        build(
-            "mails", "ix_mails_transactional_queued", ["created_at"], where=f"{TRANSACTIONAL} state = 'queued'"
-        )
+        build("mails", "ix_mails_transactional_queued", ["created_at"], where=f"{TRANSACTIONAL} state = 'queued'")
         drop("mails", "ix_mails_nudge_at")
 
 

@@ -65,7 +65,7 @@ order by id limit %(most)s for update skip locked
 """  # noqa: S608  # of our own two
 
 # `now()` is the beginning of the sweep: one value, which an index can look up. `clock_timestamp()` is not.
-# `is true` keeps PostgreSQL from the index on `state`, by which it would read a whole mailing that was put just now.
+# `is true` keeps PostgreSQL from the index on `state`: by that it would read all of a new mailing.
 EXPIRE = """
 with old as materialized (
     select id from mails
