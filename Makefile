@@ -50,7 +50,7 @@ soak: $(VENV)/.dev ## 5 minutes of mixed traffic with a random fault every 10 s;
 	SOAK_SECONDS=$${SOAK_SECONDS:-300} $(BIN)/python -m pytest tests/faults/test_soak.py -s $(ARGS)
 
 .PHONY: servers
-servers: $(VENV)/.dev ## tests with Debian's PgBouncer, Redis and Postfix, which must be installed; others are skipped
+servers: $(VENV)/.dev ## tests with Debian's PostgreSQL, PgBouncer, Redis, Postfix and nginx; what is not installed is skipped
 	$(BIN)/python -m pytest tests/servers -m servers $(ARGS)
 
 .PHONY: lint
