@@ -271,7 +271,7 @@ def test_a_port_in_use_is_moved_and_public_url_follows(tmp_path: Path) -> None:
         with running(tmp_path, PORT=str(port)) as up:
             moved = int(re.search(rf"Port {port} is in use; Mailroom takes (\d+) instead", up.said)[1])
             assert moved > port
-            assert up.ask_web(moved)["PUBLIC_URL"] == f"http://127.0.0.1:{moved}"
+            assert up.ask_web(moved)["PUBLIC_URL"] == f"http://localhost:{moved}"
 
 
 def test_the_web_gets_every_setting_it_needs_and_what_was_set_by_hand_stays(tmp_path: Path) -> None:
