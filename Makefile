@@ -54,7 +54,7 @@ fuzz: $(VENV)/.dev ## 20,000 requests to the API, right and wrong ones, held aga
 	FUZZ_REQUESTS=$${FUZZ_REQUESTS:-20000} $(BIN)/python -m pytest tests/integration/web/test_fuzz_api.py -s $(ARGS)
 
 .PHONY: servers
-servers: $(VENV)/.dev ## tests with Debian's PgBouncer, Redis and Postfix, which must be installed; others are skipped
+servers: $(VENV)/.dev ## tests with Debian's PostgreSQL, PgBouncer, Redis, Postfix and nginx; what is not installed is skipped
 	$(BIN)/python -m pytest tests/servers -m servers $(ARGS)
 
 .PHONY: lint
