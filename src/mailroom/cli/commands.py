@@ -117,8 +117,11 @@ def worker(entrypoints: Entrypoints, processes: int | None, threads: int | None,
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@click.option(
+    "--exit-code", "only_wrong", is_flag=True, help="Print only what is wrong; the exit code says the rest."
+)
 @click.pass_obj
-def doctor(entrypoints: Entrypoints, as_json: bool) -> None:
+def doctor(entrypoints: Entrypoints, as_json: bool, only_wrong: bool) -> None:
     """Check settings, servers and workers; say what is wrong and what to do.
 
     Sends no mail and changes nothing, but for this: where the mail server takes the sign-in, workers that wait
@@ -127,7 +130,7 @@ def doctor(entrypoints: Entrypoints, as_json: bool) -> None:
     """
     from mailroom.ops.doctor import report
 
-    sys.exit(report.run(entrypoints, as_json=as_json))
+    sys.exit(report.run(entrypoints, as_json=as_json, only_wrong=only_wrong))
 
 
 @click.command(hidden=True)

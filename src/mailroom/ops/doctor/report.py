@@ -21,8 +21,11 @@ GOOD, WARNING, BROKEN = 0, 1, 2
 """Exit codes, as monitoring plugins have them."""
 
 
-def run(entrypoints: Entrypoints, *, as_json: bool) -> int:
-    """Examine and print; return the exit code: 2 where something is broken, 1 with warnings, else 0."""
+def run(entrypoints: Entrypoints, *, as_json: bool, only_wrong: bool = False) -> int:
+    """Examine and print; return the exit code: 2 where something is broken, 1 with warnings, else 0.
+
+    `only_wrong`: print a line for each thing that is wrong and nothing else, as monitoring wants it.
+    """
     logs.configure("error", "doctor")
     try:
         settings = startup.settings()
@@ -40,6 +43,10 @@ def run(entrypoints: Entrypoints, *, as_json: bool) -> int:
             "findings": [asdict(f) for f in findings],
         }
         click.echo(json.dumps(said, indent=2))
+    elif only_wrong:
+        for finding in findings:
+            if finding.mark is not Mark.GOOD:
+                click.echo(f"{_capital(finding.check)}: {finding.words}.")
     else:
         _print(findings, advice)
     if Mark.BROKEN in marks:
