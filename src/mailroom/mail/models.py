@@ -15,6 +15,7 @@ from sqlalchemy import (
     SmallInteger,
     Text,
     func,
+    literal_column,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -112,7 +113,17 @@ class Mail(Base):
         return [Attempt(mail_id=self.id, **{name: getattr(self, name) for name in facts})]
 
     __table_args__ = (
-        Index("ix_mails_nudge_at", "nudge_at", postgresql_where=text("nudge_at IS NOT NULL")),
+        # A stream each: what is looked up every second must not read the 100,000 rows of a mailing.
+        Index(
+            "ix_mails_transactional_nudge_at",
+            "nudge_at",
+            postgresql_where=text("stream = 'transactional' AND nudge_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_mails_transactional_queued",
+            "created_at",
+            postgresql_where=text("stream = 'transactional' AND state = 'queued'"),
+        ),
         Index("ix_mails_expires_at", "expires_at", postgresql_where=text("nudge_at IS NOT NULL")),
         Index("ix_mails_state_created_at", "state", "created_at"),
         Index("ix_mails_ended_at", "ended_at", postgresql_where=text("params IS NOT NULL")),
@@ -120,6 +131,20 @@ class Mail(Base):
             "ix_mails_bulk_nudge_at", "nudge_at", postgresql_where=text("stream = 'bulk' AND nudge_at IS NOT NULL")
         ),
         Index("ix_mails_message_id", "message_id", postgresql_where=text("message_id IS NOT NULL")),
+        # Those of the desk's searches (`desk/mail_search.py`): no claim and no acceptance writes to them.
+        Index(
+            "ix_mails_recipient",
+            func.reverse(func.lower(literal_column("recipient"))).label("backwards"),
+            postgresql_ops={"backwards": "text_pattern_ops"},
+            postgresql_where=text("ended_at IS NOT NULL"),
+        ),
+        Index("ix_mails_code", "code", "id", postgresql_where=text("code IS NOT NULL AND state <> 'sent'")),
+        Index(
+            "ix_mails_answer",
+            text("to_tsvector('simple'::regconfig, answer)"),
+            postgresql_using="gin",
+            postgresql_where=text("answer IS NOT NULL AND state <> 'sent'"),
+        ),
     )
 
 
@@ -146,7 +171,10 @@ class Attempt(Base):
     enhanced: Mapped[str | None] = mapped_column(Text)
     answer: Mapped[str | None] = mapped_column(Text)
 
-    __table_args__ = (Index("uq_attempts_mail_id_attempt", "mail_id", "attempt", unique=True),)
+    __table_args__ = (
+        Index("uq_attempts_mail_id_attempt", "mail_id", "attempt", unique=True),
+        Index("ix_attempts_retrying", "id", postgresql_where=text("outcome = 'retrying'")),
+    )
 
 
 class MailEvent(Base):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from werkzeug.exceptions import NotFound
 
 from mailroom.accounts import errors as accounts
+from mailroom.accounts.sign_up import errors as joining
 from mailroom.i18n.messages import gettext_noop as _
 from mailroom.kit.errors import MailroomError, Overloaded, Unavailable
 from mailroom.tasks.service import CannotCancel, CannotRetry
@@ -37,6 +38,8 @@ SIGN_IN, SIGN_UP, CODE = (
 )
 NEW_PASSWORD = (_("Choose a new password"), "/new-password")
 NEW_LINK = (_("Ask for another link"), "/new-password")
+CONFIRM = (_("Confirm that it is you"), "/account/confirm")
+SECURITY = (_("Go to the security of your account"), "/account/security")
 AGAIN, BACK, ACCOUNT = (_("Try again"), ""), (_("Back"), ""), (_("Go to your account"), "/account")
 
 TABLE: dict[type[Exception] | int, Answer] = {
@@ -101,6 +104,20 @@ TABLE: dict[type[Exception] | int, Answer] = {
     ),
     accounts.UsedNoticeLink: Answer(410, _("This link was used"), way=NEW_LINK),
     accounts.OldNoticeLink: Answer(410, _("This link is too old"), way=NEW_LINK),
+    joining.WrongInvitation: Answer(
+        404,
+        _("This link does not work"),
+        _("A part of the link may be missing. Copy the whole link from the mail."),
+    ),
+    joining.UsedInvitation: Answer(410, _("This invitation was used"), way=SIGN_IN),
+    joining.WithdrawnInvitation: Answer(410, _("This invitation was taken back")),
+    joining.OldInvitation: Answer(410, _("This invitation is too old")),
+    joining.WrongDomain: Answer(422, _("Please check the address"), way=SIGN_UP),
+    joining.NotTheInvited: Answer(422, _("Please check the address"), way=SIGN_UP),
+    joining.AlreadyMember: Answer(409, _("This person has an account")),
+    joining.UnknownInvitation: Answer(404, _("There is no such invitation")),
+    joining.SignUpClosed: Answer(403, _("Sign-up is closed"), way=SIGN_IN),
+    joining.InvitationNeeded: Answer(403, _("You need an invitation"), way=SIGN_IN),
     accounts.WrongDeletionLink: Answer(
         404,
         _("This link does not work"),
@@ -130,6 +147,7 @@ TABLE: dict[type[Exception] | int, Answer] = {
     # -- signing up and in
     accounts.WrongCredentials: Answer(422, _("Wrong address or password"), way=SIGN_IN),
     accounts.NotConfirmed: Answer(422, _("This address is not confirmed yet"), way=SIGN_IN),
+    accounts.SignInDelayed: Answer(429, _("Too many attempts to sign in"), way=NEW_PASSWORD),
     TooManySignIns: Answer(429, _("Too many attempts to sign in"), way=NEW_PASSWORD),
     accounts.UnknownSignUp: Answer(
         404,
@@ -140,6 +158,20 @@ TABLE: dict[type[Exception] | int, Answer] = {
         ),
         SIGN_UP,
     ),
+    accounts.UnknownLanguage: Answer(422, _("Please check the form"), way=AGAIN),
+    accounts.UnknownTimeZone: Answer(422, _("Please check the form"), way=AGAIN),
+    # -- second factors
+    accounts.RecentSignInNeeded: Answer(403, _("Please confirm that it is you"), way=CONFIRM),
+    accounts.NoPendingSignIn: Answer(410, _("Please sign in again"), way=SIGN_IN),
+    accounts.WrongStepCode: Answer(422, _("Wrong code"), way=AGAIN),
+    accounts.MalformedStepCode: Answer(422, _("This is not a code"), way=AGAIN),
+    accounts.TooManyStepCodes: Answer(429, _("Too many codes"), way=BACK),
+    accounts.TooManyStepTries: Answer(429, _("Too many wrong codes"), way=SIGN_IN),
+    accounts.WrongPasskey: Answer(422, _("This passkey does not work"), way=BACK),
+    accounts.UnknownPasskey: Answer(404, _("No such passkey"), way=SECURITY),
+    accounts.TooManyPasskeys: Answer(409, _("Too many passkeys"), way=SECURITY),
+    accounts.PasskeysRefused: Answer(409, _("No passkeys here"), way=SECURITY),
+    accounts.NoFactor: Answer(409, _("Nothing to change"), way=SECURITY),
     accounts.ExportGone: Answer(
         410,
         _("This file is deleted"),

@@ -108,8 +108,7 @@ async def refuse(error: Exception) -> Response:
     message = refusal.message or _words(error)
     if field and refusal.name == VALIDATION:
         message = f"`{field}`: {message}"
-    accepts = request.accept_mimetypes
-    if "application/problem+json" in accepts.values():
+    if _wants_problem():
         body: dict[str, Any] = {
             "type": "about:blank",
             "title": refusal.name,
@@ -122,6 +121,13 @@ async def refuse(error: Exception) -> Response:
     if refusal.status == 401:  # noqa: PLR2004
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
+
+
+def _wants_problem() -> bool:
+    """Tell whether Accept names problem details, and likes plain JSON no better (RFC 9110 §12.5.1)."""
+    accepts = request.accept_mimetypes
+    named = "application/problem+json" in accepts.values()
+    return named and accepts["application/problem+json"] >= accepts["application/json"]
 
 
 async def _note(error: Exception, refusal: Refusal, field: str | None) -> None:

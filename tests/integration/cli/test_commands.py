@@ -22,10 +22,12 @@ import psycopg
 import pytest
 import redis
 from click.testing import CliRunner
+from sqlalchemy import select
 
 from mailroom.accounts.models import Account
 from mailroom.bootstrap.services import create_services
 from mailroom.bootstrap.shell import create_commands
+from mailroom.kit import clock
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.ids import new_id
 from mailroom.ops import startup
@@ -263,10 +265,10 @@ def test_mails_to_an_address_or_domain_and_since_a_moment(shell: Shell, put: Cal
     assert ids("--since", "2d", "--to", "@example.org", "--state", "queued") == [str(hour)]
     assert ids("--since", f"{now - timedelta(days=4):%Y-%m-%d}") == [str(new), str(hour), str(old)]
     assert "The newest 1 of 2" in shell("mails", "--to", "@example.org", "--limit", "1").stderr
-    assert "No mail is like that." in shell("mails", "--to", "nobody@example.org").stderr
+    assert "No mail matches." in shell("mails", "--to", "nobody@example.org").stderr
     wrong = shell("mails", "--since", "yesterday")
     assert wrong.returncode == 2
-    assert "'yesterday' is no moment. Write 30min, 2h, 7d, or a date" in wrong.stderr
+    assert "'yesterday' is not a time. Write 30min, 2h, 7d, or a date" in wrong.stderr
 
 
 def test_no_mails_is_said(shell: Shell) -> None:
@@ -343,7 +345,7 @@ def test_show_gives_the_attempts_and_the_servers_own_words(
 def test_an_id_that_is_none_and_one_that_nobody_has_are_sentences(shell: Shell) -> None:
     wrong = shell("show", "42")
     assert wrong.returncode == 2
-    assert "'42' is no id of a mail or task" in wrong.stderr
+    assert "'42' is not the id of a mail or task" in wrong.stderr
     nobody = shell("show", str(new_id()))
     assert nobody.returncode == 1
     assert "There is no mail or task with this id." in nobody.stderr
@@ -362,7 +364,7 @@ def test_an_id_may_be_shortened_to_what_is_unique(shell: Shell, put: Callable[..
     assert shell("retry", second.hex[:30]).stdout == f"{second} queued again\n"
     several = shell("cancel", same)
     assert several.returncode == 1
-    assert "Give more of it." in several.stderr
+    assert "Give more of the id." in several.stderr
 
 
 # -- retry and cancel
@@ -446,7 +448,7 @@ def test_a_task_that_is_no_mail_is_shown_cancelled_and_begun_again_too(
     assert [line.split("\t")[0] for line in listed.splitlines()] == ["id", str(several), str(alone)]
     assert "A \\x1b[31mcount" in listed and "\033" not in listed
     assert len(json.loads(shell("tasks", "--parts", "--json").stdout)) == 4
-    assert "No task is like that." in shell("tasks", "--state", "failed", "--since", "1h").stderr
+    assert "No task matches." in shell("tasks", "--state", "failed", "--since", "1h").stderr
     assert "The newest 1 of 2" in shell("tasks", "--limit", "1").stderr
     shown = shell("show", str(alone))
     assert "State     queued" in shown.stdout and "\033" not in shown.stdout
@@ -507,6 +509,26 @@ def test_granting_nobody_and_nonsense_are_sentences(shell: Shell) -> None:
 
 
 # -- accounts
+
+
+def test_two_steps_are_turned_off_for_who_has_lost_everything(shell: Shell, environment: dict[str, str]) -> None:
+    async def alice(_services: Services, unit: UnitOfWork) -> None:
+        unit.session.add(
+            Account(
+                id=new_id(), email="Alice@example.org", email_key=ALICE, password_hash="-", two_step_at=clock.now()
+            )
+        )
+
+    with_services(environment, alice)
+    off = shell("accounts", "two-step-off", ALICE)
+    assert off.stdout == "Alice@example.org signs in with one step now. Its owner is told by mail.\n"
+    assert shell("accounts", "two-step-off", "nobody@example.org").returncode == 1
+
+    async def after(services: Services, unit: UnitOfWork) -> tuple[object, list[str]]:
+        left = await unit.session.scalar(select(Account.two_step_at).where(Account.email_key == ALICE))
+        return left, [entry.action for entry in await services.audit_log.entries(unit)]
+
+    assert with_services(environment, after) == (None, ["two_step.off"])
 
 
 def test_an_account_is_deleted_in_a_week_and_kept_after_all(shell: Shell, environment: dict[str, str]) -> None:

@@ -3,7 +3,7 @@ accounts and mail do."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -49,6 +49,7 @@ def settings(**changes: Any) -> Settings:
             "mail_from": "Mailroom <hello@example.org>",
             "public_url": "http://localhost",
             "secret_key": "k" * 40,
+            "sign_up_seconds": 0,
             **changes,
         },
     )
@@ -141,6 +142,14 @@ class FakeDatabase:
         return SimpleNamespace(all=lambda: rows, __iter__=lambda: iter(rows)) if entity is Mail else rows
 
 
+class FakeDelays:
+    async def take(self, _email: str, _client: str) -> None:
+        """Nobody waits."""
+
+    async def clear(self, _email: str, _client: str) -> None:
+        """There is nothing to forget."""
+
+
 class FakeSessions:
     def __init__(self, world: World) -> None:
         self.world = world
@@ -172,6 +181,15 @@ class FakeSessions:
         }
 
 
+class FakeEndings:
+    def __init__(self, world: World) -> None:
+        self.sessions = FakeSessions(world)
+
+    async def end(self, session: Session, ended: UUID, _origin: Any) -> None:
+        assert session.account
+        await self.sessions.revoke(session.account.id, ended)
+
+
 class FakeRoom:
     """A room that can be told to fail."""
 
@@ -184,7 +202,9 @@ class FakeRoom:
 
 
 class FakeRegistration(FakeRoom):
-    async def sign_up(self, *, email: str, password: str, session: Session | NewSession) -> UUID:
+    async def sign_up(
+        self, *, email: str, password: str, session: Session | NewSession, invitation: str | None = None
+    ) -> UUID:
         self._fail()
         if "@" not in email:
             raise errors.InvalidAddress("There is no @ in it.")
@@ -248,11 +268,13 @@ class FakeAuthentication(FakeRoom):
         session: Session | None,
         user_agent: str,
         address: str | None = None,
+        kept: bool = True,
     ) -> NewSession:
         self._fail()
         if password != PASSWORD:
             raise errors.WrongCredentials
-        return self.world.start(email, agent=user_agent)
+        started = self.world.start(email, agent=user_agent)
+        return replace(started, session=replace(started.session, kept=kept))
 
 
 class FakePasswordReset(FakeRoom):
@@ -267,7 +289,15 @@ class FakePasswordReset(FakeRoom):
             raise PASSWORD_TOKENS.get(token, errors.WrongPasswordLink())
         return "alice@example.org"
 
-    async def reset(self, token: str, *, password: str, session: Session | None, user_agent: str) -> NewSession:
+    async def reset(
+        self,
+        token: str,
+        *,
+        password: str,
+        session: Session | None,
+        user_agent: str,
+        address: str | None = None,
+    ) -> NewSession:
         email = await self.preview(token)
         if len(password) < 15:
             raise errors.WeakPassword("That is shorter than 15 characters.")
@@ -311,10 +341,12 @@ def services(world: World, **changes: Any) -> Any:
         settings=settings(**changes),
         database=FakeDatabase(world),
         sessions=FakeSessions(world),
+        session_endings=FakeEndings(world),
         registration=FakeRegistration(world),
         confirmation=FakeConfirmation(world),
         authentication=FakeAuthentication(world),
         password_reset=FakePasswordReset(world),
+        sign_in_delays=FakeDelays(),
         outbox=FakeOutbox(world),
         tickets=FakeTickets(world),
         tracker=FakeWatching(world),

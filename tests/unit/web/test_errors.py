@@ -8,6 +8,7 @@ from quart import Quart
 from quart.typing import TestClientProtocol as Client
 
 from mailroom.accounts import errors as accounts
+from mailroom.accounts.sign_up import errors as joining
 from mailroom.i18n.formats import duration
 from mailroom.kit.errors import MailroomError
 from mailroom.web.error_table import TABLE
@@ -20,7 +21,7 @@ def test_every_error_of_accounts_has_its_own_answer() -> None:
     bases = {accounts.AccountError, accounts.TokenError}
     never_asked = {accounts.UnknownAccount}  # the shell's
     in_forms = {accounts.InvalidAddress, accounts.WeakPassword, accounts.TooLong}  # beside their field
-    for _, kind in inspect.getmembers(accounts, inspect.isclass):
+    for _, kind in (*inspect.getmembers(accounts, inspect.isclass), *inspect.getmembers(joining, inspect.isclass)):
         if issubclass(kind, MailroomError) and kind not in bases | never_asked | in_forms:
             assert kind is MailroomError or kind in TABLE, kind.__name__
 
@@ -108,7 +109,7 @@ async def test_the_way_back_from_a_failed_form_is_a_page_that_opens(browser: Cli
     for _ in range(70):
         answer = await browser.post("/account/sessions/x/end")
     assert answer.status_code == 429
-    assert 'class="button" href="/account"' in await answer.get_data(as_text=True)
+    assert 'class="button" href="/account/sessions"' in await answer.get_data(as_text=True)
 
 
 async def test_a_websocket_to_nowhere_is_refused_with_a_status(make_app: Callable[..., Quart]) -> None:

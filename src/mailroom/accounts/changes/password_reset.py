@@ -4,15 +4,15 @@ Whoever asks learns nothing: every address gets a mail, under one title, and the
 account says so to its owner only.
 """
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, update
 
 from mailroom.accounts.addresses.address import Address, key_of
 from mailroom.accounts.addresses.mailboxes import is_variant, mailbox_of
 from mailroom.accounts.browsers import described
+from mailroom.accounts.changes.mailed_links import LinkPurpose, MailedLink
 from mailroom.accounts.errors import OldPasswordLink, UsedPasswordLink, WrongPasswordLink
 from mailroom.accounts.mail_limits import FormMailQueue, is_over
 from mailroom.accounts.models import Account, PasswordMail
@@ -20,11 +20,11 @@ from mailroom.accounts.passwords.hashing import NEW, Passwords
 from mailroom.accounts.security.security_log import EventKind, SecurityLog
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up import sign_ups
-from mailroom.accounts.tokens import NEW_PASSWORD, Tokens, mail_id_of
-from mailroom.accounts.views import NewSession, Origin, Session
+from mailroom.accounts.tokens import NEW_PASSWORD, Tokens
+from mailroom.accounts.two_factor.sign_in import SignInSteps
+from mailroom.accounts.views import Origin, Session, SignedIn
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.administration import mark_received
-from mailroom.mail.models import Mail
 from mailroom.mail.outbox import Outbox
 from mailroom.tasks.tickets import Tickets
 
@@ -32,7 +32,7 @@ LINK = "new_password"
 NO_ACCOUNT = "no_account"
 KINDS = frozenset({LINK, NO_ACCOUNT})
 LINK_LASTS = timedelta(minutes=10)
-"""From the acceptance of its mail: everybody who has the link gets in."""
+"""From the acceptance of its mail. It is short, as everybody who has the link gets in."""
 
 RENEW = """
 update password_mails set renewed_at = now()
@@ -43,14 +43,7 @@ where mail_id = (
 """
 
 
-@dataclass(frozen=True, slots=True)
-class _UsableLink:
-    """A link's mail and the account it is for, at one moment of PostgreSQL's clock."""
-
-    mail: Mail
-    asked: PasswordMail
-    account: Account
-    now: datetime
+USABLE = LinkPurpose(NEW_PASSWORD, LINK, PasswordMail, wrong=WrongPasswordLink, old=OldPasswordLink)
 
 
 class PasswordReset:
@@ -65,6 +58,7 @@ class PasswordReset:
         tokens: Tokens,
         passwords: Passwords,
         sessions: Sessions,
+        steps: SignInSteps,
         queue: FormMailQueue,
         log: SecurityLog,
         site: list[str],
@@ -75,6 +69,7 @@ class PasswordReset:
         self._tokens = tokens
         self._passwords = passwords
         self._sessions = sessions
+        self._steps = steps
         self._queue = queue
         self._log = log
         self._site = site
@@ -103,6 +98,7 @@ class PasswordReset:
                 {"browser": described(session.user_agent)},
                 session_id=session.id,
                 typed=address.email,
+                language=account.language if account else None,
                 withheld=withheld,
                 delay=delay,
             )
@@ -124,7 +120,9 @@ class PasswordReset:
         For what the owner asked for by a link of ours, which no stranger has.
         """
         params = {"browser": described(session.user_agent)}
-        mail_id = await self._outbox.put(work, LINK, account.email, params, session_id=session.id)
+        mail_id = await self._outbox.put(
+            work, LINK, account.email, params, session_id=session.id, language=account.language
+        )
         asked = {
             "mail_id": mail_id,
             "email_key": account.email_key,
@@ -142,20 +140,23 @@ class PasswordReset:
         async with self._database.begin() as work:
             return (await self._by_link(work, token)).account.email
 
-    async def reset(self, token: str, *, password: str, session: Session | None, user_agent: str) -> NewSession:
+    async def reset(
+        self, token: str, *, password: str, session: Session | None, user_agent: str, address: str | None = None
+    ) -> SignedIn:
         """Change the password by link, end every session of the account, and sign this browser in.
 
+        A link shows whose mailbox it is, which is one step: where signing in takes two, the second is asked for.
         Raises as `preview` does, and `WeakPassword` or `TooLong`; nothing has changed then.
         """
         with self._passwords.place(NEW):
             async with self._database.begin() as work:
                 account = (await self._by_link(work, token)).account
-        address = Address(account.email, account.email_key)
+        owned = Address(account.email, account.email_key)
         # With the salt the account has: a sign-up that waits for its address has it too (see `signing_up`).
-        context = [*address.words, *self._site]
+        context = [*owned.words, *self._site]
         password_hash = await self._passwords.hash(password, context=context, like=account.password_hash)
         async with self._database.begin() as work:
-            await sign_ups.lock(work, address.key)
+            await sign_ups.lock(work, owned.key)
             found = await self._by_link(work, token)  # again, now that nobody else can use it
             account = found.account
             await work.session.execute(
@@ -170,27 +171,16 @@ class PasswordReset:
             await self._tickets.give_to(work, (await work.session.scalars(ended)).all(), account.id)
             await mark_received(work, found.mail.id)
             await self._sessions.revoke_all(work, account.id)
-            await self._log.record(work, account.id, EventKind.PASSWORD_RESET, Origin(user_agent))
-            return await self._sessions.enter(work, account, session, user_agent)
+            origin = Origin(user_agent, address)
+            await self._log.notify(work, account, EventKind.PASSWORD_RESET, origin)
+            if session and session.account and session.account.id == account.id:
+                session = None  # it has just ended
+            return await self._steps.finish(work, account, session, origin, is_noted=True)
 
-    async def _by_link(self, work: UnitOfWork, token: str) -> _UsableLink:
-        mail_id = mail_id_of(token)
-        if mail_id is None:
-            raise WrongPasswordLink
-        rows = (
-            select(Mail, PasswordMail, Account, func.now())
-            .join(PasswordMail, PasswordMail.mail_id == Mail.id)
-            .join(Account, Account.id == PasswordMail.account_id)
-            .where(Mail.id == mail_id)
-        )
-        row = (await work.session.execute(rows)).one_or_none()
-        found = _UsableLink(*row) if row else None
-        if found is None or found.mail.kind != LINK:
-            raise WrongPasswordLink
-        if found.mail.nonce is None:
-            raise OldPasswordLink  # so long ago that the clean-up has been there
-        if not self._tokens.fits(token, found.mail.id, found.mail.nonce, NEW_PASSWORD):
-            raise WrongPasswordLink
+    async def _by_link(self, work: UnitOfWork, token: str) -> MailedLink[PasswordMail]:
+        found = await USABLE.find(work, self._tokens, token)
+        if found.account.locked_at:
+            raise WrongPasswordLink  # the answer does not tell that it is locked
         if key_of(found.mail.recipient or "") != found.account.email_key:
             raise WrongPasswordLink  # it went to somebody else's address: an earlier version took the two for one
         if found.asked.used_at:

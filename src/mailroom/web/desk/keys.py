@@ -1,4 +1,4 @@
-"""API keys: those that stand with what goes through them, a form that makes one, and revoking one."""
+"""API keys: a list with the mails of each, a form that makes one, and revoking one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,12 +46,6 @@ class Line:
         """Return the line of a key."""
         mails = counts.get(key.id, {})
         return cls(key, [(translated(STATES[state].word), number) for state, number in mails.items()], refusal)
-
-
-@blueprint.get("")
-async def desk() -> Response:
-    """Go on to the first page of the desk."""
-    return redirect("/desk/keys")
 
 
 @blueprint.get("/keys")

@@ -11,6 +11,7 @@ from quart import Blueprint, Response, json, request
 from quart_schema import document_headers, document_request, document_response, operation_id, tag
 from werkzeug.exceptions import BadRequest
 
+from mailroom.api_keys.errors import ForbiddenSender
 from mailroom.api_keys.idempotency import LONGEST, answered_before, fingerprint_of, keep_answer
 from mailroom.api_keys.keys import Key
 from mailroom.kit import clock
@@ -33,6 +34,7 @@ blueprint = Blueprint("emails", __name__, url_prefix="/api/v1/emails")
 Made = TypeVar("Made")
 LARGEST, SECONDS = 40 * 1024 * 1024, 120.0
 MOST_IN_BATCH, MOST_LISTED, LISTED = 100, 100, 20
+STRICT, PERMISSIVE = "strict", "permissive"
 LARGE = 256 * 1024
 """Bytes of JSON from which it is parsed, and its messages are made, in a thread: the loop has other work."""
 
@@ -80,7 +82,10 @@ async def send_batch() -> Response:
     raw, value = await _json()
     if not isinstance(value, list) or not 1 <= len(value) <= MOST_IN_BATCH:
         raise InvalidMessage("body", f"Send a JSON array of 1 to {MOST_IN_BATCH} messages.")
-    permissive = request.headers.get("x-batch-validation", "strict").lower() == "permissive"
+    mode = request.headers.get("x-batch-validation", STRICT).lower()
+    if mode not in {STRICT, PERMISSIVE}:
+        raise InvalidMessage("x-batch-validation", f"Give {STRICT} or {PERMISSIVE}.")
+    permissive = mode == PERMISSIVE
     errors: list[dict[str, Any]] = []
     check = services().acceptance.check
 
@@ -95,6 +100,10 @@ async def send_batch() -> Response:
                 if not permissive:
                     raise InvalidMessage(f"{index}.{error.field}", str(error)) from None
                 errors.append({"index": index, "message": f"`{error.field}`: {error}"})
+            except ForbiddenSender as error:
+                if not permissive:
+                    raise
+                errors.append({"index": index, "message": f"`from`: {error}"})
         return drafts
 
     drafts = await _in_thread_if_large(raw, read)
