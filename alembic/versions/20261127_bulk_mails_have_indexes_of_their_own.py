@@ -3,7 +3,7 @@
 from mailroom.ops.indexes import build, drop, one_by_one
 
 revision = "b60d3f9a17ce"
-down_revision = "a7f05c2e91d8"
+down_revision = "5f8d0a3c72e1"
 branch_labels = None
 depends_on = None
 

@@ -11,12 +11,19 @@ from mailroom.accounts.changes.password_reset import PasswordReset
 from mailroom.accounts.changes.takeover import Takeover
 from mailroom.accounts.exports.exports import Exports
 from mailroom.accounts.operators import Operators
+from mailroom.accounts.profiles import Profiles
+from mailroom.accounts.recent_sign_in import RecentSignIn
 from mailroom.accounts.security.security_log import SecurityLog
+from mailroom.accounts.session_endings import SessionEndings
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up.confirmation import Confirmation
 from mailroom.accounts.sign_up.registration import Registration
+from mailroom.accounts.sign_up.withdrawal import Withdrawal
+from mailroom.accounts.two_factor.factors import Factors
+from mailroom.accounts.two_factor.sign_in import SignInSteps
 from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.keys import ApiKeys
+from mailroom.api_keys.refusals import KeyRefusals
 from mailroom.api_keys.watch_tokens import WatchTokens
 from mailroom.desk.audit_log import AuditLog
 from mailroom.kit.database import Database
@@ -37,8 +44,13 @@ class Services:
     settings: Settings
     database: Database
     registration: Registration
+    withdrawal: Withdrawal
     confirmation: Confirmation
     authentication: Authentication
+    sign_in_steps: SignInSteps
+    recent_sign_in: RecentSignIn
+    factors: Factors
+    profiles: Profiles
     password_reset: PasswordReset
     password_change: PasswordChange
     address_changes: AddressChanges
@@ -47,6 +59,7 @@ class Services:
     erasure: Erasure
     security_log: SecurityLog
     sessions: Sessions
+    session_endings: SessionEndings
     operators: Operators
     outbox: Outbox
     mail_administration: MailAdministration
@@ -55,6 +68,7 @@ class Services:
     exports: Exports
     api_keys: ApiKeys
     acceptance: Acceptance
+    key_refusals: KeyRefusals
     watch_tokens: WatchTokens
     audit_log: AuditLog
     webhooks: Webhooks

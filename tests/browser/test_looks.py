@@ -91,6 +91,10 @@ def test_every_page_of_the_journey_fits_and_can_be_read(mailroom: Stack, people:
     ):
         page.goto(path)
         look(page)
+    page.goto("/api/docs")
+    page.locator("#post_sendEmail > summary").click()
+    page.locator("#get_getEmail > summary").click()
+    look(page)
     page.goto("/sign-up")
     page.get_by_label("Mail address").fill(email)
     page.get_by_label("Password", exact=True).fill("password")

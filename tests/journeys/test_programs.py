@@ -1,6 +1,8 @@
 """Other programs send through the whole of Mailroom, with the clients that they use already."""
 
 import smtplib
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -8,6 +10,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import resend
 
@@ -15,6 +18,7 @@ from mailroom.ops.embedded.ports import free_port
 from tests import processes
 from tests.journeys.conftest import key_for
 from tests.sink import Fault, Sink
+from tests.snippets import snippet
 
 SHOP = "Shop <shop@mailroom.example>"
 
@@ -78,6 +82,33 @@ def test_resends_sdk_sends_lists_schedules_and_cancels(sdk: Any, sink: Sink) -> 
     made = sdk.ApiKeys.create({"name": "second"})
     assert made["token"].startswith("mr_") and len(sdk.ApiKeys.list()["data"]) == 2
     sdk.ApiKeys.remove(made["id"])
+
+
+def test_the_documents_snippets_for_python_and_curl_work_as_they_stand(
+    environment: dict[str, str], web: processes.Running, tmp_path: Path
+) -> None:
+    port, url = free_port(), environment["PUBLIC_URL"]
+    told = {
+        "MAILROOM": url,
+        "MAILROOM_KEY": key_for(environment, "--domain", "shop.example", "--test"),
+        "PATH": environment["PATH"],
+    }
+    names = f"import os\nMAILROOM, MAILROOM_KEY = {url!r}, os.environ['MAILROOM_KEY']\n"
+    asked = {**environment, "SUBMISSION_PORT": str(port)}
+    with processes.running("submission", ["mailroom", "submission"], asked, tmp_path) as submission:
+        submission.wait_for("listens on")
+        for command in (
+            ["sh", "-c", snippet("", "/emails")],
+            ["sh", "-c", snippet("", "/webhooks")],
+            [sys.executable, "-c", names + snippet("python", "import resend")],
+            [sys.executable, "-c", names + snippet("python", "import smtplib").replace("2587", str(port))],
+        ):
+            subprocess.run(command, env=told, capture_output=True, timeout=30, check=True)
+    bearer = {"Authorization": f"Bearer {told['MAILROOM_KEY']}"}
+    listed = httpx.get(f"{url}/api/v1/emails", headers=bearer).json()["data"]
+    assert [(mail["subject"], mail["to"]) for mail in listed] == [("Your order", ["alice@example.org"])] * 3
+    hooks = httpx.get(f"{url}/api/v1/webhooks", headers=bearer).json()["data"]
+    assert [hook["endpoint"] for hook in hooks] == ["https://shop.example/hooks"]
 
 
 def test_an_error_is_one_that_the_sdk_knows(sdk: Any) -> None:

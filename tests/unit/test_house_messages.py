@@ -24,6 +24,7 @@ EDGES = [
     *(SOURCE / "web" / "desk").glob("*.py"),
     *(SOURCE / "web" / "views").glob("*.py"),
     *(SOURCE / "web" / f"{name}.py" for name in MODULES),
+    SOURCE / "web" / "embed" / "words.py",
     SOURCE / "i18n" / "sentences.py",
 ]
 """Modules that speak to people. (The shell's follow when its sentences are marked.)"""

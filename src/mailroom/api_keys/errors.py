@@ -1,5 +1,7 @@
 """What can be wrong with an API key, or with what it asks for."""
 
+from uuid import UUID
+
 from mailroom.kit.errors import MailroomError
 
 
@@ -9,6 +11,9 @@ class MissingKey(MailroomError):
 
 class InvalidKey(MailroomError):
     """The API key is unknown, revoked or expired."""
+
+    key_id: UUID | None = None
+    """The key that was revoked or has expired."""
 
 
 class RestrictedKey(MailroomError):

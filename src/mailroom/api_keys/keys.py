@@ -38,6 +38,7 @@ select id, name, scope, domains, origins, test, owner_id, per_minute, per_hour, 
 from api_keys
 where hash = any(%(hashes)s::bytea[]) and revoked_at is null and (expires_at is null or expires_at > now())
 """
+KNOWN = "select id from api_keys where hash = %(hash)s"
 TOUCH = """
 update api_keys set last_used_at = now()
 where id = %(id)s and (last_used_at is null or last_used_at < now() - %(every)s)
@@ -165,10 +166,17 @@ class ApiKeys:
             raise InvalidKey
         key = await self._finding.run(hash_of(secret))
         if key is None:
-            raise InvalidKey
+            raise await self._ended(secret)
         if key.last_used_at is None or clock.now() - key.last_used_at > TOUCH_EVERY:
             await self._database.fetch(TOUCH, {"id": key.id, "every": TOUCH_EVERY})
         return key
+
+    async def _ended(self, secret: str) -> InvalidKey:
+        """Return the error for a key that does not stand; it names one that stood once."""
+        rows: list[Any] = await self._database.fetch(KNOWN, {"hash": hash_of(secret)})
+        error = InvalidKey()
+        error.key_id = rows[0][0] if rows else None
+        return error
 
     async def _find(self, hashes: Sequence[bytes]) -> list[Key | None]:
         """Return the key of each hash. Requests that come at the same time share one statement."""

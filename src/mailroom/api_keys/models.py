@@ -3,7 +3,20 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import DateTime, ForeignKey, Index, Integer, LargeBinary, Text, Uuid, func, text
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Text,
+    Uuid,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -39,6 +52,28 @@ class ApiKey(Base):
     """Written at most once a minute."""
     expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class KeyRefusal(Base):
+    """A request of a key that was refused: what and why, nothing of its contents. Each key has a few."""
+
+    __tablename__ = "api_key_refusals"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    key_id: Mapped[UUID] = mapped_column(ForeignKey("api_keys.id", ondelete="CASCADE"))
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    door: Mapped[str] = mapped_column(Text)
+    """``http`` or ``smtp``."""
+    request: Mapped[str] = mapped_column(Text)
+    """A route (``POST /api/v1/emails``) or a command of SMTP."""
+    status: Mapped[int] = mapped_column(SmallInteger)
+    """The status of HTTP or the reply code of SMTP."""
+    name: Mapped[str] = mapped_column(Text)
+    """The name of the error; over SMTP its enhanced status code."""
+    field: Mapped[str | None] = mapped_column(Text)
+    """The field that was wrong."""
+
+    __table_args__ = (Index("ix_api_key_refusals_key_id", "key_id", "id"),)
 
 
 class SendingLimit(Base):

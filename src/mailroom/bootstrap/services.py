@@ -14,15 +14,20 @@ from mailroom.accounts.exports.exports import Exports
 from mailroom.accounts.mail_limits import FormMailQueue
 from mailroom.accounts.operators import Operators
 from mailroom.accounts.passwords.hashing import Passwords
+from mailroom.accounts.profiles import Profiles
 from mailroom.accounts.security.security_log import SecurityLog
+from mailroom.accounts.session_endings import SessionEndings
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up.confirmation import Confirmation
 from mailroom.accounts.sign_up.registration import Registration
+from mailroom.accounts.sign_up.withdrawal import Withdrawal
 from mailroom.accounts.tokens import Tokens
 from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.keys import ApiKeys
+from mailroom.api_keys.refusals import KeyRefusals
 from mailroom.api_keys.sending_limits import SendingLimits
 from mailroom.api_keys.watch_tokens import WatchTokens
+from mailroom.bootstrap.two_factor import create_two_factor
 from mailroom.desk.audit_log import AuditLog
 from mailroom.i18n.sentences import text_of
 from mailroom.jobs.results import ResultReader
@@ -65,7 +70,8 @@ def create_services(
     kinds = mail_kinds(settings, tokens)
     counters = Counters()
     outbox = Outbox(kinds, tickets, notify, counters)
-    sessions, task_service = Sessions(database), TaskService(publish_task)
+    sessions = Sessions(database, strict=settings.two_step_for_operators == "required")
+    task_service = TaskService(publish_task)
     passwords, site = Passwords(), settings.public_host.partition(":")[0].split(".")
     queue = FormMailQueue(database, hourly=settings.form_mails_per_hour)
     log, audit_log = SecurityLog(database, outbox), AuditLog()
@@ -74,6 +80,15 @@ def create_services(
     api_keys = ApiKeys(database, default_domain=domain)
     limits = SendingLimits(settings.sending_per_minute or None, settings.domain_limits)
     password_change = PasswordChange(database, passwords, sessions, log, site=site)
+    two_factor = create_two_factor(
+        database,
+        sessions,
+        log,
+        password_change,
+        secret_keys=settings.secret_keys,
+        public_url=settings.public_url,
+        name=settings.public_host,
+    )
     password_reset = PasswordReset(
         database,
         outbox,
@@ -81,6 +96,7 @@ def create_services(
         tokens=tokens,
         passwords=passwords,
         sessions=sessions,
+        steps=two_factor.steps,
         queue=queue,
         log=log,
         site=site,
@@ -89,15 +105,26 @@ def create_services(
         settings=settings,
         database=database,
         registration=registration,
+        withdrawal=Withdrawal(database, tokens),
+        sign_in_steps=two_factor.steps,
+        recent_sign_in=two_factor.recent,
+        factors=two_factor.factors,
+        profiles=Profiles(database),
         confirmation=Confirmation(
             database, tickets, tokens, passwords, sessions, log=log, hours=settings.confirmation_hours
         ),
-        authentication=Authentication(database, registration, passwords, sessions, log),
+        authentication=Authentication(database, registration, passwords, two_factor.steps),
         password_reset=password_reset,
         password_change=password_change,
         address_changes=AddressChanges(database, outbox, password_change, tokens=tokens, queue=queue, log=log),
         takeover=Takeover(
-            database, password_reset, tokens=tokens, passwords=passwords, sessions=sessions, log=log
+            database,
+            password_reset,
+            tokens=tokens,
+            passwords=passwords,
+            sessions=sessions,
+            factors=two_factor.factors,
+            log=log,
         ),
         deletion=Deletion(
             database,
@@ -111,12 +138,13 @@ def create_services(
         erasure=Erasure(database, sessions, secret_keys=settings.secret_keys, also=[forget_deliveries]),
         security_log=log,
         sessions=sessions,
+        session_endings=SessionEndings(database, sessions, log),
         operators=Operators(),
         outbox=outbox,
         mail_administration=MailAdministration(kinds, notify),
         tickets=tickets,
         task_service=task_service,
-        exports=Exports(database, task_service, text_of),
+        exports=Exports(database, task_service, text_of, log),
         api_keys=api_keys,
         acceptance=Acceptance(
             database,
@@ -124,6 +152,7 @@ def create_services(
             MessageStore(database, notify, domain=domain, wake_bulk=wake_bulk, counters=counters),
             limits,
         ),
+        key_refusals=KeyRefusals(database),
         watch_tokens=WatchTokens(settings.secret_keys),
         audit_log=audit_log,
         webhooks=Webhooks(webhook_box(settings), private=settings.webhook_private_networks),

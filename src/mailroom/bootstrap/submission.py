@@ -32,6 +32,7 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
     handler = SubmissionHandler(
         services.api_keys,
         services.acceptance,
+        services.key_refusals,
         hostname=settings.ehlo_name.strip("[]"),
         domain=settings.sender.address.rpartition("@")[2],
     )

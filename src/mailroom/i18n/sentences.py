@@ -167,6 +167,29 @@ SENTENCES: dict[str, str] = {
     "account.error.too_many_tries": _(
         "Those were too many wrong codes. Please have a new mail sent, or use the link in the one that you have."
     ),
+    "account.error.unknown_language": _("Please choose one of the languages in the list."),
+    "account.error.unknown_time_zone": _("Please choose one of the time zones in the list."),
+    "account.error.no_pending_sign_in": _(
+        "This sign-in has waited too long, or the password has changed since. Please sign in again."
+    ),
+    "account.error.wrong_step_code": _(
+        "This code is wrong, or it was used already. Please type the newest code of your app, or a recovery code."
+    ),
+    "account.error.malformed_step_code": _(
+        "This is no code. An app shows six digits; a recovery code has twelve letters and digits."
+    ),
+    "account.error.too_many_step_codes": _(
+        "Many codes were typed for this account. Please wait, or use a passkey or a recovery code."
+    ),
+    "account.error.too_many_step_tries": _("Too many wrong codes were typed. Please sign in again."),
+    "account.error.wrong_passkey": _("This passkey cannot be used here. Nothing was changed. Please try again."),
+    "account.error.unknown_passkey": _("Your account has no such passkey."),
+    "account.error.too_many_passkeys": _("Your account has 20 passkeys. Please remove one first."),
+    "account.error.passkeys_refused": _("Browsers refuse passkeys at the address of this site."),
+    "account.error.no_factor": _("Your account has no second factor of this kind."),
+    "account.error.recent_sign_in_needed": _("Please confirm that it is you, and then try again."),
+    "passkeys.no_ip": _("Passkeys need a name: browsers refuse them where the address of the site is a number."),
+    "passkeys.no_https": _("Passkeys need https: browsers refuse them on a site without it."),
     "account.error.used_deletion_link": _(
         "This link was used already, or the account was to be deleted once more after it. Please sign in."
     ),

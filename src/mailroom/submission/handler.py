@@ -10,6 +10,7 @@ from aiosmtpd.smtp import AuthResult, Envelope, Session
 from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.errors import ForbiddenSender, InvalidKey
 from mailroom.api_keys.keys import ApiKeys, Key
+from mailroom.api_keys.refusals import KeyRefusals, Refused
 from mailroom.kit import clock
 from mailroom.kit.errors import Unavailable
 from mailroom.kit.ids import new_id
@@ -28,10 +29,19 @@ LARGE = 256 * 1024
 class SubmissionHandler:
     """Hooks that aiosmtpd calls, each with the connection's protocol, session and envelope."""
 
-    def __init__(self, keys: ApiKeys, acceptance: Acceptance, *, hostname: str, domain: str) -> None:
+    def __init__(
+        self,
+        keys: ApiKeys,
+        acceptance: Acceptance,
+        refusals: KeyRefusals,
+        *,
+        hostname: str,
+        domain: str,
+    ) -> None:
         """`hostname` stands in Received, `domain` in a Message-ID of ours; both are in ASCII."""
         self._keys = keys
         self._acceptance = acceptance
+        self._refusals = refusals
         self._hostname = hostname
         self._domain = domain
 
@@ -73,12 +83,15 @@ class SubmissionHandler:
         try:
             key = await self._keys.authenticate(secret.decode("utf-8", "replace").strip())
         except InvalidKey as error:
+            if error.key_id:
+                await self._refusals.note(error.key_id, Refused("smtp", "AUTH", 535, "5.7.8"))
             await asyncio.sleep(0.5)
             return AuthResult(success=False, handled=False, message=f"535 5.7.8 {error}")
         except Unavailable:
             await server.push(AWAY)
             return AuthResult(success=False, handled=True)
         if not key.may_send:
+            await self._refusals.note(key.id, Refused("smtp", "AUTH", 535, "5.7.8"))
             return AuthResult(success=False, handled=False, message="535 5.7.8 This API key may not send")
         return AuthResult(success=True, auth_data=key)
 
@@ -87,11 +100,11 @@ class SubmissionHandler:
     ) -> str:
         """Take the envelope's sender; what counts is the From of the message."""
         try:
-            self._keys.check_sender(_key_of(session), read_mailbox(address).address)
+            self._keys.check_sender(_key_of(session), read_mailbox(address, localhost=True).address)
         except NotAnAddress as error:
-            return f"553 5.1.7 {error}"
+            return await self._refuse(session, "MAIL", f"553 5.1.7 {error}")
         except ForbiddenSender as error:
-            return f"553 5.7.1 {error}"
+            return await self._refuse(session, "MAIL", f"553 5.7.1 {error}")
         envelope.mail_from = address
         envelope.mail_options.extend(options)
         return "250 2.1.0 OK"
@@ -105,7 +118,7 @@ class SubmissionHandler:
         try:
             envelope.rcpt_tos.append(read_mailbox(address).address)
         except NotAnAddress as error:
-            return f"553 5.1.3 {error}"
+            return await self._refuse(session, "RCPT", f"553 5.1.3 {error}")
         return "250 2.1.5 OK"
 
     async def handle_DATA(self, server: Any, session: Session, envelope: Envelope) -> str:
@@ -123,17 +136,23 @@ class SubmissionHandler:
             self._keys.check_sender(key, draft.sender.address)
             message_id = await self._acceptance.accept_raw(key, draft, content, source="smtp")
         except InvalidKey as error:
-            return f"535 5.7.8 {error}"
+            return await self._refuse(session, "DATA", f"535 5.7.8 {error}")
         except ForbiddenSender as error:
-            return f"553 5.7.1 {error}"
+            return await self._refuse(session, "DATA", f"553 5.7.1 {error}", "From")
         except InvalidMessage as error:
-            return f"554 5.6.0 {error}"
+            return await self._refuse(session, "DATA", f"554 5.6.0 {error}", error.field)
         except Unavailable:
             return AWAY
         except Exception:
             logger.exception("a submitted message could not be stored")
             return AWAY
         return f"250 2.0.0 Stored as {message_id}"
+
+    async def _refuse(self, session: Session, command: str, reply: str, field: str | None = None) -> str:
+        """Keep for the key's owner what is refused; return the reply."""
+        code, enhanced, _ = reply.split(" ", 2)
+        await self._refusals.note(_key_of(session).id, Refused("smtp", command, int(code), enhanced, field))
+        return reply
 
     def _read(self, raw: bytes, envelope: Envelope, session: Session) -> tuple[Any, bytes]:
         number = new_id()

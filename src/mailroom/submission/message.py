@@ -58,7 +58,7 @@ class Header:
         boxes: list[Mailbox] = []
         for display, address in getaddresses(values):
             try:
-                boxes.append(Mailbox(_decoded(display), read_mailbox(address).address))
+                boxes.append(Mailbox(_decoded(display), read_mailbox(address, localhost=True).address))
             except NotAnAddress:
                 continue
         return boxes

@@ -152,6 +152,7 @@ class SubmissionProtocol(SMTP):
                 pieces.append(piece)
         if refusal:
             return refusal
+        self._reset_timeout(DATA_SECONDS)  # from here on the client waits for us
         if share.taken < LARGE:
             return await self._store(envelope, pieces)
         async with self._large:

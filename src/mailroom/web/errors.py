@@ -43,7 +43,7 @@ def wait_of(error: Exception) -> float | None:
     """Return the seconds after which to try again, where the error tells."""
     if isinstance(error, TooFast):
         return error.seconds
-    if isinstance(error, (Overloaded, accounts.TooSoon)):
+    if isinstance(error, (Overloaded, accounts.TooSoon, accounts.TooManyStepCodes)):
         return error.seconds
     return SOON if isinstance(error, Unavailable) else None
 
@@ -82,7 +82,7 @@ async def respond(error: Exception) -> Response:
     if not has_request_context():  # a websocket's handshake: its client reads the status and no more
         return Response("", status)
     if is_program_path(request.path):
-        response = refuse(error)
+        response = await refuse(error)
     elif wants_json():
         response = await problem(status, translated(entry.title), advice, fields=getattr(error, "messages", None))
     else:

@@ -24,7 +24,9 @@ def page_templates() -> jinja2.Environment:
         auto_reload=False,
     )
     translate_templates(environment)
-    environment.globals.update(page_words=words.page_words, now=_now, static_url=static_url)
+    environment.globals.update(
+        page_words=words.page_words, now=_now, static_url=static_url, time_zone=formats.time_zone
+    )
     environment.filters.update(clock_time=clock_time, attempt_words=attempt_words, date_time=formats.date_time)
     return environment
 

@@ -7,19 +7,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from quart import Response, json, request
+from quart import Response, g, json, request
 from werkzeug.exceptions import HTTPException
 
 from mailroom.api_keys import errors as keys
+from mailroom.api_keys.refusals import Refused
 from mailroom.kit.errors import Unavailable
 from mailroom.mail.messages.changes import NothingWaits
 from mailroom.mail.messages.draft import InvalidMessage
+from mailroom.web.browser import services
 from mailroom.web.limits import TooFast
 from mailroom.webhooks import endpoints as webhooks
 from mailroom.webhooks.targets import ForbiddenTarget, InvalidUrl
 
-PATHS = ("/api/v1/emails", "/api/v1/api-keys", "/api/v1/webhooks", "/api/v1/watch")
-"""Where the API answers in this form; `/api/v1/tasks` keeps problem details."""
+FOR_PROGRAMS, FOR_PAGES = "/api/v1", "/api/v1/tasks"
+"""Where the API answers in this form, also where there is nothing; `/api/v1/tasks` keeps problem details."""
 VALIDATION = "validation_error"
 
 
@@ -67,11 +69,30 @@ REFUSALS: Mapping[type[Exception] | int, Refusal] = {
     500: Refusal(500, "application_error", "Something broke on our side. It was noted; please try again."),
     503: Refusal(503, "service_unavailable", "The server is busy. Please try again in a moment."),
 }
+MEANINGS: Mapping[str, tuple[int, str]] = {
+    "missing_api_key": (401, "No API key was given."),
+    "restricted_api_key": (401, "The scope of the API key does not allow it."),
+    "invalid_api_key": (403, "The API key is unknown, revoked or expired."),
+    VALIDATION: (422, "A value is wrong; the message begins with its name. 403: the key may not send From there."),
+    "invalid_request": (400, "The body is not JSON that can be read."),
+    "invalid_idempotency_key": (400, "An Idempotency-Key has 1 to 256 characters."),
+    "invalid_idempotent_request": (409, "The Idempotency-Key was used with another payload."),
+    "concurrent_idempotent_requests": (409, "A request with this Idempotency-Key is under way."),
+    "forbidden_origin": (403, "The key of this watch token does not allow the page's origin."),
+    "not_found": (404, "There is none, or it is another key's."),
+    "method_not_allowed": (405, "This address takes other methods."),
+    "payload_too_large": (413, "The body is too large; the message tells the limit."),
+    "unsupported_media_type": (415, "Send JSON, with Content-Type: application/json."),
+    "rate_limit_exceeded": (429, "Too many requests; retry-after tells the seconds to wait."),
+    "application_error": (500, "Something broke on our side. It was noted."),
+    "service_unavailable": (503, "Busy, or the database is away; retry-after tells the seconds to wait."),
+}
+"""Each `name` of an error, with its usual status and what it means; for the page that shows the API."""
 
 
 def is_program_path(path: str) -> bool:
     """Tell whether the API answers at this path in Resend's form."""
-    return any(path == known or path.startswith(f"{known}/") for known in PATHS)
+    return f"{path}/".startswith(f"{FOR_PROGRAMS}/") and not f"{path}/".startswith(f"{FOR_PAGES}/")
 
 
 def answer(body: Mapping[str, Any] | list[Any], status: int = 200) -> Response:
@@ -79,15 +100,15 @@ def answer(body: Mapping[str, Any] | list[Any], status: int = 200) -> Response:
     return Response(json.dumps(body), status, content_type="application/json")
 
 
-def refuse(error: Exception) -> Response:
-    """Return the answer for an error."""
+async def refuse(error: Exception) -> Response:
+    """Return the answer for an error. What is refused to a key is kept for its owner."""
     refusal = _refusal(error)
     field = getattr(error, "field", None)
+    await _note(error, refusal, field)
     message = refusal.message or _words(error)
     if field and refusal.name == VALIDATION:
         message = f"`{field}`: {message}"
-    accepts = request.accept_mimetypes
-    if "application/problem+json" in accepts.values():
+    if _wants_problem():
         body: dict[str, Any] = {
             "type": "about:blank",
             "title": refusal.name,
@@ -100,6 +121,22 @@ def refuse(error: Exception) -> Response:
     if refusal.status == 401:  # noqa: PLR2004
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
+
+
+def _wants_problem() -> bool:
+    """Tell whether Accept names problem details, and likes plain JSON no better (RFC 9110 §12.5.1)."""
+    accepts = request.accept_mimetypes
+    named = "application/problem+json" in accepts.values()
+    return named and accepts["application/problem+json"] >= accepts["application/json"]
+
+
+async def _note(error: Exception, refusal: Refusal, field: str | None) -> None:
+    key = g.get("mailroom_key")
+    key_id = key.id if key else getattr(error, "key_id", None)
+    if key_id and refusal.status < 500:  # noqa: PLR2004
+        route = f"{request.method} {request.url_rule.rule if request.url_rule else FOR_PROGRAMS}"
+        refused = Refused("http", route, refusal.status, refusal.name, field)
+        await services().key_refusals.note(key_id, refused)
 
 
 def _refusal(error: Exception) -> Refusal:

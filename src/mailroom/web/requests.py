@@ -24,6 +24,8 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 LARGEST_BODY = 64 * 1024
 """Bytes the body of a request may have where its route says nothing else; the largest form is a few hundred."""
+LARGEST_OF_ALL = 64 * 1024 * 1024
+"""Bytes that no route takes more than. It holds until the route is known; parts of the body may come before."""
 BODY_SECONDS = 20.0
 """Seconds the body of a request may take where its route says nothing else."""
 DISCARD_SECONDS = 5.0
@@ -50,7 +52,12 @@ class BodyTooLarge(RequestEntityTooLarge):
 
 
 def takes_body(most: int, seconds: float = BODY_SECONDS) -> Callable[[View], View]:
-    """Mark a route that takes a body of up to `most` bytes within `seconds`; others take `LARGEST_BODY`."""
+    """Mark a route that takes a body of up to `most` bytes within `seconds`; others take `LARGEST_BODY`.
+
+    Raises ValueError where that is more than `LARGEST_OF_ALL`.
+    """
+    if most > LARGEST_OF_ALL:
+        raise ValueError(f"{most} bytes are more than LARGEST_OF_ALL")
 
     def mark(view: View) -> View:
         setattr(view, _LIMITS, (most, seconds))
@@ -73,9 +80,9 @@ class Body(QuartBody):
     Quart hands over the parts by `append` up to 0.22, and by `put` from 0.23 on, which needs Python 3.13.
     """
 
-    def __init__(self, expected: int | None, most: int | None) -> None:
+    def __init__(self, expected: int | None, _most: int | None) -> None:
         super().__init__(None, None)
-        self._expected, self._most = expected or 0, most or LARGEST_BODY
+        self._expected, self._most = expected or 0, LARGEST_OF_ALL
         self._received = 0
         self._ended = asyncio.Event()
         self._share: Share | None = None
@@ -88,6 +95,14 @@ class Body(QuartBody):
         """
         self._most, self._share = most, share
         self._count(self._received)
+
+    def give_up(self) -> None:
+        """Keep nothing any more, of what came and of what may come still."""
+        self._is_refused = True
+        self._drop()
+        if self._share:
+            self._share.give_back()
+            self._share = None
 
     def _count(self, size: int) -> None:
         try:
@@ -240,9 +255,8 @@ async def check_request() -> None:
     most, seconds = getattr(view, _LIMITS, (LARGEST_BODY, BODY_SECONDS))
     body = request.body
     assert isinstance(body, Body)
-    share = None
-    if most > LARGEST_BODY:
-        share = g.mailroom_body_share = Share(current(Budget))
+    share = Share(current(Budget)) if most > LARGEST_BODY else None
+    g.mailroom_body = body
     body.limit(most, share)
     request.body_timeout = seconds  # type: ignore[assignment]  # an int for Quart, which gives it to wait_for
     if body.is_too_large:
@@ -250,16 +264,17 @@ async def check_request() -> None:
         raise BodyTooLarge(most)
 
 
-async def give_back(_error: BaseException | None) -> None:
+async def give_up_body(_error: BaseException | None) -> None:
     """Take the body of this request off the budget."""
-    share: Share | None = g.pop("mailroom_body_share", None)
-    if share:
-        share.give_back()
+    body: Body | None = g.pop("mailroom_body", None)
+    if body is not None:
+        body.give_up()
 
 
 def read_requests(app: Quart) -> None:
     """Have `app` read its requests by these rules."""
     provide(app, Budget, Budget(BUDGET))
     app.request_class = Request
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_OF_ALL  # Quart's parser of forms asks for it
     app.before_request(check_request)
-    app.teardown_request(give_back)
+    app.teardown_request(give_up_body)

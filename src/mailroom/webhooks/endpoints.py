@@ -24,6 +24,10 @@ REPLAY = """
 update webhook_deliveries set state = 'waiting', next_at = now(), attempts = 0, ended_at = null, error = null
 where id = %(id)s and endpoint_id = %(endpoint_id)s and next_at is null returning id
 """
+DROP_WAITING = """
+update webhook_deliveries set state = 'failed', error = 'disabled', next_at = null, ended_at = now()
+where endpoint_id = %(id)s and next_at is not null returning id
+"""
 
 
 class UnknownWebhook(MailroomError):
@@ -115,6 +119,7 @@ class Webhooks:
             values |= {"disabled_at": None, "disabled_reason": None, "failing_since": None}
         elif enabled is False and endpoint.disabled_at is None:
             values |= {"disabled_at": clock.now(), "disabled_reason": BY_HAND}
+            await work.fetch(DROP_WAITING, {"id": endpoint.id})
         if values:
             await work.session.execute(
                 update(WebhookEndpoint).where(WebhookEndpoint.id == endpoint.id).values(**values)

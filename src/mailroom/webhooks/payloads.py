@@ -16,6 +16,8 @@ MAIL_EVENTS: Mapping[str, str] = {
     "complained": "email.complained",
 }
 """Type of a row in `mail_events` → the type that webhooks tell."""
+RESERVED = frozenset({"email.delivered", "email.bounced", "email.complained"})
+"""Types that an endpoint may ask for, as SDKs do, and that nothing writes yet: Mailroom reads no bounces."""
 TYPES = frozenset({*MAIL_EVENTS.values(), "task.ended", "account.confirmed", "account.deleted"})
 
 

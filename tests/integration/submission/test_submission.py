@@ -54,7 +54,11 @@ async def office(settings: Settings) -> AsyncIterator[Office]:
     changed = settings.model_copy(update={"mail_from": "Mailroom <hello@mailroom.example>"})
     services = create_services(changed, lambda _ids: None, lambda *_: None, name="test")
     handler = SubmissionHandler(
-        services.api_keys, services.acceptance, hostname="mx.example", domain="mailroom.example"
+        services.api_keys,
+        services.acceptance,
+        services.key_refusals,
+        hostname="mx.example",
+        domain="mailroom.example",
     )
     listener = Listener(handler, changed)
     listening = listen("127.0.0.1", 0)
@@ -220,3 +224,24 @@ async def test_postgresql_away_is_told_as_later_and_nothing_is_lost(
     await asyncio.to_thread(client.send_message, message())
     assert await office.newest() is not None
     client.close()
+
+
+async def test_what_is_refused_to_a_key_over_smtp_is_kept_for_its_owner(office: Office) -> None:
+    key = await office.services.api_keys.authenticate(office.secret)
+
+    def refuse() -> None:
+        with office.client() as client:
+            client.login("anyone", office.secret)
+            assert client.mail("x@elsewhere.example")[0] == 553
+
+    await asyncio.to_thread(refuse)
+    async with office.services.database.begin() as work:
+        (kept,) = await office.services.key_refusals.newest(work, key.id)
+        assert (kept.door, kept.request, kept.status, kept.name) == ("smtp", "MAIL", 553, "5.7.1")
+        await office.services.api_keys.revoke(work, key.id)
+    office.services.key_refusals._noted.clear()
+    with pytest.raises(smtplib.SMTPAuthenticationError):
+        await asyncio.to_thread(office.send, message(), ["alice@example.org"])
+    async with office.services.database.begin() as work:
+        newest = (await office.services.key_refusals.newest(work, key.id))[0]
+        assert (newest.request, newest.status) == ("AUTH", 535)

@@ -59,7 +59,7 @@ async def test_nobody_without_a_role_learns_that_the_desk_is_there(house: House)
         for path, method in [*routes(house), ("/desk/nothing", "GET")]:
             answer = await browser.open(path, method=method)
             assert answer.status_code == 404, (path, method)
-        assert "Operations" not in await (await browser.get("/account")).get_data(as_text=True)
+        assert ">Desk<" not in await (await browser.get("/account")).get_data(as_text=True)
 
 
 async def test_a_viewer_reads_and_does_nothing(house: House) -> None:
@@ -71,7 +71,7 @@ async def test_a_viewer_reads_and_does_nothing(house: House) -> None:
             assert (await victor.browser.open(path, method=method)).status_code == 404, (path, method)
     assert (await victor.browser.get("/desk/test-mail")).status_code == 404
     keys, log = await victor.get("/desk/keys"), await victor.get("/desk/audit")
-    assert "Operations" in keys
+    assert ">Desk<" in keys and "Test mail" not in keys
     assert 'action="/desk' not in keys
     assert "mail.tested" in log and "o…@example.org" in log and "c…@example.org" in log
     for hidden in ("olga@", "carol@", "127.0.0.1", "localhost"):
@@ -244,3 +244,49 @@ async def test_a_test_mail_goes_to_its_live_page_and_belongs_to_the_operator(hou
         "Test mail from localhost",
     )
     assert [act[:3] for act in await audit(house)] == [("mail.tested", "olga@example.org", place[7:])]
+
+
+async def test_what_was_refused_to_a_key_is_shown_with_it_and_nothing_of_its_contents(house: House) -> None:
+    olga = await with_role(house, "olga@example.org", "operator")
+    have = house.services
+    async with have.database.begin() as work:
+        row, secret = await have.api_keys.create(work, KeyRequest("Shop", scope="sending"))
+    program = house.app.test_client()
+
+    async def ask(method: str, path: str, body: object = None) -> int:
+        have.key_refusals._noted.clear()  # as if each came a moment later
+        bearer = {"Authorization": f"Bearer {secret}"}
+        return (await program.open(f"/api/v1{path}", method=method, headers=bearer, json=body)).status_code
+
+    mail = {"from": "shop@example.org", "to": "no-address-but-private", "subject": "s", "text": "t"}
+    assert await ask("POST", "/emails", mail) == 422
+    assert await ask("GET", "/api-keys") == 401
+    assert await ask("GET", "/emails/private-number") == 404
+    listed, page = await olga.get("/desk/keys"), await olga.get(f"/desk/keys/{row.id}")
+    assert "404 not_found" in listed and f'href="/desk/keys/{row.id}"' in listed
+    places = [page.index(words) for words in ("404 not_found", "401 restricted_api_key", "422 validation_error")]
+    assert places == sorted(places), "the newest first"
+    assert (
+        "<code>to</code>" in page
+        and "POST /api/v1/emails" in page
+        and "GET /api/v1/emails/&lt;email_id&gt;" in page
+    )
+    assert "private" not in page
+    async with have.database.begin() as work:
+        await have.api_keys.revoke(work, row.id)
+    assert await ask("GET", "/emails") == 403
+    assert "403 invalid_api_key" in await olga.get(f"/desk/keys/{row.id}"), "a revoked key that is still in use"
+    for _ in range(60):
+        await ask("GET", "/emails")
+    assert (await olga.get(f"/desk/keys/{row.id}")).count("<code>403 invalid_api_key") == 50
+    for unknown in (ANY, "nonsense"):
+        await olga.get(f"/desk/keys/{unknown}", 404)
+
+
+async def test_a_program_that_loops_writes_few_refusals(house: House) -> None:
+    async with house.services.database.begin() as work:
+        row, secret = await house.services.api_keys.create(work, KeyRequest("Shop"))
+    for _ in range(20):
+        await house.app.test_client().get("/api/v1/emails/x", headers={"Authorization": f"Bearer {secret}"})
+    async with house.services.database.begin() as work:
+        assert len(await house.services.key_refusals.newest(work, row.id)) < 20

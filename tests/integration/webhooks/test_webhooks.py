@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
@@ -16,6 +17,7 @@ from sqlalchemy import text
 from mailroom.api_keys.keys import Key, KeyRequest
 from mailroom.bootstrap.services import create_services, webhook_box
 from mailroom.events.log import note
+from mailroom.kit import clock
 from mailroom.kit.ids import new_id
 from mailroom.mail.messages.draft import Draft, Mailbox
 from mailroom.services import Services
@@ -154,6 +156,15 @@ async def test_an_event_is_told_once_and_every_library_takes_the_signature(
     )
     stored = str(await office.sql("select secret from webhook_endpoints"))
     assert secret.removeprefix("whsec_") not in stored
+
+
+async def test_a_scheduled_message_is_told_when_it_is_stored(office: Office, receiver: Receiver) -> None:
+    key = await office.key()
+    await office.endpoint(receiver.url, key)
+    await office.put(key, scheduled_at=clock.now() + timedelta(hours=1))
+    await office.put(key)
+    await office.round()
+    assert receiver.types == ["email.scheduled"]
 
 
 async def test_a_failed_delivery_comes_again_under_its_id_and_those_of_its_mail_wait_behind_it(

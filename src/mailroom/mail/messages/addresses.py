@@ -18,15 +18,22 @@ USUAL = re.compile(
 )
 """Most addresses: judged here, at a fiftieth of what the library costs."""
 LONGEST_LOCAL = 64
+LOCALHOST = re.compile(r"(?P<before>.+)@localhost(?P<after>>?)", re.IGNORECASE)
 
 
 class NotAnAddress(ValueError):
     """A text is no address; the message says what is wrong."""
 
 
-def read_mailbox(text: str) -> Mailbox:
-    """Return what this text names. Nobody is asked over the network. Raises `NotAnAddress` with its reason."""
+def read_mailbox(text: str, *, localhost: bool = False) -> Mailbox:
+    """Return what this text names. Nobody is asked over the network. Raises `NotAnAddress` with its reason.
+
+    `localhost`: the domain may be `localhost`, as in the MAIL_FROM of `mailroom up`. That is for senders.
+    """
     text = text.strip()
+    if localhost and (here := LOCALHOST.fullmatch(text)):
+        dotted = read_mailbox(f"{here['before']}@localhost.example{here['after']}")
+        return Mailbox(dotted.name, f"{dotted.address.rpartition('@')[0]}@localhost")
     usual = USUAL.fullmatch(text)
     if usual and (usual["open"] or not usual["name"]):
         name, address = (usual["name"] or "").strip(), usual["address"]

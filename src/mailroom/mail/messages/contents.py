@@ -76,7 +76,7 @@ def envelope_of(recipient: str, content: MessageBytes) -> Envelope:
 
 
 def _bytes_of(sender: str, raw: bytes) -> MessageBytes:
-    local, _, domain = read_mailbox(sender).address.rpartition("@")
+    local, _, domain = read_mailbox(sender, localhost=True).address.rpartition("@")
     head = raw.partition(b"\r\n\r\n")[0]
     utf8 = not head.isascii() or not local.isascii()
     return MessageBytes(f"{local}@{to_ascii(domain)}", dot_stuffed(raw), utf8, not raw.isascii())

@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from quart import Blueprint, Response, request
-from quart_schema import document_request, document_response, operation_id, tag
+from quart_schema import document_querystring, document_request, document_response, operation_id, tag
 
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.ids import parse_id
@@ -16,6 +16,7 @@ from mailroom.web.limits import API, limited_reads
 from mailroom.web.program_answers import VALIDATION, ApiError, answer
 from mailroom.webhooks.endpoints import InvalidWebhook, UnknownDelivery, UnknownWebhook
 from mailroom.webhooks.models import WebhookDelivery, WebhookEndpoint
+from mailroom.webhooks.payloads import RESERVED
 
 blueprint = Blueprint("webhooks", __name__, url_prefix="/api/v1/webhooks")
 
@@ -52,6 +53,9 @@ class WebhookShown(BaseModel):
     status: str
     endpoint: str
     events: list[str]
+    reserved_events: list[str] = Field(
+        description="those of `events` that nothing makes yet: Mailroom reads no bounces"
+    )
     signing_secret: str | None = None
     disabled_reason: str | None = None
 
@@ -72,12 +76,34 @@ class WebhookChanged(BaseModel):
     deleted: bool | None = None
 
 
+class Delivery(BaseModel):
+    """One event for one endpoint."""
+
+    id: str = Field(description="the webhook-id of each attempt")
+    number: int
+    type: str
+    state: str = Field(description="waiting, delivered or failed")
+    attempts: int
+    status: int | None = Field(description="the HTTP status of the last attempt")
+    error: str | None = Field(description="why the last attempt failed")
+    payload: dict[str, Any]
+    created_at: str
+    next_at: str | None
+    ended_at: str | None
+
+
 class DeliveryList(BaseModel):
     """Deliveries, the newest first."""
 
     object: str = "list"
     has_more: bool
-    data: list[dict[str, Any]] = Field(description="id, type, state, attempts, status, error, payload, times")
+    data: list[Delivery]
+
+
+class DeliveryQuery(BaseModel):
+    """Which deliveries to list."""
+
+    before: int | None = Field(None, description="only those before this number")
 
 
 @blueprint.post("")
@@ -174,6 +200,7 @@ async def remove(webhook_id: str) -> Response:
 @limited_reads(API)
 @operation_id("listWebhookDeliveries")
 @tag(["webhooks"])
+@document_querystring(DeliveryQuery)
 @document_response(DeliveryList, 200)
 @refusals
 @needs_key(ADMINISTERS)
@@ -200,12 +227,15 @@ async def list_deliveries(webhook_id: str) -> Response:
 @needs_key(ADMINISTERS)
 async def replay(webhook_id: str, delivery_id: str) -> Response:
     """Send a delivery again, under its id."""
-    found = parse_id(delivery_id)
+    key, found = await current_key(), parse_id(delivery_id)
     if found is None:
         raise UnknownDelivery
     async with services().database.begin() as work:
         endpoint = await _get(work, webhook_id)
         await services().webhooks.replay(work, endpoint, found)
+        await services().audit_log.write(
+            work, actor_of(key), "webhook.replayed", target="webhook", target_id=endpoint.id
+        )
     return answer({"object": "webhook", "id": str(endpoint.id)})
 
 
@@ -235,6 +265,7 @@ def _shown(endpoint: WebhookEndpoint) -> dict[str, Any]:
         "status": DISABLED if endpoint.disabled_at else ENABLED,
         "endpoint": endpoint.url,
         "events": endpoint.events,
+        "reserved_events": sorted(RESERVED & set(endpoint.events)),
         "disabled_reason": endpoint.disabled_reason,
     }
 

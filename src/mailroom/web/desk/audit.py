@@ -10,7 +10,7 @@ from mailroom.desk.models import AuditEntry
 from mailroom.kit.ids import parse_id
 from mailroom.web.browser import services
 from mailroom.web.desk.access import masked, staff
-from mailroom.web.page import page
+from mailroom.web.desk.frame import desk_page
 
 blueprint = Blueprint("desk_audit", __name__, url_prefix="/desk")
 
@@ -66,9 +66,8 @@ async def audit() -> Response:
         )
     filters = {name: str(value) for name, value in (("actor", actor), ("target", target)) if value}
     last = found[SHOWN - 1].id if len(found) > SHOWN else None
-    return await page(
+    return await desk_page(
         "desk/audit.html",
-        acts=account.is_operator,
         lines=[_line(entry, whole=account.is_operator) for entry in found[:SHOWN]],
         filtered=bool(filters),
         newest=f"/desk/audit?{urlencode(filters)}" if filters else "/desk/audit",

@@ -9,16 +9,17 @@ from quart import Blueprint, Response, abort, request
 
 from mailroom.api_keys.errors import UnknownKey
 from mailroom.api_keys.keys import SCOPES
-from mailroom.api_keys.models import ApiKey
+from mailroom.api_keys.models import ApiKey, KeyRefusal
 from mailroom.desk.key_traffic import key_traffic
 from mailroom.i18n.messages import gettext_noop, translated
 from mailroom.kit.ids import parse_id
 from mailroom.web import limits
 from mailroom.web.browser import services
-from mailroom.web.desk.access import actor_of, operator, staff
+from mailroom.web.desk.access import actor_of, operator
+from mailroom.web.desk.frame import desk_page
 from mailroom.web.desk.key_form import MESSAGES, key_request
 from mailroom.web.forms import Invalid, sent_values
-from mailroom.web.page import page, redirect
+from mailroom.web.page import redirect
 from mailroom.web.refused import Refused, refuse, take, typed
 from mailroom.web.views.words import STATES
 
@@ -37,12 +38,14 @@ class Line:
 
     key: ApiKey
     traffic: list[tuple[str, int]]
+    refusal: KeyRefusal | None = None
+    """The newest request of it that was refused."""
 
     @classmethod
-    def of(cls, key: ApiKey, counts: Mapping[UUID, Mapping[str, int]]) -> Self:
+    def of(cls, key: ApiKey, counts: Mapping[UUID, Mapping[str, int]], refusal: KeyRefusal | None = None) -> Self:
         """Return the line of a key."""
         mails = counts.get(key.id, {})
-        return cls(key, [(translated(STATES[state].word), number) for state, number in mails.items()])
+        return cls(key, [(translated(STATES[state].word), number) for state, number in mails.items()], refusal)
 
 
 @blueprint.get("")
@@ -58,20 +61,36 @@ async def keys() -> Response:
 
 
 async def _page(refused: Refused) -> Response:
-    account, revoked = await staff(), "revoked" in request.args
+    revoked = "revoked" in request.args
     async with services().database.begin() as work:
         rows = await services().api_keys.list(work, revoked=revoked)
         counts = await key_traffic(work, [row.id for row in rows])
-    return await page(
+        refusals = await services().key_refusals.last_of(work, [row.id for row in rows])
+    return await desk_page(
         "desk/keys.html",
         refused.status,
-        acts=account.is_operator,
-        lines=[Line.of(row, counts) for row in rows],
+        lines=[Line.of(row, counts, refusals.get(row.id)) for row in rows],
         revoked=revoked,
         scopes=[(scope, translated(SCOPE_WORDS[scope])) for scope in SCOPES],
         values=refused.values,
         messages=refused.messages,
     )
+
+
+@blueprint.get("/keys/<key_id>")
+async def one_key(key_id: str) -> Response:
+    """Show a key with its mails of the last 24 hours, and its requests that were refused."""
+    found = parse_id(key_id)
+    if found is None:
+        abort(404)
+    async with services().database.begin() as work:
+        try:
+            row = await services().api_keys.get(work, found)
+        except UnknownKey:
+            abort(404)
+        counts = await key_traffic(work, [found])
+        refusals = await services().key_refusals.newest(work, found)
+    return await desk_page("desk/key.html", line=Line.of(row, counts), refusals=refusals)
 
 
 @blueprint.post("/keys")
@@ -88,7 +107,7 @@ async def create() -> Response:
         await services().audit_log.write(
             work, actor_of(account), "key.created", target="key", target_id=row.id, details={"scope": row.scope}
         )
-    made = await page("desk/made_key.html", 201, key=row, secret=secret)
+    made = await desk_page("desk/made_key.html", 201, key=row, secret=secret)
     made.headers["Cache-Control"] = "no-store"
     return made
 

@@ -8,8 +8,9 @@ from mailroom.ops.mails import PLAIN
 from mailroom.web import limits
 from mailroom.web.browser import services
 from mailroom.web.desk.access import actor_of, operator
+from mailroom.web.desk.frame import desk_page
 from mailroom.web.forms import AddressForm, check, sent_values
-from mailroom.web.page import page, redirect
+from mailroom.web.page import redirect
 from mailroom.web.refused import FORM_ERRORS, Refused, refuse, take, typed
 
 blueprint = Blueprint("desk_test_mail", __name__, url_prefix="/desk")
@@ -23,10 +24,9 @@ async def form() -> Response:
 
 async def _page(refused: Refused) -> Response:
     account = await operator()
-    return await page(
+    return await desk_page(
         "desk/test_mail.html",
         refused.status,
-        acts=True,
         values=refused.values or {"email": account.email},
         messages=refused.messages,
     )

@@ -9,16 +9,23 @@ from typing import Any
 from uuid import UUID
 
 from quart import Blueprint, Response, abort, g, request
+from quart_schema import document_querystring, document_response, operation_id, tag
 
 from mailroom.api_keys.watch_tokens import WrongWatchToken
+from mailroom.i18n.languages import best_of, speaking
 from mailroom.kit.errors import Unavailable
 from mailroom.progress.snapshot import NO_NEWS, Snapshot
+from mailroom.progress.subscription import Subscription
 from mailroom.progress.tracker import Tracker
+from mailroom.web.api.emails.documents import refusals
 from mailroom.web.browser import client, services
-from mailroom.web.embed.socket import embed_live, reason_of
+from mailroom.web.embed.documents import WatchedDocument, WatchQuery
+from mailroom.web.embed.socket import STANDS_EVERY, embed_live, reason_of
 from mailroom.web.embed.targets import ForbiddenOrigin, Opened, open_token
+from mailroom.web.embed.words import words
 from mailroom.web.limits import READ, limited_reads
 from mailroom.web.live.registry import Full, SocketRegistry
+from mailroom.web.openapi import may_be_unchanged
 from mailroom.web.page import page
 from mailroom.web.parts import current
 from mailroom.web.program_answers import ApiError
@@ -34,10 +41,17 @@ LONGEST_STREAM = 300.0
 PING_EVERY = 15.0
 """Seconds between two comments in a stream: proxies end what is silent."""
 KEPT = "public, max-age=3600"
+OPENS_NOTHING = "This token opens nothing."
 
 
 @blueprint.get("/api/v1/watch/<token>")
 @limited_reads(READ)
+@operation_id("watch")
+@tag(["watch"])
+@document_querystring(WatchQuery)
+@document_response(WatchedDocument, 200)
+@may_be_unchanged
+@refusals
 async def watch(token: str) -> Response:
     """Tell where it is. With `wait` (seconds) and If-None-Match, only once there is news; or as a stream."""
     opened = await _open(token)
@@ -48,10 +62,13 @@ async def watch(token: str) -> Response:
     seconds = _seconds(request.args.get("wait", "0"))
     known = request.if_none_match
     body = ""
-    async with aclosing(_changes(tracker, opened, seconds)) as changes:
-        async for body in changes:
-            if _tag(body) not in known:
-                break
+    try:
+        async with aclosing(_changes(tracker, opened, seconds)) as changes:
+            async for body in changes:
+                if _tag(body) not in known:
+                    break
+    except WrongWatchToken:
+        raise ApiError(404, "not_found", OPENS_NOTHING) from None
     response = Response(body, content_type="application/json")
     response.set_etag(_tag(body))
     response.headers["Cache-Control"] = "private, no-cache"
@@ -91,6 +108,20 @@ async def embed_script() -> Response:
     return await response.make_conditional(request)
 
 
+@blueprint.get("/embed/words")
+@limited_reads(READ)
+async def embed_words() -> Response:
+    """Answer with the words of the element, in the language that suits a page in `lang` (RFC 5646)."""
+    language = best_of([request.args.get("lang", "")])
+    with speaking(language):
+        body = json.dumps({"language": language, "words": words()}, ensure_ascii=False)
+    response = Response(body, content_type="application/json")
+    response.headers["Cache-Control"] = KEPT
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return response
+
+
 async def _open(token: str) -> Opened:
     try:
         return await open_token(services(), token, request.headers.get("Origin"))
@@ -99,14 +130,18 @@ async def _open(token: str) -> Opened:
             403, "forbidden_origin", "The key of this token does not allow this page's origin (--origin)."
         ) from None
     except WrongWatchToken as error:
-        words = "This token has expired." if reason_of(error) == "expired" else "This token opens nothing."
+        words = "This token has expired." if reason_of(error) == "expired" else OPENS_NOTHING
         raise ApiError(404, "not_found", words) from None
 
 
 async def _changes(tracker: Tracker, opened: Opened, seconds: float) -> AsyncGenerator[str, None]:
-    """Yield where it is now, as JSON, and each change, for so many seconds at most."""
+    """Yield where it is now, as JSON, and each change, for so many seconds at most.
+
+    Raises `WrongWatchToken` where the key is revoked or expires meanwhile.
+    """
     subscription, snapshots = tracker.subscribe(), dict[UUID, Snapshot]()
     said = ""
+    guard = asyncio.create_task(_close_with_key(subscription, opened)) if seconds else None
     try:
         await subscription.watch(opened.tasks)
         async with asyncio.timeout(seconds or None):
@@ -123,10 +158,25 @@ async def _changes(tracker: Tracker, opened: Opened, seconds: float) -> AsyncGen
                     yield text
                 if body["final"] or not seconds:
                     return
+        raise WrongWatchToken
     except TimeoutError:
         return
     finally:
+        if guard:
+            guard.cancel()
         subscription.close()
+
+
+async def _close_with_key(subscription: Subscription, opened: Opened) -> None:
+    """End a subscription once the key of its token stands no more."""
+    while True:
+        await asyncio.sleep(STANDS_EVERY)
+        try:
+            if not await services().api_keys.standing([opened.target.key_id]):
+                subscription.close()
+                return
+        except Unavailable:
+            continue
 
 
 def _stream(tracker: Tracker, opened: Opened) -> Response:
@@ -149,6 +199,8 @@ def _stream(tracker: Tracker, opened: Opened) -> Response:
                         return
                     yield f"data: {text}\n\n".encode()
                     waiting = asyncio.ensure_future(anext(changes, None))
+        except WrongWatchToken:
+            return  # the browser asks again, and is told 404
         except Full:
             yield b"retry: 10000\n\n"
         except Unavailable:

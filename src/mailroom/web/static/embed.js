@@ -6,35 +6,19 @@
         const stop = subscribe(token, news => …)
 
    Parts for ::part(): box, word, detail, bar. Variables: --mailroom-accent, --mailroom-good, --mailroom-bad,
-   --mailroom-unsure, --mailroom-track, --mailroom-font. Languages: en, de, zh; the `lang` attribute of the element or
-   of a parent decides, then the browser. An event `mailroom:news` bubbles from the element with each change. */
+   --mailroom-unsure, --mailroom-track, --mailroom-font. Languages: those that Mailroom speaks; the `lang` attribute of the
+   element or of a parent decides, then the browser. An event `mailroom:news` bubbles from the element with each change. */
 
 const HERE = new URL(import.meta.url);
 const FIRST_PAUSE = 500, LONGEST_PAUSE = 30_000, POLL_SECONDS = 25;
 const SOCKET_TRIES = 2;  // failed handshakes in a row until polling takes over: a proxy may let no socket through
 
-const WORDS = {
-  en: {
-    connecting: "Connecting…", offline: "No connection. Trying again…", scheduled: "Scheduled", queued: "Waiting",
-    sending: "Sending", retrying: "Waiting to try again", uncertain: "Probably delivered", sent: "Accepted",
-    failed: "Failed", expired: "Given up", cancelled: "Cancelled", suppressed: "Held back", running: "Working",
-    done: "Done", unknown: "Nothing to show", origin: "This page may not show it", of: "{sent} of {total} sent",
-    progress: "Progress",
-  },
-  de: {
-    connecting: "Verbindung wird aufgebaut …", offline: "Keine Verbindung. Neuer Versuch …", scheduled: "Geplant",
-    queued: "Wartet", sending: "Wird gesendet", retrying: "Wartet auf den nächsten Versuch",
-    uncertain: "Wahrscheinlich zugestellt", sent: "Angenommen", failed: "Fehlgeschlagen", expired: "Aufgegeben",
-    cancelled: "Abgebrochen", suppressed: "Zurückgehalten", running: "Läuft", done: "Fertig",
-    unknown: "Nichts anzuzeigen", origin: "Diese Seite darf es nicht zeigen", of: "{sent} von {total} gesendet",
-    progress: "Fortschritt",
-  },
-  zh: {
-    connecting: "正在连接…", offline: "连接已断开，正在重试…", scheduled: "已安排", queued: "等待中", sending: "发送中",
-    retrying: "等待重试", uncertain: "可能已送达", sent: "已接收", failed: "失败", expired: "已放弃", cancelled: "已取消",
-    suppressed: "已拦截", running: "进行中", done: "完成", unknown: "没有可显示的内容", origin: "此页面无权显示",
-    of: "已发送 {sent}/{total}", progress: "进度",
-  },
+const ENGLISH = {
+  connecting: "Connecting…", offline: "No connection. Trying again…", scheduled: "Scheduled", queued: "Waiting",
+  sending: "Sending", retrying: "Waiting to try again", uncertain: "Probably delivered", sent: "Accepted",
+  failed: "Failed", expired: "Given up", cancelled: "Cancelled", suppressed: "Held back", running: "Working",
+  done: "Done", unknown: "Nothing to show", origin: "This page may not show it", of: "{sent} of {total} sent",
+  progress: "Progress",
 };
 const SHARES = {queued: .06, claimed: .25, connected: .5, "handing over": .75, accepted: 1};
 const MOODS = {
@@ -159,6 +143,20 @@ class Channel {
   }
 }
 
+const spoken = new Map();
+/** Return the words of the language that Mailroom speaks and that suits a page in `language`; English where none does. */
+const wordsIn = (base, language) => {
+  const url = new URL(`/embed/words?lang=${encodeURIComponent(language)}`, base);
+  if (/^en\b/i.test(language)) return {language: "en", words: ENGLISH};
+  if (!spoken.has(url.href)) {
+    spoken.set(url.href, fetch(url, {credentials: "omit"})
+      .then(answer => answer.ok ? answer.json() : Promise.reject(answer.status))
+      .then(({language, words}) => ({language, words: {...ENGLISH, ...words}}))
+      .catch(() => ({language: "en", words: ENGLISH})));
+  }
+  return spoken.get(url.href);
+};
+
 const rest = milliseconds => new Promise(wake => setTimeout(wake, milliseconds));
 
 const LOOK = `
@@ -177,10 +175,11 @@ const LOOK = `
 
 class MailroomProgress extends HTMLElement {
   static observedAttributes = ["token"];
-  #stop = null; #parts = null;
+  #stop = null; #parts = null; #words = ENGLISH; #news = {state: "connecting"};
 
   connectedCallback() {
     if (!this.#parts) this.#build();
+    this.#speak();
     this.#begin();
   }
 
@@ -192,7 +191,16 @@ class MailroomProgress extends HTMLElement {
     this.#stop?.();
     this.#stop = null;
     const token = this.getAttribute("token");
-    if (token) this.#stop = subscribe(token, news => this.#show(news), {base: this.getAttribute("base") ?? HERE.origin});
+    if (token) this.#stop = subscribe(token, news => this.#show(news), {base: this.#base});
+  }
+
+  get #base() { return this.getAttribute("base") ?? HERE.origin; }
+
+  async #speak() {
+    const {language, words} = await wordsIn(this.#base, this.closest("[lang]")?.lang || navigator.language || "en");
+    this.#parts.box.lang = language;
+    this.#words = words;
+    this.#show(this.#news);
   }
 
   #build() {
@@ -211,15 +219,11 @@ class MailroomProgress extends HTMLElement {
     box.append(word, detail, bar);
     root.append(box);
     this.#parts = {box, word, detail, bar, fill};
-    this.#show({state: "connecting"});
-  }
-
-  get #words() {
-    const wanted = this.closest("[lang]")?.lang || navigator.language || "en";
-    return WORDS[wanted.toLowerCase().split("-")[0]] ?? WORDS.en;
+    this.#show(this.#news);
   }
 
   #show(news) {
+    this.#news = news;
     const {box, word, detail, bar, fill} = this.#parts, words = this.#words, state = news.state ?? "connecting";
     const text = news.offline ? words.offline : news.reason === "origin" ? words.origin : words[state] ?? state;
     if (word.textContent !== text) word.textContent = text;

@@ -37,6 +37,8 @@ async def test_the_browser_that_signed_up_confirms_by_link_without_a_password(re
     assert started.session.account.email == ALICE
     assert not started.session.account.is_operator
     assert await accounts_of(reception) == [ALICE]
+    told = await reception.rows("select type, subject_id, data->>'address' from events")
+    assert told == [("account.confirmed", started.session.account.id, ALICE)], "webhooks tell it"
     found = await reception.sessions.find(started.secret)
     assert found
     assert found.account == started.session.account

@@ -52,6 +52,13 @@ async def test_a_batch_is_strict_unless_it_says_otherwise(office: Office) -> Non
     assert await rows(office, "select 1 from messages") == []
     sent = await shop.call("POST", "/emails/batch", [good, bad], 200, {"x-batch-validation": "permissive"})
     assert len(sent["data"]) == 1 and sent["errors"][0]["index"] == 1
+    elsewhere = {**good, "from": "x@elsewhere.example"}
+    assert (await shop.call("POST", "/emails/batch", [good, elsewhere], 403))["name"] == "validation_error"
+    permissive = {"x-batch-validation": "permissive"}
+    sent = await shop.call("POST", "/emails/batch", [elsewhere, good], 200, permissive)
+    assert len(sent["data"]) == 1 and sent["errors"][0]["index"] == 0
+    assert sent["errors"][0]["message"].startswith("`from`")
+    await shop.call("POST", "/emails/batch", [good], 422, {"x-batch-validation": "lenient"})
     assert len((await shop.call("POST", "/emails/batch", [good] * 100))["data"]) == 100
     await shop.call("POST", "/emails/batch", [good] * 101, 422)
 
@@ -169,7 +176,16 @@ async def test_a_problem_document_goes_to_who_asks_for_one(office: Office) -> No
     )
     assert answer.content_type == "application/problem+json"
     assert (await answer.get_json())["detail"].startswith("`from`")
-    for method, path, status in (("GET", "/emails/x/y", 404), ("PUT", "/emails", 405), ("GET", "/emails/x", 404)):
+    for accept in ("application/json, application/problem+json;q=0.5", "*/*", "application/*", "text/html"):
+        plain = await shop.call("POST", "/emails", {}, 422, {"Accept": accept})
+        assert set(plain) == {"statusCode", "name", "message"}, accept
+    for method, path, status in (
+        ("GET", "/emails/x/y", 404),
+        ("PUT", "/emails", 405),
+        ("GET", "/emails/x", 404),
+        ("GET", "/domains", 404),  # SDKs ask for what is not here, too, and read no other form
+        ("GET", "", 404),
+    ):
         body = await shop.call(method, path, None, status)
         assert set(body) == {"statusCode", "name", "message"}
 

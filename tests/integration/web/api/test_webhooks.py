@@ -32,6 +32,16 @@ async def test_an_endpoint_is_made_shown_changed_and_removed(office: Office) -> 
     await admin.call("GET", f"/webhooks/{made['id']}", None, 404)
 
 
+async def test_types_that_nothing_makes_yet_are_taken_and_named(office: Office) -> None:
+    admin = await office.program()
+    wanted = ["email.sent", "email.delivered", "email.bounced", "email.complained"]
+    made = await admin.call("POST", "/webhooks", {**HOOK, "events": wanted}, 201)
+    assert made["events"] == sorted(wanted)
+    assert made["reserved_events"] == ["email.bounced", "email.complained", "email.delivered"]
+    await admin.call("PATCH", f"/webhooks/{made['id']}", {"events": ["email.sent"]})
+    assert (await admin.call("GET", f"/webhooks/{made['id']}"))["reserved_events"] == []
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

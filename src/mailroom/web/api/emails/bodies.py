@@ -75,7 +75,7 @@ class EmailBody(Model):
     def draft(self, now: datetime) -> Draft:
         """Return the draft. Raises `InvalidMessage`."""
         return Draft(
-            sender=_mailbox("from", self.from_),
+            sender=_mailbox("from", self.from_, localhost=True),
             to=_mailboxes("to", self.to),
             cc=_mailboxes("cc", self.cc),
             bcc=_mailboxes("bcc", self.bcc),
@@ -119,9 +119,9 @@ def in_words(error: ValidationError) -> InvalidMessage:
     return InvalidMessage(field.replace("from_", "from"), words)
 
 
-def _mailbox(field: str, text: str) -> Mailbox:
+def _mailbox(field: str, text: str, *, localhost: bool = False) -> Mailbox:
     try:
-        return read_mailbox(text)
+        return read_mailbox(text, localhost=localhost)
     except NotAnAddress as error:
         raise InvalidMessage(field, str(error)) from None
 

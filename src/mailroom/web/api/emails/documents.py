@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 from quart_schema import document_querystring, document_response
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -14,6 +14,15 @@ class IdempotencyHeader(BaseModel):
 
     idempotency_key: str | None = Field(
         None, description="1 to 256 characters; for 24 hours a repeat gets the first answer again"
+    )
+
+
+class BatchHeaders(IdempotencyHeader):
+    """What a program may send along with a batch."""
+
+    x_batch_validation: str | None = Field(
+        None,
+        description="strict (the default): all or none are stored; permissive: those that are right",
     )
 
 
@@ -53,10 +62,10 @@ class EmailDocument(BaseModel):
     stream: str | None = Field(None, description="transactional (the default) or bulk")
 
 
-class BatchDocument(BaseModel):
-    """The body is an array of 1 to 100 messages."""
+class BatchDocument(RootModel[list[EmailDocument]]):
+    """An array of 1 to 100 messages."""
 
-    messages: list[EmailDocument] = Field(description="send the array itself")
+    root: list[EmailDocument] = Field(min_length=1, max_length=100)
 
 
 class SentDocument(BaseModel):
@@ -67,11 +76,18 @@ class SentDocument(BaseModel):
     watch_url: str
 
 
+class BatchError(BaseModel):
+    """A message of a batch that is not stored."""
+
+    index: int = Field(description="its place in the batch, from 0")
+    message: str
+
+
 class SentBatchDocument(BaseModel):
     """The messages that are stored, in order."""
 
     data: list[SentDocument]
-    errors: list[dict[str, Any]] | None = Field(None, description="with x-batch-validation: permissive")
+    errors: list[BatchError] | None = Field(None, description="with x-batch-validation: permissive")
 
 
 class ChangeDocument(BaseModel):
@@ -85,45 +101,6 @@ class ChangedDocument(BaseModel):
 
     object: str = "email"
     id: str
-
-
-class ListedDocument(BaseModel):
-    """A message in a list."""
-
-    model_config = ConfigDict(populate_by_name=True)
-
-    id: str
-    message_id: str
-    to: list[str]
-    from_: str = Field(alias="from")
-    created_at: str
-    subject: str
-    cc: list[str]
-    bcc: list[str]
-    reply_to: list[str]
-    last_event: str = Field(description="the worst recipient's")
-    scheduled_at: str | None
-    tags: list[Tag]
-
-
-class FoundDocument(ListedDocument):
-    """A message with all that is known of it."""
-
-    object: str = "email"
-    html: str | None = Field(description="null once the content is dropped")
-    text: str | None
-    stream: str
-    recipients: list[dict[str, Any]] = Field(
-        description="address, state, stage, error, retry_at, watch_token, attempts, events"
-    )
-
-
-class ListDocument(BaseModel):
-    """A page of messages."""
-
-    object: str = "list"
-    has_more: bool
-    data: list[ListedDocument]
 
 
 class ListQuery(BaseModel):

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from quart import Blueprint, Response, request
 from quart_schema import document_headers, document_request, document_response, operation_id, tag
 
+from mailroom.api_keys.errors import ForbiddenSender
 from mailroom.api_keys.idempotency import answered_before, keep_answer
 from mailroom.api_keys.keys import Key
 from mailroom.kit import clock
@@ -18,7 +19,7 @@ from mailroom.kit.ids import parse_id
 from mailroom.mail.messages.changes import cancel, reschedule
 from mailroom.mail.messages.draft import Draft, InvalidMessage
 from mailroom.mail.messages.views import LAST_EVENT, Filter, FoundMessage, find_message, list_messages
-from mailroom.web.api.emails import documents
+from mailroom.web.api.emails import documents, found_documents
 from mailroom.web.api.emails.bodies import ChangeBody, EmailBody, in_words, read_body
 from mailroom.web.api.emails.payload import Payload, payload_of
 from mailroom.web.api.emails.views import listed, shown
@@ -32,6 +33,7 @@ blueprint = Blueprint("emails", __name__, url_prefix="/api/v1/emails")
 
 LARGEST, SECONDS = 40 * 1024 * 1024, 120.0
 MOST_IN_BATCH, MOST_LISTED, LISTED = 100, 100, 20
+STRICT, PERMISSIVE = "strict", "permissive"
 
 
 @blueprint.post("")
@@ -65,7 +67,7 @@ async def send() -> Response:
 @takes_body(LARGEST, SECONDS)
 @operation_id("sendBatch")
 @tag(["emails"])
-@document_headers(documents.IdempotencyHeader)
+@document_headers(documents.BatchHeaders)
 @document_request(documents.BatchDocument)
 @document_response(documents.SentBatchDocument, 200)
 @documents.refusals
@@ -73,7 +75,10 @@ async def send() -> Response:
 async def send_batch() -> Response:
     """Send 1 to 100 messages; with `x-batch-validation: permissive` those that are right, and errors."""
     key = await current_key()
-    permissive = request.headers.get("x-batch-validation", "strict").lower() == "permissive"
+    mode = request.headers.get("x-batch-validation", STRICT).lower()
+    if mode not in {STRICT, PERMISSIVE}:
+        raise InvalidMessage("x-batch-validation", f"Give {STRICT} or {PERMISSIVE}.")
+    permissive = mode == PERMISSIVE
     errors: list[dict[str, Any]] = []
     check = services().acceptance.check
 
@@ -92,6 +97,10 @@ async def send_batch() -> Response:
                     if not permissive:
                         raise InvalidMessage(f"{index}.{error.field}", str(error)) from None
                     errors.append({"index": index, "message": f"`{error.field}`: {error}"})
+                except ForbiddenSender as error:
+                    if not permissive:
+                        raise
+                    errors.append({"index": index, "message": f"`from`: {error}"})
             return drafts
 
         drafts = await payload.make(read)
@@ -106,7 +115,7 @@ async def send_batch() -> Response:
 @operation_id("listEmails")
 @tag(["emails"])
 @documents.list_query
-@document_response(documents.ListDocument, 200)
+@document_response(found_documents.ListDocument, 200)
 @documents.refusals
 @needs_key(READS)
 async def list_all() -> Response:
@@ -122,7 +131,7 @@ async def list_all() -> Response:
 @limited_reads(API)
 @operation_id("getEmail")
 @tag(["emails"])
-@document_response(documents.FoundDocument, 200)
+@document_response(found_documents.FoundDocument, 200)
 @documents.refusals
 @needs_key(READS)
 async def look_up(email_id: str) -> Response:

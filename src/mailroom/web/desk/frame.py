@@ -1,0 +1,52 @@
+"""What every page of the desk stands in: its navigation, the alerts, and what the reader may do."""
+
+from typing import Any
+
+from quart import Response, current_app, request
+
+from mailroom.i18n.messages import gettext_noop, translated
+from mailroom.web.desk.access import staff
+from mailroom.web.page import page
+
+NAVIGATION = (
+    ("/desk", gettext_noop("Overview")),
+    ("/desk/mails", gettext_noop("Mails")),
+    ("/desk/failures", gettext_noop("Failures")),
+    ("/desk/tasks", gettext_noop("Tasks")),
+    ("/desk/workers", gettext_noop("Workers")),
+    ("/desk/people", gettext_noop("People")),
+    ("/desk/keys", gettext_noop("Keys")),
+    ("/desk/webhooks", gettext_noop("Webhooks")),
+    ("/desk/audit", gettext_noop("Audit log")),
+    ("/desk/test-mail", gettext_noop("Test mail")),
+)
+"""The rooms of the desk in order. A room without a route is left out."""
+FOR_OPERATORS = frozenset({"/desk/test-mail"})
+REDIRECTS = frozenset({"desk_keys.desk"})
+"""Endpoints that only lead on to another room."""
+
+
+async def desk_page(template: str, status: int = 200, **values: Any) -> Response:
+    """Return a page of the desk; 404 for those without a role.
+
+    Its template extends `desk/layout.html` and gets `acts`: True where the reader may change something.
+    """
+    account = await staff()
+    values.setdefault("acts", account.is_operator)
+    return await page(template, status, rooms=_rooms(operator=account.is_operator), **values)
+
+
+def _rooms(*, operator: bool) -> list[tuple[str, str, str | None]]:
+    """Return address, label and `aria-current` of each room that the reader may enter."""
+    there = {rule.rule for rule in current_app.url_map.iter_rules() if rule.endpoint not in REDIRECTS}
+    return [
+        (path, translated(label), _current(path))
+        for path, label in NAVIGATION
+        if path in there and (operator or path not in FOR_OPERATORS)
+    ]
+
+
+def _current(path: str) -> str | None:
+    if request.path.rstrip("/") == path:
+        return "page"
+    return "true" if path != "/desk" and request.path.startswith(f"{path}/") else None

@@ -1,0 +1,26 @@
+"""What the OpenAPI document says of watch tokens."""
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+
+class WatchedDocument(BaseModel):
+    """Where it is; only the keys that apply are there."""
+
+    object: str = Field(description="message, mail or task")
+    state: str
+    stage: str | None = None
+    last_event: str | None = Field(None, description="of a message: the worst recipient's")
+    counts: dict[str, int] | None = Field(None, description="of a message: its mails by state")
+    total: float | None = Field(None, description="of a message: its mails; of a task: of how much")
+    current: float | None = Field(None, description="of a task: how far it is")
+    message: str | None = None
+    error: dict[str, Any] | None = Field(None, description="reason, code, enhanced, message; never an address")
+    final: bool = Field(description="no more changes to come")
+
+
+class WatchQuery(BaseModel):
+    """How long to wait for news."""
+
+    wait: float = Field(0, ge=0, description="seconds to wait for news, at most 30, while If-None-Match holds")

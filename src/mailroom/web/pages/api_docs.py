@@ -1,0 +1,40 @@
+"""The page that shows the API: its OpenAPI document, for people."""
+
+from collections.abc import Sequence
+
+from quart import Blueprint, Response, current_app
+
+from mailroom.web import api_sample
+from mailroom.web.api_reference import Subject, subjects_of
+from mailroom.web.browser import services
+from mailroom.web.limits import READ, limited_reads
+from mailroom.web.openapi import current_document
+from mailroom.web.page import page
+from mailroom.web.program_answers import MEANINGS
+
+blueprint = Blueprint("api_docs", __name__)
+
+_KEPT = "mailroom_api_docs"
+
+
+@blueprint.get("/api/docs")
+@limited_reads(READ)
+async def api_docs() -> Response:
+    """Show every route of the API, with what it takes and answers."""
+    return await page(
+        "api_docs.html",
+        base=f"{services().settings.public_url}/api/v1",
+        sender=services().settings.mail_from,
+        sample=api_sample,
+        subjects=_subjects(),
+        errors=[(name, status, meaning) for name, (status, meaning) in MEANINGS.items()],
+    )
+
+
+def _subjects() -> Sequence[Subject]:
+    """Return the document as the page shows it, which the application makes once: its routes do not change."""
+    kept = current_app.extensions
+    if _KEPT not in kept:
+        kept[_KEPT] = subjects_of(current_document())
+    found: Sequence[Subject] = kept[_KEPT]
+    return found
