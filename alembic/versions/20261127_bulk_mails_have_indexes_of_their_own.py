@@ -3,7 +3,7 @@
 from mailroom.ops.indexes import build, drop, one_by_one
 
 revision = "b60d3f9a17ce"
-down_revision = "5f8d0a3c72e1"
+down_revision = "e05b9c3f7a81"
 branch_labels = None
 depends_on = None
 

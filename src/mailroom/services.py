@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mailroom.accounts.administration import AccountAdministration
 from mailroom.accounts.authentication import Authentication
 from mailroom.accounts.changes.address_change import AddressChanges
 from mailroom.accounts.changes.deletion import Deletion
@@ -14,9 +15,11 @@ from mailroom.accounts.operators import Operators
 from mailroom.accounts.profiles import Profiles
 from mailroom.accounts.recent_sign_in import RecentSignIn
 from mailroom.accounts.security.security_log import SecurityLog
+from mailroom.accounts.security.sign_in_delays import SignInDelays
 from mailroom.accounts.session_endings import SessionEndings
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up.confirmation import Confirmation
+from mailroom.accounts.sign_up.invitations import Invitations
 from mailroom.accounts.sign_up.registration import Registration
 from mailroom.accounts.sign_up.withdrawal import Withdrawal
 from mailroom.accounts.two_factor.factors import Factors
@@ -25,9 +28,17 @@ from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.keys import ApiKeys
 from mailroom.api_keys.refusals import KeyRefusals
 from mailroom.api_keys.watch_tokens import WatchTokens
+from mailroom.desk.alerts.teller import Teller
 from mailroom.desk.audit_log import AuditLog
+from mailroom.desk.bulk_actions import BulkActions
+from mailroom.desk.failures import FailureReport
+from mailroom.desk.mail_details import MailDesk
+from mailroom.desk.mail_search import MailSearches
+from mailroom.desk.saved_searches import SavedSearches
+from mailroom.desk.task_desk import TaskDesk
 from mailroom.kit.database import Database
 from mailroom.mail.administration import MailAdministration
+from mailroom.mail.kinds import Kinds
 from mailroom.mail.outbox import Outbox
 from mailroom.progress.tracker import Tracker
 from mailroom.settings import Settings
@@ -44,6 +55,7 @@ class Services:
     settings: Settings
     database: Database
     registration: Registration
+    invitations: Invitations
     withdrawal: Withdrawal
     confirmation: Confirmation
     authentication: Authentication
@@ -58,11 +70,14 @@ class Services:
     deletion: Deletion
     erasure: Erasure
     security_log: SecurityLog
+    sign_in_delays: SignInDelays
     sessions: Sessions
     session_endings: SessionEndings
     operators: Operators
+    account_administration: AccountAdministration
     outbox: Outbox
     mail_administration: MailAdministration
+    mail_kinds: Kinds
     tickets: Tickets
     task_service: TaskService
     exports: Exports
@@ -71,7 +86,14 @@ class Services:
     key_refusals: KeyRefusals
     watch_tokens: WatchTokens
     audit_log: AuditLog
+    mail_searches: MailSearches
+    mail_desk: MailDesk
+    failure_report: FailureReport
+    task_desk: TaskDesk
+    saved_searches: SavedSearches
+    bulk_actions: BulkActions
     webhooks: Webhooks
     counters: Counters
+    teller: Teller
     tracker: Tracker | None = None
     """The poller of a web process; a worker has none."""

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     func,
+    literal_column,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -22,6 +23,8 @@ from mailroom.kit.database import Base
 
 OPEN = text("replaced_at IS NULL AND confirmed_at IS NULL")
 """A sign-up that waits for its confirmation."""
+BACKWARDS = func.reverse(literal_column("email_key")).label("backwards")
+"""Addresses read from their end: a domain is a beginning then."""
 
 
 class Account(Base):
@@ -53,10 +56,17 @@ class Account(Base):
     """When the budget of typed codes is full again (`accounts/two_factor/code_budget.py`)."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     confirmed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    locked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When an operator locked it: nobody signs in to it until it is unlocked."""
     deletes_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """When it is deleted; until then all it can do is to undo that. None: it stays."""
     deletion_mail_id: Mapped[UUID | None] = mapped_column()
     """The mail that tells of the deletion; its link undoes it."""
+
+    __table_args__ = (
+        Index("ix_accounts_email_prefix", "email_key", postgresql_ops={"email_key": "text_pattern_ops"}),
+        Index("ix_accounts_email_suffix", BACKWARDS, postgresql_ops={"backwards": "text_pattern_ops"}),
+    )
 
 
 class SignUp(Base):
@@ -89,6 +99,8 @@ class SignUp(Base):
         Index("ix_sign_ups_open_email_key", "email_key", "created_at", postgresql_where=OPEN),
         Index(None, "session_id"),
         Index(None, "account_id"),
+        Index("ix_sign_ups_email_prefix", "email_key", postgresql_ops={"email_key": "text_pattern_ops"}),
+        Index("ix_sign_ups_email_suffix", BACKWARDS, postgresql_ops={"backwards": "text_pattern_ops"}),
         Index("ix_sign_ups_unconfirmed", "mailed_at", postgresql_where=text("confirmed_at IS NULL")),
     )
 

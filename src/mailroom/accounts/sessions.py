@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
 from mailroom.accounts.browsers import cleaned
+from mailroom.accounts.errors import WrongCredentials
 from mailroom.accounts.models import Account, BrowserSession
 from mailroom.accounts.views import AccountView, NewSession, Session, Standing, roles_of
 from mailroom.kit import clock
@@ -41,6 +42,7 @@ SELECT s.id, s.created_at, s.user_agent, s.seen_at, s.address, s.kept, s.verifie
        a.two_step_at IS NOT NULL
 FROM sessions s LEFT JOIN accounts a ON a.id = s.account_id
 WHERE s.token_hash = %(token_hash)s AND s.expires_at > now() AND s.created_at > now() - %(at_most)s
+    AND a.locked_at IS NULL
 """
 START = """
 INSERT INTO sessions (id, token_hash, user_agent, expires_at)
@@ -59,6 +61,7 @@ SELECT s.id, s.token_hash, s.account_id,
        coalesce(a.is_operator AND (NOT %(strict)s OR a.two_step_at IS NOT NULL), false)
 FROM sessions s LEFT JOIN accounts a ON a.id = s.account_id
 WHERE s.id = ANY(%(ids)s) AND s.expires_at > now() AND s.created_at > now() - %(at_most)s
+    AND a.locked_at IS NULL
 """
 
 
@@ -155,7 +158,10 @@ class Sessions:
         that is signed in already, as whomever, ends. `kept` says that the browser stays signed in.
 
         Only `two_factor/sign_in.py` signs in to accounts that are there already: it knows how many steps it takes.
+        Raises `WrongCredentials` for a locked account: no door tells that it is locked.
         """
+        if account.locked_at:
+            raise WrongCredentials
         if session:
             self._tell_after(work, [session.id])
         if session and session.account is None:

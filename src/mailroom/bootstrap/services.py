@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from mailroom.accounts import mails as accounts_mails
+from mailroom.accounts.administration import AccountAdministration
 from mailroom.accounts.authentication import Authentication
 from mailroom.accounts.changes.address_change import AddressChanges
 from mailroom.accounts.changes.deletion import Deletion
@@ -13,12 +14,15 @@ from mailroom.accounts.changes.takeover import Takeover
 from mailroom.accounts.exports.exports import Exports
 from mailroom.accounts.mail_limits import FormMailQueue
 from mailroom.accounts.operators import Operators
+from mailroom.accounts.passwords.blocklist import Blocklist
 from mailroom.accounts.passwords.hashing import Passwords
 from mailroom.accounts.profiles import Profiles
 from mailroom.accounts.security.security_log import SecurityLog
+from mailroom.accounts.security.sign_in_delays import SignInDelays
 from mailroom.accounts.session_endings import SessionEndings
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up.confirmation import Confirmation
+from mailroom.accounts.sign_up.invitations import Invitations
 from mailroom.accounts.sign_up.registration import Registration
 from mailroom.accounts.sign_up.withdrawal import Withdrawal
 from mailroom.accounts.tokens import Tokens
@@ -27,8 +31,15 @@ from mailroom.api_keys.keys import ApiKeys
 from mailroom.api_keys.refusals import KeyRefusals
 from mailroom.api_keys.sending_limits import SendingLimits
 from mailroom.api_keys.watch_tokens import WatchTokens
+from mailroom.bootstrap.alerts import create_teller
 from mailroom.bootstrap.two_factor import create_two_factor
 from mailroom.desk.audit_log import AuditLog
+from mailroom.desk.bulk_actions import BulkActions
+from mailroom.desk.failures import FailureReport
+from mailroom.desk.mail_details import MailDesk
+from mailroom.desk.mail_search import MailSearches
+from mailroom.desk.saved_searches import SavedSearches
+from mailroom.desk.task_desk import TaskDesk
 from mailroom.i18n.sentences import text_of
 from mailroom.jobs.results import ResultReader
 from mailroom.kit.database import Database
@@ -37,6 +48,7 @@ from mailroom.mail.administration import MailAdministration
 from mailroom.mail.kinds import Kinds, Notify
 from mailroom.mail.messages.store import MESSAGE, MessageStore
 from mailroom.mail.outbox import Outbox
+from mailroom.mail.rendering.previews import Previews
 from mailroom.mail.views import MailRows
 from mailroom.ops import mails as ops_mails
 from mailroom.progress.tracker import Tracker
@@ -70,12 +82,24 @@ def create_services(
     kinds = mail_kinds(settings, tokens)
     counters = Counters()
     outbox = Outbox(kinds, tickets, notify, counters)
+    blocklist = Blocklist(settings.password_blocklist) if settings.password_blocklist else None
+    passwords, site = Passwords(blocklist=blocklist), settings.public_host.partition(":")[0].split(".")
     sessions = Sessions(database, strict=settings.two_step_for_operators == "required")
-    task_service = TaskService(publish_task)
-    passwords, site = Passwords(), settings.public_host.partition(":")[0].split(".")
+    task_service, administration = TaskService(publish_task), MailAdministration(kinds, notify)
     queue = FormMailQueue(database, hourly=settings.form_mails_per_hour)
     log, audit_log = SecurityLog(database, outbox), AuditLog()
-    registration = Registration(database, outbox, tickets, passwords, sessions, queue=queue, site=site)
+    invitations = Invitations(outbox, tokens, days=settings.invitation_days)
+    registration = Registration(
+        database,
+        outbox,
+        tickets,
+        passwords,
+        sessions,
+        queue=queue,
+        site=site,
+        rule=settings.registration_rule,
+        invitations=invitations,
+    )
     domain = settings.sender.address.rpartition("@")[2]
     api_keys = ApiKeys(database, default_domain=domain)
     limits = SendingLimits(settings.sending_per_minute or None, settings.domain_limits)
@@ -105,13 +129,21 @@ def create_services(
         settings=settings,
         database=database,
         registration=registration,
+        invitations=invitations,
         withdrawal=Withdrawal(database, tokens),
         sign_in_steps=two_factor.steps,
         recent_sign_in=two_factor.recent,
         factors=two_factor.factors,
         profiles=Profiles(database),
         confirmation=Confirmation(
-            database, tickets, tokens, passwords, sessions, log=log, hours=settings.confirmation_hours
+            database,
+            tickets,
+            tokens,
+            passwords,
+            sessions,
+            log=log,
+            invitations=invitations,
+            hours=settings.confirmation_hours,
         ),
         authentication=Authentication(database, registration, passwords, two_factor.steps),
         password_reset=password_reset,
@@ -129,7 +161,6 @@ def create_services(
         deletion=Deletion(
             database,
             outbox,
-            password_change,
             tokens=tokens,
             sessions=sessions,
             log=log,
@@ -137,11 +168,14 @@ def create_services(
         ),
         erasure=Erasure(database, sessions, secret_keys=settings.secret_keys, also=[forget_deliveries]),
         security_log=log,
+        sign_in_delays=SignInDelays(database, settings.secret_keys),
         sessions=sessions,
         session_endings=SessionEndings(database, sessions, log),
         operators=Operators(),
+        account_administration=AccountAdministration(sessions),
         outbox=outbox,
-        mail_administration=MailAdministration(kinds, notify),
+        mail_administration=administration,
+        mail_kinds=kinds,
         tickets=tickets,
         task_service=task_service,
         exports=Exports(database, task_service, text_of, log),
@@ -155,10 +189,21 @@ def create_services(
         key_refusals=KeyRefusals(database),
         watch_tokens=WatchTokens(settings.secret_keys),
         audit_log=audit_log,
+        mail_searches=MailSearches(database),
+        failure_report=FailureReport(database),
+        task_desk=TaskDesk(database),
+        mail_desk=MailDesk(administration, _previews(settings, kinds), notify),
+        saved_searches=SavedSearches(),
+        bulk_actions=BulkActions(database, task_service, administration, audit_log),
         webhooks=Webhooks(webhook_box(settings), private=settings.webhook_private_networks),
         counters=counters,
+        teller=create_teller(settings, database),
         tracker=tracker,
     )
+
+
+def _previews(settings: Settings, kinds: Kinds) -> Previews:
+    return Previews(kinds, mail_from=settings.mail_from, product={"public_url": settings.public_url})
 
 
 def webhook_box(settings: Settings) -> SecretBox:

@@ -7,6 +7,7 @@ import click
 from mailroom.accounts.addresses.address import Address
 from mailroom.accounts.errors import UnknownAccount
 from mailroom.accounts.views import AccountView, Origin
+from mailroom.cli.account_views import list_accounts, lock, show, unlock
 from mailroom.cli.actor import shell_actor
 from mailroom.cli.with_services import with_services
 from mailroom.kit.text import clean, full
@@ -22,7 +23,11 @@ class Deleted(UnknownAccount):
 
 @click.group()
 def accounts() -> None:
-    """Delete accounts and keep them after all; help members who have lost their second factors."""
+    """List and show accounts; lock and delete them; help members who have lost their second factors."""
+
+
+for command in (list_accounts, show, lock, unlock):
+    accounts.add_command(command)
 
 
 @accounts.command()

@@ -73,8 +73,16 @@ SENTENCES: dict[str, str] = {
         "This mail is %(state)s; only one that is queued, waits or is uncertain can be cancelled."
     ),
     "mail.error.contents_dropped": _("The contents of this mail have been dropped; it cannot be sent again."),
+    "mail.error.cannot_send_again": _(
+        "Only a mail that was sent, and that another program handed in, can be sent again as a copy. This one is "
+        "%(state)s, or Mailroom's own: its links belong to one mail."
+    ),
     "task.broken": _("The task ran into an error of this Mailroom. The operator can see what went wrong."),
     "mail.limited": _("A sending limit lets this mail go later. It is stored and goes out by itself."),
+    "alert.server.unreachable": _("it cannot be reached"),
+    "alert.server.tls": _("it offers no safe connection"),
+    "alert.server.sign_in": _("it does not accept Mailroom's sign-in"),
+    "mail.paused": _("Sending is paused. The mail is kept and goes out once it goes on."),
     "mail.suppressed": _("This address takes no mail from this sender. The mail was held back."),
     "task.worker_lost": _("The worker was lost while it ran this task: its process or its machine stopped."),
     "task.worker_stopped": _("The worker was stopped while it ran this task."),
@@ -129,6 +137,10 @@ SENTENCES: dict[str, str] = {
     "account.error.wrong_credentials": _(
         "This address and password do not belong together. Please check both, or sign up if you are new here."
     ),
+    "account.error.sign_in_delayed": _(
+        "Signing in with this address failed several times from here. Please wait, or choose a new password by "
+        "mail."
+    ),
     "account.error.not_confirmed": _("This sign-up is not confirmed yet. Please open the mail that we sent you."),
     "account.error.unknown_sign_up": _(
         "No sign-up of this browser waits for a confirmation. Please sign up; it takes a minute."
@@ -167,6 +179,17 @@ SENTENCES: dict[str, str] = {
     "account.error.too_many_tries": _(
         "Those were too many wrong codes. Please have a new mail sent, or use the link in the one that you have."
     ),
+    "account.error.sign_up_closed": _("Nobody can sign up here at the moment."),
+    "account.error.invitation_needed": _(
+        "Only those who were invited can sign up here. Please open the link in the mail that invites you."
+    ),
+    "account.error.wrong_domain": _("Addresses of this domain cannot sign up here without an invitation."),
+    "account.error.not_the_invited": _("This invitation is for another address. Please sign up with that one."),
+    "account.error.already_member": _("An account has this address already."),
+    "account.error.unknown_invitation": _("There is no such invitation, or it was used or revoked already."),
+    "account.error.used_invitation": _("This invitation was used. If it was you, please sign in."),
+    "account.error.withdrawn_invitation": _("This invitation was taken back. Please ask those who invited you."),
+    "account.error.old_invitation": _("This invitation is too old. Please ask for another one."),
     "account.error.unknown_language": _("Please choose one of the languages in the list."),
     "account.error.unknown_time_zone": _("Please choose one of the time zones in the list."),
     "account.error.no_pending_sign_in": _(
@@ -212,6 +235,7 @@ SENTENCES: dict[str, str] = {
         "This password is made of your address, the name of this site or words of its pages."
     ),
     "password.guessable": _("This password would be guessed too soon."),
+    "password.leaked": _("This password is known from a data leak."),
     "password.common": _("This is similar to a commonly used password."),
     "password.word": _("A word by itself is easy to guess."),
     "password.name": _("Common names and surnames are easy to guess."),
@@ -222,11 +246,36 @@ SENTENCES: dict[str, str] = {
     "title.sign_up_mail": _("Sign-up mail"),
     "title.security_notice": _("Security notice"),
     "title.address_mail": _("Mail to the new address"),
+    "title.invitation_mail": _("Invitation"),
     "title.deletion_mail": _("Deletion of your account"),
     "title.password_mail": _("Password mail"),
     "title.webhook_mail": _("Webhook mail"),
     "title.plain_mail": _("Mail"),
     "title.export": _("Export of your data"),
+    "title.bulk_retry": _("Send again: all mails of “%(query)s”"),
+    "title.bulk_cancel": _("Cancel: all mails of “%(query)s”"),
+    "bulk.done": _("%(changed)s mails were changed, %(left_alone)s were left as they are."),
+    "search.error.too_long": _("A search has at most %(most)s characters. Please shorten it."),
+    "search.error.unknown_name": _(
+        "A search knows no “%(name)s:”. Use one of %(names)s. Put a text with a colon in quotation marks."
+    ),
+    "search.error.no_value": _(
+        "Nothing stands after “%(name)s:”. Write a value there, without a space before it."
+    ),
+    "search.error.twice": _("“%(name)s:” stands there twice. Keep one of them."),
+    "search.error.state": _("There is no state “%(value)s”. Use one of %(states)s; part several with commas."),
+    "search.error.to": _(
+        "“%(value)s” is no address. Write to:alice@example.org, or to:@example.org for a domain."
+    ),
+    "search.error.code": _("“%(value)s” is no reply code. Write three digits, such as code:550."),
+    "search.error.enhanced": _("“%(value)s” is no enhanced status code. Write one such as enhanced:5.1.1."),
+    "search.error.reason": _("There is no reason “%(value)s”. Use one of %(reasons)s."),
+    "search.error.id": _("“%(value)s” is no id. Write the beginning of one: 2 to 32 digits 0 to 9 and a to f."),
+    "search.error.stream": _("There is no stream “%(value)s”. Use one of %(streams)s."),
+    "search.error.moment": _(
+        "“%(value)s” is no moment. Write 30min, 2h, 7d or 4w, a date such as 2026-11-01, or since:all."
+    ),
+    "search.error.viewer": _("A viewer searches by whole domains: write to:@example.org."),
 }
 """Each code and its sentence in English."""
 

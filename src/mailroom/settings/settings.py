@@ -13,6 +13,7 @@ from mailroom.settings import public_url as public_urls
 from mailroom.settings import urls
 from mailroom.settings.cores import usable_cores
 from mailroom.settings.errors import SettingsError
+from mailroom.settings.registration import RegistrationRule
 from mailroom.settings.sender import Sender
 from mailroom.settings.sending import domain_limits
 from mailroom.settings.smtp import SMTPServer
@@ -60,6 +61,10 @@ class Settings(BaseSettings):
         description="smtp://user:password@host:587?starttls=required|opportunistic|never, smtps://"
     )
     mail_from: str = Field(description='the From of every mail: "Mailroom <hello@example.org>"')
+    smtp_alert_url: str = Field(
+        "", description="mail server for alerts, where it is not SMTP_URL: mail itself may be what is broken"
+    )
+    alert_to: str = Field("", description="addresses that alerts go to, parted by commas (default: all operators)")
     smtp_connections: int = Field(16, ge=1, description="connections to the mail server a worker process may hold")
     smtp_mails_per_connection: int = Field(100, ge=1, description="mails sent before a connection is made anew")
     smtp_idle_seconds: float = Field(5, ge=0, description="an unused connection is closed after this")
@@ -89,6 +94,19 @@ class Settings(BaseSettings):
         48,
         ge=1,
         description="hours the link of a confirmation mail is good for, from its sending; its code: one hour",
+    )
+    sign_up_days: int = Field(7, ge=1, description="days until a sign-up that nobody confirmed is deleted")
+    registration: str = Field(
+        "open", description="who may sign up: open, invite, closed, or domains:example.org,example.net"
+    )
+    invitation_days: int = Field(7, ge=1, le=30, description="days for which an invitation to sign up is good")
+    sign_up_seconds: float = Field(
+        2,
+        ge=0,
+        description="seconds that people need for the sign-up form at least; robots are faster (0: no check)",
+    )
+    password_blocklist: Path | None = Field(
+        None, description="sorted file of leaked passwords that nobody may choose: plain, or SHA-1 as from HIBP"
     )
     form_mails_per_hour: int = Field(
         20_000,
@@ -174,10 +192,38 @@ class Settings(BaseSettings):
         SMTPServer.parse(value)
         return value
 
+    @field_validator("smtp_alert_url")
+    @classmethod
+    def _smtp_alert(cls, value: str) -> str:
+        if value:
+            SMTPServer.parse(value)
+        return value
+
+    @field_validator("alert_to")
+    @classmethod
+    def _alert_to(cls, value: str) -> str:
+        for address in filter(None, (part.strip() for part in value.split(","))):
+            if address.count("@") != 1 or " " in address:
+                raise ValueError("must be mail addresses, parted by commas: ops@example.org, olga@example.org")
+        return value
+
     @field_validator("sending_per_domain")
     @classmethod
     def _domain_limits(cls, value: str) -> str:
         domain_limits(value)
+        return value
+
+    @field_validator("password_blocklist")
+    @classmethod
+    def _blocklist(cls, value: Path | None) -> Path | None:
+        if value is not None and not (value.is_file() and os.access(value, os.R_OK)):
+            raise ValueError("must be a file that can be read")
+        return value
+
+    @field_validator("registration")
+    @classmethod
+    def _registration(cls, value: str) -> str:
+        RegistrationRule.parse(value)
         return value
 
     @field_validator("mail_from")
@@ -246,6 +292,11 @@ class Settings(BaseSettings):
         return domain_limits(self.sending_per_domain)
 
     @property
+    def registration_rule(self) -> RegistrationRule:
+        """Who may sign up."""
+        return RegistrationRule.parse(self.registration)
+
+    @property
     def broker(self) -> str:
         """The broker's address or addresses, as kombu takes them."""
         if not self.broker_url:
@@ -283,6 +334,16 @@ class Settings(BaseSettings):
     def smtp(self) -> SMTPServer:
         """The mail server."""
         return SMTPServer.parse(self.smtp_url)
+
+    @property
+    def alert_server(self) -> SMTPServer:
+        """The mail server that alerts go over."""
+        return SMTPServer.parse(self.smtp_alert_url or self.smtp_url)
+
+    @property
+    def alert_addresses(self) -> list[str]:
+        """The addresses of ALERT_TO; none: all operators."""
+        return [address for part in self.alert_to.split(",") if (address := part.strip())]
 
     @property
     def secret_keys(self) -> list[str]:

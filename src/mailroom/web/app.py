@@ -13,11 +13,27 @@ from werkzeug.routing import MapAdapter
 from mailroom.services import Services
 from mailroom.web import errors, health, limits, recent_sign_in, security
 from mailroom.web.api import api_keys, tasks, webhooks
+from mailroom.web.api import mails as mail_search_api
 from mailroom.web.api.emails import routes as emails
 from mailroom.web.api.emails.payload import LargeTurn
 from mailroom.web.api.waits import Waits
 from mailroom.web.browser import write_cookie
-from mailroom.web.desk import access, audit, keys, trial_mail
+from mailroom.web.desk import (
+    access,
+    alerts,
+    audit,
+    bulk,
+    failures,
+    invitations,
+    keys,
+    mail,
+    overview,
+    people,
+    trial_mail,
+    workers,
+)
+from mailroom.web.desk import mails as desk_mails
+from mailroom.web.desk import tasks as desk_tasks
 from mailroom.web.desk import webhooks as desk_webhooks
 from mailroom.web.embed import routes as embed
 from mailroom.web.embed import tasks as external_tasks
@@ -87,6 +103,7 @@ def create_app(services: Services) -> Quart:
     provide(app, Waits, Waits())
     provide(app, LargeTurn, LargeTurn())
     provide(app, Readiness, Readiness(services.database))
+    provide(app, overview.Readings, overview.Readings(services.database))
     app.url_map.strict_slashes = False
     provide(app, Environment, page_templates())
     app.before_request(choose_language)
@@ -127,12 +144,23 @@ def create_app(services: Services) -> Quart:
         task_pages,
         tasks,
         emails,
+        mail_search_api,
         api_keys,
         webhooks,
         embed,
         external_tasks,
+        overview,
+        workers,
+        alerts,
         api_docs,
+        desk_mails,
+        bulk,
+        mail,
+        failures,
+        desk_tasks,
+        people,
         keys,
+        invitations,
         audit,
         desk_webhooks,
         trial_mail,

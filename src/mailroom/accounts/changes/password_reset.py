@@ -203,6 +203,8 @@ class PasswordReset:
             raise OldPasswordLink  # so long ago that the clean-up has been there
         if not self._tokens.fits(token, found.mail.id, found.mail.nonce, NEW_PASSWORD):
             raise WrongPasswordLink
+        if found.account.locked_at:
+            raise WrongPasswordLink  # the answer does not tell that it is locked
         if key_of(found.mail.recipient or "") != found.account.email_key:
             raise WrongPasswordLink  # it went to somebody else's address: an earlier version took the two for one
         if found.asked.used_at:

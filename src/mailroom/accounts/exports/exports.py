@@ -55,6 +55,7 @@ ACCOUNT = (
     "two_step_at",
     "created_at",
     "confirmed_at",
+    "locked_at",
     "deletes_at",
 )
 SESSIONS = ("id", "browser", "address", "kept", "created_at", "verified_at", "seen_at", "expires_at")

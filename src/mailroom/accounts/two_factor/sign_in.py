@@ -13,7 +13,14 @@ from uuid import UUID
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from mailroom.accounts.errors import AccountError, NoPendingSignIn, TooManyStepTries, WrongPasskey, WrongStepCode
+from mailroom.accounts.errors import (
+    AccountError,
+    NoPendingSignIn,
+    TooManyStepTries,
+    WrongCredentials,
+    WrongPasskey,
+    WrongStepCode,
+)
 from mailroom.accounts.models import Account
 from mailroom.accounts.security.security_log import EventKind, SecurityLog
 from mailroom.accounts.sessions import Sessions
@@ -79,8 +86,11 @@ class SignInSteps:
         """Let the owner in, whose first step is done in `work`, or have the browser wait for the second.
 
         The caller has locked the account, and has made sure that it is still as it was compared. `is_noted` says
-        that the history has a line of it already.
+        that the history has a line of it already. Raises `WrongCredentials` for a locked account, before any
+        second step is asked for.
         """
+        if account.locked_at:
+            raise WrongCredentials
         if account.two_step_at is None and is_noted:
             return await self._sessions.enter(work, account, session, origin.user_agent, kept=kept)
         if account.two_step_at is None:

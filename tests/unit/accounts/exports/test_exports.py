@@ -18,6 +18,7 @@ LEFT_OUT = {
     "pending_sign_ins": "over after minutes, and in the history then",
     "api_keys": "a program's, and on the desk",
     "webhook_endpoints": "a program's, and on the desk",
+    "saved_searches": "an operator's work, and on the desk",
     "accounts.email_key": "the address once more",
     "accounts.password_hash": SECRET,
     "accounts.deletion_mail_id": OURS,
