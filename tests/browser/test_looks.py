@@ -154,6 +154,30 @@ def test_pages_of_the_desk_fit_and_can_be_read(mailroom: Stack, people: People) 
         page.get_by_role("link", name="I have copied it").click()
     page.get_by_text("Revoke").first.click()
     look(page)
+    mailroom.run(
+        "insert into api_key_refusals (key_id, door, request, status, name, field) select id, 'http',"
+        " 'POST /api/v1/emails', 422, 'validation_error', 'attachments.0.content_type' from api_keys"
+    )
+    page.get_by_role("link", name="Shop").first.click()
+    expect(page.get_by_text("422 validation_error").first).to_be_visible()
+    look(page)
+    mailroom.run(
+        "with hook as (insert into webhook_endpoints (id, url, events, secret, failing_since) values"
+        " (gen_random_uuid(), %s, '{email.sent,email.bounced}', '', now()) returning id)"
+        " insert into webhook_deliveries"
+        " (id, endpoint_id, subject_id, type, payload, state, attempts, next_at, status)"
+        " select gen_random_uuid(), id, gen_random_uuid(), 'email.sent', '{}', state, 1, null, 500"
+        " from hook, unnest('{delivered,failed}'::text[]) state",
+        (f"https://shop.example/{'unbroken' * 20}",),
+    )
+    page.goto("/desk/webhooks")
+    look(page)
+    page.get_by_role("link", name="shop.example").click()
+    page.get_by_role("button", name="Send again").first.click()
+    expect(page.get_by_role("button", name="Send again")).to_have_count(1)
+    look(page)
+    page.goto("/desk/keys")
+    page.get_by_text("Revoke").first.click()
     page.get_by_role("button", name="Yes, revoke it for good").first.click()
     for path in ("/desk/keys?revoked=1", "/desk/audit", "/desk/test-mail"):
         page.goto(path)
