@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from mailroom.accounts.passwords.passwords import Passwords
+from mailroom.accounts.passwords.hashing import Passwords
 
 PASSWORD = "seven quiet herons by the lake"
 

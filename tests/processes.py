@@ -34,7 +34,7 @@ class Running:
     def text(self) -> str:
         return self.log.read_text(errors="replace")
 
-    def wait_for(self, words: str, seconds: float = 30) -> None:
+    def wait_for(self, words: str, seconds: float = 90) -> None:
         until = time.monotonic() + seconds
         while words not in self.text:
             assert self.process.poll() is None, f"{self.name} ended:\n{self.text[-4000:]}"
@@ -100,7 +100,7 @@ def web(environment: Mapping[str, str], folder: Path, port: int) -> Iterator[Run
         yield process
 
 
-def wait_until_healthy(process: Running, port: int, seconds: float = 20) -> None:
+def wait_until_healthy(process: Running, port: int, seconds: float = 90) -> None:
     until = time.monotonic() + seconds
     while True:
         assert process.process.poll() is None, f"{process.name} ended:\n{process.text[-4000:]}"

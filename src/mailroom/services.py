@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mailroom.accounts.administration import AccountAdministration
 from mailroom.accounts.authentication import Authentication
 from mailroom.accounts.changes.address_change import AddressChanges
 from mailroom.accounts.changes.deletion import Deletion
@@ -11,17 +12,30 @@ from mailroom.accounts.changes.password_reset import PasswordReset
 from mailroom.accounts.changes.takeover import Takeover
 from mailroom.accounts.exports.exports import Exports
 from mailroom.accounts.operators import Operators
+from mailroom.accounts.profiles import Profiles
+from mailroom.accounts.recent_sign_in import RecentSignIn
 from mailroom.accounts.security.security_log import SecurityLog
+from mailroom.accounts.session_endings import SessionEndings
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up.confirmation import Confirmation
 from mailroom.accounts.sign_up.registration import Registration
+from mailroom.accounts.sign_up.withdrawal import Withdrawal
+from mailroom.accounts.two_factor.factors import Factors
+from mailroom.accounts.two_factor.sign_in import SignInSteps
 from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.keys import ApiKeys
 from mailroom.api_keys.refusals import KeyRefusals
 from mailroom.api_keys.watch_tokens import WatchTokens
 from mailroom.desk.audit_log import AuditLog
+from mailroom.desk.bulk_actions import BulkActions
+from mailroom.desk.failures import FailureReport
+from mailroom.desk.mail_details import MailDesk
+from mailroom.desk.mail_search import MailSearches
+from mailroom.desk.saved_searches import SavedSearches
+from mailroom.desk.task_desk import TaskDesk
 from mailroom.kit.database import Database
 from mailroom.mail.administration import MailAdministration
+from mailroom.mail.kinds import Kinds
 from mailroom.mail.outbox import Outbox
 from mailroom.progress.tracker import Tracker
 from mailroom.settings import Settings
@@ -38,8 +52,13 @@ class Services:
     settings: Settings
     database: Database
     registration: Registration
+    withdrawal: Withdrawal
     confirmation: Confirmation
     authentication: Authentication
+    sign_in_steps: SignInSteps
+    recent_sign_in: RecentSignIn
+    factors: Factors
+    profiles: Profiles
     password_reset: PasswordReset
     password_change: PasswordChange
     address_changes: AddressChanges
@@ -48,9 +67,12 @@ class Services:
     erasure: Erasure
     security_log: SecurityLog
     sessions: Sessions
+    session_endings: SessionEndings
     operators: Operators
+    account_administration: AccountAdministration
     outbox: Outbox
     mail_administration: MailAdministration
+    mail_kinds: Kinds
     tickets: Tickets
     task_service: TaskService
     exports: Exports
@@ -59,6 +81,12 @@ class Services:
     key_refusals: KeyRefusals
     watch_tokens: WatchTokens
     audit_log: AuditLog
+    mail_searches: MailSearches
+    mail_desk: MailDesk
+    failure_report: FailureReport
+    task_desk: TaskDesk
+    saved_searches: SavedSearches
+    bulk_actions: BulkActions
     webhooks: Webhooks
     counters: Counters
     tracker: Tracker | None = None

@@ -52,6 +52,7 @@ def test_signing_out_in_another_tab_is_said_on_every_page_and_signing_in_again_b
     email = "other-tab@example.org"
     page = member(mailroom, people, email)
     mailroom.kill_worker()
+    page.goto("/account/data")
     page.get_by_role("button", name="Export my data").click()
     expect(page.locator("task-progress")).to_have_attribute("data-state", "queued")
     tab, everything = page.context.new_page(), page.context.new_page()
@@ -107,6 +108,7 @@ def test_signing_out_is_said_where_websockets_are_blocked(mailroom: Stack, peopl
         page.get_by_role("button", name="Confirm this address").click()
         expect_signed_in(page, email)
         mailroom.kill_worker()
+        page.goto("/account/data")
         page.get_by_role("button", name="Export my data").click()
         expect(page.locator("task-progress")).to_have_attribute("data-state", "queued")
         tab = page.context.new_page()

@@ -33,6 +33,7 @@ def test_alice_has_her_data_exported_and_finds_it_in_her_list(mailroom: Stack, p
     expect(page.get_by_text("Your address is confirmed. Welcome!")).to_have_count(0)
     look(page)
 
+    page.goto("/account/data")
     page.get_by_role("button", name="Export my data").click()
     expect(page.locator("task-progress")).to_have_attribute("data-state", "done")
     expect(page).to_have_title(re.compile("^Done · Export of your data"))
@@ -64,7 +65,7 @@ def test_alice_cancels_a_task_and_begins_it_again_while_her_lists_in_other_tabs_
     for tab in (everything, under_way):
         tab.evaluate("window.notReloaded = true")
 
-    task.goto("/account")
+    task.goto("/account/data")
     task.get_by_role("button", name="Export my data").click()
     expect(task.locator("task-progress")).to_have_attribute("data-state", "queued")
     expect(everything.locator(".rows li")).to_have_count(2)

@@ -9,11 +9,10 @@ from mailroom.accounts.addresses.address import Address
 from mailroom.accounts.errors import InvalidAddress, NotConfirmed, WrongCredentials
 from mailroom.accounts.models import Account, SignUp
 from mailroom.accounts.passwords.hashing import KNOWN, Passwords
-from mailroom.accounts.security.security_log import SecurityLog
-from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up import sign_ups
 from mailroom.accounts.sign_up.registration import Registration
-from mailroom.accounts.views import NewSession, Origin, Session
+from mailroom.accounts.two_factor.sign_in import SignInSteps
+from mailroom.accounts.views import Origin, Session, SignedIn
 from mailroom.kit.database import Database, UnitOfWork
 
 COMPARED = 3
@@ -28,19 +27,26 @@ class Authentication:
         database: Database,
         registration: Registration,
         passwords: Passwords,
-        sessions: Sessions,
-        log: SecurityLog,
+        steps: SignInSteps,
     ) -> None:
         self._database = database
-        self._log = log
+        self._steps = steps
         self._registration = registration
         self._passwords = passwords
-        self._sessions = sessions
 
     async def sign_in(
-        self, email: str, password: str, *, session: Session | None, user_agent: str, address: str | None = None
-    ) -> NewSession:
-        """Start a session of the account with this address and password.
+        self,
+        email: str,
+        password: str,
+        *,
+        session: Session | None,
+        user_agent: str,
+        address: str | None = None,
+        kept: bool = True,
+    ) -> SignedIn:
+        """Start a session of the account with this address and password, or have it wait for the second step.
+
+        `kept` says that the browser stays signed in after it is closed.
 
         Raises `WrongCredentials`, and `NotConfirmed` for the password of a sign-up that waits: also where
         the address is another's account, which must not show. This browser then has a sign-up of its own.
@@ -48,7 +54,8 @@ class Authentication:
         email_key = _key(email)
         for _ in range(COMPARED):
             account = await self._owned(email_key, password, session)
-            if started := await self._enter(account, password, session, Origin(user_agent, address)):
+            origin = Origin(user_agent, address)
+            if started := await self._enter(account, password, session, origin, kept=kept):
                 return started
         raise WrongCredentials
 
@@ -69,8 +76,8 @@ class Authentication:
         raise WrongCredentials
 
     async def _enter(
-        self, compared: Account, password: str, session: Session | None, origin: Origin
-    ) -> NewSession | None:
+        self, compared: Account, password: str, session: Session | None, origin: Origin, *, kept: bool
+    ) -> SignedIn | None:
         """Let the owner in; None where the account is no longer as it was compared.
 
         Argon2 takes its time, outside of any transaction: a reset may have come in between. Its end of all
@@ -86,8 +93,7 @@ class Authentication:
             if renewed:
                 mine = update(Account).where(Account.id == account.id)
                 await work.session.execute(mine.values(password_hash=renewed))
-            await self._log.sign_in(work, account, origin)
-            return await self._sessions.enter(work, account, session, origin.user_agent)
+            return await self._steps.finish(work, account, session, origin, kept=kept)
 
     async def _not_confirmed(self, waiting: SignUp, session: Session | None) -> NotConfirmed:
         """Give the browser a sign-up of its own: it has shown the password of one that waits."""

@@ -255,6 +255,91 @@ class TooManyTries(AccountError):
     message_code = "account.error.too_many_tries"
 
 
+class UnknownLanguage(AccountError):
+    """Mailroom does not speak this language."""
+
+    message_code = "account.error.unknown_language"
+
+
+class UnknownTimeZone(AccountError):
+    """There is no such time zone."""
+
+    message_code = "account.error.unknown_time_zone"
+
+
+class RecentSignInNeeded(AccountError):
+    """The owner has to show once more who it is, before this is done."""
+
+    message_code = "account.error.recent_sign_in_needed"
+
+
+# -- second factors
+
+
+class NoPendingSignIn(AccountError):
+    """No sign-in waits for its second step in this browser: too late, or the password has changed since."""
+
+    message_code = "account.error.no_pending_sign_in"
+
+
+class WrongStepCode(AccountError):
+    """A typed code is none of the app's and no recovery code, or it was used."""
+
+    message_code = "account.error.wrong_step_code"
+
+
+class MalformedStepCode(WrongStepCode):
+    """A typed text can be neither a code of an app nor a recovery code."""
+
+    message_code = "account.error.malformed_step_code"
+
+
+class TooManyStepCodes(AccountError):
+    """Too many codes of an app were typed for one account; `seconds` until one more may be tried."""
+
+    message_code = "account.error.too_many_step_codes"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+
+class TooManyStepTries(AccountError):
+    """Too many wrong codes were typed in one sign-in, which is over."""
+
+    message_code = "account.error.too_many_step_tries"
+
+
+class WrongPasskey(AccountError):
+    """What a passkey signed is not what it was asked for, or it is none of this site's."""
+
+    message_code = "account.error.wrong_passkey"
+
+
+class UnknownPasskey(AccountError):
+    """The account has no such passkey."""
+
+    message_code = "account.error.unknown_passkey"
+
+
+class TooManyPasskeys(AccountError):
+    """The account has as many passkeys as it may have."""
+
+    message_code = "account.error.too_many_passkeys"
+
+
+class PasskeysRefused(AccountError):
+    """Browsers refuse passkeys at the address of this site."""
+
+    message_code = "account.error.passkeys_refused"
+
+
+class NoFactor(AccountError):
+    """The account has no second factor of this kind."""
+
+    message_code = "account.error.no_factor"
+
+
 # -- leaving
 
 

@@ -21,7 +21,8 @@ HOURLY, DAILY = 3, 5
 """Mails an hour and a day, where it has none: nobody there asked to hear from us."""
 
 SENT = """
-select count(*) filter (where created_at > now() - interval '1 hour'), count(*)
+select count(*) filter (where created_at > now() - interval '1 hour') as last_hour, count(*) as last_day,
+    exists(select from held_addresses where mailbox_key = %(mailbox_key)s and until > now()) as is_held
 from (
     select created_at from sign_up_mails
     where mailbox_key = %(mailbox_key)s and not withheld and created_at > now() - interval '1 day'
@@ -30,7 +31,7 @@ from (
     where mailbox_key = %(mailbox_key)s and not withheld and created_at > now() - interval '1 day'
 ) as sent
 """
-"""Mails that forms sent to a mailbox within the last hour and the last day."""
+"""Mails that forms sent to a mailbox within the last hour and the last day, and whether it wants none."""
 
 REFRESH = 5.0
 """Seconds for which a process trusts its count of all mails."""
@@ -57,6 +58,8 @@ class Sent:
 
     last_hour: int
     last_day: int
+    is_held: bool = False
+    """True where its owner said of a sign-up: this was not me (`accounts/sign_up/withdrawal.py`)."""
 
 
 def is_over(sent: Sent, *, has_account: bool, is_variant: bool, is_notice: bool) -> bool:
@@ -68,7 +71,7 @@ def is_over(sent: Sent, *, has_account: bool, is_variant: bool, is_notice: bool)
     kept_free = is_notice + (is_variant and not has_account)
     if has_account:
         return sent.last_hour >= OWNERS_HOURLY - kept_free
-    return sent.last_hour >= HOURLY - kept_free or sent.last_day >= DAILY - kept_free
+    return sent.is_held or sent.last_hour >= HOURLY - kept_free or sent.last_day >= DAILY - kept_free
 
 
 class FormMailQueue:

@@ -13,7 +13,7 @@ from mailroom.accounts.security.notices import words_of
 from mailroom.accounts.security.security_log import NOTICE
 from mailroom.accounts.sign_up.confirmation import CODE_LASTS
 from mailroom.accounts.sign_up.sign_ups import ALREADY, CONFIRM
-from mailroom.accounts.tokens import KEEP_ACCOUNT, NEW_ADDRESS, NEW_PASSWORD, NOT_ME, Tokens
+from mailroom.accounts.tokens import KEEP_ACCOUNT, NEW_ADDRESS, NEW_PASSWORD, NOT_ME, NOT_MINE, Tokens
 from mailroom.i18n import languages
 from mailroom.i18n.formats import date_time, duration
 from mailroom.kit.text import HOUR
@@ -36,7 +36,15 @@ def kinds(tokens: Tokens, settings: Settings) -> list[MailKind]:
             "hours": _lasts(settings.confirmation_hours * HOUR),
             "code_hours": _lasts(CODE_LASTS.total_seconds()),
         }
-        return {**words, **_asked(row), "link": link, **lasts, "code": tokens.code(row.id, row.nonce)}
+        not_mine = f"{settings.public_url}/not-mine/{tokens.token(row.id, row.nonce, NOT_MINE)}"
+        return {
+            **words,
+            **_asked(row),
+            "link": link,
+            "not_mine": not_mine,
+            **lasts,
+            "code": tokens.code(row.id, row.nonce),
+        }
 
     def already(row: MailRow) -> Mapping[str, str]:
         return {**words, **_asked(row), "address": row.recipient, "link": f"{settings.public_url}/sign-in"}

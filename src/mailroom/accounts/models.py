@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     DateTime,
     ForeignKey,
     Index,
@@ -13,6 +14,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     func,
+    literal_column,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -21,6 +23,8 @@ from mailroom.kit.database import Base
 
 OPEN = text("replaced_at IS NULL AND confirmed_at IS NULL")
 """A sign-up that waits for its confirmation."""
+BACKWARDS = func.reverse(literal_column("email_key")).label("backwards")
+"""Addresses read from their end: a domain is a beginning then."""
 
 
 class Account(Base):
@@ -38,12 +42,31 @@ class Account(Base):
     """True for the role ``operator``; read by the last release, and written along with `role` until it is gone."""
     role: Mapped[str | None] = mapped_column(Text)
     """``operator`` (sees and mends everything), ``viewer`` (sees states), or none: a member."""
+    name: Mapped[str | None] = mapped_column(Text)
+    """What the owner wants to be called on pages; never in mails that strangers can cause."""
+    language: Mapped[str | None] = mapped_column(Text)
+    """The tag of the language of pages and mails (RFC 5646); None: the browser's."""
+    time_zone: Mapped[str | None] = mapped_column(Text)
+    """The name in the IANA database; None: UTC, and the browser's where a script runs."""
+    notices: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    """Which of the events that are the owner's to choose cause a mail; None: the usual ones."""
+    two_step_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """Since when signing in takes a second step."""
+    codes_due_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When the budget of typed codes is full again (`accounts/two_factor/code_budget.py`)."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     confirmed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    locked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When an operator locked it: nobody signs in to it until it is unlocked."""
     deletes_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """When it is deleted; until then all it can do is to undo that. None: it stays."""
     deletion_mail_id: Mapped[UUID | None] = mapped_column()
     """The mail that tells of the deletion; its link undoes it."""
+
+    __table_args__ = (
+        Index("ix_accounts_email_prefix", "email_key", postgresql_ops={"email_key": "text_pattern_ops"}),
+        Index("ix_accounts_email_suffix", BACKWARDS, postgresql_ops={"backwards": "text_pattern_ops"}),
+    )
 
 
 class SignUp(Base):
@@ -76,6 +99,8 @@ class SignUp(Base):
         Index("ix_sign_ups_open_email_key", "email_key", "created_at", postgresql_where=OPEN),
         Index(None, "session_id"),
         Index(None, "account_id"),
+        Index("ix_sign_ups_email_prefix", "email_key", postgresql_ops={"email_key": "text_pattern_ops"}),
+        Index("ix_sign_ups_email_suffix", BACKWARDS, postgresql_ops={"backwards": "text_pattern_ops"}),
         Index("ix_sign_ups_unconfirmed", "mailed_at", postgresql_where=text("confirmed_at IS NULL")),
     )
 
@@ -149,6 +174,10 @@ class BrowserSession(Base):
     user_agent: Mapped[str] = mapped_column(Text)
     address: Mapped[str | None] = mapped_column(Text)
     """The client's IP address at the last use: for the owner only."""
+    kept: Mapped[bool] = mapped_column(server_default=text("true"))
+    """False where the owner did not ask to stay signed in: it ends sooner, and with the browser."""
+    verified_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When the owner last showed the password or a passkey in this session."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     seen_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
@@ -201,6 +230,20 @@ class AddressChange(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
     __table_args__ = (Index(None, "account_id"),)
+
+
+class HeldAddress(Base):
+    """A mailbox whose owner said of a sign-up: this was not me. It gets no mail of that kind for a while."""
+
+    __tablename__ = "held_addresses"
+
+    mailbox_key: Mapped[str] = mapped_column(Text, primary_key=True)
+    """The mailbox (`accounts/mailboxes.py`)."""
+    mail_id: Mapped[UUID] = mapped_column()
+    """The mail whose link said so."""
+    until: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+    __table_args__ = (Index(None, "until"),)
 
 
 class Export(Base):

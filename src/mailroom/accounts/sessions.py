@@ -12,8 +12,9 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
 from mailroom.accounts.browsers import cleaned
+from mailroom.accounts.errors import WrongCredentials
 from mailroom.accounts.models import Account, BrowserSession
-from mailroom.accounts.views import AccountView, NewSession, Session, Standing, role_of
+from mailroom.accounts.views import AccountView, NewSession, Session, Standing, roles_of
 from mailroom.kit import clock
 from mailroom.kit.database import Database, PlainWork, UnitOfWork
 from mailroom.kit.ids import new_id
@@ -22,6 +23,10 @@ IDLE = timedelta(days=30)
 """A session ends so long after its last request."""
 AT_MOST = timedelta(days=90)
 """A session ends so long after it began, or signed in, however often it is used."""
+SHORT_IDLE, SHORT_AT_MOST = timedelta(hours=12), timedelta(hours=24)
+"""The same where the owner did not ask to stay signed in: somebody else may use that browser next."""
+RECENT = timedelta(minutes=15)
+"""How long a password or passkey counts for changes of the account's security."""
 SECRET_BYTES = 32
 LONGEST_SECRET = 100
 """Characters of a cookie that may be one: a longer text is nobody's, and not worth a question."""
@@ -30,12 +35,14 @@ AT_ONCE = 1000
 
 # What every request asks, and a first one writes: a transaction of its own, mostly, at a sixth of the cost.
 FIND = """
-SELECT s.id, s.created_at, s.user_agent, s.seen_at, s.address,
+SELECT s.id, s.created_at, s.user_agent, s.seen_at, s.address, s.kept, s.verified_at,
        now() - s.seen_at > interval '1 minute'
            OR (%(address)s::text IS NOT NULL AND s.address IS DISTINCT FROM %(address)s),
-       a.id, a.email, a.role, a.is_operator, a.created_at, a.deletes_at
+       a.id, a.email, a.role, a.is_operator, a.created_at, a.deletes_at, a.name, a.language, a.time_zone,
+       a.two_step_at IS NOT NULL
 FROM sessions s LEFT JOIN accounts a ON a.id = s.account_id
 WHERE s.token_hash = %(token_hash)s AND s.expires_at > now() AND s.created_at > now() - %(at_most)s
+    AND a.locked_at IS NULL
 """
 START = """
 INSERT INTO sessions (id, token_hash, user_agent, expires_at)
@@ -44,14 +51,17 @@ ON CONFLICT (id) DO UPDATE SET seen_at = now() RETURNING created_at, seen_at, ex
 """
 SEEN = """
 UPDATE sessions SET seen_at = now(), address = coalesce(%(address)s, address),
-    expires_at = least(now() + %(lasts)s, created_at + %(at_most)s)
+    expires_at = CASE WHEN kept THEN least(now() + %(lasts)s, created_at + %(at_most)s)
+                      ELSE least(now() + %(short)s, created_at + %(short_at_most)s) END
 WHERE id = %(id)s AND (now() - seen_at > interval '1 minute'
     OR (%(address)s::text IS NOT NULL AND address IS DISTINCT FROM %(address)s)) RETURNING seen_at, expires_at
 """
 STANDING = """
-SELECT s.id, s.token_hash, s.account_id, coalesce(a.is_operator, false)
+SELECT s.id, s.token_hash, s.account_id,
+       coalesce(a.is_operator AND (NOT %(strict)s OR a.two_step_at IS NOT NULL), false)
 FROM sessions s LEFT JOIN accounts a ON a.id = s.account_id
 WHERE s.id = ANY(%(ids)s) AND s.expires_at > now() AND s.created_at > now() - %(at_most)s
+    AND a.locked_at IS NULL
 """
 
 
@@ -59,10 +69,11 @@ IS_YOUNG = BrowserSession.created_at > func.now() - AT_MOST
 
 
 class Sessions:
-    """Starts, finds, lists and ends sessions."""
+    """Starts, finds, lists and ends sessions. `strict`: a role counts only where signing in takes two steps."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, strict: bool = False) -> None:
         self._database = database
+        self._strict = strict
         self.on_change: list[Callable[[Collection[UUID]], None]] = []
         """Called, after the commit, with the sessions that this process ended or signed in. Must not block."""
 
@@ -80,22 +91,38 @@ class Sessions:
         )
         if not rows:
             return None
-        session_id, created_at, user_agent, seen_at, used_from, is_news, *account = rows[0]
+        session_id, created_at, user_agent, seen_at, used_from, kept, verified_at, is_news, *account = rows[0]
         extended_to = None
         if is_news:
             seen: list[Any] = await self._database.fetch(
-                SEEN, {"id": session_id, "lasts": IDLE, "at_most": AT_MOST, "address": address}
+                SEEN,
+                {
+                    "id": session_id,
+                    "address": address,
+                    "lasts": IDLE,
+                    "at_most": AT_MOST,
+                    "short": SHORT_IDLE,
+                    "short_at_most": SHORT_AT_MOST,
+                },
             )
             seen_at, extended_to = seen[0] if seen else (seen_at, None)
-        view = _account(*account) if account[0] else None
         return Session(
-            session_id, view, created_at, user_agent, seen_at, extended_to, token_hash, address or used_from
+            session_id,
+            _account(account, strict=self._strict) if account[0] else None,
+            created_at,
+            user_agent,
+            seen_at,
+            extended_to,
+            token_hash,
+            address or used_from,
+            kept,
+            verified_at,
         )
 
     async def standing(self, ids: Sequence[UUID]) -> dict[UUID, Standing]:
         """Return what each of these sessions stands for now; those that ended are left out."""
         async with self._database.connection() as connection:
-            wanted = {"ids": list(ids), "at_most": AT_MOST}
+            wanted = {"ids": list(ids), "at_most": AT_MOST, "strict": self._strict}
             rows: list[Any] = await (await connection.execute(STANDING, wanted, binary=True)).fetchall()
         return {session_id: Standing(*standing) for session_id, *standing in rows}
 
@@ -117,36 +144,63 @@ class Sessions:
         await work.write(START, _row(new))
 
     async def enter(
-        self, work: UnitOfWork, account: Account, session: Session | None, user_agent: str
+        self,
+        work: UnitOfWork,
+        account: Account,
+        session: Session | None,
+        user_agent: str,
+        *,
+        kept: bool = True,
     ) -> NewSession:
         """Sign a browser in, in `work`. The secret it came with is worth nothing afterwards.
 
         An anonymous session becomes the account's and keeps its id, so that its tickets stay watchable; one
-        that is signed in already, as whomever, ends.
+        that is signed in already, as whomever, ends. `kept` says that the browser stays signed in.
+
+        Only `two_factor/sign_in.py` signs in to accounts that are there already: it knows how many steps it takes.
+        Raises `WrongCredentials` for a locked account: no door tells that it is locked.
+        """
+        if account.locked_at:
+            raise WrongCredentials
+        if session:
+            self._tell_after(work, [session.id])
+        if session and session.account is None:
+            return await self._renew(work, session, account, user_agent, kept=kept) or await self._insert(
+                work, account, user_agent, kept=kept
+            )
+        if session:
+            await work.session.execute(delete(BrowserSession).where(BrowserSession.id == session.id))
+        return await self._insert(work, account, user_agent, kept=kept)
+
+    async def wait_for_step(self, work: UnitOfWork, session: Session | None, user_agent: str) -> NewSession:
+        """Return an anonymous session of the browser, with a new secret, for a sign-in that is half done.
+
+        Whoever knew the secret before, and put it there, is not let into the second step. A session that is signed
+        in already ends.
         """
         if session:
             self._tell_after(work, [session.id])
         if session and session.account is None:
             secret = secrets.token_urlsafe(SECRET_BYTES)
-            upgraded = (
+            renewed = (
                 update(BrowserSession)
                 .where(BrowserSession.id == session.id, BrowserSession.account_id.is_(None))
-                .values(
-                    token_hash=_hashed(secret),
-                    account_id=account.id,
-                    user_agent=cleaned(user_agent),
-                    created_at=func.now(),
-                    seen_at=func.now(),
-                    expires_at=func.now() + IDLE,
-                )
+                .values(token_hash=_hashed(secret), seen_at=func.now(), expires_at=func.now() + IDLE)
                 .returning(BrowserSession)
             )
-            row = (await work.session.scalars(upgraded)).one_or_none()
+            row = (await work.session.scalars(renewed)).one_or_none()
             if row:
-                return NewSession(_view(row, account), secret, row.expires_at)
+                return NewSession(replace(session, token_hash=row.token_hash), secret, row.expires_at)
         elif session:
             await work.session.execute(delete(BrowserSession).where(BrowserSession.id == session.id))
-        return await self._insert(work, account, user_agent)
+        new = self.new(user_agent)
+        await self.add(work, new)
+        return new
+
+    async def verified(self, work: UnitOfWork, session_id: UUID) -> None:
+        """Note that the owner has shown the password or a passkey in this session just now."""
+        mine = update(BrowserSession).where(BrowserSession.id == session_id)
+        await work.session.execute(mine.values(verified_at=func.now()))
 
     async def end(self, session_id: UUID) -> None:
         """End a session; its cookie is worth nothing any more."""
@@ -162,12 +216,17 @@ class Sessions:
             .order_by(BrowserSession.seen_at.desc())
         )
         async with self._database.begin() as work:
-            return [_view(row, account) for row, account in await work.session.execute(rows)]
+            return [self._view(row, account) for row, account in await work.session.execute(rows)]
 
     async def revoke(self, account_id: UUID, session_id: UUID) -> None:
         """End a session of this account; nobody else's."""
         async with self._database.begin() as work:
-            await self._delete(work, BrowserSession.id == session_id, BrowserSession.account_id == account_id)
+            await self.revoke_in(work, account_id, session_id)
+
+    async def revoke_in(self, work: UnitOfWork, account_id: UUID, session_id: UUID) -> bool:
+        """End a session of this account in `work`; tell whether there was one."""
+        mine = (BrowserSession.id == session_id, BrowserSession.account_id == account_id)
+        return bool(await self._delete(work, *mine))
 
     async def revoke_others(self, work: UnitOfWork, account_id: UUID, *, but: UUID) -> None:
         """End every session of this account except one, in `work`."""
@@ -183,15 +242,40 @@ class Sessions:
         gone = delete(BrowserSession).where(BrowserSession.id.in_(old)).returning(BrowserSession.id)
         return len((await work.session.scalars(gone)).all())
 
-    async def _delete(self, work: UnitOfWork, *which: ColumnElement[bool]) -> None:
-        gone = await work.session.scalars(delete(BrowserSession).where(*which).returning(BrowserSession.id))
-        self._tell_after(work, gone.all())
+    async def _delete(self, work: UnitOfWork, *which: ColumnElement[bool]) -> int:
+        found = await work.session.scalars(delete(BrowserSession).where(*which).returning(BrowserSession.id))
+        gone = found.all()
+        self._tell_after(work, gone)
+        return len(gone)
 
     def _tell_after(self, work: UnitOfWork, ids: Collection[UUID]) -> None:
         for call in self.on_change:
             work.after_commit(partial(call, ids))
 
-    async def _insert(self, work: UnitOfWork, account: Account, user_agent: str) -> NewSession:
+    async def _renew(
+        self, work: UnitOfWork, session: Session, account: Account, user_agent: str, *, kept: bool
+    ) -> NewSession | None:
+        """Give an anonymous session to the account; None where it has ended, or is somebody's meanwhile."""
+        secret = secrets.token_urlsafe(SECRET_BYTES)
+        upgraded = (
+            update(BrowserSession)
+            .where(BrowserSession.id == session.id, BrowserSession.account_id.is_(None))
+            .values(
+                token_hash=_hashed(secret),
+                account_id=account.id,
+                user_agent=cleaned(user_agent),
+                created_at=func.now(),
+                seen_at=func.now(),
+                verified_at=func.now(),
+                kept=kept,
+                expires_at=func.now() + (IDLE if kept else SHORT_IDLE),
+            )
+            .returning(BrowserSession)
+        )
+        row = (await work.session.scalars(upgraded)).one_or_none()
+        return NewSession(self._view(row, account), secret, row.expires_at) if row else None
+
+    async def _insert(self, work: UnitOfWork, account: Account, user_agent: str, *, kept: bool) -> NewSession:
         secret = secrets.token_urlsafe(SECRET_BYTES)
         made = (
             insert(BrowserSession)
@@ -200,12 +284,32 @@ class Sessions:
                 token_hash=_hashed(secret),
                 account_id=account.id,
                 user_agent=cleaned(user_agent),
-                expires_at=func.now() + IDLE,
+                verified_at=func.now(),
+                kept=kept,
+                expires_at=func.now() + (IDLE if kept else SHORT_IDLE),
             )
             .returning(BrowserSession)
         )
         row = (await work.session.scalars(made)).one()
-        return NewSession(_view(row, account), secret, row.expires_at)
+        return NewSession(self._view(row, account), secret, row.expires_at)
+
+    def _view(self, row: BrowserSession, account: Account) -> Session:
+        return Session(
+            row.id,
+            AccountView.of(account, strict=self._strict),
+            row.created_at,
+            row.user_agent,
+            row.seen_at,
+            token_hash=row.token_hash,
+            address=row.address,
+            kept=row.kept,
+            verified_at=row.verified_at,
+        )
+
+
+def is_recent(session: Session) -> bool:
+    """Tell whether the owner showed the password or a passkey in this session a short while ago."""
+    return session.verified_at is not None and clock.now() - session.verified_at < RECENT
 
 
 def _hashed(secret: str) -> bytes:
@@ -219,12 +323,8 @@ def _row(new: NewSession) -> dict[str, Any]:
     return {"id": session.id, "token_hash": token_hash, "user_agent": session.user_agent, "lasts": IDLE}
 
 
-def _account(account_id: UUID, email: str, role: str | None, is_operator: bool, *times: Any) -> AccountView:
-    return AccountView(account_id, email, role_of(role, is_operator), *times)
-
-
-def _view(row: BrowserSession, account: Account) -> Session:
-    view = AccountView.of(account)
-    return Session(
-        row.id, view, row.created_at, row.user_agent, row.seen_at, token_hash=row.token_hash, address=row.address
-    )
+def _account(row: Sequence[Any], *, strict: bool) -> AccountView:
+    account_id, email, role, is_operator, since, deletes_at, name, language, time_zone, has_two_steps = row
+    counts, withheld = roles_of(role, is_operator, has_two_steps=has_two_steps, strict=strict)
+    chosen = (name, language, time_zone, has_two_steps, withheld)
+    return AccountView(account_id, email, counts, since, deletes_at, *chosen)

@@ -27,7 +27,9 @@ CODE_LENGTH = 8  # 28 ** 8: 38 bits, with five tries
 CONFIRMATION, NEW_PASSWORD = "confirmation link", "new password link"
 NOT_ME, NEW_ADDRESS = "not me link", "new address link"
 KEEP_ACCOUNT, INVITATION = "keep account link", "invitation link"
+NOT_MINE = "not mine link"
 """What a link is for: one for the one is worth nothing for the other."""
+PURPOSES = (CONFIRMATION, NEW_PASSWORD, NOT_ME, NEW_ADDRESS, KEEP_ACCOUNT, INVITATION, NOT_MINE)
 CODE = "confirmation code"
 
 
@@ -35,10 +37,7 @@ class Tokens:
     """Makes links' tokens and codes with the first of `secret_keys`, and knows those made with any of them."""
 
     def __init__(self, secret_keys: Sequence[str]) -> None:
-        self._link_keys = {
-            purpose: [_derived(key, purpose) for key in secret_keys]
-            for purpose in (CONFIRMATION, NEW_PASSWORD, NOT_ME, NEW_ADDRESS, KEEP_ACCOUNT, INVITATION)
-        }
+        self._link_keys = {purpose: [_derived(key, purpose) for key in secret_keys] for purpose in PURPOSES}
         self._code_keys = [_derived(key, CODE) for key in secret_keys]
 
     def token(self, mail_id: UUID, nonce: bytes, purpose: str = CONFIRMATION) -> str:

@@ -14,6 +14,14 @@ def role_of(role: str | None, is_operator: bool) -> str | None:
     return role if role == "viewer" else None
 
 
+def roles_of(
+    role: str | None, is_operator: bool, *, has_two_steps: bool, strict: bool
+) -> tuple[str | None, str | None]:
+    """Return the role that counts, and the one that waits for a second step. `strict`: a role takes two steps."""
+    full = role_of(role, is_operator)
+    return (None, full) if strict and not has_two_steps else (full, None)
+
+
 @dataclass(frozen=True, slots=True)
 class AccountView:
     """An account; its address is confirmed."""
@@ -25,12 +33,32 @@ class AccountView:
     created_at: datetime
     deletes_at: datetime | None = None
     """When it is deleted; until then all it can do is to stay. None: it is not to be deleted."""
+    name: str | None = None
+    """What the owner wants to be called."""
+    language: str | None = None
+    time_zone: str | None = None
+    has_two_steps: bool = False
+    """True where signing in takes a second step."""
+    withheld_role: str | None = None
+    """The role that the account gets once signing in takes a second step (TWO_STEP_FOR_OPERATORS)."""
 
     @classmethod
-    def of(cls, account: Account) -> "AccountView":
-        """Return what may be seen of this row."""
-        role = role_of(account.role, account.is_operator)
-        return cls(account.id, account.email, role, account.created_at, account.deletes_at)
+    def of(cls, account: Account, *, strict: bool = False) -> "AccountView":
+        """Return what may be seen of this row. `strict`: a role takes two steps."""
+        has_two_steps = account.two_step_at is not None
+        role, withheld = roles_of(account.role, account.is_operator, has_two_steps=has_two_steps, strict=strict)
+        return cls(
+            account.id,
+            account.email,
+            role,
+            account.created_at,
+            account.deletes_at,
+            account.name,
+            account.language,
+            account.time_zone,
+            has_two_steps,
+            withheld,
+        )
 
     @property
     def is_operator(self) -> bool:
@@ -53,6 +81,10 @@ class Session:
     """SHA-256 of the cookie's secret."""
     address: str | None = None
     """The client's IP address at the last use."""
+    kept: bool = True
+    """False where it ends with the browser."""
+    verified_at: datetime | None = None
+    """When the owner last showed the password or a passkey."""
 
     @property
     def standing(self) -> "Standing":
@@ -80,6 +112,17 @@ class NewSession:
     def __repr__(self) -> str:
         """Leave the secret out: this may reach a log."""
         return f"Started(session={self.session.id})"
+
+
+@dataclass(frozen=True, slots=True)
+class SecondStepNeeded:
+    """The first step of a sign-in is done. `started` is still anonymous, with a new secret for the browser."""
+
+    started: NewSession
+
+
+SignedIn = NewSession | SecondStepNeeded
+"""What a right password or link leads to: the account, or the page that asks for the second step."""
 
 
 @dataclass(frozen=True, slots=True)

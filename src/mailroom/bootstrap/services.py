@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from mailroom.accounts import mails as accounts_mails
+from mailroom.accounts.administration import AccountAdministration
 from mailroom.accounts.authentication import Authentication
 from mailroom.accounts.changes.address_change import AddressChanges
 from mailroom.accounts.changes.deletion import Deletion
@@ -14,17 +15,27 @@ from mailroom.accounts.exports.exports import Exports
 from mailroom.accounts.mail_limits import FormMailQueue
 from mailroom.accounts.operators import Operators
 from mailroom.accounts.passwords.hashing import Passwords
+from mailroom.accounts.profiles import Profiles
 from mailroom.accounts.security.security_log import SecurityLog
+from mailroom.accounts.session_endings import SessionEndings
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up.confirmation import Confirmation
 from mailroom.accounts.sign_up.registration import Registration
+from mailroom.accounts.sign_up.withdrawal import Withdrawal
 from mailroom.accounts.tokens import Tokens
 from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.keys import ApiKeys
 from mailroom.api_keys.refusals import KeyRefusals
 from mailroom.api_keys.sending_limits import SendingLimits
 from mailroom.api_keys.watch_tokens import WatchTokens
+from mailroom.bootstrap.two_factor import create_two_factor
 from mailroom.desk.audit_log import AuditLog
+from mailroom.desk.bulk_actions import BulkActions
+from mailroom.desk.failures import FailureReport
+from mailroom.desk.mail_details import MailDesk
+from mailroom.desk.mail_search import MailSearches
+from mailroom.desk.saved_searches import SavedSearches
+from mailroom.desk.task_desk import TaskDesk
 from mailroom.i18n.sentences import text_of
 from mailroom.jobs.results import ResultReader
 from mailroom.kit.database import Database
@@ -33,6 +44,7 @@ from mailroom.mail.administration import MailAdministration
 from mailroom.mail.kinds import Kinds, Notify
 from mailroom.mail.messages.store import MESSAGE, MessageStore
 from mailroom.mail.outbox import Outbox
+from mailroom.mail.rendering.previews import Previews
 from mailroom.mail.views import MailRows
 from mailroom.ops import mails as ops_mails
 from mailroom.progress.tracker import Tracker
@@ -66,7 +78,8 @@ def create_services(
     kinds = mail_kinds(settings, tokens)
     counters = Counters()
     outbox = Outbox(kinds, tickets, notify, counters)
-    sessions, task_service = Sessions(database), TaskService(publish_task)
+    sessions = Sessions(database, strict=settings.two_step_for_operators == "required")
+    task_service, administration = TaskService(publish_task), MailAdministration(kinds, notify)
     passwords, site = Passwords(), settings.public_host.partition(":")[0].split(".")
     queue = FormMailQueue(database, hourly=settings.form_mails_per_hour)
     log, audit_log = SecurityLog(database, outbox), AuditLog()
@@ -75,6 +88,15 @@ def create_services(
     api_keys = ApiKeys(database, default_domain=domain)
     limits = SendingLimits(settings.sending_per_minute or None, settings.domain_limits)
     password_change = PasswordChange(database, passwords, sessions, log, site=site)
+    two_factor = create_two_factor(
+        database,
+        sessions,
+        log,
+        password_change,
+        secret_keys=settings.secret_keys,
+        public_url=settings.public_url,
+        name=settings.public_host,
+    )
     password_reset = PasswordReset(
         database,
         outbox,
@@ -82,6 +104,7 @@ def create_services(
         tokens=tokens,
         passwords=passwords,
         sessions=sessions,
+        steps=two_factor.steps,
         queue=queue,
         log=log,
         site=site,
@@ -90,15 +113,26 @@ def create_services(
         settings=settings,
         database=database,
         registration=registration,
+        withdrawal=Withdrawal(database, tokens),
+        sign_in_steps=two_factor.steps,
+        recent_sign_in=two_factor.recent,
+        factors=two_factor.factors,
+        profiles=Profiles(database),
         confirmation=Confirmation(
             database, tickets, tokens, passwords, sessions, log=log, hours=settings.confirmation_hours
         ),
-        authentication=Authentication(database, registration, passwords, sessions, log),
+        authentication=Authentication(database, registration, passwords, two_factor.steps),
         password_reset=password_reset,
         password_change=password_change,
         address_changes=AddressChanges(database, outbox, password_change, tokens=tokens, queue=queue, log=log),
         takeover=Takeover(
-            database, password_reset, tokens=tokens, passwords=passwords, sessions=sessions, log=log
+            database,
+            password_reset,
+            tokens=tokens,
+            passwords=passwords,
+            sessions=sessions,
+            factors=two_factor.factors,
+            log=log,
         ),
         deletion=Deletion(
             database,
@@ -112,12 +146,15 @@ def create_services(
         erasure=Erasure(database, sessions, secret_keys=settings.secret_keys, also=[forget_deliveries]),
         security_log=log,
         sessions=sessions,
+        session_endings=SessionEndings(database, sessions, log),
         operators=Operators(),
+        account_administration=AccountAdministration(sessions),
         outbox=outbox,
-        mail_administration=MailAdministration(kinds, notify),
+        mail_administration=administration,
+        mail_kinds=kinds,
         tickets=tickets,
         task_service=task_service,
-        exports=Exports(database, task_service, text_of),
+        exports=Exports(database, task_service, text_of, log),
         api_keys=api_keys,
         acceptance=Acceptance(
             database,
@@ -128,10 +165,20 @@ def create_services(
         key_refusals=KeyRefusals(database),
         watch_tokens=WatchTokens(settings.secret_keys),
         audit_log=audit_log,
+        mail_searches=MailSearches(database),
+        failure_report=FailureReport(database),
+        task_desk=TaskDesk(database),
+        mail_desk=MailDesk(administration, _previews(settings, kinds), notify),
+        saved_searches=SavedSearches(),
+        bulk_actions=BulkActions(database, task_service, administration, audit_log),
         webhooks=Webhooks(webhook_box(settings), private=settings.webhook_private_networks),
         counters=counters,
         tracker=tracker,
     )
+
+
+def _previews(settings: Settings, kinds: Kinds) -> Previews:
+    return Previews(kinds, mail_from=settings.mail_from, product={"public_url": settings.public_url})
 
 
 def webhook_box(settings: Settings) -> SecretBox:

@@ -12,7 +12,6 @@ from mailroom.accounts.tokens import Tokens
 from mailroom.bootstrap import services as wiring
 from mailroom.events.log import forget_old
 from mailroom.jobs.broker.queue_depth import queue_depth
-from mailroom.jobs.database_witness import RedisWitness
 from mailroom.jobs.mail_tasks import MailReports
 from mailroom.jobs.publisher import Publisher
 from mailroom.jobs.results import ResultWriter
@@ -34,6 +33,7 @@ from mailroom.mail.rendering.renderer import Renderer
 from mailroom.mail.smtp.connection import Timeouts
 from mailroom.mail.smtp.pool import Pool
 from mailroom.mail.smtp.sign_ins import SignIns
+from mailroom.ops.database_witness import RedisWitness
 from mailroom.ops.restored import refusal
 from mailroom.ops.startup import load_or_exit
 from mailroom.progress.reporter import Reporter
@@ -153,6 +153,8 @@ def _sweep(
             messages.clean_up,
             accounts.clean_up,
             services.security_log.clean_up,
+            services.sign_in_steps.clean_up,
+            services.withdrawal.clean_up,
             services.exports.clean_up,
             services.erasure.clean_up,
             services.acceptance.clean_up,

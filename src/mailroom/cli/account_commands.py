@@ -6,6 +6,8 @@ import click
 
 from mailroom.accounts.addresses.address import Address
 from mailroom.accounts.errors import UnknownAccount
+from mailroom.accounts.views import AccountView, Origin
+from mailroom.cli.account_views import list_accounts, lock, show, unlock
 from mailroom.cli.actor import shell_actor
 from mailroom.cli.with_services import with_services
 from mailroom.kit.text import clean, full
@@ -21,7 +23,11 @@ class Deleted(UnknownAccount):
 
 @click.group()
 def accounts() -> None:
-    """Delete accounts, and keep them after all."""
+    """List and show accounts; lock and delete them; help members who have lost their second factors."""
+
+
+for command in (list_accounts, show, lock, unlock):
+    accounts.add_command(command)
 
 
 @accounts.command()
@@ -55,3 +61,26 @@ def undo(entrypoints: Entrypoints, address: str) -> None:
 
 async def _undo(services: Services, address: str) -> None:
     await services.deletion.undo(await services.deletion.find(address), shell_actor())
+
+
+@accounts.command("two-step-off")
+@click.argument("address")
+@click.pass_obj
+def two_step_off(entrypoints: Entrypoints, address: str) -> None:
+    """Forget every second factor of the account of ADDRESS, and sign it out everywhere.
+
+    For members who have lost phone, passkeys and recovery codes. Make sure that it is they who ask. The owner gets
+    a mail that tells of it.
+    """
+    account = with_services(entrypoints, lambda services: _two_step_off(services, address))
+    click.echo(f"{clean(account.email)} signs in with one step now. Its owner is told by mail.")
+
+
+async def _two_step_off(services: Services, address: str) -> AccountView:
+    async with services.database.begin() as work:
+        account = await services.factors.turn_off_by_operator(work, address, Origin("mailroom"))
+        details = {"email": account.email}
+        await services.audit_log.write(
+            work, shell_actor(), "two_step.off", target="account", target_id=account.id, details=details
+        )
+    return account

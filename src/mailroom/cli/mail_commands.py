@@ -12,6 +12,8 @@ from mailroom.cli.ids import Id, IdPrefix, find_id
 from mailroom.cli.moments import Moment
 from mailroom.cli.task_views import find_task, print_task, task_json
 from mailroom.cli.with_services import with_services
+from mailroom.desk.mail_search import FoundMails
+from mailroom.desk.search import MailSearch
 from mailroom.kit import clock
 from mailroom.mail.administration import MailFilter, UnknownMail
 from mailroom.mail.models import Mail
@@ -26,6 +28,7 @@ SINCE = "From this moment on: 30min, 2h, 7d ago, or a date such as 2026-11-27."
 @click.option("--state", type=click.Choice([state.value for state in State]), help="Only those in this state.")
 @click.option("--to", help="Only those to this address; @example.org means the whole domain.")
 @click.option("--since", type=Moment(), help=SINCE)
+@click.option("--search", help='A search as on the desk: "state:failed to:@example.org code:550 since:2h words".')
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most this many.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
@@ -35,11 +38,17 @@ def mails(
     state: str | None,
     to: str | None,
     since: datetime | None,
+    search: str | None,
     limit: int,
     as_json: bool,
 ) -> None:
     """List mails, newest first."""
     wanted = MailFilter(state, to, since)
+    if search is not None:
+        if wanted != MailFilter():
+            raise click.UsageError("--search says all itself: write state:, to: and since: in it.")
+        _search(entrypoints, search, limit, as_json=as_json)
+        return
 
     async def read(services: Services) -> tuple[Sequence[Mail], int]:
         async with services.database.begin() as work:
@@ -55,6 +64,30 @@ def mails(
         click.echo(f"The newest {len(found)} of {total}; --limit shows more.", err=True)
     if not found:
         click.echo(_nothing(wanted), err=True)
+
+
+def _search(entrypoints: Entrypoints, text: str, limit: int, *, as_json: bool) -> None:
+    """Print the newest mails of a search, and what of its time was not looked at."""
+
+    async def read(services: Services) -> tuple[list[Mail], FoundMails]:
+        now, mails = clock.now(), list[Mail]()
+        wanted, before = MailSearch.parse(text, now), None
+        while True:
+            page = await services.mail_searches.page(wanted, now, before=before, limit=limit - len(mails))
+            mails += page.mails
+            if page.next is None or page.next == before or len(mails) >= limit:
+                return mails, page
+            before = page.next
+
+    found, last = with_services(entrypoints, read)
+    if as_json:
+        click.echo(json.dumps([mail_views.mail_json(mail) for mail in found], indent=2))
+        return
+    mail_views.print_mails(found, clock.now())
+    if not found:
+        click.echo("No mail is like that. A search looks 7 days back; since:all looks at everything.", err=True)
+    elif last.next is not None:
+        click.echo(f"The newest {len(found)}; --limit shows more.", err=True)
 
 
 def _nothing(wanted: MailFilter) -> str:

@@ -1,10 +1,10 @@
-"""The audit log: every act of an operator, a key or the shell is a row."""
+"""The tables of the desk: the audit log, saved searches, acts on many mails."""
 
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, Identity, Index, Text, func, text
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Identity, Index, Text, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -38,3 +38,39 @@ class AuditEntry(Base):
         Index("ix_audit_log_actor_id", "actor_id", "id"),
         Index("ix_audit_log_target_id", "target_id", "id"),
     )
+
+
+class SavedSearch(Base):
+    """A search that an operator gave a name."""
+
+    __tablename__ = "saved_searches"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(Text)
+    query: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+    __table_args__ = (Index("uq_saved_searches_account_id_name", "account_id", "name", unique=True),)
+
+
+class BulkActionRow(Base):
+    """An act on all mails of a search, and how far its task has come; each chunk commits with its counts."""
+
+    __tablename__ = "bulk_actions"
+
+    id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True)
+    """The task that does it."""
+    action: Mapped[str] = mapped_column(Text)
+    """``retry`` or ``cancel``."""
+    query: Mapped[str] = mapped_column(Text)
+    since: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    until: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    """The search's window as it was confirmed: what comes later is not meant."""
+    reached: Mapped[UUID | None] = mapped_column()
+    """The mail up to which it is done, in the order of ids."""
+    total: Mapped[int | None] = mapped_column(BigInteger)
+    """How many mails were meant when it began."""
+    changed: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    left_alone: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    """Mails that could not be changed: their state forbids it, or their contents are dropped."""

@@ -3,7 +3,9 @@
 English needs no library here, and most processes speak no other language: Babel is loaded with the first one.
 """
 
-from datetime import UTC, datetime
+from contextvars import ContextVar
+from datetime import UTC, datetime, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from mailroom.i18n.languages import DEFAULT, current
 from mailroom.i18n.messages import gettext, ngettext
@@ -11,6 +13,23 @@ from mailroom.kit.text import rounded_span, span
 
 MANY = 10
 """Rate from which no fraction is shown."""
+
+
+_zone: ContextVar[tzinfo] = ContextVar("mailroom_time_zone", default=UTC)
+
+
+def use_time_zone(name: str | None) -> None:
+    """Write moments in this zone (IANA database) from now on in this context; None: in UTC."""
+    try:
+        _zone.set(ZoneInfo(name) if name else UTC)
+    except (ZoneInfoNotFoundError, ValueError):  # this machine's list of zones lacks it
+        _zone.set(UTC)
+
+
+def time_zone() -> str:
+    """Return the name of the zone that moments are written in; an empty text where nobody has chosen one."""
+    zone = _zone.get()
+    return zone.key if isinstance(zone, ZoneInfo) else ""
 
 
 def duration(seconds: float) -> str:
@@ -66,18 +85,18 @@ def _rough(rate: float) -> str:
 
 
 def date_time(moment: datetime) -> str:
-    """Return a moment to the minute, in UTC: `24 Nov 2026, 12:00 UTC`."""
-    moment = moment.astimezone(UTC)
+    """Return a moment to the minute: `24 Nov 2026, 12:00 UTC`, or in the zone of `use_time_zone`."""
+    moment = moment.astimezone(_zone.get())
     if current() == DEFAULT:
-        return f"{moment:%-d %b %Y, %H:%M} UTC"
+        return f"{moment:%-d %b %Y, %H:%M %Z}"
     from babel.dates import format_datetime
 
-    return f"{format_datetime(moment, 'medium', locale=_locale())} UTC"
+    return f"{format_datetime(moment, 'medium', tzinfo=_zone.get(), locale=_locale())} {moment:%Z}"
 
 
 def clock_time(moment: datetime) -> str:
-    """Return the time of day to the second, in UTC: `12:00:05 UTC`."""
-    return f"{moment.astimezone(UTC):%H:%M:%S} UTC"
+    """Return the time of day to the second: `12:00:05 UTC`, or in the zone of `use_time_zone`."""
+    return f"{moment.astimezone(_zone.get()):%H:%M:%S %Z}"
 
 
 def _locale() -> str:

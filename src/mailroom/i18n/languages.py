@@ -62,6 +62,15 @@ def speaking(language: str) -> Iterator[None]:
         _current.reset(token)
 
 
+@cache
+def name_of(tag: str) -> str:
+    """Return what a language calls itself: `English`, `Deutsch`."""
+    from babel import Locale
+
+    name = Locale.parse(tag, sep="-").get_display_name() or tag
+    return name[:1].upper() + name[1:]
+
+
 def direction() -> str:
     """Return `ltr` or `rtl`, as HTML's `dir` has it, for the current language."""
     return "rtl" if current().split("-")[0] in RIGHT_TO_LEFT else "ltr"

@@ -73,6 +73,10 @@ SENTENCES: dict[str, str] = {
         "This mail is %(state)s; only one that is queued, waits or is uncertain can be cancelled."
     ),
     "mail.error.contents_dropped": _("The contents of this mail have been dropped; it cannot be sent again."),
+    "mail.error.cannot_send_again": _(
+        "Only a mail that was sent, and that another program handed in, can be sent again as a copy. This one is "
+        "%(state)s, or Mailroom's own: its links belong to one mail."
+    ),
     "task.broken": _("The task ran into an error of this Mailroom. The operator can see what went wrong."),
     "mail.limited": _("A sending limit lets this mail go later. It is stored and goes out by itself."),
     "mail.suppressed": _("This address takes no mail from this sender. The mail was held back."),
@@ -167,6 +171,29 @@ SENTENCES: dict[str, str] = {
     "account.error.too_many_tries": _(
         "Those were too many wrong codes. Please have a new mail sent, or use the link in the one that you have."
     ),
+    "account.error.unknown_language": _("Please choose one of the languages in the list."),
+    "account.error.unknown_time_zone": _("Please choose one of the time zones in the list."),
+    "account.error.no_pending_sign_in": _(
+        "This sign-in has waited too long, or the password has changed since. Please sign in again."
+    ),
+    "account.error.wrong_step_code": _(
+        "This code is wrong, or it was used already. Please type the newest code of your app, or a recovery code."
+    ),
+    "account.error.malformed_step_code": _(
+        "This is no code. An app shows six digits; a recovery code has twelve letters and digits."
+    ),
+    "account.error.too_many_step_codes": _(
+        "Many codes were typed for this account. Please wait, or use a passkey or a recovery code."
+    ),
+    "account.error.too_many_step_tries": _("Too many wrong codes were typed. Please sign in again."),
+    "account.error.wrong_passkey": _("This passkey cannot be used here. Nothing was changed. Please try again."),
+    "account.error.unknown_passkey": _("Your account has no such passkey."),
+    "account.error.too_many_passkeys": _("Your account has 20 passkeys. Please remove one first."),
+    "account.error.passkeys_refused": _("Browsers refuse passkeys at the address of this site."),
+    "account.error.no_factor": _("Your account has no second factor of this kind."),
+    "account.error.recent_sign_in_needed": _("Please confirm that it is you, and then try again."),
+    "passkeys.no_ip": _("Passkeys need a name: browsers refuse them where the address of the site is a number."),
+    "passkeys.no_https": _("Passkeys need https: browsers refuse them on a site without it."),
     "account.error.used_deletion_link": _(
         "This link was used already, or the account was to be deleted once more after it. Please sign in."
     ),
@@ -204,6 +231,30 @@ SENTENCES: dict[str, str] = {
     "title.webhook_mail": _("Webhook mail"),
     "title.plain_mail": _("Mail"),
     "title.export": _("Export of your data"),
+    "title.bulk_retry": _("Send again: all mails of “%(query)s”"),
+    "title.bulk_cancel": _("Cancel: all mails of “%(query)s”"),
+    "bulk.done": _("%(changed)s mails were changed, %(left_alone)s were left as they are."),
+    "search.error.too_long": _("A search has at most %(most)s characters. Please shorten it."),
+    "search.error.unknown_name": _(
+        "A search knows no “%(name)s:”. Use one of %(names)s. Put a text with a colon in quotation marks."
+    ),
+    "search.error.no_value": _(
+        "Nothing stands after “%(name)s:”. Write a value there, without a space before it."
+    ),
+    "search.error.twice": _("“%(name)s:” stands there twice. Keep one of them."),
+    "search.error.state": _("There is no state “%(value)s”. Use one of %(states)s; part several with commas."),
+    "search.error.to": _(
+        "“%(value)s” is no address. Write to:alice@example.org, or to:@example.org for a domain."
+    ),
+    "search.error.code": _("“%(value)s” is no reply code. Write three digits, such as code:550."),
+    "search.error.enhanced": _("“%(value)s” is no enhanced status code. Write one such as enhanced:5.1.1."),
+    "search.error.reason": _("There is no reason “%(value)s”. Use one of %(reasons)s."),
+    "search.error.id": _("“%(value)s” is no id. Write the beginning of one: 2 to 32 digits 0 to 9 and a to f."),
+    "search.error.stream": _("There is no stream “%(value)s”. Use one of %(streams)s."),
+    "search.error.moment": _(
+        "“%(value)s” is no moment. Write 30min, 2h, 7d or 4w, a date such as 2026-11-01, or since:all."
+    ),
+    "search.error.viewer": _("A viewer searches by whole domains: write to:@example.org."),
 }
 """Each code and its sentence in English."""
 

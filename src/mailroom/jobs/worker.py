@@ -22,7 +22,7 @@ from celery import Celery, signals
 from celery.concurrency.thread import TaskPool as ThreadPool
 from kombu.transport import redis
 
-from mailroom.jobs import export_tasks, mail_tasks
+from mailroom.jobs import desk_tasks, export_tasks, mail_tasks
 from mailroom.jobs.app import create_celery
 from mailroom.jobs.broker.channel import Channel
 from mailroom.jobs.loop import WorkerLoop
@@ -50,6 +50,7 @@ def create(
     app.Task = type("MailroomTask", (MailroomTask,), {"abstract": True, "loop": loop})
     mail_tasks.register(app, loop)
     export_tasks.register(app)
+    desk_tasks.register(app)
     _refuse_to_start(app, refusal)
     _follow_the_worker(app, loop)
     # On SIGQUIT Celery terminates running tasks. Threads cannot be terminated: it would raise, and not exit.

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, case, func, or_, select, update
 
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.errors import MailroomError
@@ -22,6 +22,8 @@ RETRYABLE = (
     State.RETRYING,
     State.SCHEDULED,
 )
+USUAL_LIFETIME = timedelta(hours=48)
+"""For mails of a kind that this version does not know."""
 CANCELLABLE = (State.SCHEDULED, State.QUEUED, State.RETRYING, State.UNCERTAIN)
 
 
@@ -139,6 +141,41 @@ class MailAdministration:
                 next_attempt_at=None, ended_at=func.now(), changed_at=func.now(),
             )
         )  # fmt: skip
+
+    async def retry_many(self, work: UnitOfWork, mail_ids: Sequence[UUID]) -> int:
+        """Queue again those mails that `retry` would take; return how many. The caller holds their locks."""
+        lifetimes = {kind.name: kind.expires_after for kind in self._kinds}
+        lifetime = case(lifetimes, value=Mail.kind, else_=USUAL_LIFETIME)
+        changed = (
+            update(Mail)
+            .where(Mail.id.in_(mail_ids), Mail.state.in_(RETRYABLE), Mail.nonce.is_not(None))
+            .values(
+                state=State.QUEUED, stage=None, step=Mail.step + 1, crashes=0, nudges=0, reason=None,
+                reason_since=None, next_attempt_at=None, ended_at=None, nudge_at=func.now(),
+                expires_at=func.greatest(Mail.expires_at, func.now() + lifetime), changed_at=func.now(),
+            )
+            .returning(Mail.id, Mail.stream)
+            .execution_options(synchronize_session=False)
+        )  # fmt: skip
+        rows = (await work.session.execute(changed)).all()
+        at_once = [mail_id for mail_id, stream in rows if stream != "bulk"]  # the sweep wakes the other stream
+        if at_once:
+            work.after_commit(lambda: self._notify(at_once))
+        return len(rows)
+
+    async def cancel_many(self, work: UnitOfWork, mail_ids: Sequence[UUID]) -> int:
+        """Cancel those mails that `cancel` would take; return how many. The caller holds their locks."""
+        changed = (
+            update(Mail)
+            .where(Mail.id.in_(mail_ids), Mail.state.in_(CANCELLABLE))
+            .values(
+                state=State.CANCELLED, stage=None, step=Mail.step + 1, reason="cancelled", nudge_at=None,
+                next_attempt_at=None, ended_at=func.now(), changed_at=func.now(),
+            )
+            .returning(Mail.id)
+            .execution_options(synchronize_session=False)
+        )  # fmt: skip
+        return len((await work.session.execute(changed)).all())
 
     async def _locked(self, work: UnitOfWork, mail_id: UUID) -> Mail:
         mail = (await work.session.scalars(select(Mail).where(Mail.id == mail_id).with_for_update())).one_or_none()

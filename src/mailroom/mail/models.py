@@ -15,6 +15,7 @@ from sqlalchemy import (
     SmallInteger,
     Text,
     func,
+    literal_column,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -120,6 +121,20 @@ class Mail(Base):
             "ix_mails_bulk_nudge_at", "nudge_at", postgresql_where=text("stream = 'bulk' AND nudge_at IS NOT NULL")
         ),
         Index("ix_mails_message_id", "message_id", postgresql_where=text("message_id IS NOT NULL")),
+        # Those of the desk's searches (`desk/mail_search.py`): no claim and no acceptance writes to them.
+        Index(
+            "ix_mails_recipient",
+            func.reverse(func.lower(literal_column("recipient"))).label("backwards"),
+            postgresql_ops={"backwards": "text_pattern_ops"},
+            postgresql_where=text("ended_at IS NOT NULL"),
+        ),
+        Index("ix_mails_code", "code", "id", postgresql_where=text("code IS NOT NULL AND state <> 'sent'")),
+        Index(
+            "ix_mails_answer",
+            text("to_tsvector('simple'::regconfig, answer)"),
+            postgresql_using="gin",
+            postgresql_where=text("answer IS NOT NULL AND state <> 'sent'"),
+        ),
     )
 
 
@@ -146,7 +161,10 @@ class Attempt(Base):
     enhanced: Mapped[str | None] = mapped_column(Text)
     answer: Mapped[str | None] = mapped_column(Text)
 
-    __table_args__ = (Index("uq_attempts_mail_id_attempt", "mail_id", "attempt", unique=True),)
+    __table_args__ = (
+        Index("uq_attempts_mail_id_attempt", "mail_id", "attempt", unique=True),
+        Index("ix_attempts_retrying", "id", postgresql_where=text("outcome = 'retrying'")),
+    )
 
 
 class MailEvent(Base):

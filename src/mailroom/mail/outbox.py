@@ -22,9 +22,10 @@ FIRST_NUDGE = 10
 
 PUT = """
 insert into mails (id, kind, recipient, typed_recipient, params, nonce, on_uncertain, nudge_at, expires_at,
-    state, next_attempt_at)
+    state, next_attempt_at, language)
 values (%(id)s, %(kind)s, %(recipient)s, %(typed)s, %(params)s, %(nonce)s, %(on_uncertain)s, now() + %(nudge_in)s,
-    now() + %(expires_in)s, %(state)s, now() + %(delay)s)
+    now() + %(expires_in)s, %(state)s, now() + %(delay)s,
+    %(language)s)
 """
 
 
@@ -49,6 +50,7 @@ class Outbox:
         typed: str | None = None,
         withheld: bool = False,
         delay: timedelta = timedelta(0),
+        language: str | None = None,
     ) -> UUID:
         """Write a mail and its ticket in `work`; return its id, which is also its ticket and its Celery task id.
 
@@ -57,7 +59,7 @@ class Outbox:
         `UnknownKind`.
 
         A mail that is `withheld` goes every stage, but the mail server gets no content: for limits that nobody may
-        see. With a `delay` it is scheduled for later.
+        see. With a `delay` it is scheduled for later. `language` is the tag of its language; none: English.
         """
         mail_id, mail_kind = new_id(), self._kinds[kind]
         params = {**(params or {}), WITHHELD: True} if withheld else params or {}
@@ -73,6 +75,7 @@ class Outbox:
             "expires_in": mail_kind.expires_after,
             "state": str(State.SCHEDULED if delay else State.QUEUED),
             "delay": delay or None,
+            "language": language,
         }
         await work.write(PUT, mail)
         await self._tickets.open(work, mail_id, mail_kind.title, session_id=session_id, owner_id=owner_id)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from mailroom.ops.embedded import environment
+from mailroom.ops.embedded import copied, environment
 from mailroom.ops.embedded import plan as plans
 from mailroom.ops.embedded.data_directory import DataDirectory, write_private
 from mailroom.ops.embedded.plan import RELEASE, SUBMISSION, WEB, Plan
@@ -26,6 +26,13 @@ from mailroom.ops.processes.supervisor import Supervisor
 from mailroom.ops.startup import shown
 
 HEALTHY = 200
+PUT_BACK = """\
+This database is a copy that was put back. Mails that wait in it may have gone out since the copy was made, so the
+worker does not start where some wait. Say in another window when the copy was made:
+  {command} restored --from 2026-11-27T03:00Z
+Or, where nothing was sent since (the folder was only brought to another disk):
+  {command} restored --same
+"""
 
 
 def up(
@@ -89,6 +96,8 @@ class _Up:
         for name in await asyncio.to_thread(self.home.end_leftovers):
             self.console.say(f"Ended {name}, left behind by an earlier `mailroom up`.")
         environment = await self._start_servers()
+        if plan.embed_postgres:
+            await asyncio.to_thread(self._notice_a_copy, environment["DATABASE_URL"])
         write_private(self.home.path / "environment", plan.exports(environment))
         if plan.release:
             status = await self.supervisor.once(self._app(RELEASE, plan.release, environment))
@@ -125,6 +134,14 @@ class _Up:
             programs.append(self._inbox(inbox_port, environment))
         await self.supervisor.start(*programs)
         return environment
+
+    def _notice_a_copy(self, url: str) -> None:
+        """Where this database is a copy that was put back, have workers ask for `mailroom restored`."""
+        folder = self.home.path / "postgres"
+        if copied.is_copy(folder):
+            copied.forget_identity(url)
+            self.console.say(PUT_BACK.format(command=_command(self.home.path)))
+        copied.note(folder)
 
     def _inbox(self, port: int, environment: Mapping[str, str]) -> Program:
         module = "mailroom.ops.embedded.inbox_server"

@@ -3,7 +3,7 @@
 import os
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -26,6 +26,7 @@ SENTENCES = {
     "bool_parsing": "must be yes or no",
     "greater_than_equal": "must be {ge:g} or more",
     "greater_than": "must be more than {gt:g}",
+    "literal_error": "must be {expected}",
     "less_than_equal": "must be {le} or less",
 }
 """What pydantic's errors are called here, so that each finishes the sentence "NAME …"."""
@@ -99,6 +100,9 @@ class Settings(BaseSettings):
     public_url: str = Field(description="where people reach Mailroom: https://mail.example.org")
     secret_key: SecretStr = Field(
         description="32 random characters or more; several joined by commas: the first signs, all verify"
+    )
+    two_step_for_operators: Literal["optional", "required"] = Field(
+        "optional", description="required: an operator's role counts once signing in takes a second step"
     )
     host: str = Field("0.0.0.0", description="address the web listens on")  # noqa: S104  # hosts route to it
     port: int = Field(8000, ge=1, le=65535, description="port the web listens on")

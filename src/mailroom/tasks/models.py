@@ -80,5 +80,7 @@ class Task(Base):
         Index(None, "owner_id", "id"),
         Index("ix_tasks_part_of", "part_of", "place", postgresql_where=text("part_of IS NOT NULL")),
         Index("ix_tasks_nudge_at", "nudge_at", postgresql_where=text("nudge_at IS NOT NULL")),
+        Index("ix_tasks_background", "id", postgresql_where=text("name IS NOT NULL")),
+        Index("ix_tasks_state", "state", "id", postgresql_where=text("name IS NOT NULL")),
         Index("ix_tasks_lease_until", "lease_until", postgresql_where=text("lease_until IS NOT NULL")),
     )

@@ -11,12 +11,15 @@ from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.routing import MapAdapter
 
 from mailroom.services import Services
-from mailroom.web import errors, health, limits, security
+from mailroom.web import errors, health, limits, recent_sign_in, security
 from mailroom.web.api import api_keys, tasks, webhooks
+from mailroom.web.api import mails as mail_search_api
 from mailroom.web.api.emails import routes as emails
 from mailroom.web.api.waits import Waits
 from mailroom.web.browser import write_cookie
-from mailroom.web.desk import access, audit, keys, trial_mail
+from mailroom.web.desk import access, audit, bulk, failures, keys, mail, people, trial_mail
+from mailroom.web.desk import mails as desk_mails
+from mailroom.web.desk import tasks as desk_tasks
 from mailroom.web.desk import webhooks as desk_webhooks
 from mailroom.web.embed import routes as embed
 from mailroom.web.embed import tasks as external_tasks
@@ -35,9 +38,12 @@ from mailroom.web.pages import (
     leaving,
     mails,
     password,
+    second_step,
     security_history,
 )
 from mailroom.web.pages import tasks as task_pages
+from mailroom.web.pages.settings import confirm as recent
+from mailroom.web.pages.settings import data, factors, passkeys, profile, sessions
 from mailroom.web.parts import provide
 from mailroom.web.readiness import Readiness
 from mailroom.web.refused import drop_cookie
@@ -97,6 +103,7 @@ def create_app(services: Services) -> Quart:
     limits.limit(app, store)
     access.protect(app)
     errors.handle(app)
+    recent_sign_in.handle(app)
     app.after_request(write_cookie)
     app.after_request(drop_cookie)
     document(app)
@@ -111,14 +118,28 @@ def create_app(services: Services) -> Quart:
         address,
         leaving,
         security_history,
+        second_step,
+        recent,
+        factors,
+        passkeys,
+        profile,
+        sessions,
+        data,
         task_pages,
         tasks,
         emails,
+        mail_search_api,
         api_keys,
         webhooks,
         embed,
         external_tasks,
         api_docs,
+        desk_mails,
+        bulk,
+        mail,
+        failures,
+        desk_tasks,
+        people,
         keys,
         audit,
         desk_webhooks,

@@ -6,7 +6,8 @@ from quart import Response, g, request
 
 from mailroom.accounts.errors import Leaving
 from mailroom.accounts.sessions import LONGEST_SECRET
-from mailroom.accounts.views import NewSession, Origin, Session
+from mailroom.accounts.views import AccountView, NewSession, Origin, Session
+from mailroom.i18n import formats, languages
 from mailroom.kit import clock
 from mailroom.services import Services
 from mailroom.settings import Settings
@@ -62,12 +63,21 @@ async def current_session() -> Session | None:
     """
     if "mailroom_session" not in g:
         secret = session_secret(request.cookies, services().settings)
-        g.mailroom_session = await services().sessions.find(secret, client_address()) if secret else None
-        found = g.mailroom_session
-        if found and found.account and found.account.deletes_at and not request.path.startswith(OF_WHO_LEAVES):
-            raise Leaving
-    session: Session | None = g.mailroom_session
-    return session
+        session = await services().sessions.find(secret, client_address()) if secret else None
+        g.mailroom_session = session
+        if session and session.account:
+            _speak_for(session.account)
+            if session.account.deletes_at and not request.path.startswith(OF_WHO_LEAVES):
+                raise Leaving
+    found: Session | None = g.mailroom_session
+    return found
+
+
+def _speak_for(account: AccountView) -> None:
+    """Speak the language, and use the time zone, that a member has chosen."""
+    if account.language in languages.shipped():
+        languages.speak(account.language)
+    formats.use_time_zone(account.time_zone)
 
 
 async def current_or_new_session() -> Session:
@@ -106,7 +116,7 @@ async def write_cookie(response: Response) -> Response:
     started: NewSession | None = g.get("mailroom_started")
     session: Session | None = g.get("mailroom_session")
     if started:
-        secret, ends = started.secret, started.expires_at
+        secret, ends, session = started.secret, started.expires_at, started.session
     elif session and session.extended_to:
         secret, ends = session_secret(request.cookies, settings) or "", session.extended_to
     else:
@@ -114,7 +124,8 @@ async def write_cookie(response: Response) -> Response:
     response.set_cookie(
         name,
         secret,
-        max_age=max(0, int((ends - clock.now()).total_seconds())),
+        # Without an end the browser drops it when it is closed.
+        max_age=max(0, int((ends - clock.now()).total_seconds())) if session.kept else None,
         secure=settings.https,
         httponly=True,
         samesite="Lax",

@@ -37,6 +37,8 @@ SIGN_IN, SIGN_UP, CODE = (
 )
 NEW_PASSWORD = (_("Choose a new password"), "/new-password")
 NEW_LINK = (_("Ask for another link"), "/new-password")
+CONFIRM = (_("Confirm that it is you"), "/account/confirm")
+SECURITY = (_("Go to the security of your account"), "/account/security")
 AGAIN, BACK, ACCOUNT = (_("Try again"), ""), (_("Back"), ""), (_("Go to your account"), "/account")
 
 TABLE: dict[type[Exception] | int, Answer] = {
@@ -140,6 +142,20 @@ TABLE: dict[type[Exception] | int, Answer] = {
         ),
         SIGN_UP,
     ),
+    accounts.UnknownLanguage: Answer(422, _("Please check the form"), way=AGAIN),
+    accounts.UnknownTimeZone: Answer(422, _("Please check the form"), way=AGAIN),
+    # -- second factors
+    accounts.RecentSignInNeeded: Answer(403, _("Please confirm that it is you"), way=CONFIRM),
+    accounts.NoPendingSignIn: Answer(410, _("Please sign in again"), way=SIGN_IN),
+    accounts.WrongStepCode: Answer(422, _("Wrong code"), way=AGAIN),
+    accounts.MalformedStepCode: Answer(422, _("This is not a code"), way=AGAIN),
+    accounts.TooManyStepCodes: Answer(429, _("Too many codes"), way=BACK),
+    accounts.TooManyStepTries: Answer(429, _("Too many wrong codes"), way=SIGN_IN),
+    accounts.WrongPasskey: Answer(422, _("This passkey does not work"), way=BACK),
+    accounts.UnknownPasskey: Answer(404, _("No such passkey"), way=SECURITY),
+    accounts.TooManyPasskeys: Answer(409, _("Too many passkeys"), way=SECURITY),
+    accounts.PasskeysRefused: Answer(409, _("No passkeys here"), way=SECURITY),
+    accounts.NoFactor: Answer(409, _("Nothing to change"), way=SECURITY),
     accounts.ExportGone: Answer(
         410,
         _("This file is deleted"),

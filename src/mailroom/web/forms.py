@@ -31,6 +31,8 @@ class SignInForm(Form):
 
     email: ShortText
     password: PasswordText
+    keep: str = ""
+    """Not empty: the browser stays signed in."""
 
 
 class AddressForm(Form):
@@ -60,6 +62,27 @@ class ChangeAddressForm(Form):
     current: PasswordText
 
 
+class RecentForm(Form):
+    """The present password once more, with two steps also a code, and what was wanted."""
+
+    current: PasswordText
+    step_code: Annotated[str, StringConstraints(strip_whitespace=True, max_length=40)] = ""
+
+
+class StepCodeForm(Form):
+    """A code of an authenticator app, or a recovery code."""
+
+    step_code: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40)]
+
+
+class ProfileForm(Form):
+    """What members choose."""
+
+    name: Annotated[str, StringConstraints(strip_whitespace=True, max_length=80)] = ""
+    language: str = ""
+    time_zone: str = ""
+
+
 class DeleteAccountForm(Form):
     """The present password."""
 
@@ -74,12 +97,15 @@ class CodeForm(Form):
 
 
 MISSING = {
+    "step_code": gettext_noop("Please type a code."),
     "email": gettext_noop("Please type your mail address."),
     "password": gettext_noop("Please type a password."),
     "current": gettext_noop("Please type your present password."),
     "code": gettext_noop("Please type the code from the mail."),
 }
 TOO_LONG = {
+    "step_code": gettext_noop("A code has at most twelve letters and digits. Please check it."),
+    "name": gettext_noop("Please choose a name of at most 80 characters."),
     "email": gettext_noop("This is too long for a mail address. Please check it."),
     "current": gettext_noop("This is longer than any password. Please check it."),
     "password": gettext_noop("This password is longer than 1000 characters. Please choose a shorter one."),

@@ -17,7 +17,7 @@ from werkzeug.exceptions import TooManyRequests
 from mailroom.accounts.addresses.address import Address
 from mailroom.accounts.errors import InvalidAddress
 from mailroom.settings import Settings
-from mailroom.web.browser import client, services
+from mailroom.web.browser import client, current_session, services
 from mailroom.web.forms import sent_values
 from mailroom.web.limit_store import LimitStore
 from mailroom.web.memory_limits import ROUNDING, Rate
@@ -158,6 +158,16 @@ async def by_address() -> list[Rate]:
         return []
     count, period = SIGN_IN_OF_ADDRESS
     return [Rate(f"sign-in of address:{_hidden(email, services().settings)}", count, period.total_seconds())]
+
+
+async def by_member() -> list[Rate]:
+    """Return the rate of passwords typed for the account that is signed in: the same as at its sign-in."""
+    session = await current_session()
+    if session is None or session.account is None:
+        return []
+    count, period = SIGN_IN_OF_ADDRESS
+    hidden = _hidden(session.account.email, services().settings)
+    return [Rate(f"sign-in of address:{hidden}", count, period.total_seconds())]
 
 
 def _hidden(email: str, settings: Settings) -> str:

@@ -24,9 +24,17 @@ def page_templates() -> jinja2.Environment:
         auto_reload=False,
     )
     translate_templates(environment)
-    environment.globals.update(page_words=words.page_words, now=_now, static_url=static_url)
+    environment.globals.update(
+        page_words=words.page_words, now=_now, static_url=static_url, time_zone=formats.time_zone
+    )
     environment.filters.update(clock_time=clock_time, attempt_words=attempt_words, date_time=formats.date_time)
+    environment.filters.update(number=formats.number, pair=_pair)
     return environment
+
+
+def _pair(value: str) -> tuple[str, str]:
+    """Return a value that is its own word, for a choice."""
+    return value, value
 
 
 def _now() -> str:

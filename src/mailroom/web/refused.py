@@ -35,6 +35,9 @@ FIELD_OF: dict[type[MailroomError], str] = {
     errors.WrongCurrentPassword: "current",
     errors.WrongCode: "code",
     errors.TooManyTries: "code",
+    errors.WrongStepCode: "step_code",
+    errors.UnknownLanguage: "language",
+    errors.UnknownTimeZone: "time_zone",
 }
 """Beside which field of a form an error, and those derived from it, stand."""
 FORM_ERRORS: tuple[type[Exception], ...] = (Invalid, *FIELD_OF)
@@ -70,12 +73,17 @@ def typed(values: Mapping[str, Any], *names: str) -> dict[str, str]:
     return {name: str(values[name])[:LONGEST_VALUE] for name in names if name in values}
 
 
-async def refuse(error: Exception, show: Show, values: dict[str, str] | None = None) -> Response:
-    """Answer a form that one of `FORM_ERRORS` refused: with the form again, or to a program with a problem."""
+async def refuse(
+    error: Exception, show: Show, values: dict[str, str] | None = None, *, at: str | None = None
+) -> Response:
+    """Answer a form that one of `FORM_ERRORS` refused: with the form again, or to a program with a problem.
+
+    `at` is the form's page where that is another address than this one.
+    """
     messages = messages_of(error)
     if wants_json():
         return await respond(Invalid(messages))
-    return await show_again(Refused(values or {}, messages, 422), show)
+    return await show_again(Refused(values or {}, messages, 422), show, at=at)
 
 
 async def show_again(refused: Refused, show: Show, *, at: str | None = None) -> Response:

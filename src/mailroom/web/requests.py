@@ -22,6 +22,8 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 LARGEST_BODY = 64 * 1024
 """Bytes the body of a request may have where its route says nothing else; the largest form is a few hundred."""
+LARGEST_OF_ALL = 64 * 1024 * 1024
+"""Bytes that no route takes more than. It holds until the route is known; parts of the body may come before."""
 BODY_SECONDS = 20.0
 """Seconds the body of a request may take where its route says nothing else."""
 DISCARD_SECONDS = 5.0
@@ -46,7 +48,12 @@ class BodyTooLarge(RequestEntityTooLarge):
 
 
 def takes_body(most: int, seconds: float = BODY_SECONDS) -> Callable[[View], View]:
-    """Mark a route that takes a body of up to `most` bytes within `seconds`; others take `LARGEST_BODY`."""
+    """Mark a route that takes a body of up to `most` bytes within `seconds`; others take `LARGEST_BODY`.
+
+    Raises ValueError where that is more than `LARGEST_OF_ALL`.
+    """
+    if most > LARGEST_OF_ALL:
+        raise ValueError(f"{most} bytes are more than LARGEST_OF_ALL")
 
     def mark(view: View) -> View:
         setattr(view, _LIMITS, (most, seconds))
@@ -69,9 +76,9 @@ class Body(QuartBody):
     Quart hands over the parts by `append` up to 0.22, and by `put` from 0.23 on, which needs Python 3.13.
     """
 
-    def __init__(self, expected: int | None, most: int | None) -> None:
+    def __init__(self, expected: int | None, _most: int | None) -> None:
         super().__init__(None, None)
-        self._expected, self._most = expected or 0, most or LARGEST_BODY
+        self._expected, self._most = expected or 0, LARGEST_OF_ALL
         self._received = 0
         self._ended = asyncio.Event()
 
@@ -226,4 +233,5 @@ async def check_request() -> None:
 def read_requests(app: Quart) -> None:
     """Have `app` read its requests by these rules."""
     app.request_class = Request
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_OF_ALL  # Quart's parser of forms asks for it
     app.before_request(check_request)

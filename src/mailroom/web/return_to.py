@@ -36,6 +36,11 @@ def sign_in_address(path: str) -> str:
     return f"/sign-in?next={quote(path, safe='/')}"
 
 
+def second_step_address(path: str) -> str:
+    """Return the address of the second step of a sign-in that goes on to `path`, if it is to."""
+    return f"/sign-in/second-step?next={quote(path, safe='/')}" if path else "/sign-in/second-step"
+
+
 def safe_path(asked: object) -> str:
     """Return where to go after signing in: `asked` if that is a page of ours, else nothing.
 

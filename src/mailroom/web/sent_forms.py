@@ -23,6 +23,7 @@ LABELS = {
     "password": gettext_noop("Password"),
     "current": gettext_noop("Present password"),
     "code": gettext_noop("Code"),
+    "step_code": gettext_noop("Code"),
 }
 
 

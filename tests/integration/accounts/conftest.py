@@ -17,13 +17,16 @@ from mailroom.accounts.mail_limits import FormMailQueue
 from mailroom.accounts.mails import kinds
 from mailroom.accounts.operators import Operators
 from mailroom.accounts.passwords.hashing import Passwords
+from mailroom.accounts.profiles import Profiles
 from mailroom.accounts.retention import AccountRetention
 from mailroom.accounts.security.security_log import SecurityLog
+from mailroom.accounts.session_endings import SessionEndings
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up.confirmation import Confirmation
 from mailroom.accounts.sign_up.registration import Registration
 from mailroom.accounts.tokens import NEW_PASSWORD, Tokens
-from mailroom.accounts.views import NewSession, Session
+from mailroom.accounts.views import NewSession, SecondStepNeeded, Session
+from mailroom.bootstrap.two_factor import create_two_factor
 from mailroom.kit.database import Database
 from mailroom.mail.kinds import Kinds
 from mailroom.mail.models import Mail
@@ -68,6 +71,21 @@ class Reception:
             log=self.log,
             hours=settings.confirmation_hours,
         )
+        self.password_change = PasswordChange(
+            self.database, self.passwords, self.sessions, self.log, site=["localhost"]
+        )
+        two_factor = create_two_factor(
+            self.database,
+            self.sessions,
+            self.log,
+            self.password_change,
+            secret_keys=settings.secret_keys,
+            public_url="http://localhost",
+            name="localhost",
+        )
+        self.steps, self.recent, self.factors = two_factor.steps, two_factor.recent, two_factor.factors
+        self.endings = SessionEndings(self.database, self.sessions, self.log)
+        self.profiles = Profiles(self.database)
         self.authentication = self.authentication_with(self.passwords)
         self.password_reset = PasswordReset(
             self.database,
@@ -76,12 +94,10 @@ class Reception:
             tokens=self.tokens,
             passwords=self.passwords,
             sessions=self.sessions,
+            steps=self.steps,
             queue=self.queue,
             log=self.log,
             site=["localhost"],
-        )
-        self.password_change = PasswordChange(
-            self.database, self.passwords, self.sessions, self.log, site=["localhost"]
         )
         self.address_changes = AddressChanges(
             self.database, self.outbox, self.password_change, tokens=self.tokens, queue=self.queue, log=self.log
@@ -92,6 +108,7 @@ class Reception:
             tokens=self.tokens,
             passwords=self.passwords,
             sessions=self.sessions,
+            factors=self.factors,
             log=self.log,
         )
         self.operators = Operators()
@@ -100,7 +117,7 @@ class Reception:
         )
 
     def authentication_with(self, passwords: Passwords) -> Authentication:
-        return Authentication(self.database, self.registration, passwords, self.sessions, self.log)
+        return Authentication(self.database, self.registration, passwords, self.steps)
 
     def _notify(self, mail_ids: Sequence[UUID]) -> None:
         self.nudged += mail_ids
@@ -185,10 +202,20 @@ class Reception:
         return await self.password_reset.ask(email=email, session=session or await self.browser())
 
     async def choose(self, token: str, password: str, session: Session | None = None) -> NewSession:
-        return await self.password_reset.reset(token, password=password, session=session, user_agent=FIREFOX)
+        outcome = await self.password_reset.reset(token, password=password, session=session, user_agent=FIREFOX)
+        assert isinstance(outcome, NewSession)
+        return outcome
 
     async def sign_in(self, email: str, password: str, session: Session | None = None) -> NewSession:
-        return await self.authentication.sign_in(email, password, session=session, user_agent=FIREFOX)
+        outcome = await self.authentication.sign_in(email, password, session=session, user_agent=FIREFOX)
+        assert isinstance(outcome, NewSession)
+        return outcome
+
+    async def first_step(self, email: str, password: str, session: Session | None = None) -> NewSession:
+        """Sign in where that takes two steps; the browser's session, which waits for the second."""
+        outcome = await self.authentication.sign_in(email, password, session=session, user_agent=FIREFOX)
+        assert isinstance(outcome, SecondStepNeeded)
+        return outcome.started
 
 
 @pytest.fixture

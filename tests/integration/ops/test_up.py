@@ -97,10 +97,10 @@ class Up:
     def said(self) -> str:
         return self._output.read_text()
 
-    def wait_up(self, seconds: float = 15.0) -> "Up":
+    def wait_up(self, seconds: float = 60.0) -> "Up":
         return self.wait_said("Mailroom is up", seconds)
 
-    def wait_said(self, words: str, seconds: float = 15.0) -> "Up":
+    def wait_said(self, words: str, seconds: float = 60.0) -> "Up":
         until = time.monotonic() + seconds
         while not re.search(words, self.said):
             assert self.process.poll() is None, self.said
@@ -271,7 +271,7 @@ def test_a_port_in_use_is_moved_and_public_url_follows(tmp_path: Path) -> None:
         with running(tmp_path, PORT=str(port)) as up:
             moved = int(re.search(rf"Port {port} is in use; Mailroom takes (\d+) instead", up.said)[1])
             assert moved > port
-            assert up.ask_web(moved)["PUBLIC_URL"] == f"http://127.0.0.1:{moved}"
+            assert up.ask_web(moved)["PUBLIC_URL"] == f"http://localhost:{moved}"
 
 
 def test_the_web_gets_every_setting_it_needs_and_what_was_set_by_hand_stays(tmp_path: Path) -> None:
@@ -298,8 +298,10 @@ def test_data_and_secrets_survive_a_restart(tmp_path: Path) -> None:
         with redis.Redis.from_url(first["REDIS_URL"]) as valkey:
             valkey.set("kept", "7")
         up.stop()
+    subprocess.run(["cp", "-a", up.home, tmp_path / "backup"], check=True)
     with running(tmp_path) as up:
         second = up.ask_web()
+        assert "put back" not in up.said
         assert second["SECRET_KEY"] == first["SECRET_KEY"]
         with psycopg.connect(second["DATABASE_URL"]) as connection:
             assert connection.execute("SELECT number FROM kept").fetchall() == [(7,)]
@@ -308,6 +310,13 @@ def test_data_and_secrets_survive_a_restart(tmp_path: Path) -> None:
         for path in (up.home / "secret-key", up.home / "environment", up.home / "valkey" / "valkey.conf"):
             assert path.stat().st_mode & 0o777 == 0o600
         assert up.home.stat().st_mode & 0o777 == 0o700
+        up.stop()
+    shutil.rmtree(up.home)
+    (tmp_path / "backup").rename(up.home)
+    with running(tmp_path) as up:
+        assert "restored --from" in up.said
+        with psycopg.connect(up.ask_web()["DATABASE_URL"]) as connection:
+            assert connection.execute("SELECT number FROM kept").fetchall() == [(7,)]
 
 
 def test_no_password_stands_on_a_command_line_or_in_a_log(tmp_path: Path) -> None:

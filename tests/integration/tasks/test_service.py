@@ -19,7 +19,8 @@ from mailroom.kit.ids import new_id
 from mailroom.mail.views import task_snapshots
 from mailroom.progress.snapshot import Snapshot
 from mailroom.settings import Settings
-from mailroom.tasks.runs import Run, TaskRuns
+from mailroom.tasks.queries import BEGIN_ALONE
+from mailroom.tasks.runs import LEASE, Run, TaskRuns
 from mailroom.tasks.service import CannotCancel, CannotRetry, TaskService, UnknownTask
 from mailroom.tasks.states import LOST, Outcome, TaskState
 from tests.conftest import ROOT
@@ -269,6 +270,24 @@ async def test_ends_that_come_together_are_recorded_together_and_a_bad_one_holds
     assert (await desk.shown(alone)).state == "done"
     await desk.runs.end(runs[5], Outcome(TaskState.DONE))
     assert (await desk.shown(group)).state == "done"
+
+
+async def test_a_part_of_a_large_group_begins_without_a_look_at_the_others(desk: Desk) -> None:
+    """With statistics from the middle of a group, PostgreSQL once read all parts that had ended, for each."""
+    group = await desk.whole("group", *[("count", [])] * 2_000)
+    parts = [task for _, task, _ in desk.published]
+    read = "select idx_tup_fetch + seq_tup_read from pg_stat_xact_user_tables where relname = 'tasks'"
+    async with desk.database.begin() as work:
+        half = "update tasks set state = case when id = :id then 'running' else 'done' end where id <= :last"
+        await work.session.execute(text(half), {"id": group, "last": parts[1_000]})
+        await work.session.execute(text("analyze tasks"))
+    async with desk.database.connection() as connection:
+        await connection.execute("set local plan_cache_mode = force_generic_plan")
+        before: Any = await (await connection.execute(read)).fetchone()
+        values = {"id": parts[-1], "lease": LEASE, "cancellable": False, "again": False}
+        assert (await connection.execute(BEGIN_ALONE, values, prepare=True)).rowcount == 1
+        after: Any = await (await connection.execute(read)).fetchone()
+    assert after[0] - before[0] < 20
 
 
 async def test_a_part_that_is_cancelled_by_itself_counts_for_its_group_and_ends_its_chain(desk: Desk) -> None:

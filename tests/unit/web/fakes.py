@@ -3,7 +3,7 @@ accounts and mail do."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -172,6 +172,15 @@ class FakeSessions:
         }
 
 
+class FakeEndings:
+    def __init__(self, world: World) -> None:
+        self.sessions = FakeSessions(world)
+
+    async def end(self, session: Session, ended: UUID, _origin: Any) -> None:
+        assert session.account
+        await self.sessions.revoke(session.account.id, ended)
+
+
 class FakeRoom:
     """A room that can be told to fail."""
 
@@ -248,11 +257,13 @@ class FakeAuthentication(FakeRoom):
         session: Session | None,
         user_agent: str,
         address: str | None = None,
+        kept: bool = True,
     ) -> NewSession:
         self._fail()
         if password != PASSWORD:
             raise errors.WrongCredentials
-        return self.world.start(email, agent=user_agent)
+        started = self.world.start(email, agent=user_agent)
+        return replace(started, session=replace(started.session, kept=kept))
 
 
 class FakePasswordReset(FakeRoom):
@@ -267,7 +278,15 @@ class FakePasswordReset(FakeRoom):
             raise PASSWORD_TOKENS.get(token, errors.WrongPasswordLink())
         return "alice@example.org"
 
-    async def reset(self, token: str, *, password: str, session: Session | None, user_agent: str) -> NewSession:
+    async def reset(
+        self,
+        token: str,
+        *,
+        password: str,
+        session: Session | None,
+        user_agent: str,
+        address: str | None = None,
+    ) -> NewSession:
         email = await self.preview(token)
         if len(password) < 15:
             raise errors.WeakPassword("That is shorter than 15 characters.")
@@ -311,6 +330,7 @@ def services(world: World, **changes: Any) -> Any:
         settings=settings(**changes),
         database=FakeDatabase(world),
         sessions=FakeSessions(world),
+        session_endings=FakeEndings(world),
         registration=FakeRegistration(world),
         confirmation=FakeConfirmation(world),
         authentication=FakeAuthentication(world),

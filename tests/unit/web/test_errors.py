@@ -108,7 +108,7 @@ async def test_the_way_back_from_a_failed_form_is_a_page_that_opens(browser: Cli
     for _ in range(70):
         answer = await browser.post("/account/sessions/x/end")
     assert answer.status_code == 429
-    assert 'class="button" href="/account"' in await answer.get_data(as_text=True)
+    assert 'class="button" href="/account/sessions"' in await answer.get_data(as_text=True)
 
 
 async def test_a_websocket_to_nowhere_is_refused_with_a_status(make_app: Callable[..., Quart]) -> None:

@@ -363,15 +363,15 @@ async def test_who_is_signed_in_skips_the_doors(as_: As, alice: Session) -> None
         assert (await as_(alice).get(path)).headers["Location"] == "/account"
 
 
-async def test_the_account_page_shows_mails_and_sessions(as_: As, alice: Session, world: World) -> None:
+async def test_the_account_s_pages_show_mails_and_sessions(as_: As, alice: Session, world: World) -> None:
     world.sessions["phone"] = replace(alice, id=new_id(), user_agent="Mozilla/5.0 (iPhone) Safari/604")
     world.sessions["program"] = replace(alice, id=new_id(), user_agent="curl/8.5")
     world.put_mail(alice, state="sent")
-    page = await text_of(as_(alice), "/account")
+    assert "Accepted" in await text_of(as_(alice), "/account")
+    page = await text_of(as_(alice), "/account/sessions")
     assert "Firefox 130 on Linux" in page
     assert "Safari on an iPhone" in page
     assert re.search(r">\s*A browser\s*<", page)
-    assert "Accepted" in page
 
 
 async def test_ending_another_session_stays_and_ending_this_one_leaves(
@@ -380,7 +380,7 @@ async def test_ending_another_session_stays_and_ending_this_one_leaves(
     phone = replace(alice, id=new_id())
     world.sessions["phone"] = phone
     answer = await as_(alice).post(f"/account/sessions/{phone.id}/end")
-    assert answer.headers["Location"] == "/account"
+    assert answer.headers["Location"] == "/account/sessions"
     assert "phone" not in world.sessions
     answer = await as_(alice).post(f"/account/sessions/{alice.id}/end")
     assert answer.headers["Location"] == "/"

@@ -21,7 +21,8 @@ from mailroom.accounts.security.security_log import EventKind, SecurityLog
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up import sign_ups
 from mailroom.accounts.tokens import NEW_PASSWORD, Tokens, mail_id_of
-from mailroom.accounts.views import NewSession, Origin, Session
+from mailroom.accounts.two_factor.sign_in import SignInSteps
+from mailroom.accounts.views import Origin, Session, SignedIn
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.administration import mark_received
 from mailroom.mail.models import Mail
@@ -65,6 +66,7 @@ class PasswordReset:
         tokens: Tokens,
         passwords: Passwords,
         sessions: Sessions,
+        steps: SignInSteps,
         queue: FormMailQueue,
         log: SecurityLog,
         site: list[str],
@@ -75,6 +77,7 @@ class PasswordReset:
         self._tokens = tokens
         self._passwords = passwords
         self._sessions = sessions
+        self._steps = steps
         self._queue = queue
         self._log = log
         self._site = site
@@ -103,6 +106,7 @@ class PasswordReset:
                 {"browser": described(session.user_agent)},
                 session_id=session.id,
                 typed=address.email,
+                language=account.language if account else None,
                 withheld=withheld,
                 delay=delay,
             )
@@ -124,7 +128,9 @@ class PasswordReset:
         For what the owner asked for by a link of ours, which no stranger has.
         """
         params = {"browser": described(session.user_agent)}
-        mail_id = await self._outbox.put(work, LINK, account.email, params, session_id=session.id)
+        mail_id = await self._outbox.put(
+            work, LINK, account.email, params, session_id=session.id, language=account.language
+        )
         asked = {
             "mail_id": mail_id,
             "email_key": account.email_key,
@@ -142,20 +148,23 @@ class PasswordReset:
         async with self._database.begin() as work:
             return (await self._by_link(work, token)).account.email
 
-    async def reset(self, token: str, *, password: str, session: Session | None, user_agent: str) -> NewSession:
+    async def reset(
+        self, token: str, *, password: str, session: Session | None, user_agent: str, address: str | None = None
+    ) -> SignedIn:
         """Change the password by link, end every session of the account, and sign this browser in.
 
+        A link shows whose mailbox it is, which is one step: where signing in takes two, the second is asked for.
         Raises as `preview` does, and `WeakPassword` or `TooLong`; nothing has changed then.
         """
         with self._passwords.place(NEW):
             async with self._database.begin() as work:
                 account = (await self._by_link(work, token)).account
-        address = Address(account.email, account.email_key)
+        owned = Address(account.email, account.email_key)
         # With the salt the account has: a sign-up that waits for its address has it too (see `signing_up`).
-        context = [*address.words, *self._site]
+        context = [*owned.words, *self._site]
         password_hash = await self._passwords.hash(password, context=context, like=account.password_hash)
         async with self._database.begin() as work:
-            await sign_ups.lock(work, address.key)
+            await sign_ups.lock(work, owned.key)
             found = await self._by_link(work, token)  # again, now that nobody else can use it
             account = found.account
             await work.session.execute(
@@ -170,8 +179,11 @@ class PasswordReset:
             await self._tickets.give_to(work, (await work.session.scalars(ended)).all(), account.id)
             await mark_received(work, found.mail.id)
             await self._sessions.revoke_all(work, account.id)
-            await self._log.record(work, account.id, EventKind.PASSWORD_RESET, Origin(user_agent))
-            return await self._sessions.enter(work, account, session, user_agent)
+            origin = Origin(user_agent, address)
+            await self._log.notify(work, account, EventKind.PASSWORD_RESET, origin)
+            if session and session.account and session.account.id == account.id:
+                session = None  # it has just ended
+            return await self._steps.finish(work, account, session, origin, is_noted=True)
 
     async def _by_link(self, work: UnitOfWork, token: str) -> _UsableLink:
         mail_id = mail_id_of(token)
@@ -191,6 +203,8 @@ class PasswordReset:
             raise OldPasswordLink  # so long ago that the clean-up has been there
         if not self._tokens.fits(token, found.mail.id, found.mail.nonce, NEW_PASSWORD):
             raise WrongPasswordLink
+        if found.account.locked_at:
+            raise WrongPasswordLink  # the answer does not tell that it is locked
         if key_of(found.mail.recipient or "") != found.account.email_key:
             raise WrongPasswordLink  # it went to somebody else's address: an earlier version took the two for one
         if found.asked.used_at:

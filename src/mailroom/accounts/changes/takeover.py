@@ -17,6 +17,7 @@ from mailroom.accounts.security.security_log import EventKind, SecurityLog
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up import sign_ups
 from mailroom.accounts.tokens import NOT_ME, Tokens, mail_id_of
+from mailroom.accounts.two_factor.factors import Factors
 from mailroom.accounts.views import Origin, Session
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.models import Mail
@@ -46,6 +47,7 @@ class Takeover:
         tokens: Tokens,
         passwords: Passwords,
         sessions: Sessions,
+        factors: Factors,
         log: SecurityLog,
     ) -> None:
         self._database = database
@@ -53,6 +55,7 @@ class Takeover:
         self._tokens = tokens
         self._passwords = passwords
         self._sessions = sessions
+        self._factors = factors
         self._log = log
 
     async def preview(self, token: str) -> str:
@@ -66,7 +69,8 @@ class Takeover:
     async def disown(self, token: str, *, session: Session, origin: Origin) -> UUID:
         """End every session, make the password useless, and send a link to a new one; return that mail's ticket.
 
-        Only the mailbox opens the account after that. Raises as `preview` does.
+        Second factors that were added since the notice are gone, too; older ones stay. After that only the mailbox
+        opens the account, together with those. Raises as `preview` does.
         """
         async with self._database.begin() as work:
             found = await self._by_link(work, token)
@@ -77,6 +81,7 @@ class Takeover:
             await work.session.execute(update(Account).where(Account.id == account.id).values(now_useless))
             told = (AccountEvent.account_id == account.id, AccountEvent.mail_id == found.mail.id)
             await work.session.execute(update(AccountEvent).where(*told).values(disowned_at=func.now()))
+            await self._factors.take_back(work, account, found.event.created_at)
             await self._sessions.revoke_all(work, account.id)
             await self._log.record(work, account.id, EventKind.SECURED, origin)
             return await self._password_reset.send_link(work, account, session)

@@ -20,6 +20,9 @@ from mailroom.accounts.models import (
     Export,
     Invitation,
 )
+from mailroom.accounts.security.security_log import EventKind, SecurityLog
+from mailroom.accounts.two_factor.models import Passkey, RecoveryCode, TotpSecret
+from mailroom.accounts.views import Origin
 from mailroom.kit import clock
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.models import Mail
@@ -40,13 +43,31 @@ Query = Select[*tuple[Any, ...]]
 Progress = Callable[[int, int, str], None]
 """Told how many rows of how many are written, and what they are."""
 
-ACCOUNT = ("id", "email", "role", "is_operator", "created_at", "confirmed_at", "deletes_at")
-SESSIONS = ("id", "browser", "address", "created_at", "seen_at", "expires_at")
+ACCOUNT = (
+    "id",
+    "email",
+    "role",
+    "is_operator",
+    "name",
+    "language",
+    "time_zone",
+    "notices",
+    "two_step_at",
+    "created_at",
+    "confirmed_at",
+    "locked_at",
+    "deletes_at",
+)
+SESSIONS = ("id", "browser", "address", "kept", "created_at", "verified_at", "seen_at", "expires_at")
 EVENTS = ("id", "kind", "device", "address", "created_at")
 CHANGES = ("id", "old_email", "new_email", "created_at", "confirmed_at", "ended_at")
 IDENTITIES = ("id", "issuer", "subject", "email", "created_at", "used_at")
 INVITATIONS = ("id", "email", "bound", "created_at", "expires_at", "used_at", "revoked_at")
 """Those that the account sent, and the one that it came from."""
+APPS = ("id", "created_at", "proven_at")
+PASSKEYS = ("id", "name", "transports", "is_synced", "created_at", "used_at")
+CODES = ("id", "created_at", "proven_at", "used_at")
+"""Never a secret, a key or a code: they open the account."""
 MAILS = (
     "id",
     "title",
@@ -70,23 +91,29 @@ TextOf = Callable[[str, Mapping[str, Any] | None], str]
 class Exports:
     """Begins, makes, hands out and deletes exports."""
 
-    def __init__(self, database: Database, task_service: TaskService, text_of: TextOf) -> None:
+    def __init__(self, database: Database, task_service: TaskService, text_of: TextOf, log: SecurityLog) -> None:
         self._database = database
+        self._log = log
         self._text_of = text_of
         self._task_service = task_service
 
-    async def start(self, account_id: UUID) -> UUID:
-        """Begin an export, or find the one under way; return its ticket. Raises `UnknownAccount`."""
+    async def start(self, account_id: UUID, origin: Origin) -> UUID:
+        """Begin an export and tell the owner, or find the one under way; return its ticket.
+
+        Raises `UnknownAccount`.
+        """
         async with self._database.begin() as work:
             # The account's row is the lock: two presses at once begin one export.
-            mine = select(Account.id).where(Account.id == account_id).with_for_update()
-            if await work.session.scalar(mine) is None:
+            mine = select(Account).where(Account.id == account_id).with_for_update()
+            account = await work.session.scalar(mine)
+            if account is None:
                 raise UnknownAccount
             under_way = select(Task.id).where(
                 Task.owner_id == account_id, Task.name == NAME, Task.state.not_in(ENDED)
             )
             if found := await work.session.scalar(under_way.limit(1)):
                 return found
+            await self._log.notify(work, account, EventKind.EXPORTED, origin)
             return await self._task_service.start(work, NAME, str(account_id), title=TITLE, owner_id=account_id)
 
     async def make(self, ticket: UUID, account_id: UUID, progress: Progress) -> int:
@@ -168,6 +195,9 @@ def tables_of(account_id: UUID) -> Sequence[tuple[str, Sequence[str], Query, Any
         ("sessions", SESSIONS, _sessions(account_id), BrowserSession.id),
         ("security_history", EVENTS, _events(account_id), AccountEvent.id),
         ("address_changes", CHANGES, _changes(account_id), AddressChange.mail_id),
+        ("authenticator_apps", APPS, _columns(TotpSecret, APPS, account_id), TotpSecret.id),
+        ("passkeys", PASSKEYS, _columns(Passkey, PASSKEYS, account_id), Passkey.id),
+        ("recovery_codes", CODES, _columns(RecoveryCode, CODES, account_id), RecoveryCode.id),
         ("identities", IDENTITIES, _identities(account_id), AccountIdentity.id),
         ("invitations", INVITATIONS, _invitations(account_id), Invitation.id),
         ("mails", MAILS, _mails(account_id), Mail.id),
@@ -179,10 +209,15 @@ def _account(account_id: UUID) -> Query:
     return select(*(getattr(Account, name) for name in ACCOUNT)).where(Account.id == account_id)
 
 
+def _columns(table: type[TotpSecret | Passkey | RecoveryCode], names: Sequence[str], account_id: UUID) -> Query:
+    return select(*(getattr(table, name) for name in names)).where(table.account_id == account_id)
+
+
 def _sessions(account_id: UUID) -> Query:
     return select(
         BrowserSession.id, BrowserSession.user_agent.label("browser"), BrowserSession.address,
-        BrowserSession.created_at, BrowserSession.seen_at, BrowserSession.expires_at,
+        BrowserSession.kept, BrowserSession.created_at, BrowserSession.verified_at, BrowserSession.seen_at,
+        BrowserSession.expires_at,
     ).where(BrowserSession.account_id == account_id)  # fmt: skip
 
 

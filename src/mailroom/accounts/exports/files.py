@@ -63,4 +63,6 @@ def as_cell(value: Any) -> Any:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, list):
+        value = ", ".join(value)
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

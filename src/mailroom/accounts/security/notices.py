@@ -27,6 +27,65 @@ WORDS = {
         _("Your password was changed"),
         _("The password of your account was changed by somebody who was signed in and knew the old one."),
     ),
+    EventKind.PASSWORD_RESET: (
+        _("A new password was chosen for your account"),
+        _("Somebody used the link of a mail to you to choose a new password. Every browser was signed out."),
+    ),
+    EventKind.SIGNED_IN: (
+        _("Somebody signed in to your account"),
+        _("You asked to be told of every time that somebody signs in."),
+    ),
+    EventKind.SESSION_ENDED: (
+        _("A browser was signed out of your account"),
+        _("Somebody who was signed in ended one of your sessions."),
+    ),
+    EventKind.SESSIONS_ENDED: (
+        _("You are signed out everywhere else"),
+        _("Somebody who was signed in ended every other session of your account."),
+    ),
+    EventKind.EXPORTED: (
+        _("An export of your data was asked for"),
+        _("Somebody who was signed in asked for a file with everything that we store about you."),
+    ),
+    EventKind.APP_ADDED: (
+        _("An authenticator app was added to your account"),
+        _("Its codes count when somebody signs in. An app that was there before does not count any more."),
+    ),
+    EventKind.APP_REMOVED: (
+        _("The authenticator app was removed from your account"),
+        _("Its codes do not count any more."),
+    ),
+    EventKind.PASSKEY_ADDED: (
+        _("A passkey was added to your account"),
+        _("Somebody who has that passkey can sign in with it."),
+    ),
+    EventKind.PASSKEY_REMOVED: (
+        _("A passkey was removed from your account"),
+        _("It does not sign in any more."),
+    ),
+    EventKind.CODES_MADE: (
+        _("Your account has new recovery codes"),
+        _("The recovery codes that you had before do not work any more."),
+    ),
+    EventKind.RECOVERY_CODE_USED: (
+        _("A recovery code of your account was used"),
+        _("Somebody signed in or confirmed a change with one of your recovery codes. Each of them works once."),
+    ),
+    EventKind.SECOND_STEP_FAILED: (
+        _("Somebody typed wrong codes for your account"),
+        _(
+            "Somebody knew your password and typed five wrong codes as the second step. Nobody was let in. If it "
+            "was not you, please choose another password."
+        ),
+    ),
+    EventKind.TWO_STEPS_ON: (
+        _("Signing in to your account takes two steps now"),
+        _("Every other browser was signed out. Please keep your recovery codes in a safe place."),
+    ),
+    EventKind.TWO_STEPS_OFF: (
+        _("Signing in to your account takes one step now"),
+        _("The second step was turned off, and the recovery codes do not work any more."),
+    ),
     EventKind.DELETION_UNDONE: (
         _("Your account stays"),
         _("Its deletion was undone. Nothing was deleted. Please sign in again."),

@@ -40,6 +40,9 @@ returning
 """  # noqa: S608  # of our own words only
 
 
+TOLD = "update account_events set mail_id = %(mail_id)s where id = %(id)s"
+
+
 class EventKind(StrEnum):
     """What happened."""
 
@@ -53,10 +56,27 @@ class EventKind(StrEnum):
     ADDRESS_CHANGED = "address_changed"
     ADDRESS_TAKEN_BACK = "address_taken_back"
     SECURED = "secured"
+    SESSION_ENDED = "session_ended"
+    EXPORTED = "exported"
+    APP_ADDED = "app_added"
+    APP_REMOVED = "app_removed"
+    PASSKEY_ADDED = "passkey_added"
+    PASSKEY_REMOVED = "passkey_removed"
+    CODES_MADE = "codes_made"
+    RECOVERY_CODE_USED = "recovery_code_used"
+    SECOND_STEP_FAILED = "second_step_failed"
+    TWO_STEPS_ON = "two_steps_on"
+    TWO_STEPS_OFF = "two_steps_off"
     DELETION_ASKED = "deletion_asked"
     DELETION_ORDERED = "deletion_ordered"
     """By an operator."""
     DELETION_UNDONE = "deletion_undone"
+
+
+CHOSEN = frozenset({EventKind.SIGNED_IN, EventKind.SESSION_ENDED, EventKind.SESSIONS_ENDED, EventKind.EXPORTED})
+"""Events whose mails are for the owner to choose. All others always cause one."""
+USUAL = CHOSEN - {EventKind.SIGNED_IN}
+"""Those of an owner who has chosen nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +104,16 @@ class SecurityLog:
 
     async def notify(
         self, work: UnitOfWork, account: Account, kind: EventKind, origin: Origin, *, to: str | None = None
-    ) -> UUID:
+    ) -> UUID | None:
         """Write an event, and promise a mail that tells of it; return the mail's id.
 
-        The mail goes to the address of the account, or `to` an earlier one.
+        The mail goes to the address of the account, or `to` an earlier one. None where it is an event of `CHOSEN`
+        that the owner wants no mail of.
         """
-        mail_id = await self._outbox.put(
-            work,
-            NOTICE,
-            to or account.email,
-            {"event": str(kind), "browser": described(origin.user_agent)},
-            owner_id=account.id,
-        )
+        if kind in CHOSEN and kind not in (USUAL if account.notices is None else account.notices):
+            await self.record(work, account.id, kind, origin)
+            return None
+        mail_id = await self._put(work, account, kind, origin, to or account.email)
         await self.record(work, account.id, kind, origin, mail_id=mail_id)
         return mail_id
 
@@ -104,9 +122,17 @@ class SecurityLog:
 
         A device is new where the account has events, and none of them is of a browser that is called the same.
         """
-        added: list[Any] = await work.fetch(ADD_SIGN_IN, _row(account.id, EventKind.SIGNED_IN, origin, None))
+        row = _row(account.id, EventKind.SIGNED_IN, origin, None)
+        added: list[Any] = await work.fetch(ADD_SIGN_IN, row)
         if added[0][0]:
             await self.notify(work, account, EventKind.NEW_DEVICE, origin)
+        elif account.notices and EventKind.SIGNED_IN in account.notices:
+            mail_id = await self._put(work, account, EventKind.SIGNED_IN, origin, account.email)
+            await work.write(TOLD, {"id": row["id"], "mail_id": mail_id})
+
+    async def _put(self, work: UnitOfWork, account: Account, kind: EventKind, origin: Origin, to: str) -> UUID:
+        params = {"event": str(kind), "browser": described(origin.user_agent)}
+        return await self._outbox.put(work, NOTICE, to, params, owner_id=account.id, language=account.language)
 
     async def of_account(self, account_id: UUID) -> Sequence[SecurityEvent]:
         """Return the newest events of an account, newest first."""

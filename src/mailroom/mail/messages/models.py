@@ -41,6 +41,7 @@ class Message(Base):
     __table_args__ = (
         Index("ix_messages_key_id", "key_id", "id"),
         Index("ix_messages_tags", "tags", postgresql_using="gin"),
+        Index("ix_messages_subject", text("to_tsvector('simple'::regconfig, subject)"), postgresql_using="gin"),
     )
 
 

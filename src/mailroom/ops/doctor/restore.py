@@ -1,7 +1,9 @@
 """A database restored while mails were in flight: no worker starts before somebody has said since when."""
 
 import asyncio
+from contextlib import closing
 
+from mailroom.ops.database_witness import RedisWitness
 from mailroom.ops.doctor.findings import Finding, broken
 from mailroom.ops.restored import refusal
 from mailroom.settings import Settings
@@ -11,7 +13,9 @@ CHECK = "restore"
 
 async def check(settings: Settings) -> list[Finding]:
     """Return a finding only where there is something to do."""
-    if await asyncio.to_thread(refusal, settings.database_url) is None:
+    with closing(RedisWitness(settings)) as witness:
+        refused = await asyncio.to_thread(refusal, settings.database_url, witness)
+    if refused is None:
         return []
     words = "the database was restored from a backup, and mails that wait in it may have gone out since"
     advice = "Stop all workers, then run `mailroom restored --from <time of the backup>`."

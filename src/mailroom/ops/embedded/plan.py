@@ -42,8 +42,8 @@ class Plan:
 
     @property
     def local_url(self) -> str:
-        """Where the web answers on this machine."""
-        return f"http://{LOOPBACK}:{self.port}"
+        """Where the web answers on this machine: by name, since browsers refuse passkeys under an address."""
+        return f"http://localhost:{self.port}"
 
     @property
     def public_url(self) -> str:

@@ -2,11 +2,12 @@
 
 import re
 
-from quart import Quart, abort, request
+from quart import Quart, Response, abort, request
 
 from mailroom.accounts.views import AccountView
 from mailroom.desk.audit_log import Actor
 from mailroom.web.browser import client_address, current_session
+from mailroom.web.page import redirect
 from mailroom.web.security import SAFE_METHODS
 
 ADDRESS = re.compile(r"([^\s@])[^\s@]*@(\S)")
@@ -17,13 +18,20 @@ def protect(app: Quart) -> None:
     app.before_request(only_for_staff)
 
 
-async def only_for_staff() -> None:
-    """Answer 404 under `/desk` to those without a role, and to what a viewer sends."""
+async def only_for_staff() -> Response | None:
+    """Answer 404 under `/desk` to those without a role, and to what a viewer sends.
+
+    Whose role waits for a second step (TWO_STEP_FOR_OPERATORS) is sent to set it up.
+    """
     if request.path != "/desk" and not request.path.startswith("/desk/"):
-        return
+        return None
+    session = await current_session()
+    if session and session.account and session.account.withheld_role and request.method in SAFE_METHODS:
+        return redirect("/account/security")
     account = await staff()
     if request.method not in SAFE_METHODS and not account.is_operator:
         abort(404)
+    return None
 
 
 async def staff() -> AccountView:

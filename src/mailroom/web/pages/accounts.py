@@ -6,7 +6,8 @@ from typing import Any
 from quart import Blueprint, Response, request
 
 from mailroom.accounts import errors
-from mailroom.accounts.views import NewSession
+from mailroom.accounts.two_factor.site import PasskeySite
+from mailroom.accounts.views import NewSession, SecondStepNeeded
 from mailroom.web import browser, limits
 from mailroom.web.browser import current_or_new_session, current_session, services
 from mailroom.web.errors import wants_json
@@ -14,7 +15,7 @@ from mailroom.web.forms import Invalid, SignInForm, SignUpForm, check, sent_valu
 from mailroom.web.notices import take_notice
 from mailroom.web.page import page, redirect
 from mailroom.web.refused import FORM_ERRORS, Refused, messages_of, refuse, show_again, take, typed
-from mailroom.web.return_to import DEFAULT, safe_path
+from mailroom.web.return_to import DEFAULT, safe_path, second_step_address
 
 blueprint = Blueprint("accounts", __name__)
 
@@ -82,6 +83,7 @@ async def _sign_in_page(refused: Refused) -> Response:
         messages=refused.messages,
         notice=take_notice(),
         not_confirmed=None if mail is None else {"ticket": mail},
+        has_passkeys=PasskeySite.of(services().settings.public_url).obstacle is None,
     )
 
 
@@ -91,7 +93,7 @@ async def sign_in() -> Response:
     """Sign in, or say what was wrong beside the form; an address not confirmed yet gets a way to its mail."""
     values = await sent_values()
     asked = safe_path(values.get("next"))
-    kept = {**typed(values, "email"), "next": asked}
+    kept = {**typed(values, "email"), "next": asked, "keep": "yes" if values.get("keep") else ""}
     try:
         form = check(SignInForm, values)
         started = await services().authentication.sign_in(
@@ -101,6 +103,7 @@ async def sign_in() -> Response:
             session=await current_or_new_session(),
             user_agent=browser.user_agent(),
             address=browser.client_address(),
+            kept=bool(form.keep),
         )
     except errors.NotConfirmed as error:
         if wants_json():
@@ -112,6 +115,9 @@ async def sign_in() -> Response:
         if wants_json():
             raise
         return await show_again(Refused(kept, messages_of(error), 422), _sign_in_page)
+    if isinstance(started, SecondStepNeeded):
+        browser.begin(started.started)
+        return redirect(second_step_address(asked))
     browser.begin(started)
     return redirect(asked or DEFAULT)
 

@@ -6,6 +6,7 @@ GET only shows forms: mail scanners open links, and must not change anything.
 from quart import Blueprint, Response
 
 from mailroom.accounts import errors
+from mailroom.accounts.views import SecondStepNeeded
 from mailroom.web import browser, limits
 from mailroom.web.browser import current_or_new_session, current_session, services
 from mailroom.web.errors import respond
@@ -13,6 +14,7 @@ from mailroom.web.forms import AddressForm, NewPasswordForm, check, sent_values
 from mailroom.web.notices import redirect_with_notice
 from mailroom.web.page import keep_private, page, redirect
 from mailroom.web.refused import FORM_ERRORS, Refused, refuse, take, typed
+from mailroom.web.return_to import second_step_address
 
 blueprint = Blueprint("password", __name__)
 
@@ -56,12 +58,19 @@ async def choose(token: str) -> Response:
     try:
         form = check(NewPasswordForm, await sent_values())
         started = await services().password_reset.reset(
-            token, password=form.password, session=await current_session(), user_agent=browser.user_agent()
+            token,
+            password=form.password,
+            session=await current_session(),
+            user_agent=browser.user_agent(),
+            address=browser.client_address(),
         )
     except FORM_ERRORS as error:
         return keep_private(await refuse(error, lambda refused: _form(token, refused)))
     except errors.AccountError as error:
         return keep_private(await respond(error))
+    if isinstance(started, SecondStepNeeded):
+        browser.begin(started.started)
+        return keep_private(redirect_with_notice(second_step_address(""), "new-password"))
     browser.begin(started)
     return keep_private(redirect_with_notice("/account", "new-password"))
 

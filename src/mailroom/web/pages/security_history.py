@@ -9,9 +9,9 @@ from datetime import datetime
 from quart import Blueprint, Response
 
 from mailroom.accounts import errors
-from mailroom.accounts.security.security_log import EventKind
 from mailroom.i18n.messages import gettext_noop as _
 from mailroom.i18n.messages import translated
+from mailroom.i18n.sentences import sentence
 from mailroom.web import browser, limits
 from mailroom.web.browser import current_or_new_session, services
 from mailroom.web.errors import respond
@@ -37,6 +37,17 @@ EVENTS = {
     "deletion_ordered": _("An operator is deleting the account; we sent a mail"),
     "deletion_undone": _("Deletion of the account undone"),
     "secured": _("Account secured by the link of a mail"),
+    "session_ended": _("Another browser signed out"),
+    "exported": _("Export of the data asked for"),
+    "app_added": _("Authenticator app added"),
+    "app_removed": _("Authenticator app removed"),
+    "passkey_added": _("Passkey added"),
+    "passkey_removed": _("Passkey removed"),
+    "codes_made": _("New recovery codes made"),
+    "recovery_code_used": _("Recovery code used"),
+    "second_step_failed": _("Five wrong codes after the right password; nobody was let in"),
+    "two_steps_on": _("Two steps turned on"),
+    "two_steps_off": _("Two steps turned off"),
 }
 """Kind of event → its line."""
 
@@ -54,10 +65,18 @@ class Line:
 @blueprint.get("/account/security")
 async def history() -> Response:
     """Show what happened to the security of the account."""
-    _, account = await member()
+    session, account = await member()
     events = await services().security_log.of_account(account.id)
     lines = [Line(translated(EVENTS.get(one.kind, one.kind)), one.device, one.address, one.at) for one in events]
-    return await page("security.html", lines=lines, notice=take_notice())
+    factors = await services().factors.overview(session)
+    return await page(
+        "settings/security.html",
+        account=account,
+        lines=lines,
+        factors=factors,
+        obstacle=sentence(factors.passkeys_obstacle) if factors.passkeys_obstacle else "",
+        notice=take_notice(),
+    )
 
 
 @blueprint.get("/account/password")
@@ -90,15 +109,29 @@ async def change_password() -> Response:
     return redirect_with_notice("/account/security", "new-password")
 
 
-@blueprint.post("/account/sessions/end-others")
-@limits.limited(limits.CHANGE)
-async def end_others() -> Response:
-    """End every other session of the account."""
-    session, account = await member()
-    async with services().database.begin() as work:
-        await services().sessions.revoke_others(work, account.id, but=session.id)
-        await services().security_log.record(work, account.id, EventKind.SESSIONS_ENDED, browser.origin())
-    return redirect_with_notice("/account/security", "others-ended")
+@blueprint.get("/not-mine/<token>")
+async def not_mine_form(token: str) -> Response:
+    """Show which sign-up the link ends, and the button that does it; or the one that lets mails through again."""
+    try:
+        found = await services().withdrawal.preview(token)
+    except errors.AccountError as error:
+        return keep_private(await respond(error))
+    return keep_private(await page("not_mine.html", found=found))
+
+
+@blueprint.post("/not-mine/<token>")
+@limits.limited(limits.CONFIRM)
+async def not_mine(token: str) -> Response:
+    """End the sign-up and hold back further mails, or let them through again; then say so."""
+    values = await sent_values()
+    try:
+        if values.get("again"):
+            await services().withdrawal.allow(token)
+        else:
+            await services().withdrawal.withdraw(token)
+    except errors.AccountError as error:
+        return keep_private(await respond(error))
+    return keep_private(redirect(f"/not-mine/{token}"))
 
 
 @blueprint.get("/not-me/<token>")

@@ -1,7 +1,9 @@
 // Times in the reader's own clock, and countdowns.
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+// The zone that a member has chosen, else the browser's.
+const { timeZone } = document.documentElement.dataset;
+const clock = new Intl.DateTimeFormat(undefined, { timeZone, hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const day = new Intl.DateTimeFormat(undefined, { timeZone, dateStyle: "medium", timeStyle: "short" });
 const ahead = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" });
 const running = new WeakMap();
 

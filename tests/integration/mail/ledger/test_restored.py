@@ -7,10 +7,10 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from mailroom.jobs.database_witness import RedisWitness
 from mailroom.kit.database import Database
 from mailroom.mail.ledger.identity import DatabaseRestored, RestoreGuard
 from mailroom.mail.ledger.restoration import WorkersRunning, adopt, mark_restored
+from mailroom.ops.database_witness import RedisWitness
 from mailroom.ops.doctor import restore as restore_check
 from mailroom.ops.restored import refusal
 from mailroom.ops.terminal import Mark
@@ -217,6 +217,7 @@ async def test_a_database_behind_the_heartbeat_is_older_and_one_that_took_over_i
         "update database_identity set written_by = pg_current_xact_id()::text::bigint,"
         f"heartbeat_at = heartbeat_at - interval '{behind}'"
     )
+    assert bool(await restore_check.check(settings)) is is_restored
     assert await restored(post.database, settings) is is_restored
     assert not await restored(post.database), "without Redis nobody can know"
 

@@ -1,0 +1,247 @@
+"""Passkeys (WebAuthn level 3): enrolling them, and checking what they sign.
+
+Every ceremony asks the device to verify its user, by a PIN or a finger: a passkey is two factors by itself, so
+signing in with one takes no second step.
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, func, insert, or_, select, update
+from webauthn import (
+    generate_authentication_options,
+    generate_registration_options,
+    options_to_json,
+    verify_authentication_response,
+    verify_registration_response,
+)
+from webauthn.helpers import base64url_to_bytes
+from webauthn.helpers.exceptions import WebAuthnException
+from webauthn.helpers.structs import (
+    AuthenticatorSelectionCriteria,
+    AuthenticatorTransport,
+    CredentialDeviceType,
+    PublicKeyCredentialDescriptor,
+    ResidentKeyRequirement,
+    UserVerificationRequirement,
+)
+
+from mailroom.accounts.errors import PasskeysRefused, TooManyPasskeys, UnknownPasskey, WrongPasskey
+from mailroom.accounts.models import Account
+from mailroom.accounts.two_factor import challenges
+from mailroom.accounts.two_factor.challenges import Purpose
+from mailroom.accounts.two_factor.models import Passkey
+from mailroom.accounts.two_factor.site import PasskeySite
+from mailroom.kit.database import UnitOfWork
+from mailroom.kit.ids import new_id
+
+logger = logging.getLogger(__name__)
+
+MOST = 20
+"""Passkeys an account may have."""
+LONGEST_NAME = 60
+TRANSPORTS = frozenset(one.value for one in AuthenticatorTransport)
+
+Options = dict[str, Any]
+"""What a page's script hands to the browser, as WebAuthn §5.4 and §5.5 have it in JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeyView:
+    """A passkey as its owner sees it."""
+
+    id: UUID
+    name: str
+    is_synced: bool
+    created_at: datetime
+    used_at: datetime | None
+
+
+class Passkeys:
+    """Enrols and checks the passkeys of one site; `name` is what devices call it."""
+
+    def __init__(self, site: PasskeySite, *, name: str) -> None:
+        self.site = site
+        self._name = name
+
+    async def options_to_enrol(self, work: UnitOfWork, account: Account, session_id: UUID) -> Options:
+        """Return what a new passkey of this account is made from. Raises `PasskeysRefused`, `TooManyPasskeys`."""
+        self._check_site()
+        own = await self._of(work, account.id)
+        if len(own) >= MOST:
+            raise TooManyPasskeys
+        options = generate_registration_options(
+            rp_id=self.site.rp_id,
+            rp_name=self._name,
+            user_id=account.id.bytes,
+            user_name=account.email,
+            user_display_name=account.name or account.email,
+            challenge=await challenges.put(work, session_id, Purpose.ENROL),
+            authenticator_selection=AuthenticatorSelectionCriteria(
+                resident_key=ResidentKeyRequirement.REQUIRED,
+                user_verification=UserVerificationRequirement.REQUIRED,
+            ),
+            exclude_credentials=_descriptors(own),
+        )
+        return _plain(options)
+
+    async def enrol(
+        self,
+        work: UnitOfWork,
+        account: Account,
+        challenge: bytes | None,
+        credential: Mapping[str, Any],
+        *,
+        name: str,
+    ) -> None:
+        """Keep a new passkey. Raises `WrongPasskey` where it was not made for this challenge and site."""
+        self._check_site()
+        if challenge is None:
+            raise WrongPasskey
+        try:
+            made = verify_registration_response(
+                credential=dict(credential),
+                expected_challenge=challenge,
+                expected_rp_id=self.site.rp_id,
+                expected_origin=self.site.origin,
+                require_user_verification=True,
+            )
+        except (WebAuthnException, ValueError, TypeError, KeyError) as error:
+            raise _refused(error) from None
+        known = select(Passkey.id).where(Passkey.credential_id == made.credential_id)
+        if await work.session.scalar(known) is not None or len(await self._of(work, account.id)) >= MOST:
+            raise WrongPasskey
+        row = {
+            "id": new_id(),
+            "account_id": account.id,
+            "credential_id": made.credential_id,
+            "public_key": made.credential_public_key,
+            "sign_count": made.sign_count,
+            "name": " ".join(name.split())[:LONGEST_NAME] or "Passkey",
+            "transports": _transports(credential),
+            "is_synced": made.credential_device_type is CredentialDeviceType.MULTI_DEVICE,
+        }
+        await work.session.execute(insert(Passkey).values(row))
+
+    async def options_to_check(
+        self, work: UnitOfWork, session_id: UUID, purpose: Purpose, account_id: UUID | None = None
+    ) -> Options:
+        """Return what a passkey is asked to sign: any of this site, or one of an account that is known already.
+
+        Raises `PasskeysRefused`.
+        """
+        self._check_site()
+        options = generate_authentication_options(
+            rp_id=self.site.rp_id,
+            challenge=await challenges.put(work, session_id, purpose),
+            allow_credentials=_descriptors(await self._of(work, account_id)) if account_id else None,
+            user_verification=UserVerificationRequirement.REQUIRED,
+        )
+        return _plain(options)
+
+    async def check(
+        self,
+        work: UnitOfWork,
+        challenge: bytes | None,
+        credential: Mapping[str, Any],
+        account_id: UUID | None = None,
+    ) -> UUID:
+        """Return the account whose passkey signed the challenge.
+
+        With `account_id` it has to be that account's. `challenge` is what `challenges.take` gave, in a transaction
+        that was committed: it is used up, whatever is wrong with the rest. Raises `WrongPasskey`.
+        """
+        self._check_site()
+        row = await self._by_credential(work, credential)
+        if challenge is None or row is None or (account_id is not None and row.account_id != account_id):
+            raise WrongPasskey
+        try:
+            checked = verify_authentication_response(
+                credential=dict(credential),
+                expected_challenge=challenge,
+                expected_rp_id=self.site.rp_id,
+                expected_origin=self.site.origin,
+                credential_public_key=row.public_key,
+                credential_current_sign_count=row.sign_count,
+                require_user_verification=True,
+            )
+        except (WebAuthnException, ValueError, TypeError, KeyError) as error:
+            raise _refused(error) from None
+        if _user_handle(credential) not in {None, row.account_id.bytes}:
+            raise WrongPasskey
+        count = checked.new_sign_count
+        used = (
+            update(Passkey)
+            .where(Passkey.id == row.id, or_(Passkey.sign_count < count, Passkey.sign_count == 0))
+            .values(sign_count=count, used_at=func.now())
+            .returning(Passkey.account_id)
+        )
+        owner = await work.session.scalar(used)
+        if owner is None:  # a copy of the passkey was faster
+            raise WrongPasskey
+        return owner
+
+    async def of_account(self, work: UnitOfWork, account_id: UUID) -> list[PasskeyView]:
+        """Return the passkeys of an account, the oldest first."""
+        rows = await self._of(work, account_id)
+        return [PasskeyView(one.id, one.name, one.is_synced, one.created_at, one.used_at) for one in rows]
+
+    async def remove(self, work: UnitOfWork, account_id: UUID, passkey_id: UUID) -> None:
+        """Forget a passkey of this account. Raises `UnknownPasskey`."""
+        gone = delete(Passkey).where(Passkey.id == passkey_id, Passkey.account_id == account_id)
+        if await work.session.scalar(gone.returning(Passkey.id)) is None:
+            raise UnknownPasskey
+
+    async def _of(self, work: UnitOfWork, account_id: UUID) -> list[Passkey]:
+        rows = select(Passkey).where(Passkey.account_id == account_id).order_by(Passkey.id)
+        return list(await work.session.scalars(rows))
+
+    async def _by_credential(self, work: UnitOfWork, credential: Mapping[str, Any]) -> Passkey | None:
+        try:
+            credential_id = base64url_to_bytes(str(credential.get("rawId") or credential.get("id") or ""))
+        except ValueError:
+            return None
+        return await work.session.scalar(select(Passkey).where(Passkey.credential_id == credential_id))
+
+    def _check_site(self) -> None:
+        if self.site.obstacle:
+            raise PasskeysRefused
+
+
+def _descriptors(rows: list[Passkey]) -> list[PublicKeyCredentialDescriptor]:
+    return [
+        PublicKeyCredentialDescriptor(
+            id=row.credential_id, transports=[AuthenticatorTransport(one) for one in row.transports] or None
+        )
+        for row in rows
+    ]
+
+
+def _plain(options: Any) -> Options:
+    plain: Options = json.loads(options_to_json(options))
+    return plain
+
+
+def _transports(credential: Mapping[str, Any]) -> list[str]:
+    response = credential.get("response")
+    named = response.get("transports") if isinstance(response, Mapping) else None
+    return sorted(TRANSPORTS & {one for one in named or () if isinstance(one, str)}) if named else []
+
+
+def _user_handle(credential: Mapping[str, Any]) -> bytes | None:
+    response = credential.get("response")
+    handle = response.get("userHandle") if isinstance(response, Mapping) else None
+    try:
+        return base64url_to_bytes(handle) if isinstance(handle, str) and handle else None
+    except ValueError:
+        return b""
+
+
+def _refused(error: Exception) -> WrongPasskey:
+    logger.info("a passkey was refused: %s", type(error).__name__)
+    return WrongPasskey()

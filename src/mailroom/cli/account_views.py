@@ -1,0 +1,122 @@
+"""`mailroom accounts list`, `show`, `lock` and `unlock`."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from mailroom.accounts.administration import FoundAccount
+from mailroom.accounts.views import Session
+from mailroom.cli.actor import shell_actor
+from mailroom.cli.tables import Column, print_table
+from mailroom.cli.with_services import with_services
+from mailroom.kit import clock
+from mailroom.kit.text import age, clean, full
+from mailroom.ops.entrypoints import Entrypoints
+from mailroom.services import Services
+
+COLUMNS = (Column("address", whole=True), Column("role"), Column("age", whole=True), Column("locked"))
+
+
+@click.command("list")
+@click.argument("address", default="")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most this many.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def list_accounts(entrypoints: Entrypoints, address: str, limit: int, as_json: bool) -> None:
+    """List accounts, the newest first; or those of ADDRESS, its beginning, or @example.org for a domain."""
+
+    async def read(services: Services) -> Sequence[FoundAccount]:
+        async with services.database.begin() as work:
+            return await services.account_administration.find(work, address, limit=limit)
+
+    found = with_services(entrypoints, read)
+    if as_json:
+        click.echo(json.dumps([account_json(account) for account in found], indent=2))
+        return
+    now = clock.now()
+    print_table(
+        COLUMNS,
+        [
+            (clean(one.email), one.role or "", age(one.created_at, now), "locked" if one.locked_at else "")
+            for one in found
+        ],
+    )
+    if not found:
+        click.echo("No account is like that." if address else "There are no accounts yet.", err=True)
+
+
+def account_json(account: FoundAccount) -> dict[str, Any]:
+    """Return an account for machines; times are ISO 8601."""
+    return {
+        "id": str(account.id),
+        "email": account.email,
+        "role": account.role,
+        "created_at": account.created_at.isoformat(),
+        "locked_at": account.locked_at.isoformat() if account.locked_at else None,
+    }
+
+
+@click.command()
+@click.argument("email")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def show(entrypoints: Entrypoints, email: str, as_json: bool) -> None:
+    """Show the account of EMAIL and where it is signed in."""
+
+    async def read(services: Services) -> tuple[FoundAccount, Sequence[Session]]:
+        async with services.database.begin() as work:
+            row = await services.account_administration.by_email(work, email)
+        return FoundAccount.of(row), await services.sessions.of_account(row.id)
+
+    account, sessions = with_services(entrypoints, read)
+    if as_json:
+        told = {**account_json(account), "sessions": [_session_json(session) for session in sessions]}
+        click.echo(json.dumps(told, indent=2))
+        return
+    click.echo(f"{clean(account.email)}  {account.id}")
+    click.echo(f"  {account.role or 'member'}, since {full(account.created_at)}")
+    if account.locked_at:
+        click.echo(f"  locked since {full(account.locked_at)}")
+    for session in sessions:
+        click.echo(
+            f"  signed in: {clean(session.user_agent)} {session.address or ''}, seen {full(session.seen_at)}"
+        )
+
+
+def _session_json(session: Session) -> dict[str, Any]:
+    return {
+        "browser": session.user_agent,
+        "address": session.address,
+        "created_at": session.created_at.isoformat(),
+        "seen_at": session.seen_at.isoformat(),
+    }
+
+
+@click.command()
+@click.argument("email")
+@click.pass_obj
+def lock(entrypoints: Entrypoints, email: str) -> None:
+    """Lock the account of EMAIL: its sessions end, and nobody signs in to it."""
+    changed = with_services(entrypoints, lambda services: _set(services, email, lock_it=True))
+    click.echo("It is locked. Its sessions have ended." if changed else "It was locked already.")
+
+
+@click.command()
+@click.argument("email")
+@click.pass_obj
+def unlock(entrypoints: Entrypoints, email: str) -> None:
+    """Unlock the account of EMAIL."""
+    changed = with_services(entrypoints, lambda services: _set(services, email, lock_it=False))
+    click.echo("It is unlocked." if changed else "It was not locked.")
+
+
+async def _set(services: Services, email: str, *, lock_it: bool) -> bool:
+    administration = services.account_administration
+    async with services.database.begin() as work:
+        account = await administration.by_email(work, email)
+        changed = await (administration.lock if lock_it else administration.unlock)(work, account.id)
+        action = "account.locked" if lock_it else "account.unlocked"
+        await services.audit_log.write(work, shell_actor(), action, target="account", target_id=account.id)
+    return changed

@@ -1,0 +1,247 @@
+"""Searches for mails in SQL: pages by key, bounded counts, and never longer than the budget.
+
+A search looks at slices of time, the newest first, each some times as long as the one before it. Where the budget
+is used up, the page says how far it looked, and the next one goes on from there. So the cost of a page is bounded
+whatever is asked for and however many mails there are.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, func, literal_column, or_, select
+from sqlalchemy.orm import aliased
+
+from mailroom.api_keys.models import ApiKey
+from mailroom.desk.search import MailSearch
+from mailroom.desk.time_limit import BUDGET, in_time, within_time
+from mailroom.kit.database import Database, UnitOfWork
+from mailroom.kit.ids import first_id
+from mailroom.mail.messages.models import Message
+from mailroom.mail.models import Mail
+
+MOST_COUNTED = 10_000
+"""Where a count stops."""
+PATIENCE = 2.0
+"""Seconds that the first slice may take: each page gets further, however busy the database is."""
+FIRST_SLICE = timedelta(minutes=5)
+GROWTH = 6
+SKEW = timedelta(minutes=10)
+"""How far the clocks of processes, which make ids, may be from PostgreSQL's."""
+LAST_ID = UUID(int=2**128 - 1)
+FIRST_ID = UUID(int=0)
+SIMPLE: ColumnElement[Any] = literal_column("'simple'::regconfig")
+NOT_SENT = Mail.state != literal_column("'sent'")
+"""Written as the partial indexes have it, so that the planner knows them."""
+ACCEPTED_BELOW = 300
+
+
+@dataclass(frozen=True, slots=True)
+class FoundMails:
+    """A page of a search, the newest first."""
+
+    mails: Sequence[Mail]
+    next: UUID | None
+    """What to give as `before` for the next page; None where there is nothing more in the search's time."""
+    looked_to: datetime | None
+    """How far back it looked where the budget ended the search; None where it looked at all of its time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Ids and times that a search looks at; the highest id is left out."""
+
+    low: UUID
+    high: UUID
+    since: datetime | None
+    until: datetime | None
+
+
+class MailSearches:
+    """Finds and counts the mails of a search."""
+
+    def __init__(self, database: Database, budget: float = BUDGET) -> None:
+        self._database = database
+        self._budget = budget
+
+    async def page(
+        self, search: MailSearch, now: datetime, *, before: UUID | None = None, limit: int = 50
+    ) -> FoundMails:
+        """Return at most `limit` mails, those with ids below `before` where given. Raises `Unavailable`."""
+        ends_at = time.monotonic() + self._budget
+        wanted = conditions(search)
+        found: list[Mail] = []
+        whole = window_of(search, now, before=before)
+        narrow = is_narrow(search)
+        async with self._database.begin() as work:
+            for slice_ in slices(whole, now, whole_at_once=narrow):
+                query = page_of(wanted, slice_, limit + 1 - len(found), narrow=narrow)
+                left = ends_at - time.monotonic()
+                rows = await _rows(work, query, left if slice_.high < whole.high else max(left, PATIENCE))
+                if rows is None:  # the budget is used up: nothing is known of this slice
+                    return _cut_short(found, slice_)
+                found += rows
+                if len(found) > limit:
+                    return FoundMails(found[:limit], found[limit - 1].id, None)
+        return FoundMails(found, None, None)
+
+    async def count(self, search: MailSearch, now: datetime, *, most: int = MOST_COUNTED) -> int | None:
+        """Return how many mails there are, at most `most` + 1; None where that takes longer than the budget."""
+        window = window_of(search, now)
+        inner = select(Mail.id).where(*conditions(search), *within(window)).limit(most + 1).subquery()
+
+        async def ask(work: UnitOfWork) -> int:
+            return await work.session.scalar(select(func.count()).select_from(inner)) or 0
+
+        return await in_time(self._database, self._budget, ask)
+
+
+async def _rows(work: UnitOfWork, query: Select[Mail], seconds: float) -> Sequence[Mail] | None:
+    """Return the mails of one slice; None where that takes longer than `seconds`."""
+
+    async def ask(work: UnitOfWork) -> Sequence[Mail]:
+        return (await work.session.scalars(query)).all()
+
+    return await within_time(work, seconds, ask) if seconds > 0 else None
+
+
+def page_of(wanted: Sequence[ColumnElement[bool]], window: Window, limit: int, *, narrow: bool) -> Select[Mail]:
+    """Return the query for a slice, the newest first.
+
+    Where an index finds the few that match (`narrow`), they are found first. The planner takes an expression for
+    common and would go through all mails by id, in the hope to meet enough of them soon.
+    """
+    if narrow:
+        few = aliased(Mail, select(Mail).where(*wanted, *within(window)).cte("few").prefix_with("MATERIALIZED"))
+        return select(few).order_by(few.id.desc()).limit(limit)
+    return select(Mail).where(*wanted, *within(window)).order_by(Mail.id.desc()).limit(limit)
+
+
+def _cut_short(found: list[Mail], unseen: Window) -> FoundMails:
+    """Return the page of a search whose budget is used up; the next one goes on from there."""
+    last = found[-1].id if found else unseen.high
+    return FoundMails(found, min(last, unseen.high), unseen.until)
+
+
+def is_narrow(search: MailSearch) -> bool:
+    """Tell whether an index finds the few mails that match: then one look at the whole time is the cheapest."""
+    return search.id is not None or (bool(search.to) and not search.to.startswith("@"))
+
+
+def window_of(search: MailSearch, now: datetime, *, before: UUID | None = None) -> Window:
+    """Return what a search looks at; `before` is the end of the page before."""
+    since, until = search.starts(now), search.before
+    high = first_id(until) if until else LAST_ID
+    return Window(first_id(since) if since else FIRST_ID, min(high, before) if before else high, since, until)
+
+
+def slices(window: Window, now: datetime, *, whole_at_once: bool) -> Iterator[Window]:
+    """Yield a window in parts, the newest first."""
+    if whole_at_once:
+        yield window
+        return
+    end = min(_time_of(window.high, now), now + timedelta(days=1))
+    length, high, until = FIRST_SLICE, window.high, window.until
+    while True:
+        try:
+            start = min(end, now) - length
+        except OverflowError:
+            start = None
+        if start is None or (window.since and start <= window.since) or start.year < 2000:  # noqa: PLR2004
+            yield Window(window.low, high, window.since, until)
+            return
+        low = first_id(start)
+        yield Window(low, high, start, until)
+        high, until, end, length = low, start, start, length * GROWTH
+
+
+def _time_of(id_: UUID, now: datetime) -> datetime:
+    """Return the moment of a UUIDv7, or now where it is of none."""
+    try:
+        return datetime.fromtimestamp((id_.int >> 80) / 1000, tz=now.tzinfo)
+    except (OverflowError, ValueError, OSError):
+        return now
+
+
+def within(window: Window) -> list[ColumnElement[bool]]:
+    """Return the conditions of a window. Times say the same as ids, for the index on state and time."""
+    found: list[ColumnElement[bool]] = [Mail.id >= window.low, Mail.id < window.high]
+    if window.since:
+        found.append(Mail.created_at >= window.since - SKEW)
+    if window.until:
+        found.append(Mail.created_at < window.until + SKEW)
+    return found
+
+
+def conditions(search: MailSearch) -> list[ColumnElement[bool]]:
+    """Return the conditions of a search but for its time."""
+    found = [column == value for column, value in _plain_facts(search) if value]
+    if search.states:
+        found.append(Mail.state.in_(search.states))
+    if search.to:
+        found.append(_to(search.to))
+    if search.code is not None:
+        found.append(and_(Mail.code == search.code, Mail.code.is_not(None)))
+        if search.code >= ACCEPTED_BELOW:
+            found.append(NOT_SENT)
+    if search.id:
+        low, high = search.id
+        of_message = and_(Mail.message_id.between(low, high), Mail.message_id.is_not(None))
+        found.append(or_(Mail.id.between(low, high), of_message))
+    if search.key or search.tag:
+        found.append(Mail.message_id.in_(select(Message.id).where(*_of_message(search))))
+    if search.words:
+        found.append(_words(" ".join(search.words)))
+    return found
+
+
+def _plain_facts(search: MailSearch) -> Sequence[tuple[ColumnElement[Any], str]]:
+    return (
+        (Mail.kind.expression, search.kind),
+        (Mail.stream.expression, search.stream),
+        (Mail.reason.expression, search.reason),
+        (Mail.enhanced.expression, search.enhanced),
+    )
+
+
+def _of_message(search: MailSearch) -> Iterator[ColumnElement[bool]]:
+    if search.key:
+        named = or_(ApiKey.name == search.key, func.starts_with(search.key, ApiKey.start))
+        yield Message.key_id.in_(select(ApiKey.id).where(named))
+    if search.tag:
+        name, value = search.tag
+        yield Message.tags.contains({name: value}) if value else Message.tags.has_key(name)
+
+
+def _to(to: str) -> ColumnElement[bool]:
+    """Return the condition for a recipient; two partial indexes answer it, one for those that have ended."""
+    backwards = func.reverse(func.lower(Mail.recipient))
+    asked = to[::-1]
+    if to.startswith("@"):
+        beyond = asked[:-1] + chr(ord("@") + 1)
+        meant = and_(
+            backwards.op("~>=~", is_comparison=True)(asked), backwards.op("~<~", is_comparison=True)(beyond)
+        )
+    else:
+        meant = backwards == asked
+    waits = and_(Mail.ended_at.is_(None), Mail.nudge_at.is_not(None), meant)
+    return or_(and_(Mail.ended_at.is_not(None), meant), waits)
+
+
+def _compared(column: ColumnElement[str], operator: str, value: str) -> ColumnElement[bool]:
+    compared: ColumnElement[bool] = column.op(operator, is_comparison=True)(value)
+    return compared
+
+
+def _words(words: str) -> ColumnElement[bool]:
+    """Return the condition that all words stand in the server's answer, or in the subject."""
+    asked = func.plainto_tsquery(SIMPLE, words)
+    answer = func.to_tsvector(SIMPLE, Mail.answer).op("@@", is_comparison=True)(asked)
+    subject = func.to_tsvector(SIMPLE, Message.subject).op("@@", is_comparison=True)(asked)
+    return or_(
+        and_(Mail.answer.is_not(None), NOT_SENT, answer),
+        Mail.message_id.in_(select(Message.id).where(subject)),
+    )

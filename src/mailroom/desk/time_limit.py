@@ -1,0 +1,39 @@
+"""Questions with a time limit: PostgreSQL itself ends a statement that takes too long."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from psycopg.errors import QueryCanceled
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from mailroom.kit.database import Database, UnitOfWork
+
+Answer = TypeVar("Answer")
+
+BUDGET = 0.08
+"""Seconds that a page of the desk may spend on one question."""
+
+
+async def in_time(
+    database: Database, seconds: float, ask: Callable[[UnitOfWork], Awaitable[Answer]]
+) -> Answer | None:
+    """Return what `ask` returns, in a transaction of its own; None where a statement of it takes longer."""
+    async with database.begin() as work:
+        return await within_time(work, seconds, ask)
+
+
+async def within_time(
+    work: UnitOfWork, seconds: float, ask: Callable[[UnitOfWork], Awaitable[Answer]]
+) -> Answer | None:
+    """Return what `ask` returns; None where a statement of it takes longer: then `work` can do nothing more.
+
+    The limit stays for the rest of the transaction, which PostgreSQL rolls back at its end where it was passed.
+    """
+    await work.session.execute(text(f"SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}"))
+    try:
+        return await ask(work)
+    except DBAPIError as error:
+        if isinstance(error.orig, QueryCanceled):
+            return None
+        raise

@@ -1,0 +1,84 @@
+"""The page that asks once more who it is (`web/recent_sign_in.py`): with the password, or with a passkey."""
+
+from quart import Blueprint, Response, jsonify, request
+
+from mailroom.accounts.views import Session
+from mailroom.web import browser, limits
+from mailroom.web.browser import services
+from mailroom.web.forms import RecentForm, check, sent_values
+from mailroom.web.page import page, redirect
+from mailroom.web.recent_sign_in import PAGE, read_intent
+from mailroom.web.refused import FORM_ERRORS, Refused, refuse, take
+from mailroom.web.return_to import member
+
+blueprint = Blueprint("recent", __name__)
+
+AGAIN = f"{PAGE}/again"
+
+
+@blueprint.get(PAGE)
+async def form() -> Response:
+    """Show the form."""
+    session, _ = await member()
+    return await _form(session, str(request.args.get("intent", "")), take())
+
+
+async def _form(session: Session, intent: str, refused: Refused) -> Response:
+    assert session.account
+    return await page(
+        "settings/confirm.html",
+        refused.status,
+        intent=refused.values.get("intent", intent),
+        messages=refused.messages,
+        asks_code=session.account.has_two_steps,
+        asks_passkey=await services().recent_sign_in.has_passkey(session),
+    )
+
+
+@blueprint.post(PAGE)
+@limits.limited(limits.SIGN_IN, also=limits.by_member)
+async def confirm() -> Response:
+    """Take the password, and with two steps a code, and go on to what was wanted."""
+    session, _ = await member()
+    values = await sent_values()
+    intent = str(values.get("intent", ""))[:4000]
+    try:
+        sent = check(RecentForm, values)
+        await services().recent_sign_in.by_password(session, sent.current, sent.step_code, browser.origin())
+    except FORM_ERRORS as error:
+        return await refuse(error, lambda it: _form(session, intent, it), {"intent": intent})
+    return redirect(_way_on(session, intent))
+
+
+def _way_on(session: Session, intent: str) -> str:
+    wanted = read_intent(session, intent)
+    return wanted.path if wanted.method == "GET" else f"{AGAIN}?intent={intent}"
+
+
+@blueprint.get(AGAIN)
+async def again() -> Response:
+    """Show the form that was sent, with a button to send it once more: nothing is done without a press."""
+    session, _ = await member()
+    wanted = read_intent(session, request.args.get("intent"))
+    if wanted.method == "GET":
+        return redirect(wanted.path)
+    return await page("settings/again.html", wanted=wanted)
+
+
+@blueprint.post(f"{PAGE}/passkey/options")
+@limits.limited(limits.CONFIRM)
+async def passkey_options() -> Response:
+    """Return what a passkey of the account is to sign."""
+    session, _ = await member()
+    return jsonify(await services().recent_sign_in.passkey_options(session))
+
+
+@blueprint.post(f"{PAGE}/passkey")
+@limits.limited(limits.CONFIRM)
+async def passkey() -> Response:
+    """Take a passkey, and say where to go on."""
+    session, _ = await member()
+    values = await sent_values()
+    credential = values.get("credential")
+    await services().recent_sign_in.by_passkey(session, credential if isinstance(credential, dict) else {})
+    return jsonify({"location": _way_on(session, str(values.get("intent", "")))})

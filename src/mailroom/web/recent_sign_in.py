@@ -1,0 +1,101 @@
+"""Asking once more who it is, before anything that changes the security of an account.
+
+Such a handler begins with `session, account = await recent_member()`. Where the owner was not there a short while
+ago, the answer is the way to `/account/confirm`, which comes back: a GET to its page, a POST to a page with what
+was sent, to press once more. A program gets a problem document.
+"""
+
+from dataclasses import asdict, dataclass, field
+
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+from quart import Quart, Response, request
+
+from mailroom.accounts.errors import RecentSignInNeeded
+from mailroom.accounts.sessions import is_recent
+from mailroom.accounts.views import AccountView, Session
+from mailroom.web.browser import services
+from mailroom.web.errors import page_above, respond, wants_json
+from mailroom.web.page import redirect
+from mailroom.web.return_to import member, safe_path
+from mailroom.web.sent_forms import SECRET
+
+PAGE = "/account/confirm"
+LASTS = 3600
+"""Seconds for which a sent form may be pressed again."""
+LONGEST = 3_000
+"""Characters of an address that every browser and proxy takes."""
+SECURITY = "/account/security"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What somebody wanted before being asked who it is: a page, or a form with what was sent. Never a secret."""
+
+    path: str
+    method: str = "GET"
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+class AskAgain(Exception):
+    """The owner of `session` was not there a short while ago. The answer is the way to the page that asks."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+
+
+async def recent_member() -> tuple[Session, AccountView]:
+    """Return the session of this request and its account, where the owner was there a short while ago.
+
+    Raises `SignInFirst`, `AskAgain`.
+    """
+    session, account = await member()
+    if not is_recent(session):
+        raise AskAgain(session)
+    return session, account
+
+
+def handle(app: Quart) -> None:
+    """Have `AskAgain` answered."""
+
+    async def ask(error: AskAgain) -> Response:
+        if wants_json():
+            return await respond(RecentSignInNeeded())
+        return redirect(f"{PAGE}?intent={_signed(error.session, await _intent())}")
+
+    app.register_error_handler(AskAgain, ask)
+
+
+async def _intent() -> Intent:
+    path = request.full_path.rstrip("?")
+    if request.method == "GET":
+        return Intent(path)
+    sent = (await request.form).to_dict()
+    if any(SECRET.search(name) for name in sent):
+        return Intent(page_above(request.path))  # its form is to be filled in anew: no secret is kept
+    return Intent(path, "POST", sent)
+
+
+def _signed(session: Session, intent: Intent) -> str:
+    text = _text(session, intent)
+    return text if len(text) <= LONGEST else _text(session, Intent(page_above(request.path)))
+
+
+def _text(session: Session, intent: Intent) -> str:
+    text = _serializer(session).dumps(asdict(intent))
+    return text if isinstance(text, str) else text.decode()
+
+
+def read_intent(session: Session, text: object) -> Intent:
+    """Return what this session's owner wanted; the page about security where nobody can tell."""
+    try:
+        intent = Intent(**_serializer(session).loads(str(text or ""), max_age=LASTS))
+    except (BadSignature, TypeError):
+        return Intent(SECURITY)
+    return intent if safe_path(intent.path) else Intent(SECURITY)
+
+
+def _serializer(session: Session) -> URLSafeTimedSerializer:
+    # Bound to the session: nobody can be sent here with a form of somebody else's.
+    salt = f"mailroom/intent {session.id}"
+    return URLSafeTimedSerializer(list(reversed(services().settings.secret_keys)), salt=salt)

@@ -1,0 +1,55 @@
+"""nginx as docs/OPERATING.md configures it, with another port and a certificate of its own."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.processes import ROOT
+from tests.servers.conftest import Certificate, program, running
+
+AROUND = """\
+daemon off;
+error_log stderr;
+pid {folder}/nginx.pid;
+{user}
+events {{ }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+{documented}
+}}
+"""
+
+
+def documented() -> str:
+    """Return the configuration that docs/OPERATING.md gives."""
+    (found,) = re.findall(r"```nginx\n(.*?)```", (ROOT / "docs" / "OPERATING.md").read_text(), re.DOTALL)
+    return str(found)
+
+
+@contextmanager
+def nginx(folder: Path, certificate: Certificate, *, port: int, web_port: int) -> Iterator[None]:
+    """Run it on `port` with TLS, in front of the web on `web_port`."""
+    changed = documented()
+    for before, after in (
+        ("listen 443 ssl;", f"listen 127.0.0.1:{port} ssl;"),
+        ("server_name mail.example.org;", "server_name localhost;"),
+        (
+            "# ssl_certificate …",
+            f"ssl_certificate {certificate.file}; ssl_certificate_key {certificate.key};",
+        ),
+        ("http://127.0.0.1:8000", f"http://127.0.0.1:{web_port}"),
+        ("$host;", "$host:$server_port;"),  # as the page says for a port other than 443
+    ):
+        assert before in changed, before
+        changed = changed.replace(before, after)
+    user = "user root;" if os.geteuid() == 0 else ""
+    (folder / "nginx.conf").write_text(AROUND.format(folder=folder, user=user, documented=changed))
+    with running([program("nginx"), "-e", "stderr", "-p", folder, "-c", "nginx.conf"], folder, port):
+        yield

@@ -1,0 +1,15 @@
+"""Benchmarks are run seldom: what moves in src must not leave them behind."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "benchmarks"
+DOORS = {"__main__", "group_tasks", "live_reports", "smtp_client", "usual"}
+"""Each works at import: they are started as programs."""
+
+
+@pytest.mark.parametrize("name", sorted({file.stem for file in FOLDER.glob("*.py")} - DOORS))
+def test_a_benchmark_finds_what_it_imports(name: str) -> None:
+    importlib.import_module(f"benchmarks.{name}")
