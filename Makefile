@@ -75,6 +75,10 @@ bench-live: $(VENV)/.dev ## live progress with 10,000 tasks and 3,000 sockets, b
 bench-api: $(VENV)/.dev ## mails of other programs over HTTP and SMTP, beside the least route and Postfix (about 4 minutes)
 	$(BIN)/python -m benchmarks.api
 
+.PHONY: bench-desk
+bench-desk: $(VENV)/.dev ## the desk with 10 million mails (BENCH_DESK_MAILS=1000000 for fewer): its pages, delivery beside ten open desks, the sweep, sizes
+	$(BIN)/python -m benchmarks.desk --mails $(or $(BENCH_DESK_MAILS),10000000)
+
 .PHONY: format
 format: $(VENV)/.dev ## mend what the linter and formatter can mend by themselves
 	$(BIN)/ruff check --fix-only .

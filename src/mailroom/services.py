@@ -26,6 +26,7 @@ from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.keys import ApiKeys
 from mailroom.api_keys.refusals import KeyRefusals
 from mailroom.api_keys.watch_tokens import WatchTokens
+from mailroom.desk.alerts.teller import Teller
 from mailroom.desk.audit_log import AuditLog
 from mailroom.desk.bulk_actions import BulkActions
 from mailroom.desk.failures import FailureReport
@@ -89,5 +90,6 @@ class Services:
     bulk_actions: BulkActions
     webhooks: Webhooks
     counters: Counters
+    teller: Teller
     tracker: Tracker | None = None
     """The poller of a web process; a worker has none."""

@@ -28,6 +28,7 @@ from mailroom.api_keys.keys import ApiKeys
 from mailroom.api_keys.refusals import KeyRefusals
 from mailroom.api_keys.sending_limits import SendingLimits
 from mailroom.api_keys.watch_tokens import WatchTokens
+from mailroom.bootstrap.alerts import create_teller
 from mailroom.bootstrap.two_factor import create_two_factor
 from mailroom.desk.audit_log import AuditLog
 from mailroom.desk.bulk_actions import BulkActions
@@ -173,6 +174,7 @@ def create_services(
         bulk_actions=BulkActions(database, task_service, administration, audit_log),
         webhooks=Webhooks(webhook_box(settings), private=settings.webhook_private_networks),
         counters=counters,
+        teller=create_teller(settings, database),
         tracker=tracker,
     )
 

@@ -6,6 +6,8 @@ import socket
 import uvloop
 
 from mailroom.bootstrap.services import create_services
+from mailroom.desk.processes.register import Registration
+from mailroom.desk.processes.surroundings import Surroundings
 from mailroom.jobs.publisher import Publisher
 from mailroom.mail.ledger.liveness import new_name
 from mailroom.settings import Settings
@@ -36,11 +38,15 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
         hostname=settings.ehlo_name.strip("[]"),
         domain=settings.sender.address.rpartition("@")[2],
     )
-    counters = CounterWriter(services.counters, services.database, new_name())
+    name = new_name()
+    counters = CounterWriter(services.counters, services.database, name)
+    registration = Registration(services.database, name, "submission", surroundings=Surroundings(settings))
     counters.start()
+    registration.start()
     try:
         await Listener(handler, settings).serve(listening)
     finally:
         await asyncio.to_thread(publisher.close)
         await counters.close()
+        await registration.close()
         await services.database.close()

@@ -2,7 +2,10 @@
 
 from quart import Quart
 
+from mailroom.bootstrap.alerts import create_watch
 from mailroom.bootstrap.services import create_services, create_tracker
+from mailroom.desk.processes.register import Registration
+from mailroom.desk.processes.surroundings import Surroundings
 from mailroom.jobs.publisher import Publisher
 from mailroom.kit.database import Database
 from mailroom.mail.ledger.liveness import new_name
@@ -30,17 +33,25 @@ def create_web(settings: Settings | None = None) -> Quart:
     )
     app = create_app(services)
     serve_live(app)
-    counters = CounterWriter(services.counters, database, new_name())
+    name = new_name()
+    counters = CounterWriter(services.counters, database, name)
+    registration = Registration(database, name, "web", surroundings=Surroundings(settings, public=True))
+
+    alerts = create_watch(settings, database, services.counters)
 
     async def start() -> None:
         tracker.start()
         counters.start()
+        registration.start()
+        alerts.start()
 
     async def close() -> None:
         await tracker.stop()
         await results.close()
         publisher.close()
+        await alerts.close()
         await counters.close()
+        await registration.close()
         await database.close()
 
     app.before_serving(start)

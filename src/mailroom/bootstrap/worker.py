@@ -4,14 +4,21 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from celery import Celery
 
 from mailroom.accounts.retention import AccountRetention
 from mailroom.accounts.tokens import Tokens
 from mailroom.bootstrap import services as wiring
+from mailroom.bootstrap.alerts import create_watch
+from mailroom.desk.alerts.book import forget_old as forget_old_alerts
+from mailroom.desk.processes.register import Registration
+from mailroom.desk.processes.register import forget_old as forget_old_processes
+from mailroom.desk.processes.surroundings import Surroundings
 from mailroom.events.log import forget_old
 from mailroom.jobs.broker.queue_depth import queue_depth
+from mailroom.jobs.intake import Intake
 from mailroom.jobs.mail_tasks import MailReports
 from mailroom.jobs.publisher import Publisher
 from mailroom.jobs.results import ResultWriter
@@ -85,15 +92,25 @@ def create_runtime(settings: Settings, app: Celery) -> Runtime:
     def depth() -> int | None:
         return queue_depth(publisher.app)
 
+    task_leases = TaskLeases(TaskRuns(services.database), publisher.publish_task, reporter.put, depth)
     return Runtime(
         services=services,
         deliverer=deliverer,
         sweep=_sweep(services, publisher, depth, pool, guard),
-        task_leases=TaskLeases(TaskRuns(services.database), publisher.publish_task, reporter.put, depth),
+        task_leases=task_leases,
         reporter=reporter,
         publisher=publisher,
         liveness=Liveness(services.database, worker_name),
         counters=CounterWriter(services.counters, services.database, worker_name),
+        registration=Registration(
+            services.database,
+            worker_name,
+            "worker",
+            surroundings=Surroundings(settings),
+            facts=partial(_facts, deliverer, task_leases, pool),
+            on_wish=Intake(app, deliverer).follow,
+        ),
+        alerts=create_watch(settings, services.database, services.counters),
         webhooks=WebhookSender(
             services.database,
             wiring.webhook_box(settings),
@@ -101,6 +118,20 @@ def create_runtime(settings: Settings, app: Celery) -> Runtime:
             private=settings.webhook_private_networks,
         ),
     )
+
+
+def _facts(deliverer: Deliverer, task_leases: TaskLeases, pool: Pool) -> dict[str, Any]:
+    """Return what a worker says of itself in the register of processes."""
+    outage = pool.outage
+    return {
+        "mails": deliverer.in_hand,
+        "tasks": task_leases.in_hand,
+        "server": str(pool.server),
+        "connections": pool.open_connections,
+        "tls": pool.tls_version,
+        "server_certificate": pool.certificate_ends,
+        "circuit": {"since": outage.since.isoformat(), "reason": outage.result.reason} if outage else None,
+    }
 
 
 def _pool(settings: Settings, services: Services) -> Pool:
@@ -160,6 +191,8 @@ def _sweep(
             services.acceptance.clean_up,
             partial(forget_old_deliveries, services.database),
             partial(forget_old, services.database),
+            partial(forget_old_processes, services.database),
+            partial(forget_old_alerts, services.database),
             Rollup(services.database).run,
         ],
     )

@@ -20,9 +20,9 @@ class Event(Base):
     transaction: Mapped[int] = mapped_column(BigInteger, server_default=text("pg_current_xact_id()::text::bigint"))
     """The transaction that wrote it: readers take events in this order (`webhooks/fan_out.py`)."""
     type: Mapped[str] = mapped_column(Text)
-    """``account.confirmed``, ``account.deleted`` or ``task.ended``."""
+    """``account.confirmed``, ``account.deleted``, ``task.ended``, ``alert.fired`` or ``alert.cleared``."""
     subject_id: Mapped[UUID] = mapped_column()
-    """The account or task."""
+    """The account, task or alert."""
     key_id: Mapped[UUID | None] = mapped_column()
     """The API key whose it is; none: every endpoint of scope `full` hears of it."""
     data: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))

@@ -36,6 +36,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery ships no types
         self._brokers: list[str] = [url for url in str(self.app.conf.broker_url).split(";") if url]
         self._looking: threading.Thread | None = None
         self._stopped = threading.Event()
+        self.app.intake = self  # for `jobs/intake.py`
 
     def ensure_connected(self, conn: Any) -> Any:
         """Return the connection once it is made; the waits between two tries stay short."""

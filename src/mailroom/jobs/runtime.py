@@ -3,6 +3,8 @@
 import asyncio
 from dataclasses import dataclass
 
+from mailroom.desk.alerts.watch import AlertWatch
+from mailroom.desk.processes.register import Registration
 from mailroom.jobs.publisher import Publisher
 from mailroom.jobs.sweep import Sweep
 from mailroom.jobs.task_leases import TaskLeases
@@ -27,6 +29,8 @@ class Runtime:
     liveness: Liveness
     webhooks: WebhookSender
     counters: CounterWriter
+    registration: Registration
+    alerts: AlertWatch
 
     async def start(self) -> None:
         """Be known to live, begin to sweep, and connect to the mail server."""
@@ -35,6 +39,8 @@ class Runtime:
         self.task_leases.start()
         self.webhooks.start()
         self.counters.start()
+        self.registration.start()
+        self.alerts.start()
         self.deliverer.warm()
 
     async def stop(self) -> None:
@@ -51,6 +57,8 @@ class Runtime:
         await asyncio.to_thread(self.reporter.close)
         await self.deliverer.close()
         self.publisher.close()
+        await self.alerts.close()
         await self.counters.close()
+        await self.registration.close()
         await self.liveness.close()
         await self.services.database.close()

@@ -59,6 +59,11 @@ class TaskLeases:
         self._looking: asyncio.Task[None] | None = None
         self._sweep_at = time.monotonic() + SWEEP_EVERY * random.random()  # noqa: S311  # not all at once
 
+    @property
+    def in_hand(self) -> int:
+        """How many tasks run in this process."""
+        return len(self._running)
+
     def start(self) -> None:
         """Begin to look for cancelled tasks and to sweep, in the running loop."""
         self._looking = asyncio.create_task(self._look(), name="task leases")

@@ -33,7 +33,8 @@ class Outbox:
     """Accepts mails. A mail that was put and committed is sent, or shown as failed, expired or uncertain."""
 
     def __init__(self, kinds: Kinds, tickets: Tickets, notify: Notify, counters: Counters | None = None) -> None:
-        self._kinds = kinds
+        self.kinds = kinds
+        """Every kind of mail."""
         self._tickets = tickets
         self._notify = notify
         self._counters = counters or Counters()
@@ -61,7 +62,7 @@ class Outbox:
         A mail that is `withheld` goes every stage, but the mail server gets no content: for limits that nobody may
         see. With a `delay` it is scheduled for later. `language` is the tag of its language; none: English.
         """
-        mail_id, mail_kind = new_id(), self._kinds[kind]
+        mail_id, mail_kind = new_id(), self.kinds[kind]
         params = {**(params or {}), WITHHELD: True} if withheld else params or {}
         mail = {
             "id": mail_id,

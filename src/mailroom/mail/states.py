@@ -59,6 +59,7 @@ class Reason(StrEnum):
     CRASHED = "crashed"  # it ended its worker too often
     SUPPRESSED = "suppressed"  # its recipient bounced, complained or unsubscribed
     LIMITED = "limited"  # a sending limit lets it go later
+    PAUSED = "paused"  # an operator holds mails of its kind or stream back
     BROKEN = "broken"  # it cannot be rendered or addressed
     EXPIRED = "expired"
     CANCELLED = "cancelled"

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from mailroom.kit.database import Database, UnitOfWork
+from mailroom.mail.ledger.pauses import pauses
 from mailroom.mail.models import Attempt, Mail
 from mailroom.mail.states import FINAL, Reason, Stage, State, message_code
 from mailroom.progress.snapshot import Snapshot
@@ -122,25 +123,33 @@ async def mail_snapshots(work: UnitOfWork, ids: Sequence[UUID]) -> dict[UUID, Sn
         return {}
     query = select(Mail, Task.follow_up).outerjoin(Task, Task.id == Mail.id).where(Mail.id.in_(ids))
     mails = (await work.session.execute(query)).all()
+    held_back = await pauses(work) if any(mail.state == State.QUEUED for mail, _ in mails) else ()
     found = await work.session.scalars(select(Attempt).where(Attempt.mail_id.in_(ids)).order_by(Attempt.attempt))
     attempts: dict[UUID, list[Attempt]] = {}
     for attempt in found:
         attempts.setdefault(attempt.mail_id, []).append(attempt)
     return {
-        mail.id: replace(snapshot_of_row(mail, [*attempts.get(mail.id, []), *mail.under_way]), follow_up=follow_up)
+        mail.id: replace(
+            snapshot_of_row(
+                mail,
+                [*attempts.get(mail.id, []), *mail.under_way],
+                paused=any(pause.holds_back(mail.stream, mail.kind) for pause in held_back),
+            ),
+            follow_up=follow_up,
+        )
         for mail, follow_up in mails
     }
 
 
-def snapshot_of_row(mail: Mail, attempts: Sequence[Attempt]) -> Snapshot:
-    """Return the snapshot of a row and its attempts, the oldest first."""
+def snapshot_of_row(mail: Mail, attempts: Sequence[Attempt], *, paused: bool = False) -> Snapshot:
+    """Return the snapshot of a row and its attempts, the oldest first; `paused`: an operator holds it back."""
     return snapshot(
         mail.id,
         mail.state,
         stage=mail.stage,
         attempt=mail.attempt,
         step=mail.step,
-        reason=mail.reason,
+        reason=Reason.PAUSED if paused and mail.state == State.QUEUED else mail.reason,
         code=mail.code,
         enhanced=mail.enhanced,
         answer=mail.answer,

@@ -60,6 +60,10 @@ class Settings(BaseSettings):
         description="smtp://user:password@host:587?starttls=required|opportunistic|never, smtps://"
     )
     mail_from: str = Field(description='the From of every mail: "Mailroom <hello@example.org>"')
+    smtp_alert_url: str = Field(
+        "", description="mail server for alerts, where it is not SMTP_URL: mail itself may be what is broken"
+    )
+    alert_to: str = Field("", description="addresses that alerts go to, parted by commas (default: all operators)")
     smtp_connections: int = Field(16, ge=1, description="connections to the mail server a worker process may hold")
     smtp_mails_per_connection: int = Field(100, ge=1, description="mails sent before a connection is made anew")
     smtp_idle_seconds: float = Field(5, ge=0, description="an unused connection is closed after this")
@@ -174,6 +178,21 @@ class Settings(BaseSettings):
         SMTPServer.parse(value)
         return value
 
+    @field_validator("smtp_alert_url")
+    @classmethod
+    def _smtp_alert(cls, value: str) -> str:
+        if value:
+            SMTPServer.parse(value)
+        return value
+
+    @field_validator("alert_to")
+    @classmethod
+    def _alert_to(cls, value: str) -> str:
+        for address in filter(None, (part.strip() for part in value.split(","))):
+            if address.count("@") != 1 or " " in address:
+                raise ValueError("must be mail addresses, parted by commas: ops@example.org, olga@example.org")
+        return value
+
     @field_validator("sending_per_domain")
     @classmethod
     def _domain_limits(cls, value: str) -> str:
@@ -283,6 +302,16 @@ class Settings(BaseSettings):
     def smtp(self) -> SMTPServer:
         """The mail server."""
         return SMTPServer.parse(self.smtp_url)
+
+    @property
+    def alert_server(self) -> SMTPServer:
+        """The mail server that alerts go over."""
+        return SMTPServer.parse(self.smtp_alert_url or self.smtp_url)
+
+    @property
+    def alert_addresses(self) -> list[str]:
+        """The addresses of ALERT_TO; none: all operators."""
+        return [address for part in self.alert_to.split(",") if (address := part.strip())]
 
     @property
     def secret_keys(self) -> list[str]:

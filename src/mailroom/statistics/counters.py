@@ -72,6 +72,12 @@ class Counters:
         bucket = bucket_of(seconds)
         cell.buckets[bucket] = cell.buckets.get(bucket, 0) + 1
 
+    def look(self, name: str, number: float, label: str = "") -> None:
+        """Note how many there are at this moment: the average of a time is `total` / `count`."""
+        cell = self._cell(name, label)
+        cell.count += 1
+        cell.total += number
+
     def _cell(self, name: str, label: str) -> Cell:
         key = (self._minute, name, label)
         self._changed.add(key)

@@ -16,6 +16,8 @@ REPLIES = "replies"
 """Replies of the mail server that ended an attempt; label: ``2xx``, ``4xx``, ``5xx`` or ``none``."""
 TASKS = "tasks"
 """Tasks that ended; label: state."""
+WAITING = "waiting"
+"""Mails that wait: how many in sum (`total`) at how many looks (`count`)."""
 HTTP = "http"
 """Time to answer an HTTP request; label: ``2xx`` and so on."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from mailroom.kit.database import PlainWork
 from mailroom.statistics.histogram import quantile
-from mailroom.statistics.names import ATTEMPTS, CREATED, ENDED, HELD, QUEUE_WAIT, TO_ACCEPTED
+from mailroom.statistics.names import ATTEMPTS, CREATED, ENDED, HELD, QUEUE_WAIT, TO_ACCEPTED, WAITING
 
 FAILURES = frozenset({"failed", "expired", HELD})
 """The labels of `ENDED` that count as failures."""
@@ -100,6 +100,8 @@ class Point:
     """Seconds from the commit to the acceptance, as the next two."""
     p99: float | None = None
     wait_p99: float | None = None
+    waiting: float | None = None
+    """Mails that waited, on average; none where nobody looked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ async def series(work: PlainWork, name: str, now: datetime) -> Series:
     values = {
         "since": first,
         "hours": period.step >= timedelta(hours=1),
-        "names": [ATTEMPTS, ENDED, CREATED, QUEUE_WAIT, TO_ACCEPTED],
+        "names": [ATTEMPTS, ENDED, CREATED, QUEUE_WAIT, TO_ACCEPTED, WAITING],
     }
     steps: dict[datetime, dict[tuple[str, str], Measured]] = defaultdict(lambda: defaultdict(Measured))
     whole: dict[tuple[str, str], Measured] = defaultdict(Measured)
@@ -144,8 +146,9 @@ def _point(at: datetime, cells: Cells) -> Point:
         )
 
     accepted, waited = Measured(), Measured()
-    for (kind, _), cell in cells.items():
-        if kind in {TO_ACCEPTED, QUEUE_WAIT}:
+    looks = cells.get((WAITING, ""), Measured())
+    for (kind, label), cell in cells.items():
+        if kind in {TO_ACCEPTED, QUEUE_WAIT} and label != "bulk":  # nobody waits for those
             kept = accepted if kind == TO_ACCEPTED else waited
             kept.merge(cell.count, cell.total, list(cell.buckets), list(cell.buckets.values()))
     return Point(
@@ -157,6 +160,7 @@ def _point(at: datetime, cells: Cells) -> Point:
         p50=accepted.quantile(0.5),
         p99=accepted.quantile(0.99),
         wait_p99=waited.quantile(0.99),
+        waiting=looks.total / looks.count if looks.count else None,
     )
 
 

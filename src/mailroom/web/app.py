@@ -17,7 +17,19 @@ from mailroom.web.api import mails as mail_search_api
 from mailroom.web.api.emails import routes as emails
 from mailroom.web.api.waits import Waits
 from mailroom.web.browser import write_cookie
-from mailroom.web.desk import access, audit, bulk, failures, keys, mail, people, trial_mail
+from mailroom.web.desk import (
+    access,
+    alerts,
+    audit,
+    bulk,
+    failures,
+    keys,
+    mail,
+    overview,
+    people,
+    trial_mail,
+    workers,
+)
 from mailroom.web.desk import mails as desk_mails
 from mailroom.web.desk import tasks as desk_tasks
 from mailroom.web.desk import webhooks as desk_webhooks
@@ -88,6 +100,7 @@ def create_app(services: Services) -> Quart:
     provide(app, Services, services)
     provide(app, Waits, Waits())
     provide(app, Readiness, Readiness(services.database))
+    provide(app, overview.Readings, overview.Readings(services.database))
     app.url_map.strict_slashes = False
     provide(app, Environment, page_templates())
     app.before_request(choose_language)
@@ -133,6 +146,9 @@ def create_app(services: Services) -> Quart:
         webhooks,
         embed,
         external_tasks,
+        overview,
+        workers,
+        alerts,
         api_docs,
         desk_mails,
         bulk,

@@ -7,6 +7,7 @@ from importlib import import_module
 from quart import Blueprint, Response, abort, json, request
 from quart_schema import hide
 
+from mailroom.desk.alerts.book import current_alerts
 from mailroom.web.browser import services
 from mailroom.web.limit_store import LimitStore
 from mailroom.web.parts import current
@@ -25,11 +26,19 @@ async def healthz() -> Response:
 @blueprint.get("/readyz")
 @hide
 async def readyz() -> Response:
-    """Say whether PostgreSQL takes writes and Redis answers: 200, or 503 with what is wrong."""
+    """Say whether PostgreSQL takes writes and Redis answers: 200, or 503 with what is wrong.
+
+    With `?deep` an alert that fires counts, too; its rule is named. That is for monitoring: no host should take a
+    web process out of service because no worker runs.
+    """
     asked = current(Readiness).of_database(), current(LimitStore).ping(PATIENCE)
     database, redis = await asyncio.gather(*asked)
     checks = {"database": database, "redis": OK if redis else AWAY}
     ready = database == OK and redis
+    if "deep" in request.args and database == OK:
+        async with services().database.begin_plain() as work:
+            firing = [alert.rule for alert in await current_alerts(work) if alert.firing]
+        return _json({"ready": ready, "checks": checks, "alerts": firing}, 200 if ready and not firing else 503)
     return _json({"ready": ready, "checks": checks}, 200 if ready else 503)
 
 

@@ -18,7 +18,8 @@ MAIL_EVENTS: Mapping[str, str] = {
 """Type of a row in `mail_events` → the type that webhooks tell."""
 RESERVED = frozenset({"email.delivered", "email.bounced", "email.complained"})
 """Types that an endpoint may ask for, as SDKs do, and that nothing writes yet: Mailroom reads no bounces."""
-TYPES = frozenset({*MAIL_EVENTS.values(), "task.ended", "account.confirmed", "account.deleted"})
+OTHER_EVENTS = ("task.ended", "account.confirmed", "account.deleted", "alert.fired", "alert.cleared")
+TYPES = frozenset({*MAIL_EVENTS.values(), *OTHER_EVENTS})
 
 
 def of_mail(row: Mapping[str, Any]) -> dict[str, Any]:

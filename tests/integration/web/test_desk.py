@@ -89,7 +89,6 @@ async def test_a_role_that_is_revoked_ends_with_the_next_request(house: House) -
 
 async def test_an_operator_makes_a_key_sees_it_once_and_revokes_it(house: House) -> None:
     olga = await with_role(house, "olga@example.org", "operator")
-    assert (await olga.browser.get("/desk")).headers["Location"] == "/desk/keys"
     sent = {
         "name": "<b>Shop</b>",
         "scope": "sending",

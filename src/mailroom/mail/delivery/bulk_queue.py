@@ -45,9 +45,9 @@ class BulkQueue:
         self._room = asyncio.Event()
         self._room.set()
 
-    def __bool__(self) -> bool:
-        """Return whether a mail waits."""
-        return bool(self._waiting or self._put_back)
+    def __len__(self) -> int:
+        """Return how many mails wait."""
+        return len(self._waiting) + len(self._put_back)
 
     async def room(self) -> None:
         """Wait until there is room for another message: senders are busy, and few mails wait, claimed."""

@@ -52,6 +52,15 @@ class Deferral:
         self._progress.show(shown)
         return shown
 
+    async def defer_paused(self, ids: Sequence[UUID]) -> None:
+        """Let those of the mails wait that an operator holds back, and show that. Raises `Unavailable`."""
+        if not ids:
+            return
+        for row in await self._ledger.defer_paused(ids):
+            self._progress.show(
+                snapshot(row.id, row.state, attempt=row.attempt, step=row.step, reason=Reason.PAUSED)
+            )
+
     async def _defer_all(self, ids: Sequence[UUID]) -> list[RecordedState | None]:
         outage = self._pool.outage
         if outage is None:  # the server came back just now: the sweep publishes these again

@@ -73,6 +73,8 @@ class Deliverer:
         self._claims_waiting = False
         self._bulk: asyncio.Task[None] | None = None
         self._bulk_woken = False
+        self.draining = False
+        """True where an operator wants this process to claim nothing by itself. Messages that come are done."""
         pool.on_stall = self._replace_stalled_senders
 
     def warm(self) -> None:
@@ -87,6 +89,11 @@ class Deliverer:
     async def release_deferred(self) -> None:
         """Make every mail due that waits for the mail server; the pool calls this when the server is back."""
         await self._deferral.release()
+
+    @property
+    def in_hand(self) -> int:
+        """How many mails this process has claimed and not ended."""
+        return len(self._recorder.running) + len(self._bulk_queue)
 
     # -- a mail of its own
 
@@ -116,6 +123,7 @@ class Deliverer:
         claims: dict[UUID, Claim | PoisonCandidate] = {claim.id: claim for claim in claimed}
         if unclaimed := [mail_id for mail_id in ids if mail_id not in claims]:
             claims |= {mail_id: PoisonCandidate() for mail_id in await self._ledger.poison_candidates(unclaimed)}
+            await self._deferral.defer_paused([mail_id for mail_id in unclaimed if mail_id not in claims])
         return [claims.pop(mail_id, None) for mail_id in ids]  # pop: an id that came twice is claimed once
 
     # -- mails in bulk
@@ -159,7 +167,7 @@ class Deliverer:
         """Claim mails, as many at a time as there is room for, until none is left; return once all have ended."""
         messages = []
         try:
-            while not (self._pool.outage or self.stopping):
+            while not (self._pool.outage or self.stopping or self.draining):
                 claims = await self._envelopes.load(await claim(CLAIM_WAITING))
                 if not claims:
                     break

@@ -24,6 +24,7 @@ from mailroom.mail.ledger.queries import (
     CLAIM_BULK,
     CLAIM_WAITING,
     DEFER,
+    DEFER_PAUSED,
     HANDED,
     LOCK,
     POISON_CANDIDATES,
@@ -210,6 +211,10 @@ class Ledger:
             "wait": timedelta(seconds=wait),
         }
         return await self._database.fetch(DEFER, arguments, class_row(RecordedState))
+
+    async def defer_paused(self, ids: Sequence[UUID]) -> list[RecordedState]:
+        """Let those of the mails wait that an operator holds back; return where they are."""
+        return await self._database.fetch(DEFER_PAUSED, {"ids": array(ids)}, class_row(RecordedState))
 
     async def release(self, reasons: Sequence[str]) -> None:
         """Make the mails due that wait for one of these reasons; the sweep publishes them."""

@@ -22,6 +22,10 @@ WAITED = """
     coalesce(next_attempt_at, changed_at) as due_at,
     case when state = 'scheduled' then coalesce(next_attempt_at, created_at) else created_at end as wanted_at
 """
+# Nothing is read of `pauses` for each row: the array is made once for a statement.
+NOT_PAUSED = """
+    not (array['all:', 'stream:' || stream, 'kind:' || kind] && array(select what || ':' || name from pauses))
+"""
 CLAIMED = f"""
 update mails set
     state = 'sending', stage = 'claimed', attempt = attempt + 1, step = 1, nudges = 0,
@@ -35,10 +39,15 @@ returning mails.id, kind, recipient, coalesce(params, '{{}}') as params, coalesc
     created_at, expires_at, claimed_at, attempt, crashes, on_uncertain, {UNCERTAIN_BEFORE} as uncertain,
     message_id, mails.test, stream, mine.due_at, mine.wanted_at
 """  # noqa: S608  # of our own two
+# All mails of the bulk stream are of one kind. So this is no condition on rows: where it is false, none is read.
+BULK_GOES = """
+    not exists (select from pauses
+        where what = 'all' or (what, name) in (('stream', 'bulk'), ('kind', 'message')))
+"""
 CLAIM = f"""
 with mine as materialized (
     select id, {WAITED} from mails
-    where id = any(%(ids)s::uuid[]) and expires_at > clock_timestamp()
+    where id = any(%(ids)s::uuid[]) and expires_at > clock_timestamp() and {NOT_PAUSED}
         and (%(poison_candidates)s or crashes < %(poison_from)s) and (
         state = 'queued'
         or (state in ('retrying', 'uncertain', 'scheduled') and nudge_at is not null
@@ -51,7 +60,8 @@ CLAIM_WAITING = f"""
 with mine as materialized (
     select id, {WAITED} from mails
     where stream = 'transactional' and state = 'queued' and nudge_at is not null and expires_at > clock_timestamp()
-        and crashes < %(poison_from)s
+        and crashes < %(poison_from)s and {NOT_PAUSED}
+        and not exists (select from pauses where what = 'all' or (what, name) = ('stream', 'transactional'))
     order by created_at limit %(most)s for update skip locked
 ) {CLAIMED}
 """  # noqa: S608
@@ -60,6 +70,7 @@ with mine as materialized (
     select id, {WAITED} from mails
     where stream = 'bulk' and nudge_at <= now() and state in ('queued', 'retrying', 'uncertain', 'scheduled')
         and expires_at > clock_timestamp() and coalesce(next_attempt_at <= clock_timestamp(), true)
+        and {BULK_GOES}
     order by nudge_at limit %(most)s for update skip locked
 ) {CLAIMED}
 """  # noqa: S608
@@ -247,6 +258,23 @@ update mails set
 from held where mails.id = held.id
 returning mails.id, mails.attempt, mails.step, mails.state, next_attempt_at, reason_since, changed_at
 """
+
+# Mails that were to be claimed and are held back. An hour is long: their end releases them.
+DEFER_PAUSED = f"""
+with held as materialized (
+    select id from mails
+    where id = any(%(ids)s::uuid[]) and (
+        state = 'queued' or (state in ('retrying', 'scheduled') and next_attempt_at <= clock_timestamp())
+    ) and not {NOT_PAUSED}
+    order by id for update skip locked
+)
+update mails set
+    state = 'retrying', stage = null, step = step + 1, reason = 'paused', reason_since = null,
+    code = null, enhanced = null, answer = null, changed_at = clock_timestamp(), nudges = 0,
+    next_attempt_at = clock_timestamp() + interval '1 hour', nudge_at = clock_timestamp() + interval '1 hour'
+from held where mails.id = held.id
+returning mails.id, mails.attempt, mails.step, mails.state, next_attempt_at, reason_since, changed_at
+"""  # noqa: S608
 
 RELEASE = """
 with held as materialized (

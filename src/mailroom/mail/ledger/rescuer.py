@@ -18,7 +18,7 @@ from mailroom.mail.ending_log import log_ending
 from mailroom.mail.ledger.claims import AttemptEnding, RecordedState, record
 from mailroom.mail.ledger.identity import RestoreGuard
 from mailroom.mail.ledger.liveness import MARK
-from mailroom.mail.ledger.queries import UNCERTAIN_BEFORE
+from mailroom.mail.ledger.queries import BULK_GOES, UNCERTAIN_BEFORE
 from mailroom.mail.retry_policy import Decision, DeliveryResult, decide
 from mailroom.mail.states import FINAL, Reason, Stage, State
 from mailroom.statistics import names
@@ -106,12 +106,13 @@ from (select id from due union all select id from early) as chosen where mails.i
 returning mails.id
 """  # noqa: S608
 
-BULK_IS_DUE = """
+BULK_IS_DUE = f"""
 select exists (
     select from mails
     where stream = 'bulk' and nudge_at <= now() and state in ('queued', 'retrying', 'uncertain', 'scheduled')
+        and {BULK_GOES}
 )
-"""
+"""  # noqa: S608  # of our own
 
 # Mails of any reason: nothing can be sent now, and each sweep would read again what stays due.
 WAIT_ON = """

@@ -6,10 +6,11 @@ connection.
 
 import asyncio
 import re
+import ssl
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import aiosmtplib
 from aiosmtplib.email import quote_address
@@ -79,6 +80,8 @@ class SmtpConnection:
         pipelining: Pipelining,
         acceptances: AcceptanceTimes,
         tls: bool,
+        tls_version: str | None = None,
+        certificate_ends: str | None = None,
     ) -> None:
         self._smtp = smtp
         self._talk = SmtpProtocol(cast("asyncio.Transport", smtp.transport))
@@ -90,6 +93,10 @@ class SmtpConnection:
         self._grouped = False
         """True once commands went out in a group: then replies may come out of step."""
         self._tls = tls
+        self.tls_version = tls_version
+        """``TLSv1.3``; none where the connection is in the clear."""
+        self.certificate_ends = certificate_ends
+        """When the server's certificate ends, as `ssl` writes it; none where it was not checked."""
         self._timeouts = timeouts
         self._introduced: tuple[Envelope, PendingReplies] | None = None
         self.mails = 0
@@ -106,12 +113,16 @@ class SmtpConnection:
         """Connect, say EHLO as `hostname`, start TLS and sign in, as `server` asks. Raises `ServerTrouble`."""
         smtp = await open_session(server, timeouts.connect, hostname)
         tls = smtp.get_transport_info("sslcontext") is not None
+        session: ssl.SSLObject | None = smtp.get_transport_info("ssl_object")
+        certificate: Any = session.getpeercert() if session else None
         return cls(
             smtp,
             timeouts,
             pipelining=pipelining or Pipelining(server),
             acceptances=acceptances or AcceptanceTimes(),
             tls=tls,
+            tls_version=session.version() if session else None,
+            certificate_ends=(certificate or {}).get("notAfter"),
         )
 
     @property

@@ -95,6 +95,14 @@ class Pool:
         self._tasks: set[asyncio.Task[None]] = set()
         self._reaping = False
         self._closed = False
+        self.tls_version: str | None = None
+        self.certificate_ends: str | None = None
+        """Of the newest connection; see `SmtpConnection`."""
+
+    @property
+    def open_connections(self) -> int:
+        """How many connections there are, lent or idle."""
+        return len(self._open)
 
     def give_back(self, connection: SmtpConnection) -> None:
         """Return a borrowed connection."""
@@ -210,6 +218,7 @@ class Pool:
             finally:
                 del self._opening[opening]
         self._open.add(connection)
+        self.tls_version, self.certificate_ends = connection.tls_version, connection.certificate_ends
         return connection
 
     def _take_back(self, connection: SmtpConnection) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-from mailroom.ops.doctor import addresses, database, mail_server, redis_servers, restore, workers
+from mailroom.ops.doctor import addresses, alerts, database, mail_server, redis_servers, restore, workers
 from mailroom.ops.doctor.daemons import Daemons
 from mailroom.ops.doctor.findings import Finding, broken, quoted
 from mailroom.ops.entrypoints import Entrypoints
@@ -24,6 +24,7 @@ def examine(settings: Settings, entrypoints: Entrypoints) -> list[Finding]:
         "redis": redis_servers.check,
         mail_server.CHECK: mail_server.check,
         workers.CHECK: workers.check(entrypoints),
+        alerts.CHECK: alerts.check,
     }
 
     async def run() -> list[Finding]:

@@ -50,7 +50,7 @@ def quoted(error: object, settings: Settings) -> str:
 
 def _secrets(settings: Settings) -> set[str]:
     redis = [settings.redis_url, settings.limits, settings.results, *settings.broker.split(";")]
-    urls = [settings.database_url, settings.smtp_url, *redis]
+    urls = [settings.database_url, *filter(None, (settings.smtp_url, settings.smtp_alert_url)), *redis]
     found = {password for url in urls for password in passwords(url)}
     found |= {*settings.secret_keys, settings.metrics_token.get_secret_value()}
     smtp = settings.smtp

@@ -4,8 +4,12 @@ from typing import Any
 
 from quart import Response, current_app, request
 
+from mailroom.desk.alerts.book import current_alerts
 from mailroom.i18n.messages import gettext_noop, translated
+from mailroom.kit import clock
+from mailroom.web.browser import services
 from mailroom.web.desk.access import staff
+from mailroom.web.desk.alert_lines import in_frame
 from mailroom.web.page import page
 
 NAVIGATION = (
@@ -15,6 +19,7 @@ NAVIGATION = (
     ("/desk/tasks", gettext_noop("Tasks")),
     ("/desk/workers", gettext_noop("Workers")),
     ("/desk/people", gettext_noop("People")),
+    ("/desk/alerts", gettext_noop("Alerts")),
     ("/desk/keys", gettext_noop("Keys")),
     ("/desk/webhooks", gettext_noop("Webhooks")),
     ("/desk/audit", gettext_noop("Audit log")),
@@ -22,23 +27,25 @@ NAVIGATION = (
 )
 """The rooms of the desk in order. A room without a route is left out."""
 FOR_OPERATORS = frozenset({"/desk/test-mail"})
-REDIRECTS = frozenset({"desk_keys.desk"})
-"""Endpoints that only lead on to another room."""
 
 
 async def desk_page(template: str, status: int = 200, **values: Any) -> Response:
     """Return a page of the desk; 404 for those without a role.
 
-    Its template extends `desk/layout.html` and gets `acts`: True where the reader may change something.
+    Its template extends `desk/layout.html` and gets `acts`: True where the reader may change something. Every page
+    shows what is wrong now; one that does so itself says `in_frame=False`.
     """
     account = await staff()
     values.setdefault("acts", account.is_operator)
+    if values.pop("in_frame", True):
+        async with services().database.begin_plain() as work:
+            values["alerts"] = in_frame(await current_alerts(work), clock.now())
     return await page(template, status, rooms=_rooms(operator=account.is_operator), **values)
 
 
 def _rooms(*, operator: bool) -> list[tuple[str, str, str | None]]:
     """Return address, label and `aria-current` of each room that the reader may enter."""
-    there = {rule.rule for rule in current_app.url_map.iter_rules() if rule.endpoint not in REDIRECTS}
+    there = {rule.rule for rule in current_app.url_map.iter_rules()}
     return [
         (path, translated(label), _current(path))
         for path, label in NAVIGATION

@@ -48,12 +48,6 @@ class Line:
         return cls(key, [(translated(STATES[state].word), number) for state, number in mails.items()], refusal)
 
 
-@blueprint.get("")
-async def desk() -> Response:
-    """Go on to the first page of the desk."""
-    return redirect("/desk/keys")
-
-
 @blueprint.get("/keys")
 async def keys() -> Response:
     """List the keys; operators get the form that makes one, too."""

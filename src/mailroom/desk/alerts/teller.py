@@ -1,0 +1,84 @@
+"""Tells people of alerts, by mail that goes straight to a mail server: the outbox may be what is broken."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.utils import format_datetime, make_msgid
+
+import aiosmtplib
+
+from mailroom.desk.alerts.book import AlertView
+from mailroom.kit.database import Database
+from mailroom.mail.smtp.opening import ServerTrouble, open_session
+from mailroom.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = 20.0
+"""Seconds to hand an alert over."""
+OPERATORS = "select email from accounts where is_operator order by email_key"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """An alert in words."""
+
+    subject: str
+    text: str
+
+
+class Teller:
+    """Sends alerts. `words` puts some of them into one mail."""
+
+    def __init__(
+        self, database: Database, settings: Settings, words: Callable[[Sequence[AlertView]], Words]
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._words = words
+
+    async def addresses(self) -> list[str]:
+        """Return whom alerts go to: ALERT_TO, or else all operators. Raises `Unavailable`."""
+        if self._settings.alert_addresses:
+            return self._settings.alert_addresses
+        rows: list[tuple[str]] = await self._database.fetch(OPERATORS, {})
+        return [row[0] for row in rows]
+
+    async def tell(self, alerts: Sequence[AlertView]) -> bool:
+        """Send one mail about these; False where it could not be sent. Raises `Unavailable`."""
+        to = await self.addresses()
+        words = self._words(alerts)
+        logger.warning("alert: %s", words.subject)
+        if not to:
+            return True  # there is nobody to tell; the log and the desk have it
+        problem = await self.send(to, words)
+        if problem:
+            logger.error("the alert could not be mailed over %s: %s", self._settings.alert_server, problem)
+        return problem is None
+
+    async def send(self, to: Sequence[str], words: Words) -> str | None:
+        """Send a mail now; return what went wrong, None where the mail server has it."""
+        message = EmailMessage()
+        message["From"] = self._settings.mail_from
+        message["To"] = ", ".join(to)
+        message["Subject"] = words.subject
+        message["Date"] = format_datetime(datetime.now(UTC))
+        message["Message-ID"] = make_msgid(domain=self._settings.sender.address.rpartition("@")[2])
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday notice should answer
+        message.set_content(words.text)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                smtp = await open_session(self._settings.alert_server, PATIENCE, self._settings.ehlo_name)
+                try:
+                    refused, _ = await smtp.send_message(message)
+                    await smtp.quit()
+                finally:
+                    smtp.close()
+        except ServerTrouble as trouble:
+            return f"{trouble.result.reason}: {trouble.result.text or ''}".strip()
+        except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
+            return str(error) or type(error).__name__
+        return f"refused: {', '.join(refused)}" if len(refused) == len(to) else None

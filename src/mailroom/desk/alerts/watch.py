@@ -1,0 +1,110 @@
+"""Watches for one process. Web and worker processes all do: workers cannot say that no worker lives.
+
+One process at a time evaluates, under an advisory lock. Telling is a step of its own, after the commit: a mail
+server that hangs holds up no evaluation.
+"""
+
+import asyncio
+import logging
+import random
+from datetime import datetime
+from typing import Any
+
+from mailroom.desk.alerts.book import (
+    AlertView,
+    current_alerts,
+    note_conditions,
+    take_to_tell,
+    told,
+)
+from mailroom.desk.alerts.rules import FAILURE_WINDOW, View, conditions
+from mailroom.desk.alerts.teller import Teller
+from mailroom.desk.backlog import backlog
+from mailroom.desk.processes.readings import last_worker_seen, processes
+from mailroom.kit.database import Database, PlainWork
+from mailroom.kit.errors import Unavailable
+from mailroom.mail.ledger.pauses import pauses
+from mailroom.statistics.counters import Counters
+from mailroom.statistics.names import ENDED, WAITING
+from mailroom.statistics.readings import FAILURES, lately
+
+logger = logging.getLogger(__name__)
+
+LOCK = 0x616C7274  # "alrt"
+EVERY = 5.0
+"""Seconds between two evaluations, by all processes together, about."""
+LONGEST_PAUSE = 15.0
+"""Seconds between two evaluations of one process, at most."""
+TRY_LOCK = "select pg_try_advisory_xact_lock(%(lock)s), now()"
+
+
+async def view(work: PlainWork, now: datetime) -> View:
+    """Read what the rules need."""
+    counts = await lately(work, [ENDED], now - FAILURE_WINDOW)
+    return View(
+        now=now,
+        processes=await processes(work),
+        last_worker=await last_worker_seen(work),
+        backlog=await backlog(work),
+        ended=sum(counts.values()),
+        failed=sum(count for (_, label), count in counts.items() if label in FAILURES),
+        paused=any(pause.holds_back("transactional") for pause in await pauses(work)),
+    )
+
+
+class AlertWatch:
+    """Evaluates the rules and tells of what they find, while the process lives."""
+
+    def __init__(self, database: Database, teller: Teller, counters: Counters | None = None) -> None:
+        self._database = database
+        self._counters = counters or Counters()
+        self._teller = teller
+        self._alive = 1
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin, in the running loop."""
+        self._task = asyncio.create_task(self._run(), name="alerts")
+
+    async def close(self) -> None:
+        """Stop."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def evaluate(self) -> bool:
+        """Evaluate the rules once; False where another process does. Raises `Unavailable`."""
+        async with self._database.begin_plain() as work:
+            rows: list[Any] = await work.fetch(TRY_LOCK, {"lock": LOCK})
+            mine, now = rows[0]
+            if not mine:
+                return False
+            before = {(alert.rule, alert.subject) for alert in await current_alerts(work)}
+            seen = await view(work, now)
+            self._alive = sum(one.state == "alive" for one in seen.processes)
+            self._counters.look(WAITING, seen.backlog.waiting)
+            await note_conditions(work, now, conditions(seen, before))
+        return True
+
+    async def tell(self) -> None:
+        """Tell of what fired or ended. What cannot be told is tried again later. Raises `Unavailable`."""
+        async with self._database.begin_plain() as work:
+            alerts = await take_to_tell(work)
+        done: list[AlertView] = []
+        if alerts and await self._teller.tell(alerts):
+            done = alerts
+        if done:
+            async with self._database.begin_plain() as work:
+                for alert in done:
+                    await told(work, alert)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(min(EVERY * max(1, self._alive), LONGEST_PAUSE) * random.uniform(0.7, 1.3))  # noqa: S311
+            try:
+                if await self.evaluate():
+                    await self.tell()
+            except Unavailable:
+                continue  # readiness and the sweep say so
+            except Exception:
+                logger.exception("the alerts could not be evaluated; the next evaluation tries again")

@@ -1,0 +1,61 @@
+"""Pauses: an operator holds back all mails, those of a stream or those of a kind. Claims read these rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from psycopg.rows import class_row
+
+from mailroom.kit.database import PlainWork
+from mailroom.mail.states import Reason
+
+What = Literal["all", "stream", "kind"]
+
+LIST = "select what, name, since, by_name from pauses order by since"
+PAUSE = """
+insert into pauses (what, name, by_name) values (%(what)s, %(name)s, %(by_name)s) on conflict do nothing
+returning what
+"""
+RESUME = "delete from pauses where what = %(what)s and name = %(name)s returning what"
+# Those that were put off for another pause are put off again when they are claimed.
+RELEASE = """
+with held as materialized (
+    select id from mails where state = 'retrying' and reason = %(reason)s order by id for update skip locked
+)
+update mails set next_attempt_at = clock_timestamp(), nudge_at = clock_timestamp(), step = step + 1
+from held where mails.id = held.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """What is held back, since when, and by whom."""
+
+    what: str
+    name: str
+    since: datetime
+    by_name: str
+
+    def holds_back(self, stream: str, kind: str | None = None) -> bool:
+        """Tell whether a mail of this stream and kind waits for its end."""
+        return self.what == "all" or (self.what, self.name) in {("stream", stream), ("kind", kind)}
+
+
+async def pauses(work: PlainWork) -> Sequence[Pause]:
+    """Return every pause, the oldest first."""
+    return await work.fetch(LIST, {}, class_row(Pause))
+
+
+async def pause(work: PlainWork, what: What, name: str, by_name: str) -> bool:
+    """Hold back what is named; False where it is held back already. Mails under way are sent."""
+    rows: list[Any] = await work.fetch(PAUSE, {"what": what, "name": name, "by_name": by_name})
+    return bool(rows)
+
+
+async def resume(work: PlainWork, what: What, name: str) -> bool:
+    """Let these mails go again; False where they were not held back. The sweep publishes them within seconds."""
+    rows: list[Any] = await work.fetch(RESUME, {"what": what, "name": name})
+    if rows:
+        await work.write(RELEASE, {"reason": Reason.PAUSED})
+    return bool(rows)

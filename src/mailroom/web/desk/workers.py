@@ -1,0 +1,221 @@
+"""Workers and queues: who lives and what it has in hand, what waits, what is held back; the mail server."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from quart import Blueprint, Response, abort
+
+from mailroom.desk.backlog import backlog
+from mailroom.desk.processes.readings import ProcessRow, ask, processes
+from mailroom.desk.queues import lately, open_tasks, queues
+from mailroom.i18n.alert_words import count
+from mailroom.i18n.formats import duration, number
+from mailroom.i18n.messages import gettext, gettext_noop, ngettext, translated
+from mailroom.i18n.sentences import sentence
+from mailroom.kit import clock
+from mailroom.mail.ledger.pauses import pause, pauses, resume
+from mailroom.statistics import names
+from mailroom.statistics.readings import Cells, Measured
+from mailroom.web import limits
+from mailroom.web.browser import services
+from mailroom.web.desk.access import actor_of, masked, operator, staff
+from mailroom.web.desk.charts import seconds
+from mailroom.web.desk.frame import desk_page
+from mailroom.web.forms import sent_values
+from mailroom.web.page import redirect
+
+blueprint = Blueprint("desk_workers", __name__, url_prefix="/desk")
+
+STATES = {
+    "alive": ("good", gettext_noop("runs")),
+    "unknown": ("unsure", gettext_noop("unknown")),
+    "gone": ("bad", gettext_noop("gone")),
+    "ended": ("waiting", gettext_noop("ended")),
+}
+ROLES = {
+    "worker": gettext_noop("Worker"),
+    "web": gettext_noop("Web"),
+    "submission": gettext_noop("Submission"),
+}
+WISHES = {"drain": gettext_noop("drains"), "stop": gettext_noop("stops")}
+STREAMS = {"transactional": gettext_noop("Mails somebody waits for"), "bulk": gettext_noop("Bulk mails")}
+STAGES = {
+    "connect": gettext_noop("Connection"),
+    "envelope": gettext_noop("Sender and recipient"),
+    "content": gettext_noop("Content until accepted"),
+}
+MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One process as the page shows it."""
+
+    row: ProcessRow
+    role: str
+    mood: str
+    standing: str
+    in_hand: str
+    rate: str
+    memory: str
+    acts: Sequence[tuple[str, str]]
+    """(wish, label) of the buttons."""
+
+
+def _line(row: ProcessRow) -> Line:
+    mood, word = STATES[row.state]
+    facts, alive = row.facts, row.state == "alive"
+    acts: list[tuple[str, str]] = []
+    if alive and row.role == "worker":
+        acts = [("stop", gettext("Stop"))]
+        if row.wish != "drain":
+            acts.insert(0, ("drain", gettext("Drain")))
+        else:
+            acts.insert(0, ("", gettext("Go on")))
+    hand = ""
+    if alive and row.role == "worker":
+        mails, tasks = int(facts.get("mails", 0)), int(facts.get("tasks", 0))
+        hand = ", ".join(
+            (ngettext("%(num)s mail", "%(num)s mails", mails), ngettext("%(num)s task", "%(num)s tasks", tasks))
+        )
+    return Line(
+        row,
+        translated(ROLES.get(row.role, row.role)),
+        mood,
+        translated(WISHES[row.wish]) if alive and row.wish in WISHES else translated(word),
+        hand,
+        gettext("%(rate)s a minute", rate=number(row.last_minute)) if alive and row.role == "worker" else "",
+        f"{facts['memory'] / MEGABYTE:.0f} MB" if alive and facts.get("memory") else "",
+        acts,
+    )
+
+
+@blueprint.get("/workers")
+async def workers() -> Response:
+    """Show processes, queues and the mail server."""
+    account = await staff()
+    async with services().database.begin_plain() as work:
+        rows, waits, held_back = await processes(work), await backlog(work), await pauses(work)
+        seen = await lately(work)
+        streams = await queues(work, seen, {"transactional": waits.oldest, "bulk": waits.oldest_bulk})
+        tasks = await open_tasks(work)
+    paused = {(one.what, one.name) for one in held_back}
+    shown = str if account.is_operator else masked
+    answer = await desk_page(
+        "desk/workers.html",
+        lines=[_line(row) for row in rows],
+        queues=[_queue(queue, paused) for queue in streams],
+        tasks=[(state, count(found)) for state, found in sorted(tasks.items())],
+        held_back=[(one, shown(one.by_name)) for one in held_back],
+        all_paused=("all", "") in paused,
+        kinds=sorted(kind.name for kind in services().outbox.kinds if ("kind", kind.name) not in paused),
+        servers=_servers(rows),
+        replies=_replies(seen),
+        stages=_stages(seen),
+    )
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+def _queue(queue: Any, paused: set[tuple[str, str]]) -> Mapping[str, Any]:
+    return {
+        "stream": queue.stream,
+        "label": translated(STREAMS[queue.stream]),
+        "queued": count(queue.queued),
+        "retrying": count(queue.retrying),
+        "scheduled": count(queue.scheduled),
+        "oldest": _ago(queue.oldest),
+        "came": number(queue.came),
+        "went": number(queue.went),
+        "paused": ("stream", queue.stream) in paused,
+    }
+
+
+def _ago(at: datetime | None) -> str:
+    return duration((clock.now() - at).total_seconds()) if at else "—"
+
+
+def _servers(rows: Sequence[ProcessRow]) -> list[Mapping[str, Any]]:
+    """Return each mail server with what the workers say of it."""
+    servers: dict[str, list[ProcessRow]] = {}
+    for row in rows:
+        if row.role == "worker" and row.state == "alive":
+            servers.setdefault(str(row.facts.get("server", "")), []).append(row)
+    found: list[Mapping[str, Any]] = []
+    for name, users in servers.items():
+        shut = [row.facts["circuit"] for row in users if row.facts.get("circuit")]
+        since = min((circuit["since"] for circuit in shut), default=None)
+        reason = str(shut[0]["reason"]).replace("-", "_").replace(" ", "_") if shut else ""
+        found.append(
+            {
+                "name": name,
+                "mood": "good" if not shut else "bad" if len(shut) == len(users) else "unsure",
+                "standing": sentence(f"alert.server.{reason}", {}) if shut else gettext("can be used"),
+                "since": datetime.fromisoformat(since) if since else None,
+                "connections": sum(int(row.facts.get("connections") or 0) for row in users),
+                "tls": next((row.facts["tls"] for row in users if row.facts.get("tls")), None),
+                "certificate": next(
+                    (row.facts["server_certificate"] for row in users if row.facts.get("server_certificate")), None
+                ),
+            }
+        )
+    return found
+
+
+def _replies(seen: Cells) -> list[tuple[str, str]]:
+    words = {"none": gettext("no reply")}
+    return [
+        (words.get(label, label), number(cell.count))
+        for (name, label), cell in sorted(seen.items())
+        if name == names.REPLIES
+    ]
+
+
+def _stages(seen: Cells) -> list[tuple[str, str, str]]:
+    found = []
+    for stage, label in STAGES.items():
+        cell = seen.get((names.STAGE, stage), Measured())
+        found.append((translated(label), seconds(cell.quantile(0.5)), seconds(cell.quantile(0.99))))
+    return found
+
+
+@blueprint.post("/workers")
+@limits.limited(limits.CHANGE)
+async def wish() -> Response:
+    """Ask a worker to drain, to stop, or to go on."""
+    account, values = await operator(), await sent_values()
+    name, wanted = str(values.get("name", ""))[:200], str(values.get("wish", ""))
+    if wanted not in {"drain", "stop", ""}:
+        abort(400)
+    async with services().database.begin() as work:
+        if not await ask(work, name, wanted or None):
+            abort(404)
+        action = f"worker.{wanted or 'resume'}"
+        await services().audit_log.write(work, actor_of(account), action, target="worker", target_id=name)
+    return redirect("/desk/workers")
+
+
+@blueprint.post("/pauses")
+@limits.limited(limits.CHANGE)
+async def hold_back() -> Response:
+    """Hold back all mails, those of a stream or those of a kind; or let them go."""
+    account, values = await operator(), await sent_values()
+    what, name = str(values.get("what", "")), str(values.get("name", ""))
+    known = {"all": {""}, "stream": set(STREAMS), "kind": {kind.name for kind in services().outbox.kinds}}
+    act = {"pause": pause, "resume": resume}.get(str(values.get("act", "")))
+    if act is None or name not in known.get(what, set()):
+        abort(400)
+    async with services().database.begin() as work:
+        if act is pause:
+            changed = await pause(work, what, name, account.email)  # type: ignore[arg-type]  # checked above
+        else:
+            changed = await resume(work, what, name)  # type: ignore[arg-type]
+        if changed:
+            verb = "paused" if act is pause else "resumed"
+            details = {"what": what, "name": name}
+            await services().audit_log.write(
+                work, actor_of(account), f"sending.{verb}", target=what, target_id=name or None, details=details
+            )
+    return redirect("/desk/workers")

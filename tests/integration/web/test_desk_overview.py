@@ -1,0 +1,152 @@
+"""The desk's overview, workers and alerts over real services: what they say, and what operators do there."""
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from mailroom.bootstrap.alerts import create_watch
+from mailroom.bootstrap.web import create_web
+from mailroom.desk.alerts.watch import AlertWatch
+from mailroom.services import Services
+from mailroom.settings import Settings
+from mailroom.statistics.counters import Counters
+from mailroom.web.desk import overview
+from mailroom.web.parts import part_of
+from tests.integration.web.test_desk import audit, with_role
+from tests.integration.web.test_task_pages import House
+from tests.sink import Sink
+
+
+@pytest.fixture(scope="module")
+def sink() -> Iterator[Sink]:
+    with Sink() as sink:
+        yield sink
+
+
+@pytest.fixture
+async def house(settings: Settings, sink: Sink, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+    sink.accepted.clear()
+    monkeypatch.setattr(overview, "FRESH", 0.0)
+    monkeypatch.setattr(AlertWatch, "start", lambda _self: None)  # the tests evaluate by themselves
+    changes = {"public_url": "http://localhost", "smtp_alert_url": sink.url}
+    async with create_web(settings.model_copy(update=changes)).test_app() as app:
+        yield House(app, part_of(app.app, Services))
+
+
+async def sql(house: House, statement: str) -> list[Any]:
+    return await house.services.database.fetch(statement, {})
+
+
+async def look(house: House) -> None:
+    services = house.services
+    await create_watch(services.settings, services.database, services.counters).evaluate()
+
+
+async def minutes_ago(house: House, minutes: int, *, sent: int, failed: int) -> None:
+    rows = await sql(house, "select now()")
+    at: datetime = rows[0][0] - timedelta(minutes=minutes)
+    counters = Counters(lambda: at)
+    counters.add("created", "transactional", sent + failed)
+    counters.add("ended", "sent", sent)
+    counters.add("ended", "failed", failed)
+    for _ in range(sent):
+        counters.observe("to_250", 0.2, "transactional")
+    counters.look("waiting", 7)
+    await counters.write(house.services.database, f"test-{minutes}")
+
+
+async def test_the_overview_says_what_is_wrong_first_and_draws_what_went_out(house: House) -> None:
+    olga = await with_role(house, "olga@example.org", "operator")
+    await sql(
+        house,
+        "insert into processes (name, role, host, pid, version, seen_at, ended_at) values"
+        " ('h:1#a', 'worker', 'h', 1, 'v1', now() - interval '18 min', now() - interval '18 min')",
+    )
+    await sql(
+        house,
+        "insert into mails"
+        " (id, kind, recipient, on_uncertain, state, created_at, changed_at, nudge_at, expires_at)"
+        " select gen_random_uuid(), 'plain', 'a@example.org', 'resend', 'queued', now() - interval '9 min',"
+        " now() - interval '9 min', now(), now() + interval '1 day' from generate_series(1, 310)",
+    )
+    for minutes in (2, 3, 30):
+        await minutes_ago(house, minutes, sent=40, failed=2)
+    await look(house)
+    page = await olga.get("/desk")
+    words = " ".join(page.split())
+    assert "No worker runs since" in words
+    assert "mails wait, the oldest since 9 minutes." in words
+    assert words.index("No worker runs since") < words.index("<svg"), "what is wrong comes first"
+    assert 'href="/desk/workers"' in words
+    assert "120 sent, 12" in words  # 126 created, and the mail of the sign-up
+    assert "6 failed, 4.8 %" in words
+    assert page.count("<svg") == 4
+    assert page.count('<rect class="bar sent"') == 3
+    assert " style=" not in page
+    assert "<td>40</td>" in page, "the table says the same"
+    live = await olga.get("/desk?part=live&period=week")
+    assert "<html" not in live and live.count("<svg") == 4
+    assert "No worker runs" not in await olga.get("/desk/audit"), "it has not fired"
+    await sql(house, "update alerts set fired_at = now()")
+    assert "No worker runs since" in await olga.get("/desk/audit"), "every page of the desk says so"
+
+
+async def test_nothing_wrong_is_said_too_and_unknown_periods_are_the_hour(house: House) -> None:
+    olga = await with_role(house, "olga@example.org", "operator")
+    page = await olga.get("/desk?period=<b>")
+    assert "Nothing is wrong. 0 workers run." in page
+    assert "period=hour" in page
+
+
+async def test_an_operator_pauses_resumes_drains_and_each_act_is_logged(house: House) -> None:
+    olga = await with_role(house, "olga@example.org", "operator")
+    await sql(
+        house, "insert into processes (name, role, host, pid, version) values ('h:1#a', 'worker', 'h', 1, 'v1')"
+    )
+    post = olga.browser.post
+    for form, status in (
+        ({"what": "all", "name": "", "act": "pause"}, 303),
+        ({"what": "all", "name": "", "act": "pause"}, 303),
+        ({"what": "kind", "name": "plain", "act": "pause"}, 303),
+        ({"what": "kind", "name": "nothing", "act": "pause"}, 400),
+        ({"what": "stream", "name": "bulk", "act": "explode"}, 400),
+        ({"what": "all", "name": "", "act": "resume"}, 303),
+    ):
+        assert (await post("/desk/pauses", form=form)).status_code == status, form
+    page = await olga.get("/desk/workers")
+    assert "“plain” is paused since" in page and "All sending is paused" not in page
+    for form, status in (
+        ({"name": "h:1#a", "wish": "drain"}, 303),
+        ({"name": "nobody", "wish": "drain"}, 404),
+        ({"name": "h:1#a", "wish": "dance"}, 400),
+    ):
+        assert (await post("/desk/workers", form=form)).status_code == status, form
+    assert await sql(house, "select wish from processes where name = 'h:1#a'") == [("drain",)]
+    assert [(action, target) for action, _, target, _ in await audit(house)] == [
+        ("worker.drain", "h:1#a"),
+        ("sending.resumed", None),
+        ("sending.paused", "plain"),
+        ("sending.paused", None),
+    ]
+
+
+async def test_alerts_are_tested_and_silenced_and_a_viewer_sees_no_address(house: House, sink: Sink) -> None:
+    olga = await with_role(house, "olga@example.org", "operator")
+    victor = await with_role(house, "victor@example.org", "viewer")
+    assert (await olga.browser.post("/desk/alerts/test")).headers["Location"] == "/desk/alerts?tested=yes"
+    (mail,) = sink.accepted
+    assert mail.recipient == "olga@example.org" and "A test of the alerts" in mail.message["Subject"]
+    assert (
+        await olga.browser.post("/desk/alerts/silence", form={"rule": "waiting", "hours": "8"})
+    ).status_code == 303
+    assert (await olga.browser.post("/desk/alerts/silence", form={"rule": "x", "hours": "8"})).status_code == 400
+    assert "Mails wait too long: until" in " ".join((await olga.get("/desk/alerts")).split())
+    seen = await victor.get("/desk/alerts")
+    assert "o…@example.org" in seen and "olga@" not in seen
+    await olga.browser.post("/desk/pauses", form={"what": "all", "name": "", "act": "pause"})
+    for path in ("/desk", "/desk/workers", "/desk/alerts"):
+        page = await victor.get(path)
+        assert "olga@" not in page and 'action="/desk' not in page, path
+    assert [act[0] for act in await audit(house)] == ["sending.paused", "alert.silenced", "alert.tested"]
