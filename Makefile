@@ -49,6 +49,10 @@ faults-mutants: $(VENV)/.dev ## take the claim, the sweep, the renewal and the s
 soak: $(VENV)/.dev ## 5 minutes of mixed traffic with a random fault every 10 s; SOAK_SECONDS and SOAK_SEED may be set
 	SOAK_SECONDS=$${SOAK_SECONDS:-300} $(BIN)/python -m pytest tests/faults/test_soak.py -s $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(VENV)/.dev ## 20,000 requests to the API, right and wrong ones, held against its document; FUZZ_REQUESTS and FUZZ_SEED
+	FUZZ_REQUESTS=$${FUZZ_REQUESTS:-20000} $(BIN)/python -m pytest tests/integration/web/test_fuzz_api.py -s $(ARGS)
+
 .PHONY: servers
 servers: $(VENV)/.dev ## tests with Debian's PgBouncer, Redis and Postfix, which must be installed; others are skipped
 	$(BIN)/python -m pytest tests/servers -m servers $(ARGS)

@@ -124,7 +124,8 @@ def test_pages_of_an_account_fit_and_can_be_read(mailroom: Stack, people: People
     page.goto(link_in(mail_to(mailroom.sink, "settled@example.org")))
     page.get_by_role("button", name="Confirm this address").click()
     expect_signed_in(page, "settled@example.org")
-    for path in ("/account", "/account/security", "/account/password", "/account/address", "/tasks"):
+    settings = ("profile", "security", "sessions", "notifications", "data", "password", "address")
+    for path in ("/account", *(f"/account/{name}" for name in settings), "/tasks"):
         page.goto(path)
         look(page)
 

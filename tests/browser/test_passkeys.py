@@ -48,7 +48,7 @@ def test_a_passkey_from_the_first_day_to_the_second_step(mailroom: Stack, people
 
     page.goto("/sign-in?next=/tasks")
     page.get_by_role("button", name="Sign in with a passkey").click()
-    page.wait_for_url("**/tasks")
+    page.wait_for_url(lambda url: url.endswith("/tasks") and "sign-in" not in url)
 
     page.goto("/account/two-steps/codes")
     page.get_by_role("button", name="Make ten codes").click()
@@ -76,6 +76,7 @@ def test_a_passkey_from_the_first_day_to_the_second_step(mailroom: Stack, people
     expect(page.get_by_role("heading", name="Confirm that it is you")).to_be_visible()
     look(page)
     page.get_by_role("button", name="Use a passkey").click()
+    expect(page.get_by_role("heading", name="Thank you, it is you")).to_be_visible()
     page.get_by_role("button", name="Go on").click()
     expect(page.get_by_text("An app on your phone")).to_be_visible()
     expect(page.get_by_text("My phone")).to_have_count(0)

@@ -171,7 +171,10 @@ def _sweep(
     mails = Retention(services.database, bodies=bodies, rows=rows)
     messages = MessageRetention(services.database, bodies=bodies, rows=rows)
     accounts = AccountRetention(
-        services.database, services.sessions, confirmation_hours=settings.confirmation_hours
+        services.database,
+        services.sessions,
+        confirmation_hours=settings.confirmation_hours,
+        days=settings.sign_up_days,
     )
     return Sweep(
         Rescuer(services.database, guard=guard, counters=services.counters),
@@ -184,6 +187,7 @@ def _sweep(
             messages.clean_up,
             accounts.clean_up,
             services.security_log.clean_up,
+            services.sign_in_delays.clean_up,
             services.sign_in_steps.clean_up,
             services.withdrawal.clean_up,
             services.exports.clean_up,

@@ -9,6 +9,7 @@ import click
 
 from mailroom.cli.account_commands import accounts
 from mailroom.cli.bulk_commands import cancel, retry
+from mailroom.cli.invitation_commands import invitations
 from mailroom.cli.key_commands import keys
 from mailroom.cli.live_commands import send, watch
 from mailroom.cli.mail_commands import mails, show
@@ -157,6 +158,7 @@ def shell(entrypoints: Entrypoints) -> click.Group:
         keys,
         webhooks,
         accounts,
+        invitations,
         operator,
         inbox,
     ):

@@ -137,6 +137,10 @@ SENTENCES: dict[str, str] = {
     "account.error.wrong_credentials": _(
         "This address and password do not belong together. Please check both, or sign up if you are new here."
     ),
+    "account.error.sign_in_delayed": _(
+        "Signing in with this address failed several times from here. Please wait, or choose a new password by "
+        "mail."
+    ),
     "account.error.not_confirmed": _("This sign-up is not confirmed yet. Please open the mail that we sent you."),
     "account.error.unknown_sign_up": _(
         "No sign-up of this browser waits for a confirmation. Please sign up; it takes a minute."
@@ -175,6 +179,17 @@ SENTENCES: dict[str, str] = {
     "account.error.too_many_tries": _(
         "Those were too many wrong codes. Please have a new mail sent, or use the link in the one that you have."
     ),
+    "account.error.sign_up_closed": _("Nobody can sign up here at the moment."),
+    "account.error.invitation_needed": _(
+        "Only those who were invited can sign up here. Please open the link in the mail that invites you."
+    ),
+    "account.error.wrong_domain": _("Addresses of this domain cannot sign up here without an invitation."),
+    "account.error.not_the_invited": _("This invitation is for another address. Please sign up with that one."),
+    "account.error.already_member": _("An account has this address already."),
+    "account.error.unknown_invitation": _("There is no such invitation, or it was used or revoked already."),
+    "account.error.used_invitation": _("This invitation was used. If it was you, please sign in."),
+    "account.error.withdrawn_invitation": _("This invitation was taken back. Please ask those who invited you."),
+    "account.error.old_invitation": _("This invitation is too old. Please ask for another one."),
     "account.error.unknown_language": _("Please choose one of the languages in the list."),
     "account.error.unknown_time_zone": _("Please choose one of the time zones in the list."),
     "account.error.no_pending_sign_in": _(
@@ -220,6 +235,7 @@ SENTENCES: dict[str, str] = {
         "This password is made of your address, the name of this site or words of its pages."
     ),
     "password.guessable": _("This password would be guessed too soon."),
+    "password.leaked": _("This password is known from a data leak."),
     "password.common": _("This is similar to a commonly used password."),
     "password.word": _("A word by itself is easy to guess."),
     "password.name": _("Common names and surnames are easy to guess."),
@@ -230,6 +246,7 @@ SENTENCES: dict[str, str] = {
     "title.sign_up_mail": _("Sign-up mail"),
     "title.security_notice": _("Security notice"),
     "title.address_mail": _("Mail to the new address"),
+    "title.invitation_mail": _("Invitation"),
     "title.deletion_mail": _("Deletion of your account"),
     "title.password_mail": _("Password mail"),
     "title.webhook_mail": _("Webhook mail"),

@@ -22,10 +22,12 @@ import psycopg
 import pytest
 import redis
 from click.testing import CliRunner
+from sqlalchemy import select
 
 from mailroom.accounts.models import Account
 from mailroom.bootstrap.services import create_services
 from mailroom.bootstrap.shell import create_commands
+from mailroom.kit import clock
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.ids import new_id
 from mailroom.ops import startup
@@ -507,6 +509,26 @@ def test_granting_nobody_and_nonsense_are_sentences(shell: Shell) -> None:
 
 
 # -- accounts
+
+
+def test_two_steps_are_turned_off_for_who_has_lost_everything(shell: Shell, environment: dict[str, str]) -> None:
+    async def alice(_services: Services, unit: UnitOfWork) -> None:
+        unit.session.add(
+            Account(
+                id=new_id(), email="Alice@example.org", email_key=ALICE, password_hash="-", two_step_at=clock.now()
+            )
+        )
+
+    with_services(environment, alice)
+    off = shell("accounts", "two-step-off", ALICE)
+    assert off.stdout == "Alice@example.org signs in with one step now. Its owner is told by mail.\n"
+    assert shell("accounts", "two-step-off", "nobody@example.org").returncode == 1
+
+    async def after(services: Services, unit: UnitOfWork) -> tuple[object, list[str]]:
+        left = await unit.session.scalar(select(Account.two_step_at).where(Account.email_key == ALICE))
+        return left, [entry.action for entry in await services.audit_log.entries(unit)]
+
+    assert with_services(environment, after) == (None, ["two_step.off"])
 
 
 def test_an_account_is_deleted_in_a_week_and_kept_after_all(shell: Shell, environment: dict[str, str]) -> None:

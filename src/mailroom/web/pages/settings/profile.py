@@ -19,7 +19,7 @@ blueprint = Blueprint("profile", __name__)
 
 PROFILE, NOTIFICATIONS = "/account/profile", "/account/notifications"
 CHOICES = (
-    (EventKind.SIGNED_IN, gettext_noop("Every time that somebody signs in, also from a browser that you know")),
+    (EventKind.SIGNED_IN, gettext_noop("Somebody signs in, also from a browser that you know")),
     (EventKind.SESSION_ENDED, gettext_noop("A browser is signed out from another one")),
     (EventKind.SESSIONS_ENDED, gettext_noop("Every other browser is signed out")),
     (EventKind.EXPORTED, gettext_noop("An export of your data is asked for")),
