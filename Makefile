@@ -75,6 +75,10 @@ bench: $(VENV)/.dev ## the benchmarks, beside the usual recipe in the same run (
 bench-live: $(VENV)/.dev ## live progress with 10,000 tasks and 3,000 sockets, beside the usual way (about 7 minutes); benchmarks/LIVE.md
 	$(BIN)/python -m benchmarks.live
 
+.PHONY: bench-pairs
+bench-pairs: $(VENV)/.dev ## this tree beside the commit BASE, seven interleaved pairs (about 30 minutes); benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks.pairs --base $(BASE)
+
 .PHONY: bench-api
 bench-api: $(VENV)/.dev ## mails of other programs over HTTP and SMTP, beside the least route and Postfix (about 4 minutes)
 	$(BIN)/python -m benchmarks.api
