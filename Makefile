@@ -76,7 +76,7 @@ bench-live: $(VENV)/.dev ## live progress with 10,000 tasks and 3,000 sockets, b
 	$(BIN)/python -m benchmarks.live
 
 .PHONY: bench-api
-bench-api: $(VENV)/.dev ## mails of other programs over HTTP and SMTP, beside the least route and Postfix (about 4 minutes)
+bench-api: $(VENV)/.dev ## mails of other programs over HTTP and SMTP, beside the least route and Postfix (about 5 minutes); benchmarks/API.md
 	$(BIN)/python -m benchmarks.api
 
 .PHONY: bench-desk
