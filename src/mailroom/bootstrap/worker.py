@@ -35,6 +35,7 @@ from mailroom.mail.ledger.rescuer import Rescuer
 from mailroom.mail.ledger.retention import Retention
 from mailroom.mail.messages.contents import Contents
 from mailroom.mail.messages.retention import MessageRetention
+from mailroom.mail.ports import NoSuppressions
 from mailroom.mail.rendering.renderer import Renderer
 from mailroom.mail.smtp.connection import Timeouts
 from mailroom.mail.smtp.pool import Pool
@@ -82,7 +83,7 @@ def create_runtime(settings: Settings, app: Celery) -> Runtime:
     deliverer = Deliverer(
         ledger=Ledger(services.database, worker_name, guard),
         pool=pool,
-        envelopes=Envelopes(_renderer(settings), Contents(services.database)),
+        envelopes=Envelopes(_renderer(settings), Contents(services.database), NoSuppressions()),
         progress=MailReports(reporter.put),
         counters=services.counters,
     )

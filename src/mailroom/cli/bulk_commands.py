@@ -11,10 +11,10 @@ from sqlalchemy import select
 from mailroom.cli.ids import Id, IdPrefix, find_id
 from mailroom.cli.task_views import find_task
 from mailroom.cli.with_services import with_services
+from mailroom.i18n.messages import gettext, gettext_noop, ngettext
 from mailroom.i18n.sentences import error_text
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.errors import MailroomError
-from mailroom.kit.text import counted
 from mailroom.mail.administration import CANCELLABLE, RETRYABLE, MailAdministration, UnknownMail
 from mailroom.mail.models import Mail
 from mailroom.ops.entrypoints import Entrypoints
@@ -30,7 +30,8 @@ BATCH = 100
 class BulkAction:
     """What can be done with mails and tasks, and the words to ask and to tell of it."""
 
-    verb: str
+    question: tuple[str, str]
+    """What is asked before it is done to a whole state: for one mail, and for several."""
     to_mail: Callable[[MailAdministration, UnitOfWork, UUID], Awaitable[None]]
     to_task: Callable[[TaskService, UnitOfWork, UUID], Awaitable[object]]
     done: str
@@ -44,13 +45,18 @@ class BulkAction:
 def retry(entrypoints: Entrypoints, prefixes: tuple[IdPrefix, ...], state: str | None, yes: bool) -> None:
     """Send mails again that ended unsent, and at once those that wait; begin tasks again that were not done.
 
-    IDs may be shortened to what is unique.
+    The first characters of an ID are enough where no other id begins with them.
     """
     _do(
         entrypoints,
         prefixes,
         state,
-        BulkAction("Send", MailAdministration.retry, TaskService.retry, "queued again"),
+        BulkAction(
+            (gettext_noop("Send %(num)s %(state)s mail?"), gettext_noop("Send %(num)s %(state)s mails?")),
+            MailAdministration.retry,
+            TaskService.retry,
+            gettext("queued again"),
+        ),
         yes=yes,
     )
 
@@ -65,13 +71,18 @@ def retry(entrypoints: Entrypoints, prefixes: tuple[IdPrefix, ...], state: str |
 def cancel(entrypoints: Entrypoints, prefixes: tuple[IdPrefix, ...], state: str | None, yes: bool) -> None:
     """Give up mails and tasks that are queued or wait; ask running tasks to stop.
 
-    IDs may be shortened to what is unique.
+    The first characters of an ID are enough where no other id begins with them.
     """
     _do(
         entrypoints,
         prefixes,
         state,
-        BulkAction("Cancel", MailAdministration.cancel, TaskService.cancel, "cancelled"),
+        BulkAction(
+            (gettext_noop("Cancel %(num)s %(state)s mail?"), gettext_noop("Cancel %(num)s %(state)s mails?")),
+            MailAdministration.cancel,
+            TaskService.cancel,
+            gettext("cancelled"),
+        ),
         yes=yes,
     )
 
@@ -81,12 +92,15 @@ def _do(
 ) -> None:
     """Do it to each and say so; exit code 1 where it was not possible with one of them."""
     if bool(prefixes) == bool(state):
-        raise click.UsageError("Name the ids of mails or tasks, or a state with --state; not both.")
+        raise click.UsageError(gettext("Name the ids of mails or tasks, or a state with --state, but not both."))
 
     async def work(services: Services) -> int:
         chosen = await _in_state(services, state) if state else prefixes
-        if state and not (chosen and _agreed(f"{action.verb} {counted(len(chosen), f'{state} mail')}?", yes=yes)):
-            click.echo("Nothing was done." if chosen else f"No mail is {state}.", err=True)
+        if state and not chosen:
+            click.echo(gettext("No mail is %(state)s.", state=state), err=True)
+            return 0
+        if state and not _agreed(ngettext(*action.question, len(chosen), state=state), yes=yes):
+            click.echo(gettext("Nothing was done."), err=True)
             return 0
         return await _each(services, chosen, action)
 
@@ -104,7 +118,7 @@ def _agreed(question: str, *, yes: bool) -> bool:
     if yes:
         return True
     if not sys.stdin.isatty():
-        raise click.UsageError(f"{question} There is nobody to ask; say --yes.")
+        raise click.UsageError(gettext("%(question)s Nobody can be asked here. Add --yes.", question=question))
     return click.confirm(question)
 
 
@@ -134,5 +148,5 @@ async def _one(services: Services, work: UnitOfWork, ticket: UUID, action: BulkA
         task = (await find_task(work, ticket)).task
         await action.to_task(services.task_service, work, ticket)
         await work.session.refresh(task)
-        return "asked to stop" if task.state == TaskState.RUNNING else action.done
+        return gettext("asked to stop") if task.state == TaskState.RUNNING else action.done
     return action.done

@@ -9,17 +9,18 @@ from mailroom.accounts.sign_up.invitations import InvitationView
 from mailroom.cli.actor import shell_actor
 from mailroom.cli.tables import Column, print_table
 from mailroom.cli.with_services import with_services
+from mailroom.i18n.messages import gettext, gettext_noop
 from mailroom.kit.text import clean, full
 from mailroom.ops.entrypoints import Entrypoints
 from mailroom.services import Services
 
 COLUMNS = (
-    Column("id", whole=True),
-    Column("to"),
-    Column("state", whole=True),
-    Column("mail", whole=True),
-    Column("expires", needed=False),
-    Column("notes"),
+    Column(gettext_noop("id"), whole=True),
+    Column(gettext_noop("to")),
+    Column(gettext_noop("state"), whole=True),
+    Column(gettext_noop("mail"), whole=True),
+    Column(gettext_noop("expires"), needed=False),
+    Column(gettext_noop("notes")),
 )
 
 
@@ -30,12 +31,12 @@ def invitations() -> None:
 
 @invitations.command()
 @click.argument("address")
-@click.option("--anyone", is_flag=True, help="Whoever has the link may sign up, with any address.")
+@click.option("--anyone", is_flag=True, help="Everybody who has the link may sign up, with any address.")
 @click.pass_obj
 def create(entrypoints: Entrypoints, address: str, *, anyone: bool) -> None:
     """Invite ADDRESS by mail. The last line of standard output is the mail's id, for `mailroom watch`."""
     made = with_services(entrypoints, lambda services: _create(services, address, bound=not anyone))
-    click.echo(f"Invited until {full(made.expires_at)}. The id of the mail:", err=True)
+    click.echo(gettext("Invited until %(moment)s. The id of the mail:", moment=full(made.expires_at)), err=True)
     click.echo(str(made.mail_id))
 
 
@@ -56,7 +57,7 @@ def list_invitations(entrypoints: Entrypoints) -> None:
     if found:
         print_table(COLUMNS, [_row(one) for one in found])
     else:
-        click.echo("Nobody is invited: mailroom invitations create ADDRESS", err=True)
+        click.echo(gettext("Nobody is invited. Invite somebody: mailroom invitations create ADDRESS"), err=True)
 
 
 async def _list(services: Services) -> Sequence[InvitationView]:
@@ -65,7 +66,7 @@ async def _list(services: Services) -> Sequence[InvitationView]:
 
 
 def _row(one: InvitationView) -> list[str]:
-    notes = "" if one.bound else "any address"
+    notes = "" if one.bound else gettext("any address")
     return [str(one.id), clean(one.email), one.state, one.mail_state, full(one.expires_at), notes]
 
 
@@ -73,9 +74,9 @@ def _row(one: InvitationView) -> list[str]:
 @click.argument("invitation")
 @click.pass_obj
 def revoke(entrypoints: Entrypoints, invitation: str) -> None:
-    """Take INVITATION back: an id, or as much of it as is unique. Its link does not work any more."""
+    """Take INVITATION back: its id, or the first characters of it. Its link stops working."""
     email = with_services(entrypoints, lambda services: _revoke(services, invitation))
-    click.echo(f"The invitation of {clean(email)} is revoked.")
+    click.echo(gettext("The invitation of %(address)s is revoked.", address=clean(email)))
 
 
 async def _revoke(services: Services, text: str) -> str:

@@ -243,6 +243,27 @@ SENTENCES: dict[str, str] = {
     "password.repeat": _('Repeats like "aaa" or "abcabcabc" are easy to guess.'),
     "password.sequence": _('Sequences like "abc" or "6543" are easy to guess.'),
     "password.date": _("Dates and years are easy to guess."),
+    "task.error.cannot_cancel": _(
+        "This task cannot be cancelled: it has ended, or it cannot be stopped half-way."
+    ),
+    "task.error.cannot_retry": _("Only a task that failed or was cancelled can be started again."),
+    "task.error.unknown": _("There is no such task."),
+    "mail.error.unknown": _("There is no mail with this id. `mailroom mails` lists the mails."),
+    "mail.error.workers_running": _(
+        "Workers are connected to this database. Stop all of them first, then run this again."
+    ),
+    "kit.error.unavailable": _(
+        "Mailroom cannot reach its database. Nothing was saved. Please try again in a minute."
+    ),
+    "kit.error.overloaded": _(
+        "Mailroom has more to do than it can do at once. Nothing was saved. Please try again in a moment."
+    ),
+    "cli.error.unknown_id": _(
+        "There is no mail or task with this id. `mailroom mails` and `mailroom tasks` list the ids."
+    ),
+    "cli.error.not_migrated": _(
+        "The database does not have Mailroom's tables as this version needs them. Run `alembic upgrade head`."
+    ),
     "title.sign_up_mail": _("Sign-up mail"),
     "title.security_notice": _("Security notice"),
     "title.address_mail": _("Mail to the new address"),

@@ -52,6 +52,20 @@ async def test_requests_that_arrive_together_do_not_slip_through(
     assert sum(verdict.wait == 0 for verdict in verdicts) == 10
 
 
+async def test_a_very_high_limit_is_counted_here_and_told_to_the_others_a_moment_later(
+    two: tuple[LimitStore, LimitStore],
+) -> None:
+    loop_gone_wild = [Rate("api:192.0.2.1", 30_000, 60.0)]
+    assert {(await two[0].take(loop_gone_wild)).wait for _ in range(15_000)} == {0}
+    wait_for = 0.0
+    while wait_for < 10 and (await two[1].take(loop_gone_wild)).used[0] < 10:
+        await asyncio.sleep(0.05)
+        wait_for += 0.05
+    assert (await two[1].take(loop_gone_wild)).used[0] > 10, "the other process knows of half a minute's requests"
+    waits = [(await two[0].take(loop_gone_wild)).wait for _ in range(30_000)]
+    assert waits[0] == 0 and waits[-1] > 0
+
+
 async def test_nothing_is_kept_for_longer_than_it_counts(
     two: tuple[LimitStore, LimitStore], redis_url: str
 ) -> None:
