@@ -49,8 +49,12 @@ faults-mutants: $(VENV)/.dev ## take the claim, the sweep, the renewal and the s
 soak: $(VENV)/.dev ## 5 minutes of mixed traffic with a random fault every 10 s; SOAK_SECONDS and SOAK_SEED may be set
 	SOAK_SECONDS=$${SOAK_SECONDS:-300} $(BIN)/python -m pytest tests/faults/test_soak.py -s $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(VENV)/.dev ## 20,000 requests to the API, right and wrong ones, held against its document; FUZZ_REQUESTS and FUZZ_SEED
+	FUZZ_REQUESTS=$${FUZZ_REQUESTS:-20000} $(BIN)/python -m pytest tests/integration/web/test_fuzz_api.py -s $(ARGS)
+
 .PHONY: servers
-servers: $(VENV)/.dev ## tests with Debian's PgBouncer, Redis and Postfix, which must be installed; others are skipped
+servers: $(VENV)/.dev ## tests with Debian's PostgreSQL, PgBouncer, Redis, Postfix and nginx; what is not installed is skipped
 	$(BIN)/python -m pytest tests/servers -m servers $(ARGS)
 
 .PHONY: lint
@@ -70,6 +74,10 @@ bench: $(VENV)/.dev ## the benchmarks, beside the usual recipe in the same run (
 .PHONY: bench-live
 bench-live: $(VENV)/.dev ## live progress with 10,000 tasks and 3,000 sockets, beside the usual way (about 7 minutes); benchmarks/LIVE.md
 	$(BIN)/python -m benchmarks.live
+
+.PHONY: bench-pairs
+bench-pairs: $(VENV)/.dev ## this tree beside the commit BASE, seven interleaved pairs (about 30 minutes); benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks.pairs --base $(BASE)
 
 .PHONY: bench-api
 bench-api: $(VENV)/.dev ## mails of other programs over HTTP and SMTP, beside the least route and Postfix (about 4 minutes)

@@ -1,7 +1,7 @@
 """Mailroom beside what people use instead: `make bench`. Real servers, one run, interleaved.
 
-Prints a table and, where everything was run, writes it to `benchmarks/RESULTS.md`. The rows that matter are ratios
-of two figures taken in the same run; absolute ones depend on the machine.
+Prints a table and, where everything was run, writes it to its section of `benchmarks/RESULTS.md`. The rows that
+matter are ratios of two figures taken in the same run; absolute ones depend on the machine.
 """
 
 import argparse
@@ -22,8 +22,10 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import footprint, mail_server, many, one_mail, rendering, sign_ups, singles
-from benchmarks.stage import PROCESSES, ROOT, Row, Stage
+from benchmarks.results import RESULTS, write_section
+from benchmarks.stage import PROCESSES, Row, Stage
 
+HEADING = "## Beside what people use instead"
 HEADS = ("what", "Mailroom", "beside it", "ratio", "wanted")
 
 
@@ -75,8 +77,6 @@ def write(rows: list[Row], seconds: float) -> None:
         f"{name} {version(name)}" for name in ("celery", "kombu", "aiosmtplib", "psycopg", "uvloop")
     )
     lines = [
-        "# Results",
-        "",
         f"Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}, in {seconds / 60:.0f} minutes.",
         f"Machine: {PROCESSES} cores, {platform.machine()}, {platform.system()}, load {os.getloadavg()[2]:.1f}.",
         f"Versions: Python {platform.python_version()}, {libraries}.",
@@ -89,9 +89,8 @@ def write(rows: list[Row], seconds: float) -> None:
         "| " + " | ".join(HEADS) + " |",
         "|" + "---|" * len(HEADS),
         *(f"| {row.what} | {row.ours} | {row.beside} | {row.ratio} | {row.wanted} |" for row in rows),
-        "",
     ]
-    (ROOT / "benchmarks/RESULTS.md").write_text("\n".join(lines))
+    write_section(RESULTS, HEADING, lines)
 
 
 if __name__ == "__main__":

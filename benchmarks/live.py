@@ -15,7 +15,7 @@ import psutil
 from rich.console import Console
 from rich.markdown import Markdown
 
-from benchmarks.live_stage import BulkQueue, Hall, Knocking, Measure, Pen
+from benchmarks.live_stage import Hall, Knocking, Measure, Pen, SocketProcess
 from benchmarks.live_words import Figures, Row, Usual, words
 from benchmarks.stage import ROOT
 from mailroom.ops.embedded.ports import free_port
@@ -28,6 +28,9 @@ DELIVERIES = 400
 """Messages a second while the lag is measured, all sockets together."""
 CHURN = 24_000
 STOPPED = 60.0
+"""Seconds."""
+OTHERS = 100
+"""Sockets of a process that is stopped, and of one that is not."""
 console = Console(width=150)
 
 
@@ -43,7 +46,9 @@ def p50_p99(lags: list[float]) -> tuple[float, float]:
     return (statistics.median(lags), lags[int(len(lags) * 0.99)]) if lags else (float("nan"), float("nan"))
 
 
-def listen(crowd: BulkQueue, pen: Pen, tasks: list[str], rate: float, seconds: float = LISTEN) -> dict[str, Any]:
+def listen(
+    crowd: SocketProcess, pen: Pen, tasks: list[str], rate: float, seconds: float = LISTEN
+) -> dict[str, Any]:
     crowd.order("collect", seconds + 1.5)
     time.sleep(0.1)
     pen.begin(seconds, rate, tasks)
@@ -51,7 +56,7 @@ def listen(crowd: BulkQueue, pen: Pen, tasks: list[str], rate: float, seconds: f
     return crowd.answer()
 
 
-def cell(hall: Hall, crowd: BulkQueue, pen: Pen, tasks: int, sockets: int) -> Row:
+def cell(hall: Hall, crowd: SocketProcess, pen: Pen, tasks: int, sockets: int) -> Row:
     watched = hall.tasks[:tasks]
     dealt = shares(watched, sockets)
     took = crowd.do("watch", dealt)["seconds"]
@@ -83,7 +88,7 @@ def usual(hall: Hall, tasks: int) -> Usual:
     return other
 
 
-def fan_out(hall: Hall, crowd: BulkQueue, pen: Pen) -> tuple[tuple[float, float], tuple[float, float]]:
+def fan_out(hall: Hall, crowd: SocketProcess, pen: Pen) -> tuple[tuple[float, float], tuple[float, float]]:
     """One task, every socket: how long until the last has heard."""
     dealt = [[hall.tasks[0]] for _ in range(SOCKETS[-1])]
     crowd.do("watch", dealt)
@@ -94,7 +99,7 @@ def fan_out(hall: Hall, crowd: BulkQueue, pen: Pen) -> tuple[tuple[float, float]
     return p50_p99(heard["lags"]), stall
 
 
-def churn(hall: Hall, crowd: BulkQueue) -> list[float]:
+def churn(hall: Hall, crowd: SocketProcess) -> list[float]:
     """Connect, watch, disconnect, 3,000 at a time; memory after each round."""
     memories = []
     for _ in range(CHURN // SOCKETS[-1]):
@@ -108,11 +113,11 @@ def churn(hall: Hall, crowd: BulkQueue) -> list[float]:
 
 
 def stopped(hall: Hall, pen: Pen) -> dict[str, Any]:
-    """A hundred sockets of a process that is stopped, beside a hundred that are not."""
-    well, ill, watched = hall.crowd(), hall.crowd(), hall.tasks[:100]
+    """Sockets of a process that is stopped, beside as many that are not."""
+    well, ill, watched = hall.crowd(), hall.crowd(), hall.tasks[:OTHERS]
     for crowd in (well, ill):
-        crowd.do("open", 100)
-        crowd.do("watch", [watched] * 100)
+        crowd.do("open", OTHERS)
+        crowd.do("watch", [watched] * OTHERS)
     before = p50_p99(listen(well, pen, watched, 5)["lags"])
     memory, most = hall.memory(), 0.0
     os.kill(ill.process.pid, signal.SIGSTOP)
@@ -124,16 +129,22 @@ def stopped(hall: Hall, pen: Pen) -> dict[str, Any]:
         time.sleep(0.5)
     pen.wait()
     during = p50_p99(well.answer()["lags"])
-    left = sum(one.status == "ESTABLISHED" and bool(one.laddr) and one.laddr.port == hall.port
-               for one in hall.web.net_connections())  # fmt: skip
     os.kill(ill.process.pid, signal.SIGCONT)
     ill.do("collect", 2)
     dropped = ill.do("close")["lost"]
-    ill.do("open", 100)
-    ill.do("watch", [watched] * 100)
+    back = ill.do("open", OTHERS)["open"]
+    ill.do("watch", [watched] * OTHERS)
     ill.do("close")
     well.do("close")
-    return {"before": before, "during": during, "memory": most, "open after a minute": left, "dropped": dropped}
+    return {
+        "sockets": OTHERS,
+        "seconds": STOPPED,
+        "before": before,
+        "during": during,
+        "memory": most,
+        "dropped": dropped,
+        "back": back,
+    }
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ import uvloop
 class Socket(asyncio.Protocol):
     """One websocket (RFC 6455): texts in, masked texts out, pings answered."""
 
-    def __init__(self, crowd: "BulkQueue", secret: str) -> None:
+    def __init__(self, crowd: "SocketSet", secret: str) -> None:
         self.crowd, self.secret = crowd, secret
         self.data = b""
         self.open = False
@@ -76,7 +76,7 @@ class Socket(asyncio.Protocol):
             await self.gone.wait()
 
 
-class BulkQueue:
+class SocketSet:
     """All sockets of this process."""
 
     def __init__(self, port: int, secrets: Sequence[str]) -> None:
@@ -143,7 +143,7 @@ class BulkQueue:
 
 
 async def main(port: int, secrets: Sequence[str]) -> None:
-    crowd, loop = BulkQueue(port, secrets), asyncio.get_running_loop()
+    crowd, loop = SocketSet(port, secrets), asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         order, argument = json.loads(line)
         used = time.process_time()

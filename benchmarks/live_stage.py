@@ -27,7 +27,7 @@ from mailroom.ops.embedded.ports import free_port
 TOKEN = "for-the-benchmark-only"
 
 
-class BulkQueue:
+class SocketProcess:
     """A process full of browsers."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
@@ -171,9 +171,9 @@ class Hall(Stage):
         self.stack.callback(_end_piped, process)
         return process
 
-    def crowd(self) -> BulkQueue:
+    def crowd(self) -> SocketProcess:
         script = str(ROOT / "benchmarks/live_sockets.py")
-        return BulkQueue(self.piped(script, str(self.port), str(self.folder / "secrets")))
+        return SocketProcess(self.piped(script, str(self.port), str(self.folder / "secrets")))
 
     def pen(self) -> Pen:
         return Pen(self.piped(str(ROOT / "benchmarks/live_reports.py")))

@@ -50,6 +50,8 @@ class Figures:
     rounds: list[float]
     """Bytes of resident memory after each round of connects and disconnects."""
     halted: dict[str, Any]
+    """Of a process that is stopped: its `sockets`, for how many `seconds`, the `memory` that the web grew by, how
+    many were `dropped`, how many came `back`; the lag of others `before` and `during` that."""
     step: float
     minutes: float
     load: float
@@ -140,7 +142,7 @@ def words(found: Figures) -> str:
             ("what", "measured"),
             [
                 (
-                    f"memory a socket, {biggest[0]:,} sockets and 10,000 tasks, after messages went out",
+                    f"memory a socket, {biggest[0]:,} sockets and {largest.tasks:,} tasks, after messages",
                     f"{biggest[1] / 1000:.0f} KB, all that the process grew by ({opened:.0f} handshakes/s)",
                 ),
                 (
@@ -154,11 +156,11 @@ def words(found: Figures) -> str:
                     f"{(found.rounds[-1] - base) / 1e6:+.1f} MB since the second {biggest[0]:,}",
                 ),
                 (
-                    "100 sockets of a client stopped (SIGSTOP) for a minute",
-                    f"{halted['memory'] / 1e6:+.1f} MB at most; {halted['dropped']} let go; all came back",
+                    f"{halted['sockets']} sockets of a client stopped (SIGSTOP) for {halted['seconds']:.0f} s",
+                    f"{halted['memory'] / 1e6:+.1f} MB; {halted['dropped']} let go; {halted['back']} came back",
                 ),
                 (
-                    "lag of 100 others before, and meanwhile",
+                    f"lag of {halted['sockets']} others before, and meanwhile",
                     f"{milliseconds(halted['before'])}, {milliseconds(halted['during'])}",
                 ),
                 ("longest step of the poller in the whole run, processor time", f"{found.step * 1000:.0f} ms"),

@@ -52,6 +52,13 @@ class Row:
     wanted: str = ""
 
 
+def compared(what: str, pairs: Sequence[tuple[float, float]], name: str, unit: str, wanted: str) -> Row:
+    """Return a row of medians; the ratio is the median of the rounds' ratios."""
+    ours, beside = (statistics.median(figures) for figures in zip(*pairs, strict=True))
+    ratio = statistics.median(one / other for one, other in pairs)
+    return Row(what, f"{ours:.0f}{unit}", f"{name} {beside:.0f}{unit}", f"{ratio:.2f} times", wanted)
+
+
 class Stage:
     """PostgreSQL and Valkey, and the processes started beside them."""
 
@@ -109,7 +116,7 @@ class Stage:
     def forget(self) -> None:
         """Delete all rows and messages, so that the next who measures meets nothing of the last."""
         with psycopg.connect(self.postgres.url, autocommit=True) as connection:
-            connection.execute("truncate mails, tasks, sign_ups, sessions cascade")
+            connection.execute("truncate mails, messages, tasks, sign_ups, sessions cascade")
         with redis.Redis.from_url(self.valkey.url) as server:
             server.flushall()
 

@@ -138,6 +138,7 @@ def environment(database_url: str, redis_url: str) -> dict[str, str]:
         "PUBLIC_URL": "http://localhost:8000",
         "SECRET_KEY": SECRET_KEY,
         "WORKER_PROCESSES": "1",
+        "SIGN_UP_SECONDS": "0",  # browsers of tests type faster than people
         "HOST": "127.0.0.1",
         "PYTHONPATH": str(ROOT / "src"),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",

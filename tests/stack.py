@@ -37,6 +37,7 @@ class Stack:
             "PUBLIC_URL": self.url,
             "SECRET_KEY": SECRET_KEY,
             "WORKER_PROCESSES": "1",
+            "SIGN_UP_SECONDS": "0",  # browsers of tests type faster than people
             "HOST": "127.0.0.1",
             "PORT": str(port),
             "PYTHONPATH": str(ROOT / "src"),

@@ -15,9 +15,11 @@ from mailroom.accounts.operators import Operators
 from mailroom.accounts.profiles import Profiles
 from mailroom.accounts.recent_sign_in import RecentSignIn
 from mailroom.accounts.security.security_log import SecurityLog
+from mailroom.accounts.security.sign_in_delays import SignInDelays
 from mailroom.accounts.session_endings import SessionEndings
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up.confirmation import Confirmation
+from mailroom.accounts.sign_up.invitations import Invitations
 from mailroom.accounts.sign_up.registration import Registration
 from mailroom.accounts.sign_up.withdrawal import Withdrawal
 from mailroom.accounts.two_factor.factors import Factors
@@ -53,6 +55,7 @@ class Services:
     settings: Settings
     database: Database
     registration: Registration
+    invitations: Invitations
     withdrawal: Withdrawal
     confirmation: Confirmation
     authentication: Authentication
@@ -67,6 +70,7 @@ class Services:
     deletion: Deletion
     erasure: Erasure
     security_log: SecurityLog
+    sign_in_delays: SignInDelays
     sessions: Sessions
     session_endings: SessionEndings
     operators: Operators

@@ -138,7 +138,7 @@ def test_pages_of_the_desk_fit_and_can_be_read(mailroom: Stack, people: People) 
     page.get_by_role("button", name="Confirm this address").click()
     expect_signed_in(page, "olga@example.org")
     mailroom.run("update accounts set is_operator = true, role = 'operator' where email = 'olga@example.org'")
-    page.goto("/desk")
+    page.goto("/desk/keys")
     look(page)
     for name in ("Shop", "W" * 50):
         page.get_by_label("Name").fill(name)
@@ -163,6 +163,42 @@ def test_pages_of_the_desk_fit_and_can_be_read(mailroom: Stack, people: People) 
     expect_state(page, "sent")
     mailroom.run("update accounts set is_operator = false, role = 'viewer' where email = 'olga@example.org'")
     page.goto("/desk/audit")
+    look(page)
+
+
+def test_pages_of_keys_and_webhooks_fit_and_can_be_read(mailroom: Stack, people: People) -> None:
+    page = people.page()
+    sign_up(page, "oscar@example.org")
+    page.goto(link_in(mail_to(mailroom.sink, "oscar@example.org")))
+    page.get_by_role("button", name="Confirm this address").click()
+    expect_signed_in(page, "oscar@example.org")
+    mailroom.run("update accounts set is_operator = true, role = 'operator' where email = 'oscar@example.org'")
+    mailroom.run(
+        "insert into api_keys (id, name, start, hash, scope) values"
+        " (gen_random_uuid(), 'A shop', 'mr_abcdefg', 'a shop', 'sending')"
+    )
+    mailroom.run(
+        "insert into api_key_refusals (key_id, door, request, status, name, field) select id, 'http',"
+        " 'POST /api/v1/emails', 422, 'validation_error', 'attachments.0.content_type' from api_keys"
+    )
+    page.goto("/desk/keys")
+    page.get_by_role("link", name="A shop").click()
+    expect(page.get_by_text("422 validation_error").first).to_be_visible()
+    look(page)
+    mailroom.run(
+        "with hook as (insert into webhook_endpoints (id, url, events, secret, failing_since) values"
+        " (gen_random_uuid(), %s, '{email.sent,email.bounced}', '', now()) returning id)"
+        " insert into webhook_deliveries"
+        " (id, endpoint_id, subject_id, type, payload, state, attempts, next_at, status)"
+        " select gen_random_uuid(), id, gen_random_uuid(), 'email.sent', '{}', state, 1, null, 500"
+        " from hook, unnest('{delivered,failed}'::text[]) state",
+        (f"https://shop.example/{'unbroken' * 20}",),
+    )
+    page.goto("/desk/webhooks")
+    look(page)
+    page.get_by_role("link", name="shop.example").click()
+    page.get_by_role("button", name="Send again").first.click()
+    expect(page.get_by_role("button", name="Send again")).to_have_count(1)
     look(page)
 
 

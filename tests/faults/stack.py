@@ -35,7 +35,7 @@ PREFORK = ("celery", "-A", "mailroom.worker", "worker", "--loglevel=info", "--po
 TEST_KINDS = ("celery", "-A", "tests.faults.worker_app", "worker", "--loglevel=info", "--pool=threads", "-c", "8")
 TABLES = (
     "database_identity, smtp_sign_ins, mails, attempts, tasks, password_mails, sign_up_mails, sign_ups, sessions, "
-    "accounts"
+    "accounts, messages, api_keys, idempotent_requests"
 )
 LATE_ANSWER = "8"
 """Seconds for the answer to the dot here; ten minutes in production."""
@@ -48,7 +48,7 @@ class Stack:
         self.folder = folder
         self.postgres, self.valkey, self.sink = Postgres(folder / "postgres"), Valkey(folder / "valkey"), Sink()
         self.running: list[Running] = []
-        self.port = free_port()
+        self.port, self.submission_port = free_port(), free_port()
 
     def __enter__(self) -> "Stack":
         self.postgres.start().wait_ready()
@@ -75,6 +75,7 @@ class Stack:
             "PUBLIC_URL": f"http://localhost:{self.port}",
             "PORT": str(self.port),
             "HOST": "127.0.0.1",
+            "SUBMISSION_PORT": str(self.submission_port),
             "SECRET_KEY": SECRET_KEY,
             "WORKER_PROCESSES": "1",
             "TRUSTED_PROXIES": "1",
@@ -112,6 +113,12 @@ class Stack:
         """Start a web process; it answers when this returns."""
         process = self.begin_web()
         processes.wait_until_healthy(process, self.port, 40)
+        return process
+
+    def begin_submission(self) -> Running:
+        """Start a process that takes mails over SMTP, without waiting for it."""
+        process = Running("submission", ["mailroom", "submission"], self.environment, self.folder)
+        self.running.append(process)
         return process
 
     def end_all(self) -> None:

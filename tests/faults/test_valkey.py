@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import json
+import os
 import resource
 import time
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from tests.sink import wait_for
 
 pytestmark = pytest.mark.faults
 
+AWAY = float(os.environ.get("REDIS_AWAY_SECONDS", "30"))
+"""Seconds; RELIABILITY.md has a figure for 270."""
 SWALLOWED_WITHIN = 30.0
 """Seconds from the moment on which connections go silent to the first mail; RELIABILITY.md says so."""
 
@@ -27,6 +30,18 @@ def test_sigkill_with_tasks_in_flight_and_a_restart_after_five_seconds(stack: St
     send_on(stack, delay=0.2)
     kill(stack.valkey)
     time.sleep(5)
+    restart(stack.valkey)
+    recovers()
+    assert twice(stack) == 0
+
+
+def test_away_for_long(stack: Stack, recovers: Recovers) -> None:
+    """However long it was away, workers are back soon after it: Celery's own pauses grow up to 30 seconds."""
+    stack.worker()
+    kill(stack.valkey)
+    stack.put(20)
+    time.sleep(AWAY)
+    assert not stack.sink.accepted, "the sweep publishes into a queue, and there is none"
     restart(stack.valkey)
     recovers()
     assert twice(stack) == 0

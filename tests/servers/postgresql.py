@@ -78,8 +78,8 @@ class DebianPostgres:
                 connection.execute("create database mailroom")
         except psycopg.errors.DuplicateDatabase:
             return True
-        except psycopg.OperationalError:
-            return False
+        except (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction):
+            return False  # it starts, or recovers
         return True
 
 

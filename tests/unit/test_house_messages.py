@@ -19,6 +19,13 @@ from mailroom.i18n.templates import translate_templates
 SOURCE = Path(__file__).parents[2] / "src" / "mailroom"
 TEMPLATES = [*(SOURCE / "web" / "templates").rglob("*.html"), *(SOURCE / "mail" / "templates").rglob("*.*")]
 MODULES = ("errors", "error_table", "forms", "requests")
+OPS = ("database_errors", "startup", "terminal")
+SHELL = [
+    *(SOURCE / "cli").glob("*.py"),
+    *(SOURCE / "ops" / "doctor").glob("*.py"),
+    *(SOURCE / "ops" / f"{name}.py" for name in OPS),
+]
+"""Modules that speak in the terminal: there a sentence need not begin with a capital, nor end with a full stop."""
 EDGES = [
     *(SOURCE / "web" / "pages").glob("*.py"),
     *(SOURCE / "web" / "desk").glob("*.py"),
@@ -26,9 +33,15 @@ EDGES = [
     *(SOURCE / "web" / f"{name}.py" for name in MODULES),
     SOURCE / "web" / "embed" / "words.py",
     SOURCE / "i18n" / "sentences.py",
+    *SHELL,
 ]
-"""Modules that speak to people. (The shell's follow when its sentences are marked.)"""
+"""Modules that speak to people."""
 MARKS = {"_", "gettext", "ngettext", "pgettext", "gettext_noop", "translated"}
+COLLECTED = {"help", "epilog"}
+"""Arguments of the shell's commands that are collected without a mark (`i18n/extraction.py`)."""
+LOGGING = {"error", "exception", "warning", "info", "debug"}
+NAMES = {"name", "application_name"}
+"""Arguments that servers are given."""
 OURS = {"Mailroom", "you@example.org", "Mailroom ·"}
 """Names, which are the same in every language."""
 SPOKEN = {"alt", "title", "placeholder", "aria-label", "content", "label"}
@@ -92,19 +105,26 @@ def unmarked_in_template(text: str, *, html: bool = True) -> list[str]:
     return [piece for piece in [*found, *written] if piece.strip("◆ ·←→\n") not in OURS]
 
 
-def unmarked_in_python(source: str) -> list[str]:
+def unmarked_in_python(source: str, *, shell: bool = False) -> list[str]:
     tree = ast.parse(source)
     found: list[str] = []
 
     def visit(node: ast.AST) -> None:
         if isinstance(node, ast.Call):
             name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-            if name in MARKS or name in {"error", "exception", "warning", "info", "debug"}:
+            logs = isinstance(node.func, ast.Attribute) and name in LOGGING
+            if name in MARKS or logs:
                 return
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             return  # a docstring
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and speaks(node.value):
-            found.append(node.value)
+        if shell and isinstance(node, ast.keyword) and node.arg in COLLECTED | NAMES:
+            return
+        if shell and isinstance(node, ast.Compare):
+            return  # what a server says is looked at
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            text = node.value
+            if speaks(text) or (shell and speaks_in_part(text)):
+                found.append(text)
         for child in ast.iter_child_nodes(node):
             visit(child)
 
@@ -114,6 +134,11 @@ def unmarked_in_python(source: str) -> list[str]:
 
 def speaks(text: str) -> bool:
     return bool(re.search(r"^[A-Z][a-z]+( [a-zA-Z]+|\b.*[.?!]$|$)|[a-z]{2,} [a-z]{2,}.*[.?!]$", text.strip()))
+
+
+def speaks_in_part(text: str) -> bool:
+    """Tell whether a text holds two words; queries and commands do not count."""
+    return bool(re.search(r"[a-z]{2,} [a-z]{2,}", text)) and not re.match(r"\s*(select|insert|python) ", text)
 
 
 @pytest.mark.parametrize("file", TEMPLATES, ids=lambda file: str(file.relative_to(SOURCE)))
@@ -134,8 +159,12 @@ def test_every_sentence_at_an_edge_is_marked(file: Path) -> None:
         "Accept",
         "Content-Disposition",
         "Cache-Control",
+        "Result",
+        "Valkey",
+        "Redis",
+        "Multiple connection attempts failed",  # libpq's
     }
-    found = [text for text in unmarked_in_python(file.read_text()) if text not in known]
+    found = [text for text in unmarked_in_python(file.read_text(), shell=file in SHELL) if text not in known]
     assert found == [], "mark it with gettext(), or gettext_noop() in a table"
 
 
@@ -148,4 +177,8 @@ def test_the_rule_finds_what_it_is_for() -> None:
     assert unmarked_in_template('<script>Hello there</script><i class="{{ "a" if b }}">{{ b }}</i>') == []
     assert unmarked_in_template("Dear {{ name }},", html=False) == ["Dear"]
     assert unmarked_in_python('raise X("This is wrong.")\nt = {"a": "Failed"}') == ["This is wrong.", "Failed"]
+    assert unmarked_in_python('warning(CHECK, "it is full")', shell=True) == ["it is full"]
+    assert unmarked_in_python('logger.warning("it is full")', shell=True) == []
+    assert unmarked_in_python('x = f"{n} mails wait"', shell=True) == [" mails wait"]
+    assert unmarked_in_python('@command(help="Print JSON.")\ndef f(): "Doc string."', shell=True) == []
     assert unmarked_in_python('"""Doc string here."""\nx = gettext("Fine it is")\ny = "a code"') == []

@@ -80,8 +80,8 @@ class Authentication:
     ) -> SignedIn | None:
         """Let the owner in; None where the account is no longer as it was compared.
 
-        Argon2 takes its time, outside of any transaction: a reset may have come in between. Its end of all
-        sessions must not miss this one, and the old password must not be put in place of the new.
+        Argon2 takes its time, outside of any transaction: a reset may have come in between. The reset must end
+        this session too, and the old password must not replace the new one.
         """
         renewed = None
         if self._passwords.outdated(compared.password_hash):

@@ -73,6 +73,16 @@ class WrongCredentials(AccountError):
     message_code = "account.error.wrong_credentials"
 
 
+class SignInDelayed(AccountError):
+    """A client failed several times in a row with an address; `seconds` until the next try."""
+
+    message_code = "account.error.sign_in_delayed"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+
 class NotConfirmed(AccountError):
     """A sign-up has this address and this password, and is not confirmed yet."""
 

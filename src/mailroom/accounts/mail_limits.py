@@ -2,7 +2,7 @@
 
 No form tells of these limits: an answer that depends on them would tell what the owner of an address does. A mail
 over the limit of its mailbox is withheld: it has a row, a ticket and every stage, but the mail server gets no
-content. The newest mail that was sent stays good instead (`renewed_at`).
+content. The newest mail that was sent is valid for longer instead (`renewed_at`).
 """
 
 import logging

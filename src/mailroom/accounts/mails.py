@@ -1,7 +1,7 @@
 """The mails of this room: what their templates get to say. It runs in the worker, while rendering."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 from mailroom.accounts.changes.address_change import CONFIRM_NEW, IN_USE
@@ -12,8 +12,17 @@ from mailroom.accounts.changes.takeover import LINK_LASTS as NOTICE_LASTS
 from mailroom.accounts.security.notices import words_of
 from mailroom.accounts.security.security_log import NOTICE
 from mailroom.accounts.sign_up.confirmation import CODE_LASTS
+from mailroom.accounts.sign_up.invitations import INVITE
 from mailroom.accounts.sign_up.sign_ups import ALREADY, CONFIRM
-from mailroom.accounts.tokens import KEEP_ACCOUNT, NEW_ADDRESS, NEW_PASSWORD, NOT_ME, NOT_MINE, Tokens
+from mailroom.accounts.tokens import (
+    INVITATION,
+    KEEP_ACCOUNT,
+    NEW_ADDRESS,
+    NEW_PASSWORD,
+    NOT_ME,
+    NOT_MINE,
+    Tokens,
+)
 from mailroom.i18n import languages
 from mailroom.i18n.formats import date_time, duration
 from mailroom.kit.text import HOUR
@@ -81,6 +90,11 @@ def kinds(tokens: Tokens, settings: Settings) -> list[MailKind]:
             "not_me": f"{settings.public_url}/not-me/{not_me}",
         }
 
+    def invitation(row: MailRow) -> Mapping[str, str]:
+        address = f"{settings.public_url}/invited/{tokens.token(row.id, row.nonce, INVITATION)}"
+        ends = row.created_at.replace(second=0, microsecond=0) + timedelta(days=settings.invitation_days)
+        return {**words, "link": address, "ends": _minute(ends, languages.current())}
+
     return [
         MailKind(CONFIRM, SIGN_UP_TITLE, variables=confirm, shows_tag=False),
         MailKind(ALREADY, SIGN_UP_TITLE, variables=already),
@@ -88,6 +102,7 @@ def kinds(tokens: Tokens, settings: Settings) -> list[MailKind]:
         MailKind(NO_ACCOUNT, PASSWORD_TITLE, variables=no_account, shows_tag=False),
         MailKind(CONFIRM_NEW, ADDRESS_TITLE, variables=new_address, shows_tag=False),
         MailKind(IN_USE, ADDRESS_TITLE, variables=already),
+        MailKind(INVITE, Sentence("title.invitation_mail"), variables=invitation),
         MailKind(DELETION, Sentence("title.deletion_mail"), variables=deletion),
         MailKind(NOTICE, Sentence("title.security_notice"), variables=notice),
     ]

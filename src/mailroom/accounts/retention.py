@@ -6,19 +6,20 @@ from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up import sign_ups
 from mailroom.kit.database import Database
 
-KEPT = timedelta(days=7)
-"""An unconfirmed sign-up is kept for at least this long, so that a late click gets a fitting answer."""
 LONGEST_DELIVERY = timedelta(days=3)
 """A mail may be on its way for this long before the time of its link begins (it expires after 48 hours)."""
 
 
 class AccountRetention:
-    """Deletes the rows of sessions and sign-ups that have ended."""
+    """Deletes the rows of sessions and sign-ups that have ended.
 
-    def __init__(self, database: Database, sessions: Sessions, *, confirmation_hours: int) -> None:
+    A sign-up that waits is kept for `days` at least, so that a late click gets a fitting answer.
+    """
+
+    def __init__(self, database: Database, sessions: Sessions, *, confirmation_hours: int, days: int) -> None:
         self._database = database
         self._sessions = sessions
-        self._kept = max(KEPT, timedelta(hours=confirmation_hours) + LONGEST_DELIVERY)
+        self._kept = max(timedelta(days=days), timedelta(hours=confirmation_hours) + LONGEST_DELIVERY)
 
     async def clean_up(self) -> None:
         """Delete a bounded number of ended sessions and unconfirmed sign-ups. The sweep calls this."""

@@ -53,7 +53,7 @@ class SendingLimits:
     async def turns(
         self, work: PlainWork, key: Key, messages: Sequence[Sequence[str]]
     ) -> list[datetime | None] | None:
-        """Return for each message (its recipients) when it may go; None, or an entry of None: at once.
+        """Return for each message (its recipients) when it may go. None, or None for a message, means at once.
 
         Moves the limits on in `work`: where that is rolled back, nothing was taken.
         """

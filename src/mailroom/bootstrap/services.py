@@ -14,12 +14,15 @@ from mailroom.accounts.changes.takeover import Takeover
 from mailroom.accounts.exports.exports import Exports
 from mailroom.accounts.mail_limits import FormMailQueue
 from mailroom.accounts.operators import Operators
+from mailroom.accounts.passwords.blocklist import Blocklist
 from mailroom.accounts.passwords.hashing import Passwords
 from mailroom.accounts.profiles import Profiles
 from mailroom.accounts.security.security_log import SecurityLog
+from mailroom.accounts.security.sign_in_delays import SignInDelays
 from mailroom.accounts.session_endings import SessionEndings
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up.confirmation import Confirmation
+from mailroom.accounts.sign_up.invitations import Invitations
 from mailroom.accounts.sign_up.registration import Registration
 from mailroom.accounts.sign_up.withdrawal import Withdrawal
 from mailroom.accounts.tokens import Tokens
@@ -79,12 +82,24 @@ def create_services(
     kinds = mail_kinds(settings, tokens)
     counters = Counters()
     outbox = Outbox(kinds, tickets, notify, counters)
+    blocklist = Blocklist(settings.password_blocklist) if settings.password_blocklist else None
+    passwords, site = Passwords(blocklist=blocklist), settings.public_host.partition(":")[0].split(".")
     sessions = Sessions(database, strict=settings.two_step_for_operators == "required")
     task_service, administration = TaskService(publish_task), MailAdministration(kinds, notify)
-    passwords, site = Passwords(), settings.public_host.partition(":")[0].split(".")
     queue = FormMailQueue(database, hourly=settings.form_mails_per_hour)
     log, audit_log = SecurityLog(database, outbox), AuditLog()
-    registration = Registration(database, outbox, tickets, passwords, sessions, queue=queue, site=site)
+    invitations = Invitations(outbox, tokens, days=settings.invitation_days)
+    registration = Registration(
+        database,
+        outbox,
+        tickets,
+        passwords,
+        sessions,
+        queue=queue,
+        site=site,
+        rule=settings.registration_rule,
+        invitations=invitations,
+    )
     domain = settings.sender.address.rpartition("@")[2]
     api_keys = ApiKeys(database, default_domain=domain)
     limits = SendingLimits(settings.sending_per_minute or None, settings.domain_limits)
@@ -114,13 +129,21 @@ def create_services(
         settings=settings,
         database=database,
         registration=registration,
+        invitations=invitations,
         withdrawal=Withdrawal(database, tokens),
         sign_in_steps=two_factor.steps,
         recent_sign_in=two_factor.recent,
         factors=two_factor.factors,
         profiles=Profiles(database),
         confirmation=Confirmation(
-            database, tickets, tokens, passwords, sessions, log=log, hours=settings.confirmation_hours
+            database,
+            tickets,
+            tokens,
+            passwords,
+            sessions,
+            log=log,
+            invitations=invitations,
+            hours=settings.confirmation_hours,
         ),
         authentication=Authentication(database, registration, passwords, two_factor.steps),
         password_reset=password_reset,
@@ -138,7 +161,6 @@ def create_services(
         deletion=Deletion(
             database,
             outbox,
-            password_change,
             tokens=tokens,
             sessions=sessions,
             log=log,
@@ -146,6 +168,7 @@ def create_services(
         ),
         erasure=Erasure(database, sessions, secret_keys=settings.secret_keys, also=[forget_deliveries]),
         security_log=log,
+        sign_in_delays=SignInDelays(database, settings.secret_keys),
         sessions=sessions,
         session_endings=SessionEndings(database, sessions, log),
         operators=Operators(),

@@ -35,6 +35,7 @@ from mailroom.mail.ledger.rescuer import Rescuer
 from mailroom.mail.ledger.retention import Retention
 from mailroom.mail.messages.contents import Contents
 from mailroom.mail.messages.retention import MessageRetention
+from mailroom.mail.ports import NoSuppressions
 from mailroom.mail.rendering.renderer import Renderer
 from mailroom.mail.smtp.connection import Timeouts
 from mailroom.mail.smtp.pool import Pool
@@ -82,7 +83,7 @@ def create_runtime(settings: Settings, app: Celery) -> Runtime:
     deliverer = Deliverer(
         ledger=Ledger(services.database, worker_name, guard),
         pool=pool,
-        envelopes=Envelopes(_renderer(settings), Contents(services.database)),
+        envelopes=Envelopes(_renderer(settings), Contents(services.database), NoSuppressions()),
         progress=MailReports(reporter.put),
         counters=services.counters,
     )
@@ -170,7 +171,10 @@ def _sweep(
     mails = Retention(services.database, bodies=bodies, rows=rows)
     messages = MessageRetention(services.database, bodies=bodies, rows=rows)
     accounts = AccountRetention(
-        services.database, services.sessions, confirmation_hours=settings.confirmation_hours
+        services.database,
+        services.sessions,
+        confirmation_hours=settings.confirmation_hours,
+        days=settings.sign_up_days,
     )
     return Sweep(
         Rescuer(services.database, guard=guard, counters=services.counters),
@@ -183,6 +187,7 @@ def _sweep(
             messages.clean_up,
             accounts.clean_up,
             services.security_log.clean_up,
+            services.sign_in_delays.clean_up,
             services.sign_in_steps.clean_up,
             services.withdrawal.clean_up,
             services.exports.clean_up,

@@ -10,6 +10,7 @@ from mailroom.accounts.views import AccountView, Origin
 from mailroom.cli.account_views import list_accounts, lock, show, unlock
 from mailroom.cli.actor import shell_actor
 from mailroom.cli.with_services import with_services
+from mailroom.i18n.messages import gettext
 from mailroom.kit.text import clean, full
 from mailroom.ops.entrypoints import Entrypoints
 from mailroom.services import Services
@@ -34,9 +35,14 @@ for command in (list_accounts, show, lock, unlock):
 @click.argument("address")
 @click.pass_obj
 def delete(entrypoints: Entrypoints, address: str) -> None:
-    """Delete the account of ADDRESS in seven days. Its owner is told by mail, and may keep it until then."""
+    """Delete the account of ADDRESS in seven days. A mail tells its owner, who may keep it until then."""
     due = with_services(entrypoints, lambda services: _delete(services, address))
-    click.echo(f"The account is deleted on {full(due)}. Until then: mailroom accounts undo {clean(address)}")
+    words = gettext(
+        "The account is deleted on %(moment)s. Until then: mailroom accounts undo %(address)s",
+        moment=full(due),
+        address=clean(address),
+    )
+    click.echo(words)
 
 
 async def _delete(services: Services, address: str) -> datetime:
@@ -47,7 +53,8 @@ async def _delete(services: Services, address: str) -> datetime:
             deleted_at = await services.erasure.deleted_at(work, Address.parse(address).key)
         if deleted_at is None:
             raise
-        raise Deleted(f"An account of this address was deleted on {full(deleted_at)}.") from None
+        words = gettext("An account of this address was deleted on %(moment)s.", moment=full(deleted_at))
+        raise Deleted(words) from None
 
 
 @accounts.command()
@@ -56,7 +63,7 @@ async def _delete(services: Services, address: str) -> datetime:
 def undo(entrypoints: Entrypoints, address: str) -> None:
     """Keep the account of ADDRESS that is to be deleted."""
     with_services(entrypoints, lambda services: _undo(services, address))
-    click.echo(f"The account of {clean(address)} stays.")
+    click.echo(gettext("The account of %(address)s stays.", address=clean(address)))
 
 
 async def _undo(services: Services, address: str) -> None:
@@ -69,11 +76,14 @@ async def _undo(services: Services, address: str) -> None:
 def two_step_off(entrypoints: Entrypoints, address: str) -> None:
     """Forget every second factor of the account of ADDRESS, and sign it out everywhere.
 
-    For members who have lost phone, passkeys and recovery codes. Make sure that it is they who ask. The owner gets
-    a mail that tells of it.
+    For members who have lost their phone, passkeys and recovery codes. Make sure that the owner asks, and nobody
+    else. A mail tells the owner.
     """
     account = with_services(entrypoints, lambda services: _two_step_off(services, address))
-    click.echo(f"{clean(account.email)} signs in with one step now. Its owner is told by mail.")
+    words = gettext(
+        "%(address)s signs in with one step now. A mail tells its owner.", address=clean(account.email)
+    )
+    click.echo(words)
 
 
 async def _two_step_off(services: Services, address: str) -> AccountView:

@@ -11,12 +11,18 @@ from mailroom.accounts.views import Session
 from mailroom.cli.actor import shell_actor
 from mailroom.cli.tables import Column, print_table
 from mailroom.cli.with_services import with_services
+from mailroom.i18n.messages import gettext, gettext_noop
 from mailroom.kit import clock
 from mailroom.kit.text import age, clean, full
 from mailroom.ops.entrypoints import Entrypoints
 from mailroom.services import Services
 
-COLUMNS = (Column("address", whole=True), Column("role"), Column("age", whole=True), Column("locked"))
+COLUMNS = (
+    Column(gettext_noop("address"), whole=True),
+    Column(gettext_noop("role")),
+    Column(gettext_noop("age"), whole=True),
+    Column(gettext_noop("locked")),
+)
 
 
 @click.command("list")
@@ -39,12 +45,17 @@ def list_accounts(entrypoints: Entrypoints, address: str, limit: int, as_json: b
     print_table(
         COLUMNS,
         [
-            (clean(one.email), one.role or "", age(one.created_at, now), "locked" if one.locked_at else "")
+            (
+                clean(one.email),
+                one.role or "",
+                age(one.created_at, now),
+                gettext("locked") if one.locked_at else "",
+            )
             for one in found
         ],
     )
     if not found:
-        click.echo("No account is like that." if address else "There are no accounts yet.", err=True)
+        click.echo(gettext("No account matches.") if address else gettext("There are no accounts yet."), err=True)
 
 
 def account_json(account: FoundAccount) -> dict[str, Any]:
@@ -76,12 +87,14 @@ def show(entrypoints: Entrypoints, email: str, as_json: bool) -> None:
         click.echo(json.dumps(told, indent=2))
         return
     click.echo(f"{clean(account.email)}  {account.id}")
-    click.echo(f"  {account.role or 'member'}, since {full(account.created_at)}")
+    role, since = account.role or gettext("member"), full(account.created_at)
+    click.echo("  " + gettext("%(role)s, since %(moment)s", role=role, moment=since))
     if account.locked_at:
-        click.echo(f"  locked since {full(account.locked_at)}")
+        click.echo("  " + gettext("locked since %(moment)s", moment=full(account.locked_at)))
     for session in sessions:
+        where = f"{clean(session.user_agent)} {session.address or ''}"
         click.echo(
-            f"  signed in: {clean(session.user_agent)} {session.address or ''}, seen {full(session.seen_at)}"
+            "  " + gettext("signed in: %(where)s, seen %(moment)s", where=where, moment=full(session.seen_at))
         )
 
 
@@ -100,7 +113,10 @@ def _session_json(session: Session) -> dict[str, Any]:
 def lock(entrypoints: Entrypoints, email: str) -> None:
     """Lock the account of EMAIL: its sessions end, and nobody signs in to it."""
     changed = with_services(entrypoints, lambda services: _set(services, email, lock_it=True))
-    click.echo("It is locked. Its sessions have ended." if changed else "It was locked already.")
+    if changed:
+        click.echo(gettext("The account is locked. Its sessions have ended."))
+    else:
+        click.echo(gettext("The account was locked already."))
 
 
 @click.command()
@@ -109,7 +125,7 @@ def lock(entrypoints: Entrypoints, email: str) -> None:
 def unlock(entrypoints: Entrypoints, email: str) -> None:
     """Unlock the account of EMAIL."""
     changed = with_services(entrypoints, lambda services: _set(services, email, lock_it=False))
-    click.echo("It is unlocked." if changed else "It was not locked.")
+    click.echo(gettext("The account is unlocked.") if changed else gettext("The account was not locked."))
 
 
 async def _set(services: Services, email: str, *, lock_it: bool) -> bool:

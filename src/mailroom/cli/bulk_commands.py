@@ -11,10 +11,10 @@ from sqlalchemy import select
 from mailroom.cli.ids import Id, IdPrefix, find_id
 from mailroom.cli.task_views import find_task
 from mailroom.cli.with_services import with_services
+from mailroom.i18n.messages import gettext, gettext_noop, ngettext
 from mailroom.i18n.sentences import error_text
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.errors import MailroomError
-from mailroom.kit.text import counted
 from mailroom.mail.administration import CANCELLABLE, RETRYABLE, MailAdministration, UnknownMail
 from mailroom.mail.models import Mail
 from mailroom.ops.entrypoints import Entrypoints
@@ -30,10 +30,30 @@ BATCH = 100
 class BulkAction:
     """What can be done with mails and tasks, and the words to ask and to tell of it."""
 
-    verb: str
+    question: Callable[[int, str], str]
+    """What is asked before it is done to so many mails of a state."""
     to_mail: Callable[[MailAdministration, UnitOfWork, UUID], Awaitable[None]]
     to_task: Callable[[TaskService, UnitOfWork, UUID], Awaitable[object]]
     done: str
+    """What is told of each, marked."""
+
+
+RETRY = BulkAction(
+    lambda number, state: ngettext(
+        "Send %(num)s %(state)s mail?", "Send %(num)s %(state)s mails?", number, state=state
+    ),
+    MailAdministration.retry,
+    TaskService.retry,
+    gettext_noop("queued again"),
+)
+CANCEL = BulkAction(
+    lambda number, state: ngettext(
+        "Cancel %(num)s %(state)s mail?", "Cancel %(num)s %(state)s mails?", number, state=state
+    ),
+    MailAdministration.cancel,
+    TaskService.cancel,
+    gettext_noop("cancelled"),
+)
 
 
 @click.command()
@@ -44,15 +64,9 @@ class BulkAction:
 def retry(entrypoints: Entrypoints, prefixes: tuple[IdPrefix, ...], state: str | None, yes: bool) -> None:
     """Send mails again that ended unsent, and at once those that wait; begin tasks again that were not done.
 
-    IDs may be shortened to what is unique.
+    The first characters of an ID are enough where no other id begins with them.
     """
-    _do(
-        entrypoints,
-        prefixes,
-        state,
-        BulkAction("Send", MailAdministration.retry, TaskService.retry, "queued again"),
-        yes=yes,
-    )
+    _do(entrypoints, prefixes, state, RETRY, yes=yes)
 
 
 @click.command()
@@ -65,15 +79,9 @@ def retry(entrypoints: Entrypoints, prefixes: tuple[IdPrefix, ...], state: str |
 def cancel(entrypoints: Entrypoints, prefixes: tuple[IdPrefix, ...], state: str | None, yes: bool) -> None:
     """Give up mails and tasks that are queued or wait; ask running tasks to stop.
 
-    IDs may be shortened to what is unique.
+    The first characters of an ID are enough where no other id begins with them.
     """
-    _do(
-        entrypoints,
-        prefixes,
-        state,
-        BulkAction("Cancel", MailAdministration.cancel, TaskService.cancel, "cancelled"),
-        yes=yes,
-    )
+    _do(entrypoints, prefixes, state, CANCEL, yes=yes)
 
 
 def _do(
@@ -81,12 +89,15 @@ def _do(
 ) -> None:
     """Do it to each and say so; exit code 1 where it was not possible with one of them."""
     if bool(prefixes) == bool(state):
-        raise click.UsageError("Name the ids of mails or tasks, or a state with --state; not both.")
+        raise click.UsageError(gettext("Name the ids of mails or tasks, or a state with --state, but not both."))
 
     async def work(services: Services) -> int:
         chosen = await _in_state(services, state) if state else prefixes
-        if state and not (chosen and _agreed(f"{action.verb} {counted(len(chosen), f'{state} mail')}?", yes=yes)):
-            click.echo("Nothing was done." if chosen else f"No mail is {state}.", err=True)
+        if state and not chosen:
+            click.echo(gettext("No mail is %(state)s.", state=state), err=True)
+            return 0
+        if state and not _agreed(action.question(len(chosen), state), yes=yes):
+            click.echo(gettext("Nothing was done."), err=True)
             return 0
         return await _each(services, chosen, action)
 
@@ -104,7 +115,7 @@ def _agreed(question: str, *, yes: bool) -> bool:
     if yes:
         return True
     if not sys.stdin.isatty():
-        raise click.UsageError(f"{question} There is nobody to ask; say --yes.")
+        raise click.UsageError(gettext("%(question)s Nobody can be asked here. Add --yes.", question=question))
     return click.confirm(question)
 
 
@@ -134,5 +145,5 @@ async def _one(services: Services, work: UnitOfWork, ticket: UUID, action: BulkA
         task = (await find_task(work, ticket)).task
         await action.to_task(services.task_service, work, ticket)
         await work.session.refresh(task)
-        return "asked to stop" if task.state == TaskState.RUNNING else action.done
-    return action.done
+        return gettext("asked to stop") if task.state == TaskState.RUNNING else gettext(action.done)
+    return gettext(action.done)

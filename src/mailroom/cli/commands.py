@@ -2,20 +2,26 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
+from mailroom import __version__
 from mailroom.cli.account_commands import accounts
 from mailroom.cli.bulk_commands import cancel, retry
+from mailroom.cli.invitation_commands import invitations
 from mailroom.cli.key_commands import keys
+from mailroom.cli.language import terminal_language, translate_help
 from mailroom.cli.live_commands import send, watch
 from mailroom.cli.mail_commands import mails, show
 from mailroom.cli.operator_commands import operator
 from mailroom.cli.restored_command import restored
 from mailroom.cli.task_commands import tasks
 from mailroom.cli.webhook_commands import webhooks
+from mailroom.i18n import languages
+from mailroom.i18n.messages import gettext
 from mailroom.i18n.sentences import error_text
 from mailroom.kit.errors import MailroomError, Unavailable
 from mailroom.ops import startup
@@ -34,6 +40,15 @@ class Shell(click.Group):
         """Return the commands in the order a newcomer meets them."""
         return list(self.commands)
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Speak the terminal's language from here on, and read the arguments."""
+        languages.speak(terminal_language())
+        if languages.current() != languages.DEFAULT:
+            translate_help(self)
+        return super().make_context(info_name, args, parent, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command. Exit code 2 for settings that cannot be used, 1 for any other expected trouble."""
         write_what_can_be_written()
@@ -43,7 +58,9 @@ class Shell(click.Group):
             startup.say_problems(error)
             ctx.exit(startup.BAD_SETTINGS)
         except Unavailable as error:
-            click.echo(f"{error} `mailroom doctor` says what is wrong.", err=True)
+            click.echo(
+                gettext("%(problem)s `mailroom doctor` says what is wrong.", problem=error_text(error)), err=True
+            )
             ctx.exit(1)
         except MailroomError as error:
             click.echo(error_text(error), err=True)
@@ -71,7 +88,7 @@ def web(entrypoints: Entrypoints, fd: int | None) -> None:
     """Serve the web until stopped (WEB_CONCURRENCY processes on PORT)."""
     settings = startup.settings()
     logs.configure(settings.log_level, "web")
-    sys.exit(entrypoints.web(settings, fd))
+    _serve(lambda: entrypoints.web(settings, fd))
 
 
 @click.command()
@@ -81,7 +98,7 @@ def submission(entrypoints: Entrypoints, fd: int | None) -> None:
     """Take mails of other programs over SMTP until stopped (SUBMISSION_PROCESSES processes on SUBMISSION_PORT)."""
     settings = startup.settings()
     logs.configure(settings.log_level, "submission")
-    sys.exit(entrypoints.submission(settings, fd))
+    _serve(lambda: entrypoints.submission(settings, fd))
 
 
 @click.command()
@@ -96,13 +113,28 @@ def worker(entrypoints: Entrypoints, processes: int | None, threads: int | None,
             os.environ[name] = str(value)  # so that the processes it starts hear of it too
     settings = startup.settings()
     logs.configure(settings.log_level, "worker")
-    sys.exit(entrypoints.worker(settings, one))
+    _serve(lambda: entrypoints.worker(settings, one))
+
+
+@click.command()
+@click.argument("revision", default="heads")
+def migrate(revision: str) -> None:
+    """Bring the database's tables to this version (or to REVISION).
+
+    Run it before the first start and with each upgrade. Two at once do no harm: the second waits for the first.
+    """
+    from mailroom.ops.migrations import migrate as run_migrations
+
+    run_migrations(revision)
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@click.option(
+    "--exit-code", "only_wrong", is_flag=True, help="Print only what is wrong; the exit code says the rest."
+)
 @click.pass_obj
-def doctor(entrypoints: Entrypoints, as_json: bool) -> None:
+def doctor(entrypoints: Entrypoints, as_json: bool, only_wrong: bool) -> None:
     """Check settings, servers and workers; say what is wrong and what to do.
 
     Sends no mail and changes nothing, but for this: where the mail server takes the sign-in, workers that wait
@@ -111,7 +143,7 @@ def doctor(entrypoints: Entrypoints, as_json: bool) -> None:
     """
     from mailroom.ops.doctor import report
 
-    sys.exit(report.run(entrypoints, as_json=as_json))
+    sys.exit(report.run(entrypoints, as_json=as_json, only_wrong=only_wrong))
 
 
 @click.command(hidden=True)
@@ -124,6 +156,12 @@ def inbox(port: int, folder: Path) -> None:
     serve_inbox(port, folder)
 
 
+def _serve(run: Callable[[], int]) -> NoReturn:
+    """Run a server and exit with its code. It speaks the languages of its users, not the terminal's."""
+    languages.speak(languages.DEFAULT)
+    sys.exit(run())
+
+
 def shell(entrypoints: Entrypoints) -> click.Group:
     """Return the group of all commands, going through `entrypoints` to the rest of Mailroom."""
 
@@ -134,6 +172,7 @@ def shell(entrypoints: Entrypoints) -> click.Group:
         epilog="Begin with `mailroom up`: it needs no settings. Elsewhere they come from the environment and from "
         ".env in the current folder; .env.example lists them, and `mailroom doctor` checks them.",
     )
+    @click.version_option(__version__, prog_name="mailroom")
     @click.pass_context
     def mailroom(ctx: click.Context) -> None:
         """Mailroom: accounts and mail, self-hosted. No mail is lost, and everyone can see where it is."""
@@ -142,6 +181,7 @@ def shell(entrypoints: Entrypoints) -> click.Group:
 
     for command in (
         up,
+        migrate,
         web,
         worker,
         submission,
@@ -157,6 +197,7 @@ def shell(entrypoints: Entrypoints) -> click.Group:
         keys,
         webhooks,
         accounts,
+        invitations,
         operator,
         inbox,
     ):

@@ -7,6 +7,7 @@ from uuid import UUID
 import click
 from sqlalchemy import select, union
 
+from mailroom.i18n.messages import gettext
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.errors import MailroomError
 from mailroom.mail.models import Mail
@@ -17,11 +18,13 @@ DIGITS = 32
 
 
 class UnknownId(MailroomError):
-    """There is no mail or task with this id. `mailroom mails` and `mailroom tasks` list them."""
+    """There is no mail or task with this id."""
+
+    message_code = "cli.error.unknown_id"
 
 
 class AmbiguousId(MailroomError):
-    """Several mails or tasks have ids that begin like this. Give more of the id."""
+    """Several mails or tasks have ids that begin like this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +60,13 @@ class Id(click.ParamType[IdPrefix]):
         """Return the prefix; fails with a sentence where the text is none."""
         found = value if isinstance(value, IdPrefix) else IdPrefix.parse(value)
         if found is None:
-            words = (
-                f"{value!r} is no id of a mail or task. `mailroom mails` and `mailroom tasks` show ids in front;"
+            words = gettext(
+                "%(text)s is not the id of a mail or task. `mailroom mails` and `mailroom tasks` show the ids. "
+                "The first %(least)s characters are enough where no other id begins with them.",
+                text=repr(value),
+                least=SHORTEST,
             )
-            self.fail(f"{words} {SHORTEST} characters or more are enough where they are unique.", param, ctx)
+            self.fail(words, param, ctx)
         return found
 
 
@@ -75,5 +81,7 @@ async def find_id(work: UnitOfWork, prefix: IdPrefix) -> UUID:
         raise UnknownId
     if len(ids) > 1:
         one, other, *_ = sorted(map(str, ids))
-        raise AmbiguousId(f"Several ids begin like this: {one}, {other}. Give more of it.")
+        raise AmbiguousId(
+            gettext("Several ids begin like this: %(one)s, %(other)s. Give more of the id.", one=one, other=other)
+        )
     return UUID(str(ids[0]))

@@ -15,6 +15,7 @@ from mailroom.cli.live_view import LiveView
 from mailroom.cli.mail_views import answer_of
 from mailroom.cli.state_colours import is_good
 from mailroom.cli.with_services import with_services
+from mailroom.i18n.messages import gettext
 from mailroom.i18n.sentences import text_of
 from mailroom.kit.text import clean
 from mailroom.mail.administration import UnknownMail
@@ -35,9 +36,9 @@ LONGEST_SUBJECT = 500
 @click.argument("prefix", metavar="ID", type=Id())
 @click.pass_obj
 def watch(entrypoints: Entrypoints, prefix: IdPrefix) -> None:
-    """Follow one mail or task, live, to its end. ID may be shortened to what is unique.
+    """Follow one mail or task, live, to its end. The first characters of ID are enough.
 
-    Exit code 0 where it was sent or done, 1 where it was not, 130 after Ctrl-C (it goes on all the same).
+    Exit code 0 where it was sent or done, 1 where it was not, 130 after Ctrl-C (the mail or task goes on).
     """
 
     async def work(services: Services) -> int:
@@ -57,15 +58,15 @@ def watch(entrypoints: Entrypoints, prefix: IdPrefix) -> None:
 def send(entrypoints: Entrypoints, address: str, subject: str, text: str | None, no_wait: bool) -> None:
     """Send a plain mail and follow it, live, to its end.
 
-    It is written down before it is sent, as all mails are: it goes out even if this command is interrupted.
-    Exit codes as those of `watch`.
+    It is stored before it is sent, so it goes out even if this command is interrupted. The exit codes are those
+    of `watch`.
     """
     if text is None:
         text = sys.stdin.read(LONGEST_TEXT + 1)
     if not text.strip():
-        raise click.UsageError("There is no text: give --text, or something on standard input.")
+        raise click.UsageError(gettext("There is no text. Give --text, or a text on standard input."))
     if len(text) > LONGEST_TEXT or len(subject) > LONGEST_SUBJECT:
-        raise click.UsageError("That is too long for a mail.")
+        raise click.UsageError(gettext("This is too long for a mail."))
     to, words = Address.parse(address).email, {"subject": subject, "text": text.replace("\0", "").rstrip()}
 
     async def work(services: Services) -> int:
@@ -84,10 +85,12 @@ def _finish(entrypoints: Entrypoints, work: Callable[[Services], Awaitable[int]]
 async def _follow(entrypoints: Entrypoints, services: Services, ticket: UUID) -> int:
     async with services.database.begin() as work:
         task = await work.session.get(Task, ticket)
-    title = text_of(task.title, task.title_params) if task else "Mail"  # mails of other programs have no title
+    title = (
+        text_of(task.title, task.title_params) if task else gettext("Mail")
+    )  # mails of other programs have no title
     last = await _watched(entrypoints, services, ticket, title)
     if last is None:
-        click.echo("No longer followed; it goes on all the same.", err=True)
+        click.echo(gettext("It is no longer shown here, and goes on."), err=True)
         return INTERRUPTED
     if is_good(last.state):
         return 0
@@ -118,7 +121,8 @@ async def _say_why(services: Services, ticket: UUID) -> None:
             found = await services.mail_administration.show(work, ticket)
             attempts = [attempt for attempt in found.attempts if attempt.answer or attempt.code]
             if attempts:
-                click.echo(f"{clean(attempts[-1].server or 'The cause')}: {answer_of(attempts[-1])}", err=True)
+                server = clean(attempts[-1].server or gettext("The cause"))
+                click.echo(f"{server}: {answer_of(attempts[-1])}", err=True)
             elif found.mail.answer:
-                click.echo(f"The cause: {answer_of(found.mail)}", err=True)
-    click.echo(f"`mailroom show {ticket}` has all that happened.", err=True)
+                click.echo(gettext("The cause: %(answer)s", answer=answer_of(found.mail)), err=True)
+    click.echo(gettext("`mailroom show %(id)s` shows all that happened.", id=ticket), err=True)

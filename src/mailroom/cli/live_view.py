@@ -12,6 +12,7 @@ from rich.text import Text
 
 from mailroom.cli.state_colours import state_colour
 from mailroom.i18n.formats import counted, pace
+from mailroom.i18n.messages import gettext
 from mailroom.i18n.sentences import message_of
 from mailroom.kit import clock
 from mailroom.kit.text import clean, until
@@ -26,7 +27,8 @@ def words_of(shown: Snapshot) -> str:
     code = " ".join(str(error[key]) for key in ("code", "enhanced") if error.get(key))
     parts = [shown.stage if shown.state == "sending" else message, message_of(error), code]
     if shown.retry_at:
-        parts.insert(0, f"next try {until(datetime.fromisoformat(shown.retry_at), clock.now())}")
+        when = until(datetime.fromisoformat(shown.retry_at), clock.now())
+        parts.insert(0, gettext("next try %(when)s", when=when))
     said = "; ".join(str(part) for part in parts if part)
     return clean(f"{shown.state}: {said}" if said else shown.state)
 

@@ -14,6 +14,7 @@ from mailroom.cli.task_views import find_task, print_task, task_json
 from mailroom.cli.with_services import with_services
 from mailroom.desk.mail_search import FoundMails
 from mailroom.desk.search import MailSearch
+from mailroom.i18n.messages import gettext, gettext_noop
 from mailroom.kit import clock
 from mailroom.mail.administration import MailFilter, UnknownMail
 from mailroom.mail.models import Mail
@@ -21,7 +22,7 @@ from mailroom.mail.states import State
 from mailroom.ops.entrypoints import Entrypoints
 from mailroom.services import Services
 
-SINCE = "From this moment on: 30min, 2h, 7d ago, or a date such as 2026-11-27."
+SINCE = gettext_noop("Only those since then: 30min, 2h or 7d ago, or a date such as 2026-11-27.")
 
 
 @click.command()
@@ -46,7 +47,7 @@ def mails(
     wanted = MailFilter(state, to, since)
     if search is not None:
         if wanted != MailFilter():
-            raise click.UsageError("--search says all itself: write state:, to: and since: in it.")
+            raise click.UsageError(gettext("Write state:, to: and since: in the text of --search."))
         _search(entrypoints, search, limit, as_json=as_json)
         return
 
@@ -61,9 +62,14 @@ def mails(
         return
     mail_views.print_mails(found, clock.now())
     if len(found) < total:
-        click.echo(f"The newest {len(found)} of {total}; --limit shows more.", err=True)
+        click.echo(newest_of(len(found), total), err=True)
     if not found:
         click.echo(_nothing(wanted), err=True)
+
+
+def newest_of(shown: int, total: int) -> str:
+    """Return the line below a list that was cut short."""
+    return gettext("The newest %(shown)s of %(total)s. --limit shows more.", shown=shown, total=total)
 
 
 def _search(entrypoints: Entrypoints, text: str, limit: int, *, as_json: bool) -> None:
@@ -85,17 +91,18 @@ def _search(entrypoints: Entrypoints, text: str, limit: int, *, as_json: bool) -
         return
     mail_views.print_mails(found, clock.now())
     if not found:
-        click.echo("No mail is like that. A search looks 7 days back; since:all looks at everything.", err=True)
+        words = gettext("No mail matches. A search looks 7 days back. `since:all` looks at everything.")
+        click.echo(words, err=True)
     elif last.next is not None:
-        click.echo(f"The newest {len(found)}; --limit shows more.", err=True)
+        click.echo(gettext("The newest %(shown)s. --limit shows more.", shown=len(found)), err=True)
 
 
 def _nothing(wanted: MailFilter) -> str:
     if wanted == MailFilter():
-        return "There are no mails yet."
+        return gettext("There are no mails yet.")
     if wanted == MailFilter(wanted.state):
-        return f"No mail is {wanted.state}."
-    return "No mail is like that."
+        return gettext("No mail is %(state)s.", state=wanted.state)
+    return gettext("No mail matches.")
 
 
 @click.command()
@@ -105,7 +112,7 @@ def _nothing(wanted: MailFilter) -> str:
 def show(entrypoints: Entrypoints, prefix: IdPrefix, as_json: bool) -> None:
     """Show one mail with each attempt and the mail server's words; or a task with its parts and its traceback.
 
-    ID may be shortened to what is unique.
+    The first characters of ID are enough where no other id begins with them.
     """
 
     async def read(services: Services) -> None:

@@ -8,6 +8,7 @@ import click
 
 from mailroom.cli.state_colours import state_colour
 from mailroom.cli.tables import Column, print_table
+from mailroom.i18n.messages import gettext, gettext_noop
 from mailroom.i18n.sentences import sentence
 from mailroom.kit.text import age, clean, clock, full, short_span, span, until
 from mailroom.mail.administration import Shown
@@ -16,15 +17,15 @@ from mailroom.mail.models import Attempt, Mail
 from mailroom.mail.states import Reason, message_code
 
 COLUMNS = (
-    Column("id", whole=True),
-    Column("kind", needed=False),
-    Column("to"),
-    Column("state", whole=True, colour=state_colour),
-    Column("stage", needed=False),
-    Column("attempt", needed=False),
-    Column("reason"),
-    Column("age", whole=True),
-    Column("next try", whole=True),
+    Column(gettext_noop("id"), whole=True),
+    Column(gettext_noop("kind"), needed=False),
+    Column(gettext_noop("to")),
+    Column(gettext_noop("state"), whole=True, colour=state_colour),
+    Column(gettext_noop("stage"), needed=False),
+    Column(gettext_noop("attempt"), needed=False),
+    Column(gettext_noop("reason")),
+    Column(gettext_noop("age"), whole=True),
+    Column(gettext_noop("next try"), whole=True),
 )
 
 
@@ -69,7 +70,7 @@ def _row(mail: Mail, now: datetime) -> tuple[str, ...]:
     return (
         str(mail.id),
         mail.kind,
-        clean(mail.recipient or "(deleted)"),
+        clean(mail.recipient or gettext("(deleted)")),
         mail.state,
         mail.stage or "",
         str(mail.attempt),
@@ -82,47 +83,65 @@ def _row(mail: Mail, now: datetime) -> tuple[str, ...]:
 def print_shown(shown: Shown, now: datetime) -> None:
     """Print a mail, then each attempt as a timeline."""
     mail = shown.mail
-    click.echo(click.style(f"Mail {mail.id}", bold=True))
+    click.echo(click.style(gettext("Mail %(id)s", id=mail.id), bold=True))
     for label, value in _facts(mail, now):
         click.echo(f"  {label:<9} {value}")
     for attempt in shown.attempts:
         click.echo()
-        server = f" through {clean(attempt.server)}" if attempt.server else ""
-        click.echo(click.style(f"Attempt {attempt.attempt}", bold=True) + f" by {clean(attempt.worker)}{server}")
+        click.echo(
+            f"{click.style(gettext('Attempt %(number)s', number=attempt.attempt), bold=True)} {_by(attempt)}"
+        )
         for line in _timeline(attempt):
             click.echo(f"  {line}")
     if not shown.attempts:
-        click.echo("\nNo worker has picked it up yet.")
+        click.echo("\n" + gettext("No worker has taken it yet."))
+
+
+def _by(attempt: Attempt) -> str:
+    if not attempt.server:
+        return gettext("by %(worker)s", worker=clean(attempt.worker))
+    return gettext("by %(worker)s through %(server)s", worker=clean(attempt.worker), server=clean(attempt.server))
+
+
+def ended_after(ended: datetime, began: datetime) -> str:
+    """Return when something ended, and how long after it began."""
+    return gettext("%(moment)s, after %(time)s", moment=full(ended), time=span((ended - began).total_seconds()))
 
 
 def _facts(mail: Mail, now: datetime) -> Iterator[tuple[str, str]]:
     state = click.style(mail.state, fg=state_colour(mail.state) or None)
-    yield "To", clean(mail.recipient or "(deleted)")
-    yield "Kind", mail.kind
-    yield "State", f"{state} ({mail.stage})" if mail.stage else state
+    yield gettext("To"), clean(mail.recipient or gettext("(deleted)"))
+    yield gettext("Kind"), mail.kind
+    yield gettext("State"), f"{state} ({mail.stage})" if mail.stage else state
     if (mail.params or {}).get(WITHHELD):
-        yield "Withheld", "its mailbox had enough mails from forms: the mail server got no content"
+        yield (
+            gettext("Withheld"),
+            gettext("This mailbox got enough mails from forms. The mail server got no content."),
+        )
     if mail.reason:
-        yield "Reason", f"{mail.reason}: {sentence(message_code(mail.reason, held=mail.held))}"
+        yield gettext("Reason"), f"{mail.reason}: {sentence(message_code(mail.reason, held=mail.held))}"
     if mail.answer:
-        yield "Cause" if mail.reason == Reason.BROKEN else "Answer", answer_of(mail)
-    yield "Queued", f"{full(mail.created_at)}, {age(mail.created_at, now)} ago"
+        yield gettext("Cause") if mail.reason == Reason.BROKEN else gettext("Answer"), answer_of(mail)
+    yield (
+        gettext("Queued"),
+        gettext("%(moment)s, %(time)s ago", moment=full(mail.created_at), time=age(mail.created_at, now)),
+    )
     if mail.ended_at:
-        yield "Ended", f"{full(mail.ended_at)}, after {span((mail.ended_at - mail.created_at).total_seconds())}"
+        yield gettext("Ended"), ended_after(mail.ended_at, mail.created_at)
         return
     if mail.next_attempt_at:
-        yield "Next try", f"{full(mail.next_attempt_at)}, {until(mail.next_attempt_at, now)}"
-    yield "Expires", f"{full(mail.expires_at)}, {until(mail.expires_at, now)}"
+        yield gettext("Next try"), f"{full(mail.next_attempt_at)}, {until(mail.next_attempt_at, now)}"
+    yield gettext("Expires"), f"{full(mail.expires_at)}, {until(mail.expires_at, now)}"
 
 
 def _timeline(attempt: Attempt) -> Iterator[str]:
-    yield f"{full(attempt.claimed_at)[:10]} {clock(attempt.claimed_at)}  claimed"
+    yield f"{full(attempt.claimed_at)[:10]} {clock(attempt.claimed_at)}  {gettext('claimed')}"
     before = attempt.claimed_at
     outcome = " ".join(filter(None, (attempt.outcome, f"({attempt.reason})" if attempt.reason else "")))
     reached = (
-        (attempt.connected_at, "connected"),
-        (attempt.handing_over_at, "handing over"),
-        (attempt.ended_at, outcome or "ended"),
+        (attempt.connected_at, gettext("connected")),
+        (attempt.handing_over_at, gettext("handing over")),
+        (attempt.ended_at, outcome or gettext("ended")),
     )
     for moment, stage in reached:
         if moment is not None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
+from mailroom.i18n.messages import gettext
 from mailroom.kit import clock
 
 UNITS = {"min": "minutes", "h": "hours", "d": "days"}
@@ -25,5 +26,8 @@ class Moment(click.ParamType[datetime]):
         try:
             moment = datetime.fromisoformat(value.strip())
         except ValueError:
-            self.fail(f"{value!r} is no moment. Write 30min, 2h, 7d, or a date such as 2026-11-27.", param, ctx)
+            words = gettext(
+                "%(text)s is not a time. Write 30min, 2h, 7d, or a date such as 2026-11-27.", text=repr(value)
+            )
+            self.fail(words, param, ctx)
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -8,16 +8,20 @@ from mailroom.accounts.operators import ROLES, GrantedRole
 from mailroom.accounts.views import AccountView
 from mailroom.cli.actor import shell_actor
 from mailroom.cli.with_services import with_services
+from mailroom.i18n.messages import gettext, gettext_noop
 from mailroom.kit.text import clean
 from mailroom.ops.entrypoints import Entrypoints
 from mailroom.services import Services
 
-ARTICLES = {"operator": "an operator", "viewer": "a viewer"}
+NOW = {
+    "operator": gettext_noop("%(email)s is an operator now."),
+    "viewer": gettext_noop("%(email)s is a viewer now."),
+}
 
 
 @click.group()
 def operator() -> None:
-    """Make accounts operators or viewers, or no longer."""
+    """Give accounts the role of an operator or a viewer, or take it away."""
 
 
 @operator.command()
@@ -27,13 +31,13 @@ def operator() -> None:
     type=click.Choice(ROLES),
     default="operator",
     show_default=True,
-    help="A viewer sees keys and the audit log, no contents and no full addresses, and may do nothing.",
+    help="A viewer sees keys and the audit log, but no contents and no full addresses, and changes nothing.",
 )
 @click.pass_obj
 def grant(entrypoints: Entrypoints, email: str, role: GrantedRole) -> None:
-    """Make the account of EMAIL an operator's. The address must be confirmed."""
+    """Give the account of EMAIL a role. The address must be confirmed."""
     account = with_services(entrypoints, lambda services: _grant(services, email, role))
-    click.echo(f"{clean(account.email)} is {ARTICLES[role]} now.")
+    click.echo(gettext(NOW[role], email=clean(account.email)))
 
 
 async def _grant(services: Services, email: str, role: GrantedRole) -> AccountView:
@@ -50,9 +54,9 @@ async def _grant(services: Services, email: str, role: GrantedRole) -> AccountVi
 @click.argument("email")
 @click.pass_obj
 def revoke(entrypoints: Entrypoints, email: str) -> None:
-    """Make the account of EMAIL an ordinary one again."""
+    """Take the role away from the account of EMAIL."""
     account = with_services(entrypoints, lambda services: _revoke(services, email))
-    click.echo(f"{clean(account.email)} is no operator.")
+    click.echo(gettext("%(email)s has no role any more.", email=clean(account.email)))
 
 
 async def _revoke(services: Services, email: str) -> AccountView:
@@ -73,7 +77,7 @@ def list_operators(entrypoints: Entrypoints) -> None:
     for account in found:
         click.echo(clean(account.email) + ("" if account.is_operator else f"  {account.role}"))
     if not found:
-        click.echo("There is no operator yet: mailroom operator grant EMAIL", err=True)
+        click.echo(gettext("There is no operator yet. Make one: mailroom operator grant EMAIL"), err=True)
 
 
 async def _list(services: Services) -> Sequence[AccountView]:

@@ -9,13 +9,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mailroom.i18n.messages import translated
+
 NARROW = 110
 """Columns of a terminal below which a table does without what is not `needed`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its heading, and how it looks in a table."""
+    """A column: its heading (marked, and translated only in a table), and how it looks there."""
 
     name: str
     whole: bool = False
@@ -42,8 +44,9 @@ def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Non
         if any(row[number] for row in rows) and (column.needed or not narrow)
     ]
     for number, column in shown:
-        widest = max(len(column.name), *(len(row[number]) for row in rows))
-        table.add_column(column.name, no_wrap=True, min_width=widest if column.whole else None)
+        name = translated(column.name)
+        widest = max(len(name), *(len(row[number]) for row in rows))
+        table.add_column(name, no_wrap=True, min_width=widest if column.whole else None)
     for row in rows:
         table.add_row(*(Text(row[number], style=column.colour(row[number])) for number, column in shown))
     console.print(table)

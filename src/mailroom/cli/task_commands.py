@@ -7,10 +7,11 @@ from datetime import datetime
 import click
 from sqlalchemy import ColumnElement, func, select
 
-from mailroom.cli.mail_commands import SINCE
+from mailroom.cli.mail_commands import SINCE, newest_of
 from mailroom.cli.moments import Moment
 from mailroom.cli.task_views import listed_json, print_tasks
 from mailroom.cli.with_services import with_services
+from mailroom.i18n.messages import gettext
 from mailroom.kit import clock
 from mailroom.ops.entrypoints import Entrypoints
 from mailroom.services import Services
@@ -50,6 +51,6 @@ def tasks(
         return
     print_tasks(found, clock.now())
     if len(found) < total:
-        click.echo(f"The newest {len(found)} of {total}; --limit shows more.", err=True)
+        click.echo(newest_of(len(found), total), err=True)
     if not found:
-        click.echo("No task is like that." if state or since else "There are no tasks yet.", err=True)
+        click.echo(gettext("No task matches.") if state or since else gettext("There are no tasks yet."), err=True)

@@ -11,24 +11,26 @@ from sqlalchemy import select
 from sqlalchemy.orm import undefer
 
 from mailroom.cli.ids import UnknownId
+from mailroom.cli.mail_views import ended_after
 from mailroom.cli.state_colours import state_colour
 from mailroom.cli.tables import Column, print_table
+from mailroom.i18n.messages import gettext, gettext_noop
 from mailroom.i18n.sentences import text_of
 from mailroom.kit.database import UnitOfWork
-from mailroom.kit.text import age, clean, full, span, until
+from mailroom.kit.text import age, clean, full, until
 from mailroom.tasks.models import Task
 from mailroom.tasks.states import TaskState
 from mailroom.tasks.views import iso
 
 COLUMNS = (
-    Column("id", whole=True),
-    Column("name", needed=False),
-    Column("title"),
-    Column("state", whole=True, colour=state_colour),
-    Column("done", whole=True),
-    Column("attempt", needed=False),
-    Column("error"),
-    Column("age", whole=True),
+    Column(gettext_noop("id"), whole=True),
+    Column(gettext_noop("name"), needed=False),
+    Column(gettext_noop("title")),
+    Column(gettext_noop("state"), whole=True, colour=state_colour),
+    Column(gettext_noop("done"), whole=True),
+    Column(gettext_noop("attempt"), needed=False),
+    Column(gettext_noop("error")),
+    Column(gettext_noop("age"), whole=True),
 )
 WORDS = (
     "title",
@@ -106,17 +108,18 @@ def _row(task: Task, now: datetime) -> tuple[str, ...]:
 def _counted(task: Task) -> str:
     if task.current is None:
         return ""
-    return f"{task.current:g} of {task.total:g}" if task.total else f"{task.current:g}"
+    current, total = f"{task.current:g}", f"{task.total or 0:g}"
+    return gettext("%(current)s of %(total)s", current=current, total=total) if task.total else current
 
 
 def print_task(shown: ShownTask, now: datetime) -> None:
     """Print a task, its parts, and its traceback."""
     task = shown.task
-    click.echo(click.style(f"Task {task.id}", bold=True))
+    click.echo(click.style(gettext("Task %(id)s", id=task.id), bold=True))
     for label, value in _facts(task, now):
         click.echo(f"  {label:<9} {value}")
     if shown.parts:
-        click.echo(click.style("\nParts", bold=True))
+        click.echo(click.style("\n" + gettext("Parts"), bold=True))
     for part in shown.parts:
         error = clean(text_in(part, "error") or "")
         click.echo(f"  {part.id}  {_state(part)}  {clean(part.name or '')}  {error}".rstrip())
@@ -133,29 +136,33 @@ def text_in(task: Task, name: str) -> str | None:
 
 
 def _facts(task: Task, now: datetime) -> Iterator[tuple[str, str]]:
-    yield "Title", clean(text_in(task, "title") or "")
-    yield "Name", clean(task.name or "")
-    yield "State", _state(task)
+    yield gettext("Title"), clean(text_in(task, "title") or "")
+    yield gettext("Name"), clean(task.name or "")
+    yield gettext("State"), _state(task)
     if counted := _counted(task):
-        yield "Counted", counted
+        yield gettext("Counted"), counted
     for label, words in (
-        ("Stage", task.stage),
-        ("Message", text_in(task, "message")),
-        ("Error", text_in(task, "error")),
+        (gettext("Stage"), task.stage),
+        (gettext("Message"), text_in(task, "message")),
+        (gettext("Error"), text_in(task, "error")),
     ):
         if words:
             yield label, clean(words)
-    yield "Attempt", str(task.attempt)
-    yield "Queued", f"{full(task.created_at)}, {age(task.created_at, now)} ago"
+    yield gettext("Attempt"), str(task.attempt)
+    yield (
+        gettext("Queued"),
+        gettext("%(moment)s, %(time)s ago", moment=full(task.created_at), time=age(task.created_at, now)),
+    )
     if task.began_at:
-        yield "Begun", full(task.began_at)
+        yield gettext("Begun"), full(task.began_at)
     if task.retry_at and task.state == TaskState.RETRYING:
-        yield "Next try", f"{full(task.retry_at)}, {until(task.retry_at, now)}"
+        yield gettext("Next try"), f"{full(task.retry_at)}, {until(task.retry_at, now)}"
     if task.ended_at:
-        yield "Ended", f"{full(task.ended_at)}, after {span((task.ended_at - task.created_at).total_seconds())}"
+        yield gettext("Ended"), ended_after(task.ended_at, task.created_at)
 
 
 def _state(task: Task) -> str:
     state = TaskState(task.state or TaskState.QUEUED)
     stopping = state == TaskState.RUNNING and task.cancel_asked_at is not None
-    return click.style(state.value, fg=state_colour(state) or None) + (" (asked to stop)" if stopping else "")
+    shown = click.style(state.value, fg=state_colour(state) or None)
+    return gettext("%(state)s (asked to stop)", state=shown) if stopping else shown

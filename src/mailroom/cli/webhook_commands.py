@@ -6,6 +6,7 @@ import click
 
 from mailroom.cli.actor import shell_actor
 from mailroom.cli.with_services import with_services
+from mailroom.i18n.messages import gettext
 from mailroom.kit.errors import MailroomError
 from mailroom.kit.text import clean
 from mailroom.ops.entrypoints import Entrypoints
@@ -17,7 +18,7 @@ from mailroom.webhooks.payloads import TYPES
 
 @click.group()
 def webhooks() -> None:
-    """Add, list and remove addresses that are told of events."""
+    """Add, list and remove webhooks: addresses that are told of events."""
 
 
 @webhooks.command()
@@ -25,7 +26,7 @@ def webhooks() -> None:
 @click.option("--event", "events", multiple=True, type=click.Choice(sorted(TYPES)), help="Default: all of them.")
 @click.pass_obj
 def add(doors: Entrypoints, /, url: str, events: Sequence[str]) -> None:
-    """Have URL told of events. The signing secret is alone on the last line of standard output."""
+    """Tell URL of events. The signing secret stands alone on the last line of standard output."""
     secret = with_services(doors, lambda services: _add(services, url, events or sorted(TYPES)))
     click.echo(secret)
 
@@ -45,10 +46,10 @@ def list_webhooks(doors: Entrypoints) -> None:
     """List the addresses, the newest first."""
     found = with_services(doors, _list)
     for endpoint in found:
-        state = endpoint.disabled_reason or ("failing" if endpoint.failing_since else "enabled")
+        state = endpoint.disabled_reason or (gettext("failing") if endpoint.failing_since else gettext("enabled"))
         click.echo("  ".join([str(endpoint.id), f"{state:8}", clean(endpoint.url), ",".join(endpoint.events)]))
     if not found:
-        click.echo("There is no webhook yet: mailroom webhooks add URL", err=True)
+        click.echo(gettext("There is no webhook yet. Add one: mailroom webhooks add URL"), err=True)
 
 
 async def _list(services: Services) -> Sequence[WebhookEndpoint]:
@@ -60,9 +61,9 @@ async def _list(services: Services) -> Sequence[WebhookEndpoint]:
 @click.argument("webhook")
 @click.pass_obj
 def remove(doors: Entrypoints, /, webhook: str) -> None:
-    """Remove WEBHOOK (its id, or as much of it as is unique) and its deliveries."""
+    """Remove WEBHOOK (its id, or the first characters of it) and its deliveries."""
     url = with_services(doors, lambda services: _remove(services, webhook))
-    click.echo(f"{clean(url)} is told of nothing any more.")
+    click.echo(gettext("The webhook is removed: %(url)s", url=clean(url)))
 
 
 async def _remove(services: Services, text: str) -> str:
@@ -73,7 +74,7 @@ async def _remove(services: Services, text: str) -> str:
             if text and str(one.id).startswith(text.lower())
         ]
         if len(found) > 1:
-            raise MailroomError("Several webhooks begin like this. Give more of the id.")
+            raise MailroomError(gettext("Several webhooks begin like this. Give more of the id."))
         if not found:
             raise UnknownWebhook
         await services.webhooks.remove(work, found[0])

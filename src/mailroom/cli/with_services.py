@@ -21,7 +21,9 @@ OUT_OF_DATE = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
 
 
 class NotMigrated(MailroomError):
-    """The database does not have Mailroom's tables as this version needs them. Run `alembic upgrade head`."""
+    """The database does not have Mailroom's tables as this version needs them."""
+
+    message_code = "cli.error.not_migrated"
 
 
 class NotAllowed(MailroomError):

@@ -4,13 +4,16 @@ python -m mailroom.i18n.extraction [LANGUAGE …] brings every catalogue up to d
 there gets its catalogue first. Translators edit the `.po`; the `.mo` beside it is what runs.
 """
 
+import ast
+import inspect
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO, Any
 
 from babel.messages.catalog import Catalog
-from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
+from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir, extract_python
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
@@ -18,11 +21,44 @@ from mailroom.i18n.languages import CATALOGUES
 from mailroom.i18n.messages import DOMAIN
 
 SOURCE = Path(__file__).parents[1]
-METHODS = [("**/templates/**.html", "jinja2"), ("**/templates/**.txt", "jinja2"), ("**.py", "python")]
+SHELL = "mailroom.i18n.extraction:extract_shell"
+METHODS = [
+    ("**/templates/**.html", "jinja2"),
+    ("**/templates/**.txt", "jinja2"),
+    ("cli/**.py", SHELL),
+    ("**.py", "python"),
+]
 KEYWORDS = {**DEFAULT_KEYWORDS, "gettext_noop": None}
 OPTIONS = {"jinja2": {"trimmed": "true", "newstyle_gettext": "true", "silent": "false"}}
 COMMENT = "Translators:"
 """A comment that begins with this, just before a message, is handed on to translators."""
+
+
+def extract_shell(
+    file: IO[bytes], keywords: Mapping[str, Any], comment_tags: Sequence[str], options: Any
+) -> Iterator[tuple[int, str | None, Any, list[str]]]:
+    """Find what is marked in a module of the shell, and the help of its commands, as Babel asks for it.
+
+    The help stands in the docstrings of commands and in `help` and `epilog`, which need no mark.
+    """
+    source = file.read()
+    found: Iterator[Any] = extract_python(io.BytesIO(source), keywords, comment_tags, options)
+    yield from found
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef) and any(map(_makes_command, node.decorator_list)):
+            if text := ast.get_docstring(node):
+                yield node.lineno, None, text, []
+        elif (
+            isinstance(node, ast.keyword)
+            and node.arg in {"help", "epilog"}
+            and isinstance(node.value, ast.Constant)
+        ):
+            yield node.value.lineno, None, inspect.cleandoc(str(node.value.value)), []
+
+
+def _makes_command(decorator: ast.expr) -> bool:
+    called = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return isinstance(called, ast.Attribute) and called.attr in {"command", "group"}
 
 
 def collect(source: Path = SOURCE) -> Catalog:

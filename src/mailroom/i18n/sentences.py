@@ -137,6 +137,10 @@ SENTENCES: dict[str, str] = {
     "account.error.wrong_credentials": _(
         "This address and password do not belong together. Please check both, or sign up if you are new here."
     ),
+    "account.error.sign_in_delayed": _(
+        "Signing in with this address failed several times from here. Please wait, or choose a new password by "
+        "mail."
+    ),
     "account.error.not_confirmed": _("This sign-up is not confirmed yet. Please open the mail that we sent you."),
     "account.error.unknown_sign_up": _(
         "No sign-up of this browser waits for a confirmation. Please sign up; it takes a minute."
@@ -175,6 +179,17 @@ SENTENCES: dict[str, str] = {
     "account.error.too_many_tries": _(
         "Those were too many wrong codes. Please have a new mail sent, or use the link in the one that you have."
     ),
+    "account.error.sign_up_closed": _("Nobody can sign up here at the moment."),
+    "account.error.invitation_needed": _(
+        "Only those who were invited can sign up here. Please open the link in the mail that invites you."
+    ),
+    "account.error.wrong_domain": _("Addresses of this domain cannot sign up here without an invitation."),
+    "account.error.not_the_invited": _("This invitation is for another address. Please sign up with that one."),
+    "account.error.already_member": _("An account has this address already."),
+    "account.error.unknown_invitation": _("There is no such invitation, or it was used or revoked already."),
+    "account.error.used_invitation": _("This invitation was used. If it was you, please sign in."),
+    "account.error.withdrawn_invitation": _("This invitation was taken back. Please ask those who invited you."),
+    "account.error.old_invitation": _("This invitation is too old. Please ask for another one."),
     "account.error.unknown_language": _("Please choose one of the languages in the list."),
     "account.error.unknown_time_zone": _("Please choose one of the time zones in the list."),
     "account.error.no_pending_sign_in": _(
@@ -220,6 +235,7 @@ SENTENCES: dict[str, str] = {
         "This password is made of your address, the name of this site or words of its pages."
     ),
     "password.guessable": _("This password would be guessed too soon."),
+    "password.leaked": _("This password is known from a data leak."),
     "password.common": _("This is similar to a commonly used password."),
     "password.word": _("A word by itself is easy to guess."),
     "password.name": _("Common names and surnames are easy to guess."),
@@ -227,9 +243,31 @@ SENTENCES: dict[str, str] = {
     "password.repeat": _('Repeats like "aaa" or "abcabcabc" are easy to guess.'),
     "password.sequence": _('Sequences like "abc" or "6543" are easy to guess.'),
     "password.date": _("Dates and years are easy to guess."),
+    "task.error.cannot_cancel": _(
+        "This task cannot be cancelled: it has ended, or it cannot be stopped half-way."
+    ),
+    "task.error.cannot_retry": _("Only a task that failed or was cancelled can be started again."),
+    "task.error.unknown": _("There is no such task."),
+    "mail.error.unknown": _("There is no mail with this id. `mailroom mails` lists the mails."),
+    "mail.error.workers_running": _(
+        "Workers are connected to this database. Stop all of them first, then run this again."
+    ),
+    "kit.error.unavailable": _(
+        "Mailroom cannot reach its database. Nothing was saved. Please try again in a minute."
+    ),
+    "kit.error.overloaded": _(
+        "Mailroom has more to do than it can do at once. Nothing was saved. Please try again in a moment."
+    ),
+    "cli.error.unknown_id": _(
+        "There is no mail or task with this id. `mailroom mails` and `mailroom tasks` list the ids."
+    ),
+    "cli.error.not_migrated": _(
+        "The database does not have Mailroom's tables as this version needs them. Run `mailroom migrate`."
+    ),
     "title.sign_up_mail": _("Sign-up mail"),
     "title.security_notice": _("Security notice"),
     "title.address_mail": _("Mail to the new address"),
+    "title.invitation_mail": _("Invitation"),
     "title.deletion_mail": _("Deletion of your account"),
     "title.password_mail": _("Password mail"),
     "title.webhook_mail": _("Webhook mail"),

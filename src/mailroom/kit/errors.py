@@ -1,4 +1,4 @@
-"""The root of Mailroom's errors. An error's docstring is its message; `web/errors.py` maps each to a page."""
+"""The root of Mailroom's errors. `web/errors.py` maps each to a page."""
 
 import inspect
 from collections.abc import Mapping
@@ -14,16 +14,20 @@ class MailroomError(Exception):
     params: Mapping[str, Any] = MappingProxyType({})
 
     def __str__(self) -> str:
-        """Return the given words, or the docstring: the sentence a person may read."""
+        """Return the given words, or the docstring: what logs and programs read. People read `message_code`."""
         return super().__str__() or inspect.getdoc(type(self)) or type(self).__name__
 
 
 class Unavailable(MailroomError):
-    """Mailroom cannot reach its database right now. Nothing was saved; please try again in a minute."""
+    """Mailroom cannot reach its database. Nothing was saved. Please try again in a minute."""
+
+    message_code = "kit.error.unavailable"
 
 
 class Overloaded(MailroomError):
-    """Mailroom has more to do right now than it can do at once. Nothing was saved; please send it again."""
+    """Mailroom has more to do than it can do at once. Nothing was saved. Please try again in a moment."""
+
+    message_code = "kit.error.overloaded"
 
     def __init__(self, seconds: int) -> None:
         super().__init__()

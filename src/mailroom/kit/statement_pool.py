@@ -18,9 +18,11 @@ from mailroom.kit.statements import Raw, psycopg_of, rows_of
 Row = TypeVar("Row")
 Kept = tuple[AsyncConnection, Raw]
 
-PLANNED_ONCE = "set plan_cache_mode = force_generic_plan; set enable_seqscan = off"
+_SETTINGS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_bitmapscan": "off"}
+PLANNED_ONCE = "; ".join(f"set {name} = {value}" for name, value in _SETTINGS.items())
 """Hot statements go by keys, and planning one takes as long as running it. Planned once, while a table is small,
-they would go on reading all of it when it is large."""
+they would go on reading all of it when it is large: by a scan of the table, or of all that one index knows of,
+where the first few in the order of another are asked for."""
 
 
 class StatementPool:

@@ -28,7 +28,9 @@ CANCELLABLE = (State.SCHEDULED, State.QUEUED, State.RETRYING, State.UNCERTAIN)
 
 
 class UnknownMail(MailroomError):
-    """There is no mail with this id. `mailroom mails` lists those there are."""
+    """There is no mail with this id."""
+
+    message_code = "mail.error.unknown"
 
 
 class NotPossible(MailroomError):

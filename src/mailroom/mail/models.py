@@ -113,7 +113,17 @@ class Mail(Base):
         return [Attempt(mail_id=self.id, **{name: getattr(self, name) for name in facts})]
 
     __table_args__ = (
-        Index("ix_mails_nudge_at", "nudge_at", postgresql_where=text("nudge_at IS NOT NULL")),
+        # A stream each: what is looked up every second must not read the 100,000 rows of a mailing.
+        Index(
+            "ix_mails_transactional_nudge_at",
+            "nudge_at",
+            postgresql_where=text("stream = 'transactional' AND nudge_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_mails_transactional_queued",
+            "created_at",
+            postgresql_where=text("stream = 'transactional' AND state = 'queued'"),
+        ),
         Index("ix_mails_expires_at", "expires_at", postgresql_where=text("nudge_at IS NOT NULL")),
         Index("ix_mails_state_created_at", "state", "created_at"),
         Index("ix_mails_ended_at", "ended_at", postgresql_where=text("params IS NOT NULL")),

@@ -8,6 +8,6 @@ PLAIN = "plain"
 
 
 def kinds(settings: Settings) -> list[MailKind]:
-    """Return the kinds of mail this room sends. One that may have arrived is not sent twice by itself."""
+    """Return the kinds of mail this room sends. A mail that may have arrived is not sent again by itself."""
     words = {"site": settings.public_host}
     return [MailKind(PLAIN, Sentence("title.plain_mail"), on_uncertain="hold", variables=lambda _row: words)]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from mailroom.i18n.messages import gettext, gettext_noop
 from mailroom.ops.embedded import environment
 from mailroom.ops.terminal import Mark, sign
 from mailroom.settings import Settings, SettingsError, load
@@ -22,7 +23,7 @@ def settings() -> Settings:
     Raises `SettingsError`.
     """
     if stack := environment.find(Path.cwd(), os.environ):
-        click.echo(f"Using the embedded stack in {shown(stack.home)}.", err=True)
+        click.echo(gettext("Using the embedded stack in %(folder)s.", folder=shown(stack.home)), err=True)
         for name, value in stack.environment.items():
             if not os.environ.get(name):
                 os.environ[name] = value  # also for the processes a command starts
@@ -45,39 +46,53 @@ def cannot_listen(settings: Settings, name: str, port: int, error: OSError) -> S
     """Return what to say where HOST and the port of this setting cannot be had."""
     place = shown_host(settings.host, port)
     if error.errno == errno.EADDRINUSE:
-        words = f"{name} {port} is in use at {settings.host}. End the program that uses it, or set another {name}"
+        words = gettext(
+            "%(setting)s %(port)s is in use at %(host)s. End that program, or set another %(setting)s.",
+            setting=name,
+            port=port,
+            host=settings.host,
+        )
     elif error.errno in {errno.EACCES, errno.EPERM}:
-        words = (
-            f"{name} {port} needs rights that this user does not have. Set a {name} from 1024 on, with a "
-            "proxy in front (docs/OPERATING.md)"
+        words = gettext(
+            "%(setting)s %(port)s needs rights that this user does not have. Set a %(setting)s from 1024 on, "
+            "with a proxy in front (docs/OPERATING.md).",
+            setting=name,
+            port=port,
         )
     elif error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
-        words = (
-            f"HOST {settings.host} is no address of this machine. 0.0.0.0 is all of them, 127.0.0.1 is loopback"
+        words = gettext(
+            "HOST %(host)s is not an address of this machine. 0.0.0.0 is all of them, 127.0.0.1 is loopback.",
+            host=settings.host,
         )
     else:
-        words = f"HOST and PORT: nothing can listen on {place}: {error.strerror}"
-    return SettingsError([f"{words}."])
+        words = gettext(
+            "HOST and PORT: nothing can listen on %(place)s: %(error)s.", place=place, error=error.strerror
+        )
+    return SettingsError([words])
 
 
 def say_problems(error: SettingsError) -> None:
     """Print every problem of the settings as a sentence, and where they were read from."""
-    click.echo("Mailroom cannot start with these settings:", err=True)
+    click.echo(gettext("Mailroom cannot start with these settings:"), err=True)
     for problem in error.problems:
         click.echo(f"  {sign(Mark.BROKEN)} {problem}", err=True)
-    click.echo(f"{source()} {ADVICE}", err=True)
+    click.echo(f"{source()} {gettext(ADVICE)}", err=True)
 
 
-ADVICE = "`.env.example` explains every setting; `mailroom up` needs none of them."
-NOT_RUNNING = "While a `mailroom up` runs, its settings are used: in its folder, or where MAILROOM_HOME names it."
+ADVICE = gettext_noop("`.env.example` explains every setting. `mailroom up` needs none of them.")
+NOT_RUNNING = gettext_noop(
+    "While a `mailroom up` runs, its settings are used: in its folder, or where MAILROOM_HOME names it."
+)
 
 
 def source() -> str:
     """Say which `.env` was read, or that none was."""
     path = Path(".env")
     if os.path.lexists(path):  # also one that we may not read
-        return f"Settings were read from the environment and {path.absolute()}."
-    return f"Settings were read from the environment only: there is no .env in {Path.cwd()}."
+        return gettext("Settings were read from the environment and %(file)s.", file=path.absolute())
+    return gettext(
+        "Settings were read from the environment only: there is no .env in %(folder)s.", folder=Path.cwd()
+    )
 
 
 def shown(path: Path) -> str:

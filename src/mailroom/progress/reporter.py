@@ -1,9 +1,8 @@
 """From a running task to the result backend: the last report of each task waits, and one thread stores them.
 
 The caller never waits: a Redis that is slow, frozen or gone costs the task nothing. The last report is stored as
-soon as Redis takes it, unless the task's end comes first (`forget`), the process ends first, or more than
-`MOST_WAITING` tasks wait for Redis: then the one that has waited longest is dropped. The rows know what is lost
-here.
+soon as Redis takes it. It is dropped where the task's end (`forget`) or the end of the process comes first. Where
+more than `MOST_WAITING` tasks wait for Redis, the longest waiting one is dropped. The rows know what is lost here.
 """
 
 import logging

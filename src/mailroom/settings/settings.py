@@ -13,6 +13,7 @@ from mailroom.settings import public_url as public_urls
 from mailroom.settings import urls
 from mailroom.settings.cores import usable_cores
 from mailroom.settings.errors import SettingsError
+from mailroom.settings.registration import RegistrationRule
 from mailroom.settings.sender import Sender
 from mailroom.settings.sending import domain_limits
 from mailroom.settings.smtp import SMTPServer
@@ -93,6 +94,19 @@ class Settings(BaseSettings):
         48,
         ge=1,
         description="hours the link of a confirmation mail is good for, from its sending; its code: one hour",
+    )
+    sign_up_days: int = Field(7, ge=1, description="days until a sign-up that nobody confirmed is deleted")
+    registration: str = Field(
+        "open", description="who may sign up: open, invite, closed, or domains:example.org,example.net"
+    )
+    invitation_days: int = Field(7, ge=1, le=30, description="days for which an invitation to sign up is good")
+    sign_up_seconds: float = Field(
+        2,
+        ge=0,
+        description="seconds that people need for the sign-up form at least; robots are faster (0: no check)",
+    )
+    password_blocklist: Path | None = Field(
+        None, description="sorted file of leaked passwords that nobody may choose: plain, or SHA-1 as from HIBP"
     )
     form_mails_per_hour: int = Field(
         20_000,
@@ -199,6 +213,19 @@ class Settings(BaseSettings):
         domain_limits(value)
         return value
 
+    @field_validator("password_blocklist")
+    @classmethod
+    def _blocklist(cls, value: Path | None) -> Path | None:
+        if value is not None and not (value.is_file() and os.access(value, os.R_OK)):
+            raise ValueError("must be a file that can be read")
+        return value
+
+    @field_validator("registration")
+    @classmethod
+    def _registration(cls, value: str) -> str:
+        RegistrationRule.parse(value)
+        return value
+
     @field_validator("mail_from")
     @classmethod
     def _from(cls, value: str) -> str:
@@ -263,6 +290,11 @@ class Settings(BaseSettings):
     def domain_limits(self) -> dict[str, int]:
         """Mails a minute by receiving domain, in ASCII."""
         return domain_limits(self.sending_per_domain)
+
+    @property
+    def registration_rule(self) -> RegistrationRule:
+        """Who may sign up."""
+        return RegistrationRule.parse(self.registration)
 
     @property
     def broker(self) -> str:

@@ -26,13 +26,19 @@ Part = tuple[str, Sequence[Any]]
 class UnknownTask(MailroomError):
     """There is no such task."""
 
+    message_code = "task.error.unknown"
+
 
 class CannotCancel(MailroomError):
-    """It cannot be cancelled any more: it has ended, or it does not let itself be stopped half-way."""
+    """The task has ended, or it cannot be stopped half-way."""
+
+    message_code = "task.error.cannot_cancel"
 
 
 class CannotRetry(MailroomError):
     """Only a task that failed or was cancelled can be started again."""
+
+    message_code = "task.error.cannot_retry"
 
 
 class PublishTask(Protocol):

@@ -17,7 +17,7 @@ from mailroom.web.parts import current
 OF_WHO_LEAVES = ("/account/delete", "/keep-account/", "/not-me/", "/sign-out")
 """The pages of an account that is to be deleted."""
 CLEARED = '"cache", "storage"'
-"""What a browser forgets with its session. Not all cookies: neighbours of our name may have some of their own."""
+"""What a browser forgets with its session. Not all cookies: other programs at the same host name may have some."""
 
 
 def cookie_name(settings: Settings) -> str:

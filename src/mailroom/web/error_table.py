@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from werkzeug.exceptions import NotFound
 
 from mailroom.accounts import errors as accounts
+from mailroom.accounts.sign_up import errors as joining
 from mailroom.i18n.messages import gettext_noop as _
 from mailroom.kit.errors import MailroomError, Overloaded, Unavailable
 from mailroom.tasks.service import CannotCancel, CannotRetry
@@ -103,6 +104,20 @@ TABLE: dict[type[Exception] | int, Answer] = {
     ),
     accounts.UsedNoticeLink: Answer(410, _("This link was used"), way=NEW_LINK),
     accounts.OldNoticeLink: Answer(410, _("This link is too old"), way=NEW_LINK),
+    joining.WrongInvitation: Answer(
+        404,
+        _("This link does not work"),
+        _("A part of the link may be missing. Copy the whole link from the mail."),
+    ),
+    joining.UsedInvitation: Answer(410, _("This invitation was used"), way=SIGN_IN),
+    joining.WithdrawnInvitation: Answer(410, _("This invitation was taken back")),
+    joining.OldInvitation: Answer(410, _("This invitation is too old")),
+    joining.WrongDomain: Answer(422, _("Please check the address"), way=SIGN_UP),
+    joining.NotTheInvited: Answer(422, _("Please check the address"), way=SIGN_UP),
+    joining.AlreadyMember: Answer(409, _("This person has an account")),
+    joining.UnknownInvitation: Answer(404, _("There is no such invitation")),
+    joining.SignUpClosed: Answer(403, _("Sign-up is closed"), way=SIGN_IN),
+    joining.InvitationNeeded: Answer(403, _("You need an invitation"), way=SIGN_IN),
     accounts.WrongDeletionLink: Answer(
         404,
         _("This link does not work"),
@@ -132,6 +147,7 @@ TABLE: dict[type[Exception] | int, Answer] = {
     # -- signing up and in
     accounts.WrongCredentials: Answer(422, _("Wrong address or password"), way=SIGN_IN),
     accounts.NotConfirmed: Answer(422, _("This address is not confirmed yet"), way=SIGN_IN),
+    accounts.SignInDelayed: Answer(429, _("Too many attempts to sign in"), way=NEW_PASSWORD),
     TooManySignIns: Answer(429, _("Too many attempts to sign in"), way=NEW_PASSWORD),
     accounts.UnknownSignUp: Answer(
         404,

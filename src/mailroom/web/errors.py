@@ -43,7 +43,7 @@ def wait_of(error: Exception) -> float | None:
     """Return the seconds after which to try again, where the error tells."""
     if isinstance(error, TooFast):
         return error.seconds
-    if isinstance(error, (Overloaded, accounts.TooSoon, accounts.TooManyStepCodes)):
+    if isinstance(error, (Overloaded, accounts.TooSoon, accounts.SignInDelayed, accounts.TooManyStepCodes)):
         return error.seconds
     return SOON if isinstance(error, Unavailable) else None
 

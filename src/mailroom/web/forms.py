@@ -83,12 +83,6 @@ class ProfileForm(Form):
     time_zone: str = ""
 
 
-class DeleteAccountForm(Form):
-    """The present password."""
-
-    current: PasswordText
-
-
 class CodeForm(Form):
     """The code out of the mail, and the ticket of the page it was typed on."""
 

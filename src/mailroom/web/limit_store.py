@@ -17,6 +17,8 @@ from redis.exceptions import TimeoutError as RedisTimeout
 
 from mailroom.kit.coalescer import Coalescer
 from mailroom.kit.outages import is_away
+from mailroom.web import loose_limits
+from mailroom.web.loose_limits import LooseLimits
 from mailroom.web.memory_limits import MemoryLimits, Rate, Verdict
 
 logger = logging.getLogger(__name__)
@@ -78,6 +80,8 @@ class LimitStore:
         self._script = self._redis.register_script(_SCRIPT)
         self._memory = MemoryLimits()
         self._together = Coalescer(self._ask, gather=0)
+        self._loose = LooseLimits(self._memory, self._add)
+        self._loose_script = self._redis.register_script(loose_limits.SCRIPT)
         self._patience, self._away = patience, away
         self._try_again_at = 0.0
         self._told_at = -SILENCE
@@ -87,6 +91,8 @@ class LimitStore:
         """Count one request against all `rates`, or against none where one of them is used up."""
         if not rates:
             return Verdict(0.0, ())
+        if loose_limits.is_loose(rates):
+            return self._loose.take(rates)
         now = time.monotonic()
         if now < self._try_again_at:
             return self._memory.take(rates)
@@ -117,11 +123,16 @@ class LimitStore:
     async def close(self) -> None:
         """Close every connection, also those that have ended already."""
         await self._together.aclose()
+        await self._loose.aclose()
         try:
             await self._redis.aclose()
         except Exception as error:
             if not is_away(error):
                 raise
+
+    async def _add(self, keys: Sequence[str], seconds: Sequence[float]) -> Sequence[bytes]:
+        added: Sequence[bytes] = await self._loose_script(keys=[PREFIX + key for key in keys], args=list(seconds))
+        return added
 
     async def _answered(self, asked: "asyncio.Future[Verdict]") -> bool:
         """Wait for the answer; where this process itself was too busy to see it in time, once more."""

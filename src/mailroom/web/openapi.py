@@ -46,7 +46,7 @@ PROBLEM = {
 }
 REFUSAL = {
     "type": "object",
-    "description": "what went wrong, for programs",
+    "description": "what went wrong",
     "properties": {
         "statusCode": {"type": "integer"},
         "name": {"type": "string"},
@@ -56,33 +56,33 @@ REFUSAL = {
 }
 REFUSALS = {
     "400": "The request cannot be read.",
-    "401": "Nobody is signed in, and somebody must be.",
-    "403": "It came from another site.",
-    "404": "There is none, or it is not for this browser.",
-    "405": "This address takes other methods.",
-    "413": "The body is too large; `detail` tells the limit.",
+    "401": "Please sign in first.",
+    "403": "The request came from another site.",
+    "404": "Nothing has this id, or it belongs to somebody else.",
+    "405": "This address does not accept this method.",
+    "413": "The body is too large. `detail` names the limit.",
     "415": "Send JSON, without Content-Encoding.",
-    "422": "A value is wrong; `errors` names the field.",
-    "429": "Too fast; `Retry-After` says when to come back.",
-    "503": "Busy, or PostgreSQL is away; `Retry-After` says when to come back.",
+    "422": "A value is wrong. `errors` names the field.",
+    "429": "Too many requests. `Retry-After` says when to try again.",
+    "503": "Mailroom is busy, or PostgreSQL cannot be reached. `Retry-After` says when to try again.",
 }
 """What any route may answer, where it documents no refusals of its own."""
 REFUSED = {
     "400": "The request, or its Idempotency-Key, cannot be read.",
     "401": "There is no API key, or its scope does not allow it.",
     "403": "The API key is unknown, revoked or expired, or it may not do this.",
-    "404": "There is none, or it is not for this key.",
-    "405": "This address takes other methods.",
-    "409": "The Idempotency-Key was used with another payload, or its request is under way.",
-    "413": "The body is too large; `message` tells the limit.",
+    "404": "Nothing has this id, or it belongs to another key.",
+    "405": "This address does not accept this method.",
+    "409": "The Idempotency-Key was used with another payload, or the first request with it is under way.",
+    "413": "The body is too large. `message` names the limit.",
     "415": "Send JSON, without Content-Encoding.",
-    "422": "A value is wrong; `message` begins with its name.",
-    "429": "Too fast; `Retry-After` says when to come back.",
-    "500": "Something broke on our side.",
-    "503": "Busy, or PostgreSQL is away; `Retry-After` says when to come back.",
+    "422": "A value is wrong. `message` begins with its name.",
+    "429": "Too many requests. `Retry-After` says when to try again.",
+    "500": "Something went wrong on our side.",
+    "503": "Mailroom is busy, or PostgreSQL cannot be reached. `Retry-After` says when to try again.",
 }
 """What each refusal of a program's route means."""
-NOT_MODIFIED = {"description": "The answer of this ETag still holds."}
+NOT_MODIFIED = {"description": "Nothing has changed since the answer with this ETag."}
 _UNCHANGED = "mailroom_may_be_unchanged"
 
 

@@ -22,6 +22,7 @@ async def page_without_lookup(template: str, status: int, **values: Any) -> Resp
 
 def _render(template: str, status: int, **values: Any) -> Response:
     values.setdefault("has_inbox", services().settings.mailroom_inbox is not None)
+    values.setdefault("takes_strangers", services().settings.registration_rule.takes_strangers)
     text = current(Environment).get_template(template).render(path=request.path, **values)
     return Response(text, status, content_type="text/html; charset=utf-8")
 

@@ -13,6 +13,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from quart import Response, g, request
 
 from mailroom.accounts import errors
+from mailroom.accounts.sign_up import errors as joining
 from mailroom.i18n.sentences import error_text
 from mailroom.kit.errors import MailroomError
 from mailroom.web.browser import services
@@ -30,6 +31,8 @@ LONGEST_VALUE = 400
 FIELD_OF: dict[type[MailroomError], str] = {
     errors.InvalidAddress: "email",
     errors.SameAddress: "email",
+    joining.WrongDomain: "email",
+    joining.NotTheInvited: "email",
     errors.WeakPassword: "password",
     errors.WrongCredentials: "password",
     errors.WrongCurrentPassword: "current",

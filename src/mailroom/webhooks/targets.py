@@ -1,4 +1,4 @@
-"""Where a webhook may lead: https or http, and no address inside our own network (SSRF, OWASP).
+"""Which addresses a webhook may have: https or http, and none inside our own network (SSRF, OWASP).
 
 A name is resolved once, its addresses are checked, and the connection goes to a checked address: a second answer
 of the DNS (rebinding) has no say. Redirects are not followed.

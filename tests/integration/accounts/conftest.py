@@ -23,6 +23,7 @@ from mailroom.accounts.security.security_log import SecurityLog
 from mailroom.accounts.session_endings import SessionEndings
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up.confirmation import Confirmation
+from mailroom.accounts.sign_up.invitations import Invitations
 from mailroom.accounts.sign_up.registration import Registration
 from mailroom.accounts.tokens import NEW_PASSWORD, Tokens
 from mailroom.accounts.views import NewSession, SecondStepNeeded, Session
@@ -53,6 +54,7 @@ class Reception:
         self.passwords = Passwords()
         self.queue = FormMailQueue(self.database, hourly=settings.form_mails_per_hour)
         self.log = SecurityLog(self.database, self.outbox)
+        self.invitations = Invitations(self.outbox, self.tokens, days=settings.invitation_days)
         self.registration = Registration(
             self.database,
             self.outbox,
@@ -61,6 +63,8 @@ class Reception:
             self.sessions,
             queue=self.queue,
             site=["localhost"],
+            rule=settings.registration_rule,
+            invitations=self.invitations,
         )
         self.confirmation = Confirmation(
             self.database,
@@ -69,6 +73,7 @@ class Reception:
             self.passwords,
             self.sessions,
             log=self.log,
+            invitations=self.invitations,
             hours=settings.confirmation_hours,
         )
         self.password_change = PasswordChange(
@@ -113,7 +118,7 @@ class Reception:
         )
         self.operators = Operators()
         self.retention = AccountRetention(
-            self.database, self.sessions, confirmation_hours=settings.confirmation_hours
+            self.database, self.sessions, confirmation_hours=settings.confirmation_hours, days=7
         )
 
     def authentication_with(self, passwords: Passwords) -> Authentication:

@@ -224,7 +224,7 @@ def test_a_database_without_tables_is_a_sentence(shell: Shell, database_url: str
     run = shell("mails")
     assert run.returncode == 1
     no_traceback(run)
-    assert "alembic upgrade head" in run.stderr
+    assert "mailroom migrate" in run.stderr
 
 
 # -- mails
@@ -265,10 +265,10 @@ def test_mails_to_an_address_or_domain_and_since_a_moment(shell: Shell, put: Cal
     assert ids("--since", "2d", "--to", "@example.org", "--state", "queued") == [str(hour)]
     assert ids("--since", f"{now - timedelta(days=4):%Y-%m-%d}") == [str(new), str(hour), str(old)]
     assert "The newest 1 of 2" in shell("mails", "--to", "@example.org", "--limit", "1").stderr
-    assert "No mail is like that." in shell("mails", "--to", "nobody@example.org").stderr
+    assert "No mail matches." in shell("mails", "--to", "nobody@example.org").stderr
     wrong = shell("mails", "--since", "yesterday")
     assert wrong.returncode == 2
-    assert "'yesterday' is no moment. Write 30min, 2h, 7d, or a date" in wrong.stderr
+    assert "'yesterday' is not a time. Write 30min, 2h, 7d, or a date" in wrong.stderr
 
 
 def test_no_mails_is_said(shell: Shell) -> None:
@@ -345,7 +345,7 @@ def test_show_gives_the_attempts_and_the_servers_own_words(
 def test_an_id_that_is_none_and_one_that_nobody_has_are_sentences(shell: Shell) -> None:
     wrong = shell("show", "42")
     assert wrong.returncode == 2
-    assert "'42' is no id of a mail or task" in wrong.stderr
+    assert "'42' is not the id of a mail or task" in wrong.stderr
     nobody = shell("show", str(new_id()))
     assert nobody.returncode == 1
     assert "There is no mail or task with this id." in nobody.stderr
@@ -364,7 +364,7 @@ def test_an_id_may_be_shortened_to_what_is_unique(shell: Shell, put: Callable[..
     assert shell("retry", second.hex[:30]).stdout == f"{second} queued again\n"
     several = shell("cancel", same)
     assert several.returncode == 1
-    assert "Give more of it." in several.stderr
+    assert "Give more of the id." in several.stderr
 
 
 # -- retry and cancel
@@ -448,7 +448,7 @@ def test_a_task_that_is_no_mail_is_shown_cancelled_and_begun_again_too(
     assert [line.split("\t")[0] for line in listed.splitlines()] == ["id", str(several), str(alone)]
     assert "A \\x1b[31mcount" in listed and "\033" not in listed
     assert len(json.loads(shell("tasks", "--parts", "--json").stdout)) == 4
-    assert "No task is like that." in shell("tasks", "--state", "failed", "--since", "1h").stderr
+    assert "No task matches." in shell("tasks", "--state", "failed", "--since", "1h").stderr
     assert "The newest 1 of 2" in shell("tasks", "--limit", "1").stderr
     shown = shell("show", str(alone))
     assert "State     queued" in shown.stdout and "\033" not in shown.stdout

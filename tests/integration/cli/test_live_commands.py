@@ -82,7 +82,7 @@ def test_what_nobody_knows_is_a_sentence_and_ctrl_c_leaves_the_mail_in_the_queue
     _, errors = unknown.communicate(timeout=60)
     assert (unknown.returncode, errors) == (
         1,
-        "There is no mail or task with this id. `mailroom mails` and `mailroom tasks` list them.\n",
+        "There is no mail or task with this id. `mailroom mails` and `mailroom tasks` list the ids.\n",
     )
     empty = start("send", "--to", "alice@example.org", "--subject", "Hello")
     assert empty.wait(60) == 2
@@ -93,5 +93,5 @@ def test_what_nobody_knows_is_a_sentence_and_ctrl_c_leaves_the_mail_in_the_queue
     sending.send_signal(signal.SIGINT)
     _, errors = sending.communicate(timeout=30)
     assert sending.returncode == 130
-    assert "goes on all the same" in errors
+    assert "It is no longer shown here, and goes on." in errors
     assert "Traceback" not in errors

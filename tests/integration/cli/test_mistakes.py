@@ -47,7 +47,7 @@ def test_a_port_that_is_taken(start: Start, processes: str) -> None:
 def test_an_address_that_is_not_ours(start: Start, host: str) -> None:
     run = start("web", HOST=host)
     assert run.returncode == 2
-    assert f"HOST {host} is no address of this machine" in run.stderr
+    assert f"HOST {host} is not an address of this machine" in run.stderr
     assert "Traceback" not in run.stderr
 
 

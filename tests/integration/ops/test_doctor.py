@@ -210,7 +210,7 @@ async def test_a_database_that_was_never_migrated(settings: Settings, database_u
     found = one(await database.check(settings), "migrations")
     assert found.mark is Mark.BROKEN
     assert "no tables of Mailroom's yet" in found.words
-    assert "alembic upgrade head" in found.advice
+    assert "mailroom migrate" in found.advice
 
 
 @pytest.mark.spoils_its_database
@@ -402,9 +402,9 @@ async def test_settings_that_can_be_read_and_may_still_be_wrong(
     ("workers", "overdue", "mark", "words"),
     [
         (["a@host", "b@host"], False, Mark.GOOD, "2 workers answer; 3 messages in the queue"),
-        (["a@host"], True, Mark.WARNING, "1 worker answers, and yet 1 mail has been overdue"),
+        (["a@host"], True, Mark.WARNING, "1 worker answers; 1 mail has been overdue"),
         ([], False, Mark.BROKEN, "no worker runs: all mails wait"),
-        ([], True, Mark.BROKEN, "no worker runs, and 1 mail has been overdue"),
+        ([], True, Mark.BROKEN, "no worker runs: all mails wait; 1 mail has been overdue"),
         (ConnectionError("away"), False, Mark.UNKNOWN, "so they cannot be asked: away"),
     ],
 )
@@ -456,4 +456,4 @@ def test_workers_that_listen_where_nobody_publishes_are_found(settings: Settings
     split = replace(entrypoints([]), workers=lambda _: {"first:6379/0": [], "second:6379/0": ["a@host"]})
     good, found = (finding for finding in examine.examine(settings, split) if finding.check == "workers")
     assert (good.mark, found.mark) == (Mark.GOOD, Mark.WARNING)
-    assert "none listens at first:6379/0" in found.words
+    assert "no worker listens at first:6379/0" in found.words

@@ -117,8 +117,8 @@ def changed(client: "redis.Redis[bytes]", **options: str) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"maxmemory": "1"}, "its memory is full, so it refuses writes"),
-        ({"min-replicas-to-write": "1"}, "it has too few replicas"),
+        ({"maxmemory": "1"}, "is full, so it refuses writes"),
+        ({"min-replicas-to-write": "1"}, "has too few replicas"),
     ],
 )
 async def test_a_redis_that_refuses_writes(

@@ -9,6 +9,8 @@ import pytest
 from mailroom.bootstrap.alerts import create_watch
 from mailroom.bootstrap.web import create_web
 from mailroom.desk.alerts.watch import AlertWatch
+from mailroom.ops.doctor import alerts as doctor_alerts
+from mailroom.ops.terminal import Mark
 from mailroom.services import Services
 from mailroom.settings import Settings
 from mailroom.statistics.counters import Counters
@@ -130,6 +132,24 @@ async def test_an_operator_pauses_resumes_drains_and_each_act_is_logged(house: H
         ("sending.paused", "plain"),
         ("sending.paused", None),
     ]
+
+
+async def test_the_doctor_and_a_deep_look_at_readiness_name_what_fires(house: House) -> None:
+    browser = house.app.test_client()
+    assert (await browser.get("/readyz?deep")).status_code == 200
+    await sql(
+        house,
+        "insert into alerts (id, rule, facts, fired_at) values"
+        " (gen_random_uuid(), 'no_worker', '{\"waiting\": 3}', now()), (gen_random_uuid(), 'waiting', '{}', null)",
+    )
+    deep = await browser.get("/readyz?deep")
+    assert (deep.status_code, (await deep.get_json())["alerts"]) == (503, ["no_worker"])
+    assert (await browser.get("/readyz")).status_code == 200, "no host takes a web process away for that"
+    (finding,) = await doctor_alerts.check(house.services.settings)
+    assert finding.mark is Mark.BROKEN and "3 mails wait" in finding.words
+    await sql(house, "delete from alerts")
+    (finding,) = await doctor_alerts.check(house.services.settings)
+    assert finding.mark is Mark.GOOD
 
 
 async def test_alerts_are_tested_and_silenced_and_a_viewer_sees_no_address(house: House, sink: Sink) -> None:

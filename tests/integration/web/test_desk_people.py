@@ -136,7 +136,7 @@ async def test_accounts_in_the_shell(
     assert (listed["email"], listed["locked_at"]) == ("alice@example.org", None)
     assert "alice@example.org" in await asyncio.to_thread(run, "list", "@example.org")
     assert "signed in:" in await asyncio.to_thread(run, "show", "Alice@example.org")
-    assert "It is locked." in await asyncio.to_thread(run, "lock", "alice@example.org")
+    assert "The account is locked." in await asyncio.to_thread(run, "lock", "alice@example.org")
     assert "already" in await asyncio.to_thread(run, "lock", "alice@example.org")
     assert (await alice.browser.get("/account")).status_code in {302, 303, 401}
     shown = await asyncio.to_thread(run, "show", "alice@example.org")

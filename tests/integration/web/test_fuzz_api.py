@@ -1,6 +1,6 @@
 """The API held against its own document, by schemathesis: no error of ours, and no answer that is not documented.
 
-FUZZ_EXAMPLES may be set: how many requests each operation gets.
+FUZZ_REQUESTS may be set: how many requests in all. `make fuzz` makes 20,000. FUZZ_SEED repeats a run.
 """
 
 import os
@@ -11,11 +11,17 @@ import psycopg
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, seed, settings
+from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
+    ignored_auth,
+    missing_required_header,
+    negative_data_rejection,
+    response_headers_conformance,
     response_schema_conformance,
     status_code_conformance,
+    unsupported_method,
 )
 
 from mailroom.api_keys.secret import hash_of, new_secret, start_of
@@ -25,9 +31,21 @@ from mailroom.ops.embedded.valkey import Valkey
 from tests.conftest import database_on
 from tests.integration.web.fuzzing import Target, environment_for, target
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "20"))
+REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "0"))
+EXAMPLES = 20
+"""Requests of each operation where no number is given."""
 SEED = int(os.environ.get("FUZZ_SEED", random.randrange(1 << 32)))
-CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+    response_headers_conformance,
+    negative_data_rejection,
+    missing_required_header,
+    unsupported_method,
+    ignored_auth,
+]
 EVERY_HEALTH_CHECK = list(HealthCheck)
 
 
@@ -53,25 +71,34 @@ def new_key(url: str) -> str:
 
 
 @pytest.mark.filterwarnings("ignore")  # of schemathesis and hypothesis, about themselves
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(240 + REQUESTS)
 def test_the_api_answers_as_its_document_says(web: Target) -> None:
     schema = schemathesis.openapi.from_url(f"http://localhost:{web.port}/api/openapi.json")
     secret = new_key(web.database_url)
     operations = [found.ok() for found in schema.get_all_operations()]
     assert len(operations) >= 3
+    examples = REQUESTS // len(operations) if REQUESTS else EXAMPLES
+    made, wrong = 0, []
     for operation in operations:
 
         @seed(SEED)
-        @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=EVERY_HEALTH_CHECK)
-        @given(case=operation.as_strategy())
+        @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=EVERY_HEALTH_CHECK)
+        @given(case=operation.as_strategy() | operation.as_strategy(generation_mode=GenerationMode.NEGATIVE))
         def ask(case: schemathesis.Case) -> None:
             headers = {
                 "Authorization": f"Bearer {secret}",
                 "Cookie": web.cookie,
                 "X-Forwarded-For": web.client().decode().split()[1],  # the limits are not what is tried here
             }
+            nonlocal made
+            made += 1
             response = case.call(base_url=f"http://localhost:{web.port}", headers=headers, timeout=10)
             case.validate_response(response, checks=CHECKS)
 
-        ask()
+        try:
+            ask()
+        except Exception as error:  # the other operations are worth trying, too
+            wrong.append(f"{operation.label}: {error}")
+    print(f"FUZZ_SEED={SEED}: {made} requests to {len(operations)} operations")  # noqa: T201
+    assert not wrong, "\n\n".join(wrong)
     assert "Traceback" not in web.process.text, web.process.text[-5000:]

@@ -33,12 +33,16 @@ async def keep_path(house: House) -> str:
 
 async def test_who_leaves_can_only_stay_and_the_link_needs_no_sign_in(house: House) -> None:
     alice = await house.member(ALICE)
-    assert "/account/delete" in await alice.get("/account")
+    assert "/account/delete" in await alice.get("/account/data")
     page = await alice.get("/account/delete")
     assert "What stays" in page and ALICE in page
-    refused = await alice.browser.post("/account/delete", form={"current": "wrong"})
-    assert refused.status_code == 422
-    asked = await alice.browser.post("/account/delete", form={"current": PASSWORD})
+    async with house.services.database.begin() as work:
+        await work.session.execute(text("update sessions set verified_at = now() - interval '16 minutes'"))
+    stale = await alice.browser.post("/account/delete")
+    assert stale.headers["Location"].startswith("/account/confirm?intent="), "a cookie alone deletes nothing"
+    confirmed = await alice.browser.post(stale.headers["Location"], form={"current": PASSWORD})
+    assert confirmed.status_code == 303
+    asked = await alice.browser.post("/account/delete")
     assert (asked.status_code, asked.headers["Location"]) == (303, "/account/delete")
 
     for path in ("/account", "/account/security", "/tasks", "/sign-in", "/sign-up", "/", "/new-password"):
@@ -67,7 +71,7 @@ async def test_who_leaves_can_only_stay_and_the_link_needs_no_sign_in(house: Hou
 
 async def test_signed_out_and_back_in_the_owner_still_comes_to_the_way_back(house: House) -> None:
     alice = await house.member(ALICE)
-    await alice.browser.post("/account/delete", form={"current": PASSWORD})
+    await alice.browser.post("/account/delete")
     assert (await alice.browser.post("/sign-out")).status_code == 303
     again = await alice.browser.post("/sign-in", form={"email": ALICE, "password": PASSWORD})
     assert again.status_code == 303

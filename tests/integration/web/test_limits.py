@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -49,6 +50,20 @@ async def test_requests_that_arrive_together_do_not_slip_through(
     verdicts = await asyncio.gather(*(two[number % 2].take(TEN_A_MINUTE) for number in range(10)))
     verdicts += await asyncio.gather(*(two[number % 2].take(TEN_A_MINUTE) for number in range(10)))
     assert sum(verdict.wait == 0 for verdict in verdicts) == 10
+
+
+async def test_a_very_high_limit_is_counted_here_and_told_to_the_others_a_moment_later(
+    two: tuple[LimitStore, LimitStore],
+) -> None:
+    loop_gone_wild = [Rate("api:192.0.2.1", 30_000, 60.0)]
+    assert {(await two[0].take(loop_gone_wild)).wait for _ in range(15_000)} == {0}
+    wait_for = 0.0
+    while wait_for < 10 and (await two[1].take(loop_gone_wild)).used[0] < 10:
+        await asyncio.sleep(0.05)
+        wait_for += 0.05
+    assert (await two[1].take(loop_gone_wild)).used[0] > 10, "the other process knows of half a minute's requests"
+    waits = [(await two[0].take(loop_gone_wild)).wait for _ in range(30_000)]
+    assert waits[0] == 0 and waits[-1] > 0
 
 
 async def test_nothing_is_kept_for_longer_than_it_counts(
@@ -140,3 +155,19 @@ async def test_guesses_at_one_address_from_many_clients_are_slowed_down_alike_fo
     with redis.Redis.from_url(redis_url) as client:
         kept = b" ".join(client.keys("mailroom:limit:*"))
     assert b"address:" in kept and b"alice" not in kept and b"nobody" not in kept
+
+
+async def test_failures_in_a_row_make_that_client_wait_alike_for_known_and_unknown(
+    app: App, settings: Settings
+) -> None:
+    await member(app, settings, "alice@example.org")
+    answers = []
+    for client, email in ((21, "alice@example.org"), (22, "nobody@example.org")):
+        for _ in range(6):
+            assert (await sign_in(app, email, "a wrong password", client=client))[0] == 422
+        status, seconds, page = await sign_in(app, email, PASSWORD, client=client)
+        answers.append((status, re.sub(r'data-now="[^"]*"|nobody|alice|<[^>]*wait[^>]*>', "", page)))
+        assert status == 429 and 1 <= int(seconds or 0) <= 2
+        assert 'href="/new-password"' in page
+    assert answers[0] == answers[1]
+    assert (await sign_in(app, "alice@example.org", PASSWORD, client=23))[0] == 303, "the owner, elsewhere"

@@ -9,10 +9,10 @@ from mailroom.cli.restored_command import restored
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "Say --from and the time of the backup, or --same"),
-        (["--from", "2026-11-27T03:00Z", "--same"], "Say --from and the time of the backup, or --same"),
-        (["--from", "yesterday"], "'yesterday' is no time; write it like 2026-11-27T03:00Z"),
-        (["--from", "2026-11-27T03:00"], "has no time zone; write it like"),
+        ([], "Give --from and the time of the backup, or --same"),
+        (["--from", "2026-11-27T03:00Z", "--same"], "Give --from and the time of the backup, or --same"),
+        (["--from", "yesterday"], "'yesterday' is not a time. Write it like 2026-11-27T03:00Z"),
+        (["--from", "2026-11-27T03:00"], "has no time zone. Write it like"),
         (["--from", "2999-01-01T00:00Z"], "is in the future"),
     ],
 )

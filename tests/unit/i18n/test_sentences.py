@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from mailroom import i18n
+from mailroom.api_keys.errors import UnknownKey
 from mailroom.i18n.sentences import SENTENCES, error_text, in_words, message_of, sentence
-from mailroom.mail.administration import NotPossible, UnknownMail
+from mailroom.mail.administration import NotPossible
 from mailroom.mail.states import Reason, message_code
 from mailroom.progress.snapshot import Snapshot
 
@@ -26,7 +27,7 @@ def test_every_code_in_the_source_has_a_sentence() -> None:
 def test_an_error_with_a_code_is_shown_in_words_and_any_other_by_its_docstring() -> None:
     assert "cannot be sent again" in error_text(NotPossible("mail.error.contents_dropped"))
     assert error_text(NotPossible("mail.error.cannot_cancel", state="sent")).startswith("This mail is sent;")
-    assert error_text(UnknownMail()) == UnknownMail.__doc__
+    assert error_text(UnknownKey()) == UnknownKey.__doc__
 
 
 @pytest.mark.parametrize("code", [code for code in SENTENCES if code.startswith("mail.")])

@@ -49,6 +49,7 @@ def settings(**changes: Any) -> Settings:
             "mail_from": "Mailroom <hello@example.org>",
             "public_url": "http://localhost",
             "secret_key": "k" * 40,
+            "sign_up_seconds": 0,
             **changes,
         },
     )
@@ -141,6 +142,14 @@ class FakeDatabase:
         return SimpleNamespace(all=lambda: rows, __iter__=lambda: iter(rows)) if entity is Mail else rows
 
 
+class FakeDelays:
+    async def take(self, _email: str, _client: str) -> None:
+        """Nobody waits."""
+
+    async def clear(self, _email: str, _client: str) -> None:
+        """There is nothing to forget."""
+
+
 class FakeSessions:
     def __init__(self, world: World) -> None:
         self.world = world
@@ -193,7 +202,9 @@ class FakeRoom:
 
 
 class FakeRegistration(FakeRoom):
-    async def sign_up(self, *, email: str, password: str, session: Session | NewSession) -> UUID:
+    async def sign_up(
+        self, *, email: str, password: str, session: Session | NewSession, invitation: str | None = None
+    ) -> UUID:
         self._fail()
         if "@" not in email:
             raise errors.InvalidAddress("There is no @ in it.")
@@ -335,6 +346,7 @@ def services(world: World, **changes: Any) -> Any:
         confirmation=FakeConfirmation(world),
         authentication=FakeAuthentication(world),
         password_reset=FakePasswordReset(world),
+        sign_in_delays=FakeDelays(),
         outbox=FakeOutbox(world),
         tickets=FakeTickets(world),
         tracker=FakeWatching(world),

@@ -8,6 +8,7 @@ from quart import Quart
 from quart.typing import TestClientProtocol as Client
 
 from mailroom.accounts import errors as accounts
+from mailroom.accounts.sign_up import errors as joining
 from mailroom.i18n.formats import duration
 from mailroom.kit.errors import MailroomError
 from mailroom.web.error_table import TABLE
@@ -20,7 +21,7 @@ def test_every_error_of_accounts_has_its_own_answer() -> None:
     bases = {accounts.AccountError, accounts.TokenError}
     never_asked = {accounts.UnknownAccount}  # the shell's
     in_forms = {accounts.InvalidAddress, accounts.WeakPassword, accounts.TooLong}  # beside their field
-    for _, kind in inspect.getmembers(accounts, inspect.isclass):
+    for _, kind in (*inspect.getmembers(accounts, inspect.isclass), *inspect.getmembers(joining, inspect.isclass)):
         if issubclass(kind, MailroomError) and kind not in bases | never_asked | in_forms:
             assert kind is MailroomError or kind in TABLE, kind.__name__
 

@@ -29,7 +29,7 @@ class Address:
     def parse(cls, text: str) -> "Address":
         """Read what a person typed. Nobody is asked over the network. Raises `InvalidAddress` with its reason.
 
-        Local parts are told apart by case in RFC 5321 §2.4 and by no mail provider: the key ignores case and
+        RFC 5321 §2.4 tells local parts apart by case, but no mail provider does. So the key ignores case and
         canonical equivalence, and nothing else. Joining more (`ß` and `ss`) would give an account to a stranger.
         The key holds an international domain in its ASCII form (RFC 5890).
         """

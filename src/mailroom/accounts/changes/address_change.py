@@ -4,15 +4,15 @@ A typing error in the new address gives nothing away: its mail confirms only in 
 account. For a week the old address can take the change back, by the link of its notice (`takeover.py`).
 """
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, update
 
 from mailroom.accounts.addresses.address import Address, key_of
 from mailroom.accounts.addresses.mailboxes import is_variant, mailbox_of
 from mailroom.accounts.browsers import described
+from mailroom.accounts.changes.mailed_links import LinkPurpose, MailedLink
 from mailroom.accounts.changes.password_change import PasswordChange
 from mailroom.accounts.errors import (
     NotThisAccount,
@@ -27,11 +27,10 @@ from mailroom.accounts.mail_limits import FormMailQueue, is_over
 from mailroom.accounts.models import Account, AddressChange, PasswordMail
 from mailroom.accounts.security.security_log import EventKind, SecurityLog
 from mailroom.accounts.sign_up import sign_ups
-from mailroom.accounts.tokens import NEW_ADDRESS, Tokens, mail_id_of
+from mailroom.accounts.tokens import NEW_ADDRESS, Tokens
 from mailroom.accounts.views import Origin, Session
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.administration import mark_received
-from mailroom.mail.models import Mail
 from mailroom.mail.outbox import Outbox
 
 CONFIRM_NEW = "new_address"
@@ -41,14 +40,7 @@ LINK_LASTS = timedelta(hours=24)
 """From the acceptance of the mail."""
 
 
-@dataclass(frozen=True, slots=True)
-class _AddressLink:
-    """A change with its mail and its account, at one moment of PostgreSQL's clock."""
-
-    change: AddressChange
-    mail: Mail
-    account: Account
-    now: datetime
+LINK = LinkPurpose(NEW_ADDRESS, CONFIRM_NEW, AddressChange, wrong=WrongAddressLink, old=OldAddressLink)
 
 
 class AddressChanges:
@@ -118,19 +110,19 @@ class AddressChanges:
         not signed in to the account.
         """
         async with self._database.begin() as work:
-            return (await self._by_link(work, token, session)).change.new_email
+            return (await self._by_link(work, token, session)).asked.new_email
 
     async def confirm(self, token: str, *, session: Session | None, origin: Origin) -> None:
         """Change the address of the account. The old one is told, and can take it back. Raises as `preview`."""
         async with self._database.begin() as work:
-            key = key_of((await self._by_link(work, token, session)).change.new_email)
+            key = key_of((await self._by_link(work, token, session)).asked.new_email)
             await sign_ups.lock(work, key)
             found = await self._by_link(work, token, session)  # again, now that nobody else can use it
             owner = await sign_ups.account_of(work, key)
             if owner is not None and owner.id != found.account.id:
                 raise WrongAddressLink  # somebody confirmed a sign-up with it meanwhile
             account, old = found.account, found.account.email
-            moved = {"email": found.change.new_email, "email_key": key}
+            moved = {"email": found.asked.new_email, "email_key": key}
             await work.session.execute(update(Account).where(Account.id == account.id).values(moved))
             this = update(AddressChange).where(AddressChange.mail_id == found.mail.id)
             await work.session.execute(this.values(confirmed_at=func.now(), old_email=old))
@@ -158,26 +150,9 @@ class AddressChanges:
         }
         await work.session.execute(insert(PasswordMail).values(counted))  # for the limits of its mailbox
 
-    async def _by_link(self, work: UnitOfWork, token: str, session: Session | None) -> _AddressLink:
-        mail_id = mail_id_of(token)
-        if mail_id is None:
-            raise WrongAddressLink
-        rows = (
-            select(AddressChange, Mail, Account, func.now())
-            .join(Mail, Mail.id == AddressChange.mail_id)
-            .join(Account, Account.id == AddressChange.account_id)
-            .where(AddressChange.mail_id == mail_id)
-            .execution_options(populate_existing=True)
-        )
-        row = (await work.session.execute(rows)).one_or_none()
-        found = _AddressLink(*row) if row else None
-        if found is None or found.mail.kind != CONFIRM_NEW:
-            raise WrongAddressLink
-        if found.mail.nonce is None:
-            raise OldAddressLink  # so long ago that the clean-up dropped what the link is made from
-        if not self._tokens.fits(token, found.mail.id, found.mail.nonce, NEW_ADDRESS):
-            raise WrongAddressLink
-        if found.change.confirmed_at or found.change.ended_at:
+    async def _by_link(self, work: UnitOfWork, token: str, session: Session | None) -> MailedLink[AddressChange]:
+        found = await LINK.find(work, self._tokens, token)
+        if found.asked.confirmed_at or found.asked.ended_at:
             raise UsedAddressLink
         if sign_ups.is_too_old(found.mail, LINK_LASTS, found.now):
             raise OldAddressLink

@@ -14,7 +14,6 @@ from sqlalchemy import func, select, update
 from mailroom.accounts.addresses.address import Address
 from mailroom.accounts.browsers import described
 from mailroom.accounts.changes.address_change import end_waiting_changes
-from mailroom.accounts.changes.password_change import PasswordChange
 from mailroom.accounts.errors import (
     LastOperator,
     OldDeletionLink,
@@ -62,7 +61,6 @@ class Deletion:
         self,
         database: Database,
         outbox: Outbox,
-        password_change: PasswordChange,
         *,
         tokens: Tokens,
         sessions: Sessions,
@@ -71,21 +69,19 @@ class Deletion:
     ) -> None:
         self._database = database
         self._outbox = outbox
-        self._password_change = password_change
         self._tokens = tokens
         self._sessions = sessions
         self._log = log
         self._audit = audit
 
-    async def ask(self, session: Session, *, password: str, origin: Origin) -> datetime:
+    async def ask(self, session: Session, *, origin: Origin) -> datetime:
         """Begin the deletion of the account that is signed in; return when it is deleted.
 
-        Every other session ends, waiting mails are cancelled, and a mail tells the owner. Raises
-        `WrongCurrentPassword`, and `LastOperator` where nobody else could operate this Mailroom.
+        Every other session ends, waiting mails are cancelled, and a mail tells the owner. The caller has made sure
+        that the owner was there just now. Raises `LastOperator` where nobody else could operate this Mailroom.
         """
         if session.account is None:
             raise UnknownAccount
-        await self._password_change.check(session.account.id, password)
         async with self._database.begin() as work:
             account = await _locked(work, Account.id == session.account.id)
             return await self._begin(work, account, EventKind.DELETION_ASKED, origin, session)

@@ -19,6 +19,7 @@ from mailroom.accounts.models import (
     AccountEvent,
     AddressChange,
     DeletedAddress,
+    HeldAddress,
     Invitation,
     PasswordMail,
     SignUp,
@@ -116,6 +117,7 @@ async def _mail_ids(work: UnitOfWork, account: Account) -> set[UUID]:
 
 async def _forget_address(work: UnitOfWork, email_key: str, mail_ids: Collection[UUID]) -> None:
     """Delete what forms noted about an address. What refers to the account goes with its row."""
+    await work.session.execute(delete(HeldAddress).where(HeldAddress.mail_id.in_(mail_ids)))
     for noted in (SignUpMail, PasswordMail, Invitation):
         theirs = or_(noted.email_key == email_key, noted.mail_id.in_(mail_ids))
         await work.session.execute(delete(noted).where(theirs))

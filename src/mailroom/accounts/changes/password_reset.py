@@ -4,15 +4,15 @@ Whoever asks learns nothing: every address gets a mail, under one title, and the
 account says so to its owner only.
 """
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, update
 
 from mailroom.accounts.addresses.address import Address, key_of
 from mailroom.accounts.addresses.mailboxes import is_variant, mailbox_of
 from mailroom.accounts.browsers import described
+from mailroom.accounts.changes.mailed_links import LinkPurpose, MailedLink
 from mailroom.accounts.errors import OldPasswordLink, UsedPasswordLink, WrongPasswordLink
 from mailroom.accounts.mail_limits import FormMailQueue, is_over
 from mailroom.accounts.models import Account, PasswordMail
@@ -20,12 +20,11 @@ from mailroom.accounts.passwords.hashing import NEW, Passwords
 from mailroom.accounts.security.security_log import EventKind, SecurityLog
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up import sign_ups
-from mailroom.accounts.tokens import NEW_PASSWORD, Tokens, mail_id_of
+from mailroom.accounts.tokens import NEW_PASSWORD, Tokens
 from mailroom.accounts.two_factor.sign_in import SignInSteps
 from mailroom.accounts.views import Origin, Session, SignedIn
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.administration import mark_received
-from mailroom.mail.models import Mail
 from mailroom.mail.outbox import Outbox
 from mailroom.tasks.tickets import Tickets
 
@@ -33,7 +32,7 @@ LINK = "new_password"
 NO_ACCOUNT = "no_account"
 KINDS = frozenset({LINK, NO_ACCOUNT})
 LINK_LASTS = timedelta(minutes=10)
-"""From the acceptance of its mail: everybody who has the link gets in."""
+"""From the acceptance of its mail. It is short, as everybody who has the link gets in."""
 
 RENEW = """
 update password_mails set renewed_at = now()
@@ -44,14 +43,7 @@ where mail_id = (
 """
 
 
-@dataclass(frozen=True, slots=True)
-class _UsableLink:
-    """A link's mail and the account it is for, at one moment of PostgreSQL's clock."""
-
-    mail: Mail
-    asked: PasswordMail
-    account: Account
-    now: datetime
+USABLE = LinkPurpose(NEW_PASSWORD, LINK, PasswordMail, wrong=WrongPasswordLink, old=OldPasswordLink)
 
 
 class PasswordReset:
@@ -185,24 +177,8 @@ class PasswordReset:
                 session = None  # it has just ended
             return await self._steps.finish(work, account, session, origin, is_noted=True)
 
-    async def _by_link(self, work: UnitOfWork, token: str) -> _UsableLink:
-        mail_id = mail_id_of(token)
-        if mail_id is None:
-            raise WrongPasswordLink
-        rows = (
-            select(Mail, PasswordMail, Account, func.now())
-            .join(PasswordMail, PasswordMail.mail_id == Mail.id)
-            .join(Account, Account.id == PasswordMail.account_id)
-            .where(Mail.id == mail_id)
-        )
-        row = (await work.session.execute(rows)).one_or_none()
-        found = _UsableLink(*row) if row else None
-        if found is None or found.mail.kind != LINK:
-            raise WrongPasswordLink
-        if found.mail.nonce is None:
-            raise OldPasswordLink  # so long ago that the clean-up has been there
-        if not self._tokens.fits(token, found.mail.id, found.mail.nonce, NEW_PASSWORD):
-            raise WrongPasswordLink
+    async def _by_link(self, work: UnitOfWork, token: str) -> MailedLink[PasswordMail]:
+        found = await USABLE.find(work, self._tokens, token)
         if found.account.locked_at:
             raise WrongPasswordLink  # the answer does not tell that it is locked
         if key_of(found.mail.recipient or "") != found.account.email_key:

@@ -1,39 +1,31 @@
 """What the owner of an account can do about somebody who got into it: the link "this was not me" of a notice."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, update
 
 from mailroom.accounts.addresses.address import key_of
 from mailroom.accounts.changes.address_change import end_waiting_changes
 from mailroom.accounts.changes.deletion import keep
+from mailroom.accounts.changes.mailed_links import LinkPurpose, MailedLink
 from mailroom.accounts.changes.password_reset import PasswordReset
 from mailroom.accounts.errors import OldNoticeLink, UsedNoticeLink, WrongNoticeLink
 from mailroom.accounts.models import Account, AccountEvent, AddressChange
 from mailroom.accounts.passwords.hashing import Passwords
-from mailroom.accounts.security.security_log import EventKind, SecurityLog
+from mailroom.accounts.security.security_log import NOTICE, EventKind, SecurityLog
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up import sign_ups
-from mailroom.accounts.tokens import NOT_ME, Tokens, mail_id_of
+from mailroom.accounts.tokens import NOT_ME, Tokens
 from mailroom.accounts.two_factor.factors import Factors
 from mailroom.accounts.views import Origin, Session
 from mailroom.kit.database import Database, UnitOfWork
-from mailroom.mail.models import Mail
 
 LINK_LASTS = timedelta(days=7)
 """From the acceptance of the notice: people read their mail after a holiday, too."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Notice:
-    """The notice of a link, at one moment of PostgreSQL's clock."""
-
-    event: AccountEvent
-    mail: Mail
-    account: Account
-    now: datetime
+LINK = LinkPurpose(NOT_ME, NOTICE, AccountEvent, wrong=WrongNoticeLink, old=OldNoticeLink)
 
 
 class Takeover:
@@ -81,12 +73,12 @@ class Takeover:
             await work.session.execute(update(Account).where(Account.id == account.id).values(now_useless))
             told = (AccountEvent.account_id == account.id, AccountEvent.mail_id == found.mail.id)
             await work.session.execute(update(AccountEvent).where(*told).values(disowned_at=func.now()))
-            await self._factors.take_back(work, account, found.event.created_at)
+            await self._factors.take_back(work, account, found.asked.created_at)
             await self._sessions.revoke_all(work, account.id)
             await self._log.record(work, account.id, EventKind.SECURED, origin)
             return await self._password_reset.send_link(work, account, session)
 
-    async def _restored(self, work: UnitOfWork, found: _Notice, origin: Origin) -> Account:
+    async def _restored(self, work: UnitOfWork, found: MailedLink[AccountEvent], origin: Origin) -> Account:
         """Return the account, with the address of the notice again where it has another one since.
 
         Changes of address that wait end in any case, and a deletion is undone.
@@ -110,26 +102,9 @@ class Takeover:
         again = back.returning(Account).execution_options(populate_existing=True)
         return (await work.session.scalars(again)).one()
 
-    async def _by_link(self, work: UnitOfWork, token: str) -> _Notice:
-        mail_id = mail_id_of(token)
-        if mail_id is None:
-            raise WrongNoticeLink
-        rows = (
-            select(AccountEvent, Mail, Account, func.now())
-            .join(Mail, Mail.id == AccountEvent.mail_id)
-            .join(Account, Account.id == AccountEvent.account_id)
-            .where(AccountEvent.mail_id == mail_id)
-            .execution_options(populate_existing=True)
-        )
-        row = (await work.session.execute(rows)).one_or_none()
-        if row is None:
-            raise WrongNoticeLink
-        found = _Notice(*row)
-        if found.mail.nonce is None:
-            raise OldNoticeLink  # so long ago that the clean-up dropped what the link is made from
-        if not self._tokens.fits(token, found.mail.id, found.mail.nonce, NOT_ME):
-            raise WrongNoticeLink
-        if found.event.disowned_at:
+    async def _by_link(self, work: UnitOfWork, token: str) -> MailedLink[AccountEvent]:
+        found = await LINK.find(work, self._tokens, token)
+        if found.asked.disowned_at:
             raise UsedNoticeLink
         if sign_ups.is_too_old(found.mail, LINK_LASTS, found.now):
             raise OldNoticeLink

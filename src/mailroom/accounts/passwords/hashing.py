@@ -6,6 +6,7 @@ Raises `Overloaded` where a computation would have to wait for longer than two s
 
 import base64
 import hmac
+import logging
 import os
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
@@ -13,8 +14,13 @@ from contextlib import AbstractContextManager
 import argon2
 from argon2.low_level import hash_secret
 
+from mailroom.accounts.errors import WeakPassword
 from mailroom.accounts.passwords import rules as password_rules
+from mailroom.accounts.passwords.blocklist import Blocklist
 from mailroom.kit.work_lanes import WorkLanes
+from mailroom.progress.sentence import Sentence
+
+logger = logging.getLogger(__name__)
 
 SALT_BYTES = 16
 NEW, KNOWN = "new", "known"
@@ -24,15 +30,25 @@ NEW, KNOWN = "new", "known"
 class Passwords:
     """Checks, hashes and compares passwords.
 
-    The defaults are OWASP's: 19 MiB, 2 passes, 1 lane. `threads` is both the speed and the memory in use.
+    The defaults are OWASP's: 19 MiB, 2 passes, 1 lane. `threads` is both the speed and the memory in use. No new
+    password may be in the `blocklist`.
     """
 
-    def __init__(self, *, memory_kib: int = 19456, passes: int = 2, lanes: int = 1, threads: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        memory_kib: int = 19456,
+        passes: int = 2,
+        lanes: int = 1,
+        threads: int = 0,
+        blocklist: Blocklist | None = None,
+    ) -> None:
         self._hasher = argon2.PasswordHasher(
             time_cost=passes, memory_cost=memory_kib, parallelism=lanes, salt_len=SALT_BYTES
         )
         self._lanes = WorkLanes([NEW, KNOWN], threads=threads or _cores(), name="passwords")
         self._nobodys = self._made_up()
+        self._blocklist = blocklist
 
     async def hash(self, password: str, *, context: Collection[str] | None = None, like: str | None = None) -> str:
         """Return the hash to store, in PHC form.
@@ -51,7 +67,7 @@ class Passwords:
 
     async def check(self, password: str, context: Collection[str]) -> None:
         """Check a new password as `hash` does, without making a hash. Raises `WeakPassword` or `TooLong`."""
-        await self._lanes.run(NEW, password_rules.check, password, context)
+        await self._lanes.run(NEW, self._check, password, context)
 
     async def match(self, password: str, hashes: Sequence[str | None]) -> list[bool]:
         """Tell for each hash whether the password is its own; None is nobody's.
@@ -78,8 +94,22 @@ class Passwords:
 
     def _hashed(self, password: str, context: Collection[str] | None, salt: bytes) -> str:
         if context is not None:
-            password_rules.check(password, context)
+            self._check(password, context)
         return self._hasher.hash(_secret(password), salt=salt)
+
+    def _check(self, password: str, context: Collection[str]) -> None:
+        password_rules.check(password, context)
+        if self._blocklist is None:
+            return
+        leaked, trouble = False, None
+        try:
+            leaked = any(map(self._blocklist.holds, {password, password_rules.normalized(password)}))
+        except OSError as error:
+            trouble = error.strerror
+        if trouble:
+            logger.error("PASSWORD_BLOCKLIST cannot be read, so new passwords pass without it: %s", trouble)
+        if leaked:
+            raise WeakPassword(Sentence("password.leaked"))
 
     def place(self, lane: str) -> AbstractContextManager[None]:
         """Keep a place in a lane (`NEW`, `KNOWN`) while the database is asked for what `hash` or `match` need.

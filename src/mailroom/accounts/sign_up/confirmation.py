@@ -30,6 +30,7 @@ from mailroom.accounts.passwords.hashing import KNOWN, Passwords
 from mailroom.accounts.security.security_log import EventKind, SecurityLog
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up import sign_ups
+from mailroom.accounts.sign_up.invitations import Invitations
 from mailroom.accounts.sign_up.sign_ups import MailedSignUp
 from mailroom.accounts.tokens import Tokens, mail_id_of, typed_code
 from mailroom.accounts.views import ConfirmationPreview, NewSession, Origin, Session
@@ -57,6 +58,7 @@ class Confirmation:
         sessions: Sessions,
         *,
         log: SecurityLog,
+        invitations: Invitations,
         hours: int,
     ) -> None:
         self._database = database
@@ -65,6 +67,7 @@ class Confirmation:
         self._passwords = passwords
         self._sessions = sessions
         self._log = log
+        self._invitations = invitations
         self._link_lasts = timedelta(hours=hours)
 
     async def preview(self, token: str, session: Session | None) -> ConfirmationPreview:
@@ -203,6 +206,8 @@ class Confirmation:
             "password_hash": sign_up.password_hash,
         }
         account = (await work.session.scalars(insert(Account).values(row).returning(Account))).one()
+        if sign_up.invitation_id:
+            await self._invitations.use(work, sign_up.invitation_id, account.id)
         done = {"confirmed_at": func.now(), "account_id": account.id, "password_hash": None}
         theirs = (SignUp.email_key == sign_up.email_key, SignUp.password_hash == sign_up.password_hash, OPEN)
         ended = await work.session.scalars(update(SignUp).where(*theirs).values(done).returning(SignUp.id))

@@ -26,11 +26,14 @@ from mailroom.accounts.models import SignUp
 from mailroom.accounts.passwords.hashing import NEW, Passwords
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up import sign_ups
+from mailroom.accounts.sign_up.errors import InvitationNeeded, NotTheInvited, SignUpClosed, WrongDomain
+from mailroom.accounts.sign_up.invitations import Invitations
 from mailroom.accounts.sign_up.sign_ups import MailedSignUp
 from mailroom.accounts.views import NewSession, Session
 from mailroom.kit.database import Database, PlainWork, UnitOfWork
 from mailroom.kit.ids import new_id
 from mailroom.mail.outbox import Outbox
+from mailroom.settings.registration import RegistrationRule
 from mailroom.tasks.tickets import Tickets
 
 COOLDOWN = 60.0
@@ -50,6 +53,8 @@ class Registration:
         *,
         queue: FormMailQueue,
         site: list[str],
+        rule: RegistrationRule,
+        invitations: Invitations,
     ) -> None:
         self._database = database
         self._outbox = outbox
@@ -58,16 +63,22 @@ class Registration:
         self._sessions = sessions
         self._queue = queue
         self._site = site
+        self._rule = rule
+        self._invitations = invitations
 
-    async def sign_up(self, *, email: str, password: str, session: Session | NewSession) -> UUID:
+    async def sign_up(
+        self, *, email: str, password: str, session: Session | NewSession, invitation: str | None = None
+    ) -> UUID:
         """Take a sign-up; return the ticket of its mail. Sign-ups of other browsers go on beside it.
 
         A browser that signs up again with this address has one sign-up, with the password chosen last; each of
         its mails confirms it. A session that is new (`Sessions.new`) begins with the sign-up, in one transaction.
-        Raises `InvalidAddress`, `WeakPassword`, `TooLong`, `Overloaded`; nothing has changed then.
+        `invitation` is the token of an invitation's link. Raises `InvalidAddress`, `WeakPassword`, `TooLong`,
+        `Overloaded`, and what `check_rule` does; nothing has changed then.
         """
         with self._passwords.place(NEW):
             address = Address.parse(email)
+            invitation_id = await self.check_rule(address, invitation)
             salted = await sign_ups.salted_hash(self._database, address.key)
         # The salt that others of this address have: signing in then compares with all at the cost of one.
         context = [*address.words, *self._site]
@@ -88,6 +99,7 @@ class Registration:
                 "password_hash": password_hash,
                 "session_id": browser.id,
                 "mail_id": mail_id,
+                "invitation_id": invitation_id,
             }
             await sign_ups.write(work, row, is_new=status.sign_up_id is None, withheld=mail.withheld)
         return mail_id
@@ -112,9 +124,28 @@ class Registration:
             "password_hash": waiting.password_hash,
             "session_id": session.id,
             "mail_id": mail_id,
+            "invitation_id": waiting.invitation_id,
         }
         await sign_ups.write(work, row, is_new=True, withheld=mail.withheld)
         return mail_id
+
+    async def check_rule(self, address: Address, invitation: str | None) -> UUID | None:
+        """Check whether this address may sign up; return the id of its invitation. Asks nothing of accounts.
+
+        Raises `SignUpClosed`, `InvitationNeeded`, `WrongDomain`, `NotTheInvited`, and what the link of an
+        invitation raises (`Invitations.of_token`).
+        """
+        if self._rule.mode == "closed":
+            raise SignUpClosed
+        if invitation:
+            async with self._database.begin() as work:
+                found = await self._invitations.of_token(work, invitation)
+            if found.bound and found.email_key != address.key:
+                raise NotTheInvited
+            return found.id
+        if not self._rule.admits(address.key):
+            raise WrongDomain if self._rule.takes_strangers else InvitationNeeded
+        return None
 
     async def refusals(self, *, email: str | None, password: str | None) -> list[AccountError]:
         """Return everything that `sign_up` would refuse of these two, each checked by itself; stores nothing.

@@ -40,6 +40,8 @@ class AttemptRunner:
         recorder = self._recorder
         if recorder.stopping:  # the stop was asked for while the mail was being claimed
             return DeliveryResult(Reason.WORKER_LOST)
+        if attempt.claim.suppressed:
+            return DeliveryResult(Reason.SUPPRESSED)
         if attempt.claim.test:
             return await rehearse(recorder, attempt)
         async with self._envelopes.open(attempt.claim) as envelope:

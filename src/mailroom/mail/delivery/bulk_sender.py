@@ -108,6 +108,8 @@ class BulkSender:
         recorder, pipelined = self._recorder, self._pipelined
         if recorder.stopping:
             return DeliveryResult(Reason.WORKER_LOST)
+        if attempt.claim.suppressed:
+            return DeliveryResult(Reason.SUPPRESSED)
         if attempt.claim.test:
             return await rehearse(recorder, attempt)
         if pipelined:

@@ -5,19 +5,30 @@ from contextlib import asynccontextmanager
 
 from mailroom.mail.ledger.claims import Claim
 from mailroom.mail.messages.contents import Contents, envelope_of
+from mailroom.mail.ports import Suppressions
 from mailroom.mail.rendering.renderer import Envelope, Renderer
 
 
 class Envelopes:
     """The one place where delivery gets what it sends."""
 
-    def __init__(self, renderer: Renderer, contents: Contents) -> None:
+    def __init__(self, renderer: Renderer, contents: Contents, suppressions: Suppressions) -> None:
         self._renderer = renderer
         self._contents = contents
+        self._suppressions = suppressions
 
     async def load(self, claims: Sequence[Claim]) -> list[Claim]:
-        """Return the claims; those of small messages have their content with them. Raises `Unavailable`."""
-        return await self._contents.attach(claims)
+        """Return the claims: with their content where it is small, and marked where nothing may be sent.
+
+        Raises `Unavailable`.
+        """
+        suppressed = await self._suppressions.suppressed(claims)
+        return await self._contents.attach(
+            [
+                claim._replace(suppressed=True) if held else claim
+                for claim, held in zip(claims, suppressed, strict=True)
+            ]
+        )
 
     @asynccontextmanager
     async def open(self, claim: Claim) -> AsyncIterator[Envelope]:
@@ -33,7 +44,7 @@ class Envelopes:
 
     def at_once(self, claim: Claim) -> Envelope | None:
         """Return a mail's envelope if nothing has to be loaded for it. Raises `BrokenMail`."""
-        if claim.test:
+        if claim.test or claim.suppressed:
             return None
         if claim.message_id is None:
             return self._renderer.render(claim.row)

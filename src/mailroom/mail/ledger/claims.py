@@ -66,6 +66,8 @@ class Claim(NamedTuple):
     """When it was put, or the time it was scheduled for."""
     content: MessageBytes | None = None
     """The message's content, where it has been loaded (`mail/messages/contents.py`)."""
+    suppressed: bool = False
+    """True where its recipient wants no mail (`mail/ports.py`)."""
 
     @property
     def row(self) -> MailRow:

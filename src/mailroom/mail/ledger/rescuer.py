@@ -31,6 +31,8 @@ MOST = 500
 LOCK = 0x6D61696C  # "mail"
 FROZEN_AFTER = 5000
 """Milliseconds that a sweep may be idle in its transaction before PostgreSQL ends it."""
+IN_THE_ORDER_OF_AN_INDEX = "set local enable_bitmapscan = off; set local enable_seqscan = off"
+"""Each statement takes the first few of many. Before PostgreSQL knows how many there are it would read all."""
 BROKEN_AFTER = timedelta(seconds=5)
 """A longer pause between two sweeps means that PostgreSQL or this process was away."""
 GRACE = timedelta(seconds=4)
@@ -63,10 +65,11 @@ order by id limit %(most)s for update skip locked
 """  # noqa: S608  # of our own two
 
 # `now()` is the beginning of the sweep: one value, which an index can look up. `clock_timestamp()` is not.
+# `is true` keeps PostgreSQL from the index on `state`: by that it would read all of a new mailing.
 EXPIRE = """
 with old as materialized (
     select id from mails
-    where state in ('queued', 'retrying', 'uncertain', 'scheduled') and nudge_at is not null
+    where (state in ('queued', 'retrying', 'uncertain', 'scheduled')) is true and nudge_at is not null
         and expires_at <= now()
     order by expires_at limit %(most)s for update skip locked
 ), expired as (
@@ -88,7 +91,7 @@ def _backoff(nudges: str) -> str:
 
 # A row was last published one backoff before its `nudge_at`. Where the queue is empty, its message is not waiting
 # there, and three seconds are enough. Otherwise the backoff keeps sweeps from filling a full queue further.
-# The condition on `created_at` lets an index leave out the many mails of a bulk that was put just now.
+# The condition on `created_at` lets an index leave out the many mails that were put just now.
 PUBLISH = f"""
 with due as materialized (
     select id from mails
@@ -118,12 +121,16 @@ select exists (
 WAIT_ON = """
 with due as materialized (
     select id from mails
-    where state = 'retrying' and nudge_at <= now()
+    where stream = 'transactional' and state = 'retrying' and nudge_at <= now()
+    order by nudge_at limit %(most)s for update skip locked
+), bulk as materialized (
+    select id from mails
+    where stream = 'bulk' and state = 'retrying' and nudge_at <= now()
     order by nudge_at limit %(most)s for update skip locked
 )
 update mails set next_attempt_at = clock_timestamp() + %(wait)s, nudge_at = clock_timestamp() + %(wait)s,
     step = step + 1
-from due where mails.id = due.id
+from (select id from due union all select id from bulk) as chosen where mails.id = chosen.id
 """
 
 
@@ -185,7 +192,9 @@ class Rescuer:
         if self._guard:
             await self._guard.check()
         async with self._database.connection() as connection:
-            await connection.execute(f"set local idle_in_transaction_session_timeout = {FROZEN_AFTER}")
+            await connection.execute(
+                f"set local idle_in_transaction_session_timeout = {FROZEN_AFTER}; {IN_THE_ORDER_OF_AN_INDEX}"
+            )
             mine = await _one(connection, "select pg_try_advisory_xact_lock(%s)", (LOCK,))
             began: datetime = await _one(connection, "select clock_timestamp()")
             gone = await self._gone(connection, began)  # each process keeps its own record of absences

@@ -53,6 +53,8 @@ returning mails.id, kind, attempt, on_uncertain, {UNCERTAIN_BEFORE} as uncertain
 class WorkersRunning(MailroomError):
     """Workers are connected to this database. Stop all of them first, then run this again."""
 
+    message_code = "mail.error.workers_running"
+
 
 class Taken(NamedTuple):
     """A mail that may have gone out since the backup."""

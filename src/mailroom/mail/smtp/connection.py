@@ -61,7 +61,7 @@ class NotStarted(Exception):
 
 
 class _NegativeReply(Exception):
-    """The reply to a command of a mail is not the one that goes on."""
+    """The server refused a command of a mail: its reply is not the one that goes on."""
 
     def __init__(self, command: Command, reply: Reply) -> None:
         super().__init__(reply.code)

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 WAITS = (60.0, 300.0, 600.0, 1200.0, 1800.0)
 """Seconds until the next try after the first, second, ... refusal. fail2ban bans after five within ten minutes."""
 LEASE = 120.0
-"""Seconds that one process may take for a try before another one makes it."""
+"""Seconds after which another process makes the try that one process has begun."""
 LOOK_EVERY = 0.2
 """Seconds between two looks at how another process' try ended."""
 

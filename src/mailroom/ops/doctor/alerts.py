@@ -4,13 +4,14 @@ from psycopg.errors import UndefinedTable
 
 from mailroom.desk.alerts.book import AlertView, current_alerts
 from mailroom.i18n.alert_words import alert_words
+from mailroom.i18n.messages import gettext, gettext_noop
 from mailroom.kit import clock
 from mailroom.kit.database import Database
 from mailroom.kit.errors import Unavailable
 from mailroom.ops.doctor.findings import Finding, broken, good, warning
 from mailroom.settings import Settings
 
-CHECK = "alerts"
+CHECK = gettext_noop("alerts")
 WARNINGS = frozenset({"certificate", "uncertain", "redis_full", "disk_full"})
 """Rules that tell of what may become worse; the others tell of what does not work now."""
 
@@ -26,7 +27,7 @@ async def check(settings: Settings) -> list[Finding]:
     finally:
         await database.close()
     firing = [alert for alert in alerts if alert.firing]
-    return [_finding(alert) for alert in firing] or [good(CHECK, "none fires")]
+    return [_finding(alert) for alert in firing] or [good(CHECK, gettext("none fires"))]
 
 
 def _finding(alert: AlertView) -> Finding:

@@ -4,33 +4,35 @@ import asyncio
 import time
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg.rows import class_row
 
-import mailroom
+from mailroom.i18n.messages import gettext, gettext_noop
 from mailroom.kit.postgres_connection import PostgresConnection
+from mailroom.ops import migrations
 from mailroom.ops.database_errors import explain
 from mailroom.ops.doctor import pooler
 from mailroom.ops.doctor.findings import Finding, broken, budget, good, unknown, warning
 from mailroom.settings import Settings
 from mailroom.settings.urls import database_place, libpq_url
 
-CHECK, MIGRATIONS, RIGHTS = "database", "migrations", "database rights"
-CLOCK, CONNECTIONS = "clock", "database connections"
+CHECK, MIGRATIONS, RIGHTS = gettext_noop("database"), gettext_noop("migrations"), gettext_noop("database rights")
+CLOCK, CONNECTIONS = gettext_noop("clock"), gettext_noop("database connections")
 OLDEST = 14
 CLOCK_SECONDS = 5
-SCRIPTS = Path(mailroom.__file__).resolve().parents[2] / "alembic"
-NEW_DATABASE = "Make one with: createdb --encoding=UTF8 --template=template0 NAME; then `alembic upgrade head`."
+SCRIPTS = migrations.scripts()
+NEW_DATABASE = gettext_noop(
+    "Make one with: createdb --encoding=UTF8 --template=template0 NAME; then `mailroom migrate`."
+)
 FORBIDDEN = """
 select string_agg(relname, ', ' order by relname) from pg_class
 where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and relname <> 'alembic_version'
     and not (has_table_privilege(oid, 'select') and has_table_privilege(oid, 'insert')
         and has_table_privilege(oid, 'update') and has_table_privilege(oid, 'delete'))
 """
-UPGRADE = "Run `alembic upgrade head` (the release line of the Procfile)."
+UPGRADE = gettext_noop("Run `mailroom migrate` (the release line of the Procfile).")
 
 ABOUT = """
 select current_setting('server_version') as version,
@@ -100,37 +102,52 @@ def where(settings: Settings) -> str:
 
 
 def _server(server: Server, settings: Settings) -> Finding:
-    title = f"PostgreSQL {server.version} at {where(settings)}"
+    title = gettext("PostgreSQL %(version)s at %(place)s", version=server.version, place=where(settings))
     if server.major < OLDEST:
-        return broken(CHECK, f"{title} is too old", f"Mailroom needs {OLDEST} or later.")
+        words = gettext("%(server)s is too old", server=title)
+        return broken(CHECK, words, gettext("Mailroom needs %(version)s or later.", version=OLDEST))
     if server.standby:
-        return broken(CHECK, f"{title} is a standby, which takes no writes", "Name the primary in DATABASE_URL.")
+        words = gettext("%(server)s is a standby, which takes no writes", server=title)
+        return broken(CHECK, words, gettext("Name the primary in DATABASE_URL."))
     if server.encoding == "SQL_ASCII":
-        words = f"{title} has the encoding SQL_ASCII: it keeps bytes and does not know which letters they are"
-        return broken(CHECK, words, NEW_DATABASE)
+        words = gettext(
+            "%(server)s has the encoding SQL_ASCII: it keeps bytes and does not know which letters they are",
+            server=title,
+        )
+        return broken(CHECK, words, gettext(NEW_DATABASE))
     if server.encoding != "UTF8":
-        words = f"{title} keeps its text as {server.encoding}"
-        return warning(CHECK, f"{words}: not every name can be kept", NEW_DATABASE)
+        words = gettext(
+            "%(server)s keeps its text as %(encoding)s: not every name can be kept",
+            server=title,
+            encoding=server.encoding,
+        )
+        return warning(CHECK, words, gettext(NEW_DATABASE))
     return good(CHECK, title)
 
 
 async def _migrations(connection: "psycopg.AsyncConnection[Any]", server: Server) -> Finding:
     heads, known = await asyncio.to_thread(_revisions)
     if not heads:
-        return unknown(
-            MIGRATIONS, f"the migrations are not beside the program ({SCRIPTS}), so there is no telling"
-        )
+        words = gettext("the migrations are not beside the program (%(folder)s), so nobody knows", folder=SCRIPTS)
+        return unknown(MIGRATIONS, words)
     if not server.migrated:
-        return broken(MIGRATIONS, "the database has no tables of Mailroom's yet", UPGRADE)
+        return broken(MIGRATIONS, gettext("the database has no tables of Mailroom's yet"), gettext(UPGRADE))
     rows = await (await connection.execute("select version_num from alembic_version")).fetchall()
     applied = {str(row[0]) for row in rows}
     if applied == heads:
-        return good(MIGRATIONS, f"at head ({', '.join(sorted(heads))})")
+        return good(MIGRATIONS, gettext("at head (%(heads)s)", heads=", ".join(sorted(heads))))
     if applied - known:
-        words = f"the database was migrated by another version of Mailroom ({', '.join(sorted(applied - known))})"
-        return broken(MIGRATIONS, words, "Run the version of Mailroom that goes with it.")
-    words = f"the database is at {', '.join(sorted(applied)) or 'nothing'}, this version needs {', '.join(heads)}"
-    return broken(MIGRATIONS, words, UPGRADE)
+        words = gettext(
+            "the database was migrated by another version of Mailroom (%(revisions)s)",
+            revisions=", ".join(sorted(applied - known)),
+        )
+        return broken(MIGRATIONS, words, gettext("Run the version of Mailroom that goes with it."))
+    words = gettext(
+        "the database is at %(applied)s, this version needs %(heads)s",
+        applied=", ".join(sorted(applied)) or gettext("nothing"),
+        heads=", ".join(heads),
+    )
+    return broken(MIGRATIONS, words, gettext(UPGRADE))
 
 
 def _revisions() -> tuple[set[str], set[str]]:
@@ -149,15 +166,26 @@ async def _rights(connection: "psycopg.AsyncConnection[Any]", settings: Settings
     if not row or not row[0]:
         return []
     user = connection.info.user
-    words = f"the user {user} may not read and write all tables of {where(settings)}: {row[0]}"
-    return [broken(RIGHTS, words, f'As their owner: GRANT ALL ON ALL TABLES IN SCHEMA public TO "{user}";')]
+    words = gettext(
+        "the user %(user)s may not read and write all tables of %(place)s: %(tables)s",
+        user=user,
+        place=where(settings),
+        tables=row[0],
+    )
+    grant = f'GRANT ALL ON ALL TABLES IN SCHEMA public TO "{user}";'
+    return [broken(RIGHTS, words, gettext("As their owner: %(command)s", command=grant))]
 
 
 def _clock(late: float) -> Finding:
     if abs(late) <= CLOCK_SECONDS:
-        return good(CLOCK, "this machine and the database agree")
-    words = f"this machine is {abs(late):.0f} s {'ahead of' if late > 0 else 'behind'} the database"
-    return warning(CLOCK, words, "Let both follow a time server (NTP); times shown to people are off until then.")
+        return good(CLOCK, gettext("this machine and the database agree"))
+    seconds = f"{abs(late):.0f}"
+    if late > 0:
+        words = gettext("this machine is %(seconds)s s ahead of the database", seconds=seconds)
+    else:
+        words = gettext("this machine is %(seconds)s s behind the database", seconds=seconds)
+    advice = gettext("Let both follow a time server (NTP). Until then people see wrong times.")
+    return warning(CLOCK, words, advice)
 
 
 def _connections(server: Server, settings: Settings) -> Finding:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
+from mailroom.i18n.messages import gettext
 from mailroom.ops.doctor import addresses, alerts, database, mail_server, redis_servers, restore, workers
 from mailroom.ops.doctor.daemons import Daemons
 from mailroom.ops.doctor.findings import Finding, broken, quoted
@@ -40,7 +41,10 @@ async def _bounded(name: str, check: Check, settings: Settings) -> list[Finding]
         async with asyncio.timeout(PATIENCE):
             return await check(settings)
     except TimeoutError:
-        advice = "The server may hang, or something on the way may swallow what is sent (a firewall does that)."
-        return [broken(name, f"no answer within {PATIENCE:.0f} s", advice)]
+        advice = gettext(
+            "The server may hang, or something on the way may swallow what is sent (a firewall does that)."
+        )
+        return [broken(name, gettext("no answer within %(seconds)s s", seconds=round(PATIENCE)), advice)]
     except Exception as error:  # a check that stumbles must not hide what the others found
-        return [broken(name, f"the check itself failed: {type(error).__name__}: {quoted(error, settings)}")]
+        told = f"{type(error).__name__}: {quoted(error, settings)}"
+        return [broken(name, gettext("the check itself failed: %(error)s", error=told))]

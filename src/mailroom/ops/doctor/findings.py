@@ -3,6 +3,7 @@
 from base64 import b64encode
 from dataclasses import dataclass
 
+from mailroom.i18n.messages import gettext
 from mailroom.kit.text import clean
 from mailroom.ops.terminal import Mark
 from mailroom.settings import Settings
@@ -65,8 +66,16 @@ def budget(check: str, settings: Settings, variable: str, *, available: int) -> 
     web, workers = settings.web_concurrency, settings.worker_processes
     each = int(getattr(settings, variable.lower()))
     used = (web + workers) * each
-    sum_ = f"({web} web + {workers} worker) x {each} = {used} connections"
+    sum_ = f"({web} web + {workers} worker) x {each} = {used}"
     if used > available:
-        words = f"Mailroom may hold {sum_}, and the server has only {available} for it"
-        return broken(check, words, f"Lower {variable} or the number of processes, or raise the server's limit.")
-    return good(check, f"Mailroom may hold {sum_} of {available}")
+        words = gettext(
+            "Mailroom may hold %(sum)s connections, and the server has only %(available)s for it",
+            sum=sum_,
+            available=available,
+        )
+        advice = gettext(
+            "Lower %(setting)s or the number of processes, or raise the server's limit.", setting=variable
+        )
+        return broken(check, words, advice)
+    words = gettext("Mailroom may hold %(sum)s connections of %(available)s", sum=sum_, available=available)
+    return good(check, words)

@@ -2,15 +2,16 @@
 
 from psycopg.errors import ProgrammingError
 
+from mailroom.i18n.messages import gettext, gettext_noop
 from mailroom.kit.database import Database
 from mailroom.mail.smtp.connection import ServerTrouble, SmtpConnection, Timeouts
 from mailroom.mail.smtp.sign_ins import SignIns
 from mailroom.mail.states import Reason
 from mailroom.ops.doctor.findings import Finding, broken, good, quoted, warning
-from mailroom.ops.doctor.tls import OWN_ISSUER, begins_with_tls, certificate_problem
+from mailroom.ops.doctor.tls import begins_with_tls, certificate_problem, own_issuer
 from mailroom.settings import Settings, SMTPServer
 
-CHECK = "mail server"
+CHECK = gettext_noop("mail server")
 PATIENCE = 3.0
 """Seconds for the connection; a look at its TLS afterwards takes half of that."""
 
@@ -28,13 +29,22 @@ async def check(settings: Settings) -> list[Finding]:
     if server.username:
         await _end_waiting(settings)
     if settings.mailroom_inbox:
-        return [good(CHECK, f"the inbox of `mailroom up` at {server}: it keeps every mail and sends none on")]
+        words = gettext(
+            "the inbox of `mailroom up` at %(server)s: it keeps every mail and sends none on", server=server
+        )
+        return [good(CHECK, words)]
     most = settings.worker_processes * settings.smtp_connections
-    words = f"{server} answers, {_security(server)}{', sign-in accepted' if server.username else ''}"
-    findings = [good(CHECK, f"{words}; up to {most} connections at once")]
+    told = {"server": server, "security": _security(server), "most": most}
+    if server.username:
+        words = gettext(
+            "%(server)s answers, %(security)s, sign-in accepted; up to %(most)s connections at once", **told
+        )
+    else:
+        words = gettext("%(server)s answers, %(security)s; up to %(most)s connections at once", **told)
+    findings = [good(CHECK, words)]
     if server.username and not server.tls and server.starttls != "required" and not is_loopback(server.host):
-        words = f"starttls={server.starttls}: the password may cross the network in the clear"
-        findings.append(warning(CHECK, words, "Say starttls=required or smtps:// in SMTP_URL."))
+        words = gettext("starttls=%(mode)s: somebody on the way may read the password", mode=server.starttls)
+        findings.append(warning(CHECK, words, gettext("Write starttls=required or smtps:// in SMTP_URL.")))
     return findings
 
 
@@ -56,11 +66,11 @@ def is_loopback(host: str) -> bool:
 
 def _security(server: SMTPServer) -> str:
     if server.tls:
-        return "TLS, certificate good"
+        return gettext("TLS, certificate good")
     words = {
-        "required": "STARTTLS, certificate good",
-        "opportunistic": "STARTTLS if it offers it",
-        "never": "not encrypted",
+        "required": gettext("STARTTLS, certificate good"),
+        "opportunistic": gettext("STARTTLS if it offers it"),
+        "never": gettext("not encrypted"),
     }
     return words[server.starttls]
 
@@ -68,20 +78,30 @@ def _security(server: SMTPServer) -> str:
 async def _trouble(trouble: ServerTrouble, settings: Settings) -> Finding:
     server, result = settings.smtp, trouble.result
     if problem := certificate_problem(trouble):
-        advice = f"SMTP_URL must name the host that the certificate is for. {OWN_ISSUER}"
-        return broken(CHECK, f"{server} has a certificate that is not good: {problem}", advice)
+        words = gettext(
+            "%(server)s has a certificate that is not good: %(problem)s", server=server, problem=problem
+        )
+        host = gettext("SMTP_URL must name the host that the certificate is for.")
+        return broken(CHECK, words, f"{host} {own_issuer()}")
     code = f"{result.code} " if result.code else ""
-    told = f"{code}{quoted(result.text or 'no answer', settings)}"
+    told = f"{code}{quoted(result.text or gettext('no answer'), settings)}"
     if result.reason is Reason.TLS:
-        advice = "Correct host and port in SMTP_URL. Only where the network is your own: ?starttls=opportunistic."
+        advice = gettext(
+            "Correct host and port in SMTP_URL. Only where the network is your own: ?starttls=opportunistic."
+        )
         if server.tls:
-            advice = "If this port does not begin with TLS (587 and 25 do not), write smtp:// in SMTP_URL."
-        return broken(CHECK, f"{server} offers no safe connection: {told}", advice)
+            advice = gettext(
+                "If this port does not begin with TLS (587 and 25 do not), write smtp:// in SMTP_URL."
+            )
+        words = gettext("%(server)s offers no safe connection: %(told)s", server=server, told=told)
+        return broken(CHECK, words, advice)
     if result.reason is Reason.SIGN_IN:
-        advice = "Correct user and password in SMTP_URL (special characters percent-encoded)."
-        return broken(CHECK, f"{server} does not accept the sign-in: {told}", advice)
+        advice = gettext("Correct user and password in SMTP_URL (special characters percent-encoded).")
+        words = gettext("%(server)s does not accept the sign-in: %(told)s", server=server, told=told)
+        return broken(CHECK, words, advice)
     if not server.tls and await begins_with_tls(server.host, server.port):
-        words = f"{server} begins with TLS, and SMTP_URL says that it does not"
-        return broken(CHECK, words, "Write smtps:// in SMTP_URL.")
-    advice = "Start it, or correct host and port in SMTP_URL. Some hosts block port 25: try 587 or 465."
-    return broken(CHECK, f"{server} cannot be reached: {told}", advice)
+        words = gettext("%(server)s begins with TLS, and SMTP_URL says that it does not", server=server)
+        return broken(CHECK, words, gettext("Write smtps:// in SMTP_URL."))
+    advice = gettext("Start it, or correct host and port in SMTP_URL. Some hosts block port 25: try 587 or 465.")
+    words = gettext("%(server)s cannot be reached: %(told)s", server=server, told=told)
+    return broken(CHECK, words, advice)

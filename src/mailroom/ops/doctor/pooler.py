@@ -9,9 +9,10 @@ from typing import Any
 
 import psycopg
 
+from mailroom.i18n.messages import gettext, gettext_noop
 from mailroom.ops.doctor.findings import Finding, broken, good
 
-CHECK = "database pooler"
+CHECK = gettext_noop("database pooler")
 TRIES = 4
 BACKEND = "select pg_backend_pid()"
 Connection = psycopg.AsyncConnection[Any]
@@ -24,11 +25,14 @@ async def check(one: Connection, other: Connection) -> list[Finding]:
     except psycopg.Error:  # `pool_mode = statement` refuses transactions
         moves = True
     if moves:
-        words = "a pooler gives each transaction another connection (PgBouncer calls that pool_mode = transaction)"
-        advice = "Connect to PostgreSQL directly, or set pool_mode = session for Mailroom's database."
-        return [broken(CHECK, f"{words}; prepared statements and locks are lost by that", advice)]
+        words = gettext(
+            "a pooler gives each transaction another connection (PgBouncer calls that pool_mode = transaction); "
+            "prepared statements and locks are lost by that"
+        )
+        advice = gettext("Connect to PostgreSQL directly, or set pool_mode = session for Mailroom's database.")
+        return [broken(CHECK, words, advice)]
     if await _backend(one) != one.info.backend_pid:
-        return [good(CHECK, "a pooler stands in front and keeps sessions")]
+        return [good(CHECK, gettext("a pooler stands in front and keeps sessions"))]
     return []
 
 

@@ -24,8 +24,9 @@ from redis.exceptions import (
     ResponseError,
 )
 
+from mailroom.i18n.messages import gettext, gettext_noop
 from mailroom.ops.doctor.findings import Finding, broken, budget, good, quoted, unknown, warning
-from mailroom.ops.doctor.tls import OWN_ISSUER, begins_with_tls, certificate_problem
+from mailroom.ops.doctor.tls import begins_with_tls, certificate_problem, own_issuer
 from mailroom.settings import Settings
 from mailroom.settings.urls import redis_place
 
@@ -37,10 +38,10 @@ whether the server takes writes; it is gone after a millisecond."""
 UNREACHABLE = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
 CLUSTER = (ClusterError, ClusterDownError, ClusterCrossSlotError, MovedError, AskError)
 REFUSES_WRITES: Mapping[type[RedisError] | str, str] = {
-    ReadOnlyError: "it is a replica, which takes no writes",
-    OutOfMemoryError: "its memory is full, so it refuses writes",
-    "MISCONF": "it cannot save its data to disk, and refuses writes until it can",
-    "NOREPLICAS": "it has too few replicas, and refuses writes until it has more",
+    ReadOnlyError: gettext_noop("%(place)s is a replica, which takes no writes"),
+    OutOfMemoryError: gettext_noop("the memory of %(place)s is full, so it refuses writes"),
+    "MISCONF": gettext_noop("%(place)s cannot save its data to disk, and refuses writes until it can"),
+    "NOREPLICAS": gettext_noop("%(place)s has too few replicas, and refuses writes until it has more"),
 }
 
 
@@ -78,7 +79,8 @@ async def _server(url: str, used_for: str, settings: Settings) -> list[Finding]:
         if url.startswith("redis:") and isinstance(error, UNREACHABLE):
             parts = urlsplit(url)
             if await begins_with_tls(parts.hostname or "", parts.port or 6379):
-                return [broken(check, f"{place} speaks TLS, and its address does not say so", "Write rediss://.")]
+                words = gettext("%(place)s speaks TLS, and its address does not say so", place=place)
+                return [broken(check, words, gettext("Write rediss://."))]
         return [_trouble(error, check, place, settings)]
     finally:
         await client.aclose()
@@ -88,35 +90,44 @@ async def _server(url: str, used_for: str, settings: Settings) -> list[Finding]:
 def _trouble(error: Exception, check: str, place: str, settings: Settings) -> Finding:
     told = quoted(error, settings)
     if isinstance(error, NoPermissionError):
-        return unknown(check, f"{place} answers, but does not let us ask about it: {told}")
+        words = gettext("%(place)s answers, but does not let us ask about it: %(told)s", place=place, told=told)
+        return unknown(check, words)
     if isinstance(error, CLUSTER):
-        words = f"{place} is a cluster, which Celery cannot use"
-        return broken(check, words, "Name a server with cluster-enabled no.")
+        words = gettext("%(place)s is a cluster, which Celery cannot use", place=place)
+        return broken(check, words, gettext("Name a server with cluster-enabled no."))
     for kind, words in REFUSES_WRITES.items():
         if kind in told if isinstance(kind, str) else isinstance(error, kind):
-            return broken(check, f"{place}: {words}", "Mend that server, or name another one.")
+            return broken(check, gettext(words, place=place), gettext("Mend that server, or name another one."))
     if isinstance(error, AuthenticationError | AuthorizationError) or "NOAUTH" in told or "WRONGPASS" in told:
-        return broken(check, f"{place} does not accept the password", "Correct it in the address.")
+        words = gettext("%(place)s does not accept the password", place=place)
+        return broken(check, words, gettext("Correct it in the address."))
     if problem := certificate_problem(error):
-        advice = f"Name the host that it is for. {OWN_ISSUER} Where a host signs its own: REDIS_TLS_VERIFY=no."
-        return broken(check, f"{place} has a certificate that is not good: {problem}", advice)
+        words = gettext("%(place)s has a certificate that is not good: %(problem)s", place=place, problem=problem)
+        advice = gettext(
+            "Name the host that it is for. %(issuer)s Where a host signs its own: REDIS_TLS_VERIFY=no.",
+            issuer=own_issuer(),
+        )
+        return broken(check, words, advice)
     if "SSL" in told:
-        return broken(check, f"{place} offers no TLS: {told}", "Write redis://, or correct the address.")
+        words = gettext("%(place)s offers no TLS: %(told)s", place=place, told=told)
+        return broken(check, words, gettext("Write redis://, or correct the address."))
     if isinstance(error, ResponseError):
-        return broken(check, f"{place} answers: {told}", "Correct the address, or mend the server.")
-    return broken(check, f"{place} cannot be reached: {told}", "Start it, or correct the address.")
+        words = gettext("%(place)s answers: %(told)s", place=place, told=told)
+        return broken(check, words, gettext("Correct the address, or mend the server."))
+    words = gettext("%(place)s cannot be reached: %(told)s", place=place, told=told)
+    return broken(check, words, gettext("Start it, or correct the address."))
 
 
 def _judge(info: Mapping[str, Any], check: str, place: str, settings: Settings) -> list[Finding]:
     valkey = info.get("valkey_version")
-    name, version = ("Valkey", valkey) if valkey else ("Redis", info.get("redis_version", "(no version)"))
-    title = f"{name} {version} at {place}"
+    name, version = ("Valkey", valkey) if valkey else ("Redis", info.get("redis_version", gettext("(no version)")))
+    title = gettext("%(name)s %(version)s at %(place)s", name=name, version=version, place=place)
     if info.get("role") in {"slave", "replica"}:
-        return [broken(check, f"{title} is a replica, which takes no writes", "Name the primary.")]
+        words = gettext("%(place)s is a replica, which takes no writes", place=title)
+        return [broken(check, words, gettext("Name the primary."))]
     if int(info.get("cluster_enabled", 0)):
-        return [
-            broken(check, f"{title} is a cluster, which Celery cannot use", "Name one with cluster-enabled no.")
-        ]
+        words = gettext("%(place)s is a cluster, which Celery cannot use", place=title)
+        return [broken(check, words, gettext("Name a server with cluster-enabled no."))]
     findings = [good(check, f"{title}, {_persistence(info)}"), *_memory(info, check)]
     if limit := int(info.get("maxclients", 0)):
         findings.append(budget(f"{check} connections", settings, "REDIS_CONNECTIONS", available=limit))
@@ -125,21 +136,27 @@ def _judge(info: Mapping[str, Any], check: str, place: str, settings: Settings) 
 
 def _persistence(info: Mapping[str, Any]) -> str:
     if int(info.get("aof_enabled", 0)):
-        return "append-only file on"
-    return "no append-only file (after a crash the sweep publishes waiting mails anew)"
+        return gettext("append-only file on")
+    return gettext("no append-only file (after a crash the sweep publishes waiting mails again)")
 
 
 def _memory(info: Mapping[str, Any], check: str) -> list[Finding]:
     findings = []
     policy = info.get("maxmemory_policy")
     if policy not in {None, "noeviction"}:
-        words = f"its eviction policy is {policy}: full, it throws waiting messages and results away"
-        advice = "Set maxmemory-policy noeviction. Mails are not lost by it (the sweep makes up), only delayed."
+        words = gettext(
+            "its eviction policy is %(policy)s: when it is full, it throws waiting messages and results away",
+            policy=policy,
+        )
+        advice = gettext("Set maxmemory-policy noeviction. No mail is lost by this, but mails are delayed.")
         findings.append(warning(f"{check} eviction", words, advice))
     elif policy:
-        findings.append(good(f"{check} eviction", "noeviction: nothing that waits is thrown away"))
+        findings.append(good(f"{check} eviction", gettext("noeviction: nothing that waits is thrown away")))
     used, limit = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
     if limit and used > NEARLY_FULL * limit:
-        words = f"{used / limit:.0%} of its memory is used; full, it takes no more messages"
-        findings.append(warning(f"{check} memory", words, "Raise maxmemory, or lower RESULTS_EXPIRE."))
+        share = round(used / limit * 100)
+        words = gettext(
+            "%(share)s%% of its memory is used; when it is full, it takes no more messages", share=share
+        )
+        findings.append(warning(f"{check} memory", words, gettext("Raise maxmemory, or lower RESULTS_EXPIRE.")))
     return findings

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from mailroom.kit.text import counted
+from mailroom.i18n.messages import gettext, gettext_noop, ngettext, translated
 from mailroom.ops import startup
 from mailroom.ops.doctor.examine import examine
 from mailroom.ops.doctor.findings import Finding, broken, good
@@ -16,21 +16,25 @@ from mailroom.ops.observability import logs
 from mailroom.ops.terminal import Mark, sign
 from mailroom.settings import SettingsError
 
-CHECK = "settings"
+CHECK = gettext_noop("settings")
 GOOD, WARNING, BROKEN = 0, 1, 2
 """Exit codes, as monitoring plugins have them."""
 
 
-def run(entrypoints: Entrypoints, *, as_json: bool) -> int:
-    """Examine and print; return the exit code: 2 where something is broken, 1 with warnings, else 0."""
+def run(entrypoints: Entrypoints, *, as_json: bool, only_wrong: bool = False) -> int:
+    """Examine and print; return the exit code: 2 where something is broken, 1 with warnings, else 0.
+
+    `only_wrong`: print a line for each thing that is wrong and nothing else, as monitoring wants it.
+    """
     logs.configure("error", "doctor")
     try:
         settings = startup.settings()
     except SettingsError as error:
         findings = [broken(CHECK, problem.removesuffix(".")) for problem in error.problems]
-        advice = f"The servers are checked once the settings can be read. {startup.NOT_RUNNING}"
+        later = gettext("The servers are checked once the settings can be read.")
+        advice = f"{later} {gettext(startup.NOT_RUNNING)}"
     else:
-        findings, advice = [good(CHECK, "complete and well-formed"), *examine(settings, entrypoints)], ""
+        findings, advice = [good(CHECK, gettext("complete and well-formed")), *examine(settings, entrypoints)], ""
     marks = {finding.mark for finding in findings}
     if as_json:
         said = {
@@ -39,6 +43,10 @@ def run(entrypoints: Entrypoints, *, as_json: bool) -> int:
             "findings": [asdict(f) for f in findings],
         }
         click.echo(json.dumps(said, indent=2))
+    elif only_wrong:
+        for finding in findings:
+            if finding.mark is not Mark.GOOD:
+                click.echo(f"{_capital(finding.check)}: {finding.words}.")
     else:
         _print(findings, advice)
     if Mark.BROKEN in marks:
@@ -50,7 +58,7 @@ def _print(findings: Sequence[Finding], advice: str) -> None:
     click.echo(startup.source())
     click.echo()
     for finding in findings:
-        click.echo(f"{sign(finding.mark)} {_capital(finding.check)}: {finding.words}.")
+        click.echo(f"{sign(finding.mark)} {_capital(translated(finding.check))}: {finding.words}.")
         if finding.advice:
             click.echo(f"    {finding.advice}")
     click.echo()
@@ -61,15 +69,15 @@ def _print(findings: Sequence[Finding], advice: str) -> None:
 
 def _verdict(findings: Sequence[Finding]) -> str:
     counts = Counter(finding.mark for finding in findings)
-    others = [
-        f"{counted(counts[mark], noun)} ({sign(mark)})"
-        for mark, noun in ((Mark.WARNING, "warning"), (Mark.UNKNOWN, "open question"))
-        if counts[mark]
-    ]
+    forms = {
+        Mark.BROKEN: ngettext("%(num)s fault", "%(num)s faults", counts[Mark.BROKEN]),
+        Mark.WARNING: ngettext("%(num)s warning", "%(num)s warnings", counts[Mark.WARNING]),
+        Mark.UNKNOWN: ngettext("%(num)s open question", "%(num)s open questions", counts[Mark.UNKNOWN]),
+    }
+    told = ", ".join(f"{words} ({sign(mark)})" for mark, words in forms.items() if counts[mark])
     if counts[Mark.BROKEN]:
-        broken = f"{counted(counts[Mark.BROKEN], 'fault')} ({sign(Mark.BROKEN)})"
-        return f"Mailroom does not work until this is mended: {', '.join([broken, *others])}."
-    return f"Mailroom works, with {' and '.join(others)}." if others else "All is well."
+        return gettext("Mailroom does not work until this is mended: %(findings)s.", findings=told)
+    return gettext("Mailroom works, with %(findings)s.", findings=told) if told else gettext("All is well.")
 
 
 def _capital(text: str) -> str:

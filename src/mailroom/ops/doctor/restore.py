@@ -3,12 +3,13 @@
 import asyncio
 from contextlib import closing
 
+from mailroom.i18n.messages import gettext, gettext_noop
 from mailroom.ops.database_witness import RedisWitness
 from mailroom.ops.doctor.findings import Finding, broken
 from mailroom.ops.restored import refusal
 from mailroom.settings import Settings
 
-CHECK = "restore"
+CHECK = gettext_noop("restore")
 
 
 async def check(settings: Settings) -> list[Finding]:
@@ -17,6 +18,6 @@ async def check(settings: Settings) -> list[Finding]:
         refused = await asyncio.to_thread(refusal, settings.database_url, witness)
     if refused is None:
         return []
-    words = "the database was restored from a backup, and mails that wait in it may have gone out since"
-    advice = "Stop all workers, then run `mailroom restored --from <time of the backup>`."
+    words = gettext("the database was restored from a backup, and mails that wait in it may have gone out since")
+    advice = gettext("Stop all workers, then run `mailroom restored --from <time of the backup>`.")
     return [broken(CHECK, words, advice)]

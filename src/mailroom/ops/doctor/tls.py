@@ -5,8 +5,14 @@ import ssl
 from collections.abc import Iterator
 from contextlib import suppress
 
+from mailroom.i18n.messages import gettext
+
 PATIENCE = 1.5
-OWN_ISSUER = "The issuer of a certificate of your own is named by SSL_CERT_FILE (docs/OPERATING.md)."
+
+
+def own_issuer() -> str:
+    """Return what to do about a certificate that a company signed for itself."""
+    return gettext("Name the issuer of a certificate of your own in SSL_CERT_FILE (docs/OPERATING.md).")
 
 
 def certificate_problem(error: BaseException | None) -> str | None:
@@ -16,7 +22,7 @@ def certificate_problem(error: BaseException | None) -> str | None:
     """
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return cause.verify_message or "it cannot be verified"
+            return cause.verify_message or gettext("it cannot be verified")
     return None
 
 

@@ -6,18 +6,20 @@ from dataclasses import dataclass
 
 import psycopg
 
-from mailroom.kit.text import counted
+from mailroom.i18n.messages import gettext, gettext_noop, ngettext
 from mailroom.ops.doctor.database import plain
 from mailroom.ops.doctor.findings import Finding, broken, good, quoted, unknown, warning
 from mailroom.ops.entrypoints import Entrypoints
 from mailroom.settings import Settings
 
-CHECK = "workers"
+CHECK = gettext_noop("workers")
 LONG = 60
 """Seconds a mail may be overdue: a worker's sweep looks at it far sooner."""
-START = "Start one: `mailroom worker`. One that was just started answers within some seconds."
-LOGS = "See the workers' logs: they may not reach the database, or are very busy."
-RESTART = "See the workers' logs and restart them. web and worker must have the same REDIS_URL and BROKER_URL."
+START = gettext_noop("Start one: `mailroom worker`. One that was just started answers within some seconds.")
+LOGS = gettext_noop("See the workers' logs: they may not reach the database, or are very busy.")
+RESTART = gettext_noop(
+    "See the workers' logs and restart them. web and worker must have the same REDIS_URL and BROKER_URL."
+)
 # A sweep moves nudge_at on, so a row whose moment is long past was seen by no worker since.
 STATE = """
 select (select count(*) from mails where nudge_at < now() - make_interval(secs => %s)) as overdue,
@@ -47,35 +49,47 @@ def check(entrypoints: Entrypoints) -> Callable[[Settings], Awaitable[list[Findi
             return_exceptions=True,
         )
         if isinstance(answers, BaseException):
-            return [
-                unknown(CHECK, f"the broker cannot be used, so they cannot be asked: {quoted(answers, settings)}")
-            ]
-        waiting = f"; {counted(depth, 'message')} in the queue" if isinstance(depth, int) else ""
-        return judge(answers, signs if isinstance(signs, Signs) else Signs(), waiting)
+            words = gettext(
+                "the broker cannot be used, so they cannot be asked: %(error)s", error=quoted(answers, settings)
+            )
+            return [unknown(CHECK, words)]
+        signs = signs if isinstance(signs, Signs) else Signs()
+        return judge(answers, signs, depth if isinstance(depth, int) else None)
 
     return workers
 
 
-def judge(answers: Mapping[str, Sequence[str]], signs: Signs, waiting: str) -> list[Finding]:
-    """Return what to say, given the workers that answered through each broker that could be asked."""
+def judge(answers: Mapping[str, Sequence[str]], signs: Signs, depth: int | None = None) -> list[Finding]:
+    """Return what to say, given the workers that answered through each broker that could be asked.
+
+    `depth` is the number of messages in the queue, where it is known.
+    """
     answering = len({name for names in answers.values() for name in names})
-    late = ""
+    more = []
     if signs.overdue:
-        have = "has" if signs.overdue == 1 else "have"
-        late = f"{counted(signs.overdue, 'mail')} {have} been overdue for more than a minute"
+        overdue = ngettext(
+            "%(num)s mail has been overdue for more than a minute",
+            "%(num)s mails have been overdue for more than a minute",
+            signs.overdue,
+        )
+        more.append(overdue)
+    if depth is not None:
+        more.append(ngettext("%(num)s message in the queue", "%(num)s messages in the queue", depth))
     if not answering and signs.connected:
-        words = "no worker answers through the broker, though some are connected to the database"
-        return [broken(CHECK, f"{words}{f', and {late}' if late else ''}{waiting}", RESTART)]
+        words = gettext("no worker answers through the broker, though some are connected to the database")
+        return [broken(CHECK, "; ".join([words, *more]), gettext(RESTART))]
     if not answering:
-        return [broken(CHECK, f"no worker runs{f', and {late}' if late else ': all mails wait'}{waiting}", START)]
-    answer = f"{counted(answering, 'worker')} {'answers' if answering == 1 else 'answer'}"
-    findings = [
-        warning(CHECK, f"{answer}, and yet {late}{waiting}", LOGS) if late else good(CHECK, answer + waiting)
-    ]
+        return [broken(CHECK, "; ".join([gettext("no worker runs: all mails wait"), *more]), gettext(START))]
+    words = "; ".join([ngettext("%(num)s worker answers", "%(num)s workers answer", answering), *more])
+    findings = [warning(CHECK, words, gettext(LOGS)) if signs.overdue else good(CHECK, words)]
     first = next(iter(answers))
     if not answers[first]:
-        words = f"none listens at {first}, the first broker that answers, where messages are published"
-        findings.append(warning(CHECK, f"{words}; mails wait for the sweep", "Restart the workers."))
+        words = gettext(
+            "no worker listens at %(broker)s, the first broker that answers: messages are published there, and "
+            "mails wait for the sweep",
+            broker=first,
+        )
+        findings.append(warning(CHECK, words, gettext("Restart the workers.")))
     return findings
 
 

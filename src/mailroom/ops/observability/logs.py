@@ -11,7 +11,8 @@ from mailroom.kit.text import clean
 
 RED, YELLOW, DIM, PLAIN = "\033[31m", "\033[33m", "\033[2m", "\033[0m"
 LINKS = re.compile(
-    r"((?:confirm|new-password|not-me|new-address|embed|watch)(?:/|%2f)+).*", re.IGNORECASE | re.DOTALL
+    r"((?:confirm|new-password|not-me|new-address|keep-account|invited|embed|watch)(?:/|%2f)+).*",
+    re.IGNORECASE | re.DOTALL,
 )
 TOKEN = re.compile(r"[A-Za-z0-9_-]{40,}")
 """What may be a token wherever it stands: ours have 48 characters or more; an id has 36."""

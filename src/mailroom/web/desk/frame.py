@@ -22,6 +22,7 @@ NAVIGATION = (
     ("/desk/alerts", gettext_noop("Alerts")),
     ("/desk/keys", gettext_noop("Keys")),
     ("/desk/webhooks", gettext_noop("Webhooks")),
+    ("/desk/invitations", gettext_noop("Invitations")),
     ("/desk/audit", gettext_noop("Audit log")),
     ("/desk/test-mail", gettext_noop("Test mail")),
 )

@@ -1,4 +1,4 @@
-"""API keys: those that stand with what goes through them, a form that makes one, and revoking one."""
+"""API keys: a list with the mails of each, a form that makes one, and revoking one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

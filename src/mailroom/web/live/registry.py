@@ -44,7 +44,10 @@ class SocketRegistry:
 
     @contextmanager
     def place(self, address: str) -> Iterator[None]:
-        """Keep a place for a client of this address. Raises `Full` where it has too many, or all have."""
+        """Keep a place for a client of this address.
+
+        Raises `Full` where this client, or all clients together, have too many.
+        """
         if self._closing or self._addresses.total() >= self._most:
             raise Full("No place for one more websocket here; try again soon.", everywhere=True)
         if self._addresses[address] >= self._per_address:

@@ -1,23 +1,33 @@
 """Signing up, in and out."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from quart import Blueprint, Response, request
 
 from mailroom.accounts import errors
+from mailroom.accounts.sign_up import errors as joining
 from mailroom.accounts.two_factor.site import PasskeySite
 from mailroom.accounts.views import NewSession, SecondStepNeeded
-from mailroom.web import browser, limits
+from mailroom.web import browser, limits, sign_up_traps
 from mailroom.web.browser import current_or_new_session, current_session, services
-from mailroom.web.errors import wants_json
+from mailroom.web.errors import respond, wants_json
 from mailroom.web.forms import Invalid, SignInForm, SignUpForm, check, sent_values
 from mailroom.web.notices import take_notice
-from mailroom.web.page import page, redirect
-from mailroom.web.refused import FORM_ERRORS, Refused, messages_of, refuse, show_again, take, typed
+from mailroom.web.page import keep_private, page, redirect
+from mailroom.web.refused import FORM_ERRORS, Refused, Show, messages_of, refuse, show_again, take, typed
 from mailroom.web.return_to import DEFAULT, safe_path, second_step_address
 
 blueprint = Blueprint("accounts", __name__)
+
+
+@dataclass(frozen=True, slots=True)
+class InvitedView:
+    """Whom an invitation was sent to; `bound`: nobody else may use it."""
+
+    email: str
+    bound: bool
 
 
 @blueprint.get("/sign-up")
@@ -27,22 +37,70 @@ async def sign_up_form() -> Response:
     return redirect("/account") if session and session.account else await _sign_up_page(take())
 
 
-async def _sign_up_page(refused: Refused) -> Response:
-    return await page("sign_up.html", refused.status, values=refused.values, messages=refused.messages)
+async def _sign_up_page(refused: Refused, invited: InvitedView | None = None) -> Response:
+    rule = services().settings.registration_rule
+    if invited is None and not rule.takes_strangers:
+        return await respond(joining.SignUpClosed() if rule.mode == "closed" else joining.InvitationNeeded())
+    values = {"email": invited.email} | refused.values if invited else refused.values
+    return await page(
+        "sign_up.html",
+        refused.status,
+        values=values,
+        messages=refused.messages,
+        invited=invited,
+        bait=sign_up_traps.BAIT,
+        begun=refused.values.get(sign_up_traps.BEGUN) or sign_up_traps.stamp(),
+    )
 
 
 @blueprint.post("/sign-up")
 @limits.limited(limits.SIGN_UP)
 async def sign_up() -> Response:
     """Take a sign-up and go on to the page of its mail: the same for every address, known or not."""
+    return await _sign_up(_sign_up_page)
+
+
+@blueprint.get("/invited/<token>")
+async def invited(token: str) -> Response:
+    """Show the form to somebody who was invited. That uses the invitation up as little as a mail scanner does."""
+    return keep_private(await _invited_page(token, take()))
+
+
+@blueprint.post("/invited/<token>")
+@limits.limited(limits.SIGN_UP)
+async def sign_up_invited(token: str) -> Response:
+    """Take a sign-up of somebody who was invited."""
+    try:
+        return keep_private(await _sign_up(lambda refused: _invited_page(token, refused), token))
+    except errors.TokenError as error:
+        return keep_private(await respond(error))
+
+
+async def _invited_page(token: str, refused: Refused) -> Response:
+    if services().settings.registration_rule.mode == "closed":
+        return await respond(joining.SignUpClosed())
+    try:
+        async with services().database.begin() as work:
+            found = await services().invitations.of_token(work, token)
+    except errors.TokenError as error:
+        return await respond(error)
+    return await _sign_up_page(refused, InvitedView(found.email, found.bound))
+
+
+async def _sign_up(show: Show, invitation: str | None = None) -> Response:
     values = await sent_values()
+    kept = typed(values, "email", sign_up_traps.BEGUN)
+    if messages := sign_up_traps.messages_for(values):
+        return await refuse(Invalid(messages), show, kept)
     try:
         form = check(SignUpForm, values)
         session = await browser.current_session_or_new()
-        ticket = await services().registration.sign_up(email=form.email, password=form.password, session=session)
+        ticket = await services().registration.sign_up(
+            email=form.email, password=form.password, session=session, invitation=invitation
+        )
     except FORM_ERRORS as error:
         messages = {**messages_of(error), **await _all_messages(values)}
-        return await refuse(Invalid(messages), _sign_up_page, typed(values, "email"))
+        return await refuse(Invalid(messages), show, kept)
     if isinstance(session, NewSession):
         browser.begin(session)
     return redirect(f"/mails/{ticket}")
@@ -96,6 +154,7 @@ async def sign_in() -> Response:
     kept = {**typed(values, "email"), "next": asked, "keep": "yes" if values.get("keep") else ""}
     try:
         form = check(SignInForm, values)
+        await services().sign_in_delays.take(form.email, browser.client().limited_as)
         started = await services().authentication.sign_in(
             # A session also for a stranger: a right password before the confirmation leads to that mail's page.
             form.email,
@@ -106,6 +165,7 @@ async def sign_in() -> Response:
             kept=bool(form.keep),
         )
     except errors.NotConfirmed as error:
+        await services().sign_in_delays.clear(form.email, browser.client().limited_as)
         if wants_json():
             raise
         return await show_again(
@@ -115,6 +175,7 @@ async def sign_in() -> Response:
         if wants_json():
             raise
         return await show_again(Refused(kept, messages_of(error), 422), _sign_in_page)
+    await services().sign_in_delays.clear(form.email, browser.client().limited_as)
     if isinstance(started, SecondStepNeeded):
         browser.begin(started.started)
         return redirect(second_step_address(asked))

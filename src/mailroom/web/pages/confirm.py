@@ -72,7 +72,7 @@ async def link(token: str) -> Response:
 @blueprint.post("/confirm/<token>")
 @limits.limited(limits.CONFIRM)
 async def by_link(token: str) -> Response:
-    """Confirm; from a browser that did not sign up only with the sign-up's password."""
+    """Confirm. A browser that did not sign up must send the sign-up's password."""
     values = await sent_values()
     password = str(values.get("password", ""))[:1000] or None
     try:

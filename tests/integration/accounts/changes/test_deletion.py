@@ -13,7 +13,6 @@ from mailroom.accounts.errors import (
     UnknownAccount,
     UsedDeletionLink,
     WrongCredentials,
-    WrongCurrentPassword,
     WrongDeletionLink,
 )
 from mailroom.accounts.tokens import KEEP_ACCOUNT, NOT_ME
@@ -35,7 +34,6 @@ class Desk:
         self.deletion = Deletion(
             reception.database,
             reception.outbox,
-            reception.password_change,
             tokens=reception.tokens,
             sessions=reception.sessions,
             log=reception.log,
@@ -95,7 +93,7 @@ async def test_a_deletion_ends_other_sessions_cancels_what_waits_and_tells_the_o
         claimed = await reception.outbox.put(work, "confirm_sign_up", ALICE, owner_id=id_of(laptop))
         notice = await reception.outbox.put(work, "security_notice", ALICE, owner_id=id_of(laptop))
     await reception.run("update mails set state = 'sending' where id = :id", id=claimed)
-    due = await desk.deletion.ask(laptop.session, password=ALICES, origin=HOME)
+    due = await desk.deletion.ask(laptop.session, origin=HOME)
     found = await reception.sessions.find(laptop.secret)
     assert found and found.account and found.account.deletes_at == due
     assert await reception.sessions.find(other.secret) is None
@@ -103,22 +101,15 @@ async def test_a_deletion_ends_other_sessions_cancels_what_waits_and_tells_the_o
     assert states == ["cancelled", "sending", "queued"], "a thief cannot hold back what tells of the theft"
     [mail_id] = await deletion_mails(reception)
     assert (await reception.mail(mail_id)).recipient == ALICE
-    assert await desk.deletion.ask(laptop.session, password=ALICES, origin=HOME) == due
+    assert await desk.deletion.ask(laptop.session, origin=HOME) == due
     assert await deletion_mails(reception) == [mail_id], "asking twice is asking once"
-
-
-async def test_the_password_is_asked_and_a_wrong_one_changes_nothing(reception: Reception, desk: Desk) -> None:
-    laptop = await reception.member()
-    with pytest.raises(WrongCurrentPassword):
-        await desk.deletion.ask(laptop.session, password=MALLORYS, origin=HOME)
-    assert await reception.rows("select id from accounts where deletes_at is not null") == []
 
 
 async def test_until_then_the_address_stays_taken_and_the_link_keeps_the_account(
     reception: Reception, desk: Desk
 ) -> None:
     laptop = await reception.member()
-    await desk.deletion.ask(laptop.session, password=ALICES, origin=HOME)
+    await desk.deletion.ask(laptop.session, origin=HOME)
     await desk.erasure.clean_up()
     stranger = await reception.sign_up(await reception.browser(), ALICE, MALLORYS)
     assert (await reception.mail(stranger)).kind == "already_have_account"
@@ -139,7 +130,7 @@ async def test_until_then_the_address_stays_taken_and_the_link_keeps_the_account
     assert kept.session.account and kept.session.account.deletes_at is None
     with pytest.raises(UsedDeletionLink):
         await desk.deletion.undo_by_link(token, origin=HOME)
-    await desk.deletion.ask(kept.session, password=ALICES, origin=HOME)
+    await desk.deletion.ask(kept.session, origin=HOME)
     with pytest.raises(UsedDeletionLink):
         await desk.deletion.undo_by_link(token, origin=HOME)  # an old link undoes no new deletion
     await desk.deletion.undo_own(kept.session, origin=HOME)
@@ -149,7 +140,7 @@ async def test_until_then_the_address_stays_taken_and_the_link_keeps_the_account
 
 async def test_this_was_not_me_keeps_the_account_too(reception: Reception, desk: Desk) -> None:
     thief = await reception.member()
-    await desk.deletion.ask(thief.session, password=ALICES, origin=HOME)
+    await desk.deletion.ask(thief.session, origin=HOME)
     [mail_id] = await deletion_mails(reception)
     await reception.takeover.disown(
         await token_of(reception, mail_id, NOT_ME), session=await reception.browser(), origin=HOME
@@ -207,7 +198,7 @@ async def test_after_a_week_no_table_names_who_left(reception: Reception, desk: 
         endpoint=endpoint,
         to=ALICE,
     )
-    await desk.deletion.ask(laptop.session, password=ALICES, origin=HOME)
+    await desk.deletion.ask(laptop.session, origin=HOME)
     everywhere = await names(reception, "alice@", str(alice))
     assert everywhere >= {
         "accounts",
@@ -243,7 +234,7 @@ async def test_after_a_week_no_table_names_who_left(reception: Reception, desk: 
 
 async def test_an_account_with_a_mail_under_way_waits_for_its_end(reception: Reception, desk: Desk) -> None:
     laptop = await reception.member()
-    await desk.deletion.ask(laptop.session, password=ALICES, origin=HOME)
+    await desk.deletion.ask(laptop.session, origin=HOME)
     await a_week_later(reception)
     [mail_id] = await deletion_mails(reception)
     await reception.run("update mails set state = 'sending' where id = :id", id=mail_id)
@@ -275,10 +266,10 @@ async def test_the_only_operator_stays(reception: Reception, desk: Desk) -> None
     async with reception.database.begin() as work:
         await reception.operators.grant(work, OLGA)
     with pytest.raises(LastOperator):
-        await desk.deletion.ask(olga.session, password=ALICES, origin=HOME)
+        await desk.deletion.ask(olga.session, origin=HOME)
     await reception.member()
     async with reception.database.begin() as work:
         await reception.operators.grant(work, ALICE)
-    await desk.deletion.ask(olga.session, password=ALICES, origin=HOME)
+    await desk.deletion.ask(olga.session, origin=HOME)
     with pytest.raises(LastOperator):
         await desk.deletion.delete(await desk.deletion.find(ALICE), "shell")

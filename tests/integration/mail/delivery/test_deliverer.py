@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 from uuid import UUID
 
 import pytest
@@ -20,6 +21,7 @@ from mailroom.mail.ledger.rescuer import Rescuer
 from mailroom.mail.messages.contents import Contents
 from mailroom.mail.models import Attempt, Mail
 from mailroom.mail.outbox import Outbox
+from mailroom.mail.ports import NoSuppressions, Suppressions
 from mailroom.mail.rendering.renderer import Renderer
 from mailroom.mail.smtp.connection import Timeouts
 from mailroom.mail.smtp.pool import Pool
@@ -138,6 +140,7 @@ async def make(settings: Settings, sink: Sink, templates: Path) -> AsyncIterator
         )
         database = Database(settings.database_url, connections=8, name="test")
         shown: list[Snapshot] = []
+        suppressions = cast("Suppressions", pool_options.pop("suppressions", NoSuppressions()))
         options = {"limit": 4, "timeouts": Timeouts(1, 0.7, 0.7, 0.7), **pool_options}
         pool = Pool(SMTPServer.parse(url or sink.url), hostname="test.example", **options)  # type: ignore[arg-type]
         renderer = Renderer(kinds, mail_from="M <m@example.org>", product={}, templates=templates)
@@ -145,7 +148,7 @@ async def make(settings: Settings, sink: Sink, templates: Path) -> AsyncIterator
         delivery = Deliverer(
             ledger=Ledger(database, "test:1"),
             pool=pool,
-            envelopes=Envelopes(renderer, Contents(database)),
+            envelopes=Envelopes(renderer, Contents(database), suppressions),
             progress=KeepsAll(shown),
             counters=counters,
         )

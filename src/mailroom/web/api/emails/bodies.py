@@ -15,7 +15,7 @@ Addresses = Annotated[list[str], Field(min_length=1, max_length=50)]
 
 
 class Model(BaseModel):
-    """What all bodies share: unknown fields are left alone, values never reach an error."""
+    """What all bodies share: unknown fields are ignored, and an error never quotes a value."""
 
     model_config = ConfigDict(hide_input_in_errors=True, extra="ignore", populate_by_name=True)
 

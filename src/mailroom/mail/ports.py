@@ -1,0 +1,25 @@
+"""What `mail` asks of rooms above it. `bootstrap` says who answers."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from mailroom.mail.ledger.claims import Claim
+
+
+class Suppressions(Protocol):
+    """Who knows which recipients want no mail."""
+
+    async def suppressed(self, claims: Sequence[Claim]) -> Sequence[bool]:
+        """Return for each claimed mail whether it must not be sent; it ends `suppressed` then.
+
+        This is asked once for each claim, so a repeat and a mail that waited are asked about again. Raises
+        `Unavailable`: nothing is sent then, and the leases bring the mails back.
+        """
+
+
+class NoSuppressions:
+    """Everybody wants mail: nothing is known of bounces and complaints."""
+
+    async def suppressed(self, claims: Sequence[Claim]) -> Sequence[bool]:
+        """Return false for each."""
+        return [False] * len(claims)

@@ -1,0 +1,79 @@
+"""Limits that are so high that they only stop a loop gone wild: counted here, and told to Redis a little later.
+
+Asking Redis for each request would cost as much as storing a mail does. So processes know of each other's requests
+a tenth of a second late, in which a client may have some more than its limit.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+
+from mailroom.kit.outages import is_away
+from mailroom.web.memory_limits import MemoryLimits, Rate, Verdict
+
+LOOSE = 500.0
+"""Requests a second from which a limit is one of these."""
+TELL_EVERY = 0.1
+"""Seconds."""
+
+# Adds what one process has counted of each key, by Redis's clock. ARGV: for each key its period and the seconds of
+# it that were taken.
+SCRIPT = """
+local clock = redis.call('TIME')
+local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
+local answers = {}
+local function seconds(number) return string.format('%.6f', number) end
+for i = 1, #KEYS do
+  local used = math.max(tonumber(redis.call('GET', KEYS[i]) or now) - now, 0) + tonumber(ARGV[i])
+  redis.call('SET', KEYS[i], seconds(now + used), 'PX', math.ceil(used * 1000) + 1000)
+  answers[i] = seconds(used)
+end
+return answers
+"""
+Add = Callable[[Sequence[str], Sequence[float]], Awaitable[Sequence[bytes]]]
+"""Runs the script with keys and seconds."""
+
+
+def is_loose(rates: Sequence[Rate]) -> bool:
+    """Tell whether all of these are so high."""
+    return all(rate.count >= LOOSE * rate.period for rate in rates)
+
+
+class LooseLimits:
+    """Counts in `memory`, and adds to Redis by `add` later."""
+
+    def __init__(self, memory: MemoryLimits, add: Add) -> None:
+        self._memory = memory
+        self._add = add
+        self._untold: Counter[Rate] = Counter()
+        self._telling: asyncio.Task[None] | None = None
+
+    def take(self, rates: Sequence[Rate]) -> Verdict:
+        """Count one request against all `rates`, or against none where one of them is used up."""
+        verdict = self._memory.take(rates)
+        if verdict.wait <= 0:
+            self._untold.update(rates)
+            if self._telling is None:
+                self._telling = asyncio.create_task(self._tell())
+        return verdict
+
+    async def _tell(self) -> None:
+        await asyncio.sleep(TELL_EVERY)
+        told, self._untold = self._untold, Counter()
+        try:
+            rates = list(told)
+            answers = await self._add([rate.key for rate in rates], [told[rate] * rate.each for rate in rates])
+            for rate, used in zip(rates, answers, strict=True):
+                self._memory.learn(rate.key, float(used) + self._untold[rate] * rate.each)
+        except Exception as error:
+            if not is_away(error):
+                raise
+            self._untold.update(told)  # the next request tells it
+        finally:
+            self._telling = None
+
+    async def aclose(self) -> None:
+        """Give up what is not told."""
+        if task := self._telling:
+            task.cancel()
+            await asyncio.wait([task])

@@ -1,0 +1,47 @@
+"""What keeps simple robots from signing up: a field that people leave empty, and the time that a form takes.
+
+Neither needs JavaScript or is in anybody's way for good: who is stopped reads why, and the next try passes.
+Programs that send no form are not stopped by the time. The limits of mails hold for them as for everyone.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from itsdangerous import BadSignature, URLSafeSerializer
+from quart import request
+
+from mailroom.i18n.messages import gettext
+from mailroom.kit import clock
+from mailroom.web.browser import services
+
+BAIT, BEGUN = "website", "begun"
+"""The fields: one that must stay empty, and when the form was shown."""
+
+
+def stamp() -> str:
+    """Return what says that the form is shown now; only we can write one."""
+    return str(_serializer().dumps(round(clock.now().timestamp() * 1000)))
+
+
+def messages_for(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is to be said, by field, of a form that looks like a robot's; mostly nothing."""
+    if str(values.get(BAIT, "")).strip():
+        return {BAIT: gettext("Please leave this field empty. It is there for robots.")}
+    if _was_too_fast(str(values.get(BEGUN, ""))):
+        return {BEGUN: gettext("That was very fast, as only programs are. Please press the button once more.")}
+    return {}
+
+
+def _was_too_fast(begun: str) -> bool:
+    least = services().settings.sign_up_seconds
+    if not least or (not begun and request.headers.get("Sec-Fetch-Mode") != "navigate"):
+        return False  # no browser: it never had the form
+    try:
+        shown = int(_serializer().loads(begun))
+    except (BadSignature, TypeError, ValueError):
+        return True
+    return clock.now().timestamp() - shown / 1000 < least
+
+
+def _serializer() -> URLSafeSerializer:
+    return URLSafeSerializer(list(reversed(services().settings.secret_keys)), salt="mailroom/sign-up form")

@@ -1,0 +1,77 @@
+"""The shell speaks the terminal's language, in its help and in its sentences."""
+
+import copy
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from mailroom.cli.commands import shell
+from mailroom.cli.language import terminal_language, translate_help
+from mailroom.i18n import languages
+from mailroom.ops.doctor.findings import good
+from mailroom.ops.doctor.report import _verdict
+
+
+@pytest.mark.parametrize(
+    ("environment", "language"),
+    [
+        ({"LANG": "de_AT.UTF-8"}, "de"),
+        ({"LANG": "en_US.UTF-8", "LC_ALL": "de_DE@euro"}, "de"),
+        ({"LANG": "fr_FR.UTF-8", "LANGUAGE": "it:de"}, "de"),
+        ({"LANG": "C.UTF-8", "LANGUAGE": "de"}, "en"),
+        ({"LC_ALL": "POSIX"}, "en"),
+        ({}, "en"),
+    ],
+)
+def test_the_locale_says_which_language_is_spoken(
+    environment: dict[str, str], language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(languages, "shipped", lambda: ("en", "de"))
+    assert terminal_language(environment) == language
+
+
+def commands(group: click.Command) -> Iterator[click.Command]:
+    yield group
+    if isinstance(group, click.Group):
+        for command in group.commands.values():
+            yield from commands(command)
+
+
+@pytest.fixture
+def everything() -> click.Group:
+    """The shell, which a test may translate."""
+    entrypoints: Any = None
+    return copy.deepcopy(shell(entrypoints))
+
+
+def helps(group: click.Group) -> list[str]:
+    found = [command.help for command in commands(group)] + [group.epilog]
+    for command in commands(group):
+        found += [option.help for option in command.params if isinstance(option, click.Option)]
+    return [text for text in found if text]
+
+
+def test_the_help_of_every_command_and_option_is_shown_in_the_language_of_the_terminal(
+    everything: click.Group, pseudo: str, unmarked: Callable[[str], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LANG", f"{pseudo.replace('-', '_')}.UTF-8")
+    monkeypatch.delenv("LC_ALL", raising=False)
+    run = CliRunner().invoke(everything, ["mails", "--help"])
+    assert run.exit_code == 0
+    assert len(helps(everything)) > 50
+    with languages.speaking(pseudo):
+        translate_help(everything)  # what was translated already stays
+    left = [text for text in helps(everything) if any(re.search(r"\w{3}", piece) for piece in unmarked(text))]
+    assert left == []
+    languages.speak(languages.DEFAULT)
+
+
+def test_a_verdict_of_the_doctor_is_translated(pseudo: str, unmarked: Callable[[str], list[str]]) -> None:
+    with languages.speaking(pseudo):
+        said = _verdict([good("x", "y")])
+    assert said != "All is well."
+    assert not any(re.search(r"\w{3}", piece) for piece in unmarked(said))
