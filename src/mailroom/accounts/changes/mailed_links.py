@@ -32,7 +32,8 @@ class LinkPurpose(Generic[Asked]):
 
     name: str
     """The purpose of their tokens (`tokens.py`)."""
-    mail_kind: str
+    mail_kind: str | None
+    """The kind of their mails; None where mails of several kinds hold such links."""
     table: type[Asked]
     wrong: type[TokenError]
     old: type[TokenError]
@@ -54,7 +55,7 @@ class LinkPurpose(Generic[Asked]):
         )
         row = (await work.session.execute(rows)).one_or_none()
         found = MailedLink(*row) if row else None
-        if found is None or found.mail.kind != self.mail_kind:
+        if found is None or self.mail_kind not in {None, found.mail.kind}:
             raise self.wrong
         if found.mail.nonce is None:
             raise self.old  # so long ago that the clean-up dropped what the link is made from
