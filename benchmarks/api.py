@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
-from benchmarks import submission
+from benchmarks import large_mails, mailing, submission
 from benchmarks.__main__ import HEADS, show
 from benchmarks.programs import make_key, post, until_it_answers
 from benchmarks.stage import PROCESSES, ROOT, Row, Stage, compared
@@ -41,9 +41,12 @@ def main() -> None:
         "composition": composition,
         "http": http,
         "smtp": submission.measure,
+        "mailing": mailing.measure,
+        "large": lambda stage: large_mails.measure(stage, told.large),
     }
     parser = argparse.ArgumentParser(prog="python -m benchmarks.api", description=__doc__)
     parser.add_argument("--only", action="append", choices=list(parts))
+    parser.add_argument("--large", type=int, default=40, help="mails of 10 MB until memory is looked at")
     told = parser.parse_args()
     began, rows = time.monotonic(), []
     load = os.getloadavg()[0]

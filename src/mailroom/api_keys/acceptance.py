@@ -1,6 +1,8 @@
 """Takes messages of programs in, from either door: may this key send them, and when may they go."""
 
+import asyncio
 from collections.abc import Sequence
+from functools import partial
 from uuid import UUID
 
 from mailroom.api_keys import idempotency, sending_limits
@@ -9,6 +11,9 @@ from mailroom.api_keys.sending_limits import SendingLimits
 from mailroom.kit.database import Database, PlainWork
 from mailroom.mail.messages.draft import Draft
 from mailroom.mail.messages.store import MessageStore
+
+IN_THREAD = 256 * 1024
+"""Octets of files from which messages are made in a thread: the loop has other work."""
 
 
 class Acceptance:
@@ -35,7 +40,9 @@ class Acceptance:
         if self._limits.hold(key):
             async with self._database.begin_plain() as work:
                 return await self.accept(work, key, drafts)
-        rows = self._store.rows_of_drafts(drafts, key_id=key.id, test=key.test)
+        files = sum(len(file.content) for draft in drafts for file in draft.attachments)
+        make = partial(self._store.rows_of_drafts, drafts, key_id=key.id, test=key.test)
+        rows = await asyncio.to_thread(make) if files >= IN_THREAD else make()
         await self._store.commit(rows)
         return [one.id for one in rows]
 

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import click
 
+from mailroom import __version__
 from mailroom.cli.account_commands import accounts
 from mailroom.cli.bulk_commands import cancel, retry
 from mailroom.cli.invitation_commands import invitations
@@ -116,6 +117,18 @@ def worker(entrypoints: Entrypoints, processes: int | None, threads: int | None,
 
 
 @click.command()
+@click.argument("revision", default="heads")
+def migrate(revision: str) -> None:
+    """Bring the database's tables to this version (or to REVISION).
+
+    Run it before the first start and with each upgrade. Two at once do no harm: the second waits for the first.
+    """
+    from mailroom.ops.migrations import migrate as run_migrations
+
+    run_migrations(revision)
+
+
+@click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.option(
     "--exit-code", "only_wrong", is_flag=True, help="Print only what is wrong; the exit code says the rest."
@@ -159,6 +172,7 @@ def shell(entrypoints: Entrypoints) -> click.Group:
         epilog="Begin with `mailroom up`: it needs no settings. Elsewhere they come from the environment and from "
         ".env in the current folder; .env.example lists them, and `mailroom doctor` checks them.",
     )
+    @click.version_option(__version__, prog_name="mailroom")
     @click.pass_context
     def mailroom(ctx: click.Context) -> None:
         """Mailroom: accounts and mail, self-hosted. No mail is lost, and everyone can see where it is."""
@@ -167,6 +181,7 @@ def shell(entrypoints: Entrypoints) -> click.Group:
 
     for command in (
         up,
+        migrate,
         web,
         worker,
         submission,

@@ -262,7 +262,7 @@ SENTENCES: dict[str, str] = {
         "There is no mail or task with this id. `mailroom mails` and `mailroom tasks` list the ids."
     ),
     "cli.error.not_migrated": _(
-        "The database does not have Mailroom's tables as this version needs them. Run `alembic upgrade head`."
+        "The database does not have Mailroom's tables as this version needs them. Run `mailroom migrate`."
     ),
     "title.sign_up_mail": _("Sign-up mail"),
     "title.security_notice": _("Security notice"),

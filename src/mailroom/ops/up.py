@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from mailroom.ops import migrations
 from mailroom.ops.embedded import copied, environment
 from mailroom.ops.embedded import plan as plans
 from mailroom.ops.embedded.data_directory import DataDirectory, write_private
@@ -54,7 +55,7 @@ def up(
         if not plan.embed_postgres:
             from mailroom.ops.embedded.ownership_check import refuse_foreign
 
-            refuse_foreign(plan.given["DATABASE_URL"], plan.root / "alembic")
+            refuse_foreign(plan.given["DATABASE_URL"], migrations.scripts())
         home = DataDirectory.open(plan.home)
     except Refused as refusal:
         print(refusal, file=sys.stderr)

@@ -131,6 +131,8 @@ class SubmissionHandler:
                 draft, content = await asyncio.to_thread(self._read, raw, envelope, session)
             else:
                 draft, content = self._read(raw, envelope, session)
+            del raw
+            envelope.content = None  # what is stored is another copy
             self._keys.check_sender(key, draft.sender.address)
             message_id = await self._acceptance.accept_raw(key, draft, content, source="smtp")
         except InvalidKey as error:

@@ -9,9 +9,9 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
+from mailroom.kit.byte_budget import Budget
 from mailroom.ops.processes.listening import BACKLOG
 from mailroom.settings import Settings
-from mailroom.submission.budget import Budget
 from mailroom.submission.handler import SubmissionHandler
 from mailroom.submission.protocol import SubmissionProtocol
 
@@ -21,9 +21,9 @@ MOST_PER_ADDRESS = 50
 """Connections of one address at a time; loopback has as many as there are in all."""
 LARGEST = 40 * 1000 * 1000
 """Octets of a message, as over HTTP."""
-COPIES = 4
-"""Times a message is in memory on its way in: as read, joined, unstuffed, and as a parameter of its INSERT."""
-BUDGET = COPIES * LARGEST
+BUDGET = 60_000_000
+"""Octets of messages that a process holds while they come in. Large ones are stored one after the other: only that
+one is there up to four times (as read, as stored, as a parameter of its INSERT, and on its way to PostgreSQL)."""
 RELOAD_EVERY = 10.0
 """Seconds between two looks at the certificate's file."""
 STOP_SECONDS = 10.0
@@ -73,6 +73,7 @@ class Listener:
         self._handler = handler
         self._settings = settings
         self._budget = Budget(BUDGET)
+        self._large = asyncio.Lock()
         self._addresses: Counter[str] = Counter()
         self.open: dict[LimitedProtocol, str] = {}
         """Each connection and the address it comes from."""
@@ -101,6 +102,7 @@ class Listener:
         protocol = LimitedProtocol(
             self._handler,
             budget=self._budget,
+            large=self._large,
             limit=LARGEST,
             hostname=self._settings.ehlo_name.strip("[]"),
             tls=self._certificate.context,

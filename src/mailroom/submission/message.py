@@ -17,6 +17,7 @@ from mailroom.mail.messages.addresses import NotAnAddress, read_mailbox
 from mailroom.mail.messages.draft import LONGEST_LINE, Draft, InvalidMessage, Mailbox, Stream
 
 LONE = re.compile(rb"(?<!\r)\n|\r(?!\n)")
+LONG_LINE = re.compile(rb"[^\r\n]{%d}" % (LONGEST_LINE + 1))
 FIELD = re.compile(rb"(?P<name>[!-9;-~]+)[ \t]*:(?P<value>(?:[^\r\n]*(?:\r\n[ \t])?)*)\r\n")
 DROPPED = frozenset({b"bcc", b"resent-bcc", b"return-path", b"x-mailroom-stream"})
 MOST_HEADER_OCTETS = 256 * 1024
@@ -81,10 +82,11 @@ def read_message(
     """
     if LONE.search(raw):
         raise InvalidMessage("content", "Lines must end with CRLF (RFC 5321 section 2.3.8).")
-    if any(len(line) > LONGEST_LINE for line in raw.split(b"\r\n")):
+    if LONG_LINE.search(raw):
         raise InvalidMessage("content", f"A line has more than {LONGEST_LINE} octets (RFC 5322 section 2.1.1).")
-    head, _, body = raw.partition(b"\r\n\r\n") if not raw.startswith(b"\r\n") else (b"", b"", raw[2:])
-    header = Header(head + b"\r\n" if head else b"")
+    end = 0 if raw.startswith(b"\r\n") else raw.find(b"\r\n\r\n") + 2
+    header = Header(raw[:end] if end != 1 else raw)  # 1: nothing but a header
+    body = memoryview(raw)[end + 2 if end != 1 else len(raw) :]  # a large one is not copied
     senders = header.addresses(b"from")
     if header.count(b"from") != 1 or len(senders) != 1:
         raise InvalidMessage("from", "A message has one From field with one address.")
@@ -104,7 +106,7 @@ def read_message(
         stream=_stream(header.value(b"x-mailroom-stream")),
         envelope=tuple(recipients),
     )
-    return draft, "".join(added).encode() + header.kept() + b"\r\n" + body
+    return draft, b"".join(("".join(added).encode(), header.kept(), b"\r\n", body))
 
 
 def _stream(text: str) -> Stream:

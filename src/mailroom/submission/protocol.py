@@ -22,13 +22,15 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, Envelope
 
+from mailroom.kit.byte_budget import Budget, Share, TooMuch
 from mailroom.mail.messages.addresses import LONGEST_LOCAL
-from mailroom.submission.budget import Budget, Share, TooMuch
 from mailroom.submission.enhanced_codes import with_code
 
 END = b"\r\n.\r\n"
 USUAL_PATH = re.compile(r"<([A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9.-]+)>(?= |$)")
 LONGEST_PATH = 254
+LARGE = 2_000_000
+"""Octets from which messages are stored one after the other, so that one of them only is there several times."""
 TIMEOUT = 60.0
 """Seconds a client may be silent between two commands; RFC 5321 §4.5.3.2.7 asks for 300 of relays."""
 DATA_SECONDS = 600.0
@@ -41,9 +43,16 @@ class SubmissionProtocol(SMTP):
     """A client that submits messages."""
 
     def __init__(
-        self, handler: Any, *, budget: Budget, limit: int, hostname: str, tls: ssl.SSLContext | None
+        self,
+        handler: Any,
+        *,
+        budget: Budget,
+        large: asyncio.Lock,
+        limit: int,
+        hostname: str,
+        tls: ssl.SSLContext | None,
     ) -> None:
-        """`limit` is the most octets of a message, also told as SIZE (RFC 1870)."""
+        """`limit` is the most octets of a message, also told as SIZE (RFC 1870). One at a time holds `large`."""
         super().__init__(
             handler,
             data_size_limit=limit,
@@ -57,7 +66,7 @@ class SubmissionProtocol(SMTP):
             command_call_limit=MOST_COMMANDS,
             loop=asyncio.get_running_loop(),
         )
-        self._budget, self._limit = budget, limit
+        self._budget, self._large, self._limit = budget, large, limit
         self._without_codes = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -143,9 +152,18 @@ class SubmissionProtocol(SMTP):
                 pieces.append(piece)
         if refusal:
             return refusal
+        self._reset_timeout(DATA_SECONDS)  # from here on the client waits for us
+        if share.taken < LARGE:
+            return await self._store(envelope, pieces)
+        async with self._large:
+            return await self._store(envelope, pieces)
+
+    async def _store(self, envelope: Envelope, pieces: list[bytes]) -> str:
+        """Join the pieces, undo dot-stuffing (RFC 5321 §4.5.2), hand over to the handler, and return the reply."""
         whole = b"".join(pieces)
+        pieces.clear()
         envelope.content = whole.replace(b"\r\n.", b"\r\n")[2:-2] if b"\r\n." in whole[:-3] else whole[2:-3]
-        del pieces, whole
+        del whole
         reply: str = await self._call_handler_hook("DATA")
         return reply
 

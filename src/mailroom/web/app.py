@@ -15,6 +15,7 @@ from mailroom.web import errors, health, limits, recent_sign_in, security
 from mailroom.web.api import api_keys, tasks, webhooks
 from mailroom.web.api import mails as mail_search_api
 from mailroom.web.api.emails import routes as emails
+from mailroom.web.api.emails.payload import LargeTurn
 from mailroom.web.api.waits import Waits
 from mailroom.web.browser import write_cookie
 from mailroom.web.desk import (
@@ -100,6 +101,7 @@ def create_app(services: Services) -> Quart:
     app = _Application("mailroom.web", root_path=str(Path(__file__).parent), static_folder=None)
     provide(app, Services, services)
     provide(app, Waits, Waits())
+    provide(app, LargeTurn, LargeTurn())
     provide(app, Readiness, Readiness(services.database))
     provide(app, overview.Readings, overview.Readings(services.database))
     app.url_map.strict_slashes = False

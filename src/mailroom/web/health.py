@@ -17,6 +17,7 @@ blueprint = Blueprint("health", __name__)
 
 
 @blueprint.get("/healthz")
+@blueprint.get("/up")  # where Kamal and Rails hosts look
 @hide
 async def healthz() -> Response:
     """Say that this process is alive; asks no one else."""

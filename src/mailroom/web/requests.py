@@ -11,12 +11,14 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 import quart
-from quart import Quart, current_app, request
+from quart import Quart, current_app, g, request
 from quart.wrappers.request import Body as QuartBody
 from werkzeug.datastructures import MultiDict
-from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, ServiceUnavailable, UnsupportedMediaType
 
 from mailroom.i18n.messages import gettext
+from mailroom.kit.byte_budget import Budget, Share, TooMuch
+from mailroom.web.parts import current, provide
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -28,6 +30,8 @@ BODY_SECONDS = 20.0
 """Seconds the body of a request may take where its route says nothing else."""
 DISCARD_SECONDS = 5.0
 """Seconds a client may go on sending what is too large, so that it gets to read the answer."""
+BUDGET = 60_000_000
+"""Bytes that bodies of large routes may take together in a process; who comes then is told to come back (503)."""
 _LIMITS = "mailroom_body"
 """The attribute of a view that holds the limits of its body."""
 
@@ -81,10 +85,32 @@ class Body(QuartBody):
         self._expected, self._most = expected or 0, LARGEST_OF_ALL
         self._received = 0
         self._ended = asyncio.Event()
+        self._share: Share | None = None
+        self._is_refused = False
 
-    def limit(self, most: int) -> None:
-        """Take at most `most` bytes. Called when the route is known, which is before anybody reads."""
-        self._most = most
+    def limit(self, most: int, share: Share | None = None) -> None:
+        """Take at most `most` bytes, and count them in `share`.
+
+        Called when the route is known, which is before anybody reads.
+        """
+        self._most, self._share = most, share
+        self._count(self._received)
+
+    def give_up(self) -> None:
+        """Keep nothing any more, of what came and of what may come still."""
+        self._is_refused = True
+        self._drop()
+        if self._share:
+            self._share.give_back()
+            self._share = None
+
+    def _count(self, size: int) -> None:
+        try:
+            if self._share and size:
+                self._share.take(size)
+        except TooMuch:
+            self._is_refused = True
+            self._drop()
 
     @property
     def is_too_large(self) -> bool:
@@ -114,14 +140,18 @@ class Body(QuartBody):
     def _takes(self, data: bytes) -> bool:
         """Count a part and tell whether there is room for it. Where there is none, nothing is kept."""
         self._received += len(data)
-        if not self.is_too_large:
-            return True
+        if not self.is_too_large and not self._is_refused:
+            self._count(len(data))
+            return not self._is_refused
+        self._drop()
+        return False
+
+    def _drop(self) -> None:
         parts: asyncio.Queue[bytes] | None = getattr(self, "_queue", None)  # of Quart from 0.23 on
         while parts and not parts.empty():
             parts.get_nowait()
         self.clear()
         super().set_complete()  # whoever waits for the body need not wait longer
-        return False
 
     def set_complete(self) -> None:
         """Take the end from the server."""
@@ -146,6 +176,8 @@ class Body(QuartBody):
     def _check(self) -> None:
         if self.is_too_large:
             raise BodyTooLarge(self._most)
+        if self._is_refused:
+            raise ServiceUnavailable
 
 
 class Request(quart.Request):
@@ -223,15 +255,26 @@ async def check_request() -> None:
     most, seconds = getattr(view, _LIMITS, (LARGEST_BODY, BODY_SECONDS))
     body = request.body
     assert isinstance(body, Body)
-    body.limit(most)
+    share = Share(current(Budget)) if most > LARGEST_BODY else None
+    g.mailroom_body = body
+    body.limit(most, share)
     request.body_timeout = seconds  # type: ignore[assignment]  # an int for Quart, which gives it to wait_for
     if body.is_too_large:
         await body.discard()
         raise BodyTooLarge(most)
 
 
+async def give_up_body(_error: BaseException | None) -> None:
+    """Take the body of this request off the budget."""
+    body: Body | None = g.pop("mailroom_body", None)
+    if body is not None:
+        body.give_up()
+
+
 def read_requests(app: Quart) -> None:
     """Have `app` read its requests by these rules."""
+    provide(app, Budget, Budget(BUDGET))
     app.request_class = Request
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_OF_ALL  # Quart's parser of forms asks for it
     app.before_request(check_request)
+    app.teardown_request(give_up_body)

@@ -14,7 +14,7 @@ from mailroom.web.browser import client
 from mailroom.web.parts import current
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-ANY_HOST = frozenset({"/healthz", "/readyz", "/metrics"})
+ANY_HOST = frozenset({"/healthz", "/up", "/readyz", "/metrics"})
 """Paths that platforms and scrapers ask for by address, not by name."""
 _PORTS = {"http": 80, "https": 443}
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})

@@ -224,7 +224,7 @@ def test_a_database_without_tables_is_a_sentence(shell: Shell, database_url: str
     run = shell("mails")
     assert run.returncode == 1
     no_traceback(run)
-    assert "alembic upgrade head" in run.stderr
+    assert "mailroom migrate" in run.stderr
 
 
 # -- mails

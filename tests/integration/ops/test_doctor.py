@@ -210,7 +210,7 @@ async def test_a_database_that_was_never_migrated(settings: Settings, database_u
     found = one(await database.check(settings), "migrations")
     assert found.mark is Mark.BROKEN
     assert "no tables of Mailroom's yet" in found.words
-    assert "alembic upgrade head" in found.advice
+    assert "mailroom migrate" in found.advice
 
 
 @pytest.mark.spoils_its_database

@@ -6,8 +6,8 @@ import inspect
 import pytest
 from aiosmtpd.smtp import SMTP
 
+from mailroom.kit.byte_budget import Budget
 from mailroom.submission import protocol
-from mailroom.submission.budget import Budget
 from mailroom.submission.enhanced_codes import CODES, with_code
 from mailroom.submission.protocol import SubmissionProtocol
 
@@ -57,7 +57,9 @@ def test_a_reply_gets_the_enhanced_code_of_its_class_unless_it_has_one() -> None
     ],
 )
 async def test_a_path_is_read_as_aiosmtpd_reads_it(argument: str) -> None:
-    ours = SubmissionProtocol(object(), budget=Budget(1), limit=1, hostname="mx.example", tls=None)
+    ours = SubmissionProtocol(
+        object(), budget=Budget(1), large=asyncio.Lock(), limit=1, hostname="mx.example", tls=None
+    )
     address, rest = ours._getaddr(argument)
     theirs, their_rest = SMTP._getaddr(ours, argument)
     assert (address, (rest or "").split()) == (theirs, (their_rest or "").split())

@@ -4,15 +4,14 @@ import asyncio
 import time
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg.rows import class_row
 
-import mailroom
 from mailroom.i18n.messages import gettext, gettext_noop
 from mailroom.kit.postgres_connection import PostgresConnection
+from mailroom.ops import migrations
 from mailroom.ops.database_errors import explain
 from mailroom.ops.doctor import pooler
 from mailroom.ops.doctor.findings import Finding, broken, budget, good, unknown, warning
@@ -23,9 +22,9 @@ CHECK, MIGRATIONS, RIGHTS = gettext_noop("database"), gettext_noop("migrations")
 CLOCK, CONNECTIONS = gettext_noop("clock"), gettext_noop("database connections")
 OLDEST = 14
 CLOCK_SECONDS = 5
-SCRIPTS = Path(mailroom.__file__).resolve().parents[2] / "alembic"
+SCRIPTS = migrations.scripts()
 NEW_DATABASE = gettext_noop(
-    "Make one with: createdb --encoding=UTF8 --template=template0 NAME; then `alembic upgrade head`."
+    "Make one with: createdb --encoding=UTF8 --template=template0 NAME; then `mailroom migrate`."
 )
 FORBIDDEN = """
 select string_agg(relname, ', ' order by relname) from pg_class
@@ -33,7 +32,7 @@ where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and relnam
     and not (has_table_privilege(oid, 'select') and has_table_privilege(oid, 'insert')
         and has_table_privilege(oid, 'update') and has_table_privilege(oid, 'delete'))
 """
-UPGRADE = gettext_noop("Run `alembic upgrade head` (the release line of the Procfile).")
+UPGRADE = gettext_noop("Run `mailroom migrate` (the release line of the Procfile).")
 
 ABOUT = """
 select current_setting('server_version') as version,

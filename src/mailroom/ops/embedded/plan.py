@@ -17,6 +17,9 @@ from mailroom.settings import Settings, SettingsError, env_file
 from mailroom.settings.settings import SECRETS
 
 PORT, SUBMISSION_PORT = 8000, 2587
+PROCFILE = "Procfile"
+OF_HOSTS = {"postdeploy"}
+"""Lines that are `release` by another name, for hosts that know only that one."""
 RELEASE, WEB, SUBMISSION = "release", "web", "submission"
 PLAIN = {name.upper() for name in Settings.model_fields} - {name.upper() for name in SECRETS}
 """Settings in which quotation marks around the value mean nothing."""
@@ -88,7 +91,7 @@ def make(root: Path | None, environment: Mapping[str, str], port: int | None, wi
     """Decide what to run; starts and writes nothing. Raises `Refused` with the sentence to show."""
     root = (root or _root()).resolve()
     given = _given(root, environment)
-    lines = read_procfile(root / "Procfile")
+    lines = {name: line for name, line in read_procfile(_procfile(root)).items() if name not in OF_HOSTS}
     unknown = sorted(set(without) - set(lines))
     if unknown:
         raise Refused(f"The Procfile has no {unknown[0]!r} to leave out; it has: {', '.join(lines)}.")
@@ -114,10 +117,15 @@ def make(root: Path | None, environment: Mapping[str, str], port: int | None, wi
 
 
 def _root() -> Path:
-    """The checkout this code runs from, else the current folder: where the Procfile is."""
-    for folder in (SOURCE.parent, Path.cwd()):
-        if (folder / "Procfile").is_file():
-            return folder
+    """The checkout this code runs from, else the current folder."""
+    return next((folder for folder in (SOURCE.parent, Path.cwd()) if (folder / PROCFILE).is_file()), Path.cwd())
+
+
+def _procfile(root: Path) -> Path:
+    """The Procfile of that folder; of an installed Mailroom, the one that came with it."""
+    for file in (root / PROCFILE, SOURCE / "mailroom" / PROCFILE):
+        if file.is_file():
+            return file
     raise Refused("There is no Procfile here. Run `mailroom up` in Mailroom's own folder.")
 
 

@@ -23,7 +23,7 @@ class AccessLog(Logger):
     def __init__(self, config: Config, hops: int = 0, counters: Counters | None = None) -> None:
         super().__init__(config)
         self._counters = counters or Counters()
-        self._quiet = {"/healthz", "/readyz", "/metrics"}
+        self._quiet = {"/healthz", "/up", "/readyz", "/metrics"}
         self._hops = hops
 
     async def access(self, request: WWWScope, response: ResponseSummary | None, request_time: float) -> None:

@@ -1,18 +1,17 @@
 """`/api/v1/emails`: send, send many, list, look up, put off, cancel."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from pydantic import ValidationError
-from quart import Blueprint, Response, json, request
+from quart import Blueprint, Response, request
 from quart_schema import document_headers, document_request, document_response, operation_id, tag
-from werkzeug.exceptions import BadRequest
 
 from mailroom.api_keys.errors import ForbiddenSender
-from mailroom.api_keys.idempotency import LONGEST, answered_before, fingerprint_of, keep_answer
+from mailroom.api_keys.idempotency import answered_before, keep_answer
 from mailroom.api_keys.keys import Key
 from mailroom.kit import clock
 from mailroom.kit.database import PlainWork
@@ -22,6 +21,7 @@ from mailroom.mail.messages.draft import Draft, InvalidMessage
 from mailroom.mail.messages.views import LAST_EVENT, Filter, FoundMessage, find_message, list_messages
 from mailroom.web.api.emails import documents, found_documents
 from mailroom.web.api.emails.bodies import ChangeBody, EmailBody, in_words, read_body
+from mailroom.web.api.emails.payload import Payload, payload_of
 from mailroom.web.api.emails.views import listed, shown
 from mailroom.web.api.keys import READS, SENDS, actor_of, current_key, needs_key
 from mailroom.web.browser import services
@@ -31,12 +31,9 @@ from mailroom.web.requests import takes_body
 
 blueprint = Blueprint("emails", __name__, url_prefix="/api/v1/emails")
 
-Made = TypeVar("Made")
 LARGEST, SECONDS = 40 * 1024 * 1024, 120.0
 MOST_IN_BATCH, MOST_LISTED, LISTED = 100, 100, 20
 STRICT, PERMISSIVE = "strict", "permissive"
-LARGE = 256 * 1024
-"""Bytes of JSON from which it is parsed, and its messages are made, in a thread: the loop has other work."""
 
 
 @blueprint.post("")
@@ -52,17 +49,16 @@ LARGE = 256 * 1024
 async def send() -> Response:
     """Send one message to at most 50 recipients."""
     key = await current_key()
-    raw, value = await _json()
-
     check = services().acceptance.check
 
-    def read() -> list[Draft]:
-        draft = read_body(EmailBody, value).draft(clock.now())
-        check(key, draft)
-        return [draft]
+    async with payload_of("/emails") as payload:
 
-    drafts = await _in_thread_if_large(raw, read)
-    ids = await _put(key, "/emails", raw, drafts)
+        def read() -> list[Draft]:
+            draft = read_body(EmailBody, payload.take()).draft(clock.now())
+            check(key, draft)
+            return [draft]
+
+        ids = await _put(key, payload, await payload.make(read))
     return answer(_sent(ids[0], key))
 
 
@@ -79,9 +75,6 @@ async def send() -> Response:
 async def send_batch() -> Response:
     """Send 1 to 100 messages; with `x-batch-validation: permissive` those that are right, and errors."""
     key = await current_key()
-    raw, value = await _json()
-    if not isinstance(value, list) or not 1 <= len(value) <= MOST_IN_BATCH:
-        raise InvalidMessage("body", f"Send a JSON array of 1 to {MOST_IN_BATCH} messages.")
     mode = request.headers.get("x-batch-validation", STRICT).lower()
     if mode not in {STRICT, PERMISSIVE}:
         raise InvalidMessage("x-batch-validation", f"Give {STRICT} or {PERMISSIVE}.")
@@ -89,25 +82,30 @@ async def send_batch() -> Response:
     errors: list[dict[str, Any]] = []
     check = services().acceptance.check
 
-    def read() -> list[Draft]:
-        drafts: list[Draft] = []
-        for index, one in enumerate(value):
-            try:
-                draft = read_body(EmailBody, one).draft(clock.now())
-                check(key, draft)
-                drafts.append(draft)
-            except InvalidMessage as error:
-                if not permissive:
-                    raise InvalidMessage(f"{index}.{error.field}", str(error)) from None
-                errors.append({"index": index, "message": f"`{error.field}`: {error}"})
-            except ForbiddenSender as error:
-                if not permissive:
-                    raise
-                errors.append({"index": index, "message": f"`from`: {error}"})
-        return drafts
+    async with payload_of("/emails/batch") as payload:
 
-    drafts = await _in_thread_if_large(raw, read)
-    ids = await _put(key, "/emails/batch", raw, drafts) if drafts else []
+        def read() -> list[Draft]:
+            value, drafts = payload.take(), list[Draft]()
+            if not isinstance(value, list) or not 1 <= len(value) <= MOST_IN_BATCH:
+                raise InvalidMessage("body", f"Send a JSON array of 1 to {MOST_IN_BATCH} messages.")
+            for index, one in enumerate(value):
+                try:
+                    draft = read_body(EmailBody, one).draft(clock.now())
+                    check(key, draft)
+                    drafts.append(draft)
+                except InvalidMessage as error:
+                    if not permissive:
+                        raise InvalidMessage(f"{index}.{error.field}", str(error)) from None
+                    errors.append({"index": index, "message": f"`{error.field}`: {error}"})
+                except ForbiddenSender as error:
+                    if not permissive:
+                        raise
+                    errors.append({"index": index, "message": f"`from`: {error}"})
+            return drafts
+
+        drafts = await payload.make(read)
+        ids = await _put(key, payload, drafts) if drafts else []
+        del drafts
     sent: dict[str, Any] = {"data": [_sent(message_id, key) for message_id in ids]}
     return answer(sent | {"errors": errors} if permissive else sent)
 
@@ -156,7 +154,8 @@ async def put_off(email_id: str) -> Response:
     """Send a scheduled message at another time."""
     key = await current_key()
     found = await _find(email_id, key, content=False)
-    _, value = await _json()
+    async with payload_of("") as payload:
+        value = payload.take()
     due = _change(value).due(clock.now())
     async with services().database.begin_plain() as work:
         await reschedule(work, found.message.id, due)
@@ -181,19 +180,17 @@ async def cancel_one(email_id: str) -> Response:
     return answer({"object": "email", "id": str(found.message.id)})
 
 
-async def _put(key: Key, route: str, raw: bytes, drafts: Sequence[Draft]) -> list[UUID]:
+async def _put(key: Key, payload: Payload, drafts: Sequence[Draft]) -> list[UUID]:
     """Write the messages and, in the same transaction, the answer under their Idempotency-Key, if there is one."""
-    idempotency_key = _idempotency_key()
     have = services()
-    if idempotency_key is None:
+    if payload.idempotency_key is None:
         return await have.acceptance.accept_at_once(key, drafts)
     async with have.database.begin_plain() as work:
-        fingerprint = fingerprint_of(route, raw)
-        before = await answered_before(work, key.id, idempotency_key, fingerprint)
+        before = await answered_before(work, key.id, payload.idempotency_key, payload.fingerprint)
         if before is not None:
             return before
         ids = await have.acceptance.accept(work, key, drafts)
-        await keep_answer(work, key.id, idempotency_key, fingerprint, ids)
+        await keep_answer(work, key.id, payload.idempotency_key, payload.fingerprint, ids)
     return ids
 
 
@@ -222,30 +219,6 @@ def _sent(message_id: UUID, key: Key) -> dict[str, str]:
         "watch_token": token,
         "watch_url": f"{have.settings.public_url}/embed/{token}",
     }
-
-
-def _idempotency_key() -> str | None:
-    key = request.headers.get("Idempotency-Key")
-    if key is not None and not 1 <= len(key) <= LONGEST:
-        raise ApiError(400, "invalid_idempotency_key", f"An Idempotency-Key has 1 to {LONGEST} characters.")
-    return key
-
-
-async def _json() -> tuple[bytes, Any]:
-    """Return the body, and what it says; a large one is parsed in a thread."""
-    if request.mimetype != "application/json":
-        raise ApiError(415, "unsupported_media_type", "Send JSON, with Content-Type: application/json.")
-    raw = await request.get_data()
-    assert isinstance(raw, bytes)
-    try:
-        value = await _in_thread_if_large(raw, lambda: json.loads(raw))
-    except (ValueError, RecursionError):
-        raise BadRequest("The body is not JSON that can be read.") from None
-    return raw, value
-
-
-async def _in_thread_if_large(raw: bytes, work: Callable[[], Made]) -> Made:
-    return await asyncio.to_thread(work) if len(raw) >= LARGE else work()
 
 
 def _change(value: Any) -> ChangeBody:

@@ -1,0 +1,69 @@
+"""The JSON of a request, of up to 40 MB: parsed in a thread, held once, and large ones one after the other."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from quart import json, request
+from werkzeug.exceptions import BadRequest
+
+from mailroom.api_keys.idempotency import LONGEST, fingerprint_of
+from mailroom.web.parts import current
+from mailroom.web.program_answers import ApiError
+
+Made = TypeVar("Made")
+
+IN_THREAD = 256 * 1024
+"""Bytes of JSON from which it is parsed, and its messages are made, in a thread: the loop has other work."""
+ALONE = 2_000_000
+"""Bytes from which one request at a time is worked on: a message is there several times until it is stored."""
+
+
+class LargeTurn(asyncio.Lock):
+    """Who holds it works on a large request."""
+
+
+class Payload:
+    """What a request says."""
+
+    def __init__(self, size: int, value: Any, idempotency_key: str | None, fingerprint: bytes) -> None:
+        self.size = size
+        self._value = value
+        self.idempotency_key = idempotency_key
+        self.fingerprint = fingerprint
+        """What tells this payload from another; empty without an Idempotency-Key."""
+
+    def take(self) -> Any:
+        """Return the value, and hold it no more."""
+        value, self._value = self._value, None
+        return value
+
+    async def make(self, work: Callable[[], Made]) -> Made:
+        """Return what `work` makes of it, in a thread where it is large."""
+        return await asyncio.to_thread(work) if self.size >= IN_THREAD else work()
+
+
+@asynccontextmanager
+async def payload_of(route: str) -> AsyncIterator[Payload]:
+    """Read the body of this request, and work on it. Raises `ApiError`, `BadRequest`."""
+    if request.mimetype != "application/json":
+        raise ApiError(415, "unsupported_media_type", "Send JSON, with Content-Type: application/json.")
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not 1 <= len(key) <= LONGEST:
+        raise ApiError(400, "invalid_idempotency_key", f"An Idempotency-Key has 1 to {LONGEST} characters.")
+    raw: Any = [await request.get_data(cache=False)]
+    size = len(raw[0])
+
+    def read() -> Payload:
+        body = raw.pop()
+        try:
+            return Payload(size, json.loads(body), key, fingerprint_of(route, body) if key else b"")
+        except (ValueError, RecursionError):
+            raise BadRequest("The body is not JSON that can be read.") from None
+
+    if size < ALONE:
+        yield await asyncio.to_thread(read) if size >= IN_THREAD else read()
+        return
+    async with current(LargeTurn):
+        yield await asyncio.to_thread(read)
