@@ -80,7 +80,7 @@ bench-pairs: $(VENV)/.dev ## this tree beside the commit BASE, seven interleaved
 	$(BIN)/python -m benchmarks.pairs --base $(BASE)
 
 .PHONY: bench-api
-bench-api: $(VENV)/.dev ## mails of other programs over HTTP and SMTP, beside the least route and Postfix (about 4 minutes)
+bench-api: $(VENV)/.dev ## mails of other programs over HTTP and SMTP, beside the least route and Postfix (about 5 minutes); benchmarks/API.md
 	$(BIN)/python -m benchmarks.api
 
 .PHONY: bench-desk

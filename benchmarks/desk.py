@@ -78,11 +78,11 @@ def time_pages(client: httpx.Client) -> None:
             print(f"{path:52} {statistics.median(taken):6.1f}ms {taken[-1]:6.1f}ms", flush=True)
 
 
-def open_desks(port: int, over: threading.Event) -> list[threading.Thread]:
-    """Keep ten desks open, as `desk.js` does: each asks every five seconds."""
+def open_desks(operator: httpx.Client, over: threading.Event) -> list[threading.Thread]:
+    """Keep ten desks open, as `desk.js` does: each asks every five seconds. They share one session."""
 
     def look(place: int) -> None:
-        client = sign_in(port)
+        client = httpx.Client(base_url=operator.base_url, cookies=operator.cookies, timeout=30)
         time.sleep(place * 0.5)
         while not over.wait(5.0):
             client.get("/desk?part=live")
@@ -93,7 +93,7 @@ def open_desks(port: int, over: threading.Event) -> list[threading.Thread]:
     return desks
 
 
-def delivery(stage: Stage, port: int, smtp_port: int, journal: Journal, pairs: int) -> None:
+def delivery(stage: Stage, operator: httpx.Client, smtp_port: int, journal: Journal, pairs: int) -> None:
     """Print mails a second with ten desks open beside none."""
     publisher = Publisher(stage.settings(smtp_port))
 
@@ -107,7 +107,7 @@ def delivery(stage: Stage, port: int, smtp_port: int, journal: Journal, pairs: i
     ratios = []
     for _ in range(pairs):
         alone, over = send(), threading.Event()
-        desks = open_desks(port, over)
+        desks = open_desks(operator, over)
         time.sleep(6)
         beside = send()
         over.set()
@@ -154,8 +154,9 @@ def main() -> None:
         asyncio.run(chores(stage))
         smtp_port, journal = stack.enter_context(sink_of(stage.folder, 0))
         with app(stage, smtp_port) as running:
-            time_pages(sign_in(running.port))
-            delivery(stage, running.port, smtp_port, journal, told.pairs)
+            operator = sign_in(running.port)
+            time_pages(operator)
+            delivery(stage, operator, smtp_port, journal, told.pairs)
             for name, table, indexes in sizes(stage.postgres.url):
                 print(f"{name:30} {table:>10} table, {indexes:>10} indexes")
 

@@ -19,9 +19,9 @@ select gen_random_uuid(), case when n %% 3 = 0 then 'plain' else 'confirm_sign_u
     case when state = 'retrying' then now() + interval '1 hour' end,
     case when state = 'retrying' then now() + interval '1 hour' end, now() + interval '2 days'
 from (
-    select n, now() - interval '30 days' * (%(of)s - n) / %(of)s as at,
+    select n, now() - interval '30 days' * (%(of)s::int - n) / %(of)s::int as at,
         case when n %% 50 = 0 then 'failed' when n %% 5000 = 1 then 'retrying' else 'sent' end as state
-    from generate_series(%(first)s, %(last)s) as n
+    from generate_series(%(first)s::int, %(last)s::int) as n
 ) as numbered
 """
 ATTEMPTS = """
@@ -39,8 +39,8 @@ insert into tasks (id, title, name, state, attempt, step, current, total, began_
 select gen_random_uuid(), 'An import', (array['acme.import', 'acme.report', 'mailroom.export'])[n %% 3 + 1],
     case when n %% 40 = 0 then 'failed' else 'done' end, 1, 5, 10, 10, at, at + interval '2 s', at,
     case when n %% 40 = 0 then 'ValueError: no' end, null, '[1, 2]'
-from (select n, now() - interval '30 days' * (%(tasks)s - n) / %(tasks)s as at
-    from generate_series(1, %(tasks)s) as n) as numbered
+from (select n, now() - interval '30 days' * (%(tasks)s::int - n) / %(tasks)s::int as at
+    from generate_series(1, %(tasks)s::int) as n) as numbered
 """
 COUNTERS = """
 insert into statistics (span, at, name, label, process, count, total, buckets, counts)

@@ -2,6 +2,7 @@
 
 import socket
 import sys
+import threading
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -17,6 +18,9 @@ from mailroom.progress.tracker import Tracker
 from mailroom.services import Services
 from mailroom.settings import Settings
 from mailroom.settings.urls import redis_place
+
+_IMPORTING = threading.Lock()
+"""Held while Celery is imported: the doctor asks in several threads, and Celery's module is not there at once."""
 
 
 def create_commands() -> click.Group:
@@ -134,8 +138,9 @@ async def open_tracker(services: Services) -> AsyncIterator[Tracker]:
 
 def queue_depth(settings: Settings) -> int | None:
     """Return how many messages wait in the queue, None where the broker does not answer. Blocks."""
-    from mailroom.jobs.broker.queue_depth import queue_depth as ask
-    from mailroom.jobs.publisher import Publisher
+    with _IMPORTING:
+        from mailroom.jobs.broker.queue_depth import queue_depth as ask
+        from mailroom.jobs.publisher import Publisher
 
     with closing(Publisher(settings)) as publisher:
         return ask(publisher.app)
@@ -156,7 +161,8 @@ def worker_names(settings: Settings) -> dict[str, list[str]]:
 
 
 def _ask(settings: Settings, broker: str) -> list[str] | Exception:
-    from mailroom.jobs.app import create_celery
+    with _IMPORTING:
+        from mailroom.jobs.app import create_celery
 
     alone = settings.model_copy(update={"broker_url": broker})
     try:

@@ -30,11 +30,30 @@ BATCH = 100
 class BulkAction:
     """What can be done with mails and tasks, and the words to ask and to tell of it."""
 
-    question: tuple[str, str]
-    """What is asked before it is done to a whole state: for one mail, and for several."""
+    question: Callable[[int, str], str]
+    """What is asked before it is done to so many mails of a state."""
     to_mail: Callable[[MailAdministration, UnitOfWork, UUID], Awaitable[None]]
     to_task: Callable[[TaskService, UnitOfWork, UUID], Awaitable[object]]
     done: str
+    """What is told of each, marked."""
+
+
+RETRY = BulkAction(
+    lambda number, state: ngettext(
+        "Send %(num)s %(state)s mail?", "Send %(num)s %(state)s mails?", number, state=state
+    ),
+    MailAdministration.retry,
+    TaskService.retry,
+    gettext_noop("queued again"),
+)
+CANCEL = BulkAction(
+    lambda number, state: ngettext(
+        "Cancel %(num)s %(state)s mail?", "Cancel %(num)s %(state)s mails?", number, state=state
+    ),
+    MailAdministration.cancel,
+    TaskService.cancel,
+    gettext_noop("cancelled"),
+)
 
 
 @click.command()
@@ -47,18 +66,7 @@ def retry(entrypoints: Entrypoints, prefixes: tuple[IdPrefix, ...], state: str |
 
     The first characters of an ID are enough where no other id begins with them.
     """
-    _do(
-        entrypoints,
-        prefixes,
-        state,
-        BulkAction(
-            (gettext_noop("Send %(num)s %(state)s mail?"), gettext_noop("Send %(num)s %(state)s mails?")),
-            MailAdministration.retry,
-            TaskService.retry,
-            gettext("queued again"),
-        ),
-        yes=yes,
-    )
+    _do(entrypoints, prefixes, state, RETRY, yes=yes)
 
 
 @click.command()
@@ -73,18 +81,7 @@ def cancel(entrypoints: Entrypoints, prefixes: tuple[IdPrefix, ...], state: str 
 
     The first characters of an ID are enough where no other id begins with them.
     """
-    _do(
-        entrypoints,
-        prefixes,
-        state,
-        BulkAction(
-            (gettext_noop("Cancel %(num)s %(state)s mail?"), gettext_noop("Cancel %(num)s %(state)s mails?")),
-            MailAdministration.cancel,
-            TaskService.cancel,
-            gettext("cancelled"),
-        ),
-        yes=yes,
-    )
+    _do(entrypoints, prefixes, state, CANCEL, yes=yes)
 
 
 def _do(
@@ -99,7 +96,7 @@ def _do(
         if state and not chosen:
             click.echo(gettext("No mail is %(state)s.", state=state), err=True)
             return 0
-        if state and not _agreed(ngettext(*action.question, len(chosen), state=state), yes=yes):
+        if state and not _agreed(action.question(len(chosen), state), yes=yes):
             click.echo(gettext("Nothing was done."), err=True)
             return 0
         return await _each(services, chosen, action)
@@ -148,5 +145,5 @@ async def _one(services: Services, work: UnitOfWork, ticket: UUID, action: BulkA
         task = (await find_task(work, ticket)).task
         await action.to_task(services.task_service, work, ticket)
         await work.session.refresh(task)
-        return gettext("asked to stop") if task.state == TaskState.RUNNING else action.done
-    return action.done
+        return gettext("asked to stop") if task.state == TaskState.RUNNING else gettext(action.done)
+    return gettext(action.done)

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+OTHER = "other"
+"""Where an operation without a tag is shown."""
 MOST_LEVELS = 4
 """How deep fields of fields are shown."""
 
@@ -60,12 +62,13 @@ class Subject:
 
 def subjects_of(document: Schema) -> list[Subject]:
     """Return the operations of an OpenAPI document (3.1), in the order of its tags."""
-    found: dict[str, list[Operation]] = {tag["name"]: [] for tag in document["tags"]}
+    descriptions: dict[str, str] = {tag["name"]: tag["description"] for tag in document["tags"]}
+    found: dict[str, list[Operation]] = {name: [] for name in descriptions}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            for tag in operation["tags"]:
-                found[tag].append(_operation(document, path, method, operation))
-    return [Subject(tag["name"], tag["description"], found[tag["name"]]) for tag in document["tags"]]
+            for tag in operation.get("tags", (OTHER,)):
+                found.setdefault(tag, []).append(_operation(document, path, method, operation))
+    return [Subject(name, descriptions.get(name, ""), operations) for name, operations in found.items()]
 
 
 def _operation(document: Schema, path: str, method: str, operation: Schema) -> Operation:

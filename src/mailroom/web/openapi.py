@@ -20,6 +20,7 @@ INFO = Info(
 )
 TAGS = [
     Tag("emails", "Messages: send them, and see what became of each recipient's mail."),
+    Tag("mails", "All mails of this Mailroom, one for each recipient, by the desk's searches."),
     Tag("watch", "Tokens that show people where a message, a mail or a Celery task is."),
     Tag("webhooks", "Addresses that are told what happened."),
     Tag("api keys", "Keys of programs."),

@@ -521,7 +521,7 @@ def test_two_steps_are_turned_off_for_who_has_lost_everything(shell: Shell, envi
 
     with_services(environment, alice)
     off = shell("accounts", "two-step-off", ALICE)
-    assert off.stdout == "Alice@example.org signs in with one step now. Its owner is told by mail.\n"
+    assert off.stdout == "Alice@example.org signs in with one step now. A mail tells its owner.\n"
     assert shell("accounts", "two-step-off", "nobody@example.org").returncode == 1
 
     async def after(services: Services, unit: UnitOfWork) -> tuple[object, list[str]]:

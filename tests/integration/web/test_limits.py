@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -154,3 +155,19 @@ async def test_guesses_at_one_address_from_many_clients_are_slowed_down_alike_fo
     with redis.Redis.from_url(redis_url) as client:
         kept = b" ".join(client.keys("mailroom:limit:*"))
     assert b"address:" in kept and b"alice" not in kept and b"nobody" not in kept
+
+
+async def test_failures_in_a_row_make_that_client_wait_alike_for_known_and_unknown(
+    app: App, settings: Settings
+) -> None:
+    await member(app, settings, "alice@example.org")
+    answers = []
+    for client, email in ((21, "alice@example.org"), (22, "nobody@example.org")):
+        for _ in range(6):
+            assert (await sign_in(app, email, "a wrong password", client=client))[0] == 422
+        status, seconds, page = await sign_in(app, email, PASSWORD, client=client)
+        answers.append((status, re.sub(r'data-now="[^"]*"|nobody|alice|<[^>]*wait[^>]*>', "", page)))
+        assert status == 429 and 1 <= int(seconds or 0) <= 2
+        assert 'href="/new-password"' in page
+    assert answers[0] == answers[1]
+    assert (await sign_in(app, "alice@example.org", PASSWORD, client=23))[0] == 303, "the owner, elsewhere"

@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from functools import partial
+from uuid import UUID
 
 import pytest
 from quart.typing import TestClientProtocol as Client
@@ -97,6 +98,35 @@ async def test_where_only_invited_people_sign_up_every_address_gets_the_same_ans
     taken = await browser.post(link, form={"email": ALICE, "password": PASSWORD})
     assert taken.headers["Location"].startswith("/mails/")
     assert taken.headers["Referrer-Policy"] == "no-referrer"
+
+
+async def test_an_invitation_for_anyone_tells_nothing_of_the_addresses_typed(invited_only: House) -> None:
+    house = invited_only
+    async with house.services.database.begin() as work:
+        made = await house.services.invitations.create(work, "carol@example.org", bound=False)
+    link = await link_of(house, str(made.mail_id))
+    first = await house.app.test_client().post(link, form={"email": ALICE, "password": PASSWORD})
+    ticket = first.headers["Location"].rpartition("/")[2]
+    async with house.services.database.begin() as work:
+        mail = await house.services.outbox.find(work, UUID(ticket))
+        assert mail and mail.nonce
+        await work.session.execute(text("update invitations set used_at = null"))
+    token = Tokens([SECRET_KEY]).token(mail.id, mail.nonce)
+    confirmed = await house.app.test_client().post(f"/confirm/{token}", form={"password": PASSWORD})
+    assert confirmed.status_code == 303
+    async with house.services.database.begin() as work:
+        await work.session.execute(text("update invitations set used_at = null"))
+    seen = set()
+    for email in (ALICE, BOB):  # one is a member's, one is nobody's
+        browser = house.app.test_client()
+        answer = await browser.post(link, form={"email": email, "password": PASSWORD})
+        page = await text_of(browser, answer.headers["Location"])
+        names = tuple(sorted(name for name, _ in answer.headers))
+        cookies = tuple(cookie.partition("=")[0] for cookie in answer.headers.getlist("Set-Cookie"))
+        plain = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d\d:\d\d(:\d\d)?|data-[a-z-]+=\"[^\"]*\"", "", page)
+        plain = re.sub(r"\d{4}-\d\d-\d\dT[^\"<]*|alice|bob", "", plain)
+        seen.add((answer.status_code, names, cookies, re.sub(r"\{[^{}]*\}", "", plain)))
+    assert len(seen) == 1
 
 
 async def test_a_robot_is_stopped_and_a_fast_person_passes_at_the_second_press(

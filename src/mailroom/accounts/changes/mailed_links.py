@@ -36,6 +36,8 @@ class LinkPurpose(Generic[Asked]):
     table: type[Asked]
     wrong: type[TokenError]
     old: type[TokenError]
+    also: tuple[str, ...] = ()
+    """Other kinds of mail that hold such a link."""
 
     async def find(self, work: UnitOfWork, tokens: Tokens, token: str) -> MailedLink[Asked]:
         """Return what belongs to the link of this token. Raises `wrong` where there is none, and `old`.
@@ -54,7 +56,7 @@ class LinkPurpose(Generic[Asked]):
         )
         row = (await work.session.execute(rows)).one_or_none()
         found = MailedLink(*row) if row else None
-        if found is None or found.mail.kind != self.mail_kind:
+        if found is None or found.mail.kind not in {self.mail_kind, *self.also}:
             raise self.wrong
         if found.mail.nonce is None:
             raise self.old  # so long ago that the clean-up dropped what the link is made from

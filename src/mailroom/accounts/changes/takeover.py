@@ -7,7 +7,7 @@ from sqlalchemy import func, update
 
 from mailroom.accounts.addresses.address import key_of
 from mailroom.accounts.changes.address_change import end_waiting_changes
-from mailroom.accounts.changes.deletion import keep
+from mailroom.accounts.changes.deletion import DELETION, keep
 from mailroom.accounts.changes.mailed_links import LinkPurpose, MailedLink
 from mailroom.accounts.changes.password_reset import PasswordReset
 from mailroom.accounts.errors import OldNoticeLink, UsedNoticeLink, WrongNoticeLink
@@ -25,7 +25,7 @@ LINK_LASTS = timedelta(days=7)
 """From the acceptance of the notice: people read their mail after a holiday, too."""
 
 
-LINK = LinkPurpose(NOT_ME, NOTICE, AccountEvent, wrong=WrongNoticeLink, old=OldNoticeLink)
+LINK = LinkPurpose(NOT_ME, NOTICE, AccountEvent, wrong=WrongNoticeLink, old=OldNoticeLink, also=(DELETION,))
 
 
 class Takeover:

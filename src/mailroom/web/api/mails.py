@@ -7,13 +7,14 @@ from pydantic import BaseModel, Field
 from quart import Blueprint, Response, request
 from quart_schema import document_response, operation_id, tag
 
+from mailroom.api_keys.errors import RestrictedKey
 from mailroom.desk.search import InvalidSearch, MailSearch
 from mailroom.i18n.sentences import error_text
 from mailroom.kit import clock
 from mailroom.kit.ids import parse_id
 from mailroom.mail.models import Mail
 from mailroom.web.api.emails.documents import refusals
-from mailroom.web.api.keys import ADMINISTERS, needs_key
+from mailroom.web.api.keys import ADMINISTERS, current_key, needs_key
 from mailroom.web.browser import services
 from mailroom.web.limits import API, limited_reads
 from mailroom.web.program_answers import VALIDATION, ApiError, answer
@@ -60,8 +61,13 @@ class MailList(BaseModel):
 @refusals
 @needs_key(ADMINISTERS)
 async def search() -> Response:
-    """Search all mails: `search` as on the desk (`state:failed to:@example.org since:2h`), `before`, `limit`."""
-    now = clock.now()
+    """Search all mails, with a key that is bound to no domain.
+
+    `search` is as on the desk (`state:failed to:@example.org since:2h`); `before`, `limit`.
+    """
+    key, now = await current_key(), clock.now()
+    if key.sees_only_its_own:
+        raise RestrictedKey("This API key sees its own mails only. GET /emails lists them.")
     try:
         wanted = MailSearch.parse(request.args.get("search", ""), now)
     except InvalidSearch as error:
