@@ -252,7 +252,13 @@ async def test_an_export_is_its_owners_for_a_day_and_holds_nothing_secret(house:
         assert await work.session.get(Task, ticket)
 
 
-@pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/v1/tasks/nonsense", "/api/nothing", "/api"])
+async def test_an_unknown_address_of_the_api_answers_in_its_form(house: House) -> None:
+    answer = await house.app.test_client().get("/api/v1/nothing", headers={"Accept": "text/html,*/*"})
+    assert (answer.status_code, answer.content_type) == (404, "application/json")
+    assert json.loads(await answer.get_data())["name"] == "not_found"
+
+
+@pytest.mark.parametrize("path", ["/api/v1/tasks/nonsense", "/api/nothing", "/api"])
 async def test_what_is_not_there_is_a_problem_document_for_programs(house: House, path: str) -> None:
     answer = await house.app.test_client().get(path, headers={"Accept": "text/html,*/*"})
     assert (answer.status_code, answer.content_type) == (404, "application/problem+json")
