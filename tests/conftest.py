@@ -75,11 +75,39 @@ def database_on(server: Postgres, name: str, *, template: str = "mailroom") -> I
 
 
 EMPTY = """
-do $$ begin execute (
-    select 'truncate ' || string_agg(quote_ident(tablename), ', ') || ' restart identity' from pg_tables
-    where schemaname = 'public' and tablename <> 'alembic_version'
-); end $$
+do $$
+declare
+    name text; filled text[] := '{}'; refused text[]; is_filled boolean; is_large boolean := false;
+begin
+    for name in select quote_ident(tablename) from pg_tables
+        where schemaname = 'public' and tablename <> 'alembic_version'
+    loop
+        execute 'select exists (select from ' || name || ')' into is_filled;
+        if is_filled then
+            filled := filled || name;
+            execute 'select exists (select from ' || name || ' offset 1000)' into is_filled;
+            is_large := is_large or is_filled;
+        end if;
+    end loop;
+    if is_large then
+        execute 'truncate ' || array_to_string(filled, ', ') || ' cascade';
+    end if;
+    while filled <> '{}' loop  -- each time round, those go that nothing refers to any more
+        refused := '{}';
+        foreach name in array filled loop
+            begin
+                execute 'delete from ' || name;
+            exception when foreign_key_violation then
+                refused := refused || name;
+            end;
+        end loop;
+        filled := refused;
+    end loop;
+    perform setval(format('%I.%I', schemaname, sequencename)::regclass, 1, false)
+    from pg_sequences where schemaname = 'public' and last_value is not null;
+end $$
 """
+"""Empties all tables in 3 ms of CPU; to truncate 46 tables with their indexes takes 60 ms, for each test."""
 END_OTHERS = """
 select pg_terminate_backend(pid, 5000) from pg_stat_activity
 where datname = current_database() and usename = current_user and pid <> pg_backend_pid()
