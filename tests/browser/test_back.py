@@ -7,7 +7,7 @@ from tests.stack import Stack
 
 
 def send(page: Page, button: str) -> None:
-    page.get_by_role("main").get_by_role("button", name=button).click()
+    page.get_by_role("main").get_by_role("button", name=button, exact=True).click()
 
 
 def test_back_goes_to_the_form_that_was_refused(mailroom: Stack, people: People) -> None:
@@ -16,7 +16,7 @@ def test_back_goes_to_the_form_that_was_refused(mailroom: Stack, people: People)
     page.get_by_label("Mail address").fill("back@example.org")
     page.get_by_label("Password", exact=True).fill("password")
     send(page, "Sign up")
-    expect(page.locator(".message")).to_be_visible()
+    expect(page.locator(".message[id]")).to_be_visible()
     expect(page.get_by_label("Mail address")).to_have_value("back@example.org")
     expect(page.get_by_label("Password", exact=True)).to_be_focused()
     page.reload()
@@ -51,8 +51,8 @@ def test_sign_in_goes_back_to_the_page_that_asked(mailroom: Stack, people: Peopl
     page.get_by_label("Mail address").fill("nobody@example.org")
     page.get_by_label("Password", exact=True).fill("not the right one at all")
     send(page, "Sign in")
-    expect(page.locator(".message")).to_be_visible()
-    expect(page.locator("input[name=next]")).to_have_value("/tasks?state=uncertain")
+    expect(page.locator(".message[id]")).to_be_visible()
+    expect(page.locator("#sign-in input[name=next]")).to_have_value("/tasks?state=uncertain")
 
 
 NOTE_BUSY = """document.addEventListener("submit", event => queueMicrotask(() => {
@@ -67,6 +67,6 @@ def test_a_pressed_button_shows_it(mailroom: Stack, people: People) -> None:
     page.get_by_label("Mail address").fill("nobody@example.org")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     send(page, "Sign in")
-    expect(page.locator(".message")).to_be_visible()
+    expect(page.locator(".message[id]")).to_be_visible()
     assert page.evaluate("sessionStorage.busy") == "trueprogress"
     expect(page.locator("[aria-busy]")).to_have_count(0)

@@ -16,7 +16,7 @@ WAIT = 60_000
 @pytest.fixture
 def operator(mailroom: Stack, people: People) -> str:
     """Olga's address: confirmed, and an operator."""
-    email = "olga@example.org"
+    email = "olga-overview@example.org"
     mailroom.run("delete from accounts")
     page = people.page()
     sign_up(page, email)

@@ -172,7 +172,7 @@ def shell(entrypoints: Entrypoints) -> click.Group:
         epilog="Begin with `mailroom up`: it needs no settings. Elsewhere they come from the environment and from "
         ".env in the current folder; .env.example lists them, and `mailroom doctor` checks them.",
     )
-    @click.version_option(__version__, prog_name="mailroom")
+    @click.version_option(__version__, prog_name="mailroom", help="Show the version and exit.")
     @click.pass_context
     def mailroom(ctx: click.Context) -> None:
         """Mailroom: accounts and mail, self-hosted. No mail is lost, and everyone can see where it is."""

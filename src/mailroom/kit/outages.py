@@ -18,8 +18,9 @@ _ALWAYS = (
     psycopg.errors.ReadOnlySqlTransaction,  # this server was demoted; the one that takes writes is elsewhere
     PoolTimeout,
 )
-_CLOSED_TRANSPORT = "the handler is closed"
-"""What uvloop's RuntimeError says of a connection that was reset while it lay idle (uvloop/handles/handle.pyx)."""
+_CLOSED = ("the handler is closed", "'NoneType' object has no attribute '_add_writer'")
+"""What is said of a connection that was reset while it lay idle: uvloop's RuntimeError (uvloop/handles/handle.pyx),
+and asyncio's AttributeError in Python 3.12 (`writelines` of a transport that has lost its loop)."""
 
 
 def is_away(error: BaseException) -> bool:
@@ -31,7 +32,7 @@ def is_away(error: BaseException) -> bool:
         return True
     if isinstance(error, DBAPIError):
         return error.connection_invalidated or (error.orig is not None and is_away(error.orig))
-    return isinstance(error, RuntimeError) and _CLOSED_TRANSPORT in str(error)
+    return isinstance(error, (RuntimeError, AttributeError)) and any(words in str(error) for words in _CLOSED)
 
 
 def _is_redis_error(error: BaseException) -> bool:

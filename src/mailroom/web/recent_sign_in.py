@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from quart import Quart, Response, request
+from werkzeug.exceptions import HTTPException
 
 from mailroom.accounts.errors import RecentSignInNeeded
 from mailroom.accounts.sessions import is_recent
@@ -61,7 +62,11 @@ def handle(app: Quart) -> None:
     async def ask(error: AskAgain) -> Response:
         if wants_json():
             return await respond(RecentSignInNeeded())
-        return redirect(f"{PAGE}?intent={_signed(error.session, await _intent())}")
+        try:
+            intent = await _intent()
+        except HTTPException as unreadable:  # what was sent cannot be read
+            return await respond(unreadable)
+        return redirect(f"{PAGE}?intent={_signed(error.session, intent)}")
 
     app.register_error_handler(AskAgain, ask)
 

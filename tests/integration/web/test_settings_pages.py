@@ -249,3 +249,10 @@ async def test_an_operator_s_role_waits_for_two_steps_where_they_are_required(ap
     await turn_on(olga)
     assert (await olga.get("/desk", follow_redirects=True)).status_code == 200
     assert 'href="/desk"' in await page_of(olga, "/account")
+
+
+async def test_a_wish_that_cannot_be_read_is_refused_as_everywhere(app: App) -> None:
+    alice = await member(app)
+    await run(app, "update sessions set verified_at = null")
+    answer = await alice.post("/account/export", form={"a": "b"}, headers={"Content-Encoding": "13"})
+    assert answer.status_code == 415

@@ -17,7 +17,7 @@ def test_lines_come_in_order_and_comments_are_skipped(tmp_path: Path) -> None:
 
 def test_our_own_names_release_web_and_worker_and_runs_each_without_a_shell() -> None:
     lines = read_procfile(ROOT / "Procfile")
-    assert list(lines) == ["release", "web", "worker", "submission"]
+    assert list(lines) == ["release", "postdeploy", "web", "worker", "submission"]
     assert all(shell_command(line)[0] == "/usr/bin/env" for line in lines.values())
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 from quart import Blueprint, Response, abort, g, request
 from quart_schema import document_querystring, document_response, operation_id, tag
 
+from mailroom.api_keys.keys import ApiKeys
 from mailroom.api_keys.watch_tokens import WrongWatchToken
 from mailroom.i18n.languages import best_of, speaking
 from mailroom.kit.errors import Unavailable
@@ -63,7 +64,7 @@ async def watch(token: str) -> Response:
     known = request.if_none_match
     body = ""
     try:
-        async with aclosing(_changes(tracker, opened, seconds)) as changes:
+        async with aclosing(_changes(tracker, opened, seconds, services().api_keys)) as changes:
             async for body in changes:
                 if _tag(body) not in known:
                     break
@@ -87,7 +88,7 @@ async def embed_page(token: str) -> Response:
     tracker = services().tracker
     assert tracker is not None
     said: dict[str, Any] = {}
-    async with aclosing(_changes(tracker, opened, 0)) as changes:
+    async with aclosing(_changes(tracker, opened, 0, services().api_keys)) as changes:
         async for text in changes:
             said = json.loads(text)
     g.mailroom_frame_ancestors = " ".join(["'self'", *opened.origins])
@@ -134,14 +135,14 @@ async def _open(token: str) -> Opened:
         raise ApiError(404, "not_found", words) from None
 
 
-async def _changes(tracker: Tracker, opened: Opened, seconds: float) -> AsyncGenerator[str, None]:
+async def _changes(tracker: Tracker, opened: Opened, seconds: float, keys: ApiKeys) -> AsyncGenerator[str, None]:
     """Yield where it is now, as JSON, and each change, for so many seconds at most.
 
     Raises `WrongWatchToken` where the key is revoked or expires meanwhile.
     """
     subscription, snapshots = tracker.subscribe(), dict[UUID, Snapshot]()
     said = ""
-    guard = asyncio.create_task(_close_with_key(subscription, opened)) if seconds else None
+    guard = asyncio.create_task(_close_with_key(subscription, opened, keys)) if seconds else None
     try:
         await subscription.watch(opened.tasks)
         async with asyncio.timeout(seconds or None):
@@ -167,12 +168,12 @@ async def _changes(tracker: Tracker, opened: Opened, seconds: float) -> AsyncGen
         subscription.close()
 
 
-async def _close_with_key(subscription: Subscription, opened: Opened) -> None:
+async def _close_with_key(subscription: Subscription, opened: Opened, keys: ApiKeys) -> None:
     """End a subscription once the key of its token stands no more."""
     while True:
         await asyncio.sleep(STANDS_EVERY)
         try:
-            if not await services().api_keys.standing([opened.target.key_id]):
+            if not await keys.standing([opened.target.key_id]):
                 subscription.close()
                 return
         except Unavailable:
@@ -181,13 +182,14 @@ async def _close_with_key(subscription: Subscription, opened: Opened) -> None:
 
 def _stream(tracker: Tracker, opened: Opened) -> Response:
     """Return a stream of server-sent events (WHATWG HTML §9.2), one for each change."""
-    address = client().limited_as
+    # Asked for now: a stream goes on without the request's context.
+    address, keys = client().limited_as, services().api_keys
     registry = current(SocketRegistry)
 
     async def events() -> AsyncIterator[bytes]:
         try:
             with registry.place(address):
-                changes = _changes(tracker, opened, LONGEST_STREAM)
+                changes = _changes(tracker, opened, LONGEST_STREAM, keys)
                 waiting = asyncio.ensure_future(anext(changes, None))
                 while True:
                     done, _ = await asyncio.wait({waiting}, timeout=PING_EVERY)

@@ -86,6 +86,7 @@ def test_no_statement_of_the_sweep_goes_through_all_that_wait(settings: Settings
     assert max(read.values()) <= READ_AT_MOST, read  # of 100,000
 
 
+@pytest.mark.spoils_its_database  # plans follow what PostgreSQL knows of a table: of this one, nothing yet
 def test_a_mailing_of_100_000_does_not_hold_up_the_claims_of_either_stream(settings: Settings) -> None:
     """Neither before PostgreSQL has counted the rows nor after."""
     mailing, others = Waiting(WAITING, -1, nudges=0, age=5, stream="bulk"), Waiting(20, 5, nudges=0, age=5)
