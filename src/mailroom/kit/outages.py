@@ -19,7 +19,7 @@ _ALWAYS = (
     PoolTimeout,
 )
 _CLOSED = ("the handler is closed", "'NoneType' object has no attribute '_add_writer'")
-"""What is said of a connection that was reset while it lay idle: uvloop's RuntimeError (uvloop/handles/handle.pyx);
+"""Said of a connection that was reset while it lay idle: uvloop's RuntimeError (uvloop/handles/handle.pyx);
 asyncio's AttributeError in Python 3.12 (`writelines` of a transport that has lost its loop)."""
 
 
