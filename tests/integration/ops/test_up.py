@@ -27,7 +27,7 @@ from mailroom.ops.embedded.postgres import Postgres, running_postgres
 from mailroom.ops.embedded.valkey import running_valkey
 from mailroom.ops.processes.program import started_at, wait_gone
 
-SOURCE = Path(__file__).parents[2] / "src"
+SOURCE = Path(__file__).parents[3] / "src"
 SETTINGS = {
     "DATABASE_URL",
     "REDIS_URL",

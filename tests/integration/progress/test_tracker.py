@@ -148,14 +148,20 @@ async def test_the_end_is_shown_only_when_the_row_knows_it(office: Office) -> No
     await watcher.close()
 
 
+END = """
+select pg_terminate_backend(pid) from pg_stat_activity where datname = %s and backend_type = 'client backend'
+"""
+"""Autovacuum at work there is for a superuser to end."""
+
+
 @contextmanager
 def rows_away(server: Postgres, database_url: str) -> Iterator[None]:
     """PostgreSQL ends every connection to the test's database and takes no new one."""
     name = database_url.rpartition("/")[2]
     with psycopg.connect(server.url, dbname="postgres", autocommit=True) as connection:
-        connection.execute(f"alter database {name} allow_connections false")
-        connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [name])
         try:
+            connection.execute(f"alter database {name} allow_connections false")
+            connection.execute(END, [name])
             yield
         finally:
             connection.execute(f"alter database {name} allow_connections true")

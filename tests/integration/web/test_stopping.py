@@ -17,7 +17,9 @@ from tests.integration.web.fuzzing import Target, environment_for, target
 from tests.integration.web.test_overload import sign_in, sign_up
 
 REFUSE = "alter database {0} with allow_connections false"
-END = "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s"
+END = """
+select pg_terminate_backend(pid) from pg_stat_activity where datname = %s and backend_type = 'client backend'
+"""
 
 
 class Crowd:
