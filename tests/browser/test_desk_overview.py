@@ -30,6 +30,7 @@ def operator(mailroom: Stack, people: People) -> str:
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.timeout(300)  # it waits for alerts, which take their time to fire and to clear
 def test_what_is_wrong_is_said_by_itself_and_mended_by_a_press(
     mailroom: Stack, people: People, operator: str
 ) -> None:
