@@ -34,7 +34,8 @@ from tests.integration.web.fuzzing import Target, environment_for, target
 REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "0"))
 EXAMPLES = 20
 """Requests of each operation where no number is given."""
-SEED = int(os.environ.get("FUZZ_SEED", random.randrange(1 << 32)))
+SEED = int(os.environ.get("FUZZ_SEED", random.randrange(1 << 32) if REQUESTS else 17))
+"""The same requests each time in the suite; `make fuzz` draws others."""
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -93,7 +94,10 @@ def test_the_api_answers_as_its_document_says(web: Target) -> None:
             nonlocal made
             made += 1
             response = case.call(base_url=f"http://localhost:{web.port}", headers=headers, timeout=10)
-            case.validate_response(response, checks=CHECKS)
+            # A parameter without a name ("?=") is none to whoever reads the query: nothing wrong was sent.
+            nameless = "" in (case.query or {})
+            checks = [one for one in CHECKS if not (nameless and one is negative_data_rejection)]
+            case.validate_response(response, checks=checks)
 
         try:
             ask()
