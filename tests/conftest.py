@@ -112,6 +112,10 @@ END_OTHERS = """
 select pg_terminate_backend(pid, 5000) from pg_stat_activity
 where datname = current_database() and usename = current_user and pid <> pg_backend_pid()
 """
+END_CLIENTS = """
+select pg_terminate_backend(pid) from pg_stat_activity where datname = %s and backend_type = 'client backend'
+"""
+"""Ends whoever uses that database; autovacuum at work there is for a superuser to end."""
 
 
 @pytest.fixture(scope="session")

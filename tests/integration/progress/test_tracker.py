@@ -40,6 +40,7 @@ from mailroom.progress.subscription import Subscription
 from mailroom.progress.tracker import Tracker
 from mailroom.settings import Settings
 from mailroom.tasks.tickets import Tickets
+from tests.conftest import END_CLIENTS
 
 
 class Office:
@@ -148,12 +149,6 @@ async def test_the_end_is_shown_only_when_the_row_knows_it(office: Office) -> No
     await watcher.close()
 
 
-END = """
-select pg_terminate_backend(pid) from pg_stat_activity where datname = %s and backend_type = 'client backend'
-"""
-"""Autovacuum at work there is for a superuser to end."""
-
-
 @contextmanager
 def rows_away(server: Postgres, database_url: str) -> Iterator[None]:
     """PostgreSQL ends every connection to the test's database and takes no new one."""
@@ -161,7 +156,7 @@ def rows_away(server: Postgres, database_url: str) -> Iterator[None]:
     with psycopg.connect(server.url, dbname="postgres", autocommit=True) as connection:
         try:
             connection.execute(f"alter database {name} allow_connections false")
-            connection.execute(END, [name])
+            connection.execute(END_CLIENTS, [name])
             yield
         finally:
             connection.execute(f"alter database {name} allow_connections true")

@@ -12,14 +12,11 @@ import pytest
 
 from mailroom.ops.embedded.postgres import Postgres
 from mailroom.ops.embedded.valkey import running_valkey
-from tests.conftest import database_on
+from tests.conftest import END_CLIENTS, database_on
 from tests.integration.web.fuzzing import Target, environment_for, target
 from tests.integration.web.test_overload import sign_in, sign_up
 
 REFUSE = "alter database {0} with allow_connections false"
-END = """
-select pg_terminate_backend(pid) from pg_stat_activity where datname = %s and backend_type = 'client backend'
-"""
 
 
 class Crowd:
@@ -65,7 +62,7 @@ async def test_who_asks_while_everything_stops_gets_an_answer_of_no_fault_of_our
     name = web.database_url.rpartition("/")[2]
     with psycopg.connect(postgres.url, dbname="postgres", autocommit=True) as connection:
         connection.execute(REFUSE.format(name))
-        connection.execute(END, [name])
+        connection.execute(END_CLIENTS, [name])
     if redis == "goes":
         web.valkey.stop()
     await asyncio.sleep(0.5)
