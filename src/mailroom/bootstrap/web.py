@@ -2,6 +2,7 @@
 
 from quart import Quart
 
+from mailroom.accounts.passwords.guesses import load_lists
 from mailroom.bootstrap.alerts import create_watch
 from mailroom.bootstrap.services import create_services, create_tracker
 from mailroom.desk.processes.register import Registration
@@ -40,6 +41,7 @@ def create_web(settings: Settings | None = None) -> Quart:
     alerts = create_watch(settings, database, services.counters)
 
     async def start() -> None:
+        load_lists()  # now, and not while the first people sign up: a crowd of them would wait for it
         tracker.start()
         counters.start()
         registration.start()

@@ -54,6 +54,10 @@ class Webhooks:
         self._box = box
         self._private = private
 
+    def check(self, url: str) -> None:
+        """Raise `InvalidUrl` or `ForbiddenTarget` for an address that no endpoint may have."""
+        check_url(url, private=self._private)
+
     async def create(
         self, work: UnitOfWork, url: str, events: Sequence[str], *, key: Key | None
     ) -> tuple[WebhookEndpoint, str]:
@@ -61,7 +65,7 @@ class Webhooks:
 
         Raises `InvalidWebhook`, `InvalidUrl`, `ForbiddenTarget`.
         """
-        check_url(url, private=self._private)
+        self.check(url)
         _check_events(events)
         if len((await work.session.scalars(select(WebhookEndpoint.id).limit(MOST))).all()) >= MOST:
             raise InvalidWebhook("endpoint", f"There are {MOST} webhooks already; remove one first.")
@@ -110,7 +114,7 @@ class Webhooks:
         """Change what is given. Raises `InvalidWebhook`, `InvalidUrl`, `ForbiddenTarget`."""
         values: dict[str, Any] = {}
         if url is not None:
-            check_url(url, private=self._private)
+            self.check(url)
             values["url"] = url
         if events is not None:
             _check_events(events)

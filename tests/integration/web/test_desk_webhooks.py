@@ -62,3 +62,34 @@ async def test_deliveries_are_shown_sent_again_and_end_with_their_endpoint(house
         assert (await olga.post(f"/desk/webhooks/{unknown}/switch"))[0] == 404
     for nonsense in ("x", "0", "9" * 90, "%C2%B2"):
         await olga.get(f"{path}?before={nonsense}")
+
+
+async def test_an_operator_adds_an_endpoint_and_removes_it(house: House) -> None:  # noqa: F811
+    olga = await with_role(house, "olga@example.org", "operator")
+    for wrong, words in {
+        "shop.example/hooks": "begins with https://",
+        "https://user@shop.example/": "without a user name",
+        "http://127.0.0.1:6379/": "into a private network",
+    }.items():
+        answer = await olga.browser.post("/desk/webhooks", form={"endpoint": wrong, "task.ended": "1"})
+        text = await answer.get_data(as_text=True)
+        assert answer.status_code == 422 and words in text and wrong in text, wrong
+        assert "checked" in text, "what was ticked stays ticked"
+    answer = await olga.browser.post("/desk/webhooks", form={"endpoint": "nothing"})
+    text = await answer.get_data(as_text=True)
+    assert "begins with https://" in text and "at least one event" in text, "both at once"
+    sent = {"endpoint": HOOK, "email.sent": "1", "email.failed": "1", "email.bounced": "1", "nonsense": "1"}
+    answer = await olga.browser.post("/desk/webhooks", form=sent)
+    text = await answer.get_data(as_text=True)
+    assert answer.status_code == 201 and answer.headers["Cache-Control"] == "no-store"
+    async with house.services.database.begin() as work:
+        (row,) = await house.services.webhooks.list(work, None)
+        assert house.services.webhooks.secret_of(row) in text
+    assert (row.url, row.events) == (HOOK, ["email.failed", "email.sent"])
+    assert "whsec_" not in await olga.get(f"/desk/webhooks/{row.id}"), "shown once"
+    assert await olga.post(f"/desk/webhooks/{row.id}/remove") == (303, f"/desk/webhooks/{row.id}")
+    await olga.get(f"/desk/webhooks/{row.id}")
+    removed = await olga.browser.post(f"/desk/webhooks/{row.id}/remove", form={"sure": "1"})
+    assert removed.headers["Location"] == "/desk/webhooks"
+    await olga.get(f"/desk/webhooks/{row.id}", 404)
+    assert [act[0] for act in await audit(house)] == ["webhook.removed", "webhook.created"]

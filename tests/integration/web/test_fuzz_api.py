@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, seed, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
+    allow_header_conformance,
     content_type_conformance,
     ignored_auth,
     missing_required_header,
@@ -45,6 +46,7 @@ CHECKS = [
     negative_data_rejection,
     missing_required_header,
     unsupported_method,
+    allow_header_conformance,
     ignored_auth,
 ]
 EVERY_HEALTH_CHECK = list(HealthCheck)

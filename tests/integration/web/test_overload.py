@@ -10,8 +10,11 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from mailroom.accounts.passwords import guesses
+from mailroom.bootstrap.web import create_web
 from mailroom.ops.embedded.postgres import Postgres
 from mailroom.ops.embedded.valkey import Valkey
+from mailroom.settings import Settings
 from tests.conftest import database_on
 from tests.integration.web.fuzzing import Target, environment_for, target
 
@@ -86,3 +89,9 @@ async def test_who_left_before_the_hash_began_costs_no_hash_and_gets_no_mail(web
         [(mails,)] = connection.execute("select count(*) from mails").fetchall()
     assert mails < 30, f"{mails} mails for people who had gone"
     await web.is_well()
+
+
+async def test_the_lists_of_passwords_are_read_before_anybody_comes(settings: Settings) -> None:
+    guesses._ranks.cache_clear()
+    async with create_web(settings).test_app():
+        assert guesses._ranks.cache_info().currsize == 1, "the first people who sign up would wait for it"

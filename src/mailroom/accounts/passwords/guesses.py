@@ -62,6 +62,13 @@ class Estimate:
     """True where words of the context are a part of it."""
 
 
+def load_lists() -> None:
+    """Read the lists of words, which takes a sixth of a second of CPU, before the first password is judged."""
+    from zxcvbn import matching, scoring  # noqa: F401  # not needed before, and slow to load
+
+    _ranks()
+
+
 def estimate(password: str, context: Collection[str], *, enough: float) -> Estimate:
     """Return the estimate for `password`; `context` are words, folded, that the guesser knows, too.
 

@@ -1,4 +1,7 @@
-"""Webhooks: endpoints, and the deliveries of each, live. Operators send one again, and switch an endpoint."""
+"""Webhooks: endpoints, and the deliveries of each, live.
+
+Operators add an endpoint, switch it, remove it, and send a delivery again.
+"""
 
 from dataclasses import dataclass
 from typing import Self
@@ -7,21 +10,25 @@ from uuid import UUID
 
 from quart import Blueprint, Response, abort, request
 
-from mailroom.i18n.messages import gettext_noop, translated
+from mailroom.i18n.messages import gettext, gettext_noop, translated
 from mailroom.kit.ids import parse_id
 from mailroom.kit.unit_of_work import UnitOfWork
 from mailroom.web import limits
 from mailroom.web.browser import services
 from mailroom.web.desk.access import actor_of, operator, staff
 from mailroom.web.desk.frame import desk_page
+from mailroom.web.forms import Invalid, sent_values
 from mailroom.web.page import redirect
-from mailroom.webhooks.endpoints import UnknownDelivery, UnknownWebhook
+from mailroom.web.refused import Refused, refuse, take, typed
+from mailroom.webhooks.endpoints import MOST, InvalidWebhook, UnknownDelivery, UnknownWebhook
 from mailroom.webhooks.models import WebhookDelivery, WebhookEndpoint
-from mailroom.webhooks.payloads import RESERVED
+from mailroom.webhooks.payloads import RESERVED, TYPES
+from mailroom.webhooks.targets import ForbiddenTarget, InvalidUrl
 
 blueprint = Blueprint("desk_webhooks", __name__, url_prefix="/desk/webhooks")
 
-COMMAND = "mailroom webhooks add"
+OFFERED = sorted(TYPES - RESERVED)
+"""Events that an endpoint can be told of; the reserved ones are only for SDKs that ask for all."""
 SHOWN = 50
 """Deliveries on a page."""
 STATES = {
@@ -80,12 +87,63 @@ class Delivery:
 
 @blueprint.get("")
 async def webhooks() -> Response:
-    """List the endpoints, the newest first."""
+    """List the endpoints, the newest first; operators get the form that adds one, too."""
+    return await _page(take())
+
+
+async def _page(refused: Refused) -> Response:
     acts = (await staff()).is_operator
     async with services().database.begin() as work:
         rows = await services().webhooks.list(work, None)
-    shown = [Endpoint.of(row, acts=acts) for row in rows]
-    return await desk_page("desk/webhooks.html", endpoints=shown, command=COMMAND)
+    return await desk_page(
+        "desk/webhooks.html",
+        refused.status,
+        endpoints=[Endpoint.of(row, acts=acts) for row in rows],
+        offered=OFFERED,
+        values=refused.values,
+        messages=refused.messages,
+    )
+
+
+@blueprint.post("")
+@limits.limited(limits.CHANGE)
+async def create() -> Response:
+    """Add an endpoint and show its signing secret, this once."""
+    account, values = await operator(), await sent_values()
+    url, events = str(values.get("endpoint", "")).strip(), [event for event in OFFERED if values.get(event)]
+    kept = typed(values, "endpoint", *OFFERED)
+    if messages := _messages(url, events):
+        return await refuse(Invalid(messages), _page, kept)
+    async with services().database.begin() as work:
+        try:
+            row, secret = await services().webhooks.create(work, url, events, key=None)
+        except InvalidWebhook:  # the only thing left to be wrong
+            full = gettext("There are %(count)s webhooks already. Please remove one first.", count=MOST)
+            return await refuse(Invalid({"endpoint": full}), _page, kept)
+        await services().audit_log.write(
+            work, actor_of(account), "webhook.created", target="webhook", target_id=row.id
+        )
+    made = await desk_page("desk/made_webhook.html", 201, endpoint=row, secret=secret)
+    made.headers["Cache-Control"] = "no-store"
+    return made
+
+
+def _messages(url: str, events: list[str]) -> dict[str, str]:
+    """Return what is wrong with an endpoint, by field of the form."""
+    messages: dict[str, str] = {}
+    try:
+        services().webhooks.check(url)
+    except InvalidUrl:
+        messages["endpoint"] = gettext(
+            "Please type an address that begins with https://, without a user name and without #."
+        )
+    except ForbiddenTarget:
+        messages["endpoint"] = gettext(
+            "This address leads into a private network. WEBHOOK_PRIVATE_NETWORKS=yes allows that."
+        )
+    if not events:
+        messages["events"] = gettext("Please choose at least one event.")
+    return messages
 
 
 @blueprint.get("/<webhook_id>")
@@ -136,6 +194,22 @@ async def switch(webhook_id: str) -> Response:
             work, actor_of(account), "webhook.changed", target="webhook", target_id=endpoint.id
         )
     return redirect(_path(endpoint.id))
+
+
+@blueprint.post("/<webhook_id>/remove")
+@limits.limited(limits.CHANGE)
+async def remove(webhook_id: str) -> Response:
+    """Remove an endpoint with its deliveries, where the box says that this is meant."""
+    account, values = await operator(), await sent_values()
+    async with services().database.begin() as work:
+        endpoint = await _get(work, webhook_id)
+        if not values.get("sure"):
+            return redirect(_path(endpoint.id))
+        await services().webhooks.remove(work, endpoint)
+        await services().audit_log.write(
+            work, actor_of(account), "webhook.removed", target="webhook", target_id=endpoint.id
+        )
+    return redirect("/desk/webhooks")
 
 
 async def _get(work: UnitOfWork, webhook_id: str) -> WebhookEndpoint:
