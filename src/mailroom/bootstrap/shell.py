@@ -11,6 +11,7 @@ from functools import partial
 import click
 
 from mailroom.cli.commands import shell
+from mailroom.kit.memory import give_back_large_blocks
 from mailroom.ops.doctor.daemons import Daemons
 from mailroom.ops.entrypoints import Entrypoints
 from mailroom.ops.startup import cannot_listen
@@ -51,6 +52,7 @@ def run_web(settings: Settings, fd: int | None = None) -> int:
     from mailroom.web.parts import part_of
     from mailroom.web.server import server
 
+    give_back_large_blocks()
     # A page may hold a websocket; beside those there is room for as many requests.
     most = 2 * settings.live_sockets_per_address
     app = create_web(settings)
@@ -69,6 +71,7 @@ def run_submission(settings: Settings, fd: int | None = None) -> int:
         return _share(listening, "submission", settings.submission_processes)
     from mailroom.bootstrap import submission  # the parent of several processes serves nothing itself
 
+    give_back_large_blocks()
     return submission.run_submission(settings, listening)
 
 

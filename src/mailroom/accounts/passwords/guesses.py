@@ -7,8 +7,9 @@ All of this takes CPU; call it off the event loop.
 """
 
 import gzip
+import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib import resources
@@ -204,7 +205,7 @@ def _guesses(part: str, form: str) -> float:
     return guesses / min(float(cut["guesses"]), CUT_WORD) if cut["pattern"] == "bruteforce" else guesses
 
 
-def _judged(part: str, lists: Mapping[str, Ranks]) -> dict[str, Any]:
+def _judged(part: str, lists: Mapping[str, Any]) -> dict[str, Any]:
     """Return zxcvbn's `guesses` for `part`, and the `sequence` of guessing it that takes so few.
 
     Its own door, `zxcvbn()`, keeps the context in a global: it would judge one person's password by another's.
@@ -217,31 +218,43 @@ def _judged(part: str, lists: Mapping[str, Ranks]) -> dict[str, Any]:
 
 
 @cache
-def _common() -> dict[str, int]:
-    """Return the most used passwords with their ranks."""
+def _ranks() -> dict[str, int]:
+    """Return the words of all lists with their best rank: as good for counting guesses, in a third of the time."""
+    from zxcvbn import matching
+
     packed = resources.files(__package__).joinpath(COMMON).read_bytes()
-    return {word: rank for rank, word in enumerate(gzip.decompress(packed).decode().split("\n"), 1) if word}
+    lines = gzip.decompress(packed).decode().split("\n")
+    ranks = {word: rank for rank, word in enumerate(lines, 1) if word}
+    for words in matching.RANKED_DICTIONARIES.values():
+        for word, rank in words.items():
+            ranks[word] = min(rank, ranks.get(word, rank))
+    return ranks
 
 
-@cache
-def _dictionaries() -> dict[str, Ranks]:
+class _Passwords:
+    """The used passwords, for zxcvbn: what has a better rank in all lists together than in any other one.
+
+    A list of their own would be there a second time: 10 MB.
+    """
+
+    def __init__(self, others: Iterable[Ranks]) -> None:
+        self._others = tuple(others)
+
+    def __contains__(self, word: str) -> bool:
+        rank = _ranks().get(word)
+        return rank is not None and all(rank < other.get(word, math.inf) for other in self._others)
+
+    def __getitem__(self, word: str) -> int:
+        return _ranks()[word]
+
+
+def _dictionaries() -> dict[str, Any]:
     """Return zxcvbn's lists by name, the list of passwords with ours."""
     from zxcvbn import matching
 
     theirs: dict[str, Ranks] = dict(matching.RANKED_DICTIONARIES)
-    passwords = theirs["passwords"]
-    ours = {word: min(rank, passwords.get(word, rank)) for word, rank in _common().items()}
-    return {**theirs, "passwords": {**passwords, **ours}}
-
-
-@cache
-def _ranks() -> dict[str, int]:
-    """Return the words of all lists with their best rank: as good for counting guesses, in a third of the time."""
-    ranks: dict[str, int] = {}
-    for words in _dictionaries().values():
-        for word, rank in words.items():
-            ranks[word] = min(rank, ranks.get(word, rank))
-    return ranks
+    del theirs["passwords"]
+    return {**theirs, "passwords": _Passwords(theirs.values())}
 
 
 def _bounded(part: str) -> str:
