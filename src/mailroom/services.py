@@ -1,6 +1,9 @@
 """What the edges (web, jobs, shell) may use."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 
 from mailroom.accounts.administration import AccountAdministration
 from mailroom.accounts.authentication import Authentication
@@ -28,6 +31,7 @@ from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.keys import ApiKeys
 from mailroom.api_keys.refusals import KeyRefusals
 from mailroom.api_keys.watch_tokens import WatchTokens
+from mailroom.apps.installed import Apps
 from mailroom.desk.alerts.teller import Teller
 from mailroom.desk.audit_log import AuditLog
 from mailroom.desk.bulk_actions import BulkActions
@@ -97,3 +101,30 @@ class Services:
     teller: Teller
     tracker: Tracker | None = None
     """The poller of a web process; a worker has none."""
+    apps: Apps = field(default_factory=Apps)
+    """Other people's packages."""
+
+
+_current: ContextVar[Services] = ContextVar("mailroom_services")
+
+
+def serve(services: Services) -> None:
+    """Let apps find these services from now on in this context: a request, say."""
+    _current.set(services)
+
+
+@contextmanager
+def serving(services: Services) -> Iterator[None]:
+    """Let apps find these services inside the block."""
+    token = _current.set(services)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def current_services() -> Services:
+    """Return the services of the request, task, clean-up or command that runs here. Raises LookupError
+    elsewhere.
+    """
+    return _current.get()

@@ -31,6 +31,8 @@ from mailroom.api_keys.keys import ApiKeys
 from mailroom.api_keys.refusals import KeyRefusals
 from mailroom.api_keys.sending_limits import SendingLimits
 from mailroom.api_keys.watch_tokens import WatchTokens
+from mailroom.apps.installed import Apps
+from mailroom.apps.loader import load as load_apps
 from mailroom.bootstrap.alerts import create_teller
 from mailroom.bootstrap.two_factor import create_two_factor
 from mailroom.desk.audit_log import AuditLog
@@ -75,11 +77,12 @@ def create_services(
     """Return the services of one process. Nothing connects yet.
 
     `name` is what PostgreSQL shows as the application's name. A `database` that is given is used, instead of a
-    new one.
+    new one. Raises `SettingsError` where an app cannot be loaded.
     """
     database = database or Database(settings.database_url, connections=settings.database_connections, name=name)
     tickets, tokens = Tickets(), Tokens(settings.secret_keys)
-    kinds = mail_kinds(settings, tokens)
+    apps = load_apps(settings.mailroom_apps)
+    kinds = mail_kinds(settings, tokens, apps)
     counters = Counters()
     outbox = Outbox(kinds, tickets, notify, counters)
     blocklist = Blocklist(settings.password_blocklist) if settings.password_blocklist else None
@@ -192,18 +195,29 @@ def create_services(
         mail_searches=MailSearches(database),
         failure_report=FailureReport(database),
         task_desk=TaskDesk(database),
-        mail_desk=MailDesk(administration, _previews(settings, kinds), notify),
+        mail_desk=MailDesk(administration, _previews(settings, kinds, apps), notify),
         saved_searches=SavedSearches(),
         bulk_actions=BulkActions(database, task_service, administration, audit_log),
         webhooks=Webhooks(webhook_box(settings), private=settings.webhook_private_networks),
         counters=counters,
         teller=create_teller(settings, database),
         tracker=tracker,
+        apps=apps,
     )
 
 
-def _previews(settings: Settings, kinds: Kinds) -> Previews:
-    return Previews(kinds, mail_from=settings.mail_from, product={"public_url": settings.public_url})
+def _previews(settings: Settings, kinds: Kinds, apps: Apps) -> Previews:
+    return Previews(
+        kinds,
+        mail_from=settings.mail_from,
+        product=product_of(settings),
+        overrides=apps.folders("mails"),
+    )
+
+
+def product_of(settings: Settings) -> dict[str, str]:
+    """Return the variables that the templates of every mail have."""
+    return {"public_url": settings.public_url, "site": settings.public_host}
 
 
 def webhook_box(settings: Settings) -> SecretBox:
@@ -211,14 +225,15 @@ def webhook_box(settings: Settings) -> SecretBox:
     return SecretBox(settings.secret_keys, "webhooks")
 
 
-def mail_kinds(settings: Settings, tokens: Tokens) -> Kinds:
-    """Return every kind of mail."""
+def mail_kinds(settings: Settings, tokens: Tokens, apps: Apps | None = None) -> Kinds:
+    """Return every kind of mail, those of `apps` included."""
     return Kinds(
         [
             *accounts_mails.kinds(tokens, settings),
             *ops_mails.kinds(settings),
             *webhook_mails.kinds(settings),
             MESSAGE,
+            *(apps.mail_kinds if apps else ()),
         ]
     )
 

@@ -10,7 +10,7 @@ from mailroom.desk.processes.surroundings import Surroundings
 from mailroom.jobs.publisher import Publisher
 from mailroom.kit.database import Database
 from mailroom.mail.ledger.liveness import new_name
-from mailroom.ops.startup import load_or_exit
+from mailroom.ops.startup import exit_on_problems, load_or_exit
 from mailroom.settings import Settings
 from mailroom.statistics.counters import CounterWriter
 from mailroom.web.app import create_app
@@ -18,8 +18,13 @@ from mailroom.web.live.endpoint import serve_live
 
 
 def create_web(settings: Settings | None = None) -> Quart:
-    """Return the web application, with a poller of its own. Reads the environment where no settings are given."""
-    settings = settings or load_or_exit()
+    """Return the web application, with a poller of its own. Raises `SettingsError`: an app cannot be loaded.
+
+    Where no settings are given, it reads the environment, and ends the program where that cannot be used.
+    """
+    if settings is None:
+        with exit_on_problems():
+            return create_web(load_or_exit())
     database = Database(settings.database_url, connections=settings.database_connections, name="mailroom web")
     publisher = Publisher(settings)
     tracker, results = create_tracker(settings, database)

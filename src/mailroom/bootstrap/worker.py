@@ -9,9 +9,10 @@ from typing import Any
 from celery import Celery
 
 from mailroom.accounts.retention import AccountRetention
-from mailroom.accounts.tokens import Tokens
+from mailroom.apps.loader import load as load_apps
 from mailroom.bootstrap import services as wiring
 from mailroom.bootstrap.alerts import create_watch
+from mailroom.bootstrap.app_clean_ups import app_clean_ups
 from mailroom.desk.alerts.book import forget_old as forget_old_alerts
 from mailroom.desk.processes.register import Registration
 from mailroom.desk.processes.register import forget_old as forget_old_processes
@@ -42,7 +43,7 @@ from mailroom.mail.smtp.pool import Pool
 from mailroom.mail.smtp.sign_ins import SignIns
 from mailroom.ops.database_witness import RedisWitness
 from mailroom.ops.restored import refusal
-from mailroom.ops.startup import load_or_exit
+from mailroom.ops.startup import exit_on_problems, load_or_exit
 from mailroom.progress.reporter import Reporter
 from mailroom.services import Services
 from mailroom.settings import Settings
@@ -54,12 +55,18 @@ from mailroom.webhooks.sender import WebhookSender
 
 
 def create_worker(settings: Settings | None = None) -> Celery:
-    """Return the worker's Celery application. Reads the environment where no settings are given."""
-    settings = settings or load_or_exit()
+    """Return the worker's Celery application. Raises `SettingsError`: an app cannot be loaded.
+
+    Where no settings are given, it reads the environment, and ends the program where that cannot be used.
+    """
+    if settings is None:
+        with exit_on_problems():
+            return create_worker(load_or_exit())
     return create(
         settings,
         lambda app: create_runtime(settings, app),
         refusal=lambda: _refusal(settings),
+        apps=load_apps(settings.mailroom_apps),
     )
 
 
@@ -83,7 +90,7 @@ def create_runtime(settings: Settings, app: Celery) -> Runtime:
     deliverer = Deliverer(
         ledger=Ledger(services.database, worker_name, guard),
         pool=pool,
-        envelopes=Envelopes(_renderer(settings), Contents(services.database), NoSuppressions()),
+        envelopes=Envelopes(renderer(services), Contents(services.database), NoSuppressions()),
         progress=MailReports(reporter.put),
         counters=services.counters,
     )
@@ -151,11 +158,14 @@ def _pool(settings: Settings, services: Services) -> Pool:
     )
 
 
-def _renderer(settings: Settings) -> Renderer:
+def renderer(services: Services) -> Renderer:
+    """Return what makes the bytes of mails."""
+    settings = services.settings
     return Renderer(
-        wiring.mail_kinds(settings, Tokens(settings.secret_keys)),
+        services.mail_kinds,
         mail_from=settings.mail_from,
-        product={"public_url": settings.public_url},
+        product=wiring.product_of(settings),
+        overrides=services.apps.folders("mails"),
     )
 
 
@@ -198,5 +208,6 @@ def _sweep(
             partial(forget_old_processes, services.database),
             partial(forget_old_alerts, services.database),
             Rollup(services.database).run,
+            *app_clean_ups(services),
         ],
     )

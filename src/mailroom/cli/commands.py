@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import click
 
 from mailroom import __version__
+from mailroom.cli import app_commands
 from mailroom.cli.account_commands import accounts
 from mailroom.cli.bulk_commands import cancel, retry
 from mailroom.cli.invitation_commands import invitations
@@ -16,6 +17,7 @@ from mailroom.cli.key_commands import keys
 from mailroom.cli.language import terminal_language, translate_help
 from mailroom.cli.live_commands import send, watch
 from mailroom.cli.mail_commands import mails, show
+from mailroom.cli.new_app_command import new_app
 from mailroom.cli.operator_commands import operator
 from mailroom.cli.restored_command import restored
 from mailroom.cli.task_commands import tasks
@@ -37,8 +39,16 @@ class Shell(click.Group):
     """The group of commands, and where their errors become sentences and exit codes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
-        """Return the commands in the order a newcomer meets them."""
-        return list(self.commands)
+        """Return the commands in the order a newcomer meets them, behind them those of apps."""
+        try:
+            return [*self.commands, *app_commands.names()]
+        except SettingsError as error:  # the help is shown all the same
+            startup.say_problems(error)
+            return list(self.commands)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command of ours, or else an app's, imported."""
+        return super().get_command(ctx, cmd_name) or app_commands.find(cmd_name)
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
@@ -70,7 +80,8 @@ class Shell(click.Group):
 @click.command()
 @click.option("--port", type=PORT, help="Port of the web; the next free one is taken. Default: PORT, else 8000.")
 @click.option("--without", metavar="NAME", multiple=True, help="Leave out a line of the Procfile: worker, say.")
-def up(port: int | None, without: tuple[str, ...]) -> None:
+@click.option("--reload", is_flag=True, help="Start all of it again when a file of Mailroom or an app changes.")
+def up(port: int | None, without: tuple[str, ...], reload: bool) -> None:
     """Run everything on this machine: servers, migrations, web, worker.
 
     Needs no settings. What is set (DATABASE_URL, REDIS_URL, SMTP_URL) is used instead of embedding that part.
@@ -78,7 +89,7 @@ def up(port: int | None, without: tuple[str, ...]) -> None:
     """
     from mailroom.ops.up import up as run_up
 
-    sys.exit(run_up(port=port, without=without))
+    sys.exit(run_up(port=port, without=without, reload=reload))
 
 
 @click.command()
@@ -123,7 +134,7 @@ def migrate(revision: str) -> None:
 
     Run it before the first start and with each upgrade. Two at once do no harm: the second waits for the first.
     """
-    from mailroom.ops.migrations import migrate as run_migrations
+    from mailroom.ops.migrate import migrate as run_migrations
 
     run_migrations(revision)
 
@@ -199,6 +210,7 @@ def shell(entrypoints: Entrypoints) -> click.Group:
         accounts,
         invitations,
         operator,
+        new_app,
         inbox,
     ):
         mailroom.add_command(command)

@@ -7,17 +7,30 @@ with `gettext_noop`, and translate it where it is shown.
 
 import gettext as gnu
 from functools import cache
+from pathlib import Path
 
 from mailroom.i18n import languages
 
 DOMAIN = "mailroom"
+_of_apps: dict[str, Path] = {}
+"""The folders of apps' catalogues, by their domain."""
+
+
+def add_catalogue(domain: str, folder: Path) -> None:
+    """Translate also what `folder` has for it: `<language>/LC_MESSAGES/<domain>.mo`. Mailroom's own goes first."""
+    _of_apps[domain] = folder
+    _catalogue.cache_clear()
 
 
 @cache
 def _catalogue(language: str) -> gnu.NullTranslations:
     if language == languages.DEFAULT:
         return gnu.NullTranslations()
-    return gnu.translation(DOMAIN, languages.CATALOGUES, [language.replace("-", "_")], fallback=True)
+    name = [language.replace("-", "_")]
+    found = gnu.translation(DOMAIN, languages.CATALOGUES, name, fallback=True)
+    for domain, folder in _of_apps.items():
+        found.add_fallback(gnu.translation(domain, folder, name, fallback=True))
+    return found
 
 
 def gettext(message: str, /, **parameters: object) -> str:

@@ -299,6 +299,12 @@ SENTENCES: dict[str, str] = {
     "search.error.viewer": _("A viewer searches by whole domains: write to:@example.org."),
 }
 """Each code and its sentence in English."""
+_of_apps: dict[str, str] = {}
+
+
+def add_sentences(sentences: Mapping[str, str]) -> None:
+    """Know these sentences, too: an app's. Their codes begin with its name, so that they are nobody else's."""
+    _of_apps.update(sentences)
 
 
 def sentence(code: str, params: Mapping[str, Any] | None = None) -> str:
@@ -308,7 +314,9 @@ def sentence(code: str, params: Mapping[str, Any] | None = None) -> str:
     is returned.
     """
     try:
-        return translated(SENTENCES[code]) % {name: _in_words(value) for name, value in (params or {}).items()}
+        return translated(SENTENCES.get(code) or _of_apps[code]) % {
+            name: _in_words(value) for name, value in (params or {}).items()
+        }
     except (KeyError, TypeError, ValueError):
         return code
 

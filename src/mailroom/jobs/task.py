@@ -19,7 +19,7 @@ from mailroom.jobs.task_leases import LeasedTask
 from mailroom.kit import clock
 from mailroom.kit.errors import MailroomError, Unavailable
 from mailroom.progress.reports import Cancelled, CurrentTask, as_current_task, fit_text
-from mailroom.services import Services
+from mailroom.services import Services, serving
 from mailroom.tasks.states import BROKEN, TASK_BROKEN, Outcome, TaskState
 
 logger = logging.getLogger(__name__)
@@ -52,8 +52,9 @@ class MailroomTask(Task):  # type: ignore[misc]  # Celery ships no types
             return super().__call__(*args, **kwargs)
 
         def work() -> Any:
-            result = super(MailroomTask, self).__call__(*args, **kwargs)
-            return self.loop.run(lambda _runtime: result) if inspect.iscoroutine(result) else result
+            with serving(self.services):
+                result = super(MailroomTask, self).__call__(*args, **kwargs)
+                return self.loop.run(lambda _runtime: result) if inspect.iscoroutine(result) else result
 
         if HAS_ROW in (self.request.headers or {}):
             return self._run_with_row(work)

@@ -22,7 +22,8 @@ from celery import Celery, signals
 from celery.concurrency.thread import TaskPool as ThreadPool
 from kombu.transport import redis
 
-from mailroom.jobs import desk_tasks, export_tasks, mail_tasks
+from mailroom.apps.installed import Apps
+from mailroom.jobs import app_tasks, desk_tasks, export_tasks, mail_tasks
 from mailroom.jobs.app import create_celery
 from mailroom.jobs.broker.channel import Channel
 from mailroom.jobs.loop import WorkerLoop
@@ -39,11 +40,16 @@ QUIT_SECONDS = 29.0
 
 
 def create(
-    settings: Settings, build: Callable[[Celery], Runtime], *, refusal: Callable[[], str | None] = lambda: None
+    settings: Settings,
+    build: Callable[[Celery], Runtime],
+    *,
+    refusal: Callable[[], str | None] = lambda: None,
+    apps: Apps | None = None,
 ) -> Celery:
     """Return the worker's Celery app. Nothing connects until a worker process starts or a task runs.
 
-    Where `refusal` says why no worker may start, a worker prints that and ends with exit code 2.
+    Where `refusal` says why no worker may start, a worker prints that and ends with exit code 2. It runs the
+    tasks of `apps`, too. Raises `SettingsError` where one of these cannot be imported.
     """
     app = create_celery(settings, worker=True, current=True)
     loop: WorkerLoop[Runtime] = WorkerLoop(lambda: build(app))
@@ -51,6 +57,7 @@ def create(
     mail_tasks.register(app, loop)
     export_tasks.register(app)
     desk_tasks.register(app)
+    app_tasks.register(app, apps or Apps())
     _refuse_to_start(app, refusal)
     _follow_the_worker(app, loop)
     # On SIGQUIT Celery terminates running tasks. Threads cannot be terminated: it would raise, and not exit.

@@ -1,8 +1,19 @@
-"""The migrations: `alembic/` of the repository, which the wheel carries as `mailroom/migrations/`."""
+"""The migrations: `alembic/` of the repository, which the wheel carries as `mailroom/migrations/`, and those of
+apps.
+
+Those of an app are a branch of their own: its first revision has no `down_revision`. All branches are noted in one
+table, `alembic_version`, a row for each.
+"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import mailroom
+from mailroom.apps.installed import Apps
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
 
 PACKAGE = Path(mailroom.__file__).resolve().parent
 
@@ -13,14 +24,24 @@ def scripts() -> Path:
     return packed if packed.is_dir() else PACKAGE.parents[1] / "alembic"
 
 
-def migrate(revision: str = "heads") -> None:
-    """Bring the database of DATABASE_URL to `revision`; prints a line for each step.
-
-    Two at once do no harm: the second waits. Raises `SystemExit` with a sentence where that cannot be done.
-    """
-    from alembic import command
+def config(apps: Apps) -> "Config":
+    """Return alembic's configuration for Mailroom's migrations and those of `apps`."""
     from alembic.config import Config
 
-    config = Config()
-    config.set_main_option("script_location", str(scripts()).replace("%", "%%"))
-    command.upgrade(config, revision)
+    found = Config()
+    folders = [scripts() / "versions", *apps.folders("migrations")]
+    found.set_main_option("script_location", _escaped(scripts()))
+    found.set_main_option("path_separator", "newline")
+    found.set_main_option("version_locations", "\n".join(map(_escaped, folders)))
+    return found
+
+
+def script_directory(apps: Apps) -> "ScriptDirectory":
+    """Return the migrations of Mailroom and of `apps`."""
+    from alembic.script import ScriptDirectory
+
+    return ScriptDirectory.from_config(config(apps))
+
+
+def _escaped(path: Path) -> str:
+    return str(path).replace("%", "%%")

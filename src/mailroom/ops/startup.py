@@ -3,10 +3,13 @@
 import errno
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
+from mailroom.apps.loader import load as load_apps
 from mailroom.i18n.messages import gettext, gettext_noop
 from mailroom.ops.embedded import environment
 from mailroom.ops.terminal import Mark, sign
@@ -18,25 +21,36 @@ BAD_SETTINGS = 2
 
 
 def settings() -> Settings:
-    """Read the settings. Where required ones are missing, use those of a running `mailroom up`, and say so.
+    """Read the settings and load the apps. Where required ones are missing, use those of a running `mailroom up`.
 
-    Raises `SettingsError`.
+    Says so then. Raises `SettingsError`.
     """
     if stack := environment.find(Path.cwd(), os.environ):
         click.echo(gettext("Using the embedded stack in %(folder)s.", folder=shown(stack.home)), err=True)
         for name, value in stack.environment.items():
             if not os.environ.get(name):
                 os.environ[name] = value  # also for the processes a command starts
-    return load()
+    found = load()
+    load_apps(found.mailroom_apps)
+    return found
 
 
 def load_or_exit() -> Settings:
-    """Read the settings for a program that is not ours (celery, alembic, an ASGI server).
+    """Read the settings, and load the apps, for a program that is not ours (celery, alembic, an ASGI server).
 
     Where they cannot be used, print a sentence for each problem and end the program with exit code 2.
     """
+    with exit_on_problems():
+        found = load()
+        load_apps(found.mailroom_apps)
+        return found
+
+
+@contextmanager
+def exit_on_problems() -> Iterator[None]:
+    """Print a sentence for each problem of a `SettingsError` inside, and end the program with exit code 2."""
     try:
-        return load()
+        yield
     except SettingsError as error:
         say_problems(error)
         raise SystemExit(BAD_SETTINGS) from None

@@ -6,11 +6,10 @@ import os
 import shlex
 import socket
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from mailroom.ops import migrations
 from mailroom.ops.embedded import copied, environment
 from mailroom.ops.embedded import plan as plans
 from mailroom.ops.embedded.data_directory import DataDirectory, write_private
@@ -20,10 +19,12 @@ from mailroom.ops.embedded.postgres import Postgres
 from mailroom.ops.embedded.procfile import shell_command
 from mailroom.ops.embedded.server import Server
 from mailroom.ops.embedded.valkey import Valkey
+from mailroom.ops.migrations import PACKAGE
 from mailroom.ops.processes.console import BOLD, DIM, Console
 from mailroom.ops.processes.errors import Refused
 from mailroom.ops.processes.program import Program
 from mailroom.ops.processes.supervisor import Supervisor
+from mailroom.ops.reload import follow
 from mailroom.ops.startup import shown
 
 HEALTHY = 200
@@ -42,12 +43,13 @@ def up(
     without: Collection[str] = (),
     environment: Mapping[str, str] | None = None,
     root: Path | None = None,
+    reload: bool = False,
 ) -> int:
     """Run the whole of Mailroom until SIGINT, SIGTERM or SIGHUP; return the exit status.
 
     `port` is the wanted port of the web (default: PORT, else 8000); where it is taken, the next free one is used.
     `without` names lines of the Procfile to leave out. A server that `environment` (default: ours) or `.env` names
-    is used, and not embedded.
+    is used, and not embedded. With `reload` the Procfile's processes start again when code changes.
     """
     given = os.environ if environment is None else environment
     try:
@@ -55,21 +57,23 @@ def up(
         if not plan.embed_postgres:
             from mailroom.ops.embedded.ownership_check import refuse_foreign
 
-            refuse_foreign(plan.given["DATABASE_URL"], migrations.scripts())
+            refuse_foreign(plan.given["DATABASE_URL"], plan.load_apps())
+        followed = [PACKAGE, *(app.folder for app in plan.load_apps())] if reload else []
         home = DataDirectory.open(plan.home)
     except Refused as refusal:
         print(refusal, file=sys.stderr)
         return 1
     console = Console([*plan.apps, RELEASE, "inbox"], given)
     try:
-        return asyncio.run(_Up(plan, home, console).run())
+        return asyncio.run(_Up(plan, home, console, followed).run())
     finally:
         home.close()
         console.close()
 
 
 class _Up:
-    def __init__(self, plan: Plan, home: DataDirectory, console: Console) -> None:
+    def __init__(self, plan: Plan, home: DataDirectory, console: Console, followed: Sequence[Path]) -> None:
+        self.followed = followed
         self.plan, self.home, self.console = plan, home, console
         self.supervisor = Supervisor(console, home)
         self.inbox_folder = home.path / "inbox"
@@ -111,7 +115,18 @@ class _Up:
         )  # alone: a person waits for the first page, and the others' start would slow it
         await self.supervisor.start(*apps.values(), join=True)
         self._show_banner()
+        if self.followed:
+            await self._follow(environment)
         await asyncio.Event().wait()
+
+    async def _follow(self, environment: Mapping[str, str]) -> None:
+        release = self._app(RELEASE, self.plan.release or "true", environment)
+        await follow(
+            self.followed,
+            restart=lambda: self.supervisor.restart(*self.plan.apps),
+            migrate=lambda: self.supervisor.once(release),
+            say=self.console.say,
+        )
 
     async def _start_servers(self) -> dict[str, str]:
         """Start what is embedded, in one layer; return the environment for the Procfile's processes."""

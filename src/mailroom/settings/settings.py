@@ -158,6 +158,12 @@ class Settings(BaseSettings):
     metrics_token: SecretStr = Field(SecretStr(""), description="bearer token for /metrics; empty: no such page")
     log_level: str = Field("info", description="debug, info, warning or error")
 
+    # -- apps
+    mailroom_apps: str = Field(
+        "",
+        description="modules of apps, parted by commas, beside those of installed packages: acme.mail,acme.crm",
+    )
+
     # -- the embedded stack; `mailroom up` sets the last two for its own processes
     mailroom_home: Path = Field(Path(".mailroom"), description="folder of `mailroom up`: data, keys, logs")
     mailroom_embedded: bool = Field(False, description="set by `mailroom up`: loopback names count as PUBLIC_URL")

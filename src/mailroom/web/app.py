@@ -17,6 +17,7 @@ from mailroom.web.api import mails as mail_search_api
 from mailroom.web.api.emails import routes as emails
 from mailroom.web.api.emails.payload import LargeTurn
 from mailroom.web.api.waits import Waits
+from mailroom.web.app_pages import add_apps
 from mailroom.web.browser import write_cookie
 from mailroom.web.desk import (
     access,
@@ -95,7 +96,8 @@ class _Application(Quart):
 def create_app(services: Services) -> Quart:
     """Return the web application over `services`, which the caller opens and closes.
 
-    Its own connection to Redis, for the rate limits, it opens when needed and closes after serving.
+    Its own connection to Redis, for the rate limits, it opens when needed and closes after serving. Raises
+    `SettingsError` where the pages of an app cannot be had.
     """
     settings = services.settings
     app = _Application("mailroom.web", root_path=str(Path(__file__).parent), static_folder=None)
@@ -105,7 +107,7 @@ def create_app(services: Services) -> Quart:
     provide(app, Readiness, Readiness(services.database))
     provide(app, overview.Readings, overview.Readings(services.database))
     app.url_map.strict_slashes = False
-    provide(app, Environment, page_templates())
+    provide(app, Environment, page_templates(services.apps.folders("templates")))
     app.before_request(choose_language)
     app.before_websocket(choose_language)
     app.after_request(tell_language)
@@ -166,6 +168,7 @@ def create_app(services: Services) -> Quart:
         trial_mail,
     ):
         app.register_blueprint(room.blueprint)
+    add_apps(app, services)
     if settings.mailroom_inbox is not None:
         from mailroom.web.pages import inbox  # the embedded stack's; nothing of it is loaded elsewhere
 

@@ -5,6 +5,7 @@ from typing import Any
 from jinja2 import Environment
 from quart import Response, g, request
 
+from mailroom.web.app_links import links_for
 from mailroom.web.browser import client, current_session, services
 from mailroom.web.parts import current
 from mailroom.web.security import hide_address, is_trustworthy
@@ -22,6 +23,7 @@ async def page_without_lookup(template: str, status: int, **values: Any) -> Resp
 
 def _render(template: str, status: int, **values: Any) -> Response:
     values.setdefault("has_inbox", services().settings.mailroom_inbox is not None)
+    values.setdefault("app_links", links_for(values["viewer"], services()))
     values.setdefault("takes_strangers", services().settings.registration_rule.takes_strangers)
     text = current(Environment).get_template(template).render(path=request.path, **values)
     return Response(text, status, content_type="text/html; charset=utf-8")

@@ -1,5 +1,6 @@
 """The templates of pages, in an environment of their own: Quart's awaits each macro, which takes longer."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import jinja2
@@ -7,6 +8,7 @@ import jinja2
 from mailroom.i18n import formats
 from mailroom.i18n.templates import translate_templates
 from mailroom.kit import clock
+from mailroom.kit.template_loader import OverridingLoader
 from mailroom.web.static_files import static_url
 from mailroom.web.views import words
 from mailroom.web.views.progress_view import attempt_words, clock_time
@@ -14,10 +16,10 @@ from mailroom.web.views.progress_view import attempt_words, clock_time
 FOLDER = Path(__file__).parent / "templates"
 
 
-def page_templates() -> jinja2.Environment:
-    """Return the environment with all that a page may use."""
+def page_templates(overrides: Sequence[Path] = ()) -> jinja2.Environment:
+    """Return the environment with all that a page may use. Templates in the folders `overrides` go before ours."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
+        loader=OverridingLoader(FOLDER, overrides),
         autoescape=jinja2.select_autoescape(["html"]),
         trim_blocks=True,
         lstrip_blocks=True,

@@ -11,7 +11,9 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 import quart
+from hypercorn.typing import ASGIReceiveCallable, ASGIReceiveEvent
 from quart import Quart, current_app, g, request
+from quart.asgi import ASGIHTTPConnection
 from quart.wrappers.request import Body as QuartBody
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, ServiceUnavailable, UnsupportedMediaType
@@ -32,6 +34,8 @@ DISCARD_SECONDS = 5.0
 """Seconds a client may go on sending what is too large, so that it gets to read the answer."""
 BUDGET = 60_000_000
 """Bytes that bodies of large routes may take together in a process; who comes then is told to come back (503)."""
+UNREAD = 256 * 1024
+"""Bytes of a streamed body that may wait to be read."""
 _LIMITS = "mailroom_body"
 """The attribute of a view that holds the limits of its body."""
 
@@ -51,16 +55,18 @@ class BodyTooLarge(RequestEntityTooLarge):
         self.most = most
 
 
-def takes_body(most: int, seconds: float = BODY_SECONDS) -> Callable[[View], View]:
+def takes_body(most: int, seconds: float = BODY_SECONDS, *, streamed: bool = False) -> Callable[[View], View]:
     """Mark a route that takes a body of up to `most` bytes within `seconds`; others take `LARGEST_BODY`.
 
-    Raises ValueError where that is more than `LARGEST_OF_ALL`.
+    A `streamed` body is read while it comes (`await request.files` puts files on disk, `async for part in
+    request.body`). Its client waits where that is slow: at most `UNREAD` bytes are in memory, and none count
+    against the `BUDGET`. Raises ValueError where `most` is more than `LARGEST_OF_ALL`.
     """
     if most > LARGEST_OF_ALL:
         raise ValueError(f"{most} bytes are more than LARGEST_OF_ALL")
 
     def mark(view: View) -> View:
-        setattr(view, _LIMITS, (most, seconds))
+        setattr(view, _LIMITS, (most, seconds, streamed))
         return view
 
     return mark
@@ -87,14 +93,22 @@ class Body(QuartBody):
         self._ended = asyncio.Event()
         self._share: Share | None = None
         self._is_refused = False
+        self._is_streamed = False
+        self._was_read = asyncio.Event()
 
-    def limit(self, most: int, share: Share | None = None) -> None:
-        """Take at most `most` bytes, and count them in `share`.
+    def limit(self, most: int, share: Share | None = None, *, streamed: bool = False) -> None:
+        """Take at most `most` bytes, and count them in `share`; a streamed body is read while it comes.
 
         Called when the route is known, which is before anybody reads.
         """
-        self._most, self._share = most, share
+        self._most, self._share, self._is_streamed = most, share, streamed
         self._count(self._received)
+
+    async def room(self) -> None:
+        """Wait until there is room for the next part."""
+        while self._is_streamed and not self._is_refused and len(getattr(self, "_data", b"")) >= UNREAD:
+            self._was_read.clear()
+            await self._was_read.wait()
 
     def give_up(self) -> None:
         """Keep nothing any more, of what came and of what may come still."""
@@ -151,6 +165,7 @@ class Body(QuartBody):
         while parts and not parts.empty():
             parts.get_nowait()
         self.clear()
+        self._was_read.set()
         super().set_complete()  # whoever waits for the body need not wait longer
 
     def set_complete(self) -> None:
@@ -164,6 +179,7 @@ class Body(QuartBody):
         try:
             return await super().__anext__()
         finally:
+            self._was_read.set()
             self._check()
 
     def __await__(self) -> Generator[Any, None, Any]:
@@ -247,17 +263,32 @@ def _texts(value: Any) -> Iterable[str]:
             yield from _texts(inner)
 
 
+class Connection(ASGIHTTPConnection):
+    """One request and its answer. The next part of a streamed body is asked for when there is room for it."""
+
+    async def handle_messages(self, request: quart.Request, receive: ASGIReceiveCallable) -> None:
+        """Hand the messages of the server to the request; Quart's own takes them as fast as they come."""
+        body = request.body
+        assert isinstance(body, Body)
+
+        async def receive_when_there_is_room() -> ASGIReceiveEvent:
+            await body.room()
+            return await receive()
+
+        await super().handle_messages(request, receive_when_there_is_room)
+
+
 async def check_request() -> None:
     """Refuse what cannot be read, and give the body the limits of its route."""
     if "\0" in request.path or b"%00" in request.query_string:
         raise Unreadable(gettext("The address holds a character that cannot be used in text: U+0000."))
     view = current_app.view_functions.get(request.endpoint or "")
-    most, seconds = getattr(view, _LIMITS, (LARGEST_BODY, BODY_SECONDS))
+    most, seconds, streamed = getattr(view, _LIMITS, (LARGEST_BODY, BODY_SECONDS, False))
     body = request.body
     assert isinstance(body, Body)
-    share = Share(current(Budget)) if most > LARGEST_BODY else None
+    share = Share(current(Budget)) if most > LARGEST_BODY and not streamed else None
     g.mailroom_body = body
-    body.limit(most, share)
+    body.limit(most, share, streamed=streamed)
     request.body_timeout = seconds  # type: ignore[assignment]  # an int for Quart, which gives it to wait_for
     if body.is_too_large:
         await body.discard()
@@ -275,6 +306,7 @@ def read_requests(app: Quart) -> None:
     """Have `app` read its requests by these rules."""
     provide(app, Budget, Budget(BUDGET))
     app.request_class = Request
+    app.asgi_http_class = Connection
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_OF_ALL  # Quart's parser of forms asks for it
     app.before_request(check_request)
     app.teardown_request(give_up_body)

@@ -59,7 +59,7 @@ def app(reporter: Reporter) -> Iterator[Celery]:
         public_url="http://localhost:8000",
         secret_key="k" * 32,
     )
-    runtime: Any = SimpleNamespace(reporter=reporter, start=_nothing, stop=_nothing, close=_nothing)
+    runtime: Any = SimpleNamespace(reporter=reporter, start=_nothing, stop=_nothing, close=_nothing, services=None)
     app = create(settings, lambda _app: runtime)
     yield app
     app.Task.loop.close()

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from mailroom.accounts import errors
 from mailroom.accounts.views import AccountView, ConfirmationPreview, NewSession, Session
+from mailroom.apps.installed import Apps
 from mailroom.kit import clock
 from mailroom.kit.errors import Unavailable
 from mailroom.kit.ids import new_id
@@ -350,6 +351,7 @@ def services(world: World, **changes: Any) -> Any:
         outbox=FakeOutbox(world),
         tickets=FakeTickets(world),
         tracker=FakeWatching(world),
+        apps=Apps(),
     )
 
 

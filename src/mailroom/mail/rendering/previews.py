@@ -1,11 +1,12 @@
 """What a mail looks like, for operators: its links and codes that let somebody in are masked."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from pathlib import Path
 
 from mailroom.mail.kinds import Kinds, MailKind, MailRow
 from mailroom.mail.rendering.renderer import Renderer
@@ -27,9 +28,11 @@ class Preview:
 class Previews:
     """Makes previews. A row gives the mail that its worker sends, but for what is masked."""
 
-    def __init__(self, kinds: Kinds, *, mail_from: str, product: Mapping[str, str]) -> None:
+    def __init__(
+        self, kinds: Kinds, *, mail_from: str, product: Mapping[str, str], overrides: Sequence[Path] = ()
+    ) -> None:
         masked = Kinds([replace(kind, variables=_Masked(kind)) for kind in kinds])
-        self._renderer = Renderer(masked, mail_from=mail_from, product=product)
+        self._renderer = Renderer(masked, mail_from=mail_from, product=product, overrides=overrides)
 
     def of_row(self, row: MailRow) -> Preview:
         """Return the preview of a mail made from templates. Raises `BrokenMail`."""

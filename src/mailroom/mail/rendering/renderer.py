@@ -1,7 +1,7 @@
 """Makes the bytes of a mail from its row: subject, text and HTML come from the folder of its kind."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -16,6 +16,7 @@ import jinja2
 from mailroom.i18n import languages
 from mailroom.i18n.templates import translate_mail_templates
 from mailroom.kit.domain_names import to_ascii
+from mailroom.kit.template_loader import OverridingLoader
 from mailroom.mail.kinds import WITHHELD, Kinds, MailKind, MailRow
 from mailroom.mail.rendering.compiled_template import PARTS, CompiledTemplate
 from mailroom.mail.rendering.faults import explain
@@ -56,11 +57,17 @@ class Renderer:
 
     The templates of a kind are compiled with its first mail, where they do nothing but print their variables
     (`compiled_template.py`). All other mails go the long way, through Jinja and the standard library. A property
-    test compares the two ways.
+    test compares the two ways. Templates in the folders `overrides` go before those in `templates`.
     """
 
     def __init__(
-        self, kinds: Kinds, *, mail_from: str, product: Mapping[str, str], templates: Path = TEMPLATES
+        self,
+        kinds: Kinds,
+        *,
+        mail_from: str,
+        product: Mapping[str, str],
+        templates: Path = TEMPLATES,
+        overrides: Sequence[Path] = (),
     ) -> None:
         self._kinds = kinds
         self._sender = Sender.parse(mail_from)
@@ -72,7 +79,7 @@ class Renderer:
         sender["From"] = self._sender.header
         self._from_line = sender.as_bytes().removesuffix(b"\r\n")
         self._templates = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(templates),
+            loader=OverridingLoader(templates, overrides),
             autoescape=jinja2.select_autoescape(["html"]),
             undefined=jinja2.StrictUndefined,
             keep_trailing_newline=True,

@@ -9,6 +9,8 @@ from typing import Any
 import psycopg
 from psycopg.rows import class_row
 
+from mailroom.apps.installed import Apps
+from mailroom.apps.loader import load as load_apps
 from mailroom.i18n.messages import gettext, gettext_noop
 from mailroom.kit.postgres_connection import PostgresConnection
 from mailroom.ops import migrations
@@ -83,7 +85,7 @@ async def check(settings: Settings) -> list[Finding]:
         return [
             _server(server, settings),
             *await pooler.check(connection, other),
-            await _migrations(connection, server),
+            await _migrations(connection, server, load_apps(settings.mailroom_apps)),
             *await _rights(connection, settings),
             _clock(late),
             _connections(server, settings),
@@ -125,8 +127,8 @@ def _server(server: Server, settings: Settings) -> Finding:
     return good(CHECK, title)
 
 
-async def _migrations(connection: "psycopg.AsyncConnection[Any]", server: Server) -> Finding:
-    heads, known = await asyncio.to_thread(_revisions)
+async def _migrations(connection: "psycopg.AsyncConnection[Any]", server: Server, apps: Apps) -> Finding:
+    heads, known = await asyncio.to_thread(_revisions, apps)
     if not heads:
         words = gettext("the migrations are not beside the program (%(folder)s), so nobody knows", folder=SCRIPTS)
         return unknown(MIGRATIONS, words)
@@ -138,10 +140,12 @@ async def _migrations(connection: "psycopg.AsyncConnection[Any]", server: Server
         return good(MIGRATIONS, gettext("at head (%(heads)s)", heads=", ".join(sorted(heads))))
     if applied - known:
         words = gettext(
-            "the database was migrated by another version of Mailroom (%(revisions)s)",
+            "the database was migrated by another version of Mailroom, or for an app not here (%(revisions)s)",
             revisions=", ".join(sorted(applied - known)),
         )
-        return broken(MIGRATIONS, words, gettext("Run the version of Mailroom that goes with it."))
+        return broken(
+            MIGRATIONS, words, gettext("Run the version of Mailroom, and install the apps, that go with it.")
+        )
     words = gettext(
         "the database is at %(applied)s, this version needs %(heads)s",
         applied=", ".join(sorted(applied)) or gettext("nothing"),
@@ -150,13 +154,11 @@ async def _migrations(connection: "psycopg.AsyncConnection[Any]", server: Server
     return broken(MIGRATIONS, words, gettext(UPGRADE))
 
 
-def _revisions() -> tuple[set[str], set[str]]:
+def _revisions(apps: Apps) -> tuple[set[str], set[str]]:
     """Return the newest migrations and all there are; none where their folder is not installed."""
     if not SCRIPTS.is_dir():
         return set(), set()
-    from alembic.script import ScriptDirectory
-
-    scripts = ScriptDirectory(str(SCRIPTS))
+    scripts = migrations.script_directory(apps)
     return set(scripts.get_heads()), {script.revision for script in scripts.walk_revisions()}
 
 

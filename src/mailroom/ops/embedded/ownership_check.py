@@ -1,15 +1,15 @@
 """Checks that a database holds nothing but Mailroom's tables, before `mailroom up` changes anything in it."""
 
 from collections.abc import Collection
-from pathlib import Path
 
 import psycopg
-from alembic.script import ScriptDirectory
 
 import mailroom.accounts.models
 import mailroom.mail.models
 import mailroom.tasks.models  # noqa: F401  # imported for its tables, like the two above
+from mailroom.apps.installed import Apps
 from mailroom.kit.database import Base
+from mailroom.ops import migrations
 from mailroom.ops.database_errors import explain
 from mailroom.ops.processes.errors import ForeignDatabase, Refused
 from mailroom.settings.urls import database_url, libpq_url
@@ -27,10 +27,10 @@ ORDER BY 1
 """
 
 
-def refuse_foreign(url: str, migrations: Path) -> None:
-    """Raise `ForeignDatabase` where the database at `url` holds tables that are not Mailroom's.
+def refuse_foreign(url: str, apps: Apps) -> None:
+    """Raise `ForeignDatabase` where the database at `url` holds tables that are not Mailroom's, nor of `apps`.
 
-    Ours are those of our models, in a database whose migrations are those in `migrations`. Only reads.
+    Ours are those of our models, in a database whose migrations are ours. Only reads.
     """
     try:
         plain = libpq_url(database_url(url))
@@ -44,7 +44,9 @@ def refuse_foreign(url: str, migrations: Path) -> None:
         raise Refused(f"DATABASE_URL {error}.") from None
     except psycopg.Error as error:
         raise Refused(f"DATABASE_URL: {explain(error, database_url(url))}") from None
-    foreign = foreign_tables(tables, versions, _revisions(migrations))
+    theirs = tuple(f"{app.name}_" for app in apps)
+    ours = [table for table in tables if not (theirs and table.startswith(theirs))]
+    foreign = foreign_tables(ours, versions, _revisions(apps))
     if foreign:
         shown = ", ".join(foreign[:8]) + (f" and {len(foreign) - 8} more" if len(foreign) > 8 else "")  # noqa: PLR2004
         raise ForeignDatabase(
@@ -62,5 +64,5 @@ def foreign_tables(tables: Collection[str], versions: Collection[str], known: Co
     return sorted(tables)  # the same names, made by somebody else
 
 
-def _revisions(migrations: Path) -> list[str]:
-    return [script.revision for script in ScriptDirectory(str(migrations)).walk_revisions()]
+def _revisions(apps: Apps) -> list[str]:
+    return [script.revision for script in migrations.script_directory(apps).walk_revisions()]

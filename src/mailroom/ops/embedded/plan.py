@@ -9,6 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import mailroom
+from mailroom.apps.installed import Apps
+from mailroom.apps.loader import load as load_apps
 from mailroom.ops.embedded import postgres, valkey
 from mailroom.ops.embedded.ports import HIGHEST, LOOPBACK, free_port
 from mailroom.ops.embedded.procfile import read_procfile
@@ -52,6 +54,13 @@ class Plan:
     def public_url(self) -> str:
         """Where the links in mails lead: what was set by hand, else the local address."""
         return self.given.get("PUBLIC_URL", self.local_url)
+
+    def load_apps(self) -> Apps:
+        """Return the apps of MAILROOM_APPS and of installed packages. Raises `Refused`."""
+        try:
+            return load_apps(self.given.get("MAILROOM_APPS", ""))
+        except SettingsError as error:
+            raise Refused(str(error)) from None
 
     def exports(self, environment: Mapping[str, str]) -> str:
         """Return lines for a shell, so that a process started by hand finds what is running (secrets included)."""

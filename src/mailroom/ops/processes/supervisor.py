@@ -41,6 +41,8 @@ class _Kept:
     process: asyncio.subprocess.Process | None = None
     task: asyncio.Task[None] | None = None
     ends: int = 0
+    again: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set where it is to be started again at once."""
 
 
 @dataclass
@@ -98,6 +100,24 @@ class Supervisor:
             late = until if number == 0 else until - SECONDS_FOR_LAST_LAYERS
             await asyncio.gather(*(self._end(kept, late) for kept in layer))
 
+    async def restart(self, *names: str, seconds: float = STOP_SECONDS) -> None:
+        """End the programs of these names and start them again at once; what is left after `seconds` is killed."""
+        wanted = [kept for layer in self._layers for kept in layer if kept.program.name in names]
+        for kept in wanted:
+            kept.again.set()
+        await asyncio.gather(*(self._replace(kept, time.monotonic() + seconds) for kept in wanted))
+
+    async def _replace(self, kept: _Kept, until: float) -> None:
+        process = kept.process
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(kept.program.stop_signal)
+        while kept.process is process and not self.stopping.is_set():
+            if time.monotonic() >= until or self.hurry.is_set():
+                processes.kill_all(process.pid)
+            await asyncio.sleep(POLL)
+
     async def _keep(self, kept: _Kept) -> None:
         backoff = FIRST_BACKOFF
         while not self.stopping.is_set():
@@ -105,13 +125,24 @@ class Supervisor:
             status = await self._run(kept)
             if self.stopping.is_set():
                 return
+            if kept.again.is_set():
+                kept.again.clear()
+                backoff = FIRST_BACKOFF
+                continue
             kept.ends += 1
             backoff = FIRST_BACKOFF if time.monotonic() - began >= RAN_WELL else backoff
             how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
             self.output.say(f"{kept.program.name} {how}; starting it again in {backoff:g} s")
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.stopping.wait(), backoff)
+            await self._pause(kept, backoff)
             backoff = min(backoff * 2, LONGEST_BACKOFF)
+
+    async def _pause(self, kept: _Kept, seconds: float) -> None:
+        """Wait, but not once everything stops, nor where the program is to be started again at once."""
+        waits = {asyncio.create_task(event.wait()) for event in (self.stopping, kept.again)}
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        kept.again.clear()
 
     async def _run(self, kept: _Kept) -> int:
         program = kept.program

@@ -30,5 +30,8 @@ async def _export(task: Task) -> dict[str, Any]:
         return {"until": await services().exports.expires_at(work, task.id)}
 
 
-BLOCKS = {exports.NAME: ResultBlock("results/export.html", _export)}
-"""Name of a task → its block."""
+class ResultBlocks(dict[str, ResultBlock]):
+    """Name of a task → its block: ours, and those of apps."""
+
+    def __init__(self) -> None:
+        super().__init__({exports.NAME: ResultBlock("results/export.html", _export)})

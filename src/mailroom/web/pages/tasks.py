@@ -17,7 +17,8 @@ from mailroom.web.browser import current_session, services
 from mailroom.web.error_table import NotShown
 from mailroom.web.errors import wants_json
 from mailroom.web.page import page, redirect
-from mailroom.web.pages.results import BLOCKS
+from mailroom.web.pages.results import ResultBlocks
+from mailroom.web.parts import current
 from mailroom.web.refused import Refused, show_again, take
 from mailroom.web.return_to import member
 from mailroom.web.views.progress_view import view_of
@@ -104,7 +105,7 @@ async def _task_page(ticket: str, refused: Refused) -> Response:
     if seen.task.name is None:
         return redirect(f"/mails/{seen.task.id}")
     watcher = watcher_of(await current_session())
-    view, block = task_view(seen.public), BLOCKS.get(seen.task.name)
+    view, block = task_view(seen.public), current(ResultBlocks).get(seen.task.name)
     return await page(
         "task.html",
         refused.status,

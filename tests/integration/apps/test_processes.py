@@ -1,0 +1,89 @@
+"""What each process does with apps: it loads what it needs, migrates all, and says what is broken."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import psycopg
+import pytest
+
+from mailroom.ops.embedded.postgres import Postgres
+from tests.conftest import database_on
+
+WORKER = """
+import sys
+from mailroom.bootstrap.worker import create_worker
+app = create_worker()
+assert "csv_import.read" in app.tasks, sorted(app.tasks)
+assert "csv_import.tasks" in sys.modules
+print([name for name in ("quart", "hypercorn", "csv_import.web", "hello_world.web") if name in sys.modules])
+"""
+REVISIONS = "select version_num from alembic_version order by 1"
+
+
+def run(environment: dict[str, str], *command: str, **more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *command],
+        env={**environment, **more},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def mailroom(environment: dict[str, str], *command: str, **more: str) -> subprocess.CompletedProcess[str]:
+    return run(environment, "-m", "mailroom", *command, **more)
+
+
+def test_a_worker_has_the_tasks_of_apps_and_loads_no_quart(with_apps: dict[str, str]) -> None:
+    done = run(with_apps, "-W", "ignore", "-c", WORKER)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_migrate_brings_every_branch_to_its_head_and_takes_one_away(
+    postgres: Postgres, with_apps: dict[str, str]
+) -> None:
+    def revisions() -> Sequence[str]:
+        with psycopg.connect(url) as connection:
+            return [row[0] for row in connection.execute(REVISIONS).fetchall()]
+
+    with database_on(postgres, "of_apps") as url:
+        before = revisions()
+        done = mailroom(with_apps, "migrate", DATABASE_URL=url)
+        assert "migrated to c5f0a1b2d3e4" in done.stdout, done.stderr
+        assert revisions() == sorted([*before, "c5f0a1b2d3e4"])
+        check = mailroom(with_apps, "doctor", DATABASE_URL=url)
+        assert "at head (" in check.stdout
+
+        with_apps_gone = {**with_apps, "PYTHONPATH": with_apps["PYTHONPATH"].rpartition(":")[2]}
+        gone = mailroom(with_apps_gone, "migrate", DATABASE_URL=url)
+        assert gone.returncode == 2
+        assert "an app that is not installed" in gone.stderr
+        assert "c5f0a1b2d3e4" in gone.stderr
+        assert "Traceback" not in gone.stderr
+
+
+@pytest.mark.parametrize("command", [("migrate",), ("web",), ("worker", "--one"), ("mails",), ("what-is-this",)])
+def test_a_missing_app_is_a_sentence_with_exit_code_2(
+    environment: dict[str, str], command: tuple[str, ...]
+) -> None:
+    done = mailroom(environment, *command, MAILROOM_APPS="acme_not_here")
+    assert done.returncode == 2, done.stderr
+    assert "there is no module acme_not_here" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_doors_of_other_programs_say_it_too(environment: dict[str, str]) -> None:
+    for door in ("mailroom.asgi", "mailroom.worker"):
+        done = run(environment, "-c", f"import {door}", MAILROOM_APPS="acme_not_here")
+        assert done.returncode == 2, done.stderr
+        assert "there is no module acme_not_here" in done.stderr
+
+
+def test_a_command_of_an_app_runs_with_the_services(with_apps: dict[str, str], postgres: Postgres) -> None:
+    with database_on(postgres, "of_commands") as url:
+        assert mailroom(with_apps, "migrate", DATABASE_URL=url).returncode == 0
+        done = mailroom(with_apps, "csv-imports", DATABASE_URL=url)
+        assert done.stdout == "0 files, 0 contacts\n", done.stderr
+    assert "csv-imports" in mailroom(with_apps, "--help").stdout
