@@ -13,6 +13,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+import redis
 from quart.typing import TestAppProtocol, TestClientProtocol
 from sqlalchemy import select
 from sqlalchemy.orm import undefer
@@ -96,7 +97,7 @@ class Mailroom:
                 await asyncio.to_thread(self._run, task)
                 ended.append(task.id)
         async with self._services.database.begin() as work:
-            states = dict((await work.session.execute(select(Task.id, Task.state))).tuples().all())
+            states = {row.id: row.state for row in await work.session.execute(select(Task.id, Task.state))}
         return [str(states[one]) for one in ended]
 
     async def _waiting(self) -> list[Task]:
@@ -170,6 +171,8 @@ async def mailroom(mailroom_servers: str) -> AsyncIterator[Mailroom]:
         connection.execute(f"drop database if exists {name} with (force)")
         connection.execute(f"create database {name} template mailroom")
     settings = load(database_url=f"{url.rpartition('/')[0]}/{name}")
+    with redis.Redis.from_url(settings.limits) as client:
+        client.flushdb()  # limits of the test before
     async with create_web(settings).test_app() as app:
         made = Mailroom(app, part_of(app.app, Services))  # type: ignore[attr-defined]  # Quart's TestApp has it
         yield made

@@ -19,6 +19,7 @@ from mailroom.jobs.task_leases import LeasedTask
 from mailroom.kit import clock
 from mailroom.kit.errors import MailroomError, Unavailable
 from mailroom.progress.reports import Cancelled, CurrentTask, as_current_task, fit_text
+from mailroom.progress.sentence import Sentence
 from mailroom.services import Services, serving
 from mailroom.tasks.states import BROKEN, TASK_BROKEN, Outcome, TaskState
 
@@ -144,7 +145,8 @@ def _cause(error: BaseException | None) -> dict[str, Any]:
     if error is None:
         return {}
     if isinstance(error, MailroomError):
-        return {"error": fit_text(str(error), LONGEST_ERROR)}
+        code = error.message_code
+        return {"error": Sentence(code, error.params) if code else fit_text(str(error), LONGEST_ERROR)}
     return {"reason": BROKEN, "error": TASK_BROKEN}
 
 

@@ -24,12 +24,11 @@ def test_the_tests_of_both_packages_pass_away_from_the_repository(
     made = new_app("hello_world", tmp_path)
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto"),
-            *("-c", "/dev/null", "--rootdir", str(tmp_path), "--import-mode=importlib"),
-            *(str(made / "tests"), str(EXAMPLE / "tests")),
+            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "pyproject.toml"),
+            *("tests", str(EXAMPLE / "tests")),
         ],
         env=with_apps,
-        cwd=tmp_path,
+        cwd=made,
         capture_output=True,
         text=True,
         timeout=110,
