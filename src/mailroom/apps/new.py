@@ -22,6 +22,7 @@ FILES = {
     "tests/test_{name}.py": "test_app.py.txt",
 }
 """Path in the new folder → what it is made from."""
+NEXT = "cd {name} && pip install --editable . && mailroom up --reload"
 
 
 class CannotMake(MailroomError):

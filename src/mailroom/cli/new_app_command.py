@@ -14,8 +14,9 @@ def new_app(name: str) -> None:
 
     docs/APPS.md says what else an app can have.
     """
+    from mailroom.apps.new import NEXT
     from mailroom.apps.new import new_app as write
 
     folder = write(name, Path.cwd())
     click.echo(gettext("%(folder)s is an app that works. Next:", folder=folder))
-    click.echo(f"  cd {name} && pip install --editable . && mailroom up --reload")
+    click.echo(f"  {NEXT.format(name=name)}")
