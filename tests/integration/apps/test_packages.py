@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from mailroom.apps.new import new_app
 from tests.integration.apps.conftest import EXAMPLE
 
@@ -18,6 +20,7 @@ def imports(file: Path) -> Iterator[str]:
             yield node.module or ""
 
 
+@pytest.mark.timeout(400)
 def test_the_tests_of_both_packages_pass_away_from_the_repository(
     with_apps: dict[str, str], tmp_path: Path
 ) -> None:
@@ -31,7 +34,7 @@ def test_the_tests_of_both_packages_pass_away_from_the_repository(
         cwd=made,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=350,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

@@ -64,7 +64,7 @@ def test_migrate_brings_every_branch_to_its_head_and_takes_one_away(
         assert "Traceback" not in gone.stderr
 
 
-@pytest.mark.parametrize("command", [("migrate",), ("web",), ("worker", "--one"), ("mails",), ("what-is-this",)])
+@pytest.mark.parametrize("command", [("migrate",), ("web",), ("worker", "--one"), ("what-is-this",)])
 def test_a_missing_app_is_a_sentence_with_exit_code_2(
     environment: dict[str, str], command: tuple[str, ...]
 ) -> None:
