@@ -84,7 +84,7 @@ def test_while_the_web_process_is_gone_the_page_stays_calm_and_goes_on_when_it_i
     sign_up(page, "restart@example.org")
     expect_state(page, "queued")
     mailroom.kill_web()
-    expect(page.locator("[data-part=connection]")).to_have_text("Reconnecting… Mailroom keeps working meanwhile.")
+    expect(page.locator("[data-part=connection]")).to_have_text("Reconnecting… The work goes on meanwhile.")
     expect_state(page, "queued")
     expect(page.get_by_role("heading", name="Waiting for a worker")).to_be_visible()
     mailroom.start_worker()

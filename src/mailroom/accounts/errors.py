@@ -266,7 +266,7 @@ class TooManyTries(AccountError):
 
 
 class UnknownLanguage(AccountError):
-    """Mailroom does not speak this language."""
+    """This site does not speak this language."""
 
     message_code = "account.error.unknown_language"
 

@@ -17,7 +17,7 @@ SENTENCES: dict[str, str] = {
         "The mail server offers no safe connection. The mail is kept; the operator has to look into it."
     ),
     "mail.sign_in": _(
-        "The mail server does not accept Mailroom's sign-in. The mail is kept; the operator has to look into it."
+        "The mail server does not accept this site's sign-in. The mail is kept; the operator has to look into it."
     ),
     "mail.deferred": _("The mail server asked to try again later."),
     "mail.refused": _(
@@ -41,7 +41,7 @@ SENTENCES: dict[str, str] = {
         "the cause. The operator has to look into it."
     ),
     "mail.protocol_refused": _(
-        "The mail server did not understand Mailroom and refused this mail. The recipient's address is not the "
+        "The mail server did not understand a command and refused this mail. The recipient's address is not the "
         "cause. The operator has to look into it."
     ),
     "mail.disconnected": _(
@@ -53,16 +53,16 @@ SENTENCES: dict[str, str] = {
         "already. It is not sent again by itself."
     ),
     "mail.restored": _(
-        "Mailroom was restored from a backup. This mail may have been sent before that; it is sent again."
+        "The database was restored from a backup. This mail may have been sent before that; it is sent again."
     ),
     "mail.held_restored": _(
-        "Mailroom was restored from a backup. This mail may have been sent before that, so it is not sent again "
+        "The database was restored from a backup. This mail may have been sent before that, so it is not sent again "
         "by itself."
     ),
     "mail.worker_lost": _("The worker that had this mail has stopped. Another one takes over."),
     "mail.crashed": _("This mail stopped its worker several times. The operator has to look into it."),
     "mail.broken": _(
-        "This mail could not be created because of an error in this Mailroom. The operator has to look into it."
+        "This mail could not be created because of an error in this program. The operator has to look into it."
     ),
     "mail.expired": _("The mail grew too old before the mail server took it."),
     "mail.cancelled": _("The mail was cancelled."),
@@ -77,7 +77,7 @@ SENTENCES: dict[str, str] = {
         "Only a mail that was sent, and that another program handed in, can be sent again as a copy. This one is "
         "%(state)s, or Mailroom's own: its links belong to one mail."
     ),
-    "task.broken": _("The task ran into an error of this Mailroom. The operator can see what went wrong."),
+    "task.broken": _("The task ran into an error of this program. The operator can see what went wrong."),
     "mail.limited": _("A sending limit lets this mail go later. It is stored and goes out by itself."),
     "alert.server.unreachable": _("it cannot be reached"),
     "alert.server.tls": _("it offers no safe connection"),
@@ -87,7 +87,7 @@ SENTENCES: dict[str, str] = {
     "task.worker_lost": _("The worker was lost while it ran this task: its process or its machine stopped."),
     "task.worker_stopped": _("The worker was stopped while it ran this task."),
     "task.never_begun": _(
-        "No worker took this task for two days. Perhaps this Mailroom does not know it any more."
+        "No worker took this task for two days. Perhaps this version does not know it any more."
     ),
     "task.parts_failed": _("%(failed)s of %(total)s failed: %(error)s"),
     "task.step_failed": _("Step %(step)s of %(total)s failed: %(error)s"),
@@ -253,10 +253,10 @@ SENTENCES: dict[str, str] = {
         "Workers are connected to this database. Stop all of them first, then run this again."
     ),
     "kit.error.unavailable": _(
-        "Mailroom cannot reach its database. Nothing was saved. Please try again in a minute."
+        "The database cannot be reached. Nothing was saved. Please try again in a minute."
     ),
     "kit.error.overloaded": _(
-        "Mailroom has more to do than it can do at once. Nothing was saved. Please try again in a moment."
+        "There is more to do than can be done at once. Nothing was saved. Please try again in a moment."
     ),
     "cli.error.unknown_id": _(
         "There is no mail or task with this id. `mailroom mails` and `mailroom tasks` list the ids."

@@ -19,13 +19,13 @@ class MailroomError(Exception):
 
 
 class Unavailable(MailroomError):
-    """Mailroom cannot reach its database. Nothing was saved. Please try again in a minute."""
+    """The database cannot be reached. Nothing was saved. Please try again in a minute."""
 
     message_code = "kit.error.unavailable"
 
 
 class Overloaded(MailroomError):
-    """Mailroom has more to do than it can do at once. Nothing was saved. Please try again in a moment."""
+    """There is more to do than can be done at once. Nothing was saved. Please try again in a moment."""
 
     message_code = "kit.error.overloaded"
 

@@ -189,13 +189,13 @@ TABLE: dict[type[Exception] | int, Answer] = {
     Unavailable: Answer(
         503,
         _("Please wait a moment"),
-        _("Mailroom cannot reach its database. Nothing was saved. Please try again in a minute."),
+        _("The database cannot be reached. Nothing was saved. Please try again in a minute."),
         AGAIN,
     ),
     Overloaded: Answer(
         503,
-        _("Mailroom is very busy"),
-        _("Mailroom has more to do than it can do at once. Nothing was saved. Please send the form again."),
+        _("There is too much to do just now"),
+        _("There is more to do than can be done at once. Nothing was saved. Please send the form again."),
         AGAIN,
     ),
     MailroomError: Answer(400, _("That did not work")),
@@ -231,7 +231,7 @@ TABLE: dict[type[Exception] | int, Answer] = {
             "If it happens again, please tell the operator of this site."
         ),
     ),
-    503: Answer(503, _("Please wait a moment"), _("Mailroom is busy. Please try again in a minute."), AGAIN),
+    503: Answer(503, _("Please wait a moment"), _("This site is busy. Please try again in a minute."), AGAIN),
 }
 OFFERED = Answer(
     404,

@@ -85,7 +85,7 @@ async def test_with_the_database_away_every_page_says_so_and_when_to_come_back(
     page = await answer.get_data(as_text=True)
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "10"
-    assert "cannot reach its database" in page
+    assert "database cannot be reached" in page
     assert 'href="/account"' in page
 
 

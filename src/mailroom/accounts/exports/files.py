@@ -11,11 +11,11 @@ from uuid import UUID
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """How a cell begins that a spreadsheet would compute."""
-README = """This is what Mailroom knows about your account, as of {at}.
+README = """This is what is stored about your account, as of {at}.
 
 Each table is there twice: as .json for programs and as .csv for spreadsheets. Times are in UTC.
 In the .csv files a text that a spreadsheet could take for a formula has an apostrophe in front.
-Passwords and links are not in here: Mailroom keeps none that could be read.
+Passwords and links are not in here: none is kept that could be read.
 """
 
 

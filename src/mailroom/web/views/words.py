@@ -54,7 +54,7 @@ STATES = {
     "scheduled": Said(
         _("Scheduled"),
         _("Scheduled for later"),
-        _("The mail is stored. Mailroom sends it at the time that was asked for."),
+        _("The mail is stored. It is sent at the time that was asked for."),
     ),
     "queued": Said(
         _("Queued"),
@@ -68,7 +68,7 @@ STATES = {
     "retrying": Said(
         _("Retrying"),
         _("Waiting to try again"),
-        _("Nothing is lost. Mailroom keeps the mail and tries again by itself."),
+        _("Nothing is lost. The mail is kept and tried again by itself."),
     ),
     "uncertain": Said(
         _("Unclear"),
@@ -84,11 +84,11 @@ STATES = {
         _("The mail server has accepted the mail. It should arrive within a minute."),
     ),
     "done": Said(_("Done"), _("Done")),
-    "failed": Said(_("Failed"), _("The mail could not be delivered"), _("Mailroom does not try again by itself.")),
+    "failed": Said(_("Failed"), _("The mail could not be delivered"), _("It is not tried again by itself.")),
     "expired": Said(
         _("Given up"),
         _("The mail could not be delivered in time"),
-        _("The mail server did not accept the mail for too long, so Mailroom gave up. Please ask for a new mail."),
+        _("The mail server did not accept the mail for too long, so it was given up. Please ask for a new mail."),
     ),
     "cancelled": Said(
         _("Cancelled"),
@@ -98,7 +98,7 @@ STATES = {
     "suppressed": Said(
         _("Held back"),
         _("The mail was not sent"),
-        _("Mailroom does not send mail of this kind to this address."),
+        _("No mail of this kind is sent to this address."),
     ),
     "unknown": Said(
         _("Moved"),
@@ -182,8 +182,8 @@ LOST = ("unknown", "signed-out")
 
 LINES = {
     "connecting": _("Connecting… This is the last known state."),
-    "reconnecting": _("Reconnecting… Mailroom keeps working meanwhile."),
-    "offline": _("You are offline. This is the last known state. Mailroom keeps working meanwhile."),
+    "reconnecting": _("Reconnecting… The work goes on meanwhile."),
+    "offline": _("You are offline. This is the last known state. The work goes on meanwhile."),
 }
 """State of the connection to the server → its words."""
 
