@@ -57,6 +57,10 @@ fuzz: $(VENV)/.dev ## 20,000 requests to the API, right and wrong ones, held aga
 servers: $(VENV)/.dev ## tests with Debian's PostgreSQL, PgBouncer, Redis, Postfix and nginx; what is not installed is skipped
 	$(BIN)/python -m pytest tests/servers -m servers $(ARGS)
 
+.PHONY: pictures
+pictures: $(VENV)/.dev ## take the README's pictures anew, in light and dark, in Chromium; INTO=folder: an operator's own name instead
+	$(BIN)/python -m tests.browser.pictures $(INTO)
+
 .PHONY: lint
 lint: $(VENV)/.dev ## lint, format, types and the rooms' import contracts
 	$(BIN)/ruff check .

@@ -123,7 +123,9 @@ class Office:
 
 def renderer_of(settings: Settings) -> Renderer:
     kinds = mail_kinds(settings, Tokens(settings.secret_keys))
-    return Renderer(kinds, mail_from=settings.mail_from, product={"public_url": settings.public_url})
+    return Renderer(
+        kinds, mail_from=settings.mail_from, product={"public_url": settings.public_url}, brand=settings.brand
+    )
 
 
 async def main(port: int, connections: int) -> None:

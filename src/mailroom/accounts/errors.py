@@ -266,7 +266,7 @@ class TooManyTries(AccountError):
 
 
 class UnknownLanguage(AccountError):
-    """This site does not speak this language."""
+    """There is no catalogue of this language."""
 
     message_code = "account.error.unknown_language"
 

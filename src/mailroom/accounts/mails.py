@@ -37,7 +37,7 @@ ADDRESS_TITLE = Sentence("title.address_mail")
 
 def kinds(tokens: Tokens, settings: Settings) -> list[MailKind]:
     """Return the kinds of mail this room sends."""
-    words = {"public_url": settings.public_url, "site": settings.public_host}
+    words = {"public_url": settings.public_url, "site": settings.brand.site}
 
     def confirm(row: MailRow) -> Mapping[str, str]:
         link = f"{settings.public_url}/confirm/{tokens.token(row.id, row.nonce)}"

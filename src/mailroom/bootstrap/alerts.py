@@ -21,11 +21,14 @@ def create_watch(settings: Settings, database: Database, counters: Counters) -> 
 
 def create_teller(settings: Settings, database: Database) -> Teller:
     """Return what mails alerts."""
-    return Teller(database, settings, lambda alerts: in_words(alerts, settings.public_url))
+    return Teller(database, settings, lambda alerts: in_words(alerts, settings.public_url, settings.brand.label))
 
 
-def in_words(alerts: Sequence[AlertView], public_url: str) -> Words:
-    """Return the mail about these alerts, in English: nobody knows which language an operator reads."""
+def in_words(alerts: Sequence[AlertView], public_url: str, label: str) -> Words:
+    """Return the mail about these alerts, in English: nobody knows which language an operator reads.
+
+    `label` says in the subject which Mailroom it is.
+    """
     parts, titles = [], []
     for alert in alerts:
         words = alert_words(alert.rule, alert.facts, alert.began_at, clock.now())
@@ -39,5 +42,4 @@ def in_words(alerts: Sequence[AlertView], public_url: str) -> Words:
     subject = titles[0]
     if more := len(titles) - 1:
         subject = ngettext("%(first)s, and %(num)s more", "%(first)s, and %(num)s more", more, first=titles[0])
-    host = public_url.partition("://")[2]
-    return Words(f"[Mailroom {host}] {subject}", "\n\n".join([*parts, f"{public_url}/desk"]) + "\n")
+    return Words(f"[{label}] {subject}", "\n\n".join([*parts, f"{public_url}/desk"]) + "\n")

@@ -86,7 +86,8 @@ def create_services(
     counters = Counters()
     outbox = Outbox(kinds, tickets, notify, counters)
     blocklist = Blocklist(settings.password_blocklist) if settings.password_blocklist else None
-    passwords, site = Passwords(blocklist=blocklist), settings.public_host.partition(":")[0].split(".")
+    passwords = Passwords(blocklist=blocklist)
+    site = [*settings.public_host.partition(":")[0].split("."), *settings.product_name.split()]
     sessions = Sessions(database, strict=settings.two_step_for_operators == "required")
     task_service, administration = TaskService(publish_task), MailAdministration(kinds, notify)
     queue = FormMailQueue(database, hourly=settings.form_mails_per_hour)
@@ -114,7 +115,7 @@ def create_services(
         password_change,
         secret_keys=settings.secret_keys,
         public_url=settings.public_url,
-        name=settings.public_host,
+        name=settings.brand.site,
     )
     password_reset = PasswordReset(
         database,
@@ -209,15 +210,16 @@ def create_services(
 def _previews(settings: Settings, kinds: Kinds, apps: Apps) -> Previews:
     return Previews(
         kinds,
-        mail_from=settings.mail_from,
+        mail_from=settings.from_header,
         product=product_of(settings),
+        brand=settings.brand,
         overrides=apps.folders("mails"),
     )
 
 
 def product_of(settings: Settings) -> dict[str, str]:
     """Return the variables that the templates of every mail have."""
-    return {"public_url": settings.public_url, "site": settings.public_host}
+    return {"public_url": settings.public_url, "site": settings.brand.site}
 
 
 def webhook_box(settings: Settings) -> SecretBox:

@@ -163,8 +163,9 @@ def renderer(services: Services) -> Renderer:
     settings = services.settings
     return Renderer(
         services.mail_kinds,
-        mail_from=settings.mail_from,
+        mail_from=settings.from_header,
         product=wiring.product_of(settings),
+        brand=settings.brand,
         overrides=services.apps.folders("mails"),
     )
 

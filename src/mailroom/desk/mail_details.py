@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from mailroom.api_keys.models import ApiKey
+from mailroom.kit import clock
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.ids import new_id
 from mailroom.mail.administration import MailAdministration, NotPossible
@@ -77,6 +78,11 @@ class MailDesk:
         return self._previews.of_row(
             MailRow(mail.id, mail.kind, mail.recipient, mail.params, mail.nonce, mail.created_at)
         )
+
+    def specimen(self, kind: str, recipient: str) -> Preview:
+        """Return what a mail of this kind would look like; there is no such mail. Raises `BrokenMail`."""
+        params = {"browser": "Firefox on Linux"}
+        return self._previews.of_row(MailRow(UUID(int=0), kind, recipient, params, bytes(16), clock.now()))
 
     async def send_again(self, work: UnitOfWork, mail_id: UUID) -> UUID:
         """Put a copy of another program's message, to this recipient alone; return the new mail's id.

@@ -56,8 +56,8 @@ SENTENCES: dict[str, str] = {
         "The database was restored from a backup. This mail may have been sent before that; it is sent again."
     ),
     "mail.held_restored": _(
-        "The database was restored from a backup. This mail may have been sent before that, so it is not sent again "
-        "by itself."
+        "The database was restored from a backup. This mail may have been sent before that, so it is not sent "
+        "again by itself."
     ),
     "mail.worker_lost": _("The worker that had this mail has stopped. Another one takes over."),
     "mail.crashed": _("This mail stopped its worker several times. The operator has to look into it."),
@@ -252,9 +252,7 @@ SENTENCES: dict[str, str] = {
     "mail.error.workers_running": _(
         "Workers are connected to this database. Stop all of them first, then run this again."
     ),
-    "kit.error.unavailable": _(
-        "The database cannot be reached. Nothing was saved. Please try again in a minute."
-    ),
+    "kit.error.unavailable": _("The database cannot be reached. Nothing was saved. Please try again in a minute."),
     "kit.error.overloaded": _(
         "There is more to do than can be done at once. Nothing was saved. Please try again in a moment."
     ),

@@ -9,5 +9,5 @@ PLAIN = "plain"
 
 def kinds(settings: Settings) -> list[MailKind]:
     """Return the kinds of mail this room sends. A mail that may have arrived is not sent again by itself."""
-    words = {"site": settings.public_host}
+    words = {"site": settings.brand.site}
     return [MailKind(PLAIN, Sentence("title.plain_mail"), on_uncertain="hold", variables=lambda _row: words)]

@@ -44,6 +44,10 @@ class Sender:
             raise ValueError(EXAMPLE) from None
         return sender
 
+    def or_named(self, name: str) -> "Sender":
+        """Return this sender; under `name` where it has none of its own."""
+        return self if self.name else Sender(name, self.address)
+
     @property
     def header(self) -> Address:
         """The From header."""

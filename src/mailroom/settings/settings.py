@@ -1,18 +1,19 @@
 """What an operator may set, each with its default and its reason (12-factor: the environment, then `.env`)."""
 
 import os
+from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from mailroom.settings import brand as brands
 from mailroom.settings import env_file as env_files
 from mailroom.settings import public_url as public_urls
 from mailroom.settings import urls
 from mailroom.settings.cores import usable_cores
-from mailroom.settings.errors import SettingsError
 from mailroom.settings.registration import RegistrationRule
 from mailroom.settings.sender import Sender
 from mailroom.settings.sending import domain_limits
@@ -20,17 +21,6 @@ from mailroom.settings.smtp import SMTPServer
 from mailroom.settings.url_parts import host_name
 
 SHORTEST_KEY = 32
-SENTENCES = {
-    "int_parsing": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "float_parsing": "must be a number",
-    "bool_parsing": "must be yes or no",
-    "greater_than_equal": "must be {ge:g} or more",
-    "greater_than": "must be more than {gt:g}",
-    "literal_error": "must be {expected}",
-    "less_than_equal": "must be {le} or less",
-}
-"""What pydantic's errors are called here, so that each finishes the sentence "NAME …"."""
 SECRETS = frozenset({"secret_key", "metrics_token"})
 
 
@@ -157,6 +147,20 @@ class Settings(BaseSettings):
     )
     metrics_token: SecretStr = Field(SecretStr(""), description="bearer token for /metrics; empty: no such page")
     log_level: str = Field("info", description="debug, info, warning or error")
+
+    # -- your name
+    product_name: brands.ProductName = Field(
+        "", description="what pages and mails call themselves, instead of Mailroom"
+    )
+    logo: brands.LogoFile = Field(None, description="file of your logo: SVG or PNG, 128 KB at most")
+    accent_color: brands.AccentColor = Field(
+        "", description="colour of buttons and links, in hexadecimals: 7a1fa2"
+    )
+    support_address: brands.SupportAddress = Field(
+        "", description="mail address for questions: a link in pages and mails"
+    )
+    privacy_url: brands.PageAddress = Field("", description="your privacy notice: a link in pages and mails")
+    imprint_url: brands.PageAddress = Field("", description="who runs this: a link in pages and mails")
 
     # -- apps
     mailroom_apps: str = Field(
@@ -321,10 +325,28 @@ class Settings(BaseSettings):
         """The address of the Redis that keeps the rate limits."""
         return urls.redis_url(self.redis_url, verify_tls=self.redis_tls_verify)
 
+    @cached_property
+    def brand(self) -> brands.Brand:
+        """The operator's name, logo and colours. The logo's file is read once."""
+        return brands.brand_of(
+            name=self.product_name,
+            public_url=self.public_url,
+            logo=self.logo,
+            color=self.accent_color,
+            support=self.support_address,
+            privacy=self.privacy_url,
+            imprint=self.imprint_url,
+        )
+
     @property
     def sender(self) -> Sender:
-        """Who mails come from."""
-        return Sender.parse(self.mail_from)
+        """Who mails come from; without a name in MAIL_FROM it is PRODUCT_NAME."""
+        return Sender.parse(self.mail_from).or_named(self.product_name)
+
+    @property
+    def from_header(self) -> str:
+        """The From of mails that come from nobody else, with its name."""
+        return str(self.sender.header)
 
     @property
     def ehlo_name(self) -> str:
@@ -360,33 +382,3 @@ class Settings(BaseSettings):
     def https(self) -> bool:
         """True where people reach Mailroom by https, so that cookies can be Secure."""
         return self.public_url.startswith("https://")
-
-
-def load(env_file: Path | None = None, **overrides: object) -> Settings:
-    """Read the environment and `.env` of the current folder (or `env_file`); the environment wins.
-
-    Raises `SettingsError` naming every problem, one sentence each, never a value.
-    """
-    path = (env_file or Path(".env")).absolute()
-    env_files.read(path)  # with words where it cannot be read
-    found = path if os.path.isfile(path) else None  # noqa: PTH113  # raises nothing where we may not look
-    try:
-        return Settings(
-            _env_file=found,
-            _env_file_encoding="utf-8-sig",
-            env_file=found,
-            **overrides,  # type: ignore[arg-type]
-        )
-    except ValidationError as error:
-        raise SettingsError([_sentence(detail) for detail in error.errors(include_input=False)]) from None
-
-
-def _sentence(detail: object) -> str:
-    assert isinstance(detail, dict)
-    name = ".".join(str(part) for part in detail["loc"]).upper()
-    if detail["type"] == "missing":
-        description = Settings.model_fields[name.lower()].description
-        return f"{name} is not set ({description})."
-    form, limits = SENTENCES.get(detail["type"], ""), detail.get("ctx", {})
-    words = form.format(**limits) if form else str(detail["msg"]).removeprefix("Value error, ")
-    return f"{name} {words}." if name else f"{words}."

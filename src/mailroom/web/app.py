@@ -18,11 +18,13 @@ from mailroom.web.api.emails import routes as emails
 from mailroom.web.api.emails.payload import LargeTurn
 from mailroom.web.api.waits import Waits
 from mailroom.web.app_pages import add_apps
+from mailroom.web.brand_files import brand_files
 from mailroom.web.browser import write_cookie
 from mailroom.web.desk import (
     access,
     alerts,
     audit,
+    branding,
     bulk,
     failures,
     invitations,
@@ -63,7 +65,7 @@ from mailroom.web.parts import provide
 from mailroom.web.readiness import Readiness
 from mailroom.web.refused import drop_cookie
 from mailroom.web.requests import read_requests
-from mailroom.web.static_files import serve_static
+from mailroom.web.static_files import StaticFiles, serve_static
 
 ANY_NAME = "localhost"
 
@@ -107,7 +109,9 @@ def create_app(services: Services) -> Quart:
     provide(app, Readiness, Readiness(services.database))
     provide(app, overview.Readings, overview.Readings(services.database))
     app.url_map.strict_slashes = False
-    provide(app, Environment, page_templates(services.apps.folders("templates")))
+    files = StaticFiles(brand_files(settings.brand))
+    provide(app, StaticFiles, files)
+    provide(app, Environment, page_templates(settings.brand, files, services.apps.folders("templates")))
     app.before_request(choose_language)
     app.before_websocket(choose_language)
     app.after_request(tell_language)
@@ -116,7 +120,7 @@ def create_app(services: Services) -> Quart:
     security.protect(app, settings)
     read_requests(app)
     shorten_links(app)
-    serve_static(app)
+    serve_static(app, files)
     store = LimitStore(settings.limits)
     limits.limit(app, store)
     access.protect(app)
@@ -165,6 +169,7 @@ def create_app(services: Services) -> Quart:
         invitations,
         audit,
         desk_webhooks,
+        branding,
         trial_mail,
     ):
         app.register_blueprint(room.blueprint)

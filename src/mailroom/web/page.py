@@ -21,6 +21,11 @@ async def page_without_lookup(template: str, status: int, **values: Any) -> Resp
     return _render(template, status, viewer=g.get("mailroom_session"), **values)
 
 
+async def visitor_page(template: str, **values: Any) -> Response:
+    """Return a page as somebody sees it who is not signed in."""
+    return _render(template, 200, viewer=None, **values)
+
+
 def _render(template: str, status: int, **values: Any) -> Response:
     values.setdefault("has_inbox", services().settings.mailroom_inbox is not None)
     values.setdefault("app_links", links_for(values["viewer"], services()))

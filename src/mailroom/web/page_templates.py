@@ -9,14 +9,15 @@ from mailroom.i18n import formats
 from mailroom.i18n.templates import translate_templates
 from mailroom.kit import clock
 from mailroom.kit.template_loader import OverridingLoader
-from mailroom.web.static_files import static_url
+from mailroom.settings.brand import Brand
+from mailroom.web.static_files import StaticFiles
 from mailroom.web.views import words
 from mailroom.web.views.progress_view import attempt_words, clock_time
 
 FOLDER = Path(__file__).parent / "templates"
 
 
-def page_templates(overrides: Sequence[Path] = ()) -> jinja2.Environment:
+def page_templates(brand: Brand, files: StaticFiles, overrides: Sequence[Path] = ()) -> jinja2.Environment:
     """Return the environment with all that a page may use. Templates in the folders `overrides` go before ours."""
     environment = jinja2.Environment(
         loader=OverridingLoader(FOLDER, overrides),
@@ -27,7 +28,7 @@ def page_templates(overrides: Sequence[Path] = ()) -> jinja2.Environment:
     )
     translate_templates(environment)
     environment.globals.update(
-        page_words=words.page_words, now=_now, static_url=static_url, time_zone=formats.time_zone
+        page_words=words.page_words, now=_now, static_url=files.url, time_zone=formats.time_zone, brand=brand
     )
     environment.filters.update(clock_time=clock_time, attempt_words=attempt_words, date_time=formats.date_time)
     environment.filters.update(number=formats.number, pair=_pair)

@@ -6,6 +6,7 @@ keeps a file open while a slow client takes it.
 
 import hashlib
 import mimetypes
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,6 +26,46 @@ class StaticFile:
     content_type: str
     fingerprint: str
     """A short hash, by which the file's address changes with its content."""
+    policy: str = ""
+    """The Content-Security-Policy that it is sent with, where it is not that of all pages."""
+
+    @classmethod
+    def of(cls, content: bytes, content_type: str, policy: str = "") -> "StaticFile":
+        """Return a file of these bytes."""
+        return cls(content, content_type, hashlib.sha256(content).hexdigest()[:12], policy)
+
+
+class StaticFiles:
+    """All files of one application: those below static/, and in front of them `own` ones, by path."""
+
+    def __init__(self, own: Mapping[str, StaticFile] | None = None) -> None:
+        self._files = {**static_files(), **(own or {})}
+
+    def __getitem__(self, name: str) -> StaticFile:
+        """Return a file. Raises `KeyError` where there is none."""
+        return self._files[name]
+
+    def url(self, name: str) -> str:
+        """Return the address of a file, good to be kept for ever. Raises `KeyError` where there is none."""
+        return f"/static/{name}?v={self._files[name].fingerprint}"
+
+    async def answer(self, filename: str) -> Response:
+        """Answer with a file. Under its fingerprint it may be kept for ever."""
+        found = self._files.get(filename)
+        if found is None:
+            abort(404)
+        response = Response(found.content, content_type=found.content_type)
+        response.set_etag(found.fingerprint)
+        is_kept = request.args.get("v") == found.fingerprint
+        response.headers["Cache-Control"] = KEPT if is_kept else CHECKED
+        if found.policy:
+            response.headers["Content-Security-Policy"] = found.policy
+        await response.make_conditional(request)
+        return response
+
+    async def favicon(self) -> Response:
+        """Answer for browsers that ask for the icon without reading the page."""
+        return await self.answer("favicon.svg")
 
 
 @cache
@@ -36,37 +77,14 @@ def static_files() -> dict[str, StaticFile]:
 
 
 def _read(path: Path) -> StaticFile:
-    content = path.read_bytes()
     kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     if kind.startswith("text/") or kind == "application/javascript":
         kind += "; charset=utf-8"
-    return StaticFile(content, kind, hashlib.sha256(content).hexdigest()[:12])
+    return StaticFile.of(path.read_bytes(), kind)
 
 
-def static_url(name: str) -> str:
-    """Return the address of a static file, good to be kept for ever. Raises `KeyError` where there is none."""
-    return f"/static/{name}?v={static_files()[name].fingerprint}"
-
-
-async def static(filename: str) -> Response:
-    """Answer with a file. Under its fingerprint it may be kept for ever."""
-    found = static_files().get(filename)
-    if found is None:
-        abort(404)
-    response = Response(found.content, content_type=found.content_type)
-    response.set_etag(found.fingerprint)
-    is_kept = request.args.get("v") == found.fingerprint
-    response.headers["Cache-Control"] = KEPT if is_kept else CHECKED
-    await response.make_conditional(request)
-    return response
-
-
-async def favicon() -> Response:
-    """Answer for browsers that ask for the icon without reading the page."""
-    return await static("favicon.svg")
-
-
-def serve_static(app: Quart) -> None:
+def serve_static(app: Quart, files: StaticFiles | None = None) -> None:
     """Give `app` its static files."""
-    app.add_url_rule("/static/<path:filename>", "static", static)
-    app.add_url_rule("/favicon.ico", "favicon", favicon)
+    files = files or StaticFiles()
+    app.add_url_rule("/static/<path:filename>", "static", files.answer)
+    app.add_url_rule("/favicon.ico", "favicon", files.favicon)

@@ -20,7 +20,7 @@ def kinds(settings: Settings) -> list[MailKind]:
     def variables(row: MailRow) -> Mapping[str, str]:
         return {
             "public_url": settings.public_url,
-            "site": settings.public_host,
+            "site": settings.brand.site,
             "host": str(row.params["host"]),
             "why": gettext(REASONS[str(row.params["reason"])]),
         }

@@ -84,7 +84,7 @@ async def test_an_alert_fires_when_it_lasts_is_told_once_and_ends_when_it_is_goo
     assert await house.events() == ["alert.fired"]
     (mail,) = sink.accepted
     assert mail.message["To"] == "olga@example.org, ops@example.org"
-    assert mail.message["Subject"] == "[Mailroom localhost:8000] Mails wait too long"
+    assert mail.message["Subject"] == "[Mailroom] Mails wait too long"
     assert mail.message["Auto-Submitted"] == "auto-generated"
     assert "3 mails wait, the oldest since 2 minutes." in mail.part("plain")
     assert "http://localhost:8000/desk" in mail.part("plain")

@@ -21,7 +21,9 @@ NAMES = ["confirm_sign_up", "already_have_account", "new_password", "no_account"
 
 def all_kinds(hours: int = 48) -> Kinds:
     host = "mail.example.org"
-    settings = SimpleNamespace(public_url=f"https://{host}", public_host=host, confirmation_hours=hours)
+    settings = SimpleNamespace(
+        public_url=f"https://{host}", brand=SimpleNamespace(site=host), confirmation_hours=hours
+    )
     return Kinds(kinds(TOKENS, settings))
 
 

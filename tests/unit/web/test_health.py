@@ -9,7 +9,7 @@ import pytest
 from quart import Quart
 from quart.typing import TestClientProtocol as Client
 
-from mailroom.web.static_files import static_url
+from mailroom.web.static_files import StaticFiles
 from tests.unit.web.fakes import World
 
 
@@ -53,7 +53,7 @@ async def test_without_a_token_there_are_no_metrics(browser: Client) -> None:
 
 
 async def test_a_static_file_is_kept_under_its_fingerprint_and_checked_without(browser: Client) -> None:
-    kept = await browser.get(static_url("mailroom.css"))
+    kept = await browser.get(StaticFiles().url("mailroom.css"))
     assert "immutable" in kept.headers["Cache-Control"]
     assert kept.headers["Content-Type"].startswith("text/css")
     for url in ("/static/mailroom.css", "/static/mailroom.css?v=old"):

@@ -62,7 +62,7 @@ class Teller:
     async def send(self, to: Sequence[str], words: Words) -> str | None:
         """Send a mail now; return what went wrong, None where the mail server has it."""
         message = EmailMessage()
-        message["From"] = self._settings.mail_from
+        message["From"] = self._settings.from_header
         message["To"] = ", ".join(to)
         message["Subject"] = words.subject
         message["Date"] = format_datetime(datetime.now(UTC))

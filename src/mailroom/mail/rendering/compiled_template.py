@@ -8,12 +8,15 @@ library.
 
 import os
 import re
+from base64 import encodebytes
 from binascii import b2a_qp
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from markupsafe import escape
+
+from mailroom.mail.rendering.inline_pictures import InlinePicture
 
 PARTS = ("subject.txt", "body.txt", "body.html")
 Write = Callable[[str, Mapping[str, Any]], str]
@@ -65,9 +68,10 @@ class TextTemplate:
 class CompiledTemplate:
     """The subject and the two bodies of one kind of mail, for values of these names."""
 
-    def __init__(self, names: tuple[str, ...], write: Write) -> None:
-        """Compile the templates that `write` renders. Raises `NotPlain` where the result could differ from
-        theirs.
+    def __init__(self, names: tuple[str, ...], write: Write, picture: InlinePicture | None = None) -> None:
+        """Compile the templates that `write` renders; `picture` goes along with HTML that shows it.
+
+        Raises `NotPlain` where the result could differ from theirs.
         """
         self._names = names
         slots = {name: Placeholder(number) for number, name in enumerate(names)}
@@ -79,7 +83,11 @@ class CompiledTemplate:
         self.content_type = f'multipart/alternative; boundary="{boundary}"'
         pieces = [
             *_part(boundary, "plain", text),
-            *_part(boundary, "html", html),
+            *(
+                _related(boundary, html, picture)
+                if picture and picture.is_in(html)
+                else _part(boundary, "html", html)
+            ),
             f"\r\n--{boundary}--\r\n".encode(),
         ]
         used = list(dict.fromkeys(piece[0] for piece in pieces if isinstance(piece, tuple)))
@@ -159,6 +167,20 @@ def _part(boundary: str, subtype: str, body: str) -> Iterator[bytes | tuple[int,
             yield (int(mark[2]), mark[1] == "h") if mark else _encoded(piece)
             open_line = True
         yield b"\r\n"
+
+
+def _related(boundary: str, html: str, picture: InlinePicture) -> Iterator[bytes | tuple[int, bool]]:
+    """Yield HTML and the picture in it as one part (RFC 2387). The picture's bytes are fixed, and encoded once."""
+    inner = f"=_{os.urandom(12).hex()}"
+    yield (
+        f'\r\n--{boundary}\r\nContent-Type: multipart/related; type="text/html";\r\n boundary="{inner}"\r\n'
+    ).encode()
+    yield from _part(inner, "html", html)
+    yield (
+        f"\r\n--{inner}\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n"
+        f'Content-Disposition: inline; filename="logo.png"\r\nContent-ID: <{picture.content_id}>\r\n\r\n'
+    ).encode()
+    yield encodebytes(picture.content).replace(b"\n", b"\r\n") + f"\r\n--{inner}--\r\n".encode()
 
 
 def _escaped(text: str) -> str:

@@ -9,7 +9,9 @@ from email.policy import default
 from pathlib import Path
 
 from mailroom.mail.kinds import Kinds, MailKind, MailRow
+from mailroom.mail.rendering.inline_pictures import with_pictures
 from mailroom.mail.rendering.renderer import Renderer
+from mailroom.settings.brand import PLAIN, Brand
 
 MASK = "••••••••"
 _SECRET_LINK = re.compile(r"^(https?://[^/]+/[^/]+/).+$")
@@ -29,14 +31,21 @@ class Previews:
     """Makes previews. A row gives the mail that its worker sends, but for what is masked."""
 
     def __init__(
-        self, kinds: Kinds, *, mail_from: str, product: Mapping[str, str], overrides: Sequence[Path] = ()
+        self,
+        kinds: Kinds,
+        *,
+        mail_from: str,
+        product: Mapping[str, str],
+        brand: Brand = PLAIN,
+        overrides: Sequence[Path] = (),
     ) -> None:
         masked = Kinds([replace(kind, variables=_Masked(kind)) for kind in kinds])
-        self._renderer = Renderer(masked, mail_from=mail_from, product=product, overrides=overrides)
+        self._renderer = Renderer(masked, mail_from=mail_from, product=product, brand=brand, overrides=overrides)
 
     def of_row(self, row: MailRow) -> Preview:
         """Return the preview of a mail made from templates. Raises `BrokenMail`."""
-        return of_bytes(self._renderer.render_the_long_way(row).data.removesuffix(b".\r\n"))
+        stuffed = self._renderer.render_the_long_way(row).data.removesuffix(b".\r\n")
+        return of_bytes(stuffed.replace(b"\r\n..", b"\r\n."))
 
 
 class _Masked:
@@ -57,7 +66,8 @@ def of_bytes(raw: bytes) -> Preview:
     """Return the preview of RFC 5322 bytes."""
     message = message_from_bytes(raw, policy=default)
     assert isinstance(message, EmailMessage)
-    return Preview(str(message["Subject"] or ""), _body(message, "plain"), _body(message, "html"))
+    html = with_pictures(message, _body(message, "html"))
+    return Preview(str(message["Subject"] or ""), _body(message, "plain"), html)
 
 
 def _body(message: EmailMessage, kind: str) -> str:

@@ -1,5 +1,6 @@
 """Makes the bytes of a mail from its row: subject, text and HTML come from the folder of its kind."""
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,6 +21,8 @@ from mailroom.kit.template_loader import OverridingLoader
 from mailroom.mail.kinds import WITHHELD, Kinds, MailKind, MailRow
 from mailroom.mail.rendering.compiled_template import PARTS, CompiledTemplate
 from mailroom.mail.rendering.faults import explain
+from mailroom.mail.rendering.inline_pictures import InlinePicture
+from mailroom.settings.brand import PLAIN, Brand
 from mailroom.settings.sender import Sender
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
@@ -66,6 +69,7 @@ class Renderer:
         *,
         mail_from: str,
         product: Mapping[str, str],
+        brand: Brand = PLAIN,
         templates: Path = TEMPLATES,
         overrides: Sequence[Path] = (),
     ) -> None:
@@ -85,6 +89,12 @@ class Renderer:
             keep_trailing_newline=True,
         )
         translate_mail_templates(self._templates)
+        self._has_footer = bool(brand.links)
+        self._picture: InlinePicture | None = None
+        if brand.mail_logo:
+            content = brand.mail_logo.content
+            self._picture = InlinePicture(f"{hashlib.sha256(content).hexdigest()[:20]}@{self._domain}", content)
+        self._templates.globals.update(brand=brand, site=brand.site, picture=self._picture)
 
     def message_id(self, row: MailRow) -> str:
         """Return the Message-ID (RFC 5322 §3.6.4), made from the mail's id."""
@@ -116,7 +126,11 @@ class Renderer:
             raise BrokenMail(explain(error, row.kind, self._templates, words)) from None
 
     def _write(self, kind: str, part: str, words: Mapping[str, Any]) -> str:
-        return self._templates.get_template(f"{kind}/{part}").render(words)
+        written = self._templates.get_template(f"{kind}/{part}").render(words)
+        if part != "body.txt" or not self._has_footer:
+            return written
+        footer = self._templates.get_template("footer.txt").render(words)
+        return written + ("\n" if written.endswith("\n") else "\n\n") + footer
 
     def _short_way(self, row: MailRow, kind: MailKind, words: dict[str, Any]) -> Envelope | None:
         recipient = row.recipient
@@ -139,7 +153,7 @@ class Renderer:
         key = (kind, languages.current(), names)
         if key not in self._prepared:
             try:
-                self._prepared[key] = CompiledTemplate(names, partial(self._write, kind))
+                self._prepared[key] = CompiledTemplate(names, partial(self._write, kind), self._picture)
             except Exception:  # its templates need more than placeholders: such mails go the long way
                 self._prepared[key] = None
         return self._prepared[key]
@@ -156,6 +170,13 @@ class Renderer:
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no automatic replies
         message.set_content(text, cte="quoted-printable")
         message.add_alternative(html, subtype="html", cte="quoted-printable")
+        if self._picture and self._picture.is_in(html):
+            content_id, content = self._picture
+            part = list(message.iter_parts())[1]
+            assert isinstance(part, EmailMessage)
+            part.add_related(
+                content, "image", "png", cid=f"<{content_id}>", filename="logo.png", disposition="inline"
+            )
         flat = message.as_bytes(policy=SMTP.clone(utf8=utf8))
         return Envelope(self._address, recipient, dot_stuffed(flat), utf8)
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from mailroom.i18n.messages import gettext
-from mailroom.ops.doctor import addresses, alerts, database, mail_server, redis_servers, restore, workers
+from mailroom.ops.doctor import addresses, alerts, branding, database, mail_server, redis_servers, restore, workers
 from mailroom.ops.doctor.daemons import Daemons
 from mailroom.ops.doctor.findings import Finding, broken, quoted
 from mailroom.ops.entrypoints import Entrypoints
@@ -20,6 +20,7 @@ def examine(settings: Settings, entrypoints: Entrypoints) -> list[Finding]:
     """Return what all checks found, in their order. Takes hardly longer than `PATIENCE`."""
     checks: Mapping[str, Check] = {
         "settings": addresses.check,
+        branding.CHECK: branding.check,
         database.CHECK: database.check,
         restore.CHECK: restore.check,
         "redis": redis_servers.check,

@@ -79,7 +79,7 @@ class Plan:
         results, brokers = self.given.get("RESULT_BACKEND_URL"), self.given.get("BROKER_URL")
         redis = results or (brokers or "").split(";")[0]
         return {
-            "MAIL_FROM": "Mailroom <mailroom@localhost>",
+            "MAIL_FROM": "mailroom@localhost" if "PRODUCT_NAME" in self.given else "Mailroom <mailroom@localhost>",
             "SECRET_KEY": secret_key,
             **({"REDIS_URL": redis} if redis else {}),
             **environment,

@@ -79,10 +79,8 @@ async def test() -> Response:
     account, teller, now = await operator(), services().teller, clock.now()
     words = alert_words("test", {}, now, now)
     to = await teller.addresses()
-    host = services().settings.public_host
-    problem = await teller.send(
-        to, Words(f"[Mailroom {host}] {words.title}", f"{words.sentence}\n{words.advice}\n")
-    )
+    label = services().settings.brand.label
+    problem = await teller.send(to, Words(f"[{label}] {words.title}", f"{words.sentence}\n{words.advice}\n"))
     async with services().database.begin() as work:
         details = {"to": len(to), "problem": problem or ""}
         await services().audit_log.write(work, actor_of(account), "alert.tested", target="alert", details=details)

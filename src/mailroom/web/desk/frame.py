@@ -24,6 +24,7 @@ NAVIGATION = (
     ("/desk/webhooks", gettext_noop("Webhooks")),
     ("/desk/invitations", gettext_noop("Invitations")),
     ("/desk/audit", gettext_noop("Audit log")),
+    ("/desk/branding", gettext_noop("Branding")),
     ("/desk/test-mail", gettext_noop("Test mail")),
 )
 """The rooms of the desk in order. A room without a route is left out."""

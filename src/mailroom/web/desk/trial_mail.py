@@ -41,7 +41,7 @@ async def send() -> Response:
         to = Address.parse(check(AddressForm, values).email).email
     except FORM_ERRORS as error:
         return await refuse(error, _page, typed(values, "email"))
-    site = services().settings.public_host
+    site = services().settings.brand.site
     words = {
         "subject": gettext("Test mail from %(site)s", site=site),
         "text": gettext("An operator of %(site)s sent this mail to see whether mail arrives.", site=site),

@@ -30,7 +30,7 @@ from mailroom.web.openapi import may_be_unchanged
 from mailroom.web.page import page
 from mailroom.web.parts import current
 from mailroom.web.program_answers import ApiError
-from mailroom.web.static_files import static_files
+from mailroom.web.static_files import StaticFiles
 
 blueprint = Blueprint("embed", __name__)
 blueprint.websocket("/embed/live")(embed_live)
@@ -100,7 +100,7 @@ async def embed_page(token: str) -> Response:
 @blueprint.get("/embed.js")
 async def embed_script() -> Response:
     """Answer with the script, which any page may load."""
-    found = static_files()["embed.js"]
+    found = current(StaticFiles)["embed.js"]
     response = Response(found.content, content_type=found.content_type)
     response.set_etag(found.fingerprint)
     response.headers["Cache-Control"] = KEPT

@@ -24,7 +24,7 @@ async def api_docs() -> Response:
     return await page(
         "api_docs.html",
         base=f"{services().settings.public_url}/api/v1",
-        sender=services().settings.mail_from,
+        sender=services().settings.from_header,
         sample=api_sample,
         subjects=_subjects(),
         errors=[(name, status, meaning) for name, (status, meaning) in MEANINGS.items()],

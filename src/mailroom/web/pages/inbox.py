@@ -4,10 +4,12 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Sequence
+from email import message_from_bytes
 from pathlib import Path
 
 from quart import Blueprint, Response, abort, json, make_response, request
 
+from mailroom.mail.rendering.inline_pictures import with_pictures
 from mailroom.ops.embedded.inbox_store import InboxStore, Message
 from mailroom.web.page import page
 
@@ -48,7 +50,9 @@ def make_blueprint(folder: Path) -> Blueprint:
 
     @blueprint.get("/<message_id>/html")
     async def html(message_id: str) -> Response:
-        return await _mail_html(await find(message_id))
+        found = await find(message_id)
+        raw = await asyncio.to_thread(store.raw, message_id) if "cid:" in found.html else None
+        return await _mail_html(with_pictures(message_from_bytes(raw), found.html) if raw else found.html)
 
     @blueprint.get("/<message_id>/source")
     async def source(message_id: str) -> Response:
@@ -60,10 +64,10 @@ def make_blueprint(folder: Path) -> Blueprint:
     return blueprint
 
 
-async def _mail_html(message: Message) -> Response:
-    if not message.html:
+async def _mail_html(html: str) -> Response:
+    if not html:
         abort(404)
-    response = await make_response(with_target(message.html))
+    response = await make_response(with_target(html))
     assert isinstance(response, Response)
     response.headers["Content-Security-Policy"] = MAIL_POLICY
     response.headers["X-Frame-Options"] = "SAMEORIGIN"

@@ -73,7 +73,8 @@ class LiveProgress extends HTMLElement {
       mark.dataset.mood = mood;
       mark.firstElementChild.textContent = tab;
     }
-    document.title = [tab, this.dataset.title, "Mailroom"].filter(Boolean).join(" · ");
+    const product = document.querySelector('meta[name="application-name"]').content;
+    document.title = [tab, this.dataset.title, product].filter(Boolean).join(" · ");
     wearIcon(mood);
     const blocks = document.querySelectorAll(`[data-blocks="${ticket}"] [data-for]`);
     showBlocks(blocks, shows, !this.dataset.afterword && this.localName === "mail-progress");

@@ -108,6 +108,6 @@ def test_only_operators_see_where_a_mail_could_not_be_rendered_and_nobody_as_wor
     for member in (ended.public(), ended.public(owner=True)):
         view = view_of(in_words(member))
         assert (view.answer, view.cause) == ("", "")
-        assert "error in this Mailroom" in view.detail
+        assert "error in this program" in view.detail
     operator = view_of(in_words(ended.public(owner=True, operator=True)))
     assert (operator.answer, operator.cause) == ("", place)
