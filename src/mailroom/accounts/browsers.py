@@ -1,9 +1,13 @@
-"""A browser's name in words, from a fixed list: what a User-Agent header says is the sender's to choose."""
+"""A browser's name, from a fixed list: what a User-Agent header says is the sender's to choose.
+
+`described` gives it in English, as it is stored and compared; `browser_words` in the reader's language.
+"""
 
 import re
 
 from mailroom.i18n.messages import gettext, gettext_noop, translated
 
+ON = " on "
 BROWSERS = (
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -25,6 +29,7 @@ SYSTEMS = (
     ("Linux", "Linux"),
 )
 LONGEST = 300
+ANY_BROWSER = gettext_noop("a browser")
 
 
 def described(user_agent: str, *, with_version: bool = False) -> str:
@@ -32,12 +37,17 @@ def described(user_agent: str, *, with_version: bool = False) -> str:
 
     Never a word of the header itself: of the version only its first number.
     """
-    mark, browser = next(
-        ((mark, name) for mark, name in BROWSERS if mark in user_agent), ("", gettext("a browser"))
-    )
+    mark, browser = next(((mark, name) for mark, name in BROWSERS if mark in user_agent), ("", ANY_BROWSER))
     if with_version and mark and (version := _version(mark, user_agent)):
         browser += f" {version}"
     system = _first(SYSTEMS, user_agent)
+    return f"{browser}{ON}{system}" if system else browser
+
+
+def browser_words(name: str) -> str:
+    """Return a name that `described` gave, in the current language."""
+    browser, _, system = name.partition(ON)
+    browser = translated(browser)
     return gettext("%(browser)s on %(system)s", browser=browser, system=translated(system)) if system else browser
 
 

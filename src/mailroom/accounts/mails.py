@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 
+from mailroom.accounts.browsers import ANY_BROWSER, browser_words
 from mailroom.accounts.changes.address_change import CONFIRM_NEW, IN_USE
 from mailroom.accounts.changes.address_change import LINK_LASTS as ADDRESS_LASTS
 from mailroom.accounts.changes.deletion import DELETION, TIME_TO_UNDO
@@ -23,7 +24,7 @@ from mailroom.accounts.tokens import (
     NOT_MINE,
     Tokens,
 )
-from mailroom.i18n import languages
+from mailroom.i18n import formats, languages
 from mailroom.i18n.formats import date_time, duration
 from mailroom.kit.text import HOUR
 from mailroom.mail.kinds import MailKind, MailRow
@@ -83,17 +84,15 @@ def kinds(tokens: Tokens, settings: Settings) -> list[MailKind]:
             **_asked(row),
             "address": row.recipient,
             "by": str(row.params.get("by", "owner")),
-            "deletes_at": _minute(
-                row.created_at.replace(second=0, microsecond=0) + TIME_TO_UNDO, languages.current()
-            ),
+            "deletes_at": _minute(row.created_at + TIME_TO_UNDO),
             "link": f"{settings.public_url}/keep-account/{token}",
             "not_me": f"{settings.public_url}/not-me/{not_me}",
         }
 
     def invitation(row: MailRow) -> Mapping[str, str]:
         address = f"{settings.public_url}/invited/{tokens.token(row.id, row.nonce, INVITATION)}"
-        ends = row.created_at.replace(second=0, microsecond=0) + timedelta(days=settings.invitation_days)
-        return {**words, "link": address, "ends": _minute(ends, languages.current())}
+        ends = row.created_at + timedelta(days=settings.invitation_days)
+        return {**words, "link": address, "ends": _minute(ends)}
 
     return [
         MailKind(CONFIRM, SIGN_UP_TITLE, variables=confirm, shows_tag=False),
@@ -114,8 +113,8 @@ def _asked(row: MailRow) -> dict[str, str]:
     So the address is only for mails to accounts, which have it as their owner wrote it.
     """
     return {
-        "asked_at": _minute(row.created_at.replace(second=0, microsecond=0), languages.current()),
-        "browser": str(row.params.get("browser", "a browser")),
+        "asked_at": _minute(row.created_at),
+        "browser": browser_words(str(row.params.get("browser", ANY_BROWSER))),
     }
 
 
@@ -128,6 +127,10 @@ def _duration(seconds: float, _language: str) -> str:
     return duration(seconds)
 
 
+def _minute(at: datetime) -> str:
+    return _date_time(at.replace(second=0, microsecond=0), languages.current(), formats.time_zone())
+
+
 @lru_cache(maxsize=64)
-def _minute(at: datetime, _language: str) -> str:
+def _date_time(at: datetime, _language: str, _zone: str) -> str:
     return date_time(at)

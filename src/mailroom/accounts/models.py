@@ -46,6 +46,8 @@ class Account(Base):
     """What the owner wants to be called on pages; never in mails that strangers can cause."""
     language: Mapped[str | None] = mapped_column(Text)
     """The tag of the language of pages and mails (RFC 5646); None: the browser's."""
+    browser_language: Mapped[str | None] = mapped_column(Text)
+    """The language that its browser was answered in; mails are in it where none is chosen."""
     time_zone: Mapped[str | None] = mapped_column(Text)
     """The name in the IANA database; None: UTC, and the browser's where a script runs."""
     notices: Mapped[list[str] | None] = mapped_column(ARRAY(Text))

@@ -37,6 +37,12 @@ class Profiles:
         }
         await self._write(session, chosen)
 
+    async def choose_language(self, session: Session, language: str) -> None:
+        """Keep the language alone. Raises `UnknownLanguage`."""
+        if language not in languages.shipped():
+            raise UnknownLanguage
+        await self._write(session, {"language": language})
+
     async def notices(self, session: Session) -> frozenset[str]:
         """Return the events of `CHOSEN` that cause a mail."""
         mine = select(func.coalesce(Account.notices, sorted(USUAL))).where(Account.id == _id(session))

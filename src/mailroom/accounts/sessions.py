@@ -15,6 +15,7 @@ from mailroom.accounts.browsers import cleaned
 from mailroom.accounts.errors import WrongCredentials
 from mailroom.accounts.models import Account, BrowserSession
 from mailroom.accounts.views import AccountView, NewSession, Session, Standing, roles_of
+from mailroom.i18n import languages
 from mailroom.kit import clock
 from mailroom.kit.database import Database, PlainWork, UnitOfWork
 from mailroom.kit.ids import new_id
@@ -162,6 +163,8 @@ class Sessions:
         """
         if account.locked_at:
             raise WrongCredentials
+        if account.browser_language is None:
+            account.browser_language = languages.current()
         if session:
             self._tell_after(work, [session.id])
         if session and session.account is None:

@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from mailroom.accounts.models import Account
+from mailroom.mail.kinds import Reader
 
 
 def role_of(role: str | None, is_operator: bool) -> str | None:
@@ -20,6 +21,11 @@ def roles_of(
     """Return the role that counts, and the one that waits for a second step. `strict`: a role takes two steps."""
     full = role_of(role, is_operator)
     return (None, full) if strict and not has_two_steps else (full, None)
+
+
+def reader_of(account: Account | None) -> Reader:
+    """Return how the owner of an account reads mails: by what was chosen, else as the browser was answered."""
+    return Reader(account.language or account.browser_language, account.time_zone) if account else Reader()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from mailroom.accounts.models import Account as AccountRow
-from mailroom.accounts.views import AccountView
+from mailroom.accounts.views import AccountView, reader_of
 from mailroom.kit.database import UnitOfWork
 from mailroom.progress.sentence import Sentence
 from mailroom.services import Services, current_services
@@ -73,6 +73,7 @@ class AppServices:
         such kind.
         """
         account = None if isinstance(to, str) else to
+        reader = reader_of(await work.session.get(AccountRow, account.id) if account else None)
         return await self._services.outbox.put(
             work,
             kind,
@@ -81,7 +82,7 @@ class AppServices:
             session_id=session_id,
             owner_id=account.id if account else None,
             delay=delay,
-            language=language or (account.language if account else None),
+            reader=reader._replace(language=language or reader.language),
         )
 
     async def start_task(

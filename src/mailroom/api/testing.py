@@ -23,7 +23,6 @@ from mailroom.api.services import AppServices
 from mailroom.bootstrap.app_clean_ups import app_clean_ups
 from mailroom.bootstrap.web import create_web
 from mailroom.bootstrap.worker import create_worker, renderer
-from mailroom.i18n import languages
 from mailroom.jobs.publisher import HAS_ROW
 from mailroom.kit.ids import new_id
 from mailroom.mail.kinds import MailRow
@@ -116,9 +115,9 @@ class Mailroom:
         return [self._rendered(row) for row in rows]
 
     def _rendered(self, row: StoredMail) -> Mail:
-        made = MailRow(row.id, row.kind, row.recipient or "", row.params or {}, row.nonce or b"", row.created_at)
-        with languages.speaking(row.language or languages.DEFAULT):
-            data = renderer(self._services).render(made).data.removesuffix(b".\r\n")
+        params, nonce = row.params or {}, row.nonce or b""
+        made = MailRow(row.id, row.kind, row.recipient or "", params, nonce, row.created_at, row.language)
+        data = renderer(self._services).render(made).data.removesuffix(b".\r\n")
         read = of_bytes(data)
         return Mail(row.recipient or "", row.kind, read.subject, read.text, read.html)
 

@@ -25,7 +25,7 @@ def create_teller(settings: Settings, database: Database) -> Teller:
 
 
 def in_words(alerts: Sequence[AlertView], public_url: str, label: str) -> Words:
-    """Return the mail about these alerts, in English: nobody knows which language an operator reads.
+    """Return the mail about these alerts, in the current language.
 
     `label` says in the subject which Mailroom it is.
     """

@@ -11,11 +11,11 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
 from mailroom.cli.state_colours import state_colour
-from mailroom.i18n.formats import counted, pace
+from mailroom.i18n.formats import counted, pace, until
 from mailroom.i18n.messages import gettext
 from mailroom.i18n.sentences import message_of
 from mailroom.kit import clock
-from mailroom.kit.text import clean, until
+from mailroom.kit.text import clean
 from mailroom.progress.share import share_of
 from mailroom.progress.snapshot import Snapshot
 

@@ -14,10 +14,11 @@ from mailroom.cli.ids import UnknownId
 from mailroom.cli.mail_views import ended_after
 from mailroom.cli.state_colours import state_colour
 from mailroom.cli.tables import Column, print_table
+from mailroom.i18n.formats import until
 from mailroom.i18n.messages import gettext, gettext_noop
 from mailroom.i18n.sentences import text_of
 from mailroom.kit.database import UnitOfWork
-from mailroom.kit.text import age, clean, full, until
+from mailroom.kit.text import age, clean, full
 from mailroom.tasks.models import Task
 from mailroom.tasks.states import TaskState
 from mailroom.tasks.views import iso

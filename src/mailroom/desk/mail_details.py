@@ -76,7 +76,7 @@ class MailDesk:
         if mail.params is None or mail.nonce is None or mail.recipient is None:
             return None
         return self._previews.of_row(
-            MailRow(mail.id, mail.kind, mail.recipient, mail.params, mail.nonce, mail.created_at)
+            MailRow(mail.id, mail.kind, mail.recipient, mail.params, mail.nonce, mail.created_at, mail.language)
         )
 
     def specimen(self, kind: str, recipient: str) -> Preview:

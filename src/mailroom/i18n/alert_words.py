@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from mailroom.i18n.formats import clock_time, date_time, duration, number
+from mailroom.i18n.formats import clock_time, date_time, duration, is_today, number
 from mailroom.i18n.messages import gettext, gettext_noop, ngettext, translated
 from mailroom.i18n.sentences import sentence
 
@@ -70,8 +70,7 @@ def count(value: int) -> str:
 
 def moment(at: datetime, now: datetime) -> str:
     """Return a time of today to the minute, else with its date."""
-    same_day = at.astimezone(UTC).date() == now.astimezone(UTC).date()
-    return f"{at.astimezone(UTC):%H:%M} UTC" if same_day else date_time(at)
+    return clock_time(at, seconds=False) if is_today(at, now) else date_time(at)
 
 
 @dataclass(frozen=True, slots=True)

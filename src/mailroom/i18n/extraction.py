@@ -94,7 +94,7 @@ def update(file: Path, messages: Catalog) -> Catalog:
 
     Messages that are no longer said go. A changed message is a new one: nothing is guessed from the old one.
     """
-    catalogue = _read(file)
+    catalogue = read(file)
     catalogue.update(messages, no_fuzzy_matching=True)
     catalogue.obsolete.clear()
     text = _po(catalogue)
@@ -111,7 +111,8 @@ def compiled(catalogue: Catalog) -> bytes:
     return made.getvalue()
 
 
-def _read(file: Path) -> Catalog:
+def read(file: Path) -> Catalog:
+    """Return a catalogue as its file has it."""
     with file.open("rb") as opened:
         return read_po(opened, locale=file.parts[-3], charset="utf-8")
 

@@ -62,13 +62,24 @@ def speaking(language: str) -> Iterator[None]:
         _current.reset(token)
 
 
+NAMES = {"en": "English", "de": "Deutsch", "zh-Hans": "简体中文"}
+"""What our languages call themselves; it is on every page, so it must not take Babel."""
+
+
 @cache
 def name_of(tag: str) -> str:
     """Return what a language calls itself: `English`, `Deutsch`."""
+    if tag in NAMES:
+        return NAMES[tag]
     from babel import Locale
 
     name = Locale.parse(tag, sep="-").get_display_name() or tag
     return name[:1].upper() + name[1:]
+
+
+def choices() -> list[tuple[str, str]]:
+    """Return the tag and the own name of each language there is."""
+    return [(tag, name_of(tag)) for tag in shipped()]
 
 
 def direction() -> str:

@@ -1,7 +1,6 @@
 """Jinja with `{% trans %}` and `_()`. Line breaks and indentation inside a `{% trans %}` block do not count."""
 
 import re
-import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +10,10 @@ from markupsafe import Markup
 
 from mailroom.i18n.languages import current, direction
 from mailroom.i18n.messages import translated, translated_in, translated_plural
+from mailroom.i18n.wrapping import filled
 
 TEXT_WIDTH = 72
-"""Characters of a line in the text part of a mail."""
+"""Places of a line in the text part of a mail."""
 PARAMETER_WIDTH = 27
 """Characters that a parameter is counted as: as many as a usual address or date has."""
 PARAMETER = re.compile(r"%\(\w+\)s")
@@ -39,8 +39,7 @@ def _wrapped(context: EvalContext, text: str) -> str:
     if context.autoescape:
         return text
     wide = PARAMETER.sub(lambda found: found[0].ljust(PARAMETER_WIDTH, PAD), text)
-    filled = textwrap.fill(wide, TEXT_WIDTH, break_long_words=False, break_on_hyphens=False)
-    return filled.replace(PAD, "")
+    return filled(wide, TEXT_WIDTH).replace(PAD, "")
 
 
 def _install(environment: Environment, form: Callable[[EvalContext, str], str]) -> None:
@@ -50,7 +49,7 @@ def _install(environment: Environment, form: Callable[[EvalContext, str], str]) 
     of a page.
     """
 
-    def filled(context: EvalContext, text: str, parameters: dict[str, Any]) -> str:
+    def filled_in(context: EvalContext, text: str, parameters: dict[str, Any]) -> str:
         text = form(context, text)
         if context.autoescape:
             text = Markup(text)  # noqa: S704  # our own sentence; its parameters are escaped
@@ -58,15 +57,15 @@ def _install(environment: Environment, form: Callable[[EvalContext, str], str]) 
 
     @pass_eval_context
     def gettext(context: EvalContext, message: str, /, **parameters: Any) -> str:
-        return filled(context, translated(message), parameters)
+        return filled_in(context, translated(message), parameters)
 
     @pass_eval_context
     def ngettext(context: EvalContext, singular: str, plural: str, number: int, /, **parameters: Any) -> str:
-        return filled(context, translated_plural(singular, plural, number), {"num": number, **parameters})
+        return filled_in(context, translated_plural(singular, plural, number), {"num": number, **parameters})
 
     @pass_eval_context
     def pgettext(context: EvalContext, kind: str, message: str, /, **parameters: Any) -> str:
-        return filled(context, translated_in(kind, message), parameters)
+        return filled_in(context, translated_in(kind, message), parameters)
 
     environment.add_extension("jinja2.ext.i18n")
     environment.newstyle_gettext = True  # type: ignore[attr-defined]

@@ -40,14 +40,6 @@ def age(moment: datetime, now: datetime) -> str:
     return span(max((now - moment).total_seconds(), 0))
 
 
-def until(moment: datetime | None, now: datetime) -> str:
-    """Return ``in 3 min``, ``now`` where it is due, and nothing for no moment."""
-    if moment is None:
-        return ""
-    seconds = (moment - now).total_seconds()
-    return f"in {span(seconds)}" if seconds >= 1 else "now"
-
-
 def full(moment: datetime) -> str:
     """Return a moment to the second: ``2026-11-24 04:16:00 UTC``."""
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

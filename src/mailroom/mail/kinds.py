@@ -10,6 +10,17 @@ from mailroom.progress.sentence import Sentence
 
 WITHHELD = "withheld"
 """The parameter of a mail that goes every stage without its content being sent (`Outbox.put`)."""
+TIME_ZONE = "time_zone"
+"""The parameter that names its reader's time zone (IANA database)."""
+
+
+class Reader(NamedTuple):
+    """Whom a mail is written for: in which language, and by which clock its times are."""
+
+    language: str | None = None
+    """A tag (RFC 5646). None: the language spoken where the mail is put."""
+    time_zone: str | None = None
+    """A name of the IANA database. None: UTC."""
 
 
 class MailRow(NamedTuple):
@@ -21,6 +32,8 @@ class MailRow(NamedTuple):
     params: Mapping[str, Any]
     nonce: bytes
     created_at: datetime
+    language: str | None = None
+    """The tag of its language; None: English."""
 
 
 class MessageBytes(NamedTuple):

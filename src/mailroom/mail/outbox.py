@@ -8,9 +8,10 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 from sqlalchemy import select
 
+from mailroom.i18n import languages
 from mailroom.kit.database import PlainWork, UnitOfWork
 from mailroom.kit.ids import new_id
-from mailroom.mail.kinds import WITHHELD, Kinds, Notify
+from mailroom.mail.kinds import TIME_ZONE, WITHHELD, Kinds, Notify, Reader
 from mailroom.mail.models import Mail
 from mailroom.mail.states import State
 from mailroom.statistics import names
@@ -51,7 +52,7 @@ class Outbox:
         typed: str | None = None,
         withheld: bool = False,
         delay: timedelta = timedelta(0),
-        language: str | None = None,
+        reader: Reader | None = None,
     ) -> UUID:
         """Write a mail and its ticket in `work`; return its id, which is also its ticket and its Celery task id.
 
@@ -60,10 +61,16 @@ class Outbox:
         `UnknownKind`.
 
         A mail that is `withheld` goes every stage, but the mail server gets no content: for limits that nobody may
-        see. With a `delay` it is scheduled for later. `language` is the tag of its language; none: English.
+        see. With a `delay` it is scheduled for later. `reader` says who reads it; without one it is in
+        the language that is spoken here.
         """
         mail_id, mail_kind = new_id(), self.kinds[kind]
-        params = {**(params or {}), WITHHELD: True} if withheld else params or {}
+        reader = reader or Reader()
+        params = dict(params or {})
+        if withheld:
+            params[WITHHELD] = True
+        if reader.time_zone:
+            params[TIME_ZONE] = reader.time_zone
         mail = {
             "id": mail_id,
             "kind": kind,
@@ -76,7 +83,7 @@ class Outbox:
             "expires_in": mail_kind.expires_after,
             "state": str(State.SCHEDULED if delay else State.QUEUED),
             "delay": delay or None,
-            "language": language,
+            "language": reader.language or languages.current(),
         }
         await work.write(PUT, mail)
         await self._tickets.open(work, mail_id, mail_kind.title, session_id=session_id, owner_id=owner_id)

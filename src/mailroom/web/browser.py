@@ -66,14 +66,14 @@ async def current_session() -> Session | None:
         session = await services().sessions.find(secret, client_address()) if secret else None
         g.mailroom_session = session
         if session and session.account:
-            _speak_for(session.account)
+            speak_for(session.account)
             if session.account.deletes_at and not request.path.startswith(OF_WHO_LEAVES):
                 raise Leaving
     found: Session | None = g.mailroom_session
     return found
 
 
-def _speak_for(account: AccountView) -> None:
+def speak_for(account: AccountView) -> None:
     """Speak the language, and use the time zone, that a member has chosen."""
     if account.language in languages.shipped():
         languages.speak(account.language)

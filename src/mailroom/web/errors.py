@@ -77,16 +77,18 @@ def wants_json() -> bool:
 
 async def respond(error: Exception) -> Response:
     """Return the page or the problem for `error`."""
-    entry, advice, wait = answer_for(error), advice_for(error), wait_of(error)
+    entry, wait = answer_for(error), wait_of(error)
     status = error.code if isinstance(error, HTTPException) and error.code else entry.status
     if not has_request_context():  # a websocket's handshake: its client reads the status and no more
         return Response("", status)
     if is_program_path(request.path):
         response = await refuse(error)
     elif wants_json():
-        response = await problem(status, translated(entry.title), advice, fields=getattr(error, "messages", None))
+        fields = getattr(error, "messages", None)
+        response = await problem(status, translated(entry.title), advice_for(error), fields=fields)
     else:
-        await _look_up(status)
+        await _look_up(status)  # first of all: a member may have chosen a language
+        advice = advice_for(error)
         if isinstance(error, NotShown) and not _is_member():
             entry, advice = OFFERED, translated(OFFERED.advice)
         label, href = _way_on(error, entry)

@@ -1,18 +1,65 @@
-"""Which language a request is answered in: the browser's own, as far as Mailroom speaks it."""
+"""Which language a request is answered in: a member's, else that chosen at the foot of a page, else the browser's.
 
-from quart import Response, has_websocket_context, request, websocket
+A member's language is spoken once the session is looked up (`speak_for` in `web/browser.py`).
+"""
+
+from collections.abc import Iterator
+
+from quart import Response, g, has_websocket_context, request, websocket
+from quart.wrappers.base import BaseRequestWebsocket
 
 from mailroom.i18n import languages
+from mailroom.web.browser import services
+
+EMBEDDED = ("/embed", "/api/v1/watch/")
+"""What other programs' pages ask for: no cookie counts there, but the language that the page names (`?lang=`)."""
+KEPT_SECONDS = 365 * 24 * 3600
 
 
 async def choose_language() -> None:
-    """Speak the language that the browser asks for (RFC 9110 §12.5.4) in this request, or on this websocket."""
-    asked = websocket if has_websocket_context() else request
-    languages.speak(languages.best_of(asked.accept_languages.values()))
+    """Speak the language that suits the browser in this request, or on this websocket."""
+    asked: BaseRequestWebsocket = websocket if has_websocket_context() else request
+    languages.speak(languages.best_of(_wanted(asked)))
+
+
+def _wanted(asked: BaseRequestWebsocket) -> Iterator[str]:
+    """Yield the tags that a browser wants, the dearest first (RFC 9110 §12.5.4)."""
+    if asked.path.startswith(EMBEDDED):
+        yield asked.args.get("lang", "")
+    elif (chosen := asked.cookies.get(_cookie())) in languages.shipped():
+        yield chosen
+    yield from asked.accept_languages.values()
+
+
+def keep_language(language: str) -> None:
+    """Have this browser's pages be in `language` from now on, also where nobody is signed in.
+
+    An empty text, and the language that it asks for anyway, need no cookie.
+    """
+    own = languages.best_of(request.accept_languages.values())
+    g.mailroom_language = "" if language == own else language
 
 
 async def tell_language(response: Response) -> Response:
-    """Say which language a page is in."""
+    """Say which language a page is in, and write what `keep_language` asked for."""
     if response.mimetype == "text/html":
         response.headers.setdefault("Content-Language", languages.current())
+    chosen: str | None = g.get("mailroom_language")
+    settings = services().settings
+    if chosen:
+        response.set_cookie(
+            _cookie(),
+            chosen,
+            max_age=KEPT_SECONDS,
+            secure=settings.https,
+            httponly=True,
+            samesite="Lax",
+            path="/",
+        )
+    elif chosen is not None and _cookie() in request.cookies:
+        response.delete_cookie(_cookie(), secure=settings.https, httponly=True, samesite="Lax", path="/")
     return response
+
+
+def _cookie() -> str:
+    return "__Host-mailroom-language" if services().settings.https else "mailroom-language"

@@ -30,7 +30,11 @@ def _render(template: str, status: int, **values: Any) -> Response:
     values.setdefault("has_inbox", services().settings.mailroom_inbox is not None)
     values.setdefault("app_links", links_for(values["viewer"], services()))
     values.setdefault("takes_strangers", services().settings.registration_rule.takes_strangers)
-    text = current(Environment).get_template(template).render(path=request.path, **values)
+    text = (
+        current(Environment)
+        .get_template(template)
+        .render(path=request.path, query=request.query_string.decode(errors="replace"), **values)
+    )
     return Response(text, status, content_type="text/html; charset=utf-8")
 
 

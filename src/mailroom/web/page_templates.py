@@ -5,7 +5,7 @@ from pathlib import Path
 
 import jinja2
 
-from mailroom.i18n import formats
+from mailroom.i18n import formats, languages
 from mailroom.i18n.templates import translate_templates
 from mailroom.kit import clock
 from mailroom.kit.template_loader import OverridingLoader
@@ -28,10 +28,15 @@ def page_templates(brand: Brand, files: StaticFiles, overrides: Sequence[Path] =
     )
     translate_templates(environment)
     environment.globals.update(
-        page_words=words.page_words, now=_now, static_url=files.url, time_zone=formats.time_zone, brand=brand
+        page_words=words.page_words,
+        now=_now,
+        static_url=files.url,
+        time_zone=formats.time_zone,
+        brand=brand,
+        languages_there=languages.choices,
     )
     environment.filters.update(clock_time=clock_time, attempt_words=attempt_words, date_time=formats.date_time)
-    environment.filters.update(number=formats.number, pair=_pair)
+    environment.filters.update(number=formats.number, percent=formats.percent, pair=_pair)
     return environment
 
 

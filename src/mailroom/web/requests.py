@@ -18,6 +18,7 @@ from quart.wrappers.request import Body as QuartBody
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, ServiceUnavailable, UnsupportedMediaType
 
+from mailroom.i18n.formats import size
 from mailroom.i18n.messages import gettext
 from mailroom.kit.byte_budget import Budget, Share, TooMuch
 from mailroom.web.parts import current, provide
@@ -48,9 +49,7 @@ class BodyTooLarge(RequestEntityTooLarge):
     """The body of a request is larger than its route takes: `most` bytes."""
 
     def __init__(self, most: int) -> None:
-        said = gettext(
-            "This address takes at most %(size)s in one request. Please send less.", size=size_in_words(most)
-        )
+        said = gettext("This address takes at most %(size)s in one request. Please send less.", size=size(most))
         super().__init__(said)
         self.most = most
 
@@ -70,14 +69,6 @@ def takes_body(most: int, seconds: float = BODY_SECONDS, *, streamed: bool = Fal
         return view
 
     return mark
-
-
-def size_in_words(number: int) -> str:
-    """Return a size as people say it: "64 KB", "40 MB"."""
-    for unit, size in (("MB", 1024 * 1024), ("KB", 1024)):
-        if number >= size:
-            return f"{number / size:.1f}".removesuffix(".0") + f" {unit}"
-    return f"{number} bytes"
 
 
 class Body(QuartBody):

@@ -14,9 +14,9 @@ from uuid import UUID
 
 import httpcore
 from psycopg.rows import class_row
-from sqlalchemy import select
 
 from mailroom.accounts.models import Account
+from mailroom.accounts.views import reader_of
 from mailroom.kit.database import Database
 from mailroom.kit.errors import Unavailable
 from mailroom.kit.secret_box import CannotOpen, SecretBox
@@ -235,7 +235,9 @@ class WebhookSender:
 
     async def _tell_owner(self, owner_id: UUID, url: str, reason: str) -> None:
         async with self._database.begin() as work:
-            address = await work.session.scalar(select(Account.email).where(Account.id == owner_id))
-            if address:
+            owner = await work.session.get(Account, owner_id)
+            if owner:
                 params = {"host": urlsplit(url).hostname or "", "reason": reason}
-                await self._outbox.put(work, DISABLED, address, params, owner_id=owner_id)
+                await self._outbox.put(
+                    work, DISABLED, owner.email, params, owner_id=owner_id, reader=reader_of(owner)
+                )

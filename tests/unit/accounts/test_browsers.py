@@ -1,8 +1,11 @@
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailroom.accounts.browsers import BROWSERS, SYSTEMS, cleaned, described
+from mailroom.accounts.browsers import BROWSERS, SYSTEMS, browser_words, cleaned, described
+from mailroom.i18n.languages import speaking
 
 KNOWN = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0 Safari/537.36"
@@ -26,6 +29,16 @@ KNOWN = (
 )
 def test_a_browser_is_named_in_words(user_agent: str, words: str) -> None:
     assert described(user_agent) == words
+
+
+@pytest.mark.parametrize("name", ["Safari on an iPhone", "Firefox 145 on Linux", "a browser", ""])
+def test_a_stored_name_is_told_in_the_language_of_the_reader(
+    name: str, pseudo: str, unmarked: Callable[[str], list[str]]
+) -> None:
+    assert browser_words(name) == name
+    with speaking(pseudo):
+        left = unmarked(browser_words(name))
+    assert not {"an iPhone", "a browser", "on"} & set(left)
 
 
 @given(st.text(max_size=400))

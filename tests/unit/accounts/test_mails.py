@@ -5,11 +5,13 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from html.parser import HTMLParser
 from types import SimpleNamespace
+from unicodedata import east_asian_width
 
 import pytest
 
 from mailroom.accounts.mails import kinds
 from mailroom.accounts.tokens import NEW_PASSWORD, NOT_ME, Tokens
+from mailroom.i18n.languages import shipped
 from mailroom.kit.ids import new_id
 from mailroom.mail.kinds import Kinds, MailRow
 from mailroom.mail.rendering.renderer import Renderer
@@ -211,7 +213,32 @@ def test_the_html_loads_nothing_follows_nobody_and_closes_what_it_opens(kind: st
     assert len(html) < 100_000, "some clients cut longer mails off"
 
 
-@pytest.mark.parametrize("kind", NAMES)
-def test_the_text_has_lines_that_fit_every_reader(kind: str) -> None:
-    lines = part(rendered(row(kind)), "plain").splitlines()
-    assert all(len(line) <= 78 for line in lines if "https://" not in line)
+@pytest.mark.parametrize("language", shipped())
+@pytest.mark.parametrize("kind", [*NAMES, "security_notice"])
+def test_the_text_has_lines_that_fit_every_reader_in_every_language(kind: str, language: str) -> None:
+    lines = part(rendered(row(kind)._replace(language=language)), "plain").splitlines()
+    wide = [sum(2 if east_asian_width(letter) in "WF" else 1 for letter in line) for line in lines]
+    assert all(places <= 78 for places, line in zip(wide, lines, strict=True) if "https://" not in line)
+
+
+@pytest.mark.parametrize("language", shipped())
+@pytest.mark.parametrize("kind", [*NAMES, "security_notice"])
+def test_the_short_way_and_the_long_way_say_the_same_in_every_language(kind: str, language: str) -> None:
+    mail = row(kind, time_zone="Europe/Berlin")._replace(language=language)
+    renderer = Renderer(all_kinds(), mail_from="Mailroom <hello@example.org>", product={})
+    short, long = (
+        message_from_bytes(re.sub(rb"(?m)^\.", b"", envelope.data), policy=policy.default)
+        for envelope in (renderer.render(mail), renderer.render_the_long_way(mail))
+    )
+    assert short["Subject"] == long["Subject"]
+    for one, other in zip(short.iter_parts(), long.iter_parts(), strict=True):
+        assert one.get_content().strip() == other.get_content().strip()
+    assert f'<html lang="{language}"' in part(rendered(mail), "html")
+
+
+def test_a_mail_tells_its_times_by_the_clock_of_its_reader() -> None:
+    mail = row("no_account", time_zone="Europe/Berlin")
+    assert "24 Nov 2026, 10:05 CET" in " ".join(part(rendered(mail), "plain").split())
+    german = part(rendered(mail._replace(language="de")), "plain")
+    assert "24.11.2026, 10:05 MEZ" in " ".join(german.split())
+    assert "24 Nov 2026, 09:05 UTC" in " ".join(part(rendered(row("no_account")), "plain").split())

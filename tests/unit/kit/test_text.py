@@ -33,12 +33,9 @@ def test_a_span_is_told_in_the_unit_that_people_would_choose(seconds: float, tex
     assert words.span(seconds) == text
 
 
-def test_ages_and_next_tries() -> None:
+def test_ages_and_moments() -> None:
     assert words.age(NOON - timedelta(minutes=5), NOON) == "5 min"
     assert words.age(NOON + timedelta(seconds=3), NOON) == "0 s"  # clocks differ
-    assert words.until(NOON + timedelta(minutes=3), NOON) == "in 3 min"
-    assert words.until(NOON - timedelta(minutes=3), NOON) == "now"
-    assert words.until(None, NOON) == ""
     assert words.full(NOON) == "2026-11-24 12:00:00 UTC"
     assert words.clock(NOON + timedelta(milliseconds=7)) == "12:00:00.007"
 

@@ -70,6 +70,7 @@ class World:
     raises: Exception | None = None
     database_away: bool = False
     looked_up: int = 0
+    languages: dict[UUID, str] = field(default_factory=dict)
 
     def start(self, email: str | None = None, *, operator: bool = False, agent: str = "") -> NewSession:
         account = AccountView(new_id(), email, "operator" if operator else None, NOON) if email else None
@@ -328,6 +329,15 @@ class FakeOutbox:
         return self.world.mails.get(mail_id)
 
 
+class FakeProfiles:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def choose_language(self, session: Session, language: str) -> None:
+        assert session.account
+        self.world.languages[session.account.id] = language
+
+
 class FakeWatching:
     def __init__(self, world: World) -> None:
         self.world = world
@@ -352,6 +362,7 @@ def services(world: World, **changes: Any) -> Any:
         tickets=FakeTickets(world),
         tracker=FakeWatching(world),
         apps=Apps(),
+        profiles=FakeProfiles(world),
     )
 
 

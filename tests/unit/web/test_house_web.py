@@ -82,3 +82,18 @@ def test_every_icon_a_state_needs_exists() -> None:
     assert MOODS.keys() >= {*words.STATES, *words.TASK_STATES, *words.FOLLOW_UPS}
     for mood in set(MOODS.values()):
         assert (WEB / "static" / f"favicon-{mood}.svg").is_file()
+
+
+SIDES = re.compile(
+    r"(?:margin|padding|border)-(?:left|right)\b|(?:^|[\s;{])(?:left|right):"
+    r"|(?:text-align|float): (?:left|right)\b"
+)
+"""Properties that name a side, where those that follow the direction of the script are meant."""
+
+
+@pytest.mark.parametrize("sheet", sorted((WEB / "static").glob("*.css")), ids=lambda sheet: sheet.name)
+def test_a_style_sheet_follows_the_direction_of_the_script(sheet: Path) -> None:
+    rules = re.sub(r"(?m)^:dir\(rtl\).*$", "", sheet.read_text())
+    assert SIDES.findall(rules) == [], (
+        "use logical properties: margin-inline-start, inset-inline-end, text-align: start"
+    )

@@ -16,7 +16,8 @@ from tests.unit.web.fakes import TOKEN, World
 
 As = Callable[[Session], Client]
 NAMES = re.compile(
-    r"Mailroom|\S+@\S+|Chrome|Firefox( \d+)?|Linux|UTC|BCDF-2345|localhost\S*|(\d+ )?[A-Z][a-z]{2} \d{4}"
+    r"Mailroom|English|Esperanto|\S+@\S+|Chrome"
+    r"|Firefox( \d+)?|Linux|UTC|BCDF-2345|localhost\S*|(\d+ )?[A-Z][a-z]{2} \d{4}"
 )
 """What is the same in every language, or written by Babel."""
 

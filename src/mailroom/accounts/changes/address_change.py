@@ -28,7 +28,7 @@ from mailroom.accounts.models import Account, AddressChange, PasswordMail
 from mailroom.accounts.security.security_log import EventKind, SecurityLog
 from mailroom.accounts.sign_up import sign_ups
 from mailroom.accounts.tokens import NEW_ADDRESS, Tokens
-from mailroom.accounts.views import Origin, Session
+from mailroom.accounts.views import Origin, Session, reader_of
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.administration import mark_received
 from mailroom.mail.outbox import Outbox
@@ -94,6 +94,7 @@ class AddressChanges:
                 IN_USE if is_others else CONFIRM_NEW,
                 owner.email if owner and is_others else address.email,
                 {"browser": described(origin.user_agent)},
+                reader=reader_of(owner if owner and is_others else account),
                 owner_id=account.id,
                 typed=address.email,
                 withheld=withheld,

@@ -25,7 +25,7 @@ from mailroom.accounts.models import Account
 from mailroom.accounts.security.security_log import NOTICE, EventKind, SecurityLog
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.tokens import KEEP_ACCOUNT, Tokens, mail_id_of
-from mailroom.accounts.views import Origin, Session
+from mailroom.accounts.views import Origin, Session, reader_of
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.erasure import cancel_waiting
 from mailroom.mail.models import Mail
@@ -160,7 +160,9 @@ class Deletion:
             "browser": described(origin.user_agent) if by_owner else "",
             "by": "owner" if by_owner else "desk",
         }
-        mail_id = await self._outbox.put(work, DELETION, account.email, words, owner_id=account.id)
+        mail_id = await self._outbox.put(
+            work, DELETION, account.email, words, owner_id=account.id, reader=reader_of(account)
+        )
         await self._log.record(work, account.id, kind, origin, mail_id=mail_id)
         due = {"deletes_at": func.now() + TIME_TO_UNDO, "deletion_mail_id": mail_id}
         asked = update(Account).where(Account.id == account.id).values(due).returning(Account.deletes_at)

@@ -22,7 +22,7 @@ from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up import sign_ups
 from mailroom.accounts.tokens import NEW_PASSWORD, Tokens
 from mailroom.accounts.two_factor.sign_in import SignInSteps
-from mailroom.accounts.views import Origin, Session, SignedIn
+from mailroom.accounts.views import Origin, Session, SignedIn, reader_of
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.administration import mark_received
 from mailroom.mail.outbox import Outbox
@@ -98,7 +98,7 @@ class PasswordReset:
                 {"browser": described(session.user_agent)},
                 session_id=session.id,
                 typed=address.email,
-                language=account.language if account else None,
+                reader=reader_of(account),
                 withheld=withheld,
                 delay=delay,
             )
@@ -121,7 +121,7 @@ class PasswordReset:
         """
         params = {"browser": described(session.user_agent)}
         mail_id = await self._outbox.put(
-            work, LINK, account.email, params, session_id=session.id, language=account.language
+            work, LINK, account.email, params, session_id=session.id, reader=reader_of(account)
         )
         asked = {
             "mail_id": mail_id,

@@ -22,7 +22,9 @@ from mailroom.accounts.models import (
 )
 from mailroom.accounts.security.security_log import EventKind, SecurityLog
 from mailroom.accounts.two_factor.models import Passkey, RecoveryCode, TotpSecret
-from mailroom.accounts.views import Origin
+from mailroom.accounts.views import Origin, reader_of
+from mailroom.i18n import languages
+from mailroom.i18n.formats import in_time_zone
 from mailroom.kit import clock
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.models import Mail
@@ -50,6 +52,7 @@ ACCOUNT = (
     "is_operator",
     "name",
     "language",
+    "browser_language",
     "time_zone",
     "notices",
     "two_step_at",
@@ -119,14 +122,21 @@ class Exports:
     async def make(self, ticket: UUID, account_id: UUID, progress: Progress) -> int:
         """Write the export of an account and keep it in place of earlier ones; return its size in bytes.
 
-        Raises `UnknownAccount`, `Unavailable`.
+        Its words are in the language of the account. Raises `UnknownAccount`, `Unavailable`.
         """
+        async with self._database.begin() as work:
+            account = await work.session.get(Account, account_id)
+            if account is None:
+                raise UnknownAccount
+            reader = reader_of(account)
+        with languages.speaking(reader.language or languages.DEFAULT), in_time_zone(reader.time_zone):
+            return await self._make(ticket, account_id, progress)
+
+    async def _make(self, ticket: UUID, account_id: UUID, progress: Progress) -> int:
         files = ExportFiles(clock.now())
         tables = tables_of(account_id)
         async with self._database.begin() as work:
             counts = [await _count(work, query) for _, _, query, _ in tables]
-        if not counts[0]:
-            raise UnknownAccount
         written, total = 0, sum(counts)
         progress(0, total, "account")
         for name, columns, query, key in tables:

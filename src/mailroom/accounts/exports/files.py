@@ -9,14 +9,22 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from mailroom.i18n.formats import date_time
+from mailroom.i18n.messages import gettext_noop, translated
+
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """How a cell begins that a spreadsheet would compute."""
-README = """This is what is stored about your account, as of {at}.
-
-Each table is there twice: as .json for programs and as .csv for spreadsheets. Times are in UTC.
-In the .csv files a text that a spreadsheet could take for a formula has an apostrophe in front.
-Passwords and links are not in here: none is kept that could be read.
-"""
+README = (
+    gettext_noop("This is what is stored about your account, as of %(at)s."),
+    gettext_noop(
+        "Each table is there twice: as .json for programs and as .csv for spreadsheets. Times are in UTC."
+    ),
+    gettext_noop(
+        "In the .csv files a text that a spreadsheet could take for a formula has an apostrophe in front."
+    ),
+    gettext_noop("Passwords and links are not in here: none is kept that could be read."),
+)
+"""What the file says of itself, in the language of the account."""
 
 
 class ExportFiles:
@@ -43,7 +51,8 @@ class ExportFiles:
         """Return the file."""
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("README.txt", README.format(at=f"{self._at:%d %B %Y, %H:%M} UTC"))
+            said = [translated(sentence) % {"at": date_time(self._at)} for sentence in README]
+            archive.writestr("README.txt", "\n\n".join(said) + "\n")
             for table, lines in self._json.items():
                 archive.writestr(f"{table}.json", f"[{lines.getvalue()}\n]\n")
                 archive.writestr(f"{table}.csv", self._csv[table].getvalue())

@@ -15,7 +15,7 @@ from sqlalchemy import delete, func, select
 
 from mailroom.accounts.browsers import described
 from mailroom.accounts.models import Account, AccountEvent
-from mailroom.accounts.views import Origin
+from mailroom.accounts.views import Origin, reader_of
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.kit.ids import new_id
 from mailroom.mail.outbox import Outbox
@@ -132,7 +132,7 @@ class SecurityLog:
 
     async def _put(self, work: UnitOfWork, account: Account, kind: EventKind, origin: Origin, to: str) -> UUID:
         params = {"event": str(kind), "browser": described(origin.user_agent)}
-        return await self._outbox.put(work, NOTICE, to, params, owner_id=account.id, language=account.language)
+        return await self._outbox.put(work, NOTICE, to, params, owner_id=account.id, reader=reader_of(account))
 
     async def of_account(self, account_id: UUID) -> Sequence[SecurityEvent]:
         """Return the newest events of an account, newest first."""

@@ -29,9 +29,10 @@ from mailroom.accounts.sign_up import sign_ups
 from mailroom.accounts.sign_up.errors import InvitationNeeded, NotTheInvited, SignUpClosed, WrongDomain
 from mailroom.accounts.sign_up.invitations import Invitations
 from mailroom.accounts.sign_up.sign_ups import MailedSignUp
-from mailroom.accounts.views import NewSession, Session
+from mailroom.accounts.views import NewSession, Session, reader_of
 from mailroom.kit.database import Database, PlainWork, UnitOfWork
 from mailroom.kit.ids import new_id
+from mailroom.mail.kinds import Reader
 from mailroom.mail.outbox import Outbox
 from mailroom.settings.registration import RegistrationRule
 from mailroom.tasks.tickets import Tickets
@@ -90,7 +91,9 @@ class Registration:
             if isinstance(session, NewSession):
                 await self._sessions.add(work, session)
             await self._tickets.drop_watchers(work, status.mail_ids, but=browser.id, follow_up="replaced")
-            mail = _MailOfForm(status.sign_up_id or new_id(), address, status.owned_as, status.sent, delay)
+            mail = _MailOfForm(
+                status.sign_up_id or new_id(), address, status.owned_as, status.owner, status.sent, delay
+            )
             mail_id = await self._promise(work, mail, browser)
             row = {
                 "id": mail.sign_up_id,
@@ -115,7 +118,8 @@ class Registration:
         account = await sign_ups.account_of(work, waiting.email_key)
         sent = await sign_ups.sent_to(work, waiting.email_key)
         address = Address(waiting.email, waiting.email_key)
-        mail = _MailOfForm(new_id(), address, account.email if account else None, sent, await self._queue.delay())
+        owned_as, owner = account.email if account else None, reader_of(account)
+        mail = _MailOfForm(new_id(), address, owned_as, owner, sent, await self._queue.delay())
         mail_id = await self._promise(work, mail, session)
         row = {
             "id": mail.sign_up_id,
@@ -184,7 +188,8 @@ class Registration:
             account = await sign_ups.account_of(work, sign_up.email_key)
             sent = await sign_ups.sent_to(work, sign_up.email_key)
             address = Address(sign_up.email, sign_up.email_key)
-            mail = _MailOfForm(sign_up.id, address, account.email if account else None, sent, delay)
+            owned_as = account.email if account else None
+            mail = _MailOfForm(sign_up.id, address, owned_as, reader_of(account), sent, delay)
             mail_id = await self._promise(work, mail, session)
             await sign_ups.add_mail(work, sign_up.id, sign_up.email_key, mail_id, withheld=mail.withheld)
             renewed = {"mail_id": mail_id, "mailed_at": func.now(), "tries": 0}
@@ -214,6 +219,7 @@ class Registration:
             typed=mail.address.email,
             withheld=mail.withheld,
             delay=mail.delay,
+            reader=mail.owner,
         )
 
 
@@ -224,6 +230,7 @@ class _MailOfForm:
     sign_up_id: UUID
     address: Address
     owned_as: str | None
+    owner: Reader
     sent: Sent
     delay: timedelta
 

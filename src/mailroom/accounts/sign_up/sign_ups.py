@@ -14,6 +14,7 @@ from mailroom.accounts.mail_limits import SENT, Sent
 from mailroom.accounts.models import OPEN, Account, SignUp, SignUpMail
 from mailroom.accounts.views import Session
 from mailroom.kit.database import Database, PlainWork, UnitOfWork
+from mailroom.mail.kinds import Reader
 from mailroom.mail.models import Mail
 from mailroom.mail.states import State
 
@@ -80,7 +81,7 @@ LOOK = f"""
 select
     mine.id,
     array(select mail_id from sign_up_mails where sign_up_mails.sign_up_id = mine.id),
-    (select email from accounts where email_key = %(email_key)s),
+    owner.email, coalesce(owner.language, owner.browser_language), owner.time_zone,
     sent.*
 from sent left join (
     select id from sign_ups
@@ -88,6 +89,7 @@ from sent left join (
         and confirmed_at is null and replaced_at is null
     order by created_at desc limit 1
 ) as mine on true
+left join accounts as owner on owner.email_key = %(email_key)s
 """  # noqa: S608  # of our own words only
 
 
@@ -101,6 +103,8 @@ class AddressStatus:
     """The mails of that sign-up."""
     owned_as: str | None
     """How an account spells the address, if one has it."""
+    owner: Reader
+    """How that account reads mails."""
     sent: Sent
     """What forms sent to its mailbox."""
 
@@ -220,8 +224,8 @@ async def look(work: PlainWork, email_key: str, session_id: UUID) -> AddressStat
         "most": MOST_OPEN,
     }
     rows: list[Any] = await work.fetch(LOOK, wanted)
-    sign_up_id, mail_ids, owned_as, *sent = rows[0]
-    return AddressStatus(sign_up_id, mail_ids, owned_as, Sent(*sent))
+    sign_up_id, mail_ids, owned_as, language, time_zone, *sent = rows[0]
+    return AddressStatus(sign_up_id, mail_ids, owned_as, Reader(language, time_zone), Sent(*sent))
 
 
 async def sent_to(work: PlainWork, email_key: str) -> Sent:

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
+from typing import Any
 
 import aiosmtplib
 
 from mailroom.desk.alerts.book import AlertView
+from mailroom.i18n import languages
+from mailroom.i18n.formats import in_time_zone
 from mailroom.kit.database import Database
+from mailroom.mail.kinds import Reader
 from mailroom.mail.smtp.opening import ServerTrouble, open_session
 from mailroom.settings import Settings
 
@@ -19,7 +23,10 @@ logger = logging.getLogger(__name__)
 
 PATIENCE = 20.0
 """Seconds to hand an alert over."""
-OPERATORS = "select email from accounts where is_operator order by email_key"
+READERS = """
+select email, is_operator, coalesce(language, browser_language), time_zone
+from accounts where is_operator or email = any(%(named)s) order by email_key
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +49,34 @@ class Teller:
 
     async def addresses(self) -> list[str]:
         """Return whom alerts go to: ALERT_TO, or else all operators. Raises `Unavailable`."""
-        if self._settings.alert_addresses:
-            return self._settings.alert_addresses
-        rows: list[tuple[str]] = await self._database.fetch(OPERATORS, {})
-        return [row[0] for row in rows]
+        return list(await self.readers())
+
+    async def readers(self) -> dict[str, Reader]:
+        """Return the same with how each reads mails; English where nobody knows. Raises `Unavailable`."""
+        named = self._settings.alert_addresses
+        rows: list[Any] = await self._database.fetch(READERS, {"named": list(named)})
+        known = {email: Reader(*chosen) for email, _, *chosen in rows}
+        to = named or [email for email, is_operator, *_ in rows if is_operator]
+        return {address: known.get(address, Reader()) for address in to}
 
     async def tell(self, alerts: Sequence[AlertView]) -> bool:
-        """Send one mail about these; False where it could not be sent. Raises `Unavailable`."""
-        to = await self.addresses()
-        words = self._words(alerts)
-        logger.warning("alert: %s", words.subject)
-        if not to:
+        """Send one mail about these, in each language that somebody reads; False where none could be sent.
+
+        Raises `Unavailable`.
+        """
+        readers = await self.readers()
+        logger.warning("alert: %s", self._words(alerts).subject)
+        if not readers:
             return True  # there is nobody to tell; the log and the desk have it
-        problem = await self.send(to, words)
-        if problem:
-            logger.error("the alert could not be mailed over %s: %s", self._settings.alert_server, problem)
-        return problem is None
+        problems = []
+        for reader in dict.fromkeys(readers.values()):
+            with languages.speaking(reader.language or languages.DEFAULT), in_time_zone(reader.time_zone):
+                words = self._words(alerts)
+            problem = await self.send([address for address, one in readers.items() if one == reader], words)
+            problems.append(problem)
+            if problem:
+                logger.error("the alert could not be mailed over %s: %s", self._settings.alert_server, problem)
+        return None in problems
 
     async def send(self, to: Sequence[str], words: Words) -> str | None:
         """Send a mail now; return what went wrong, None where the mail server has it."""

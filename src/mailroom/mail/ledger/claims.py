@@ -66,13 +66,16 @@ class Claim(NamedTuple):
     """When it was put, or the time it was scheduled for."""
     content: MessageBytes | None = None
     """The message's content, where it has been loaded (`mail/messages/contents.py`)."""
+    language: str | None = None
+    """The language that one of Mailroom's own is written in."""
     suppressed: bool = False
     """True where its recipient wants no mail (`mail/ports.py`)."""
 
     @property
     def row(self) -> MailRow:
         """The facts that a kind gets."""
-        return MailRow(self.id, self.kind, self.recipient, self.params, self.nonce, self.created_at)
+        facts = self.id, self.kind, self.recipient, self.params, self.nonce, self.created_at
+        return MailRow(*facts, self.language)
 
 
 class HandingOver(NamedTuple):

@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 
 import jinja2
 
-from mailroom.i18n import languages
+from mailroom.i18n import formats, languages
 from mailroom.i18n.templates import translate_mail_templates
 from mailroom.kit.domain_names import to_ascii
 from mailroom.kit.template_loader import OverridingLoader
-from mailroom.mail.kinds import WITHHELD, Kinds, MailKind, MailRow
+from mailroom.mail.kinds import TIME_ZONE, WITHHELD, Kinds, MailKind, MailRow
 from mailroom.mail.rendering.compiled_template import PARTS, CompiledTemplate
 from mailroom.mail.rendering.faults import explain
 from mailroom.mail.rendering.inline_pictures import InlinePicture
@@ -111,11 +111,22 @@ class Renderer:
     def _made(
         self, row: MailRow, short: Callable[[MailRow, MailKind, dict[str, Any]], Envelope | None]
     ) -> Envelope:
+        zone = row.params.get(TIME_ZONE)
+        with (
+            languages.speaking(row.language or languages.DEFAULT),
+            formats.in_time_zone(zone if isinstance(zone, str) else None),
+        ):
+            return self._written(row, short)
+
+    def _written(
+        self, row: MailRow, short: Callable[[MailRow, MailKind, dict[str, Any]], Envelope | None]
+    ) -> Envelope:
         words: dict[str, Any] = {}
         try:
             kind = self._kinds[row.kind]
             words = {**self._product, **row.params, **kind.variables(row)}
             withheld = words.pop(WITHHELD, False) is True
+            words.pop(TIME_ZONE, None)
             made = short(row, kind, words)
             if made is None:
                 subject, text, html = (self._write(kind.name, part, words) for part in PARTS)

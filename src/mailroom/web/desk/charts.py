@@ -5,14 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from mailroom.desk.processes.readings import Start
-from mailroom.i18n.formats import number
+from mailroom.i18n.formats import axis_time, measured, number, percent
 from mailroom.i18n.messages import gettext
 from mailroom.statistics.readings import Point, Series
 
 WIDTH, HEIGHT = 640, 170
 LEFT, RIGHT, TOP, BOTTOM = 46, 8, 14, 22
 """Room around the drawing, for labels."""
-MANY_SECONDS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +66,10 @@ class Chart:
     """The table: a time, and a value of each curve."""
 
 
-def seconds(value: float | None) -> str:
-    """Return a length of time as charts write it: `40 ms`, `1.5 s`, `3 min`; a dash where none is known."""
-    if value is None:
-        return "—"
-    if value < 1:
-        return f"{value * 1000:.0f} ms"
-    if value < MANY_SECONDS:
-        return f"{value:.1f} s".replace(".0 s", " s")
-    return f"{value / 60:.0f} min" if value < MANY_SECONDS * 60 else f"{value / 3600:.0f} h"
-
-
 def charts(series: Series, starts: Sequence[Start]) -> list[Chart]:
     """Return the charts of a period: sent, failed, waiting, time."""
     points, whole = series.points, series.whole
-    share = f"{100 * whole.failed / (whole.failed + whole.sent):.1f} %" if whole.failed else "0 %"
+    share = percent(whole.failed / (whole.failed + whole.sent) if whole.failed else 0)
     made = [
         _bars(
             series,
@@ -109,12 +97,12 @@ def charts(series: Series, starts: Sequence[Start]) -> list[Chart]:
             series,
             "time",
             gettext("Time until sent"),
-            gettext("half within %(p50)s, 99 %% within %(p99)s", p50=seconds(whole.p50), p99=seconds(whole.p99)),
+            gettext("half within %(p50)s, 99 %% within %(p99)s", p50=measured(whole.p50), p99=measured(whole.p99)),
             curves=[
                 Curve(gettext("Half within"), "p50", [point.p50 for point in points]),
                 Curve(gettext("99 %% within"), "p99", [point.p99 for point in points]),
             ],
-            form=seconds,
+            form=measured,
         ),
     ]
     marks = _marks(series, starts)
@@ -182,7 +170,7 @@ def _marks(series: Series, starts: Sequence[Start]) -> list[Mark]:
 
 def _words(starts: Sequence[Start]) -> str:
     one = next((start for start in starts if start.deploy), starts[0])
-    at = f"{one.started_at:%H:%M} UTC"
+    at = f"{axis_time(one.started_at, with_day=False)} UTC"
     if one.deploy:
         return gettext("%(time)s: release %(version)s", time=at, version=one.version)
     if one.role == "worker":
@@ -229,7 +217,7 @@ def _rows(
 
 
 def _moment(at: datetime, series: Series) -> str:
-    return f"{at:%H:%M}" if series.period.length <= timedelta(days=1) else f"{at:%a %H:%M}"
+    return axis_time(at, with_day=series.period.length > timedelta(days=1))
 
 
 def _round(value: float) -> float:

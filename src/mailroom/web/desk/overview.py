@@ -12,7 +12,7 @@ from mailroom.desk.alerts.book import AlertView, current_alerts
 from mailroom.desk.backlog import Backlog, backlog
 from mailroom.desk.processes.readings import ProcessRow, Start, processes, starts
 from mailroom.i18n.alert_words import count
-from mailroom.i18n.formats import clock_time, number
+from mailroom.i18n.formats import clock_time, measured, number
 from mailroom.i18n.messages import gettext, gettext_noop, ngettext, translated
 from mailroom.kit import clock
 from mailroom.kit.database import Database
@@ -20,7 +20,7 @@ from mailroom.mail.ledger.pauses import Pause, pauses
 from mailroom.statistics.readings import PERIODS, Series, series
 from mailroom.web.desk.access import masked, staff
 from mailroom.web.desk.alert_lines import alert_lines
-from mailroom.web.desk.charts import charts, seconds
+from mailroom.web.desk.charts import charts
 from mailroom.web.desk.frame import desk_page
 from mailroom.web.parts import current
 
@@ -129,7 +129,7 @@ def _numbers(name: str, shown: Series) -> tuple[str, Sequence[str]]:
         number(whole.created),
         number(whole.sent),
         number(whole.failed),
-        seconds(whole.p50),
-        seconds(whole.p99),
-        seconds(whole.wait_p99),
+        measured(whole.p50),
+        measured(whole.p99),
+        measured(whole.wait_p99),
     )

@@ -7,7 +7,7 @@ from uuid import UUID
 from quart import Blueprint, Response, abort, request
 
 from mailroom.accounts.administration import FoundAccount
-from mailroom.accounts.browsers import described
+from mailroom.accounts.browsers import browser_words, described
 from mailroom.accounts.errors import AlreadyConfirmed, LastOperator, TooSoon, UnknownAccount, UnknownSignUp
 from mailroom.accounts.models import SignUp
 from mailroom.accounts.operators import ROLES
@@ -85,7 +85,10 @@ async def _page(account_id: str, refused: Refused) -> Response:
         account=FoundAccount.of(row),
         confirmed_at=row.confirmed_at,
         email=row.email if whole else masked(row.email),
-        sessions=[(described(one.user_agent), one.address if whole else "", one.seen_at) for one in sessions],
+        sessions=[
+            (browser_words(described(one.user_agent)), one.address if whole else "", one.seen_at)
+            for one in sessions
+        ],
         mails=lines,
         all_mails=address(search.text) if whole else None,
         is_self=reader.id == found,

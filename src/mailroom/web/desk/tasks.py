@@ -12,12 +12,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import undefer
 
 from mailroom.desk.task_desk import NameStatistics, TaskFilter
-from mailroom.i18n.formats import counted
+from mailroom.i18n.formats import counted, short_span
 from mailroom.i18n.messages import translated
 from mailroom.i18n.sentences import error_text, text_of
 from mailroom.kit import clock
 from mailroom.kit.ids import parse_id
-from mailroom.kit.text import short_span
 from mailroom.progress.moods import mood_of
 from mailroom.tasks.models import Task
 from mailroom.tasks.service import CannotCancel, CannotRetry, UnknownTask

@@ -11,7 +11,7 @@ from mailroom.desk.backlog import backlog
 from mailroom.desk.processes.readings import ProcessRow, ask, processes
 from mailroom.desk.queues import lately, open_tasks, queues
 from mailroom.i18n.alert_words import count
-from mailroom.i18n.formats import duration, number
+from mailroom.i18n.formats import duration, measured, number
 from mailroom.i18n.messages import gettext, gettext_noop, ngettext, translated
 from mailroom.i18n.sentences import sentence
 from mailroom.kit import clock
@@ -21,7 +21,6 @@ from mailroom.statistics.readings import Cells, Measured
 from mailroom.web import limits
 from mailroom.web.browser import services
 from mailroom.web.desk.access import actor_of, masked, operator, staff
-from mailroom.web.desk.charts import seconds
 from mailroom.web.desk.frame import desk_page
 from mailroom.web.forms import sent_values
 from mailroom.web.page import redirect
@@ -87,7 +86,7 @@ def _line(row: ProcessRow) -> Line:
         translated(WISHES[row.wish]) if alive and row.wish in WISHES else translated(word),
         hand,
         gettext("%(rate)s a minute", rate=number(row.last_minute)) if alive and row.role == "worker" else "",
-        f"{facts['memory'] / MEGABYTE:.0f} MB" if alive and facts.get("memory") else "",
+        f"{number(round(facts['memory'] / MEGABYTE))} MB" if alive and facts.get("memory") else "",
         acts,
     )
 
@@ -177,7 +176,7 @@ def _stages(seen: Cells) -> list[tuple[str, str, str]]:
     found = []
     for stage, label in STAGES.items():
         cell = seen.get((names.STAGE, stage), Measured())
-        found.append((translated(label), seconds(cell.quantile(0.5)), seconds(cell.quantile(0.99))))
+        found.append((translated(label), measured(cell.quantile(0.5)), measured(cell.quantile(0.99))))
     return found
 
 

@@ -14,7 +14,7 @@ from mailroom.accounts.views import Session
 from mailroom.kit.errors import Unavailable
 from mailroom.services import Services
 from mailroom.web.api.waits import Waits
-from mailroom.web.browser import client, services, session_secret
+from mailroom.web.browser import client, services, session_secret, speak_for
 from mailroom.web.live.registry import Full, SocketRegistry
 from mailroom.web.live.revalidation import Revalidation
 from mailroom.web.live.socket import LiveSocket
@@ -39,6 +39,8 @@ async def live() -> Response | None:
             session = await _session(have)
             if session is None:
                 return Response("No session: open a page of Mailroom first.\n", 401)
+            if session.account:
+                speak_for(session.account)
             views = websocket.args.get("view") == "1"
             socket = LiveSocket(session, have.tracker.subscribe(), holders, views=views)
             with hub.counted(socket), suppress(asyncio.CancelledError):

@@ -61,6 +61,7 @@ class LiveSocket:
         self._subscription = subscription
         self._holders = holders
         self._views = views
+        self._language = languages.current()
         self._allowance = Allowance()
         self._wanted: set[UUID] = set()
         self._lost: set[UUID] = set()
@@ -81,7 +82,8 @@ class LiveSocket:
         """Watch a ticket no more that is this browser's no more."""
         self._drop(ticket)
         self._lost.add(ticket)
-        self._subscription.push(_unknown(str(ticket)))
+        with languages.speaking(self._language):  # whoever calls this speaks its own
+            self._subscription.push(_unknown(str(ticket)))
 
     def tell_list(self, standing: str) -> None:
         """Tell it where its list is, unless it knows."""

@@ -9,6 +9,7 @@ from datetime import datetime
 from quart import Blueprint, Response
 
 from mailroom.accounts import errors
+from mailroom.accounts.browsers import browser_words
 from mailroom.i18n.messages import gettext_noop as _
 from mailroom.i18n.messages import translated
 from mailroom.i18n.sentences import sentence
@@ -67,7 +68,10 @@ async def history() -> Response:
     """Show what happened to the security of the account."""
     session, account = await member()
     events = await services().security_log.of_account(account.id)
-    lines = [Line(translated(EVENTS.get(one.kind, one.kind)), one.device, one.address, one.at) for one in events]
+    lines = [
+        Line(translated(EVENTS.get(one.kind, one.kind)), browser_words(one.device), one.address, one.at)
+        for one in events
+    ]
     factors = await services().factors.overview(session)
     return await page(
         "settings/security.html",

@@ -26,22 +26,24 @@ const MOODS = {
   retrying: "unsure", uncertain: "unsure",
 };
 
-/** Call `tell` with each change of what `token` opens; return a function that ends that. */
-export function subscribe(token, tell, {base = HERE.origin} = {}) {
-  return channel(base).add(token, tell);
+/** Call `tell` with each change of what `token` opens, its sentences in `language`; return a function that ends that. */
+export function subscribe(token, tell, {base = HERE.origin, language = languageOf(document.documentElement)} = {}) {
+  return channel(base, language).add(token, tell);
 }
 
 const channels = new Map();
-const channel = base => {
-  if (!channels.has(base)) channels.set(base, new Channel(base));
-  return channels.get(base);
+const channel = (base, language) => {
+  const name = `${language} ${base}`;
+  if (!channels.has(name)) channels.set(name, new Channel(base, language));
+  return channels.get(name);
 };
+const languageOf = element => element.closest("[lang]")?.lang || navigator.language || "en";
 
 /** One connection to one Mailroom, shared by all elements of the page: a websocket, or polling where that fails. */
 class Channel {
-  #base; #listeners = new Map(); #last = new Map(); #socket = null; #pause = FIRST_PAUSE; #failed = 0; #polls = new Map();
+  #base; #language; #listeners = new Map(); #last = new Map(); #socket = null; #pause = FIRST_PAUSE; #failed = 0; #polls = new Map();
 
-  constructor(base) { this.#base = base; }
+  constructor(base, language) { this.#base = base; this.#language = encodeURIComponent(language); }
 
   add(token, tell) {
     if (!this.#listeners.has(token)) {
@@ -72,7 +74,7 @@ class Channel {
   #pending() { return [...this.#listeners.keys()].filter(token => !this.#last.get(token)?.final); }
 
   #connect() {
-    const url = new URL("/embed/live", this.#base);
+    const url = new URL(`/embed/live?lang=${this.#language}`, this.#base);
     url.protocol = url.protocol.replace("http", "ws");
     const socket = this.#socket = new WebSocket(url);
     let opened = false;
@@ -109,7 +111,7 @@ class Channel {
     let tag = "";
     while (this.#listeners.has(token) && !ending.signal.aborted) {
       try {
-        const url = new URL(`/api/v1/watch/${encodeURIComponent(token)}?wait=${tag ? POLL_SECONDS : 0}`, this.#base);
+        const url = new URL(`/api/v1/watch/${encodeURIComponent(token)}?lang=${this.#language}&wait=${tag ? POLL_SECONDS : 0}`, this.#base);
         const answer = await fetch(url, {
           headers: tag ? {"If-None-Match": tag} : {}, signal: ending.signal, credentials: "omit", cache: "no-store",
         });
@@ -191,13 +193,13 @@ class MailroomProgress extends HTMLElement {
     this.#stop?.();
     this.#stop = null;
     const token = this.getAttribute("token");
-    if (token) this.#stop = subscribe(token, news => this.#show(news), {base: this.#base});
+    if (token) this.#stop = subscribe(token, news => this.#show(news), {base: this.#base, language: languageOf(this)});
   }
 
   get #base() { return this.getAttribute("base") ?? HERE.origin; }
 
   async #speak() {
-    const {language, words} = await wordsIn(this.#base, this.closest("[lang]")?.lang || navigator.language || "en");
+    const {language, words} = await wordsIn(this.#base, languageOf(this));
     this.#parts.box.lang = language;
     this.#words = words;
     this.#show(this.#news);
@@ -224,12 +226,12 @@ class MailroomProgress extends HTMLElement {
 
   #show(news) {
     this.#news = news;
-    const {box, word, detail, bar, fill} = this.#parts, words = this.#words, state = news.state ?? "connecting";
+    const {box, word, detail, bar, fill} = this.#parts, number = new Intl.NumberFormat(box.lang || "en").format, words = this.#words, state = news.state ?? "connecting";
     const text = news.offline ? words.offline : news.reason === "origin" ? words.origin : words[state] ?? state;
     if (word.textContent !== text) word.textContent = text;
     const counted = news.object === "message" && news.total > 1;
     detail.textContent = counted
-      ? words.of.replace("{sent}", news.counts.sent ?? 0).replace("{total}", news.total)
+      ? words.of.replace("{sent}", number(news.counts.sent ?? 0)).replace("{total}", number(news.total))
       : news.error?.message ?? news.message ?? "";
     box.dataset.mood = MOODS[state] ?? "moving";
     const share = this.#share(news, state, counted);

@@ -2,9 +2,12 @@
 
 // The zone that a member has chosen, else the browser's.
 const { timeZone } = document.documentElement.dataset;
-const clock = new Intl.DateTimeFormat(undefined, { timeZone, hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const day = new Intl.DateTimeFormat(undefined, { timeZone, dateStyle: "medium", timeStyle: "short" });
-const ahead = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" });
+// The page's language, but as the browser's region writes it (en-GB, de-AT), where that is a kind of it.
+const { lang } = document.documentElement;
+const locale = [...navigator.languages].find((one) => new Intl.Locale(one).language === new Intl.Locale(lang).language) ?? lang;
+const clock = new Intl.DateTimeFormat(locale, { timeZone, hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const day = new Intl.DateTimeFormat(locale, { timeZone, dateStyle: "medium", timeStyle: "short" });
+const ahead = new Intl.RelativeTimeFormat(lang, { numeric: "auto" });
 const running = new WeakMap();
 
 export function localTime(element, iso) {

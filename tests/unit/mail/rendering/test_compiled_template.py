@@ -159,7 +159,7 @@ def test_the_mails_of_mailroom_are_compiled_in_each_language_and_all_of_them_is_
     product = {"public_url": "https://mail.example.org"}
     renderer = Renderer(all_kinds(), mail_from="m@example.org", product=product)
     for name in NAMES:
-        mail = mail_of(name)
+        mail = mail_of(name)._replace(language=pseudo)
         with languages.speaking(pseudo):
             words = {**product, **mail.params, **all_kinds()[name].variables(mail)}
             assert renderer._short_way(mail, all_kinds()[name], words) is not None
@@ -172,4 +172,5 @@ def test_the_mails_of_mailroom_are_compiled_in_each_language_and_all_of_them_is_
         ours = re.compile(r"\S+://\S+|\S+@\S+|[A-Z0-9]{4}-[A-Z0-9]{4}|mail\.example\.org|&nbsp;|\s")
         left = [piece for text in pieces for piece in unmarked(text) if ours.sub("", piece)]
         assert left == [], name
-        assert "⟦" not in as_read(read(renderer.render(mail).data))["text/plain"], "and English is English again"
+        english = as_read(read(renderer.render(mail._replace(language=None)).data))
+        assert "⟦" not in english["text/plain"], "and English is English again"

@@ -9,6 +9,7 @@ from mailroom.i18n.messages import gettext, gettext_noop, translated
 from mailroom.web import limits
 from mailroom.web.browser import services
 from mailroom.web.forms import ProfileForm, check, sent_values
+from mailroom.web.language import keep_language
 from mailroom.web.notices import redirect_with_notice, take_notice
 from mailroom.web.page import page
 from mailroom.web.recent_sign_in import recent_member
@@ -66,6 +67,7 @@ async def save_profile() -> Response:
         await services().profiles.save(session, name=sent.name, language=sent.language, time_zone=sent.time_zone)
     except FORM_ERRORS as error:
         return await refuse(error, _profile_form, typed(values, "name", "language", "time_zone"))
+    keep_language(sent.language)
     return redirect_with_notice(PROFILE, "saved")
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from quart import Blueprint, Response, abort
 
-from mailroom.accounts.browsers import described
+from mailroom.accounts.browsers import browser_words, described
 from mailroom.accounts.views import Session
 from mailroom.kit.ids import parse_id
 from mailroom.web import browser, limits
@@ -34,7 +34,7 @@ class Browser:
 
 
 def _browser_of(one: Session, current: Session) -> Browser:
-    name = described(one.user_agent, with_version=True)
+    name = browser_words(described(one.user_agent, with_version=True))
     device = name[:1].upper() + name[1:]
     return Browser(one.id, device, one.created_at, one.seen_at, one.address, one.kept, one.id == current.id)
 
