@@ -35,6 +35,7 @@ app = App(
         "csv_import.task": _("Import of %(file)s"),
         "csv_import.mail": _("Mail about an import"),
         "csv_import.reading": _("Reading the file"),
+        "csv_import.done": _("The whole file is read."),
         "csv_import.error.no_text": _(
             "This file is not text in UTF-8. Save it as “CSV UTF-8” and upload it again."
         ),

@@ -44,4 +44,5 @@ async def read(import_id: str) -> None:
     if size < found.size:
         raise FileGone
     await store()
+    report(message=Sentence("csv_import.done"))
     await imports.end(found, addresses, skipped)

@@ -2,14 +2,19 @@
 
 from collections.abc import Iterator
 from io import BytesIO
+from pathlib import Path
 
+import csv_import
 import pytest
+from babel.messages.pofile import read_po
 from csv_import.records import NoAddress, NoText, OpenQuotation, Records
 from quart.datastructures import FileStorage
 
 from mailroom.api.testing import Mailroom
 
 FILE = b'\xef\xbb\xbfName;Email\r\nZo\xc3\xab;zoe@example.org\r\n"Doe; John";john@example.org\r\nNobody;\r\n'
+
+CATALOGUES = Path(csv_import.__file__).parent / "catalogues"
 
 
 def file(content: bytes, name: str = "people.csv") -> dict[str, FileStorage]:
@@ -28,6 +33,23 @@ async def test_a_member_uploads_a_file_and_a_mail_tells_the_end(mailroom: Mailro
     page = await (await alice.get("/csv-import/")).get_data(as_text=True)
     assert "You have 2 contacts." in page
     assert "One line has no mail address" in await (await alice.get(ticket)).get_data(as_text=True)
+
+
+async def test_a_german_member_gets_a_german_mail(mailroom: Mailroom) -> None:
+    alice = await mailroom.member("alice@example.org", language="de")
+    await alice.post("/csv-import/", files=file(FILE))
+    await mailroom.run_tasks()
+    (mail,) = await mailroom.mails()
+    assert mail.subject == "Ihre Kontakte sind importiert: people.csv"
+    assert "2 Kontakte sind importiert." in mail.text
+    assert 'lang="de"' in mail.html
+
+
+def test_nothing_is_left_to_translate() -> None:
+    for catalogue in CATALOGUES.glob("*/LC_MESSAGES/csv_import.po"):
+        with catalogue.open("rb") as opened:
+            messages = read_po(opened)
+        assert [message.id for message in messages if message.id and not message.string] == []
 
 
 async def test_the_same_file_twice_leaves_the_same_contacts(mailroom: Mailroom) -> None:

@@ -9,7 +9,8 @@ Everywhere:
 - `services()`: the `AppServices` of this request, task, clean-up or command; with `Account`, `UnitOfWork`.
 - `report`, `current_ticket`, `Cancelled`: a task's progress.
 - `Base`, `new_id`: tables.
-- `Sentence`, `gettext`, `ngettext`, `pgettext`, `gettext_noop`: words in the reader's language.
+- `Sentence`, `gettext`, `ngettext`, `pgettext`, `gettext_noop`, `number`, `date_time`, `duration`: words in the
+  reader's language.
 - `MailroomError`: an error with a sentence for people. `MailRow`: what a kind of mail makes its variables of.
 
 In modules with pages (they load Quart, which workers do without):
@@ -28,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 from mailroom.accounts.views import AccountView as Account
 from mailroom.api.services import AppServices, services
 from mailroom.apps.app import App, NavigationItem, TaskKind
+from mailroom.i18n.formats import date_time, duration, number
 from mailroom.i18n.messages import gettext, gettext_noop, ngettext, pgettext
 from mailroom.kit.database import Base, UnitOfWork
 from mailroom.kit.errors import MailroomError
@@ -90,6 +92,8 @@ __all__ = [
     "UnitOfWork",
     "current_session",
     "current_ticket",
+    "date_time",
+    "duration",
     "gettext",
     "gettext_noop",
     "limited",
@@ -97,6 +101,7 @@ __all__ = [
     "member",
     "new_id",
     "ngettext",
+    "number",
     "page",
     "pgettext",
     "redirect",

@@ -146,7 +146,7 @@ def _cause(error: BaseException | None) -> dict[str, Any]:
         return {}
     if isinstance(error, MailroomError):
         code = error.message_code
-        return {"error": Sentence(code, error.params) if code else fit_text(str(error), LONGEST_ERROR)}
+        return {"error": Sentence(code, dict(error.params)) if code else fit_text(str(error), LONGEST_ERROR)}
     return {"reason": BROKEN, "error": TASK_BROKEN}
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,9 +12,10 @@ from celery.exceptions import Ignore
 
 from mailroom.jobs.task import outcome_of
 from mailroom.jobs.worker import create
-from mailroom.kit.errors import MailroomError
+from mailroom.kit.errors import MailroomError, Unavailable
 from mailroom.progress.reporter import Report, Reporter
 from mailroom.progress.reports import CurrentTask, report
+from mailroom.progress.sentence import Sentence
 from mailroom.settings import load
 from mailroom.tasks.states import TASK_BROKEN
 
@@ -110,3 +112,9 @@ def test_members_read_one_sentence_for_an_error_that_speaks_to_developers(error:
 def test_members_read_the_text_of_an_error_that_was_written_for_them() -> None:
     ending = outcome_of(MailroomError("The file has no header."), CurrentTask("t", lambda _report: None))
     assert (ending.reason, ending.error) == (None, "The file has no header.")
+
+
+def test_the_sentence_of_an_error_is_kept_as_its_code_so_that_each_reads_it_in_their_language() -> None:
+    ending = outcome_of(Unavailable(), CurrentTask("t", lambda _report: None))
+    assert ending.error == Sentence("kit.error.unavailable")
+    assert asdict(ending)["error"] == {"code": "kit.error.unavailable", "params": {}}
