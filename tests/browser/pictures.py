@@ -11,13 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
+import httpx
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from mailroom.ops.embedded.postgres import running_postgres
 from tests.browser.conftest import CHROMIUM, FLAGS
 from tests.browser.people import expect_signed_in, expect_state, mail_to, sign_up
 from tests.conftest import ROOT, migrate
-from tests.journeys.conftest import link_in
+from tests.journeys.conftest import key_for, link_in
 from tests.pictures import CIRCLE, png
 from tests.stack import Stack, running_stack
 
@@ -50,7 +51,10 @@ def readme(folder: Path) -> None:
     """The page of a mail that the mail server has accepted."""
     with stack(folder) as (mailroom, browser):
         context = browser.new_context(
-            base_url=mailroom.url, viewport={"width": 1000, "height": 760}, device_scale_factor=1.5
+            base_url=mailroom.url,
+            locale="en-GB",
+            viewport={"width": 1000, "height": 920},
+            device_scale_factor=1.25,
         )
         page = context.new_page()
         sign_up(page, "alice@example.com")
@@ -87,6 +91,26 @@ def branded(folder: Path, into: Path) -> None:
             page.screenshot(path=into / f"branding-mails-{scheme}.png")
             page.goto(f"/desk/branding/mail?scheme={scheme}")
             page.screenshot(path=into / f"mail-{scheme}.png")
+        _embed(mailroom, page, into)
+
+
+def _embed(mailroom: Stack, page: Page, into: Path) -> None:
+    """What a frame in another program's page shows of a mail that still waits: no worker runs."""
+    key = key_for(mailroom.environment, "--scope", "sending")
+    mailroom.kill_worker()
+    mail = {
+        "from": "Shop <shop@mailroom.example>",
+        "to": "bob@example.org",
+        "subject": "Your order",
+        "text": "Hello",
+    }
+    sent = httpx.post(f"{mailroom.url}/api/v1/emails", json=mail, headers={"Authorization": f"Bearer {key}"})
+    page.set_viewport_size({"width": 390, "height": 120})
+    page.goto(sent.json()["watch_url"])
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_timeout(800)
+        page.screenshot(path=into / f"embed-{scheme}.png")
 
 
 def _take(page: Page, into: Path, name: str) -> None:

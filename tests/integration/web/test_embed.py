@@ -171,6 +171,8 @@ async def test_the_script_is_small_and_for_every_page_and_the_frame_for_the_keys
     assert len(await script.get_data()) < 15_000 and script.headers["Access-Control-Allow-Origin"] == "*"
     assert script.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
     page = await get(office, f"/embed/{sent['watch_token']}")
+    assert page.status_code == 200
+    assert f'<mailroom-progress token="{sent["watch_token"]}"><p>Waiting</p>' in await page.get_data(as_text=True)
     assert "X-Frame-Options" not in page.headers
     assert f"frame-ancestors 'self' {SHOP_PAGE}" in page.headers["Content-Security-Policy"]
     assert (await get(office, "/embed/nothing")).status_code == 404

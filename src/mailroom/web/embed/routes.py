@@ -84,7 +84,7 @@ async def embed_page(token: str) -> Response:
         opened = await open_token(services(), token, None)
     except WrongWatchToken as error:
         g.mailroom_frame_ancestors = "*"
-        return await page("embed.html", 404, token="", state="unknown", reason=reason_of(error), final=True)
+        return await page("embed.html", 404, token="", reason=reason_of(error), final=True)
     tracker = services().tracker
     assert tracker is not None
     said: dict[str, Any] = {}
@@ -92,9 +92,8 @@ async def embed_page(token: str) -> Response:
         async for text in changes:
             said = json.loads(text)
     g.mailroom_frame_ancestors = " ".join(["'self'", *opened.origins])
-    return await page(
-        "embed.html", token=token, state=said.get("state", NO_NEWS), reason="", final=bool(said.get("final"))
-    )
+    word = words().get(said.get("state", NO_NEWS), "")
+    return await page("embed.html", token=token, word=word, reason="", final=bool(said.get("final")))
 
 
 @blueprint.get("/embed.js")

@@ -251,7 +251,7 @@ class MailroomProgress extends HTMLElement {
     if (counted) return Object.entries(news.counts).reduce(
       (sum, [name, count]) => sum + (["queued", "scheduled", "connecting", "retrying", "sending"].includes(name) ? 0 : count), 0,
     ) / news.total;
-    if (news.total) return Math.min(1, (news.current ?? 0) / news.total);
+    if (news.total && news.object !== "message") return Math.min(1, (news.current ?? 0) / news.total);
     return SHARES[news.stage] ?? SHARES[state] ?? (news.object === "task" ? null : .06);
   }
 }
