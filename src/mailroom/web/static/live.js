@@ -72,6 +72,7 @@ class LiveProgress extends HTMLElement {
     for (const mark of document.querySelectorAll(`[data-mirrors="${ticket}"]`)) {
       mark.dataset.mood = mood;
       mark.firstElementChild.textContent = tab;
+      mark.toggleAttribute("data-long", tab.length > 9);
     }
     const product = document.querySelector('meta[name="application-name"]').content;
     document.title = [tab, this.dataset.title, product].filter(Boolean).join(" · ");

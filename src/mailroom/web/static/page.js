@@ -30,7 +30,8 @@ for (const button of document.querySelectorAll("[data-wait]")) {
   const tick = () => {
     const left = Math.ceil((until - Date.now()) / 1000);
     button.disabled = left > 0;
-    button.textContent = left > 0 ? `${label} (${inTime(left)})` : label;
+    const [open, close] = document.documentElement.lang.startsWith("zh") ? "（）" : [" (", ")"];
+    button.textContent = left > 0 ? `${label}${open}${inTime(left)}${close}` : label;
     if (left > 0) setTimeout(tick, 1000);
   };
   tick();
