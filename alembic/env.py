@@ -34,7 +34,9 @@ import mailroom.tasks.models
 import mailroom.webhooks.models  # noqa: F401  # the imports fill the metadata
 from mailroom.kit.database import Base
 from mailroom.ops.database_errors import UNUSABLE, explain
-from mailroom.ops.startup import BAD_SETTINGS, load_or_exit
+from mailroom.ops.database_start import ask_database
+from mailroom.ops.startup import BAD_SETTINGS, load_or_exit, say_problems
+from mailroom.settings import Settings, SettingsError
 
 LOCK = 0x6D696772  # "migr"
 ASK_EVERY = 0.2
@@ -60,7 +62,7 @@ Let it end, or end it (`select pg_terminate_backend(<pid>)` in psql). Then migra
 
 def run() -> None:
     given = context.config.attributes
-    url = given.get("url") or load_or_exit().database_url
+    url = given.get("url") or url_of(load_or_exit())
     try:
         migrate_all(url, given)
     except DBAPIError as error:
@@ -68,6 +70,16 @@ def run() -> None:
             raise
         print(explain(error.orig, url), file=sys.stderr)  # noqa: T201
         raise SystemExit(BAD_SETTINGS) from None
+
+
+def url_of(settings: Settings) -> str:
+    """Return where to migrate: past a pooler in transaction mode, which would keep the lock, or not at all."""
+    try:
+        ask_database(settings)
+    except SettingsError as error:
+        say_problems(error)
+        raise SystemExit(BAD_SETTINGS) from None
+    return settings.session_database_url
 
 
 def migrate_all(url: str, given: dict[str, Any]) -> None:

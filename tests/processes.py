@@ -17,12 +17,21 @@ ROOT = Path(__file__).parents[1]
 class Running:
     """A process and what it printed."""
 
-    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        folder: Path,
+        *,
+        through: Sequence[str] = (),
+    ) -> None:
+        """Start it; `through` another program that runs the one it is given."""
         self.name = name
         self.log = folder / f"{name}-{time.monotonic_ns()}.log"
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", *command],
+                [*through, sys.executable, "-m", *command],
                 env=dict(environment),
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -64,9 +73,11 @@ class Running:
 
 
 @contextmanager
-def running(name: str, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> Iterator[Running]:
+def running(
+    name: str, command: Sequence[str], environment: Mapping[str, str], folder: Path, *, through: Sequence[str] = ()
+) -> Iterator[Running]:
     """Run `python -m <command>` for the length of the block."""
-    process = Running(name, command, environment, folder)
+    process = Running(name, command, environment, folder, through=through)
     try:
         yield process
     finally:

@@ -34,8 +34,10 @@ def documented() -> str:
 
 
 @contextmanager
-def nginx(folder: Path, certificate: Certificate, *, port: int, web_port: int) -> Iterator[None]:
-    """Run it on `port` with TLS, in front of the web on `web_port`."""
+def nginx(
+    folder: Path, certificate: Certificate, *, port: int, web_port: int, path: str = "", takes_off: bool = False
+) -> Iterator[None]:
+    """Run it on `port` with TLS, in front of the web on `web_port`, below `path`, which it may take off."""
     changed = documented()
     for before, after in (
         ("listen 443 ssl;", f"listen 127.0.0.1:{port} ssl;"),
@@ -44,7 +46,8 @@ def nginx(folder: Path, certificate: Certificate, *, port: int, web_port: int) -
             "# ssl_certificate …",
             f"ssl_certificate {certificate.file}; ssl_certificate_key {certificate.key};",
         ),
-        ("http://127.0.0.1:8000", f"http://127.0.0.1:{web_port}"),
+        ("http://127.0.0.1:8000", f"http://127.0.0.1:{web_port}{'/' if takes_off else ''}"),
+        ("location / {", f"location {path}/ {{"),
         ("$host;", "$host:$server_port;"),  # as the page says for a port other than 443
     ):
         assert before in changed, before

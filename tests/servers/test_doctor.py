@@ -15,6 +15,7 @@ from tests.conftest import settings_of
 from tests.servers.conftest import Certificate, program, running
 from tests.servers.pgbouncer import pgbouncer
 from tests.servers.postfix import Postfix, postfix
+from tests.servers.redis_tls import redis_with_tls
 
 pytestmark = pytest.mark.servers
 
@@ -54,25 +55,19 @@ async def test_a_pooler_that_keeps_sessions(
 
 
 @pytest.fixture
-def redis_with_tls(certificate: Certificate, tmp_path: Path) -> Iterator[int]:
-    port = free_port()
-    options = {
-        "--port": "0", "--tls-port": str(port), "--tls-auth-clients": "no", "--save": "", "--dir": str(tmp_path),
-        "--tls-cert-file": str(certificate.file), "--tls-key-file": str(certificate.key),
-        "--tls-ca-cert-file": str(certificate.file),
-    }  # fmt: skip
-    with running([program("redis-server"), *(word for pair in options.items() for word in pair)], tmp_path, port):
+def tls_port(certificate: Certificate, tmp_path: Path) -> Iterator[int]:
+    with redis_with_tls(tmp_path, certificate) as port:
         yield port
 
 
 async def test_a_redis_whose_certificate_nobody_trusts(
-    environment: dict[str, str], redis_with_tls: int, certificate: Certificate
+    environment: dict[str, str], tls_port: int, certificate: Certificate
 ) -> None:
     async def check(url: str) -> Finding:
         found, *_ = await redis_servers.check(settings_of(environment, redis_url=url))
         return found
 
-    place = f"localhost:{redis_with_tls}"
+    place = f"localhost:{tls_port}"
     assert NOT_GOOD in (await check(f"rediss://{place}")).words
     assert "Write rediss://" in (await check(f"redis://{place}")).advice
     assert (await check(f"rediss://{place}?ssl_ca_certs={certificate.file}")).mark is Mark.GOOD

@@ -35,7 +35,7 @@ from mailroom.services import Services
 from mailroom.settings import load
 from mailroom.tasks.models import Task
 from mailroom.tasks.states import TaskState
-from mailroom.web.browser import cookie_name
+from mailroom.web.cookies import name_of
 from mailroom.web.parts import part_of
 
 NAMES = ("DATABASE_URL", "REDIS_URL", "SMTP_URL", "MAIL_FROM", "PUBLIC_URL", "SECRET_KEY")
@@ -85,7 +85,7 @@ class Mailroom:
                 work.session.add(account)
                 await work.session.flush()
             entered = await self._services.sessions.enter(work, account, None, "a browser of a test")
-        browser.set_cookie("localhost", cookie_name(self._services.settings), entered.secret)
+        browser.set_cookie("localhost", name_of(self._services.settings), entered.secret)
         return browser
 
     async def run_tasks(self) -> list[str]:

@@ -64,6 +64,16 @@ from mailroom.webhooks.endpoints import Webhooks
 from mailroom.webhooks.retention import forget_deliveries
 
 
+def create_database(settings: Settings, *, name: str) -> Database:
+    """Return the database of one process, which `name` names there. Nothing connects yet."""
+    return Database(
+        settings.database_url,
+        connections=settings.database_connections,
+        name=name,
+        direct_url=settings.database_direct_url,
+    )
+
+
 def create_services(
     settings: Settings,
     notify: Notify,
@@ -79,7 +89,7 @@ def create_services(
     `name` is what PostgreSQL shows as the application's name. A `database` that is given is used, instead of a
     new one. Raises `SettingsError` where an app cannot be loaded.
     """
-    database = database or Database(settings.database_url, connections=settings.database_connections, name=name)
+    database = database or create_database(settings, name=name)
     tickets, tokens = Tickets(), Tokens(settings.secret_keys)
     apps = load_apps(settings.mailroom_apps)
     kinds = mail_kinds(settings, tokens, apps)

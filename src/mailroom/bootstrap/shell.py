@@ -12,6 +12,7 @@ import click
 
 from mailroom.cli.commands import shell
 from mailroom.kit.memory import give_back_large_blocks
+from mailroom.ops.database_start import ask_database
 from mailroom.ops.doctor.daemons import Daemons
 from mailroom.ops.entrypoints import Entrypoints
 from mailroom.ops.startup import cannot_listen
@@ -46,8 +47,10 @@ def run_web(settings: Settings, fd: int | None = None) -> int:
     the socket's file descriptor as `fd`. Raises `SettingsError` where the port cannot be had.
     """
     listening = _listen(settings, "PORT", settings.port, fd)
+    if fd is None:
+        settings = ask_database(settings)
     if fd is None and settings.web_concurrency > 1:
-        return _share(listening, "web", settings.web_concurrency)
+        return _share(listening, "web", settings.web_concurrency, settings)
     from mailroom.bootstrap.web import create_web  # the parent of several processes serves nothing itself
     from mailroom.web.parts import part_of
     from mailroom.web.server import server
@@ -57,7 +60,15 @@ def run_web(settings: Settings, fd: int | None = None) -> int:
     most = 2 * settings.live_sockets_per_address
     app = create_web(settings)
     counters = part_of(app, Services).counters
-    server.run(app, listening, hops=settings.trusted_proxies, per_address=most, counters=counters)
+    server.run(
+        app,
+        listening,
+        hops=settings.trusted_proxies,
+        per_address=most,
+        counters=counters,
+        site_path=settings.site_path,
+        stop_seconds=settings.stop_seconds,
+    )
     return 0
 
 
@@ -67,8 +78,10 @@ def run_submission(settings: Settings, fd: int | None = None) -> int:
     With SUBMISSION_PROCESSES above 1 it starts that many, as `run_web` does. Raises `SettingsError`.
     """
     listening = _listen(settings, "SUBMISSION_PORT", settings.submission_port, fd)
+    if fd is None:
+        settings = ask_database(settings)
     if fd is None and settings.submission_processes > 1:
-        return _share(listening, "submission", settings.submission_processes)
+        return _share(listening, "submission", settings.submission_processes, settings)
     from mailroom.bootstrap import submission  # the parent of several processes serves nothing itself
 
     give_back_large_blocks()
@@ -84,22 +97,25 @@ def _listen(settings: Settings, name: str, port: int, fd: int | None) -> socket.
         raise cannot_listen(settings, name, port, error) from None
 
 
-def _share(listening: socket.socket, name: str, processes: int) -> int:
+def _share(listening: socket.socket, name: str, processes: int, settings: Settings) -> int:
     """Keep so many processes of this command, all on one socket; return the exit code."""
     from mailroom.ops.processes.fleet import Fleet
 
     with listening:
         command = [sys.executable, "-m", "mailroom", name, "--fd", str(listening.fileno())]
-        return Fleet(name, command, processes, pass_fds=[listening.fileno()]).run()
+        fds = [listening.fileno()]
+        return Fleet(name, command, processes, pass_fds=fds, stop_seconds=settings.stop_seconds).run()
 
 
 def run_worker(settings: Settings, *, one: bool = False) -> int:
     """Run WORKER_PROCESSES workers until stopped, or with `one` a single one, here; return the exit code."""
     from mailroom.ops.processes.fleet import Fleet
 
+    if not one:
+        settings = ask_database(settings)
     if not one and settings.worker_processes > 1:
         command = [sys.executable, "-m", "mailroom", "worker", "--one"]
-        return Fleet("worker", command, settings.worker_processes).run()
+        return Fleet("worker", command, settings.worker_processes, stop_seconds=settings.stop_seconds).run()
     if settings.mailroom_embedded:  # on a machine of one's own root is expected; elsewhere Celery's warning stands
         from celery.platforms import SecurityWarning
 

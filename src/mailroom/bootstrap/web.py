@@ -4,11 +4,10 @@ from quart import Quart
 
 from mailroom.accounts.passwords.guesses import load_lists
 from mailroom.bootstrap.alerts import create_watch
-from mailroom.bootstrap.services import create_services, create_tracker
+from mailroom.bootstrap.services import create_database, create_services, create_tracker
 from mailroom.desk.processes.register import Registration
 from mailroom.desk.processes.surroundings import Surroundings
 from mailroom.jobs.publisher import Publisher
-from mailroom.kit.database import Database
 from mailroom.mail.ledger.liveness import new_name
 from mailroom.ops.startup import exit_on_problems, load_or_exit
 from mailroom.settings import Settings
@@ -25,7 +24,7 @@ def create_web(settings: Settings | None = None) -> Quart:
     if settings is None:
         with exit_on_problems():
             return create_web(load_or_exit())
-    database = Database(settings.database_url, connections=settings.database_connections, name="mailroom web")
+    database = create_database(settings, name="mailroom web")
     publisher = Publisher(settings)
     tracker, results = create_tracker(settings, database)
     services = create_services(

@@ -27,6 +27,7 @@ from mailroom.jobs.runtime import Runtime
 from mailroom.jobs.sweep import Sweep
 from mailroom.jobs.task_leases import TaskLeases
 from mailroom.jobs.worker import create
+from mailroom.kit.stopping import StopTimes
 from mailroom.mail.delivery.deliverer import Deliverer
 from mailroom.mail.delivery.envelopes import Envelopes
 from mailroom.mail.ledger.claims import Ledger
@@ -72,7 +73,7 @@ def create_worker(settings: Settings | None = None) -> Celery:
 
 def _refusal(settings: Settings) -> str | None:
     with closing(RedisWitness(settings)) as witness:
-        return refusal(settings.database_url, witness)
+        return refusal(settings.session_database_url, witness)
 
 
 def create_runtime(settings: Settings, app: Celery) -> Runtime:
@@ -93,6 +94,7 @@ def create_runtime(settings: Settings, app: Celery) -> Runtime:
         envelopes=Envelopes(renderer(services), Contents(services.database), NoSuppressions()),
         progress=MailReports(reporter.put),
         counters=services.counters,
+        stop_times=StopTimes.of(settings.stop_seconds),
     )
     pool.on_recovery = deliverer.release_deferred
 

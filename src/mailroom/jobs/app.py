@@ -79,7 +79,7 @@ def create_celery(settings: Settings, *, worker: bool, current: bool = False) ->
         # The row's claim decides who sends; a task whose connection broke simply ends.
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_prefetch_multiplier=4,
-        worker_soft_shutdown_timeout=30,
+        worker_soft_shutdown_timeout=settings.stop_seconds,
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
         task_track_started=True,

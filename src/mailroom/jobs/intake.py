@@ -26,7 +26,7 @@ class Intake:
     def follow(self, wish: str | None) -> None:
         """Do what an operator asks: ``drain``, ``stop``, or None to go on."""
         logger.warning("an operator asks this worker to %s", wish or "go on")
-        if wish == "stop":  # as a host would: mails in hand end within 25 seconds
+        if wish == "stop":  # as a host would: mails in hand end within STOP_SECONDS
             os.kill(os.getpid(), signal.SIGTERM)
             return
         self._deliverer.draining = wish == "drain"

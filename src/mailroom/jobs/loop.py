@@ -8,9 +8,12 @@ import asyncio
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future
 from typing import Any, Generic, Protocol, TypeVar
+
+from mailroom.kit.stopping import StopTimes
 
 Result = TypeVar("Result")
 
@@ -34,8 +37,10 @@ RuntimeT = TypeVar("RuntimeT", bound=Lifecycle)
 class WorkerLoop(Generic[RuntimeT]):
     """The loop of this process, and the runtime that `build` makes inside it."""
 
-    def __init__(self, build: Callable[[], RuntimeT]) -> None:
+    def __init__(self, build: Callable[[], RuntimeT], stop_times: StopTimes | None = None) -> None:
         self._build = build
+        self._stop_times = stop_times or StopTimes.of()
+        self._told_to_stop = 0.0
         self._lock = threading.Lock()
         self._pid = self._over = 0
         self._loop: asyncio.AbstractEventLoop
@@ -97,23 +102,27 @@ class WorkerLoop(Generic[RuntimeT]):
     def stop(self) -> None:
         """Ask the runtime to take on nothing new and to let running work end; return at once."""
         if self._pid == os.getpid() and self._stopping is None:
+            self._told_to_stop = time.monotonic()
             self._stopping = self._submit(self._runtime.stop())
 
     def close(self) -> None:
-        """Let running work end, at most 30 seconds; close the runtime and end the loop."""
+        """Let running work end, as long as the stop may take; close the runtime and end the loop."""
         if self._pid != os.getpid():
             return
         self.stop()
         try:
             if self._stopping:
-                self._stopping.result(timeout=30)
-            self._submit(self._runtime.close()).result(timeout=5)
+                self._stopping.result(timeout=self._left_until(self._stop_times.recorded))
+            self._submit(self._runtime.close()).result(timeout=self._left_until(self._stop_times.closed))
         except TimeoutError:
             pass
         finally:
             self._pid, self._over = 0, os.getpid()
             self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(timeout=2)
+            self._thread.join(timeout=0.5)
+
+    def _left_until(self, moment: float) -> float:
+        return max(0.1, self._told_to_stop + moment - time.monotonic())
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

@@ -44,7 +44,7 @@ class Runtime:
         self.deliverer.warm()
 
     async def stop(self) -> None:
-        """Claim nothing new; let mails that are on their way end, within 25 seconds."""
+        """Claim nothing new; let mails that are on their way end, within `StopTimes.recorded`."""
         self.sweep.stop()
         await self.webhooks.stop()
         await self.deliverer.stop()

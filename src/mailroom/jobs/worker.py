@@ -30,13 +30,11 @@ from mailroom.jobs.loop import WorkerLoop
 from mailroom.jobs.runtime import Runtime
 from mailroom.jobs.shutdown_pipe import ShutdownPipe
 from mailroom.jobs.task import MailroomTask
+from mailroom.kit.stopping import StopTimes, exit_after
 from mailroom.settings import Settings
 
 MAY_NOT_START = 2
 """Exit code where somebody has to do something first."""
-QUIT_SECONDS = 29.0
-"""Seconds from SIGQUIT to the end of the process, also where Celery waits for threads that it cannot end.
-`Deliverer.stop` needs at most 27."""
 
 
 def create(
@@ -52,14 +50,15 @@ def create(
     tasks of `apps`, too. Raises `SettingsError` where one of these cannot be imported.
     """
     app = create_celery(settings, worker=True, current=True)
-    loop: WorkerLoop[Runtime] = WorkerLoop(lambda: build(app))
+    times = StopTimes.of(settings.stop_seconds)
+    loop: WorkerLoop[Runtime] = WorkerLoop(lambda: build(app), times)
     app.Task = type("MailroomTask", (MailroomTask,), {"abstract": True, "loop": loop})
     mail_tasks.register(app, loop)
     export_tasks.register(app)
     desk_tasks.register(app)
     app_tasks.register(app, apps or Apps())
     _refuse_to_start(app, refusal)
-    _follow_the_worker(app, loop)
+    _follow_the_worker(app, loop, times)
     # On SIGQUIT Celery terminates running tasks. Threads cannot be terminated: it would raise, and not exit.
     ThreadPool.terminate_job = _terminate_nothing
     redis.Transport.Channel = Channel
@@ -86,14 +85,7 @@ def work(app: Celery, *, threads: int, log_level: str) -> int:
 
 
 def _terminate_nothing(_pool: object, _pid: int, _signal: int | None = None) -> None:
-    """Terminate no thread: it ends by itself once its mail is given back, within 25 seconds."""
-
-
-def _exit_soon() -> None:
-    """Exit after `QUIT_SECONDS`, whatever Celery waits for: by then each mail is given back or recorded."""
-    end = threading.Timer(QUIT_SECONDS, os._exit, (0,))
-    end.daemon = True
-    end.start()
+    """Terminate no thread: it ends by itself once its mail is given back."""
 
 
 def _freeze_garbage_collector() -> None:
@@ -114,8 +106,12 @@ def _refuse_to_start(app: Celery, refusal: Callable[[], str | None]) -> None:
     signals.worker_init.connect(refuse)
 
 
-def _follow_the_worker(app: Celery, loop: WorkerLoop[Runtime]) -> None:
-    """Start and stop the loop with the process that runs tasks: the worker itself, or each prefork child."""
+def _follow_the_worker(app: Celery, loop: WorkerLoop[Runtime], times: StopTimes) -> None:
+    """Start and stop the loop with the process that runs tasks: the worker itself, or each prefork child.
+
+    Celery waits for its tasks without limit. A worker ends in time all the same: mails are given back or recorded
+    by then, and a task that still runs is recorded as lost.
+    """
     pipe = ShutdownPipe()
 
     def open_pipe(**_: object) -> None:
@@ -134,6 +130,7 @@ def _follow_the_worker(app: Celery, loop: WorkerLoop[Runtime]) -> None:
     def stop(**_: object) -> None:
         loop.stop()
         pipe.signal()
+        exit_after(times.recorded, loop.close)
 
     def stop_on_quit(**_: object) -> None:
         # Celery signals this shutdown only after it has waited for the tasks, which wait for the signal. And it
@@ -144,7 +141,6 @@ def _follow_the_worker(app: Celery, loop: WorkerLoop[Runtime]) -> None:
 
         def quit_now(number: int, frame: FrameType | None) -> None:
             stop()
-            _exit_soon()
             then(number, frame)
             loop.close()
 

@@ -8,12 +8,12 @@ from psycopg.errors import ReadOnlySqlTransaction
 from psycopg.rows import AsyncRowFactory, tuple_row
 from sqlalchemy import ExceptionContext, MetaData, event
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
 from mailroom.kit.errors import Unavailable
 from mailroom.kit.outages import is_away
-from mailroom.kit.postgres_connection import KEEP_ALIVE, PostgresConnection
+from mailroom.kit.postgres_connection import KEEP_ALIVE, PooledConnection, PostgresConnection
 from mailroom.kit.statement_pool import StatementPool
 from mailroom.kit.statements import Raw, psycopg_of
 from mailroom.kit.unit_of_work import BatchedWork, PlainWork, UnitOfWork
@@ -24,6 +24,8 @@ Row = TypeVar("Row")
 
 STATEMENT_CONNECTIONS = 4
 """Connections kept for single hot statements, at most; a worker has three kinds of them under way at a time."""
+DIRECT_CONNECTIONS = STATEMENT_CONNECTIONS + 1
+"""Connections beside a pooler in transaction mode: for hot statements, and the one that shows a worker alive."""
 
 
 class Base(DeclarativeBase):
@@ -41,26 +43,17 @@ class Base(DeclarativeBase):
 
 
 class Database:
-    """At most `connections` connections, made when first needed. `name` is what PostgreSQL shows of them."""
+    """At most `connections` connections, made when first needed. `name` is what PostgreSQL shows of them.
 
-    def __init__(self, url: str, *, connections: int, name: str) -> None:
-        self.engine = create_async_engine(
-            url,
-            pool_size=connections,
-            max_overflow=0,
-            pool_timeout=10,
-            pool_pre_ping=True,  # after a restart of PostgreSQL nobody meets a dead connection
-            pool_use_lifo=True,
-            hide_parameters=True,  # an error may reach a log; addresses and hashes must not
-            connect_args={
-                "async_creator_fn": PostgresConnection.connect,
-                "application_name": name,
-                "prepare_threshold": 2,
-                **KEEP_ALIVE,
-            },
-        )
-        event.listen(self.engine.sync_engine, "handle_error", _leave_standby)
-        self._statements = StatementPool(self.engine, max(1, min(STATEMENT_CONNECTIONS, connections - 2)))
+    With a `direct_url`, `url` may lead to a pooler that gives each transaction another connection (PgBouncer's
+    transaction mode). Then up to `DIRECT_CONNECTIONS` more go to `direct_url`: hot statements, which are prepared
+    and have a plan of their own, and whatever asks for a `session`.
+    """
+
+    def __init__(self, url: str, *, connections: int, name: str, direct_url: str = "") -> None:
+        self.engine = _engine(url, name, connections, is_pooled=bool(direct_url))
+        self._direct = _engine(direct_url, name, DIRECT_CONNECTIONS) if direct_url else self.engine
+        self._statements = StatementPool(self._direct, max(1, min(STATEMENT_CONNECTIONS, connections - 2)))
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[UnitOfWork]:
@@ -91,7 +84,18 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Raw]:
         """Lend a plain psycopg connection of the same pool, in a transaction that ends with the block."""
-        async with self._used(), self.engine.connect() as connection:
+        async with self._lent(self.engine) as raw:
+            yield raw
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Raw]:
+        """Lend a connection like `connection`, whose session stays: what it locks outlives its transactions."""
+        async with self._lent(self._direct) as raw:
+            yield raw
+
+    @asynccontextmanager
+    async def _lent(self, engine: AsyncEngine) -> AsyncIterator[Raw]:
+        async with self._used(), engine.connect() as connection:
             raw = await psycopg_of(connection)
             try:
                 yield raw
@@ -124,6 +128,7 @@ class Database:
         """Close every connection."""
         await self._statements.close()
         await self.engine.dispose()
+        await self._direct.dispose()
 
     @asynccontextmanager
     async def _used(self) -> AsyncIterator[None]:
@@ -135,6 +140,28 @@ class Database:
                 if is_read_only(error):
                     await self.close()  # those in use are closed as they meet the same error
                 raise
+
+
+def _engine(url: str, name: str, connections: int, *, is_pooled: bool = False) -> AsyncEngine:
+    """Return an engine. Where a pooler in transaction mode is at `url`, nothing outlives a transaction."""
+    kind = PooledConnection if is_pooled else PostgresConnection
+    engine = create_async_engine(
+        url,
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=10,
+        pool_pre_ping=True,  # after a restart of PostgreSQL nobody meets a dead connection
+        pool_use_lifo=True,
+        hide_parameters=True,  # an error may reach a log; addresses and hashes must not
+        connect_args={
+            "async_creator_fn": kind.connect,
+            "application_name": name,
+            "prepare_threshold": None if is_pooled else 2,
+            **KEEP_ALIVE,
+        },
+    )
+    event.listen(engine.sync_engine, "handle_error", _leave_standby)
+    return engine
 
 
 def is_read_only(error: BaseException) -> bool:

@@ -10,10 +10,11 @@ Check at an upgrade of psycopg: `wait` takes a `timeout` and raises `_WaitTimeou
 `unit/test_house_internals.py` and `integration/kit/test_postgres_connection.py` fail where that has changed.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import Any, Self, TypeVar
 
 import psycopg
+from psycopg import IsolationLevel
 from psycopg.errors import OperationalError, _WaitTimeout
 
 Result = TypeVar("Result")
@@ -31,18 +32,25 @@ KEEP_ALIVE = {
 """For libpq: a server that vanished without a word is known to be away in less than half a minute. The last is in
 milliseconds."""
 
-RELIED_ON = "; ".join(
-    f"set {name} = {value}"
-    for name, value in {
-        "client_encoding": "'UTF8'",
-        "datestyle": "'ISO'",  # psycopg reads no other
-        "intervalstyle": "'postgres'",  # the same
-        "timezone": "'UTC'",
-        "default_transaction_isolation": "'read committed'",  # statements are written for it
-        "idle_session_timeout": "0",  # a connection of the pool may rest
-        "standard_conforming_strings": "on",
-    }.items()
-)
+_FOLLOWED = {
+    "client_encoding": "'UTF8'",
+    "datestyle": "'ISO'",  # psycopg reads no other
+    "timezone": "'UTC'",
+    "standard_conforming_strings": "on",
+}
+"""Those that poolers keep for each of their clients, in every mode."""
+_OF_THE_SESSION = {
+    "intervalstyle": "'postgres'",  # as datestyle
+    "default_transaction_isolation": "'read committed'",  # statements are written for it
+    "idle_session_timeout": "0",  # a connection of the pool may rest
+}
+
+
+def _set(settings: Mapping[str, str]) -> str:
+    return "; ".join(f"set {name} = {value}" for name, value in settings.items())
+
+
+RELIED_ON = _set({**_FOLLOWED, **_OF_THE_SESSION})
 """Settings that a server, database or role may have otherwise."""
 
 
@@ -50,13 +58,14 @@ class PostgresConnection(psycopg.AsyncConnection[Any]):
     """psycopg's connection with a limit of `ANSWER_SECONDS` for each answer, and the settings we rely on."""
 
     answer_seconds = ANSWER_SECONDS
+    relied_on = RELIED_ON
 
     @classmethod
     async def connect(cls, conninfo: str = "", *, autocommit: bool = False, **options: Any) -> Self:
         """Connect. Raises `OperationalError`."""
         connection = await super().connect(conninfo, autocommit=True, **options)
         try:
-            await connection.execute(RELIED_ON, prepare=False)
+            await connection.execute(cls.relied_on, prepare=False)
             await connection.set_autocommit(autocommit)
         except BaseException:
             await connection.close()
@@ -75,3 +84,20 @@ class PostgresConnection(psycopg.AsyncConnection[Any]):
         except _WaitTimeout:
             self.pgconn.finish()
             raise OperationalError(f"PostgreSQL gave no answer within {self.answer_seconds:g} s") from None
+
+
+class PooledConnection(PostgresConnection):
+    """A connection to a pooler in transaction mode, which has another server connection for each transaction.
+
+    What only lasts on the server's side is said with each BEGIN instead. psycopg reads no intervals for us, so
+    that their style does not matter.
+    """
+
+    relied_on = _set(_FOLLOWED)
+
+    @classmethod
+    async def connect(cls, conninfo: str = "", *, autocommit: bool = False, **options: Any) -> Self:
+        """Connect. Raises `OperationalError`."""
+        connection = await super().connect(conninfo, autocommit=autocommit, **options)
+        await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
+        return connection

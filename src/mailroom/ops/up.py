@@ -90,7 +90,7 @@ class _Up:
             self.console.say(f"\n{refusal}\nStopping …")
             status = 1
         finally:
-            await self.supervisor.stop()
+            await self.supervisor.stop(self.plan.stop_seconds)
         self.console.say("Stopped. Your data stay in " + str(self.home.path))
         return status
 

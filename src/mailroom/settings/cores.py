@@ -3,17 +3,16 @@
 import math
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
-CONTROL_GROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+from mailroom.settings.control_groups import MOUNTED, OWN, folders, numbers
 
 
 def usable_cores() -> int:
     """Return the processors of the affinity mask, or those that the control groups' quota pays for, if fewer."""
     affinity = getattr(os, "sched_getaffinity", None)  # Linux
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return max(1, math.ceil(min(cores, quota(CONTROL_GROUPS, OWN_GROUPS))))
+    return max(1, math.ceil(min(cores, quota(MOUNTED, OWN))))
 
 
 def quota(mounted: Path, own: Path) -> float:
@@ -25,27 +24,8 @@ def quota(mounted: Path, own: Path) -> float:
 
 
 def _quotas(mounted: Path, own: Path) -> Iterator[float]:
-    with suppress(OSError, ValueError):
-        for line in own.read_text().splitlines():
-            _, controllers, group = line.split(":", 2)
-            if not controllers:
-                for folder in _with_parents(mounted, group):
-                    yield from _read((folder / "cpu.max",))
-            elif "cpu" in controllers.split(","):
-                for folder in _with_parents(mounted / "cpu", group):
-                    yield from _read((folder / "cpu.cfs_quota_us", folder / "cpu.cfs_period_us"))
-
-
-def _with_parents(mounted: Path, group: str) -> Iterator[Path]:
-    folder = mounted / group.strip("/")
-    yield folder
-    while folder != mounted and mounted in folder.parents:
-        folder = folder.parent
-        yield folder
-
-
-def _read(files: tuple[Path, ...]) -> Iterator[float]:
-    with suppress(OSError, ValueError):
-        quota, period = (float(word) for file in files for word in file.read_text().split())
-        if quota > 0 and period > 0:
-            yield quota / period
+    for version, folder in folders("cpu", mounted, own):
+        files = ("cpu.max",) if version == 2 else ("cpu.cfs_quota_us", "cpu.cfs_period_us")  # noqa: PLR2004
+        match numbers(*(folder / name for name in files)):
+            case [quota, period] if quota > 0 and period > 0:
+                yield quota / period

@@ -6,13 +6,15 @@ from urllib.parse import urlsplit
 from mailroom.kit.domain_names import address_literal, ip_of, to_ascii, to_unicode
 
 EXAMPLE = "https://mail.example.org"
-SCHEME_AND_HOST = f"must be scheme and host only: {EXAMPLE}"
+SCHEME_AND_HOST = f"must be scheme and host, and a path where one is shared: {EXAMPLE}, https://example.org/mail"
+PATH = "must have a path of letters, digits, hyphens and underscores only, or none: https://example.org/mail"
+PARTS = re.compile(r"(/[A-Za-z0-9_-]+)*")
 DOMAIN = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
 NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
 def public_url(url: str) -> str:
-    """Return `url` as links begin: scheme and host in small letters, the port where one is given, nothing more.
+    """Return `url` as links begin: scheme and host in small letters, the port and the path where they are given.
 
     A host outside ASCII becomes what browsers ask for (IDNA), an IPv6 address its shortest form (RFC 5952).
     Raises `ValueError` with what to write instead.
@@ -24,17 +26,20 @@ def public_url(url: str) -> str:
         raise ValueError(SCHEME_AND_HOST) from None
     if "@" in parts.netloc:
         raise ValueError("must name no user: https://mail.example.org")
-    if parts.scheme not in {"http", "https"} or not host or parts.path.strip("/") or any(map(str.isspace, host)):
+    if parts.scheme not in {"http", "https"} or not host or any(map(str.isspace, host)):
         raise ValueError(SCHEME_AND_HOST)
     if parts.query or parts.fragment:
-        raise ValueError("must end with the host: https://mail.example.org, without ? and #")
+        raise ValueError("must end with the host or a path: https://mail.example.org, without ? and #")
+    path = parts.path.rstrip("/")
+    if not PARTS.fullmatch(path):
+        raise ValueError(PATH)
     try:
         port = parts.port
     except ValueError:
         port = 0
     if port == 0:
         raise ValueError(f"must have a port from 1 to 65535, or none: {parts.scheme}://mail.example.org:8443")
-    return f"{parts.scheme}://{_host(host)}" + (f":{port}" if port else "")
+    return f"{parts.scheme}://{_host(host)}" + (f":{port}" if port else "") + path
 
 
 def _host(written: str) -> str:

@@ -2,9 +2,9 @@
 
 import os
 from functools import cached_property
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -13,12 +13,12 @@ from mailroom.settings import brand as brands
 from mailroom.settings import env_file as env_files
 from mailroom.settings import public_url as public_urls
 from mailroom.settings import urls
-from mailroom.settings.cores import usable_cores
+from mailroom.settings.memory import worker_processes
 from mailroom.settings.registration import RegistrationRule
 from mailroom.settings.sender import Sender
 from mailroom.settings.sending import domain_limits
 from mailroom.settings.smtp import SMTPServer
-from mailroom.settings.url_parts import host_name
+from mailroom.settings.url_parts import listening_host
 
 SHORTEST_KEY = 32
 SECRETS = frozenset({"secret_key", "metrics_token"})
@@ -34,6 +34,9 @@ class Settings(BaseSettings):
     # -- the servers
     database_url: str = Field(description="PostgreSQL: postgresql://user:password@host:5432/name")
     database_connections: int = Field(10, ge=2, description="PostgreSQL connections a process may hold")
+    database_direct_url: str = Field(
+        "", description="PostgreSQL itself, where DATABASE_URL is a pooler in transaction mode: locks, migrations"
+    )
     redis_url: str = Field(description="Redis or Valkey: redis://:password@host:6379/0; rediss:// for TLS")
     redis_connections: int = Field(20, ge=4, description="Redis connections a process may hold")
     redis_tls_verify: bool = Field(True, description="no: accept any certificate of a rediss:// server")
@@ -127,8 +130,16 @@ class Settings(BaseSettings):
         description="websockets one address may hold open in a web process, and half of its connections; an "
         "office may share one",
     )
-    worker_processes: int = Field(usable_cores(), ge=1, description="worker processes (default: the cores)")
+    worker_processes: int = Field(
+        worker_processes(), ge=1, description="worker processes (default: the cores, as far as the memory goes)"
+    )
     worker_threads: int = Field(16, ge=1, description="tasks one worker process runs at a time")
+    stop_seconds: float = Field(
+        25,
+        ge=1,
+        le=3600,
+        description="seconds in which a process that is told to stop ends; less than the host gives",
+    )
     submission_port: int = Field(
         2587, ge=1, le=65535, description="port of `mailroom submission`: SMTP for other programs"
     )
@@ -191,10 +202,10 @@ class Settings(BaseSettings):
             raise ValueError(f"is not set ({field.description})")
         return bare or field.default
 
-    @field_validator("database_url")
+    @field_validator("database_url", "database_direct_url")
     @classmethod
     def _database(cls, value: str) -> str:
-        return urls.database_url(value)
+        return urls.database_url(value) if value else value
 
     @field_validator("smtp_url")
     @classmethod
@@ -261,17 +272,7 @@ class Settings(BaseSettings):
     @field_validator("host")
     @classmethod
     def _host(cls, value: str) -> str:
-        address = value.removeprefix("[").removesuffix("]") if value.startswith("[") else value
-        try:
-            return str(ip_address(address))
-        except ValueError:
-            pass
-        try:
-            return host_name(value)
-        except ValueError:
-            raise ValueError(
-                "must be an address of this machine, without a port: 127.0.0.1, 0.0.0.0 or ::"
-            ) from None
+        return listening_host(value)
 
     @field_validator("log_level")
     @classmethod
@@ -305,6 +306,11 @@ class Settings(BaseSettings):
     def registration_rule(self) -> RegistrationRule:
         """Who may sign up."""
         return RegistrationRule.parse(self.registration)
+
+    @property
+    def session_database_url(self) -> str:
+        """The address of the database for what needs a session: DATABASE_DIRECT_URL, or else DATABASE_URL."""
+        return self.database_direct_url or self.database_url
 
     @property
     def broker(self) -> str:
@@ -357,6 +363,11 @@ class Settings(BaseSettings):
     def public_host(self) -> str:
         """PUBLIC_URL's host and port as people read them."""
         return public_urls.readable_host(self.public_url)
+
+    @property
+    def site_path(self) -> str:
+        """The path of PUBLIC_URL below which Mailroom lives ("/mail"); empty where it has the host to itself."""
+        return urlsplit(self.public_url).path
 
     @property
     def smtp(self) -> SMTPServer:

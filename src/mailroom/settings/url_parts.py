@@ -8,7 +8,7 @@ address: any piece of it may be a piece of the password.
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv6Address
+from ipaddress import AddressValueError, IPv6Address, ip_address
 from typing import Self
 from urllib.parse import unquote
 
@@ -119,6 +119,19 @@ def host_name(name: str) -> str:
     if not NAME.fullmatch(ascii_name):
         raise ValueError(HOST_NAME)
     return ascii_name
+
+
+def listening_host(text: str) -> str:
+    """Return what HOST names: an IP address (brackets are left out) or a host. Raises `ValueError`."""
+    address = text.removeprefix("[").removesuffix("]") if text.startswith("[") else text
+    try:
+        return str(ip_address(address))
+    except ValueError:
+        pass
+    try:
+        return host_name(text)
+    except ValueError:
+        raise ValueError("must be an address of this machine, without a port: 127.0.0.1, 0.0.0.0 or ::") from None
 
 
 def _port(text: str) -> int | None:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mailroom.kit.byte_budget import Budget
+from mailroom.kit.stopping import StopTimes, exit_after
 from mailroom.ops.processes.listening import BACKLOG
 from mailroom.settings import Settings
 from mailroom.submission.handler import SubmissionHandler
@@ -26,8 +27,6 @@ BUDGET = 60_000_000
 one is there up to four times (as read, as stored, as a parameter of its INSERT, and on its way to PostgreSQL)."""
 RELOAD_EVERY = 10.0
 """Seconds between two looks at the certificate's file."""
-STOP_SECONDS = 10.0
-"""Seconds that messages under way get when the process is to stop."""
 
 
 class LimitedProtocol(SubmissionProtocol):
@@ -119,10 +118,12 @@ class Listener:
         logger.info("SMTP submission listens on %s port %d", *listening.getsockname()[:2])
         reloading = asyncio.create_task(self._certificate.watch())
         await stop.wait()
+        times = StopTimes.of(self._settings.stop_seconds)
+        exit_after(times.end)
         reloading.cancel()
         server.close()
         with suppress(TimeoutError):
-            async with asyncio.timeout(STOP_SECONDS):
+            async with asyncio.timeout(times.messages):
                 while self._budget.taken:  # noqa: ASYNC110  # no event when the last one is stored
                     await asyncio.sleep(0.05)
         for connection in list(self.open):

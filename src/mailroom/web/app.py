@@ -66,6 +66,7 @@ from mailroom.web.parts import provide
 from mailroom.web.readiness import Readiness
 from mailroom.web.refused import drop_cookie
 from mailroom.web.requests import read_requests
+from mailroom.web.site_path import SitePath, check_path
 from mailroom.web.static_files import StaticFiles, serve_static
 
 ANY_NAME = "localhost"
@@ -180,6 +181,9 @@ def create_app(services: Services) -> Quart:
         from mailroom.web.pages import inbox  # the embedded stack's; nothing of it is loaded elsewhere
 
         app.register_blueprint(inbox.make_blueprint(settings.mailroom_inbox))
+    if settings.site_path:
+        check_path(settings.site_path, app.url_map)
+        app.asgi_app = SitePath(app.asgi_app, settings.site_path)  # type: ignore[method-assign,assignment]
     return app
 
 

@@ -12,6 +12,7 @@ from mailroom.kit import clock
 from mailroom.services import Services
 from mailroom.settings import Settings
 from mailroom.web.client import Client, RequestLike, client_of
+from mailroom.web.cookies import name_of, put, take_away
 from mailroom.web.parts import current
 
 OF_WHO_LEAVES = ("/account/delete", "/keep-account/", "/not-me/", "/sign-out")
@@ -20,14 +21,9 @@ CLEARED = '"cache", "storage"'
 """What a browser forgets with its session. Not all cookies: other programs at the same host name may have some."""
 
 
-def cookie_name(settings: Settings) -> str:
-    """Return the cookie's name. `__Host-` (RFC 6265bis §4.1.3) needs https: other clients refuse it on http."""
-    return "__Host-mailroom" if settings.https else "mailroom"
-
-
 def session_secret(cookies: Mapping[str, str], settings: Settings) -> str | None:
     """Return the session's secret out of a request's or websocket's cookies, or None."""
-    secret = cookies.get(cookie_name(settings))
+    secret = cookies.get(name_of(settings))
     return secret if secret and len(secret) <= LONGEST_SECRET else None
 
 
@@ -108,10 +104,10 @@ def forget() -> None:
 async def write_cookie(response: Response) -> Response:
     """Put on the answer what `begin` or `forget` asked for, and the new end of a session that lives on."""
     settings = services().settings
-    name = cookie_name(settings)
     if g.get("mailroom_forgotten"):
-        response.delete_cookie(name, secure=settings.https, httponly=True, samesite="Lax", path="/")
-        response.headers["Clear-Site-Data"] = CLEARED
+        take_away(response, settings)
+        if not settings.site_path:  # else the other sites of this host would lose what they keep
+            response.headers["Clear-Site-Data"] = CLEARED
         return response
     started: NewSession | None = g.get("mailroom_started")
     session: Session | None = g.get("mailroom_session")
@@ -121,14 +117,6 @@ async def write_cookie(response: Response) -> Response:
         secret, ends = session_secret(request.cookies, settings) or "", session.extended_to
     else:
         return response
-    response.set_cookie(
-        name,
-        secret,
-        # Without an end the browser drops it when it is closed.
-        max_age=max(0, int((ends - clock.now()).total_seconds())) if session.kept else None,
-        secure=settings.https,
-        httponly=True,
-        samesite="Lax",
-        path="/",
-    )
+    seconds = max(0, int((ends - clock.now()).total_seconds()))
+    put(response, settings, secret, max_age=seconds if session.kept else None)
     return response

@@ -9,10 +9,13 @@ from quart import Response, g, has_websocket_context, request, websocket
 from quart.wrappers.base import BaseRequestWebsocket
 
 from mailroom.i18n import languages
+from mailroom.web import cookies
 from mailroom.web.browser import services
 
 EMBEDDED = ("/embed", "/api/v1/watch/")
 """What other programs' pages ask for: no cookie counts there, but the language that the page names (`?lang=`)."""
+LANGUAGE = "language"
+"""The cookie's name."""
 KEPT_SECONDS = 365 * 24 * 3600
 
 
@@ -26,7 +29,7 @@ def _wanted(asked: BaseRequestWebsocket) -> Iterator[str]:
     """Yield the tags that a browser wants, the dearest first (RFC 9110 §12.5.4)."""
     if asked.path.startswith(EMBEDDED):
         yield asked.args.get("lang", "")
-    elif (chosen := asked.cookies.get(_cookie())) in languages.shipped():
+    elif (chosen := asked.cookies.get(cookies.name_of(services().settings, LANGUAGE))) in languages.shipped():
         yield chosen
     yield from asked.accept_languages.values()
 
@@ -47,19 +50,7 @@ async def tell_language(response: Response) -> Response:
     chosen: str | None = g.get("mailroom_language")
     settings = services().settings
     if chosen:
-        response.set_cookie(
-            _cookie(),
-            chosen,
-            max_age=KEPT_SECONDS,
-            secure=settings.https,
-            httponly=True,
-            samesite="Lax",
-            path="/",
-        )
-    elif chosen is not None and _cookie() in request.cookies:
-        response.delete_cookie(_cookie(), secure=settings.https, httponly=True, samesite="Lax", path="/")
+        cookies.put(response, settings, chosen, what=LANGUAGE, max_age=KEPT_SECONDS)
+    elif chosen is not None and cookies.name_of(settings, LANGUAGE) in request.cookies:
+        cookies.take_away(response, settings, what=LANGUAGE)
     return response
-
-
-def _cookie() -> str:
-    return "__Host-mailroom-language" if services().settings.https else "mailroom-language"

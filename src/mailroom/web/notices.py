@@ -3,9 +3,12 @@
 from quart import Response, after_this_request, request
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from mailroom.web import cookies
 from mailroom.web.browser import services
 from mailroom.web.page import redirect
 
+NOTICE = "notice"
+"""The cookie's name."""
 SECONDS = 60
 """How long a notice waits for its page."""
 
@@ -13,25 +16,18 @@ SECONDS = 60
 def redirect_with_notice(address: str, notice: str) -> Response:
     """Send the browser on to `address` (303), whose page says `notice`: a word that its template knows."""
     response = redirect(address)
-    settings = services().settings
-    response.set_cookie(
-        _cookie(), notice, max_age=SECONDS, secure=settings.https, httponly=True, samesite="Lax", path="/"
-    )
+    cookies.put(response, services().settings, notice, what=NOTICE, max_age=SECONDS)
     return response
 
 
 def take_notice() -> str:
     """Return the word of the notice that waits for this browser, or "", and have the answer take it away."""
-    notice = request.cookies.get(_cookie(), "")
+    notice = request.cookies.get(cookies.name_of(services().settings, NOTICE), "")
     if notice:
         after_this_request(_forget)
     return notice
 
 
 async def _forget(response: Response | WerkzeugResponse) -> Response | WerkzeugResponse:
-    response.delete_cookie(_cookie(), secure=services().settings.https, httponly=True, samesite="Lax", path="/")
+    cookies.take_away(response, services().settings, what=NOTICE)
     return response
-
-
-def _cookie() -> str:
-    return "__Host-mailroom-notice" if services().settings.https else "mailroom-notice"

@@ -9,6 +9,7 @@ from mailroom.web.app_links import links_for
 from mailroom.web.browser import client, current_session, services
 from mailroom.web.parts import current
 from mailroom.web.security import hide_address, is_trustworthy
+from mailroom.web.site_path import in_pages
 
 
 async def page(template: str, status: int = 200, **values: Any) -> Response:
@@ -35,7 +36,7 @@ def _render(template: str, status: int, **values: Any) -> Response:
         .get_template(template)
         .render(path=request.path, query=request.query_string.decode(errors="replace"), **values)
     )
-    return Response(text, status, content_type="text/html; charset=utf-8")
+    return Response(in_pages(text, services().settings.site_path), status, content_type="text/html; charset=utf-8")
 
 
 def redirect(address: str) -> Response:

@@ -16,11 +16,14 @@ from mailroom.accounts import errors
 from mailroom.accounts.sign_up import errors as joining
 from mailroom.i18n.sentences import error_text
 from mailroom.kit.errors import MailroomError
+from mailroom.web import cookies
 from mailroom.web.browser import services
 from mailroom.web.errors import respond, wants_json
 from mailroom.web.forms import Invalid
 from mailroom.web.page import redirect
 
+FORM = "form"
+"""The cookie's name."""
 SECONDS = 120
 """How long the cookie lasts where the browser does not follow the redirect."""
 LONGEST = 3_500
@@ -97,10 +100,7 @@ async def show_again(refused: Refused, show: Show, *, at: str | None = None) -> 
         text = text if isinstance(text, str) else text.decode()
         if len(text) <= LONGEST:
             response = redirect(place)
-            secure = services().settings.https
-            response.set_cookie(
-                _name(), text, max_age=SECONDS, path="/", secure=secure, httponly=True, samesite="Lax"
-            )
+            cookies.put(response, services().settings, text, what=FORM, max_age=SECONDS)
             return response
     response = await show(refused)
     if refused.wait is not None:
@@ -110,7 +110,7 @@ async def show_again(refused: Refused, show: Show, *, at: str | None = None) -> 
 
 def take() -> Refused:
     """Return what this page's form was refused for, or a form that nobody has filled in yet."""
-    text = request.cookies.get(_name())
+    text = request.cookies.get(cookies.name_of(services().settings, FORM))
     if not text:
         return Refused()
     try:
@@ -125,12 +125,8 @@ def take() -> Refused:
 async def drop_cookie(response: Response) -> Response:
     """Take the cookie away once its page was shown."""
     if g.get("mailroom_refused"):
-        response.delete_cookie(_name(), path="/", secure=services().settings.https, httponly=True, samesite="Lax")
+        cookies.take_away(response, services().settings, what=FORM)
     return response
-
-
-def _name() -> str:
-    return "__Host-mailroom-form" if services().settings.https else "mailroom-form"
 
 
 def _serializer(path: str) -> URLSafeTimedSerializer:

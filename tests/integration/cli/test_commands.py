@@ -190,7 +190,7 @@ def test_a_bad_setting_stops_a_command_with_one_sentence_for_each_problem(proces
     assert run.returncode == 2
     no_traceback(run)
     assert "SECRET_KEY must have 32 random characters" in run.stderr
-    assert "PUBLIC_URL must be scheme and host only" in run.stderr
+    assert "PUBLIC_URL must be scheme and host" in run.stderr
     assert "REDIS_URL is not set" in run.stderr
     assert "there is no .env in" in run.stderr
     assert "short" not in run.stderr

@@ -197,7 +197,7 @@ def test_bad_settings_are_findings_like_any_other(doctor: Doctor) -> None:
     assert [finding["check"] for finding in told["findings"]] == ["settings", "settings"]
     words = " ".join(finding["words"] for finding in told["findings"])
     assert "SMTP_URL is not set" in words
-    assert "PUBLIC_URL must be scheme and host only" in words
+    assert "PUBLIC_URL must be scheme and host" in words
 
 
 # -- the database

@@ -15,7 +15,7 @@ from mailroom.accounts.sessions import Sessions
 from mailroom.kit.database import Database
 from mailroom.kit.ids import new_id
 from mailroom.ops.embedded.ports import free_port
-from mailroom.web.browser import cookie_name
+from mailroom.web.cookies import name_of
 from tests import processes
 from tests.conftest import ROOT, SECRET_KEY, settings_of
 
@@ -108,7 +108,7 @@ async def _signed_in(environment: Mapping[str, str]) -> str:
     started = await Sessions(database).start("a fuzzer")
     await database.close()
     _own(environment["DATABASE_URL"], started.session.id)
-    return f"{cookie_name(settings)}={started.secret}"
+    return f"{name_of(settings)}={started.secret}"
 
 
 def _own(url: str, session: UUID) -> None:

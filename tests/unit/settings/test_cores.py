@@ -1,5 +1,6 @@
 """As many workers as there are processors for them, which a container or `taskset` may have made fewer."""
 
+import math
 import os
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mailroom.settings import cores
+from mailroom.settings import cores, memory
 
 ASK = "from mailroom.settings.cores import usable_cores; print(usable_cores())"
 
@@ -52,3 +53,33 @@ def test_quotas_of_control_groups_count(tmp_path: Path, own: str, files: dict[st
 def test_there_is_always_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cores, "quota", lambda *_: 0.1)
     assert cores.usable_cores() == 1
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "limit"),
+    [
+        ("0::/web", {"web/memory.max": "536870912", "memory.max": "max"}, 536870912),
+        ("0::/web", {"web/memory.max": "max", "memory.max": "268435456"}, 268435456),
+        ("4:memory:/docker/1", {"memory/docker/1/memory.limit_in_bytes": "1073741824"}, 1073741824),
+        ("0::/", {"memory.max": "max"}, float("inf")),
+        ("0::/", {}, float("inf")),
+    ],
+)
+def test_limits_of_memory_count_too(tmp_path: Path, own: str, files: dict[str, str], limit: float) -> None:
+    mounted = tmp_path / "cgroup"
+    for name, text in files.items():
+        (mounted / name).parent.mkdir(parents=True, exist_ok=True)
+        (mounted / name).write_text(f"{text}\n")
+    (tmp_path / "own").write_text(f"{own}\n")
+    assert memory.limit(mounted, tmp_path / "own") == limit
+
+
+@pytest.mark.parametrize(
+    ("cores_", "megabytes", "processes"), [(8, 512, 2), (8, 256, 1), (8, 100, 1), (2, 8_000, 2), (8, math.inf, 8)]
+)
+def test_there_are_as_many_workers_as_cores_and_as_the_memory_is_enough_for(
+    monkeypatch: pytest.MonkeyPatch, cores_: int, megabytes: float, processes: int
+) -> None:
+    monkeypatch.setattr(memory, "usable_cores", lambda: cores_)
+    monkeypatch.setattr(memory, "usable_memory", lambda: megabytes * memory.MB)
+    assert memory.worker_processes() == processes

@@ -1,5 +1,7 @@
 """What is set by hand is read as it was meant, or turned away with words that say what to write."""
 
+from pathlib import Path
+
 import pytest
 
 from mailroom.settings import Settings, SettingsError, load
@@ -43,6 +45,8 @@ def test_space_makes_no_key_longer(written: str) -> None:
     [
         ("https://mail.example.org", "https://mail.example.org"),
         ("https://mail.example.org/", "https://mail.example.org"),
+        ("https://example.org/Mail/", "https://example.org/Mail"),
+        ("https://example.org:8443/tools/mail_room", "https://example.org:8443/tools/mail_room"),
         ("HTTPS://Mail.Example.org", "https://mail.example.org"),
         (" https://mail.example.org:8443 ", "https://mail.example.org:8443"),
         ("https://mail.example.org:", "https://mail.example.org"),
@@ -61,8 +65,9 @@ def test_public_url_is_read_however_it_is_written(written: str, read: str) -> No
     assert settings.https == read.startswith("https:")
 
 
-SCHEME_AND_HOST = "must be scheme and host only: https://mail.example.org"
-WITHOUT = "must end with the host: https://mail.example.org, without ? and #"
+SCHEME_AND_HOST = "must be scheme and host, and a path where one is shared: https://mail.example.org"
+WITHOUT = "must end with the host or a path: https://mail.example.org, without ? and #"
+PATH = "must have a path of letters, digits, hyphens and underscores only, or none"
 HOST = "must have a domain or an IP address as its host"
 NO_USER = "must name no user: https://mail.example.org"
 PORT = "must have a port from 1 to 65535"
@@ -74,7 +79,10 @@ PORT = "must have a port from 1 to 65535"
         ("mail.example.org", SCHEME_AND_HOST),
         ("ftp://mail.example.org", SCHEME_AND_HOST),
         ("https://", SCHEME_AND_HOST),
-        ("https://mail.example.org/mailroom", SCHEME_AND_HOST),
+        ("https://mail.example.org/a b", PATH),
+        ("https://mail.example.org/a//b", PATH),
+        ("https://mail.example.org/../b", PATH),
+        ("https://mail.example.org/%2e", PATH),
         ("https://[2001:db8::1", SCHEME_AND_HOST),
         ("https://mail. example.org", SCHEME_AND_HOST),
         ("https://mail\u3002example.org", HOST),
@@ -205,3 +213,44 @@ def test_what_mail_from_cannot_be_is_told_with_what_to_write(written: str, words
 )
 def test_numbers_and_switches_are_told_in_plain_words(name: str, written: str, words: str) -> None:
     assert problem_with(**{name: written}) == words
+
+
+@pytest.mark.parametrize(
+    ("given", "database", "redis"),
+    [
+        (
+            {"POSTGRESQL_ADDON_URI": "postgresql://a@proxy/x", "REDIS_URL": "redis://clever"},
+            "proxy/x",
+            "redis://clever:6379/0",
+        ),
+        (
+            {
+                "POSTGRESQL_ADDON_URI": "postgresql://a@proxy/x",
+                "POSTGRESQL_ADDON_DIRECT_URI": "postgresql://a@direct/x",
+                "REDISCLOUD_URL": "redis://cloud",
+            },
+            "direct/x",
+            "redis://cloud:6379/0",
+        ),
+        (
+            {
+                "DATABASE_URL": "postgresql://a@ours/x",
+                "POSTGRESQL_ADDON_URI": "postgresql://a@proxy/x",
+                "REDIS_URL": "",
+                "SCALINGO_REDIS_URL": "redis://scalingo",
+            },
+            "ours/x",
+            "redis://scalingo:6379/0",
+        ),
+    ],
+)
+def test_the_names_of_hosts_are_understood_where_ours_are_not_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: dict[str, str], database: str, redis: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    settings = load(
+        smtp_url="smtp://localhost", mail_from="a@b.example", public_url="https://m.example", secret_key=KEY
+    )
+    assert (database in settings.database_url, settings.limits) == (True, redis)

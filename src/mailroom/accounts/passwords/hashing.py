@@ -19,6 +19,7 @@ from mailroom.accounts.passwords import rules as password_rules
 from mailroom.accounts.passwords.blocklist import Blocklist
 from mailroom.kit.work_lanes import WorkLanes
 from mailroom.progress.sentence import Sentence
+from mailroom.settings.cores import usable_cores
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class Passwords:
         self._hasher = argon2.PasswordHasher(
             time_cost=passes, memory_cost=memory_kib, parallelism=lanes, salt_len=SALT_BYTES
         )
-        self._lanes = WorkLanes([NEW, KNOWN], threads=threads or _cores(), name="passwords")
+        self._lanes = WorkLanes([NEW, KNOWN], threads=threads or usable_cores(), name="passwords")
         self._nobodys = self._made_up()
         self._blocklist = blocklist
 
@@ -128,10 +129,6 @@ class Passwords:
             base64.b64encode(os.urandom(size)).decode().rstrip("=") for size in (SALT_BYTES, of.hash_len)
         )
         return f"$argon2id$v=19$m={of.memory_cost},t={of.time_cost},p={of.parallelism}${salt}${digest}"
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _start(known: str) -> str:

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from mailroom.kit.coalescer import Coalescer
 from mailroom.kit.errors import Unavailable
+from mailroom.kit.stopping import StopTimes
 from mailroom.mail.delivery.attempt import ProgressSink
 from mailroom.mail.delivery.attempt_recorder import AttemptRecorder
 from mailroom.mail.delivery.attempt_runner import AttemptRunner
@@ -30,10 +31,6 @@ from mailroom.statistics.counters import Counters
 
 logger = logging.getLogger(__name__)
 
-GIVE_BACK_AFTER = 20.0
-"""Seconds from the stop until mails that are not being handed over are given back."""
-GIVE_UP_AFTER = 25.0
-"""Seconds from the stop until mails that are being handed over are left as uncertain. Hosts kill after 30."""
 AHEAD = 4
 """Mails for each bulk sender that may wait, claimed, before the next message's mails are claimed."""
 CLAIM_WAITING = 100
@@ -58,8 +55,10 @@ class Deliverer:
         envelopes: Envelopes,
         progress: ProgressSink,
         counters: Counters | None = None,
+        stop_times: StopTimes | None = None,
     ) -> None:
         self._ledger = ledger
+        self._stop_times = stop_times or StopTimes.of()
         self._pool = pool
         self._envelopes = envelopes
         self._recorder = AttemptRecorder(ledger, str(pool.server), progress, Tally(counters or Counters()))
@@ -209,15 +208,15 @@ class Deliverer:
     # -- the end
 
     async def stop(self) -> None:
-        """Claim no more; after 20 seconds give back what is not being handed over; leave the rest uncertain."""
+        """Claim no more; in time give back what is not being handed over; then leave the rest uncertain."""
         self._recorder.stopping = True
         self._start_bulk_sender()  # gives back at once what waits in the queue, though all others are busy
-        began = time.monotonic()
+        began, times = time.monotonic(), self._stop_times
         # The last round is for endings that cannot be recorded: PostgreSQL is away, and the leases run out.
         rounds = (
-            (GIVE_BACK_AFTER, {Stage.CLAIMED}),
-            (GIVE_UP_AFTER, set(Stage)),
-            (GIVE_UP_AFTER + 2, set[Stage]()),
+            (times.give_back, {Stage.CLAIMED}),
+            (times.give_up, set(Stage)),
+            (times.recorded, set[Stage]()),
         )
         for deadline, stages in rounds:
             while self._busy and time.monotonic() < began + deadline:  # noqa: ASYNC110  # no event when all have ended

@@ -62,7 +62,7 @@ class Liveness:
 
     async def _stay(self) -> None:
         """Take the lock, and hold it until the connection breaks. Raises `Unavailable`."""
-        async with self._database.connection() as connection:
+        async with self._database.session() as connection:
             while True:
                 if not self._held.is_set():  # a broken connection may still hold it: that is as good
                     row = await (await connection.execute(TAKE, (self._worker,))).fetchone()

@@ -18,7 +18,7 @@ WARNINGS = frozenset({"certificate", "uncertain", "redis_full", "disk_full"})
 
 async def check(settings: Settings) -> list[Finding]:
     """Return a finding for each alert that fires."""
-    database = Database(settings.database_url, connections=3, name="mailroom doctor")
+    database = Database(settings.session_database_url, connections=3, name="mailroom doctor")
     try:
         async with database.begin_plain() as work:
             alerts = await current_alerts(work)

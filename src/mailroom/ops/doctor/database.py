@@ -12,11 +12,14 @@ from psycopg.rows import class_row
 from mailroom.apps.installed import Apps
 from mailroom.apps.loader import load as load_apps
 from mailroom.i18n.messages import gettext, gettext_noop
+from mailroom.kit.database import DIRECT_CONNECTIONS
 from mailroom.kit.postgres_connection import PostgresConnection
 from mailroom.ops import migrations
 from mailroom.ops.database_errors import explain
+from mailroom.ops.database_start import ROOM, fitting_connections
 from mailroom.ops.doctor import pooler
 from mailroom.ops.doctor.findings import Finding, broken, budget, good, unknown, warning
+from mailroom.ops.pooler import connect
 from mailroom.settings import Settings
 from mailroom.settings.urls import database_place, libpq_url
 
@@ -36,19 +39,14 @@ where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and relnam
 """
 UPGRADE = gettext_noop("Run `mailroom migrate` (the release line of the Procfile).")
 
-ABOUT = """
+ABOUT = f"""
 select current_setting('server_version') as version,
     current_setting('server_version_num')::int / 10000 as major,
     current_setting('server_encoding') as encoding,
     pg_is_in_recovery() as standby,
     clock_timestamp() as now,
     to_regclass('alembic_version') is not null as migrated,
-    least(
-        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
-            - coalesce(current_setting('reserved_connections', true)::int, 0),
-        (select nullif(rolconnlimit, -1) from pg_roles where rolname = current_user),
-        (select nullif(datconnlimit, -1) from pg_database where datname = current_database())
-    ) as connections
+    {ROOM}
 """
 
 
@@ -84,7 +82,7 @@ async def check(settings: Settings) -> list[Finding]:
         late = (before + time.time()) / 2 - server.now.timestamp()
         return [
             _server(server, settings),
-            *await pooler.check(connection, other),
+            *await pooler.check(settings, connection, other),
             await _migrations(connection, server, load_apps(settings.mailroom_apps)),
             *await _rights(connection, settings),
             _clock(late),
@@ -93,9 +91,7 @@ async def check(settings: Settings) -> list[Finding]:
 
 
 async def _connect(settings: Settings) -> PostgresConnection:
-    return await PostgresConnection.connect(
-        plain(settings.database_url), autocommit=True, connect_timeout=4, application_name="mailroom doctor"
-    )
+    return await connect(settings.database_url, name="mailroom doctor")
 
 
 def where(settings: Settings) -> str:
@@ -191,4 +187,8 @@ def _clock(late: float) -> Finding:
 
 
 def _connections(server: Server, settings: Settings) -> Finding:
-    return budget(CONNECTIONS, settings, "DATABASE_CONNECTIONS", available=server.connections)
+    if settings.database_direct_url:  # the pooler's own connections are its operator's to count
+        each = DIRECT_CONNECTIONS
+        return budget(CONNECTIONS, settings, "DATABASE_DIRECT_URL", available=server.connections, each=each)
+    each = fitting_connections(settings, server.connections)
+    return budget(CONNECTIONS, settings, "DATABASE_CONNECTIONS", available=server.connections, each=each)

@@ -51,7 +51,8 @@ def quoted(error: object, settings: Settings) -> str:
 
 def _secrets(settings: Settings) -> set[str]:
     redis = [settings.redis_url, settings.limits, settings.results, *settings.broker.split(";")]
-    urls = [settings.database_url, *filter(None, (settings.smtp_url, settings.smtp_alert_url)), *redis]
+    others = filter(None, (settings.database_direct_url, settings.smtp_url, settings.smtp_alert_url))
+    urls = [settings.database_url, *others, *redis]
     found = {password for url in urls for password in passwords(url)}
     found |= {*settings.secret_keys, settings.metrics_token.get_secret_value()}
     smtp = settings.smtp
@@ -61,10 +62,13 @@ def _secrets(settings: Settings) -> set[str]:
     return found - {""}
 
 
-def budget(check: str, settings: Settings, variable: str, *, available: int) -> Finding:
-    """Compare the connections all processes may hold, `variable` each, with those the server has for them."""
+def budget(check: str, settings: Settings, variable: str, *, available: int, each: int | None = None) -> Finding:
+    """Compare the connections all processes may hold with those the server has for them.
+
+    A process may hold `each`; where that is not given, as many as the setting `variable` says.
+    """
     web, workers = settings.web_concurrency, settings.worker_processes
-    each = int(getattr(settings, variable.lower()))
+    each = each or int(getattr(settings, variable.lower()))
     used = (web + workers) * each
     sum_ = f"({web} web + {workers} worker) x {each} = {used}"
     if used > available:

@@ -50,7 +50,7 @@ async def check(settings: Settings) -> list[Finding]:
 
 async def _end_waiting(settings: Settings) -> None:
     """Tell workers that wait after refused sign-ins that the server takes them now."""
-    database = Database(settings.database_url, connections=2, name="mailroom doctor")
+    database = Database(settings.session_database_url, connections=2, name="mailroom doctor")
     try:
         await SignIns(database, settings.smtp, settings.secret_keys[0]).accepted()
     except ProgrammingError:

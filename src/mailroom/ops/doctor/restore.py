@@ -15,7 +15,7 @@ CHECK = gettext_noop("restore")
 async def check(settings: Settings) -> list[Finding]:
     """Return a finding only where there is something to do."""
     with closing(RedisWitness(settings)) as witness:
-        refused = await asyncio.to_thread(refusal, settings.database_url, witness)
+        refused = await asyncio.to_thread(refusal, settings.session_database_url, witness)
     if refused is None:
         return []
     words = gettext("the database was restored from a backup, and mails that wait in it may have gone out since")

@@ -94,7 +94,7 @@ def judge(answers: Mapping[str, Sequence[str]], signs: Signs, depth: int | None 
 
 
 async def _signs(settings: Settings) -> Signs:
-    url = plain(settings.database_url)
+    url = plain(settings.session_database_url)
     async with await psycopg.AsyncConnection.connect(url, connect_timeout=4, autocommit=True) as connection:
         row = await (await connection.execute(STATE, (LONG,))).fetchone()
     assert row

@@ -11,14 +11,17 @@ from pathlib import Path
 import mailroom
 from mailroom.apps.installed import Apps
 from mailroom.apps.loader import load as load_apps
+from mailroom.kit.stopping import DEFAULT
 from mailroom.ops.embedded import postgres, valkey
 from mailroom.ops.embedded.ports import HIGHEST, LOOPBACK, free_port
 from mailroom.ops.embedded.procfile import read_procfile
 from mailroom.ops.processes.errors import NotInstalled, Refused
+from mailroom.ops.processes.supervisor import seconds_for_last_layers
 from mailroom.settings import Settings, SettingsError, env_file
 from mailroom.settings.settings import SECRETS
 
 PORT, SUBMISSION_PORT = 8000, 2587
+LONGEST_STOP = 3600
 PROCFILE = "Procfile"
 OF_HOSTS = {"postdeploy"}
 """Lines that are `release` by another name, for hosts that know only that one."""
@@ -44,6 +47,7 @@ class Plan:
     embed_postgres: bool
     embed_valkey: bool
     embed_inbox: bool
+    stop_seconds: float
 
     @property
     def local_url(self) -> str:
@@ -54,6 +58,11 @@ class Plan:
     def public_url(self) -> str:
         """Where the links in mails lead: what was set by hand, else the local address."""
         return self.given.get("PUBLIC_URL", self.local_url)
+
+    @property
+    def stop_seconds_of_apps(self) -> float:
+        """The seconds in which the Procfile's processes end, so that the servers end in time after them."""
+        return max(1.0, 0.95 * (self.stop_seconds - seconds_for_last_layers(self.stop_seconds)))
 
     def load_apps(self) -> Apps:
         """Return the apps of MAILROOM_APPS and of installed packages. Raises `Refused`."""
@@ -88,6 +97,7 @@ class Plan:
             "PORT": str(self.port),
             "SUBMISSION_PORT": str(self.submission_port),
             "HOST": LOOPBACK,
+            "STOP_SECONDS": f"{self.stop_seconds_of_apps:.3g}",
             "MAILROOM_EMBEDDED": "yes",
             "MAILROOM_HOME": str(self.home),
             "PYTHONUNBUFFERED": "1",
@@ -120,6 +130,7 @@ def make(root: Path | None, environment: Mapping[str, str], port: int | None, wi
         embed_postgres="DATABASE_URL" not in given,
         embed_valkey=not given.keys() & {"REDIS_URL", "BROKER_URL", "RESULT_BACKEND_URL"},
         embed_inbox="SMTP_URL" not in given,
+        stop_seconds=_seconds(given.get("STOP_SECONDS")),
     )
     _check_installed(plan)
     return plan
@@ -153,6 +164,18 @@ def _port(text: str | None, name: str, default: int) -> int:
     if not text.isdigit() or not 1 <= int(text) <= HIGHEST:
         raise Refused(f"{name} must be a number from 1 to {HIGHEST}.")
     return int(text)
+
+
+def _seconds(text: str | None) -> float:
+    if text is None:
+        return DEFAULT
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0
+    if not 1 <= seconds <= LONGEST_STOP:
+        raise Refused(f"STOP_SECONDS must be a number from 1 to {LONGEST_STOP}.")
+    return seconds
 
 
 def _check_installed(plan: Plan) -> None:

@@ -1,7 +1,8 @@
 """Several processes of one kind under one: `mailroom web` and `mailroom worker` on more than one core.
 
 A process that dies is started again with backoff. SIGTERM and SIGINT are passed on, and the fleet waits for the
-processes to end. If the fleet itself is killed, the kernel ends the processes (Linux).
+processes to end; one that does not in time is killed. If the fleet itself is killed, the kernel ends the processes
+(Linux).
 """
 
 import logging
@@ -13,6 +14,7 @@ import time
 from collections.abc import Sequence
 from types import FrameType
 
+from mailroom.kit.stopping import DEFAULT
 from mailroom.ops.processes.program import LAUNCH
 
 logger = logging.getLogger(__name__)
@@ -25,7 +27,16 @@ STEADY_AFTER = 60.0
 class Fleet:
     """`count` processes of the same command, kept running until a signal says stop."""
 
-    def __init__(self, name: str, command: Sequence[str], count: int, *, pass_fds: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        count: int,
+        *,
+        pass_fds: Sequence[int] = (),
+        stop_seconds: float = DEFAULT,
+    ) -> None:
+        self._stop_seconds = stop_seconds
         self._name = name
         self._command = command
         self._pass_fds = tuple(pass_fds)
@@ -40,10 +51,19 @@ class Fleet:
             for number, slot in enumerate(self._slots, 1):
                 self._tend(number, slot)
             time.sleep(0.1)
+        until = time.monotonic() + self._stop_seconds
         for slot in self._slots:
             if slot.process:
-                slot.process.wait()
+                self._wait_for(slot.process, until)
         return 0
+
+    def _wait_for(self, process: "subprocess.Popen[bytes]", until: float) -> None:
+        try:
+            process.wait(max(0.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            logger.warning("%s (pid %d) did not end in time and is killed", self._name, process.pid)
+            process.kill()
+            process.wait()
 
     def _tend(self, number: int, slot: "Slot") -> None:
         now = time.monotonic()

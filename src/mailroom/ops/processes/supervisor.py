@@ -14,15 +14,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from mailroom.kit.stopping import DEFAULT
 from mailroom.ops.processes import program as processes
 from mailroom.ops.processes.errors import NotReady
 from mailroom.ops.processes.output import Output, sink
 from mailroom.ops.processes.program import Program
 
 FIRST_BACKOFF, LONGEST_BACKOFF, RAN_WELL = 1.0, 30.0, 60.0
-STOP_SECONDS, SECONDS_FOR_LAST_LAYERS = 9.0, 2.5
+SECONDS_FOR_LAST_LAYERS = 2.5
+"""At most; servers need less once nobody uses them."""
+RESTART_SECONDS = 9.0
 GIVE_UP_STARTING = 3
 POLL = 0.05
+
+
+def seconds_for_last_layers(seconds: float) -> float:
+    """Return how many of the seconds of a stop are kept for the first layer, which ends last."""
+    return min(SECONDS_FOR_LAST_LAYERS, seconds / 4)
 
 
 class Records(Protocol):
@@ -92,15 +100,15 @@ class Supervisor:
         await kept.task
         return result[0]
 
-    async def stop(self, seconds: float = STOP_SECONDS) -> None:
+    async def stop(self, seconds: float = DEFAULT) -> None:
         """Stop everything, last layer first: each program's stop signal, then SIGKILL for what is left of it."""
         self.stopping.set()
         until = time.monotonic() + seconds
         for number, layer in reversed(list(enumerate(self._layers))):
-            late = until if number == 0 else until - SECONDS_FOR_LAST_LAYERS
+            late = until if number == 0 else until - seconds_for_last_layers(seconds)
             await asyncio.gather(*(self._end(kept, late) for kept in layer))
 
-    async def restart(self, *names: str, seconds: float = STOP_SECONDS) -> None:
+    async def restart(self, *names: str, seconds: float = RESTART_SECONDS) -> None:
         """End the programs of these names and start them again at once; what is left after `seconds` is killed."""
         wanted = [kept for layer in self._layers for kept in layer if kept.program.name in names]
         for kept in wanted:

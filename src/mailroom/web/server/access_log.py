@@ -13,6 +13,7 @@ from mailroom.ops.observability.logs import redact
 from mailroom.statistics.counters import Counters
 from mailroom.statistics.names import HTTP
 from mailroom.web.client import address_of
+from mailroom.web.site_path import inside
 
 access = logging.getLogger("mailroom.access")
 
@@ -20,15 +21,18 @@ access = logging.getLogger("mailroom.access")
 class AccessLog(Logger):
     """Hypercorn's logger with a line of our own: who asked, by the address that rate limits count by too."""
 
-    def __init__(self, config: Config, hops: int = 0, counters: Counters | None = None) -> None:
+    def __init__(
+        self, config: Config, hops: int = 0, counters: Counters | None = None, site_path: str = ""
+    ) -> None:
         super().__init__(config)
+        self._site_path = site_path
         self._counters = counters or Counters()
         self._quiet = {"/healthz", "/up", "/readyz", "/metrics"}
         self._hops = hops
 
     async def access(self, request: WWWScope, response: ResponseSummary | None, request_time: float) -> None:
         """Log and count an answered request; those of platforms that only look whether we live are left out."""
-        path = request["path"]
+        path = inside(request["path"], self._site_path)
         if path in self._quiet or path.startswith("/static/"):
             return
         status: Any = response["status"] if response else "-"

@@ -17,6 +17,7 @@ from functools import partial
 from hypercorn.config import Config
 from quart import Quart
 
+from mailroom.kit.stopping import DEFAULT, StopTimes, exit_after
 from mailroom.statistics.counters import Counters
 from mailroom.web.api.waits import Waits
 from mailroom.web.live.registry import SocketRegistry
@@ -29,8 +30,6 @@ logger = logging.getLogger(__name__)
 MOST_FILES = 65_536
 FULL_COLLECTION_AFTER = 1_000
 """Collections of the middle generation, each of some 7,000 objects that stayed, until a full one; usually 10."""
-GRACE = 2.0
-"""Seconds requests under way and websockets that were told to go have to end."""
 
 
 def run(
@@ -40,18 +39,24 @@ def run(
     hops: int = 0,
     per_address: int | None = None,
     counters: Counters | None = None,
+    site_path: str = "",
+    stop_seconds: float = DEFAULT,
 ) -> None:
     """Serve `app` on an open socket until SIGTERM or SIGINT.
 
     `hops` proxies in front of it are trusted. One address may have `per_address` connections; where there is a
-    proxy, that is the proxy's to limit.
+    proxy, that is the proxy's to limit. `site_path` is the path of the host that it lives under.
+    It ends within `stop_seconds` of the signal.
     """
     _raise_file_limit()
+    config, times = _config(hops, counters, site_path), StopTimes.of(stop_seconds)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(app, listening, _config(hops, counters), None if hops else per_address))
+        runner.run(_serve(app, listening, config, None if hops else per_address, times))
 
 
-async def _serve(app: Quart, listening: socket.socket, config: Config, per_address: int | None) -> None:
+async def _serve(
+    app: Quart, listening: socket.socket, config: Config, per_address: int | None, times: StopTimes
+) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -63,22 +68,23 @@ async def _serve(app: Quart, listening: socket.socket, config: Config, per_addre
         host, port, *_ = listening.getsockname()
         logger.info("listening on %s, port %d", host, port)
         await stopping.wait()
+        exit_after(times.end)
         part_of(app, SocketRegistry).close_all()
         part_of(app, Waits).end()
-        if not await connections.close(GRACE):
+        if not await connections.close(times.requests):
             logger.warning("clients that took nothing any more were let go by force")
     finally:
-        async with asyncio.timeout(GRACE):
+        async with asyncio.timeout(times.requests):
             await app.shutdown()
 
 
-def _config(hops: int, counters: Counters | None) -> Config:
+def _config(hops: int, counters: Counters | None, site_path: str) -> Config:
     config = Config()
     config.websocket_max_message_size = 16 * 1024
     config.include_server_header = False
     config.accesslog = "-"
     config.errorlog = logging.getLogger("hypercorn.error")
-    config.logger_class = partial(AccessLog, hops=hops, counters=counters)  # type: ignore[assignment]
+    config.logger_class = partial(AccessLog, hops=hops, counters=counters, site_path=site_path)  # type: ignore[assignment]
     return config
 
 

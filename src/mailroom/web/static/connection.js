@@ -3,6 +3,7 @@
 // "open" or "polling" (what is shown is true), "connecting", "reconnecting" or "offline" (it may be out of date).
 
 import { Polling } from "./polling.js";
+import { inSite } from "./site.js";
 
 export const LIST = "tasks"; // watched like a ticket: the list of one's own, of which it is told that it changed
 
@@ -71,7 +72,7 @@ function stand(word, tickets = watched.keys()) {
 function connect() {
   clearTimeout(retryTimer);
   if (socket || refused || !watched.size) return;
-  const url = new URL("/live?view=1", location.href);
+  const url = new URL(inSite("/live?view=1"));
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   const mine = (socket = new WebSocket(url));
   const tooLong = setTimeout(() => mine.close(), HANDSHAKE);

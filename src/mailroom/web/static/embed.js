@@ -10,6 +10,9 @@
    element or of a parent decides, then the browser. An event `mailroom:news` bubbles from the element with each change. */
 
 const HERE = new URL(import.meta.url);
+// Mailroom's own address: of the host, or of a path of it. Where the script was copied elsewhere, the host's.
+const OURS = HERE.origin + (/^(.*?)(\/static)?\/embed\.js$/.exec(HERE.pathname)?.[1] ?? "");
+const at = (base, path) => new URL(path, base.replace(/\/*$/, "/"));
 const FIRST_PAUSE = 500, LONGEST_PAUSE = 30_000, POLL_SECONDS = 25;
 const SOCKET_TRIES = 2;  // failed handshakes in a row until polling takes over: a proxy may let no socket through
 
@@ -27,7 +30,7 @@ const MOODS = {
 };
 
 /** Call `tell` with each change of what `token` opens, its sentences in `language`; return a function that ends that. */
-export function subscribe(token, tell, {base = HERE.origin, language = languageOf(document.documentElement)} = {}) {
+export function subscribe(token, tell, {base = OURS, language = languageOf(document.documentElement)} = {}) {
   return channel(base, language).add(token, tell);
 }
 
@@ -74,7 +77,7 @@ class Channel {
   #pending() { return [...this.#listeners.keys()].filter(token => !this.#last.get(token)?.final); }
 
   #connect() {
-    const url = new URL(`/embed/live?lang=${this.#language}`, this.#base);
+    const url = at(this.#base, `embed/live?lang=${this.#language}`);
     url.protocol = url.protocol.replace("http", "ws");
     const socket = this.#socket = new WebSocket(url);
     let opened = false;
@@ -111,7 +114,8 @@ class Channel {
     let tag = "";
     while (this.#listeners.has(token) && !ending.signal.aborted) {
       try {
-        const url = new URL(`/api/v1/watch/${encodeURIComponent(token)}?lang=${this.#language}&wait=${tag ? POLL_SECONDS : 0}`, this.#base);
+        const asked = `lang=${this.#language}&wait=${tag ? POLL_SECONDS : 0}`;
+        const url = at(this.#base, `api/v1/watch/${encodeURIComponent(token)}?${asked}`);
         const answer = await fetch(url, {
           headers: tag ? {"If-None-Match": tag} : {}, signal: ending.signal, credentials: "omit", cache: "no-store",
         });
@@ -148,7 +152,7 @@ class Channel {
 const spoken = new Map();
 /** Return the words of the language that Mailroom speaks and that suits a page in `language`; English where none does. */
 const wordsIn = (base, language) => {
-  const url = new URL(`/embed/words?lang=${encodeURIComponent(language)}`, base);
+  const url = at(base, `embed/words?lang=${encodeURIComponent(language)}`);
   if (/^en\b/i.test(language)) return {language: "en", words: ENGLISH};
   if (!spoken.has(url.href)) {
     spoken.set(url.href, fetch(url, {credentials: "omit"})
@@ -196,7 +200,7 @@ class MailroomProgress extends HTMLElement {
     if (token) this.#stop = subscribe(token, news => this.#show(news), {base: this.#base, language: languageOf(this)});
   }
 
-  get #base() { return this.getAttribute("base") ?? HERE.origin; }
+  get #base() { return this.getAttribute("base") ?? OURS; }
 
   async #speak() {
     const {language, words} = await wordsIn(this.#base, languageOf(this));

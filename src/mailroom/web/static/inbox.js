@@ -1,6 +1,7 @@
 // The inbox's list: new mails come in by themselves. What is new is asked for as JSON, which costs nothing where there
 // is nothing new; the list itself is drawn by the server.
 
+import { inSite } from "./site.js";
 import { localiseAll } from "./times.js";
 
 const AGAIN = 2_000; // milliseconds between two looks
@@ -8,7 +9,7 @@ const AGAIN_HIDDEN = 10_000;
 
 const inbox = document.getElementById("inbox");
 const arrived = document.getElementById("arrived");
-const url = new URL("/inbox/api/messages", location.href);
+const url = new URL(inSite("/inbox/api/messages"));
 url.searchParams.set("limit", "1");
 if (inbox.dataset.to) url.searchParams.set("to", inbox.dataset.to);
 

@@ -1,6 +1,8 @@
 // Passkeys (WebAuthn level 3). A form with `data-passkey` ("create" or "get") asks its server for options, the browser
 // for a passkey, and sends what it signed. Without this script such a form stays hidden: a password does as well.
 
+import { inSite } from "./site.js";
+
 const forms = document.querySelectorAll("form[data-passkey]");
 const isThere = Boolean(window.PublicKeyCredential && navigator.credentials);
 for (const note of document.querySelectorAll("[data-no-passkeys]")) note.hidden = isThere;
@@ -16,7 +18,7 @@ if (isThere) {
       button.setAttribute("aria-busy", "true");
       say(form, "");
       ceremony(form)
-        .then((location) => window.location.assign(location))
+        .then((location) => window.location.assign(inSite(location)))
         .catch((error) => {
           say(form, error instanceof Refused ? error.message : form.dataset.failed);
           button.removeAttribute("aria-busy");

@@ -1,9 +1,11 @@
 // Asks over HTTP where the watched tasks are, where websockets do not get through.
 
+import { inSite } from "./site.js";
+
 const EVERY = 2_000;
 const EVERY_HIDDEN = 15_000;
 const LIST = "tasks"; // the list of one's own: it fetches itself, but for whether it still may
-const signedIn = Boolean(document.querySelector('form[action="/sign-out"]')); // when this page was drawn
+const signedIn = Boolean(document.querySelector('form[action$="/sign-out"]')); // when this page was drawn
 
 export class Polling {
   #tickets;
@@ -69,7 +71,7 @@ export class Polling {
 
 function get(path) {
   const headers = { Accept: "application/json" };
-  return fetch(`/api/v1/tasks${path}`, { headers, signal: AbortSignal.timeout(10_000) });
+  return fetch(inSite(`/api/v1/tasks${path}`), { headers, signal: AbortSignal.timeout(10_000) });
 }
 
 async function isSignedOut() {

@@ -1,5 +1,7 @@
 // What the live parts of a page have in common: the words that only the page can know to say, the way on, the tab.
 
+import { inSite } from "./site.js";
+
 export const words = JSON.parse(document.getElementById("page-words").textContent);
 export const LOST = new Set(["unknown", "signed-out"]); // the page can be told no more: what it knew stays
 
@@ -17,7 +19,7 @@ export function showWay(below, { way, href }) {
   const link = document.createElement("a");
   line.dataset.part = "way";
   link.className = "button";
-  link.href = href;
+  link.href = inSite(href);
   link.textContent = way;
   line.append(link);
   below.after(line);
@@ -25,8 +27,8 @@ export function showWay(below, { way, href }) {
 
 export function wearIcon(mood) {
   const icon = document.querySelector('link[rel="icon"]');
-  const address = `/static/favicon-${mood}.svg`;
-  if (!icon.href.endsWith(address)) icon.href = address;
+  const address = inSite(`/static/favicon-${mood}.svg`);
+  if (icon.href !== address) icon.href = address;
 }
 
 // Shows the blocks of the page that are for this state, hides the others; never one that is being typed into.

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 
+from mailroom.kit.stopping import StopTimes
 from mailroom.mail.ledger.claims import Claim
 from tests.integration.mail.delivery.test_deliverer import Post, make, post, sink, templates
 from tests.sink import Fault, Sink
@@ -13,11 +15,13 @@ from tests.sink import Fault, Sink
 __all__ = ["make", "post", "sink", "templates"]  # fixtures, used by their names
 
 
-async def test_a_stopping_worker_gives_back_what_it_has_not_handed_over(
-    post: Post, sink: Sink, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("mailroom.mail.delivery.deliverer.GIVE_BACK_AFTER", 0.2)
-    monkeypatch.setattr("mailroom.mail.delivery.deliverer.GIVE_UP_AFTER", 0.5)
+def stops_within(post: Post, *, give_back: float, give_up: float) -> None:
+    times = replace(StopTimes.of(), give_back=give_back, give_up=give_up, recorded=give_up + 2)
+    post.delivery._stop_times = times
+
+
+async def test_a_stopping_worker_gives_back_what_it_has_not_handed_over(post: Post, sink: Sink) -> None:
+    stops_within(post, give_back=0.2, give_up=0.5)
     sink.faults += [
         Fault("rcpt", hang=True, recipient="slow@example.org"),
         Fault("dot", hang=True, keep=True, recipient="late@example.org"),
@@ -34,11 +38,8 @@ async def test_a_stopping_worker_gives_back_what_it_has_not_handed_over(
     assert await post.delivery.deliver(slow) is None  # no new claims
 
 
-async def test_a_stopping_worker_lets_an_ending_be_recorded_that_takes_its_time(
-    post: Post, sink: Sink, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("mailroom.mail.delivery.deliverer.GIVE_BACK_AFTER", 0.1)
-    monkeypatch.setattr("mailroom.mail.delivery.deliverer.GIVE_UP_AFTER", 0.2)
+async def test_a_stopping_worker_lets_an_ending_be_recorded_that_takes_its_time(post: Post, sink: Sink) -> None:
+    stops_within(post, give_back=0.1, give_up=0.2)
     sink.faults.append(Fault("rcpt", reply="550 5.1.1 no such mailbox", delay=0.5))
     one, many = await post.promise(), await post.promise()
     sending = asyncio.gather(post.delivery.deliver(one), post.delivery.deliver_many([many]))

@@ -1,0 +1,29 @@
+"""STOP_SECONDS: one number, and what a process does within it."""
+
+from dataclasses import astuple
+
+import pytest
+
+from mailroom.kit.stopping import DEFAULT, StopTimes
+from mailroom.ops.embedded import plan
+from mailroom.settings import Settings
+
+
+@pytest.mark.parametrize("seconds", [1, 8, DEFAULT, 55])
+def test_each_part_of_a_stop_comes_in_its_order_and_all_of_it_in_time(seconds: float) -> None:
+    times = StopTimes.of(seconds)
+    assert list(astuple(times)) == sorted(astuple(times))
+    assert times.end < seconds
+    assert times.give_up - times.give_back >= 0.2 * seconds, "time for what is being handed over"
+    assert 3 * times.requests < times.end, "the web waits so long three times"
+
+
+def test_the_default_is_the_setting_s() -> None:
+    assert Settings.model_fields["stop_seconds"].default == DEFAULT
+
+
+@pytest.mark.parametrize("seconds", ["8", "25", "55"])
+def test_up_has_its_processes_end_before_it_needs_the_time_for_the_servers(seconds: str) -> None:
+    made = plan.make(None, {"STOP_SECONDS": seconds, "PATH": ""}, None, ())
+    told = float(made.environment("key", {})["STOP_SECONDS"])
+    assert told < float(seconds) - plan.seconds_for_last_layers(float(seconds)) < made.stop_seconds
