@@ -19,6 +19,7 @@ from sqlalchemy import Connection, create_engine, pool, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 import mailroom.accounts.models
+import mailroom.accounts.providers.models
 import mailroom.accounts.two_factor.models
 import mailroom.api_keys.models
 import mailroom.desk.alerts.models

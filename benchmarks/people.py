@@ -21,13 +21,17 @@ class Answer:
     text: bytes
 
 
-async def ask(port: int, client: int, path: str, form: dict[str, str] | None = None) -> Answer:
+async def ask(
+    port: int, client: int, path: str, form: dict[str, str] | None = None, *, cookie: str = ""
+) -> Answer:
     """GET `path`, or POST `form` to it, as client number `client` (behind a trusted proxy)."""
     body = urllib.parse.urlencode(form or {})
     head = (
         f"{'GET' if form is None else 'POST'} {path} HTTP/1.1\r\nHost: localhost:{port}\r\n"
         f"X-Forwarded-For: 10.{client >> 16 & 255}.{client >> 8 & 255}.{client & 255}\r\nConnection: close\r\n"
     )
+    if cookie:
+        head += f"Cookie: {cookie}\r\n"
     if form is not None:
         head += f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n"
     began = time.perf_counter()

@@ -16,6 +16,8 @@ from mailroom.accounts.changes.takeover import Takeover
 from mailroom.accounts.exports.exports import Exports
 from mailroom.accounts.operators import Operators
 from mailroom.accounts.profiles import Profiles
+from mailroom.accounts.providers.identities import Identities
+from mailroom.accounts.providers.sign_in import ProviderSignIns
 from mailroom.accounts.recent_sign_in import RecentSignIn
 from mailroom.accounts.security.security_log import SecurityLog
 from mailroom.accounts.security.sign_in_delays import SignInDelays
@@ -64,6 +66,8 @@ class Services:
     confirmation: Confirmation
     authentication: Authentication
     sign_in_steps: SignInSteps
+    provider_sign_ins: ProviderSignIns
+    identities: Identities
     recent_sign_in: RecentSignIn
     factors: Factors
     profiles: Profiles

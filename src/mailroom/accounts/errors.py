@@ -344,6 +344,12 @@ class PasskeysRefused(AccountError):
     message_code = "account.error.passkeys_refused"
 
 
+class LastWayIn(AccountError):
+    """What is to be taken away is the only thing of the owner's that opens the account."""
+
+    message_code = "account.error.last_way_in"
+
+
 class NoFactor(AccountError):
     """The account has no second factor of this kind."""
 

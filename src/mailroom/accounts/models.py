@@ -94,6 +94,9 @@ class SignUp(Base):
     """The account it became."""
     invitation_id: Mapped[UUID | None] = mapped_column()
     """The invitation that it came with."""
+    issuer: Mapped[str | None] = mapped_column(Text)
+    subject: Mapped[str | None] = mapped_column(Text)
+    """The account of another site that it came with; the two become an `AccountIdentity`."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
     __table_args__ = (

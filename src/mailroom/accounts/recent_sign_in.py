@@ -4,6 +4,7 @@ With two steps, both are asked for; a passkey is both by itself.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from mailroom.accounts.authentication import lock_unchanged
@@ -14,10 +15,20 @@ from mailroom.accounts.security.security_log import EventKind, SecurityLog
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.two_factor import challenges
 from mailroom.accounts.two_factor.challenges import Purpose
+from mailroom.accounts.two_factor.owner import account_of
 from mailroom.accounts.two_factor.passkeys import Options, Passkeys
 from mailroom.accounts.two_factor.typed_codes import CodeKind, TypedCodes
+from mailroom.accounts.two_factor.ways_in import ways_into
 from mailroom.accounts.views import Origin, Session
 from mailroom.kit.database import Database, UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class RecentChoice:
+    """What may show that it is the owner; another site may, too, where the account is linked with one."""
+
+    has_password: bool
+    has_passkey: bool
 
 
 class RecentSignIn:
@@ -55,6 +66,16 @@ class RecentSignIn:
         if wrong is not None:
             raise wrong  # only now: the try has to be counted
 
+    async def second_step(self, session: Session, code: str, origin: Origin) -> None:
+        """Take the second step alone, where the account has two: the first is shown at another site next.
+
+        Raises what is wrong with the code. Nothing is noted in the session yet.
+        """
+        async with self._database.begin() as work:
+            wrong = await self._take_step(work, await account_of(work, session), code, origin)
+        if wrong is not None:
+            raise wrong  # only now: the try has to be counted
+
     async def passkey_options(self, session: Session) -> Options:
         """Return what a passkey of the account is to sign. Raises `PasskeysRefused`."""
         if session.account is None:
@@ -72,12 +93,11 @@ class RecentSignIn:
             await self._passkeys.check(work, challenge, credential, session.account.id)
             await self._sessions.verified(work, session.id)
 
-    async def has_passkey(self, session: Session) -> bool:
-        """Tell whether the account may show a passkey instead."""
-        if session.account is None or self._passkeys.site.obstacle:
-            return False
+    async def choice(self, session: Session) -> RecentChoice:
+        """Return what the owner may show."""
         async with self._database.begin() as work:
-            return bool(await self._passkeys.of_account(work, session.account.id))
+            ways = await ways_into(work, await account_of(work, session))
+        return RecentChoice(ways.has_password, ways.passkeys > 0 and not self._passkeys.site.obstacle)
 
     async def _take_code(
         self, work: UnitOfWork, compared: Account, code: str, origin: Origin
@@ -85,6 +105,11 @@ class RecentSignIn:
         account = await lock_unchanged(work, compared)
         if account is None:
             return WrongCurrentPassword()
+        return await self._take_step(work, account, code, origin)
+
+    async def _take_step(
+        self, work: UnitOfWork, account: Account, code: str, origin: Origin
+    ) -> AccountError | None:
         if account.two_step_at is None:
             return None
         taken = await self._codes.take(work, account.id, code)

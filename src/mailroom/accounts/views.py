@@ -137,6 +137,8 @@ class ConfirmationPreview:
 
     email: str
     needs_password: bool
+    has_password: bool = True
+    """False where no sign-up that waits for the address has one: they came from other sites."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ from mailroom.accounts.operators import Operators
 from mailroom.accounts.passwords.blocklist import Blocklist
 from mailroom.accounts.passwords.hashing import Passwords
 from mailroom.accounts.profiles import Profiles
+from mailroom.accounts.providers.identities import Identities
+from mailroom.accounts.providers.sign_in import ProviderSignIns
 from mailroom.accounts.security.security_log import SecurityLog
 from mailroom.accounts.security.sign_in_delays import SignInDelays
 from mailroom.accounts.session_endings import SessionEndings
@@ -34,6 +36,7 @@ from mailroom.api_keys.watch_tokens import WatchTokens
 from mailroom.apps.installed import Apps
 from mailroom.apps.loader import load as load_apps
 from mailroom.bootstrap.alerts import create_teller
+from mailroom.bootstrap.providers import create_providers
 from mailroom.bootstrap.two_factor import create_two_factor
 from mailroom.desk.audit_log import AuditLog
 from mailroom.desk.bulk_actions import BulkActions
@@ -139,6 +142,8 @@ def create_services(
         log=log,
         site=site,
     )
+    providers = create_providers(settings)
+    identities = Identities(database, providers, log)
     return Services(
         settings=settings,
         database=database,
@@ -146,6 +151,16 @@ def create_services(
         invitations=invitations,
         withdrawal=Withdrawal(database, tokens),
         sign_in_steps=two_factor.steps,
+        provider_sign_ins=ProviderSignIns(
+            database,
+            providers,
+            box=SecretBox(settings.secret_keys, "authentication requests"),
+            registration=registration,
+            steps=two_factor.steps,
+            sessions=sessions,
+            identities=identities,
+        ),
+        identities=identities,
         recent_sign_in=two_factor.recent,
         factors=two_factor.factors,
         profiles=Profiles(database),

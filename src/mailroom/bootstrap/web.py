@@ -58,6 +58,7 @@ def create_web(settings: Settings | None = None) -> Quart:
         await alerts.close()
         await counters.close()
         await registration.close()
+        await services.provider_sign_ins.close()
         await database.close()
 
     app.before_serving(start)

@@ -202,6 +202,7 @@ def _sweep(
             services.security_log.clean_up,
             services.sign_in_delays.clean_up,
             services.sign_in_steps.clean_up,
+            services.provider_sign_ins.clean_up,
             services.withdrawal.clean_up,
             services.exports.clean_up,
             services.erasure.clean_up,

@@ -209,6 +209,28 @@ SENTENCES: dict[str, str] = {
     "account.error.unknown_passkey": _("Your account has no such passkey."),
     "account.error.too_many_passkeys": _("Your account has 20 passkeys. Please remove one first."),
     "account.error.passkeys_refused": _("Browsers refuse passkeys at the address of this site."),
+    "account.error.last_way_in": _(
+        "This is the only way into your account. Please choose a password or add a passkey first."
+    ),
+    "account.error.provider_refused": _(
+        "%(provider)s sent an answer that we do not accept. Nothing was changed. Please try again."
+    ),
+    "account.error.provider_away": _(
+        "%(provider)s does not answer at the moment. Please try again, or choose another way."
+    ),
+    "account.error.provider_declined": _("You did not sign in at %(provider)s. Nothing was changed."),
+    "account.error.unverified_address": _(
+        "%(provider)s did not say that your mail address is confirmed there. Please confirm it at %(provider)s "
+        "first."
+    ),
+    "account.error.identity_taken": _("This account of %(provider)s is linked with another account here already."),
+    "account.error.unknown_answer": _(
+        "This sign-in was used already, has waited too long, or was begun in another browser. Please begin again."
+    ),
+    "account.error.unknown_identity": _("Your account is not linked with this one."),
+    "account.error.too_many_identities": _(
+        "Your account is linked with ten others. Please remove one of them first."
+    ),
     "account.error.no_factor": _("Your account has no second factor of this kind."),
     "account.error.recent_sign_in_needed": _("Please confirm that it is you, and then try again."),
     "passkeys.no_ip": _("Passkeys need a name: browsers refuse them where the address of the site is a number."),

@@ -1,6 +1,7 @@
 """What an operator may set, each with its default and its reason (12-factor: the environment, then `.env`)."""
 
 import os
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from mailroom.settings import env_file as env_files
 from mailroom.settings import public_url as public_urls
 from mailroom.settings import urls
 from mailroom.settings.memory import worker_processes
+from mailroom.settings.providers import ProviderSettings, providers
 from mailroom.settings.registration import RegistrationRule
 from mailroom.settings.sender import Sender
 from mailroom.settings.sending import domain_limits
@@ -21,7 +23,16 @@ from mailroom.settings.smtp import SMTPServer
 from mailroom.settings.url_parts import listening_host
 
 SHORTEST_KEY = 32
-SECRETS = frozenset({"secret_key", "metrics_token"})
+SECRETS = frozenset({"secret_key", "metrics_token", "oidc_providers"})
+READERS: dict[str, Callable[[str], object]] = {
+    "smtp_url": SMTPServer.parse,
+    "smtp_alert_url": SMTPServer.parse,
+    "sending_per_domain": domain_limits,
+    "registration": RegistrationRule.parse,
+    "mail_from": Sender.parse,
+    "oidc_providers": providers,
+}
+"""What reads a text each time that it is needed; it has to be readable from the start."""
 
 
 class Settings(BaseSettings):
@@ -115,6 +126,10 @@ class Settings(BaseSettings):
     two_step_for_operators: Literal["optional", "required"] = Field(
         "optional", description="required: an operator's role counts once signing in takes a second step"
     )
+    oidc_providers: SecretStr = Field(
+        SecretStr(""),
+        description="whose accounts sign in here, parted by commas: google=https://client:secret@accounts.google.com",
+    )
     host: str = Field("0.0.0.0", description="address the web listens on")  # noqa: S104  # hosts route to it
     port: int = Field(8000, ge=1, le=65535, description="port the web listens on")
     trusted_proxies: int = Field(
@@ -207,17 +222,12 @@ class Settings(BaseSettings):
     def _database(cls, value: str) -> str:
         return urls.database_url(value) if value else value
 
-    @field_validator("smtp_url")
+    @field_validator(*READERS)
     @classmethod
-    def _smtp(cls, value: str) -> str:
-        SMTPServer.parse(value)
-        return value
-
-    @field_validator("smtp_alert_url")
-    @classmethod
-    def _smtp_alert(cls, value: str) -> str:
-        if value:
-            SMTPServer.parse(value)
+    def _readable(cls, value: Any, info: ValidationInfo) -> Any:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if text or info.field_name != "smtp_alert_url":
+            READERS[str(info.field_name)](text)
         return value
 
     @field_validator("alert_to")
@@ -228,29 +238,11 @@ class Settings(BaseSettings):
                 raise ValueError("must be mail addresses, parted by commas: ops@example.org, olga@example.org")
         return value
 
-    @field_validator("sending_per_domain")
-    @classmethod
-    def _domain_limits(cls, value: str) -> str:
-        domain_limits(value)
-        return value
-
     @field_validator("password_blocklist")
     @classmethod
     def _blocklist(cls, value: Path | None) -> Path | None:
         if value is not None and not (value.is_file() and os.access(value, os.R_OK)):
             raise ValueError("must be a file that can be read")
-        return value
-
-    @field_validator("registration")
-    @classmethod
-    def _registration(cls, value: str) -> str:
-        RegistrationRule.parse(value)
-        return value
-
-    @field_validator("mail_from")
-    @classmethod
-    def _from(cls, value: str) -> str:
-        Sender.parse(value)
         return value
 
     @field_validator("public_url")
@@ -311,6 +303,15 @@ class Settings(BaseSettings):
     def session_database_url(self) -> str:
         """The address of the database for what needs a session: DATABASE_DIRECT_URL, or else DATABASE_URL."""
         return self.database_direct_url or self.database_url
+
+    @property
+    def sign_in_providers(self) -> list[ProviderSettings]:
+        """Whose accounts sign in here."""
+        return providers(self.oidc_providers.get_secret_value())
+
+    def answer_address(self, provider: str) -> str:
+        """Return where the provider of this name sends people back to."""
+        return f"{self.public_url}/sign-in/with/{provider}/callback"
 
     @property
     def broker(self) -> str:

@@ -56,6 +56,7 @@ from mailroom.web.pages import (
     leaving,
     mails,
     password,
+    providers,
     second_step,
     security_history,
 )
@@ -144,6 +145,7 @@ def create_app(services: Services) -> Quart:
         leaving,
         security_history,
         second_step,
+        providers,
         recent,
         factors,
         passkeys,

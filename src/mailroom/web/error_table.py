@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from werkzeug.exceptions import NotFound
 
 from mailroom.accounts import errors as accounts
+from mailroom.accounts.providers import errors as providers
 from mailroom.accounts.sign_up import errors as joining
 from mailroom.i18n.messages import gettext_noop as _
 from mailroom.kit.errors import MailroomError, Overloaded, Unavailable
@@ -171,6 +172,16 @@ TABLE: dict[type[Exception] | int, Answer] = {
     accounts.UnknownPasskey: Answer(404, _("No such passkey"), way=SECURITY),
     accounts.TooManyPasskeys: Answer(409, _("Too many passkeys"), way=SECURITY),
     accounts.PasskeysRefused: Answer(409, _("No passkeys here"), way=SECURITY),
+    accounts.LastWayIn: Answer(409, _("Nothing else opens your account"), way=SECURITY),
+    # -- other sites
+    providers.ProviderRefused: Answer(422, _("That did not work"), way=SIGN_IN),
+    providers.ProviderAway: Answer(503, _("The other site is away"), way=SIGN_IN),
+    providers.ProviderDeclined: Answer(422, _("You are not signed in"), way=SIGN_IN),
+    providers.UnverifiedAddress: Answer(422, _("Your address is not confirmed there"), way=SIGN_IN),
+    providers.IdentityTaken: Answer(409, _("Linked with another account"), way=SECURITY),
+    providers.UnknownAnswer: Answer(410, _("Please begin again"), way=SIGN_IN),
+    providers.UnknownIdentity: Answer(404, _("No such link"), way=SECURITY),
+    providers.TooManyIdentities: Answer(409, _("Too many links"), way=SECURITY),
     accounts.NoFactor: Answer(409, _("Nothing to change"), way=SECURITY),
     accounts.ExportGone: Answer(
         410,

@@ -47,18 +47,30 @@ class NewPasswordForm(Form):
     password: PasswordText
 
 
-class ChangePasswordForm(Form):
-    """The present password, a new one, and whether to sign out everywhere else."""
+class OtherPasswordForm(Form):
+    """A new password, whether to sign out everywhere else, and the present one where it is typed."""
 
-    current: PasswordText
     password: PasswordText
     end_others: str = ""
+    current: str = ""
 
 
-class ChangeAddressForm(Form):
-    """A new address, and the present password."""
+class ChangePasswordForm(OtherPasswordForm):
+    """The same of somebody who has to type the present password."""
+
+    current: PasswordText
+
+
+class OtherAddressForm(Form):
+    """A new address, and the present password where it is typed."""
 
     email: ShortText
+    current: str = ""
+
+
+class ChangeAddressForm(OtherAddressForm):
+    """The same of somebody who has to type the present password."""
+
     current: PasswordText
 
 

@@ -71,6 +71,11 @@ def handle(app: Quart) -> None:
     app.register_error_handler(AskAgain, ask)
 
 
+def way_to_confirm(session: Session, path: str) -> str:
+    """Return the address of the page that asks, which comes back to `path`."""
+    return f"{PAGE}?intent={_signed(session, Intent(path))}"
+
+
 async def _intent() -> Intent:
     path = request.full_path.rstrip("?")
     if request.method == "GET":

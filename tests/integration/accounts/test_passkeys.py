@@ -1,17 +1,27 @@
 """Passkeys: signing in with one alone, as a second step, and showing once more who it is. And what is refused."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from mailroom.accounts.errors import NoPendingSignIn, PasskeysRefused, UnknownPasskey, WrongPasskey
+from mailroom.accounts.errors import (
+    LastWayIn,
+    NoPendingSignIn,
+    PasskeysRefused,
+    RecentSignInNeeded,
+    UnknownPasskey,
+    WrongCurrentPassword,
+    WrongPasskey,
+)
 from mailroom.accounts.sessions import is_recent
 from mailroom.accounts.two_factor.site import NO_HTTPS, NO_IP, PasskeySite
-from mailroom.accounts.views import NewSession, Origin
+from mailroom.accounts.views import NewSession, Origin, Session
 from tests.integration.accounts.authenticator import Authenticator
 from tests.integration.accounts.conftest import ALICE, ALICES, FIREFOX, MALLORYS, Reception
 
 HOME = Origin(FIREFOX, "192.0.2.7")
+NEW = "paper boats cross a slow canal"
 
 
 async def enrol(reception: Reception, member: NewSession, device: Authenticator, name: str = "My phone") -> None:
@@ -168,13 +178,53 @@ async def test_a_passkey_shows_who_it_is_and_is_all_that_its_owner_needs(recepti
     await turn_on(reception, member)
     await reception.run("update sessions set verified_at = null")
     await reception.run("update accounts set password_hash = 'nobody knows it'")
-    assert await reception.recent.has_passkey(member.session)
+    assert (await reception.recent.choice(member.session)).has_passkey
     options = await reception.recent.passkey_options(member.session)
     await reception.recent.by_passkey(member.session, device.get(options))
     found = await reception.sessions.find(member.secret)
     assert found and is_recent(found)
     with pytest.raises(WrongPasskey):
         await reception.recent.by_passkey(member.session, device.get(options))
+
+
+async def test_a_passkey_stands_for_the_present_password_where_something_is_changed(reception: Reception) -> None:
+    member, device = await reception.member(), Authenticator()
+    bob = await reception.member("bob@example.org", MALLORYS)
+    await enrol(reception, member, device)
+
+    async def change(session: Session, current: str = "") -> None:
+        await reception.password_change.change(
+            session, current=current, password=NEW, end_others=False, origin=HOME
+        )
+
+    for session in (bob.session, replace(member.session, verified_at=None)):
+        assert await reception.password_change.asks_password(session)
+        with pytest.raises(WrongCurrentPassword):
+            await change(session)
+        with pytest.raises(WrongCurrentPassword):
+            await reception.address_changes.ask(session, email="new@example.org", password="", origin=HOME)
+    await reception.run("update sessions set verified_at = null")
+    options = await reception.recent.passkey_options(member.session)
+    await reception.recent.by_passkey(member.session, device.get(options))
+    found = await reception.sessions.find(member.secret)
+    assert found and not await reception.password_change.asks_password(found)
+    with pytest.raises(WrongCurrentPassword):
+        await change(found, "not the present one")
+    await reception.address_changes.ask(found, email="new@example.org", password="", origin=HOME)
+    await change(found)
+    assert (await reception.sign_in(ALICE, NEW)).session.account
+
+    # Without any password the passkey is all there is: a recent sign-in counts, and the passkey stays.
+    await reception.run("update accounts set password_hash = :none", none=reception.passwords.useless())
+    assert not await reception.password_change.asks_password(found)
+    stale = replace(found, verified_at=None)
+    with pytest.raises(RecentSignInNeeded):
+        await change(stale)
+    [passkey] = (await reception.factors.overview(found)).passkeys
+    with pytest.raises(LastWayIn):
+        await reception.factors.remove_passkey(found, passkey.id, HOME)
+    await change(found)
+    await reception.factors.remove_passkey(found, passkey.id, HOME)
 
 
 async def test_removing_the_last_passkey_makes_one_step_enough(reception: Reception) -> None:

@@ -9,12 +9,13 @@ import psycopg
 import pytest
 import redis
 
-from mailroom.ops.doctor import database, redis_servers
+from mailroom.ops.doctor import database, providers, redis_servers
 from mailroom.ops.doctor.findings import Finding
 from mailroom.ops.embedded.postgres import Postgres
 from mailroom.ops.embedded.valkey import Valkey
 from mailroom.ops.terminal import Mark
 from tests.conftest import database_on, settings_of
+from tests.oidc_provider import running_provider
 from tests.sink import wait_for
 
 REDIS = "redis (broker, results, limits)"
@@ -23,6 +24,23 @@ REDIS = "redis (broker, results, limits)"
 def one(findings: list[Finding], check: str) -> Finding:
     (found,) = [finding for finding in findings if finding.check == check]
     return found
+
+
+# -- sites that people sign in with
+
+
+async def test_a_provider_that_does_not_know_us_or_calls_itself_otherwise(environment: dict[str, str]) -> None:
+    with running_provider() as good, running_provider("/o/slug") as bad:
+        listed = f"{good.setting('good')}, {bad.setting('bad').replace('secret', 'hunter2')}"
+        told = settings_of(environment, oidc_providers=listed)
+        right, wrong = await providers.check(told)
+        assert (right.mark, wrong.mark) == (Mark.GOOD, Mark.BROKEN)
+        assert "does not know this client" in wrong.words and "hunter2" not in wrong.words
+        bad.document = {"issuer": f"{bad.url}/"}
+        _, wrong = await providers.check(told)
+        assert "another issuer" in wrong.words and bad.url in wrong.advice
+        bad.document, bad.published = {}, []
+        assert "no key" in (await providers.check(told))[1].words
 
 
 # -- PostgreSQL

@@ -18,7 +18,6 @@ from mailroom.accounts.errors import (
     NotThisAccount,
     OldAddressLink,
     SameAddress,
-    UnknownAccount,
     UsedAddressLink,
     WrongAddressLink,
     WrongCurrentPassword,
@@ -67,12 +66,11 @@ class AddressChanges:
         """Promise a mail to the new address, and tell the old one; return the ticket of the former.
 
         It takes the place of an earlier change that nobody confirmed. The steps are the same where another account
-        has the address. Raises `InvalidAddress`, `SameAddress`, `WrongCurrentPassword`.
+        has the address. `password` is as in `PasswordChange.shown`. Raises `InvalidAddress`, `SameAddress`,
+        `WrongCurrentPassword`, `RecentSignInNeeded`.
         """
-        if session.account is None:
-            raise UnknownAccount
         address = Address.parse(email)
-        compared = await self._password_change.check(session.account.id, password)
+        compared = await self._password_change.shown(session, password)
         if address.email == compared.email:
             raise SameAddress
         delay = await self._queue.delay()

@@ -1,4 +1,7 @@
-"""Changing the password while signed in. The present one is asked: a stolen cookie must not be enough."""
+"""Changing the password while signed in. The present one is asked: a stolen cookie must not be enough.
+
+A passkey that was shown a short while ago stands for it, and so does any sign-in of an account without a password.
+"""
 
 from uuid import UUID
 
@@ -6,12 +9,14 @@ from sqlalchemy import func, update
 
 from mailroom.accounts.addresses.address import Address
 from mailroom.accounts.authentication import lock_unchanged
-from mailroom.accounts.errors import UnknownAccount, WrongCurrentPassword
+from mailroom.accounts.errors import RecentSignInNeeded, UnknownAccount, WrongCurrentPassword
 from mailroom.accounts.models import Account, PasswordMail
 from mailroom.accounts.passwords.hashing import KNOWN, Passwords
 from mailroom.accounts.security.security_log import EventKind, SecurityLog
-from mailroom.accounts.sessions import Sessions
+from mailroom.accounts.sessions import Sessions, is_recent
 from mailroom.accounts.sign_up import sign_ups
+from mailroom.accounts.two_factor.owner import account_of
+from mailroom.accounts.two_factor.ways_in import ways_into
 from mailroom.accounts.views import Origin, Session
 from mailroom.kit.database import Database
 
@@ -43,17 +48,44 @@ class PasswordChange:
             raise WrongCurrentPassword
         return account
 
+    async def asks_password(self, session: Session) -> bool:
+        """Tell whether the present password has to be typed: not where there is none, nor after a passkey.
+
+        Where it has not, the sign-in has to be a recent one.
+        """
+        async with self._database.begin() as work:
+            account = await account_of(work, session)
+            ways = await ways_into(work, account)
+        return ways.has_password and not (ways.passkeys and is_recent(session))
+
+    async def shown(self, session: Session, current: str) -> Account:
+        """Return the account as it was compared, where its owner has shown who it is.
+
+        `current` is the present password, or empty where `asks_password` says that it need not be typed. Raises
+        `WrongCurrentPassword`, `RecentSignInNeeded`, `UnknownAccount`.
+        """
+        if session.account is None:
+            raise UnknownAccount
+        if current or await self.asks_password(session):
+            return await self.check(session.account.id, current)
+        if not is_recent(session):
+            raise RecentSignInNeeded
+        async with self._database.begin() as work:
+            account = await work.session.get(Account, session.account.id)
+        if account is None:
+            raise UnknownAccount
+        return account
+
     async def change(
         self, session: Session, *, current: str, password: str, end_others: bool, origin: Origin
     ) -> None:
         """Change the password of the account that is signed in, and tell its owner by mail.
 
         With `end_others` every other session of the account ends. Links to a new password that were sent before
-        end in any case. Raises `WrongCurrentPassword`, `WeakPassword`, `TooLong`; nothing has changed then.
+        end in any case. `current` is as in `shown`. Raises what that does, `WeakPassword`, `TooLong`; nothing has
+        changed then.
         """
-        if session.account is None:
-            raise UnknownAccount
-        compared = await self.check(session.account.id, current)
+        compared = await self.shown(session, current)
         context = [*Address(compared.email, compared.email_key).words, *self._site]
         changed = await self._passwords.hash(password, context=context, like=compared.password_hash)
         async with self._database.begin() as work:

@@ -13,6 +13,7 @@ from mailroom.accounts.changes.password_reset import PasswordReset
 from mailroom.accounts.errors import OldNoticeLink, UsedNoticeLink, WrongNoticeLink
 from mailroom.accounts.models import Account, AccountEvent, AddressChange
 from mailroom.accounts.passwords.hashing import Passwords
+from mailroom.accounts.providers.identities import unlink_all
 from mailroom.accounts.security.security_log import NOTICE, EventKind, SecurityLog
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up import sign_ups
@@ -61,19 +62,21 @@ class Takeover:
     async def disown(self, token: str, *, session: Session, origin: Origin) -> UUID:
         """End every session, make the password useless, and send a link to a new one; return that mail's ticket.
 
-        Second factors that were added since the notice are gone, too; older ones stay. After that only the mailbox
-        opens the account, together with those. Raises as `preview` does.
+        Second factors that were added since the notice are gone, too; older ones stay. Links with accounts of
+        other sites are gone. After that only the mailbox opens the account, together with those factors. Raises as
+        `preview` does.
         """
         async with self._database.begin() as work:
             found = await self._by_link(work, token)
             await sign_ups.lock(work, found.account.email_key)
             found = await self._by_link(work, token)  # again, now that nobody else can use it
             account = await self._restored(work, found, origin)
-            now_useless = {"password_hash": self._passwords.useless()}
+            now_useless = {"password_hash": self._passwords.useless(account.password_hash)}
             await work.session.execute(update(Account).where(Account.id == account.id).values(now_useless))
             told = (AccountEvent.account_id == account.id, AccountEvent.mail_id == found.mail.id)
             await work.session.execute(update(AccountEvent).where(*told).values(disowned_at=func.now()))
             await self._factors.take_back(work, account, found.asked.created_at)
+            await unlink_all(work, account)
             await self._sessions.revoke_all(work, account.id)
             await self._log.record(work, account.id, EventKind.SECURED, origin)
             return await self._password_reset.send_link(work, account, session)

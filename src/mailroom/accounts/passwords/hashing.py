@@ -24,6 +24,8 @@ from mailroom.settings.cores import usable_cores
 logger = logging.getLogger(__name__)
 
 SALT_BYTES = 16
+NO_PASSWORD = bytes(15)
+"""How a digest begins that stands for no password; one of a password does by a chance of 2 to the 120th."""
 NEW, KNOWN = "new", "known"
 """The lanes: passwords that are chosen, and passwords that are compared."""
 
@@ -85,9 +87,12 @@ class Passwords:
         """Tell whether a hash was made with other parameters than today's, and should be made anew."""
         return self._hasher.check_needs_rehash(known)
 
-    def useless(self) -> str:
-        """Return a hash that no password has: it keeps an account shut until a new password is chosen."""
-        return self._made_up()
+    def useless(self, like: str | None = None) -> str:
+        """Return a hash that no password has: it keeps an account shut until a new password is chosen.
+
+        `is_useless` knows it. With the salt of the hash `like`, as `hash` has it.
+        """
+        return self._made_up(salt=_salt(like) if like else b"", begin=NO_PASSWORD)
 
     def close(self) -> None:
         """End the threads once they have finished what they do."""
@@ -122,13 +127,19 @@ class Passwords:
     async def _run(self, lane: str, call: Callable[..., str], *arguments: object) -> str:
         return await self._lanes.run(lane, call, *arguments)
 
-    def _made_up(self) -> str:
-        """Return a hash of today's parameters that no password has: random, never computed."""
+    def _made_up(self, *, salt: bytes = b"", begin: bytes = b"") -> str:
+        """Return a hash of today's parameters that no password has: random after its `begin`, never computed."""
         of = self._hasher
-        salt, digest = (
-            base64.b64encode(os.urandom(size)).decode().rstrip("=") for size in (SALT_BYTES, of.hash_len)
-        )
-        return f"$argon2id$v=19$m={of.memory_cost},t={of.time_cost},p={of.parallelism}${salt}${digest}"
+        if len(salt) != SALT_BYTES:
+            salt = os.urandom(SALT_BYTES)
+        digest = begin + os.urandom(of.hash_len - len(begin))
+        end = "$".join(base64.b64encode(part).decode().rstrip("=") for part in (salt, digest))
+        return f"$argon2id$v=19$m={of.memory_cost},t={of.time_cost},p={of.parallelism}${end}"
+
+
+def is_useless(known: str) -> bool:
+    """Tell whether this is a hash that no password has, because its owner has none."""
+    return known.rpartition("$")[2].startswith(base64.b64encode(NO_PASSWORD).decode())
 
 
 def _start(known: str) -> str:

@@ -10,13 +10,13 @@ from mailroom.mail.kinds import MailRow
 WORDS = {
     EventKind.NEW_DEVICE: (
         _("A new device signed in to your account"),
-        _("Somebody signed in to your account with its password, from a browser that was not used there before."),
+        _("Somebody signed in to your account from a browser that was not used there before."),
     ),
     EventKind.ADDRESS_ASKED: (
         _("Your account is to get another address"),
         _(
-            "Somebody who was signed in and knew your password asked to give your account another address. It "
-            "holds once the new address is confirmed."
+            "Somebody who was signed in, with your password or a passkey, asked to give your account another "
+            "address. It holds once the new address is confirmed."
         ),
     ),
     EventKind.ADDRESS_CHANGED: (
@@ -25,7 +25,7 @@ WORDS = {
     ),
     EventKind.PASSWORD_CHANGED: (
         _("Your password was changed"),
-        _("The password of your account was changed by somebody who was signed in and knew the old one."),
+        _("The password of your account was changed by somebody who was signed in there."),
     ),
     EventKind.PASSWORD_RESET: (
         _("A new password was chosen for your account"),
@@ -85,6 +85,17 @@ WORDS = {
     EventKind.TWO_STEPS_OFF: (
         _("Signing in to your account takes one step now"),
         _("The second step was turned off, and the recovery codes do not work any more."),
+    ),
+    EventKind.IDENTITY_LINKED: (
+        _("Your account is linked with one of another site"),
+        _(
+            "Whoever signs in at that site can sign in to your account by it. The second step stays, if you have "
+            "one."
+        ),
+    ),
+    EventKind.IDENTITY_UNLINKED: (
+        _("Your account is no longer linked with one of another site"),
+        _("That account does not sign in to yours any more."),
     ),
     EventKind.DELETION_UNDONE: (
         _("Your account stays"),

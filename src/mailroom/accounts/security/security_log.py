@@ -67,6 +67,8 @@ class EventKind(StrEnum):
     SECOND_STEP_FAILED = "second_step_failed"
     TWO_STEPS_ON = "two_steps_on"
     TWO_STEPS_OFF = "two_steps_off"
+    IDENTITY_LINKED = "identity_linked"
+    IDENTITY_UNLINKED = "identity_unlinked"
     DELETION_ASKED = "deletion_asked"
     DELETION_ORDERED = "deletion_ordered"
     """By an operator."""

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import func, insert, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from mailroom.accounts.addresses.address import key_of
 from mailroom.accounts.errors import (
@@ -25,8 +26,8 @@ from mailroom.accounts.errors import (
     WrongPassword,
     WrongToken,
 )
-from mailroom.accounts.models import OPEN, Account, SignUp
-from mailroom.accounts.passwords.hashing import KNOWN, Passwords
+from mailroom.accounts.models import OPEN, Account, AccountIdentity, SignUp
+from mailroom.accounts.passwords.hashing import KNOWN, Passwords, is_useless
 from mailroom.accounts.security.security_log import EventKind, SecurityLog
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up import sign_ups
@@ -79,7 +80,11 @@ class Confirmation:
             found = await self._by_link(work, token)
             waiting = await sign_ups.open_of(work, found.sign_up.email_key)
         mine = sign_ups.of_browser(waiting, session)
-        return ConfirmationPreview((mine or found.sign_up).email, needs_password=mine is None)
+        return ConfirmationPreview(
+            (mine or found.sign_up).email,
+            needs_password=mine is None,
+            has_password=any(not is_useless(one.password_hash or "") for one in waiting),
+        )
 
     async def confirm(
         self, token: str, *, session: Session | None, password: str | None, user_agent: str
@@ -206,6 +211,8 @@ class Confirmation:
             "password_hash": sign_up.password_hash,
         }
         account = (await work.session.scalars(insert(Account).values(row).returning(Account))).one()
+        if sign_up.issuer and sign_up.subject:
+            await self._link(work, account, sign_up, user_agent)
         if sign_up.invitation_id:
             await self._invitations.use(work, sign_up.invitation_id, account.id)
         done = {"confirmed_at": func.now(), "account_id": account.id, "password_hash": None}
@@ -218,3 +225,10 @@ class Confirmation:
         )
         await self._log.record(work, account.id, EventKind.SIGNED_UP, Origin(user_agent))
         return await self._sessions.enter(work, account, session, user_agent)
+
+    async def _link(self, work: UnitOfWork, account: Account, sign_up: SignUp, user_agent: str) -> None:
+        """Link the account with the one that its owner signed up with, unless that was linked meanwhile."""
+        row = {"id": new_id(), "account_id": account.id, "issuer": sign_up.issuer, "subject": sign_up.subject}
+        linked = upsert(AccountIdentity).values({**row, "email": sign_up.email}).on_conflict_do_nothing()
+        if await work.session.scalar(linked.returning(AccountIdentity.id)) is not None:
+            await self._log.record(work, account.id, EventKind.IDENTITY_LINKED, Origin(user_agent))

@@ -84,6 +84,30 @@ class Registration:
         # The salt that others of this address have: signing in then compares with all at the cost of one.
         context = [*address.words, *self._site]
         password_hash = await self._passwords.hash(password, context=context, like=salted)
+        return await self._take(address, password_hash, session, invitation_id)
+
+    async def sign_up_with_provider(
+        self, *, email: str, session: Session, identity: tuple[str, str], invitation: str | None = None
+    ) -> UUID:
+        """Take a sign-up of somebody who signed in at another site; return the ticket of its mail.
+
+        `identity` is issuer and subject there. The address is confirmed by mail like any other, and by the same
+        rules, whatever the other site says of it; the account has no password then. Raises `InvalidAddress`, and
+        what `check_rule` does.
+        """
+        address = Address.parse(email)
+        invitation_id = await self.check_rule(address, invitation)
+        none = self._passwords.useless(like=await sign_ups.salted_hash(self._database, address.key))
+        return await self._take(address, none, session, invitation_id, identity)
+
+    async def _take(
+        self,
+        address: Address,
+        password_hash: str,
+        session: Session | NewSession,
+        invitation_id: UUID | None,
+        identity: tuple[str | None, str | None] = (None, None),
+    ) -> UUID:
         delay = await self._queue.delay()
         async with self._database.begin_plain(sign_ups.lock_key(address.key)) as work:
             browser = session.session if isinstance(session, NewSession) else session
@@ -103,6 +127,8 @@ class Registration:
                 "session_id": browser.id,
                 "mail_id": mail_id,
                 "invitation_id": invitation_id,
+                "issuer": identity[0],
+                "subject": identity[1],
             }
             await sign_ups.write(work, row, is_new=status.sign_up_id is None, withheld=mail.withheld)
         return mail_id
@@ -129,6 +155,8 @@ class Registration:
             "session_id": session.id,
             "mail_id": mail_id,
             "invitation_id": waiting.invitation_id,
+            "issuer": None,
+            "subject": None,
         }
         await sign_ups.write(work, row, is_new=True, withheld=mail.withheld)
         return mail_id

@@ -32,11 +32,16 @@ CODES_TRIED = 10
 
 # The statements of each sign-up, in plain psycopg: with Argon2 beside them they decide how many a core takes.
 ADD = """
-insert into sign_ups (id, email, email_key, password_hash, session_id, mail_id, invitation_id)
-values (%(id)s, %(email)s, %(email_key)s, %(password_hash)s, %(session_id)s, %(mail_id)s, %(invitation_id)s)
+insert into sign_ups (
+    id, email, email_key, password_hash, session_id, mail_id, invitation_id, issuer, subject
+) values (
+    %(id)s, %(email)s, %(email_key)s, %(password_hash)s, %(session_id)s, %(mail_id)s, %(invitation_id)s,
+    %(issuer)s, %(subject)s
+)
 """
 CHANGE = """
 update sign_ups set email = %(email)s, password_hash = %(password_hash)s, mail_id = %(mail_id)s,
+    issuer = %(issuer)s, subject = %(subject)s,
     mailed_at = now(), tries = 0, invitation_id = coalesce(%(invitation_id)s, invitation_id)
 where id = %(id)s
 """

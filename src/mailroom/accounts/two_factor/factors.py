@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 
 from mailroom.accounts.addresses.address import Address
-from mailroom.accounts.errors import NoFactor, UnknownAccount, WrongStepCode
+from mailroom.accounts.errors import LastWayIn, NoFactor, UnknownAccount, WrongStepCode
 from mailroom.accounts.models import Account
 from mailroom.accounts.security.security_log import EventKind, SecurityLog
 from mailroom.accounts.sessions import Sessions
@@ -25,6 +25,7 @@ from mailroom.accounts.two_factor.passkeys import Options, Passkeys, PasskeyView
 from mailroom.accounts.two_factor.recovery_codes import RecoveryCodes
 from mailroom.accounts.two_factor.totp import NewSecret, Totp
 from mailroom.accounts.two_factor.typed_codes import is_app_code, plain
+from mailroom.accounts.two_factor.ways_in import ways_into
 from mailroom.accounts.views import AccountView, Origin, Session
 from mailroom.kit import clock
 from mailroom.kit.database import Database, UnitOfWork
@@ -135,10 +136,12 @@ class Factors:
             return account.two_step_at is not None
 
     async def remove_passkey(self, session: Session, passkey_id: UUID, origin: Origin) -> None:
-        """Forget a passkey. Raises `UnknownPasskey`."""
+        """Forget a passkey. Raises `UnknownPasskey`, and `LastWayIn` where nothing else would open the account."""
         async with self._database.begin() as work:
             account = await account_of(work, session)
             await self._passkeys.remove(work, account.id, passkey_id)
+            if not (await ways_into(work, account)).count:
+                raise LastWayIn
             await self._log.notify(work, account, EventKind.PASSKEY_REMOVED, origin)
             await self._end_without_factor(work, account, origin)
 

@@ -4,7 +4,17 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from mailroom.i18n.messages import gettext
-from mailroom.ops.doctor import addresses, alerts, branding, database, mail_server, redis_servers, restore, workers
+from mailroom.ops.doctor import (
+    addresses,
+    alerts,
+    branding,
+    database,
+    mail_server,
+    providers,
+    redis_servers,
+    restore,
+    workers,
+)
 from mailroom.ops.doctor.daemons import Daemons
 from mailroom.ops.doctor.findings import Finding, broken, quoted
 from mailroom.ops.entrypoints import Entrypoints
@@ -26,6 +36,7 @@ def examine(settings: Settings, entrypoints: Entrypoints) -> list[Finding]:
         "redis": redis_servers.check,
         mail_server.CHECK: mail_server.check,
         workers.CHECK: workers.check(entrypoints),
+        providers.CHECK: providers.check,
         alerts.CHECK: alerts.check,
     }
 

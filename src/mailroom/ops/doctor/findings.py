@@ -55,6 +55,7 @@ def _secrets(settings: Settings) -> set[str]:
     urls = [settings.database_url, *others, *redis]
     found = {password for url in urls for password in passwords(url)}
     found |= {*settings.secret_keys, settings.metrics_token.get_secret_value()}
+    found |= {one.client_secret for one in settings.sign_in_providers}
     smtp = settings.smtp
     if smtp.username and smtp.password:  # a server may answer with the AUTH command that it did not like
         whole = f"\0{smtp.username}\0{smtp.password}"

@@ -37,7 +37,7 @@ async def sign_up_form() -> Response:
     return redirect("/account") if session and session.account else await _sign_up_page(take())
 
 
-async def _sign_up_page(refused: Refused, invited: InvitedView | None = None) -> Response:
+async def _sign_up_page(refused: Refused, invited: InvitedView | None = None, invitation: str = "") -> Response:
     rule = services().settings.registration_rule
     if invited is None and not rule.takes_strangers:
         return await respond(joining.SignUpClosed() if rule.mode == "closed" else joining.InvitationNeeded())
@@ -48,6 +48,8 @@ async def _sign_up_page(refused: Refused, invited: InvitedView | None = None) ->
         values=values,
         messages=refused.messages,
         invited=invited,
+        invitation=invitation,
+        providers=services().settings.sign_in_providers,
         bait=sign_up_traps.BAIT,
         begun=refused.values.get(sign_up_traps.BEGUN) or sign_up_traps.stamp(),
     )
@@ -84,7 +86,7 @@ async def _invited_page(token: str, refused: Refused) -> Response:
             found = await services().invitations.of_token(work, token)
     except errors.TokenError as error:
         return await respond(error)
-    return await _sign_up_page(refused, InvitedView(found.email, found.bound))
+    return await _sign_up_page(refused, InvitedView(found.email, found.bound), token)
 
 
 async def _sign_up(show: Show, invitation: str | None = None) -> Response:
@@ -142,6 +144,7 @@ async def _sign_in_page(refused: Refused) -> Response:
         notice=take_notice(),
         not_confirmed=None if mail is None else {"ticket": mail},
         has_passkeys=PasskeySite.of(services().settings.public_url).obstacle is None,
+        providers=services().settings.sign_in_providers,
     )
 
 

@@ -6,14 +6,16 @@ GET only ever shows pages: mail scanners open links and run what is there.
 from quart import Blueprint, Response
 
 from mailroom.accounts import errors
+from mailroom.accounts.views import Session
 from mailroom.web import browser, limits
 from mailroom.web.browser import current_session, services
 from mailroom.web.errors import respond
-from mailroom.web.forms import ChangeAddressForm, check, sent_values
+from mailroom.web.forms import ChangeAddressForm, OtherAddressForm, check, sent_values
 from mailroom.web.notices import redirect_with_notice
 from mailroom.web.page import keep_private, page, redirect
+from mailroom.web.pages.security_history import who_changes
+from mailroom.web.recent_sign_in import way_to_confirm
 from mailroom.web.refused import FORM_ERRORS, Refused, refuse, take, typed
-from mailroom.web.return_to import member
 
 blueprint = Blueprint("address", __name__)
 
@@ -21,27 +23,38 @@ blueprint = Blueprint("address", __name__)
 @blueprint.get("/account/address")
 async def address_form() -> Response:
     """Show the form that asks for another address."""
-    await member()
-    return await _form(take())
+    session, asks_password = await who_changes()
+    return await _form(session, take(), asks_password=asks_password)
 
 
-async def _form(refused: Refused) -> Response:
-    return await page("change_address.html", refused.status, values=refused.values, messages=refused.messages)
+async def _form(session: Session, refused: Refused, *, asks_password: bool) -> Response:
+    return await page(
+        "change_address.html",
+        refused.status,
+        values=refused.values,
+        messages=refused.messages,
+        asks_password=asks_password,
+        choice=await services().recent_sign_in.choice(session),
+        way_to_confirm=way_to_confirm(session, "/account/address"),
+    )
 
 
 @blueprint.post("/account/address")
 @limits.limited(limits.SIGN_IN)
 async def ask() -> Response:
     """Send a mail to the new address, and go on to its page: the same for every address, known or not."""
-    session, _ = await member()
+    session, asks_password = await who_changes()
     values = await sent_values()
     try:
-        form = check(ChangeAddressForm, values)
+        asked = ChangeAddressForm if asks_password else OtherAddressForm
+        form = check(asked, values)
         ticket = await services().address_changes.ask(
             session, email=form.email, password=form.current, origin=browser.origin()
         )
     except FORM_ERRORS as error:
-        return await refuse(error, _form, typed(values, "email"))
+        return await refuse(
+            error, lambda it: _form(session, it, asks_password=asks_password), typed(values, "email")
+        )
     return redirect(f"/mails/{ticket}")
 
 

@@ -10,15 +10,17 @@ from quart import Blueprint, Response
 
 from mailroom.accounts import errors
 from mailroom.accounts.browsers import browser_words
+from mailroom.accounts.views import Session
 from mailroom.i18n.messages import gettext_noop as _
 from mailroom.i18n.messages import translated
 from mailroom.i18n.sentences import sentence
 from mailroom.web import browser, limits
 from mailroom.web.browser import current_or_new_session, services
 from mailroom.web.errors import respond
-from mailroom.web.forms import ChangePasswordForm, check, sent_values
+from mailroom.web.forms import ChangePasswordForm, OtherPasswordForm, check, sent_values
 from mailroom.web.notices import redirect_with_notice, take_notice
 from mailroom.web.page import keep_private, page, redirect
+from mailroom.web.recent_sign_in import recent_member, way_to_confirm
 from mailroom.web.refused import FORM_ERRORS, Refused, refuse, take
 from mailroom.web.return_to import member
 
@@ -37,6 +39,8 @@ EVENTS = {
     "deletion_asked": _("Deletion of the account asked for; we sent a mail"),
     "deletion_ordered": _("An operator is deleting the account; we sent a mail"),
     "deletion_undone": _("Deletion of the account undone"),
+    "identity_linked": _("Linked with an account of another site"),
+    "identity_unlinked": _("Link with an account of another site removed"),
     "secured": _("Account secured by the link of a mail"),
     "session_ended": _("Another browser signed out"),
     "exported": _("Export of the data asked for"),
@@ -78,6 +82,9 @@ async def history() -> Response:
         account=account,
         lines=lines,
         factors=factors,
+        choice=await services().recent_sign_in.choice(session),
+        identities=await services().identities.of_account(session),
+        providers=services().settings.sign_in_providers,
         obstacle=sentence(factors.passkeys_obstacle) if factors.passkeys_obstacle else "",
         notice=take_notice(),
     )
@@ -86,21 +93,42 @@ async def history() -> Response:
 @blueprint.get("/account/password")
 async def password_form() -> Response:
     """Show the form that changes the password."""
-    await member()
-    return await _form(take())
+    session, asks_password = await who_changes()
+    return await _form(session, take(), asks_password=asks_password)
 
 
-async def _form(refused: Refused) -> Response:
-    return await page("change_password.html", refused.status, values=refused.values, messages=refused.messages)
+async def who_changes() -> tuple[Session, bool]:
+    """Return the session of a member, and whether the present password has to be typed to change something.
+
+    Where it has not, the sign-in has to be a recent one: raises `AskAgain`.
+    """
+    session, _ = await member()
+    asks_password = await services().password_change.asks_password(session)
+    if not asks_password:
+        await recent_member()
+    return session, asks_password
+
+
+async def _form(session: Session, refused: Refused, *, asks_password: bool) -> Response:
+    return await page(
+        "change_password.html",
+        refused.status,
+        values=refused.values,
+        messages=refused.messages,
+        asks_password=asks_password,
+        choice=await services().recent_sign_in.choice(session),
+        way_to_confirm=way_to_confirm(session, "/account/password"),
+    )
 
 
 @blueprint.post("/account/password")
 @limits.limited(limits.SIGN_IN)
 async def change_password() -> Response:
-    """Change the password; the present one is asked."""
-    session, _ = await member()
+    """Change the password; the present one is asked, or a passkey in its place."""
+    session, asks_password = await who_changes()
     try:
-        form = check(ChangePasswordForm, await sent_values())
+        asked = ChangePasswordForm if asks_password else OtherPasswordForm
+        form = check(asked, await sent_values())
         await services().password_change.change(
             session,
             current=form.current,
@@ -109,7 +137,7 @@ async def change_password() -> Response:
             origin=browser.origin(),
         )
     except FORM_ERRORS as error:
-        return await refuse(error, _form)
+        return await refuse(error, lambda it: _form(session, it, asks_password=asks_password))
     return redirect_with_notice("/account/security", "new-password")
 
 

@@ -16,6 +16,7 @@ LEFT_OUT = {
     "sign_ups": "became the account",
     "password_mails": "each is a mail, and in mails",
     "pending_sign_ins": "over after minutes, and in the history then",
+    "authentication_requests": "over after minutes, and in the history then",
     "api_keys": "a program's, and on the desk",
     "webhook_endpoints": "a program's, and on the desk",
     "saved_searches": "an operator's work, and on the desk",

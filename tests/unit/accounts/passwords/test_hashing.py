@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import argon2
 import pytest
 
-from mailroom.accounts.passwords.hashing import Passwords
+from mailroom.accounts.passwords.hashing import Passwords, is_useless
 
 GOOD = "seven quiet lanterns over water"
 
@@ -32,6 +32,15 @@ async def test_nobodys_hash_is_matched_by_nothing(passwords: Passwords) -> None:
     assert await passwords.match(GOOD, [None, None]) == [False, False]
     assert await passwords.match("", [None]) == [False]
     assert await passwords.match(GOOD, []) == []
+
+
+async def test_a_hash_that_stands_for_no_password_looks_like_any_other_and_is_known(passwords: Passwords) -> None:
+    known = await passwords.hash(GOOD)
+    none, other = passwords.useless(known), passwords.useless(known)
+    assert none != other and none.split("$")[:5] == known.split("$")[:5] and len(none) == len(known)
+    assert await passwords.match(GOOD, [known, none]) == [True, False]
+    assert [is_useless(one) for one in (none, passwords.useless(), known, "", "x")] == [True, True] + [False] * 3
+    assert not passwords.outdated(none)
 
 
 async def test_a_hash_like_another_shares_its_salt_so_one_computation_compares_both(passwords: Passwords) -> None:

@@ -20,10 +20,11 @@ AGAIN = f"{PAGE}/again"
 async def form() -> Response:
     """Show the form."""
     session, _ = await member()
-    return await _form(session, str(request.args.get("intent", "")), take())
+    return await show(session, str(request.args.get("intent", "")), take())
 
 
-async def _form(session: Session, intent: str, refused: Refused) -> Response:
+async def show(session: Session, intent: str, refused: Refused) -> Response:
+    """Return the form, as it was refused."""
     assert session.account
     return await page(
         "settings/confirm.html",
@@ -31,7 +32,8 @@ async def _form(session: Session, intent: str, refused: Refused) -> Response:
         intent=refused.values.get("intent", intent),
         messages=refused.messages,
         asks_code=session.account.has_two_steps,
-        asks_passkey=await services().recent_sign_in.has_passkey(session),
+        choice=await services().recent_sign_in.choice(session),
+        providers=await services().provider_sign_ins.of_account(session),
     )
 
 
@@ -46,11 +48,12 @@ async def confirm() -> Response:
         sent = check(RecentForm, values)
         await services().recent_sign_in.by_password(session, sent.current, sent.step_code, browser.origin())
     except FORM_ERRORS as error:
-        return await refuse(error, lambda it: _form(session, intent, it), {"intent": intent})
-    return redirect(_way_on(session, intent))
+        return await refuse(error, lambda it: show(session, intent, it), {"intent": intent})
+    return redirect(way_on(session, intent))
 
 
-def _way_on(session: Session, intent: str) -> str:
+def way_on(session: Session, intent: str) -> str:
+    """Return where to go on, once the owner has shown who it is."""
     wanted = read_intent(session, intent)
     return wanted.path if wanted.method == "GET" else f"{AGAIN}?intent={intent}"
 
@@ -81,4 +84,4 @@ async def passkey() -> Response:
     values = await sent_values()
     credential = values.get("credential")
     await services().recent_sign_in.by_passkey(session, credential if isinstance(credential, dict) else {})
-    return jsonify({"location": _way_on(session, str(values.get("intent", "")))})
+    return jsonify({"location": way_on(session, str(values.get("intent", "")))})

@@ -1,0 +1,39 @@
+"""What a provider says of who signed in there, and what this room asks of a provider."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who signed in at a provider: `subject` is the provider's own id, and never changes."""
+
+    subject: str
+    email: str | None = field(default=None, repr=False)
+    is_verified: bool = False
+    """True where the provider has made sure that the address is this person's."""
+    authenticated_at: float | None = None
+    """When the person showed there who it is (seconds since 1970), where the provider tells."""
+
+
+class SignInProvider(Protocol):
+    """A provider, as `providers/provider.py` is one; without its HTTP client, which few processes need."""
+
+    name: str
+    label: str
+    issuer: str
+
+    async def address(self, *, state: str, nonce: str, verifier: str, again: bool = False) -> str:
+        """Return where a browser is sent to sign in there."""
+
+    async def check_sender(self, issuer: str | None) -> None:
+        """Check who an answer is from."""
+
+    async def person(self, code: str, *, verifier: str, nonce: str) -> Person:
+        """Give the code to the provider, and return who signed in."""
+
+    async def trouble(self) -> str | None:
+        """Return why nobody could sign in by it now, in words for operators."""
+
+    async def close(self) -> None:
+        """Close the connections."""
