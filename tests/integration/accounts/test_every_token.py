@@ -129,9 +129,10 @@ async def invite(scene: Scene) -> UUID:
 
 async def join(scene: Scene, token: str, _: Session) -> object:
     scene.count += 1
+    email = f"joins-{scene.count}@example.org"
     browser = await scene.reception.browser()
     ticket = await scene.reception.registration.sign_up(
-        email=f"joins-{scene.count}@example.org", password=ALICES, session=browser, invitation=token
+        email=email, password=ALICES, session=browser, invitation=token
     )
     return await scene.reception.confirm(ticket, browser)
 
