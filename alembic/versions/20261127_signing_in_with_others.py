@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "7d25c1f0a8e3"
-down_revision = "b60d3f9a17ce"
+down_revision = "e7c41a9b53d8"
 branch_labels = None
 depends_on = None
 
