@@ -240,7 +240,7 @@ async def test_a_test_mail_goes_to_its_live_page_and_belongs_to_the_operator(hou
     assert (mail.kind, mail.recipient, mail.params["subject"]) == (
         "plain",
         "Carol@example.org",
-        "Test mail from localhost",
+        "Test mail from Mailroom",
     )
     assert [act[:3] for act in await audit(house)] == [("mail.tested", "olga@example.org", place[7:])]
 
