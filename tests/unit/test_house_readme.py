@@ -72,3 +72,17 @@ def test_every_command_of_make_that_the_documents_name_exists() -> None:
         assert set(re.findall(r"(?:`|^)make ([a-z-]+)", document.read_text(), re.MULTILINE)) <= known, (
             document.name
         )
+
+
+def test_the_figures_of_the_comparison_are_those_that_the_benchmarks_wrote() -> None:
+    """A figure that a file no longer has was measured anew: write the new one into the README."""
+    compared = README.partition("## Beside what people use today")[2].partition("\n## ")[0]
+    cells = [
+        (cell, file)
+        for part in re.split(r"\||\n\n", compared)
+        for cell, file in re.findall(r"(.*?)\[\[[abc]\]\]\((benchmarks/\w+\.md)\)", part, re.DOTALL)
+    ]
+    assert len(cells) >= 5
+    for cell, file in cells:
+        measured = set(re.findall(r"\d[\d,.]*\d|\d", (ROOT / file).read_text()))
+        assert set(re.findall(r"\d[\d,.]*\d|\d", cell)) <= measured, f"{cell.strip()} ({file})"

@@ -74,6 +74,11 @@ def test_a_shell_gets_settings_and_nothing_else(root: Path) -> None:
     assert done.stdout == "smtp://it's"
 
 
+def test_mails_come_from_an_operators_own_name(root: Path) -> None:
+    for given, sender in (({}, "Mailroom <mailroom@localhost>"), ({"PRODUCT_NAME": "Acme"}, "mailroom@localhost")):
+        assert plan.make(root, given, free_port(), []).environment("k", {})["MAIL_FROM"] == sender
+
+
 OURS = ["accounts", "alembic_version", "mails"]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mailroom.bootstrap.services import create_services
 from mailroom.ops.doctor.branding import check, notes
 from mailroom.settings import SettingsError
 from mailroom.settings.brand import BLUE, DARK_GROUNDS, LIGHT_GROUNDS, PLAIN, Accent
@@ -125,6 +126,15 @@ def test_mails_carry_a_png_and_of_an_svg_the_one_beside_it(tmp_path: Path) -> No
     assert (brand.logo.kind, brand.mail_logo.content) == ("svg", png(128, 32))
     beside.write_bytes(b"no picture")
     assert settings_with(logo=str(svg)).brand.mail_logo is None
+
+
+async def test_authenticator_apps_and_passkeys_bear_the_name_and_no_password_may_be_it() -> None:
+    settings = settings_with(product_name="Acme Post", public_url="http://127.0.0.1:8000")
+    services = create_services(settings, lambda _ids: None, lambda *_: None, name="test")
+    factors: Any = services.factors
+    assert factors._totp._issuer == factors._passkeys._name == "Acme Post"
+    passwords: Any = services.password_change
+    assert {"Acme", "Post"} <= set(passwords._site)
 
 
 async def test_the_doctor_says_what_became_of_the_settings(tmp_path: Path) -> None:
