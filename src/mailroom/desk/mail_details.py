@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from mailroom.api_keys.models import ApiKey
+from mailroom.i18n import languages
 from mailroom.kit import clock
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.ids import new_id
@@ -80,9 +81,14 @@ class MailDesk:
         )
 
     def specimen(self, kind: str, recipient: str) -> Preview:
-        """Return what a mail of this kind would look like; there is no such mail. Raises `BrokenMail`."""
-        params = {"browser": "Firefox on Linux"}
-        return self._previews.of_row(MailRow(UUID(int=0), kind, recipient, params, bytes(16), clock.now()))
+        """Return what a mail of this kind would look like in the language of the moment; there is no such mail.
+
+        Raises `BrokenMail`.
+        """
+        params, language = {"browser": "Firefox on Linux"}, languages.current()
+        return self._previews.of_row(
+            MailRow(UUID(int=0), kind, recipient, params, bytes(16), clock.now(), language)
+        )
 
     async def send_again(self, work: UnitOfWork, mail_id: UUID) -> UUID:
         """Put a copy of another program's message, to this recipient alone; return the new mail's id.

@@ -29,14 +29,9 @@ async def check(settings: Settings) -> list[Finding]:
 
 def notes(brand: Brand) -> list[str]:
     """Return what an operator may wonder about, one sentence without its full stop each."""
-    found = [
-        gettext(
-            SHADED[scheme], color=brand.accent.fill, contrast=f"{contrast:.1f}", least=f"{READABLE:g}", shade=shade
-        )
-        for scheme, contrast, shade in brand.accent.shaded
-        if brand.accent.is_own
-    ]
-    if brand.accent.is_own and not brand.accent.tells_states_apart:
+    accent = brand.accent
+    found = [_shaded(accent.fill, *one) for one in accent.shaded] if accent.is_own else []
+    if accent.is_own and not accent.tells_states_apart:
         found.append(
             gettext("bars of progress stay blue: red, amber, green and grey say there how a mail or task stands")
         )
@@ -53,3 +48,8 @@ def notes(brand: Brand) -> list[str]:
             gettext("the logo is more than twice as wide as high, so pages show it without the name beside it")
         )
     return found
+
+
+def _shaded(color: str, scheme: str, contrast: float, shade: str) -> str:
+    found, least = f"{contrast:.1f}", f"{READABLE:g}"
+    return gettext(SHADED[scheme], color=color, contrast=found, least=least, shade=shade)
