@@ -35,7 +35,8 @@ def in_words(alerts: Sequence[AlertView], public_url: str, label: str) -> Words:
         if alert.ended_at:
             took = duration((alert.ended_at - alert.began_at).total_seconds())
             titles.append(gettext("Over: %(title)s", title=words.title))
-            parts.append(f"{words.title}\n{gettext('This is over. It took %(time)s.', time=took)}")
+            over = gettext("This is over. It took %(time)s.", time=took)
+            parts.append(f"{words.title}\n{over}")
         else:
             titles.append(words.title)
             parts.append(f"{words.title}\n{words.sentence}\n{words.advice}")

@@ -7,10 +7,11 @@ from typing import Any
 import click
 
 from mailroom.cli.state_colours import state_colour
-from mailroom.cli.tables import Column, print_table
+from mailroom.cli.tables import Column, print_facts, print_table
 from mailroom.i18n.formats import until
 from mailroom.i18n.messages import gettext, gettext_noop
 from mailroom.i18n.sentences import sentence
+from mailroom.i18n.wrapping import padded
 from mailroom.kit.text import age, clean, clock, full, short_span, span
 from mailroom.mail.administration import Shown
 from mailroom.mail.kinds import WITHHELD
@@ -85,13 +86,11 @@ def print_shown(shown: Shown, now: datetime) -> None:
     """Print a mail, then each attempt as a timeline."""
     mail = shown.mail
     click.echo(click.style(gettext("Mail %(id)s", id=mail.id), bold=True))
-    for label, value in _facts(mail, now):
-        click.echo(f"  {label:<9} {value}")
+    print_facts(_facts(mail, now))
     for attempt in shown.attempts:
         click.echo()
-        click.echo(
-            f"{click.style(gettext('Attempt %(number)s', number=attempt.attempt), bold=True)} {_by(attempt)}"
-        )
+        title = gettext("Attempt %(number)s", number=attempt.attempt)
+        click.echo(f"{click.style(title, bold=True)} {_by(attempt)}")
         for line in _timeline(attempt):
             click.echo(f"  {line}")
     if not shown.attempts:
@@ -136,7 +135,8 @@ def _facts(mail: Mail, now: datetime) -> Iterator[tuple[str, str]]:
 
 
 def _timeline(attempt: Attempt) -> Iterator[str]:
-    yield f"{full(attempt.claimed_at)[:10]} {clock(attempt.claimed_at)}  {gettext('claimed')}"
+    claimed = gettext("claimed")
+    yield f"{full(attempt.claimed_at)[:10]} {clock(attempt.claimed_at)}  {claimed}"
     before = attempt.claimed_at
     outcome = " ".join(filter(None, (attempt.outcome, f"({attempt.reason})" if attempt.reason else "")))
     reached = (
@@ -147,7 +147,7 @@ def _timeline(attempt: Attempt) -> Iterator[str]:
     for moment, stage in reached:
         if moment is not None:
             passed = short_span((moment - before).total_seconds())
-            yield f"{'':<10} {clock(moment)}  {stage:<14} +{passed}"
+            yield f"{'':<10} {clock(moment)}  {padded(stage, 14)} +{passed}"
             before = moment
     if attempt.answer or attempt.code:
         yield f"{'':<25}{answer_of(attempt)}"

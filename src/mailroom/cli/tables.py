@@ -1,7 +1,7 @@
 """The one way to print a list: a table where people look on, lines of fields parted by tabs in a pipe."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import click
@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mailroom.i18n.messages import translated
+from mailroom.i18n.wrapping import padded, places
 
 NARROW = 110
 """Columns of a terminal below which a table does without what is not `needed`."""
@@ -25,6 +26,14 @@ class Column:
     needed: bool = True
     """Whether it stands in a narrow table, too."""
     colour: Callable[[str], str] = lambda _text: ""
+
+
+def print_facts(facts: Iterable[tuple[str, str]]) -> None:
+    """Print labels (translated) and their values, one a line, the values below each other."""
+    lines = list(facts)
+    widest = max(places(label) for label, _ in lines)
+    for label, value in lines:
+        click.echo(f"  {padded(label, widest)} {value}")
 
 
 def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
@@ -45,7 +54,7 @@ def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Non
     ]
     for number, column in shown:
         name = translated(column.name)
-        widest = max(len(name), *(len(row[number]) for row in rows))
+        widest = max(places(name), *(places(row[number]) for row in rows))
         table.add_column(name, no_wrap=True, min_width=widest if column.whole else None)
     for row in rows:
         table.add_row(*(Text(row[number], style=column.colour(row[number])) for number, column in shown))

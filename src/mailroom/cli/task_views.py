@@ -13,7 +13,7 @@ from sqlalchemy.orm import undefer
 from mailroom.cli.ids import UnknownId
 from mailroom.cli.mail_views import ended_after
 from mailroom.cli.state_colours import state_colour
-from mailroom.cli.tables import Column, print_table
+from mailroom.cli.tables import Column, print_facts, print_table
 from mailroom.i18n.formats import until
 from mailroom.i18n.messages import gettext, gettext_noop
 from mailroom.i18n.sentences import text_of
@@ -117,8 +117,7 @@ def print_task(shown: ShownTask, now: datetime) -> None:
     """Print a task, its parts, and its traceback."""
     task = shown.task
     click.echo(click.style(gettext("Task %(id)s", id=task.id), bold=True))
-    for label, value in _facts(task, now):
-        click.echo(f"  {label:<9} {value}")
+    print_facts(_facts(task, now))
     if shown.parts:
         click.echo(click.style("\n" + gettext("Parts"), bold=True))
     for part in shown.parts:

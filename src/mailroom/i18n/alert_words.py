@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from mailroom.i18n.formats import clock_time, date_time, duration, is_today, number
+from mailroom.i18n.formats import clock_time, date_time, duration, is_today, number, sentences
 from mailroom.i18n.messages import gettext, gettext_noop, ngettext, translated
 from mailroom.i18n.sentences import sentence
 
@@ -87,7 +87,7 @@ class _Alert:
 
 
 def _no_worker(alert: _Alert) -> str:
-    return gettext("No worker runs since %(time)s.", time=alert.began) + _waiting(alert)
+    return sentences(gettext("No worker runs since %(time)s.", time=alert.began), _waiting(alert))
 
 
 def _failures(alert: _Alert) -> str:
@@ -98,7 +98,7 @@ def _failures(alert: _Alert) -> str:
         failed=number(alert.facts["failed"]),
         ended=number(alert.facts["ended"]),
     )
-    return failed + " " + gettext("It began at %(time)s.", time=alert.began)
+    return sentences(failed, gettext("It began at %(time)s.", time=alert.began))
 
 
 def _uncertain(alert: _Alert) -> str:
@@ -113,9 +113,10 @@ def _uncertain(alert: _Alert) -> str:
 def _circuit(alert: _Alert) -> str:
     cause = sentence(f"alert.server.{str(alert.facts['reason']).replace('-', '_').replace(' ', '_')}", {})
     server = alert.facts["server"]
-    return gettext(
+    said = gettext(
         "The mail server %(server)s: %(cause)s since %(time)s.", server=server, cause=cause, time=alert.began
-    ) + _waiting(alert)
+    )
+    return sentences(said, _waiting(alert))
 
 
 def _redis_away(alert: _Alert) -> str:
@@ -147,9 +148,28 @@ def _test(alert: _Alert) -> str:
     return gettext("An operator tested the alerts at %(time)s.", time=clock_time(alert.since))
 
 
+def _waiting(alert: _Alert) -> str:
+    """Return `311 mails wait, the oldest since 9 minutes.`, or as much of it as is known."""
+    facts = alert.facts
+    waiting = int(facts.get("waiting") or 0)
+    if not waiting:
+        return gettext("No mail waits.")
+    known = {"count": count(waiting)}
+    oldest = facts.get("oldest")
+    if not oldest:
+        return ngettext("%(count)s mail waits.", "%(count)s mails wait.", waiting, **known)
+    known["time"] = duration((alert.now - datetime.fromisoformat(oldest)).total_seconds())
+    return ngettext(
+        "%(count)s mail waits, since %(time)s.",
+        "%(count)s mails wait, the oldest since %(time)s.",
+        waiting,
+        **known,
+    )
+
+
 _SENTENCES: Mapping[str, Callable[[_Alert], str]] = {
     "no_worker": _no_worker,
-    "waiting": lambda alert: _waiting(alert).strip(),
+    "waiting": _waiting,
     "failures": _failures,
     "uncertain": _uncertain,
     "circuit": _circuit,
@@ -159,22 +179,3 @@ _SENTENCES: Mapping[str, Callable[[_Alert], str]] = {
     "certificate": _certificate,
     "test": _test,
 }
-
-
-def _waiting(alert: _Alert) -> str:
-    """Return ` 311 mails wait, the oldest since 9 minutes.`, or as much of it as is known."""
-    facts = alert.facts
-    waiting = int(facts.get("waiting") or 0)
-    if not waiting:
-        return " " + gettext("No mail waits.")
-    known = {"count": count(waiting)}
-    oldest = facts.get("oldest")
-    if not oldest:
-        return " " + ngettext("%(count)s mail waits.", "%(count)s mails wait.", waiting, **known)
-    known["time"] = duration((alert.now - datetime.fromisoformat(oldest)).total_seconds())
-    return " " + ngettext(
-        "%(count)s mail waits, since %(time)s.",
-        "%(count)s mails wait, the oldest since %(time)s.",
-        waiting,
-        **known,
-    )

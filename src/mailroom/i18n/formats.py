@@ -140,6 +140,11 @@ def number(value: float) -> str:
     return format_decimal(round(value, 1), locale=_locale())
 
 
+def sentences(*parts: str) -> str:
+    """Return whole sentences one after the other, with a space between them where the language has one."""
+    return ("" if current().startswith("zh") else " ").join(filter(None, parts))
+
+
 def counted(current: float | None, total: float | None) -> str:
     """Return how far something is: `1,200 of 3,400`, or as much of it as is known."""
     if current is None:

@@ -12,12 +12,12 @@ def filled(text: str, width: int) -> str:
     """Return `text` in lines of at most `width` places, but for words that are longer by themselves."""
     lines, line, length = [], "", 0
     for piece, is_apart in _pieces(text):
-        places = sum(map(_places, piece))
+        taken = places(piece)
         gap = 1 if line and is_apart else 0
-        if line and length + gap + places > width:
+        if line and length + gap + taken > width:
             lines.append(line)
             line, length, gap = "", 0, 0
-        line, length = line + " " * gap + piece, length + gap + places
+        line, length = line + " " * gap + piece, length + gap + taken
     return "\n".join([*lines, line])
 
 
@@ -34,9 +34,19 @@ def _pieces(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def _may_part(before: str, after: str) -> bool:
-    is_wide = _places(before) == 2 or _places(after) == 2  # noqa: PLR2004  # places of a Chinese character
+    is_wide = places(before) == 2 or places(after) == 2  # noqa: PLR2004  # places of a Chinese character
     return is_wide and before not in NOT_LAST and after not in NOT_FIRST
 
 
-def _places(character: str) -> int:
+def places(text: str) -> int:
+    """Return how many places of a terminal `text` takes."""
+    return sum(map(_of_character, text))
+
+
+def padded(text: str, width: int) -> str:
+    """Return `text` with spaces behind it, so that it takes `width` places, or more if it is longer."""
+    return text + " " * (width - places(text))
+
+
+def _of_character(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from mailroom.i18n.wrapping import padded
 from mailroom.ops.embedded import copied, environment
 from mailroom.ops.embedded import plan as plans
 from mailroom.ops.embedded.data_directory import DataDirectory, write_private
@@ -194,7 +195,7 @@ class _Up:
         rows.append(("Data", str(self.home.path)))
         hint = styled(DIM, "in another window; and mails, show, watch, send")
         rows.append(("Shell", f"{_command(self.home.path)} doctor  {hint}"))
-        lines = [f"    {label:<6} {value}" for label, value in rows]
+        lines = [f"    {padded(label, 6)} {value}" for label, value in rows]
         for name, line in plan.left_out.items():
             environment = shlex.quote(str(self.home.path / "environment"))
             lines += ["", f"  {name} is left out; to start it, in another window:"]

@@ -73,7 +73,7 @@ def statement(text: str, cluster: str = CLUSTER) -> str:
 class DatabaseRestored(Unavailable):
     """The database was restored from a backup. Mails that wait in it may have gone out since the backup.
 
-    Stop all workers, then run `mailroom restored --from <time of the backup>`. Workers start after that.
+    Stop all workers, then run `mailroom restored --from TIME`. Workers start after that.
     """
 
 

@@ -84,7 +84,7 @@ async def _trouble(trouble: ServerTrouble, settings: Settings) -> Finding:
         host = gettext("SMTP_URL must name the host that the certificate is for.")
         return broken(CHECK, words, f"{host} {own_issuer()}")
     code = f"{result.code} " if result.code else ""
-    told = f"{code}{quoted(result.text or gettext('no answer'), settings)}"
+    told = code + quoted(result.text or gettext("no answer"), settings)
     if result.reason is Reason.TLS:
         advice = gettext(
             "Correct host and port in SMTP_URL. Only where the network is your own: ?starttls=opportunistic."

@@ -130,7 +130,9 @@ def _judge(info: Mapping[str, Any], check: str, place: str, settings: Settings) 
         return [broken(check, words, gettext("Name a server with cluster-enabled no."))]
     findings = [good(check, f"{title}, {_persistence(info)}"), *_memory(info, check)]
     if limit := int(info.get("maxclients", 0)):
-        findings.append(budget(f"{check} connections", settings, "REDIS_CONNECTIONS", available=limit))
+        findings.append(
+            budget(gettext("%(server)s connections", server=check), settings, "REDIS_CONNECTIONS", available=limit)
+        )
     return findings
 
 
@@ -142,6 +144,7 @@ def _persistence(info: Mapping[str, Any]) -> str:
 
 def _memory(info: Mapping[str, Any], check: str) -> list[Finding]:
     findings = []
+    eviction = gettext("%(server)s eviction", server=check)
     policy = info.get("maxmemory_policy")
     if policy not in {None, "noeviction"}:
         words = gettext(
@@ -149,14 +152,15 @@ def _memory(info: Mapping[str, Any], check: str) -> list[Finding]:
             policy=policy,
         )
         advice = gettext("Set maxmemory-policy noeviction. No mail is lost by this, but mails are delayed.")
-        findings.append(warning(f"{check} eviction", words, advice))
+        findings.append(warning(eviction, words, advice))
     elif policy:
-        findings.append(good(f"{check} eviction", gettext("noeviction: nothing that waits is thrown away")))
+        findings.append(good(eviction, gettext("noeviction: nothing that waits is thrown away")))
     used, limit = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
     if limit and used > NEARLY_FULL * limit:
         share = round(used / limit * 100)
         words = gettext(
             "%(share)s%% of its memory is used; when it is full, it takes no more messages", share=share
         )
-        findings.append(warning(f"{check} memory", words, gettext("Raise maxmemory, or lower RESULTS_EXPIRE.")))
+        memory = gettext("%(server)s memory", server=check)
+        findings.append(warning(memory, words, gettext("Raise maxmemory, or lower RESULTS_EXPIRE.")))
     return findings

@@ -46,7 +46,7 @@ def run(entrypoints: Entrypoints, *, as_json: bool, only_wrong: bool = False) ->
     elif only_wrong:
         for finding in findings:
             if finding.mark is not Mark.GOOD:
-                click.echo(f"{_capital(finding.check)}: {finding.words}.")
+                click.echo(_told(finding))
     else:
         _print(findings, advice)
     if Mark.BROKEN in marks:
@@ -58,13 +58,18 @@ def _print(findings: Sequence[Finding], advice: str) -> None:
     click.echo(startup.source())
     click.echo()
     for finding in findings:
-        click.echo(f"{sign(finding.mark)} {_capital(translated(finding.check))}: {finding.words}.")
+        click.echo(f"{sign(finding.mark)} {_told(finding)}")
         if finding.advice:
             click.echo(f"    {finding.advice}")
     click.echo()
     if advice:
         click.echo(advice)
     click.echo(_verdict(findings))
+
+
+def _told(finding: Finding) -> str:
+    check = _capital(translated(finding.check))
+    return gettext("%(check)s: %(words)s.", check=check, words=finding.words)
 
 
 def _verdict(findings: Sequence[Finding]) -> str:

@@ -19,5 +19,5 @@ async def check(settings: Settings) -> list[Finding]:
     if refused is None:
         return []
     words = gettext("the database was restored from a backup, and mails that wait in it may have gone out since")
-    advice = gettext("Stop all workers, then run `mailroom restored --from <time of the backup>`.")
+    advice = gettext("Stop all workers, then run `mailroom restored --from TIME`.")
     return [broken(CHECK, words, advice)]
