@@ -1,11 +1,15 @@
 """A body has the limit of its route, whatever came of it before the route was known."""
 
+import asyncio
 import hashlib
+from typing import Any
 
 import pytest
 from quart import Quart, request
 
-from mailroom.web.requests import LARGEST_OF_ALL, read_requests, takes_body
+from mailroom.kit.byte_budget import Budget
+from mailroom.web.parts import part_of
+from mailroom.web.requests import LARGEST_OF_ALL, UNREAD, read_requests, takes_body
 
 MB = 1024 * 1024
 MOST = 40 * MB
@@ -46,3 +50,71 @@ def test_no_route_takes_more_than_the_largest_of_all_and_a_form_as_much(app: Qua
     assert app.config["MAX_CONTENT_LENGTH"] == LARGEST_OF_ALL
     with pytest.raises(ValueError, match="LARGEST_OF_ALL"):
         takes_body(LARGEST_OF_ALL + 1)
+
+
+async def test_a_streamed_body_comes_as_fast_as_it_is_read_and_is_never_all_in_memory() -> None:
+    app, may_read, given = Quart(__name__), asyncio.Event(), 0
+    read_requests(app)
+
+    @app.post("/streamed")
+    @takes_body(MOST, streamed=True)
+    async def streamed() -> str:
+        await may_read.wait()
+        digest = hashlib.sha256()
+        async for part in request.body:
+            digest.update(part)
+        return digest.hexdigest()
+
+    part, parts = b"x" * 65536, 160
+    answered = asyncio.Event()
+    answer: list[bytes] = []
+
+    async def receive() -> Any:
+        nonlocal given
+        if given == parts:
+            await answered.wait()
+            return {"type": "http.disconnect"}
+        given += 1
+        await asyncio.sleep(0)
+        return {"type": "http.request", "body": part, "more_body": given < parts}
+
+    async def send(message: Any) -> None:
+        answer.append(message.get("body", b""))
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            answered.set()
+
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "asgi": {"version": "3.0"},
+        "method": "POST",
+        "scheme": "http",
+        "path": "/streamed",
+        "raw_path": b"/streamed",
+        "query_string": b"",
+        "root_path": "",
+        "extensions": {},
+        "headers": [(b"host", b"localhost")],
+        "client": ("127.0.0.1", 1),
+        "server": ("localhost", 80),
+    }
+    served = asyncio.create_task(app.asgi_app(scope, receive, send))  # type: ignore[arg-type]
+    await asyncio.sleep(0.2)
+    assert given <= UNREAD // len(part) + 1
+    assert part_of(app, Budget).taken == 0
+    may_read.set()
+    await served
+    assert b"".join(answer).decode() == hashlib.sha256(part * parts).hexdigest()
+
+
+async def test_a_streamed_body_has_its_limit_too() -> None:
+    app = Quart(__name__)
+    read_requests(app)
+
+    @app.post("/streamed")
+    @takes_body(MB, streamed=True)
+    async def streamed() -> str:
+        return str(sum([len(part) async for part in request.body]))
+
+    assert (await app.test_client().post("/streamed", data=bytes(MB))).status_code == 200
+    assert (await app.test_client().post("/streamed", data=bytes(MB + 1))).status_code == 413
