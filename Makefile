@@ -30,8 +30,8 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.embedded
 	@touch $@
 
 .PHONY: up
-up: $(VENV)/.embedded ## everything on this machine: servers, migrations, web, worker; prints where to click
-	@exec $(BIN)/mailroom up
+up: $(VENV)/.embedded ## everything on this machine: servers, migrations, web, worker; prints where to click; ARGS=--reload follows changes
+	@exec $(BIN)/mailroom up $(ARGS)
 
 .PHONY: test
 test: $(VENV)/.dev ## the whole test suite, on real servers; ARGS="-k name" picks some

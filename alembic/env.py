@@ -94,10 +94,20 @@ def migrate_all(url: str, given: dict[str, Any]) -> None:
             connection=connection,
             target_metadata=Base.metadata,
             compare_type=True,
+            include_object=tables_of(given.get("only", "")),
             on_version_apply=say_step,
             transaction_per_migration=True,
         )
         migrate(connection, given.get("pause", PAUSE), given.get("tries", TRIES))
+
+
+def tables_of(prefix: str) -> Any:
+    """Return which tables are compared with the models: those that begin so, an app's."""
+
+    def is_compared(_thing: Any, name: str | None, kind: str, _reflected: bool, _other: Any) -> bool:
+        return kind != "table" or str(name).startswith(prefix)
+
+    return is_compared
 
 
 def take_lock(connection: Connection) -> None:

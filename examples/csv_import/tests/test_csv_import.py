@@ -43,6 +43,9 @@ async def test_a_german_member_gets_a_german_mail(mailroom: Mailroom) -> None:
     assert mail.subject == "Ihre Kontakte sind importiert: people.csv"
     assert "2 Kontakte sind importiert." in mail.text
     assert 'lang="de"' in mail.html
+    page = await (await alice.get("/csv-import/")).get_data(as_text=True)
+    assert "Sie haben 2 Kontakte." in page
+    assert ">Kontakte</a>" in page
 
 
 def test_nothing_is_left_to_translate() -> None:

@@ -17,7 +17,7 @@ from mailroom.cli.key_commands import keys
 from mailroom.cli.language import terminal_language, translate_help
 from mailroom.cli.live_commands import send, watch
 from mailroom.cli.mail_commands import mails, show
-from mailroom.cli.new_app_command import new_app
+from mailroom.cli.new_app_command import new_app, new_migration
 from mailroom.cli.operator_commands import operator
 from mailroom.cli.restored_command import restored
 from mailroom.cli.task_commands import tasks
@@ -211,6 +211,7 @@ def shell(entrypoints: Entrypoints) -> click.Group:
         invitations,
         operator,
         new_app,
+        new_migration,
         inbox,
     ):
         mailroom.add_command(command)

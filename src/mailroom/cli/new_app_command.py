@@ -20,3 +20,16 @@ def new_app(name: str) -> None:
     folder = write(name, Path.cwd())
     click.echo(gettext("%(folder)s is an app that works. Next:", folder=folder))
     click.echo(f"  {NEXT.format(name=name)}")
+
+
+@click.command("new-migration")
+@click.argument("name")
+@click.argument("words")
+def new_migration(name: str, words: str) -> None:
+    """Write a migration of the app called NAME: what its models have and its tables have not.
+
+    WORDS say what changes. The database must be at its heads (`mailroom migrate`); read the file and mend it.
+    """
+    from mailroom.ops.migrate import new_migration as write
+
+    click.echo(write(name, words))

@@ -1,11 +1,17 @@
 """`mailroom migrate`: the tables of Mailroom and of all apps."""
 
 import sys
+from pathlib import Path
 
 from mailroom.apps.loader import load as load_apps
+from mailroom.apps.places import module_of
 from mailroom.i18n.messages import gettext
 from mailroom.ops.migrations import config
-from mailroom.ops.startup import BAD_SETTINGS, load_or_exit
+from mailroom.ops.startup import BAD_SETTINGS, load_or_exit, settings
+from mailroom.settings import SettingsError
+
+FIRST = "9a99719015b5"
+"""Mailroom's first tables: what an app's first migration depends on."""
 
 
 def migrate(revision: str = "heads") -> None:
@@ -23,6 +29,41 @@ def migrate(revision: str = "heads") -> None:
     except CommandError as error:
         print(_explained(str(error)), file=sys.stderr)
         raise SystemExit(BAD_SETTINGS) from None
+
+
+def new_migration(app_name: str, words: str) -> Path:
+    """Write a migration of an app: what its models have and its tables have not. Return the file.
+
+    The database has to be at its heads. Raises `SettingsError`, and `SystemExit` with a sentence.
+    """
+    from alembic import command
+    from alembic.util import CommandError
+
+    apps = load_apps(settings().mailroom_apps)
+    app = next((app for app in apps if app.name == app_name and app.app.models), None)
+    if app is None:
+        raise SettingsError([gettext("There is no app %(name)s that declares models.", name=app_name)])
+    module_of(app.app.models, app.who)
+    folder = app.folder / "migrations"
+    folder.mkdir(exist_ok=True)
+    found, begun = config(apps), any(folder.glob("*.py"))
+    found.attributes["only"] = f"{app.name}_"
+    try:
+        script = command.revision(
+            found,
+            words,
+            autogenerate=True,
+            version_path=str(folder),
+            head=f"{app.name}@head" if begun else "base",
+            branch_label=None if begun else app.name,
+            depends_on=None if begun else FIRST,
+        )
+    except CommandError as error:
+        print(_explained(str(error)), file=sys.stderr)
+        raise SystemExit(BAD_SETTINGS) from None
+    assert script is not None
+    assert not isinstance(script, list)
+    return Path(script.path)
 
 
 def _explained(error: str) -> str:

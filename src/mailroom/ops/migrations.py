@@ -33,6 +33,7 @@ def config(apps: Apps) -> "Config":
     found.set_main_option("script_location", _escaped(scripts()))
     found.set_main_option("path_separator", "newline")
     found.set_main_option("version_locations", "\n".join(map(_escaped, folders)))
+    found.set_main_option("file_template", "%%(year)d%%(month).2d%%(day).2d_%%(slug)s")
     return found
 
 

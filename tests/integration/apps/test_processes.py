@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -79,6 +80,44 @@ def test_the_doors_of_other_programs_say_it_too(environment: dict[str, str]) -> 
         done = run(environment, "-c", f"import {door}", MAILROOM_APPS="acme_not_here")
         assert done.returncode == 2, done.stderr
         assert "there is no module acme_not_here" in done.stderr
+
+
+MODELS = """
+from sqlalchemy import Text
+from sqlalchemy.orm import Mapped, mapped_column
+from mailroom.api import Base
+class Greeting(Base):
+    __tablename__ = "sketch_greetings"
+    whom: Mapped[str] = mapped_column(Text, primary_key=True)
+"""
+
+
+def test_a_developer_is_written_migrations_from_the_models_of_an_app(
+    postgres: Postgres, environment: dict[str, str], tmp_path: Path
+) -> None:
+    package = tmp_path / "sketch"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "from mailroom.api import App\napp = App('sketch', models='sketch.models')"
+    )
+    (package / "models.py").write_text(MODELS)
+    with database_on(postgres, "of_migrations") as url:
+        told = {"DATABASE_URL": url, "MAILROOM_APPS": "sketch"}
+        told["PYTHONPATH"] = f"{tmp_path}:{environment['PYTHONPATH']}"
+        first = mailroom(environment, "new-migration", "sketch", "the first table", **told)
+        written = Path(first.stdout.splitlines()[-1]).read_text()
+        assert "op.create_table('sketch_greetings'" in written
+        assert "branch_labels = ('sketch',)" in written
+        assert "accounts" not in written
+        assert "drop" not in written.partition("def downgrade")[0]
+        assert mailroom(environment, "migrate", **told).returncode == 0
+        (package / "models.py").write_text(MODELS + "    by: Mapped[str | None] = mapped_column(Text)\n")
+        second = mailroom(environment, "new-migration", "sketch", "who greeted", **told)
+        assert "op.add_column('sketch_greetings'" in Path(second.stdout.splitlines()[-1]).read_text()
+        assert mailroom(environment, "migrate", **told).returncode == 0
+        assert mailroom(environment, "migrate", "sketch@base", **told).returncode == 0
+        with psycopg.connect(url) as connection:
+            assert connection.execute("select to_regclass('sketch_greetings')").fetchone() == (None,)
 
 
 def test_a_command_of_an_app_runs_with_the_services(with_apps: dict[str, str], postgres: Postgres) -> None:
