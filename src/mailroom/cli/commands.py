@@ -130,7 +130,9 @@ def worker(entrypoints: Entrypoints, processes: int | None, threads: int | None,
 @click.command()
 @click.argument("revision", default="heads")
 def migrate(revision: str) -> None:
-    """Bring the database's tables to this version (or to REVISION).
+    """Bring the database's tables, and those of all apps, to this version (or to REVISION).
+
+    NAME@base takes the tables of the app NAME away.
 
     Run it before the first start and with each upgrade. Two at once do no harm: the second waits for the first.
     """

@@ -17,15 +17,18 @@ FIRST = "9a99719015b5"
 def migrate(revision: str = "heads") -> None:
     """Bring the database of DATABASE_URL to `revision`: Mailroom's tables and those of all apps.
 
-    Prints a line for each step. Two at once do no harm: the second waits. Raises `SystemExit` with a sentence
-    where that cannot be done.
+    ``acme@base`` takes the tables of an app away. Prints a line for each step. Two at once do no harm: the
+    second waits. Raises `SystemExit` with a sentence where that cannot be done.
     """
     from alembic import command
     from alembic.util import CommandError
 
     apps = load_apps(load_or_exit().mailroom_apps)
     try:
-        command.upgrade(config(apps), revision)
+        if revision.endswith("@base"):
+            command.downgrade(config(apps), revision)
+        else:
+            command.upgrade(config(apps), revision)
     except CommandError as error:
         print(_explained(str(error)), file=sys.stderr)
         raise SystemExit(BAD_SETTINGS) from None
