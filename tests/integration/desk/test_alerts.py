@@ -10,6 +10,8 @@ from mailroom.bootstrap.alerts import create_teller
 from mailroom.desk.alerts.book import ALL, current_alerts, end_silence, past_alerts, silence
 from mailroom.desk.alerts.teller import Words
 from mailroom.desk.alerts.watch import AlertWatch
+from mailroom.i18n.languages import speaking
+from mailroom.i18n.messages import gettext
 from mailroom.kit.database import Database
 from mailroom.settings import Settings
 from tests.sink import Fault, Sink
@@ -137,6 +139,24 @@ async def test_an_alert_that_cannot_be_mailed_is_tried_again_and_a_silence_is_ke
     await house.later(61)
     await house.look()
     assert len(sink.accepted) == 1
+
+
+async def test_each_reader_gets_an_alert_in_their_language_and_by_their_clock(house: House, sink: Sink) -> None:
+    await house.sql(
+        "insert into accounts (id, email, email_key, password_hash, language, time_zone) values"
+        " (gen_random_uuid(), 'olga@example.org', 'olga@example.org', '', 'de', 'Europe/Berlin')"
+    )
+    await house.sql(
+        "insert into mails (id, kind, recipient, on_uncertain, state, expires_at)"
+        " values (gen_random_uuid(), 'note', 'a@example.org', 'hold', 'uncertain', now())"
+    )
+    await house.worker()
+    await house.look()
+    subjects = {mail.message["To"]: mail.message["Subject"] for mail in sink.accepted}
+    assert subjects["ops@example.org"] == "[Mailroom] Mails wait for a decision"
+    with speaking("de"):
+        assert subjects["olga@example.org"] == f"[Mailroom] {gettext('Mails wait for a decision')}"
+    assert len(set(subjects.values())) == 2
 
 
 async def test_one_process_evaluates_at_a_time(house: House) -> None:

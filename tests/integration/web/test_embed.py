@@ -11,6 +11,8 @@ from quart.testing.connections import WebsocketDisconnectError
 from sqlalchemy import text
 
 from mailroom.api_keys.watch_tokens import LENGTH, ExpiredWatchToken, WatchTokens, WrongWatchToken
+from mailroom.i18n.languages import speaking
+from mailroom.i18n.sentences import sentence
 from mailroom.jobs.app import create_celery
 from mailroom.kit.ids import new_id
 from tests.integration.web.api.conftest import Office, Program, office  # noqa: F401  # a fixture
@@ -78,6 +80,11 @@ async def test_a_recipients_token_opens_that_mail_alone_and_hides_what_the_serve
     body = await answer.get_json()
     assert (body["object"], body["state"], body["error"]["code"], body["final"]) == ("mail", "failed", 550, True)
     assert "no such user" not in json.dumps(body) and "task" not in body
+    # Its sentences are in the language of the page that shows it, whatever the browser's own is.
+    path = f"/api/v1/watch/{found['recipients'][0]['watch_token']}?lang=de-AT"
+    german = await (await get(office, path, Accept_Language="en")).get_json()
+    with speaking("de"):
+        assert german["error"]["message"] == sentence("mail.refused") != body["error"]["message"]
 
 
 async def test_a_long_poll_ends_with_news(office: Office) -> None:  # noqa: F811

@@ -70,6 +70,17 @@ def test_the_help_of_every_command_and_option_is_shown_in_the_language_of_the_te
     assert left == []
 
 
+def test_in_german_the_shell_is_german(everything: click.Group, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    monkeypatch.delenv("LANGUAGE", raising=False)
+    with languages.speaking(languages.DEFAULT):
+        run = CliRunner().invoke(everything, ["keys", "--help"])
+    assert run.exit_code == 0
+    for english in ("Create, list and revoke", "Show this message", "Make a key", "List the keys"):
+        assert english not in run.output
+    assert "Schlüssel" in run.output
+
+
 def test_a_verdict_of_the_doctor_is_translated(pseudo: str, unmarked: Callable[[str], list[str]]) -> None:
     with languages.speaking(pseudo):
         said = _verdict([good("x", "y")])

@@ -18,6 +18,7 @@ from mailroom.kit.errors import Unavailable
 from mailroom.kit.ids import new_id
 from mailroom.mail.models import Attempt, Mail
 from mailroom.progress.snapshot import Snapshot
+from mailroom.progress.subscription import Subscription
 from mailroom.settings import Settings
 from mailroom.tasks.models import Task
 from mailroom.tasks.tickets import Watcher
@@ -341,6 +342,13 @@ class FakeProfiles:
 class FakeWatching:
     def __init__(self, world: World) -> None:
         self.world = world
+
+    def subscribe(self) -> Subscription:
+        """What a socket is told of: nothing but what it is told anyway."""
+        return Subscription(self)  # type: ignore[arg-type]
+
+    def remove(self, _subscription: Subscription, _task: UUID) -> None:
+        """Nothing is really watched."""
 
     async def snapshot(self, task: UUID) -> Snapshot | None:
         return self.world.snapshots.get(task)

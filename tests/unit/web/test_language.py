@@ -1,5 +1,6 @@
 """Which language a page is in: a member's, the one chosen at its foot, or the browser's."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -7,6 +8,8 @@ import pytest
 from quart.typing import TestClientProtocol as Client
 
 from mailroom.accounts.views import Session
+from mailroom.i18n.languages import speaking
+from mailroom.i18n.messages import gettext
 from tests.unit.web.fakes import World
 
 As = Callable[[Session], Client]
@@ -78,6 +81,20 @@ async def test_what_a_member_has_chosen_goes_before_the_browser_also_on_pages_of
     # The form at the foot changes the account.
     await client.post("/language", form={"language": "zh-Hans"})
     assert world.languages == {account.id: "zh-Hans"}
+
+
+async def test_what_comes_live_is_in_the_language_of_the_member_not_of_the_browser(
+    as_: As, alice: Session, world: World
+) -> None:
+    assert alice.account
+    secret = next(key for key, one in world.sessions.items() if one.id == alice.id)
+    world.sessions[secret] = replace(alice, account=replace(alice.account, language="de"))
+    client = as_(world.sessions[secret])
+    async with client.websocket("/live?view=1", headers={"Accept-Language": "zh-CN"}) as live:
+        await live.send(json.dumps({"watch": ["nobody's"]}))
+        told = json.loads(await live.receive())
+    with speaking("de"):
+        assert told["message"] == gettext("This task does not exist, or it is not yours.")
 
 
 async def test_other_programs_pages_name_their_language_and_no_cookie_counts(browser: Client) -> None:
