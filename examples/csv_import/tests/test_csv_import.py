@@ -35,6 +35,15 @@ async def test_a_member_uploads_a_file_and_a_mail_tells_the_end(mailroom: Mailro
     assert "One line has no mail address" in await (await alice.get(ticket)).get_data(as_text=True)
 
 
+async def test_a_chinese_member_gets_a_chinese_mail(mailroom: Mailroom) -> None:
+    alice = await mailroom.member("alice@example.org", language="zh-Hans")
+    await alice.post("/csv-import/", files=file(FILE))
+    await mailroom.run_tasks()
+    (mail,) = await mailroom.mails()
+    assert mail.subject == "您的联系人已导入: people.csv"
+    assert "您有 2 位联系人。" in await (await alice.get("/csv-import/")).get_data(as_text=True)
+
+
 async def test_a_german_member_gets_a_german_mail(mailroom: Mailroom) -> None:
     alice = await mailroom.member("alice@example.org", language="de")
     await alice.post("/csv-import/", files=file(FILE))

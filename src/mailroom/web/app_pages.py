@@ -53,6 +53,11 @@ def _add_blueprint(app: Quart, installed: InstalledApp, blueprint: Any) -> None:
         if rule.rule in before:
             words = gettext("%(who)s: the address %(path)s is taken already.", who=installed.who, path=rule.rule)
             raise SettingsError([words])
+        if rule.websocket:  # nothing would check where its handshake comes from
+            words = gettext(
+                "%(who)s: %(path)s is a websocket, which apps cannot have.", who=installed.who, path=rule.rule
+            )
+            raise SettingsError([words])
         changing = sorted((rule.methods or set()) - SAFE_METHODS)
         if changing and not limits_of(app.view_functions[rule.endpoint]):
             words = gettext(

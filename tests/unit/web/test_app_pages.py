@@ -99,6 +99,17 @@ def test_a_route_with_a_limit_is_taken(make: Make) -> None:
     assert make(blueprint)
 
 
+def test_a_websocket_is_refused_since_nothing_would_check_its_origin(make: Make) -> None:
+    blueprint = pages()
+
+    @blueprint.websocket("/live")
+    async def live() -> None:
+        """Talk to any page of the world."""
+
+    with pytest.raises(SettingsError, match=r"app acme: /acme/live is a websocket"):
+        make(blueprint)
+
+
 def test_an_address_that_is_ours_is_not_an_apps(make: Make) -> None:
     blueprint = Blueprint("acme", __name__)
 
