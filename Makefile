@@ -88,8 +88,8 @@ bench-api: $(VENV)/.dev ## mails of other programs over HTTP and SMTP, beside th
 	$(BIN)/python -m benchmarks.api
 
 .PHONY: bench-desk
-bench-desk: $(VENV)/.dev ## the desk with 10 million mails (BENCH_DESK_MAILS=1000000 for fewer): its pages, delivery beside ten open desks, the sweep, sizes
-	$(BIN)/python -m benchmarks.desk --mails $(or $(BENCH_DESK_MAILS),10000000)
+bench-desk: $(VENV)/.dev ## the desk with 10 million mails (BENCH_DESK_MAILS=1000000 for fewer; ARGS="--only delivery"): its pages, delivery beside ten open desks, the sweep, sizes
+	$(BIN)/python -m benchmarks.desk --mails $(or $(BENCH_DESK_MAILS),10000000) $(ARGS)
 
 .PHONY: format
 format: $(VENV)/.dev ## mend what the linter and formatter can mend by themselves

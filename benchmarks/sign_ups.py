@@ -94,6 +94,14 @@ async def sign_ups(port: int, count: int, first: int) -> tuple[float, list[float
 
 @contextmanager
 def app(stage: Stage, smtp_port: int, *command: str, **more: str) -> Iterator[App]:
+    """The web and a worker; their rows are deleted at the end."""
+    with processes_of(stage, smtp_port, *command, **more) as running:
+        yield running
+    stage.forget()
+
+
+@contextmanager
+def processes_of(stage: Stage, smtp_port: int, *command: str, **more: str) -> Iterator[App]:
     """The web and a worker, with every client behind a proxy, so that no rate limit meets them all."""
     port = free_port()
     environment = stage.environment(
@@ -118,7 +126,6 @@ def app(stage: Stage, smtp_port: int, *command: str, **more: str) -> Iterator[Ap
     for process in processes:
         process.kill()  # it may have mails under way that take two seconds each: nobody waits for them
         end(process)
-    stage.forget()
 
 
 def run(
