@@ -10,6 +10,7 @@ from mailroom.desk.processes.register import Registration
 from mailroom.desk.processes.surroundings import Surroundings
 from mailroom.jobs.publisher import Publisher
 from mailroom.mail.ledger.liveness import new_name
+from mailroom.ops.observability.tracing import start_tracing
 from mailroom.settings import Settings
 from mailroom.statistics.counters import CounterWriter
 from mailroom.submission.handler import SubmissionHandler
@@ -38,7 +39,7 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
         hostname=settings.ehlo_name.strip("[]"),
         domain=settings.sender.address.rpartition("@")[2],
     )
-    name = new_name()
+    name, traces = new_name(), start_tracing(settings, "submission")
     counters = CounterWriter(services.counters, services.database, name)
     registration = Registration(services.database, name, "submission", surroundings=Surroundings(settings))
     counters.start()
@@ -50,3 +51,5 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
         await counters.close()
         await registration.close()
         await services.database.close()
+        if traces:
+            await asyncio.to_thread(traces.close)

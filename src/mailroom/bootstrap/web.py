@@ -1,5 +1,7 @@
 """Wires the web process."""
 
+import asyncio
+
 from quart import Quart
 
 from mailroom.accounts.passwords.guesses import load_lists
@@ -9,6 +11,7 @@ from mailroom.desk.processes.register import Registration
 from mailroom.desk.processes.surroundings import Surroundings
 from mailroom.jobs.publisher import Publisher
 from mailroom.mail.ledger.liveness import new_name
+from mailroom.ops.observability.tracing import start_tracing
 from mailroom.ops.startup import exit_on_problems, load_or_exit
 from mailroom.settings import Settings
 from mailroom.statistics.counters import CounterWriter
@@ -38,6 +41,11 @@ def create_web(settings: Settings | None = None) -> Quart:
     )
     app = create_app(services)
     serve_live(app)
+    traces = start_tracing(settings, "web")
+    if traces:
+        from mailroom.web.tracing import trace_requests  # OpenTelemetry is loaded where it is on, only
+
+        trace_requests(app, traces)
     name = new_name()
     counters = CounterWriter(services.counters, database, name)
     registration = Registration(database, name, "web", surroundings=Surroundings(settings, public=True))
@@ -60,6 +68,8 @@ def create_web(settings: Settings | None = None) -> Quart:
         await registration.close()
         await services.provider_sign_ins.close()
         await database.close()
+        if traces:
+            await asyncio.to_thread(traces.close)
 
     app.before_serving(start)
     app.after_serving(close)

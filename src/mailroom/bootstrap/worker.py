@@ -43,6 +43,7 @@ from mailroom.mail.smtp.connection import Timeouts
 from mailroom.mail.smtp.pool import Pool
 from mailroom.mail.smtp.sign_ins import SignIns
 from mailroom.ops.database_witness import RedisWitness
+from mailroom.ops.observability.tracing import start_tracing
 from mailroom.ops.restored import refusal
 from mailroom.ops.startup import exit_on_problems, load_or_exit
 from mailroom.progress.reporter import Reporter
@@ -86,6 +87,7 @@ def create_runtime(settings: Settings, app: Celery) -> Runtime:
         name="mailroom worker",
         wake_bulk=publisher.wake_bulk,
     )
+    traces = start_tracing(settings, "worker")
     worker_name, guard = new_name(), RestoreGuard(services.database, RedisWitness(settings))
     reporter, pool = Reporter(ResultWriter(app)), _pool(settings, services)
     deliverer = Deliverer(
@@ -95,13 +97,16 @@ def create_runtime(settings: Settings, app: Celery) -> Runtime:
         progress=MailReports(reporter.put),
         counters=services.counters,
         stop_times=StopTimes.of(settings.stop_seconds),
+        spans=traces,
     )
     pool.on_recovery = deliverer.release_deferred
 
     def depth() -> int | None:
         return queue_depth(publisher.app)
 
-    task_leases = TaskLeases(TaskRuns(services.database), publisher.publish_task, reporter.put, depth)
+    task_leases = TaskLeases(
+        TaskRuns(services.database, services.counters), publisher.publish_task, reporter.put, depth
+    )
     return Runtime(
         services=services,
         deliverer=deliverer,
@@ -126,6 +131,7 @@ def create_runtime(settings: Settings, app: Celery) -> Runtime:
             services.outbox,
             private=settings.webhook_private_networks,
         ),
+        traces=traces,
     )
 
 

@@ -8,6 +8,7 @@ from mailroom.desk.processes.register import Registration
 from mailroom.jobs.publisher import Publisher
 from mailroom.jobs.sweep import Sweep
 from mailroom.jobs.task_leases import TaskLeases
+from mailroom.kit.tracing import Tracing
 from mailroom.mail.delivery.deliverer import Deliverer
 from mailroom.mail.ledger.liveness import Liveness
 from mailroom.progress.reporter import Reporter
@@ -31,6 +32,8 @@ class Runtime:
     counters: CounterWriter
     registration: Registration
     alerts: AlertWatch
+    traces: Tracing | None = None
+    """None where nothing is traced."""
 
     async def start(self) -> None:
         """Be known to live, begin to sweep, and connect to the mail server."""
@@ -62,3 +65,5 @@ class Runtime:
         await self.registration.close()
         await self.liveness.close()
         await self.services.database.close()
+        if self.traces:
+            await asyncio.to_thread(self.traces.close)

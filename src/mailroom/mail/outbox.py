@@ -9,6 +9,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import select
 
 from mailroom.i18n import languages
+from mailroom.kit import tracing
 from mailroom.kit.database import PlainWork, UnitOfWork
 from mailroom.kit.ids import new_id
 from mailroom.mail.kinds import TIME_ZONE, WITHHELD, Kinds, Notify, Reader
@@ -23,10 +24,10 @@ FIRST_NUDGE = 10
 
 PUT = """
 insert into mails (id, kind, recipient, typed_recipient, params, nonce, on_uncertain, nudge_at, expires_at,
-    state, next_attempt_at, language)
+    state, next_attempt_at, language, traceparent)
 values (%(id)s, %(kind)s, %(recipient)s, %(typed)s, %(params)s, %(nonce)s, %(on_uncertain)s, now() + %(nudge_in)s,
     now() + %(expires_in)s, %(state)s, now() + %(delay)s,
-    %(language)s)
+    %(language)s, %(traceparent)s)
 """
 
 
@@ -84,6 +85,7 @@ class Outbox:
             "state": str(State.SCHEDULED if delay else State.QUEUED),
             "delay": delay or None,
             "language": reader.language or languages.current(),
+            "traceparent": tracing.traceparent(),
         }
         await work.write(PUT, mail)
         await self._tickets.open(work, mail_id, mail_kind.title, session_id=session_id, owner_id=owner_id)

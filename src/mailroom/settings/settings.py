@@ -172,6 +172,9 @@ class Settings(BaseSettings):
         False, description="yes: webhooks may lead into private networks, to loopback and link-local addresses"
     )
     metrics_token: SecretStr = Field(SecretStr(""), description="bearer token for /metrics; empty: no such page")
+    otel_exporter_otlp_endpoint: str = Field(
+        "", description="OpenTelemetry collector (OTLP over HTTP, as http://localhost:4318); empty: no traces"
+    )
     log_level: str = Field("info", description="debug, info, warning or error")
 
     # -- your name
@@ -229,6 +232,11 @@ class Settings(BaseSettings):
         if text or info.field_name != "smtp_alert_url":
             READERS[str(info.field_name)](text)
         return value
+
+    @field_validator("otel_exporter_otlp_endpoint")
+    @classmethod
+    def _otel(cls, value: str) -> str:
+        return urls.otlp_endpoint(value)
 
     @field_validator("alert_to")
     @classmethod

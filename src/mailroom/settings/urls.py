@@ -1,9 +1,10 @@
-"""The addresses of PostgreSQL and of Redis, in the one form that all libraries take.
+"""The addresses of PostgreSQL, of Redis and of a collector of traces, in the one form that all libraries take.
 
 Every function raises `ValueError` with what to write instead, never with a part of the address.
 """
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from urllib.parse import quote, urlencode
 
 from psycopg.conninfo import conninfo_to_dict
@@ -146,3 +147,14 @@ def _user(parts: UrlParts) -> str:
         return ""
     password = f":{quote(parts.password, safe='')}" if parts.password else ""
     return f"{quote(parts.username, safe='')}{password}@"
+
+
+def otlp_endpoint(value: str) -> str:
+    """Return the address of an OpenTelemetry collector; empty: none. Raises ValueError."""
+    if not value:
+        return value
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("must be an http:// or https:// address: http://localhost:4318")
+    if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
+        raise ValueError("needs OpenTelemetry: pip install 'mailroom[otel]'")
+    return value

@@ -11,7 +11,7 @@ from mailroom.api_keys.acceptance import Acceptance
 from mailroom.api_keys.errors import ForbiddenSender, InvalidKey
 from mailroom.api_keys.keys import ApiKeys, Key
 from mailroom.api_keys.refusals import KeyRefusals, Refused
-from mailroom.kit import clock
+from mailroom.kit import clock, tracing
 from mailroom.kit.errors import Unavailable
 from mailroom.kit.ids import new_id
 from mailroom.mail.messages.addresses import NotAnAddress, read_mailbox
@@ -123,6 +123,10 @@ class SubmissionHandler:
 
     async def handle_DATA(self, server: Any, session: Session, envelope: Envelope) -> str:
         """Store the message; the reply names its id. Nothing was stored where the reply is no 250."""
+        with tracing.span("SMTP DATA"):
+            return await self._store(session, envelope)
+
+    async def _store(self, session: Session, envelope: Envelope) -> str:
         raw = envelope.content
         assert isinstance(raw, bytes)
         try:

@@ -24,6 +24,13 @@ class ProgressSink(Protocol):
         """Show a mail that has ended or waits for its next attempt."""
 
 
+class EndedAttempts(Protocol):
+    """Told of attempts whose ending is recorded. Its method must neither block nor raise."""
+
+    def attempt_ended(self, attempt: "RunningAttempt", recorded: RecordedState) -> None:
+        """Take notice of it."""
+
+
 @dataclass(slots=True, eq=False)
 class RunningAttempt:
     """A claimed mail that this process is sending. Times are PostgreSQL's."""

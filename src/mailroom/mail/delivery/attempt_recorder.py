@@ -13,7 +13,7 @@ from typing import cast
 from mailroom.kit.coalescer import Coalescer
 from mailroom.kit.errors import Unavailable
 from mailroom.kit.lease_renewal import LeaseRenewal
-from mailroom.mail.delivery.attempt import ProgressSink, RunningAttempt
+from mailroom.mail.delivery.attempt import EndedAttempts, ProgressSink, RunningAttempt
 from mailroom.mail.delivery.tally import Tally
 from mailroom.mail.ending_log import log_ending
 from mailroom.mail.ledger.claims import AttemptEnding, Claim, HandingOver, Ledger, RecordedState
@@ -36,11 +36,19 @@ Written = datetime | RecordedState | None
 class AttemptRecorder:
     """Keeps the leases of a process' mails, shows their progress, and records their handing over and ending."""
 
-    def __init__(self, ledger: Ledger, server: str, progress: ProgressSink, tally: Tally) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        server: str,
+        progress: ProgressSink,
+        tally: Tally,
+        spans: EndedAttempts | None = None,
+    ) -> None:
         self._ledger = ledger
         self._server = server
         self._progress = progress
         self._tally = tally
+        self._spans = spans
         self._leases = LeaseRenewal(ledger.renew, rows="mails")
         self._writes: Coalescer[Write, Written] = Coalescer(self._write, gather=GATHER)
         self.running: set[RunningAttempt] = set()
@@ -137,6 +145,8 @@ class AttemptRecorder:
         if recorded is None:
             return None
         self._tally.attempt_ended(attempt, recorded)
+        if self._spans:
+            self._spans.attempt_ended(attempt, recorded)
         ours = (recorded.attempt, recorded.state) == (attempt.ending.attempt, decision.state)
         if recorded.state != State.SENT and not ours:
             return None

@@ -15,7 +15,7 @@ from uuid import UUID
 from mailroom.kit.coalescer import Coalescer
 from mailroom.kit.errors import Unavailable
 from mailroom.kit.stopping import StopTimes
-from mailroom.mail.delivery.attempt import ProgressSink
+from mailroom.mail.delivery.attempt import EndedAttempts, ProgressSink
 from mailroom.mail.delivery.attempt_recorder import AttemptRecorder
 from mailroom.mail.delivery.attempt_runner import AttemptRunner
 from mailroom.mail.delivery.bulk_queue import BulkMessage, BulkQueue
@@ -56,12 +56,14 @@ class Deliverer:
         progress: ProgressSink,
         counters: Counters | None = None,
         stop_times: StopTimes | None = None,
+        spans: EndedAttempts | None = None,
     ) -> None:
         self._ledger = ledger
         self._stop_times = stop_times or StopTimes.of()
         self._pool = pool
         self._envelopes = envelopes
-        self._recorder = AttemptRecorder(ledger, str(pool.server), progress, Tally(counters or Counters()))
+        tally = Tally(counters or Counters())
+        self._recorder = AttemptRecorder(ledger, str(pool.server), progress, tally, spans)
         self._runner = AttemptRunner(self._recorder, pool=pool, envelopes=envelopes)
         self._deferral = Deferral(ledger, pool, progress)
         self._claims: Coalescer[UUID, Claim | PoisonCandidate | None] = Coalescer(self._claim_all)

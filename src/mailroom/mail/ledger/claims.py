@@ -64,6 +64,8 @@ class Claim(NamedTuple):
     """When it could first be claimed: queued, scheduled for, or due again."""
     wanted_at: datetime | None = None
     """When it was put, or the time it was scheduled for."""
+    traceparent: str | None = None
+    """The trace that put it, where there is one (W3C Trace Context)."""
     content: MessageBytes | None = None
     """The message's content, where it has been loaded (`mail/messages/contents.py`)."""
     language: str | None = None

@@ -37,7 +37,7 @@ update mails set
 from mine where mails.id = mine.id
 returning mails.id, kind, recipient, coalesce(params, '{{}}') as params, coalesce(nonce, '') as nonce,
     created_at, expires_at, claimed_at, attempt, crashes, on_uncertain, {UNCERTAIN_BEFORE} as uncertain,
-    message_id, mails.test, stream, language, mine.due_at, mine.wanted_at
+    message_id, mails.test, stream, language, mine.due_at, mine.wanted_at, traceparent
 """  # noqa: S608  # of our own two
 # All mails of the bulk stream are of one kind. So this is no condition on rows: where it is false, none is read.
 BULK_GOES = """

@@ -12,6 +12,7 @@ from json import dumps
 from typing import Any
 from uuid import UUID
 
+from mailroom.kit import tracing
 from mailroom.kit.ids import new_id
 from mailroom.mail.messages.draft import Draft
 from mailroom.mail.outbox import FIRST_NUDGE
@@ -38,14 +39,14 @@ with message as (
     on conflict (message_id) do nothing
 ), mail as (
     insert into mails (id, kind, recipient, params, nonce, on_uncertain, message_id, stream, test, state,
-        reason, next_attempt_at, nudge_at, expires_at)
+        reason, next_attempt_at, nudge_at, expires_at, traceparent)
     select id, 'message', recipient, '{}', '', 'resend', message_id, stream, test,
         case when due is null then 'queued' else 'scheduled' end, case when limited then 'limited' end,
         due, coalesce(due, now() + case when stream = 'bulk' then interval '0' else %(nudge_in)s end),
-        coalesce(due, now()) + %(expires_in)s
+        coalesce(due, now()) + %(expires_in)s, traceparent
     from unnest(%(mail_id)s::uuid[], %(recipient)s::text[], %(message_id)s::uuid[], %(mail_stream)s::text[],
-        %(mail_test)s::bool[], %(due)s::timestamptz[], %(limited)s::bool[])
-        as given (id, recipient, message_id, stream, test, due, limited)
+        %(mail_test)s::bool[], %(due)s::timestamptz[], %(limited)s::bool[], %(traceparent)s::text[])
+        as given (id, recipient, message_id, stream, test, due, limited, traceparent)
     on conflict (id) do nothing
     returning id, state
 )
@@ -68,7 +69,7 @@ MESSAGE_COLUMNS = (
     "size",
     "content",
 )
-MAIL_COLUMNS = ("mail_id", "recipient", "message_id", "mail_stream", "mail_test", "due", "limited")
+MAIL_COLUMNS = ("mail_id", "recipient", "message_id", "mail_stream", "mail_test", "due", "limited", "traceparent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +123,9 @@ def rows_of(
         len(content),
         content,
     )
+    facts, trace = (due, limited), tracing.traceparent()
     mails = [
-        (new_id(), recipient, message_id, draft.stream, test or is_test_recipient(recipient), due, limited)
+        (new_id(), recipient, message_id, draft.stream, test or is_test_recipient(recipient), *facts, trace)
         for recipient in draft.recipients
     ]
     return MessageRows(message_id, message, mails, len(content))

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select, text
 
 from mailroom.kit.database import Database
-from mailroom.mail.delivery.attempt import RunningAttempt
+from mailroom.mail.delivery.attempt import EndedAttempts, RunningAttempt
 from mailroom.mail.delivery.deliverer import Deliverer
 from mailroom.mail.delivery.envelopes import Envelopes
 from mailroom.mail.kinds import Kinds, MailKind
@@ -141,6 +141,7 @@ async def make(settings: Settings, sink: Sink, templates: Path) -> AsyncIterator
         database = Database(settings.database_url, connections=8, name="test")
         shown: list[Snapshot] = []
         suppressions = cast("Suppressions", pool_options.pop("suppressions", NoSuppressions()))
+        spans = cast("EndedAttempts | None", pool_options.pop("spans", None))
         options = {"limit": 4, "timeouts": Timeouts(1, 0.7, 0.7, 0.7), **pool_options}
         pool = Pool(SMTPServer.parse(url or sink.url), hostname="test.example", **options)  # type: ignore[arg-type]
         renderer = Renderer(kinds, mail_from="M <m@example.org>", product={}, templates=templates)
@@ -151,6 +152,7 @@ async def make(settings: Settings, sink: Sink, templates: Path) -> AsyncIterator
             envelopes=Envelopes(renderer, Contents(database), suppressions),
             progress=KeepsAll(shown),
             counters=counters,
+            spans=spans,
         )
         pool.on_recovery = delivery.release_deferred
         outbox = Outbox(kinds, Tickets(), lambda _ids: None)
