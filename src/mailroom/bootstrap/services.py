@@ -102,7 +102,8 @@ def create_services(
     passwords = Passwords(blocklist=blocklist)
     site = [*settings.public_host.partition(":")[0].split("."), *settings.product_name.split()]
     sessions = Sessions(database, strict=settings.two_step_for_operators == "required")
-    task_service, administration = TaskService(publish_task), MailAdministration(kinds, notify)
+    task_service = TaskService(publish_task, counters)
+    administration = MailAdministration(kinds, notify, counters)
     queue = FormMailQueue(database, hourly=settings.form_mails_per_hour)
     log, audit_log = SecurityLog(database, outbox), AuditLog()
     invitations = Invitations(outbox, tokens, days=settings.invitation_days)

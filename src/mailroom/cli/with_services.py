@@ -1,6 +1,7 @@
 """Runs the part of a command that needs the services: wired for it alone, closed after it."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
@@ -49,5 +50,5 @@ async def _run(services: Services, work: Callable[[Services], Awaitable[Result]]
     finally:
         if services.counters.changed:
             with suppress(Unavailable, ProgrammingError):
-                await services.counters.write(services.database, "shell")
+                await services.counters.write(services.database, f"shell:{os.getpid()}")
         await services.database.close()

@@ -44,7 +44,7 @@ class Queue:
 
 async def lately(work: PlainWork) -> Cells:
     """Return what was counted and measured within `WINDOW`."""
-    wanted = [names.CREATED, names.TO_ACCEPTED, names.REPLIES, names.STAGE, names.QUEUE_WAIT]
+    wanted = [names.CREATED, names.TO_ACCEPTED, names.REPLIES, names.STAGE, names.QUEUE_WAIT, names.TASKS]
     found: dict[tuple[str, str], Measured] = {}
     rows: list[Any] = await work.fetch(LATELY, {"window": WINDOW, "names": wanted})
     for name, label, *numbers in rows:

@@ -89,6 +89,7 @@ SENTENCES: dict[str, str] = {
     "task.never_begun": _(
         "No worker took this task for two days. Perhaps this version does not know it any more."
     ),
+    "task.paused": _("An operator has paused background tasks. This one waits."),
     "task.parts_failed": _("%(failed)s of %(total)s failed: %(error)s"),
     "task.step_failed": _("Step %(step)s of %(total)s failed: %(error)s"),
     "task.no_reason": _("no reason given"),
@@ -281,6 +282,10 @@ SENTENCES: dict[str, str] = {
     "cli.error.unknown_id": _(
         "There is no mail or task with this id. `mailroom mails` and `mailroom tasks` list the ids."
     ),
+    "cli.error.unknown_kind": _(
+        "There is no kind “%(name)s”. Pause all, transactional, bulk, tasks, or one of: %(known)s"
+    ),
+    "cli.error.unknown_worker": _("No worker has this name. `mailroom workers` lists them."),
     "cli.error.not_migrated": _(
         "The database does not have Mailroom's tables as this version needs them. Run `mailroom migrate`."
     ),

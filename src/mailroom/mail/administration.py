@@ -12,6 +12,8 @@ from mailroom.kit.errors import MailroomError
 from mailroom.mail.kinds import Kinds, Notify
 from mailroom.mail.models import Attempt, Mail
 from mailroom.mail.states import Stage, State
+from mailroom.statistics import names
+from mailroom.statistics.counters import Counters
 
 RETRYABLE = (
     State.FAILED,
@@ -80,9 +82,10 @@ class MailFilter:
 class MailAdministration:
     """The operators' hand on the outbox. Each method works in the caller's transaction."""
 
-    def __init__(self, kinds: Kinds, notify: Notify) -> None:
+    def __init__(self, kinds: Kinds, notify: Notify, counters: Counters | None = None) -> None:
         self._kinds = kinds
         self._notify = notify
+        self._counters = counters or Counters()
 
     async def list(self, work: UnitOfWork, wanted: MailFilter, *, limit: int = 50) -> Sequence[Mail]:
         """Return the newest mails that are wanted, at most `limit`."""
@@ -143,6 +146,7 @@ class MailAdministration:
                 next_attempt_at=None, ended_at=func.now(), changed_at=func.now(),
             )
         )  # fmt: skip
+        work.after_commit(lambda: self._counters.add(names.ENDED, State.CANCELLED))
 
     async def retry_many(self, work: UnitOfWork, mail_ids: Sequence[UUID]) -> int:
         """Queue again those mails that `retry` would take; return how many. The caller holds their locks."""
@@ -177,7 +181,9 @@ class MailAdministration:
             .returning(Mail.id)
             .execution_options(synchronize_session=False)
         )  # fmt: skip
-        return len((await work.session.execute(changed)).all())
+        number = len((await work.session.execute(changed)).all())
+        work.after_commit(lambda: self._counters.add(names.ENDED, State.CANCELLED, number))
+        return number
 
     async def _locked(self, work: UnitOfWork, mail_id: UUID) -> Mail:
         mail = (await work.session.scalars(select(Mail).where(Mail.id == mail_id).with_for_update())).one_or_none()

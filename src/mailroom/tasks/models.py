@@ -80,7 +80,10 @@ class Task(Base):
         Index(None, "owner_id", "id"),
         Index("ix_tasks_part_of", "part_of", "place", postgresql_where=text("part_of IS NOT NULL")),
         Index("ix_tasks_nudge_at", "nudge_at", postgresql_where=text("nudge_at IS NOT NULL")),
+        # Those of the desk. A mail's ticket is in none of them.
         Index("ix_tasks_background", "id", postgresql_where=text("name IS NOT NULL")),
+        Index("ix_tasks_name", "name", "id", postgresql_where=text("name IS NOT NULL")),
+        Index("ix_tasks_whole", "id", postgresql_where=text("name IS NOT NULL AND part_of IS NULL")),
         Index("ix_tasks_state", "state", "id", postgresql_where=text("name IS NOT NULL")),
         Index("ix_tasks_lease_until", "lease_until", postgresql_where=text("lease_until IS NOT NULL")),
     )

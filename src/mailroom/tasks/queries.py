@@ -11,6 +11,7 @@ update tasks set state = 'running', attempt = attempt + 1, step = 1, lease_until
     error_params = null, traceback = null
 where id = %(id)s and (state in ('queued', 'retrying') or (state = 'running' and lease_until < now())
     or (%(again)s and state = 'failed' and reason = 'worker lost'))
+    and not exists (select from pauses where what = 'tasks')
 """
 BEGIN = _BEGIN + "returning id, attempt, part_of"
 BEGIN_ALONE = f"""{_BEGIN}
@@ -69,15 +70,29 @@ join tasks on tasks.id = held.id and tasks.attempt = held.attempt where tasks.ca
 """
 FIND_LOST = """
 select id, part_of, lease_until is not null as begun from tasks
-where (lease_until < now() and state = 'running') or (nudge_at < now() and nudges >= %(max_nudges)s)
+where (lease_until < now() and state = 'running') or (nudge_at < now() and nudges >= %(max_nudges)s
+    and not exists (select from pauses where what = 'tasks'))
 order by id limit %(limit)s
 """
 REPUBLISH = """
 update tasks set nudges = nudges + 1, nudge_at = now() + least(%(first)s * 2 ^ least(nudges, 10), interval '5 min')
-where id in (select id from tasks where nudge_at < now() - %(grace)s and nudges < %(max_nudges)s
+where not exists (select from pauses where what = 'tasks')
+    and id in (select id from tasks where nudge_at < now() - %(grace)s and nudges < %(max_nudges)s
     order by nudge_at limit %(limit)s for update skip locked)
 returning id, name, arguments
 """
+SAY_PAUSED = """
+update tasks set message = 'task.paused', message_params = '{}', step = step + 1
+where id = %(id)s and state in ('queued', 'retrying') and message is distinct from 'task.paused'
+    and exists (select from pauses where what = 'tasks')
+"""
+RESUME = """
+update tasks set nudge_at = clock_timestamp() - %(grace)s, nudges = 0, step = step + 1,
+    message = case when message <> 'task.paused' then message end,
+    message_params = case when message <> 'task.paused' then message_params end
+where nudge_at is not null and (retry_at is null or retry_at <= now())
+"""
+"""The next sweep publishes them: within five seconds, however full the queue is."""
 LOCK_PARENT = "select name, state from tasks where id = %s for update"
 COUNT_PARTS = """
 select state, count(*),

@@ -17,6 +17,8 @@ from mailroom.kit.coalescer import Coalescer
 from mailroom.kit.database import Database
 from mailroom.kit.errors import Unavailable
 from mailroom.progress.sentence import to_columns
+from mailroom.statistics import names
+from mailroom.statistics.counters import Counters
 from mailroom.tasks.models import CHAIN
 from mailroom.tasks.parents import (
     REPUBLISH_AFTER,
@@ -38,6 +40,7 @@ from mailroom.tasks.queries import (
     LOCK_PARENT,
     RENEW,
     REPUBLISH,
+    SAY_PAUSED,
     STATE,
 )
 from mailroom.tasks.states import ENDED, LOST, NEVER_BEGUN, NO_WORKER_TOOK_IT, WORKER_LOST, Outcome, TaskState
@@ -90,8 +93,9 @@ class _End:
 class TaskRuns:
     """The rows of tasks, as workers write them."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, counters: Counters | None = None) -> None:
         self._database = database
+        self._counters = counters or Counters()
         self._ends: Coalescer[_End, Effects | Exception] = Coalescer(self._end_all)
 
     async def begin(self, task: UUID, *, cancellable: bool, again: bool) -> Run | TaskState | None:
@@ -111,6 +115,7 @@ class TaskRuns:
             if run is None:
                 row = await (await connection.execute(STATE, [task])).fetchone()
                 await connection.rollback()  # its group or chain does not run by this
+                await connection.execute(SAY_PAUSED, values)
                 return TaskState(str(row[0])) if row else None
             if parent:  # a part that had failed has not ended any more
                 await update_parent(connection, *parent)
@@ -132,7 +137,7 @@ class TaskRuns:
             "error_params": None if error_params is None else Jsonb(error_params),
         }
         if run.part_of is None:
-            await self._database.fetch(END, values)
+            self._count(await self._database.fetch(END, values), outcome.state)
             return Effects()
         effects = await self._ends.run(_End(END, values, run.part_of, outcome.state))
         if isinstance(effects, Exception):
@@ -186,7 +191,7 @@ class TaskRuns:
             "leap": STEP_LEAP,
         }
         if lost.part_of is None:
-            await self._database.fetch(FAIL_LOST, values)
+            self._count(await self._database.fetch(FAIL_LOST, values), TaskState.FAILED)
             return Effects()
         return await self._end_parts(lost.part_of, [_End(FAIL_LOST, values, lost.part_of, TaskState.FAILED)])
 
@@ -210,27 +215,17 @@ class TaskRuns:
         return found
 
     async def _end_parts(self, parent: UUID, ends: Sequence[_End]) -> Effects:
+        ended: list[tuple[Any, TaskState]] = []
         async with self._database.connection() as connection:
-            locked = await (await connection.execute(LOCK_PARENT, [parent])).fetchone()
-            name = str(locked[0]) if locked else ""
-            due: list[DueTask] = []
-            more, recount = 0, False
-            for end in ends:
-                row: Any = await (await connection.execute(end.statement, end.values)).fetchone()
-                if row is None:
-                    continue
-                place, before = row
-                if name == CHAIN and end.state in ENDED:
-                    done = end.state == TaskState.DONE
-                    due += await queue_next(connection, parent, place, done=done)
-                    recount |= not done
-                recount |= before in ENDED
-                more += end.state in ENDED and before not in ENDED
-            if not locked or not (more or recount):
-                return Effects(due)
-            if recount:
-                return Effects(due, [await update_parent(connection, parent, name)])
-            return Effects(due, [await count_more(connection, parent, name, more)])
+            effects = await _write_ends(connection, parent, ends, ended)
+        for row, state in ended:  # only what is committed counts
+            self._count([row], state)
+        return effects
+
+    def _count(self, rows: Sequence[Any], state: TaskState) -> None:
+        """Count a task that ended. `rows` are what its statement returned: its place and its state before."""
+        if rows and state in ENDED and rows[0][1] not in ENDED:
+            self._counters.add(names.TASKS, state)
 
     async def _lock_parent_of(self, connection: Connection, task: UUID) -> tuple[UUID, str] | None:
         row: Any = await (await connection.execute("select part_of from tasks where id = %s", [task])).fetchone()
@@ -238,6 +233,33 @@ class TaskRuns:
             return None
         name: Any = await (await connection.execute(LOCK_PARENT, [row[0]])).fetchone()
         return (row[0], name[0]) if name else None
+
+
+async def _write_ends(
+    connection: Connection, parent: UUID, ends: Sequence[_End], ended: list[tuple[Any, TaskState]]
+) -> Effects:
+    """Write the ends of parts of one group or chain, and note in `ended` what each statement returned."""
+    locked = await (await connection.execute(LOCK_PARENT, [parent])).fetchone()
+    name = str(locked[0]) if locked else ""
+    due: list[DueTask] = []
+    more, recount = 0, False
+    for end in ends:
+        row: Any = await (await connection.execute(end.statement, end.values)).fetchone()
+        if row is None:
+            continue
+        place, before = row
+        ended.append((row, end.state))
+        if name == CHAIN and end.state in ENDED:
+            done = end.state == TaskState.DONE
+            due += await queue_next(connection, parent, place, done=done)
+            recount |= not done
+        recount |= before in ENDED
+        more += end.state in ENDED and before not in ENDED
+    if not locked or not (more or recount):
+        return Effects(due)
+    if recount:
+        return Effects(due, [await update_parent(connection, parent, name)])
+    return Effects(due, [await count_more(connection, parent, name, more)])
 
 
 def _named(runs: Sequence[Run]) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from mailroom.kit.errors import MailroomError
 from mailroom.kit.ids import new_id
 from mailroom.kit.statements import psycopg_of
 from mailroom.progress.sentence import Sentence, to_columns
+from mailroom.statistics import names
+from mailroom.statistics.counters import Counters
 from mailroom.tasks.models import CHAIN, GROUP, Task
 from mailroom.tasks.parents import REPUBLISH_AFTER, queue_next, update_parent
 from mailroom.tasks.queries import INSERT_PARTS
@@ -55,8 +57,9 @@ class TaskService:
     JSON, at most some KB each, and hold nothing secret.
     """
 
-    def __init__(self, publish: PublishTask) -> None:
+    def __init__(self, publish: PublishTask, counters: Counters | None = None) -> None:
         self._publish_task = publish
+        self._counters = counters or Counters()
 
     async def start(
         self,
@@ -152,6 +155,7 @@ class TaskService:
             await self._cancel_parts(work, task)
         elif task.state in WAITING:
             await _change(work, [task.id], state=TaskState.CANCELLED, nudge_at=None, ended_at=func.now())
+            work.after_commit(lambda: self._counters.add(names.TASKS, TaskState.CANCELLED))
             if parent:
                 connection = await psycopg_of(await work.session.connection())
                 if parent.name == CHAIN:
@@ -165,11 +169,15 @@ class TaskService:
 
     async def _cancel_parts(self, work: UnitOfWork, parent: Task) -> None:
         mine = Task.part_of == parent.id
-        await work.session.execute(
+        waiting = (
             update(Task)
             .where(mine, Task.state.in_(WAITING))
             .values(state=TaskState.CANCELLED, step=Task.step + 1, nudge_at=None, ended_at=func.now())
+            .returning(Task.id)
+            .execution_options(synchronize_session=False)
         )
+        cancelled = len((await work.session.execute(waiting)).all())
+        work.after_commit(lambda: self._counters.add(names.TASKS, TaskState.CANCELLED, cancelled))
         await work.session.execute(update(Task).where(mine).values(cancel_asked_at=func.now()))
         running = await work.session.scalar(select(func.count()).where(mine, Task.state == TaskState.RUNNING))
         if running:

@@ -16,9 +16,11 @@ from mailroom.jobs.app import create_celery
 from mailroom.jobs.publisher import Publisher
 from mailroom.kit.database import Database
 from mailroom.kit.ids import new_id
+from mailroom.mail.ledger.pauses import pause, resume
 from mailroom.mail.views import task_snapshots
 from mailroom.progress.snapshot import Snapshot
 from mailroom.settings import Settings
+from mailroom.statistics.counters import Counters
 from mailroom.tasks.queries import BEGIN_ALONE
 from mailroom.tasks.runs import LEASE, Run, TaskRuns
 from mailroom.tasks.service import CannotCancel, CannotRetry, TaskService, UnknownTask
@@ -34,9 +36,10 @@ class Desk:
 
     def __init__(self, settings: Settings) -> None:
         self.database = Database(settings.database_url, connections=4, name="test")
-        self.runs = TaskRuns(self.database)
+        self.counters = Counters()
+        self.runs = TaskRuns(self.database, self.counters)
         self.published: list[tuple[str, UUID, list[Any]]] = []
-        self.task_service = TaskService(self._note)
+        self.task_service = TaskService(self._note, self.counters)
 
     def _note(self, name: str, task_id: UUID, arguments: Sequence[Any]) -> None:
         self.published.append((name, task_id, list(arguments)))
@@ -101,6 +104,36 @@ async def test_a_task_begun_in_a_transaction_that_fails_leaves_nothing(desk: Des
             raise RuntimeError
     assert desk.published == []
     assert await desk.sql("select 1 from tasks") == []
+
+
+async def test_paused_tasks_wait_say_why_and_go_on_and_what_ended_is_counted(desk: Desk) -> None:
+    waits, runs = await desk.start(), await desk.start()
+    run = await desk.begin(runs)
+    async with desk.database.begin() as work:
+        assert await pause(work, "tasks", "", "Olga")
+    assert await desk.runs.begin(waits, cancellable=False, again=False) == TaskState.QUEUED
+    assert (await desk.shown(waits)).message_code == "task.paused"
+    await desk.runs.end(run, Outcome(TaskState.DONE))  # what is under way ends
+    await desk.sql("update tasks set nudge_at = now() - interval '3 days', nudges = 600 where id = :id", id=waits)
+    assert not (await desk.runs.sweep(queue_empty=True)).due, "nothing is published"
+    assert (await desk.shown(waits)).state == "queued", "and nothing given up, however long it lasts"
+    async with desk.database.begin() as work:
+        assert await resume(work, "tasks", "")
+    assert [due.id for due in (await desk.runs.sweep(queue_empty=False)).due] == [waits], (
+        "however full the queue is"
+    )
+    shown = await desk.shown(waits)
+    assert (shown.state, shown.message_code) == ("queued", None)
+    await desk.runs.end(await desk.begin(waits), Outcome(TaskState.FAILED, error="no"))
+    await desk.runs.end(run, Outcome(TaskState.DONE))  # told twice, it counts once
+    parts = await desk.whole("group", ("count", []), ("count", []), ("count", []))
+    [first, *_] = await desk.sql("select id from tasks where part_of = :id order by place", id=parts)
+    await desk.runs.end(await desk.begin(first[0]), Outcome(TaskState.DONE))
+    await desk.cancel(parts)
+    await desk.cancel(await desk.start())
+    await desk.counters.write(desk.database, "test")
+    rows = await desk.sql("select label, count from statistics where name = 'tasks' order by label")
+    assert [tuple(row) for row in rows] == [("cancelled", 3), ("done", 2), ("failed", 1)]
 
 
 async def test_a_message_delivered_twice_runs_once(desk: Desk) -> None:

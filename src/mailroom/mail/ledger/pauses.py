@@ -1,4 +1,7 @@
-"""Pauses: an operator holds back all mails, those of a stream or those of a kind. Claims read these rows."""
+"""Pauses: an operator holds back all mails, those of a stream or of a kind; or background tasks.
+
+Claims of mails and the statements that begin tasks read these rows themselves.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,8 +12,9 @@ from psycopg.rows import class_row
 
 from mailroom.kit.database import PlainWork
 from mailroom.mail.states import Reason
+from mailroom.tasks.pauses import release_tasks
 
-What = Literal["all", "stream", "kind"]
+What = Literal["all", "stream", "kind", "tasks"]
 
 LIST = "select what, name, since, by_name from pauses order by since"
 PAUSE = """
@@ -48,14 +52,16 @@ async def pauses(work: PlainWork) -> Sequence[Pause]:
 
 
 async def pause(work: PlainWork, what: What, name: str, by_name: str) -> bool:
-    """Hold back what is named; False where it is held back already. Mails under way are sent."""
+    """Hold back what is named; False where it is held back already. What is under way goes on."""
     rows: list[Any] = await work.fetch(PAUSE, {"what": what, "name": name, "by_name": by_name})
     return bool(rows)
 
 
 async def resume(work: PlainWork, what: What, name: str) -> bool:
-    """Let these mails go again; False where they were not held back. The sweep publishes them within seconds."""
+    """Let what is named go again; False where it was not held back. The sweep publishes it within seconds."""
     rows: list[Any] = await work.fetch(RESUME, {"what": what, "name": name})
-    if rows:
+    if rows and what == "tasks":
+        await release_tasks(work)
+    elif rows:
         await work.write(RELEASE, {"reason": Reason.PAUSED})
     return bool(rows)

@@ -105,6 +105,7 @@ class Numbers(Collector):
         for name, metric, words, label in (
             (names.ATTEMPTS, "mailroom_attempts", "Attempts that ended, by outcome.", "outcome"),
             (names.ENDED, "mailroom_mails_ended", "Mails that ended, by state.", "state"),
+            (names.TASKS, "mailroom_tasks_ended", "Background tasks that ended, by state.", "state"),
             (names.CREATED, "mailroom_mails_created", "Mails that were put, by stream.", "stream"),
             (names.REPLIES, "mailroom_smtp_replies", "Replies that ended an attempt, by class.", "class"),
         ):

@@ -109,6 +109,10 @@ async def workers() -> Response:
         tasks=[(state, count(found)) for state, found in sorted(tasks.items())],
         held_back=[(one, shown(one.by_name)) for one in held_back],
         all_paused=("all", "") in paused,
+        tasks_paused=("tasks", "") in paused,
+        tasks_ended=[
+            (label, number(cell.count)) for (name, label), cell in sorted(seen.items()) if name == names.TASKS
+        ],
         kinds=sorted(kind.name for kind in services().outbox.kinds if ("kind", kind.name) not in paused),
         servers=_servers(rows),
         replies=_replies(seen),
@@ -199,10 +203,15 @@ async def wish() -> Response:
 @blueprint.post("/pauses")
 @limits.limited(limits.CHANGE)
 async def hold_back() -> Response:
-    """Hold back all mails, those of a stream or those of a kind; or let them go."""
+    """Hold back all mails, those of a stream or a kind, or background tasks; or let them go."""
     account, values = await operator(), await sent_values()
     what, name = str(values.get("what", "")), str(values.get("name", ""))
-    known = {"all": {""}, "stream": set(STREAMS), "kind": {kind.name for kind in services().outbox.kinds}}
+    known = {
+        "all": {""},
+        "tasks": {""},
+        "stream": set(STREAMS),
+        "kind": {kind.name for kind in services().outbox.kinds},
+    }
     act = {"pause": pause, "resume": resume}.get(str(values.get("act", "")))
     if act is None or name not in known.get(what, set()):
         abort(400)
@@ -213,8 +222,8 @@ async def hold_back() -> Response:
             changed = await resume(work, what, name)  # type: ignore[arg-type]
         if changed:
             verb = "paused" if act is pause else "resumed"
-            details = {"what": what, "name": name}
+            subject, details = "tasks" if what == "tasks" else "sending", {"what": what, "name": name}
             await services().audit_log.write(
-                work, actor_of(account), f"sending.{verb}", target=what, target_id=name or None, details=details
+                work, actor_of(account), f"{subject}.{verb}", target=what, target_id=name or None, details=details
             )
     return redirect("/desk/workers")
