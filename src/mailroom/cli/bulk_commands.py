@@ -1,4 +1,7 @@
-"""`mailroom retry` and `cancel`: done to the mails and tasks that are named, or to all mails of a state."""
+"""`mailroom retry` and `cancel`: done to mails and tasks that are named, to all mails of a state or of a search.
+
+All mails of a search are changed by a background task, as from the desk.
+"""
 
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -8,11 +11,15 @@ from uuid import UUID
 import click
 from sqlalchemy import select
 
+from mailroom.cli.actor import shell_actor
 from mailroom.cli.ids import Id, IdPrefix, find_id
 from mailroom.cli.task_views import find_task
 from mailroom.cli.with_services import with_services
+from mailroom.desk.bulk_actions import Action
+from mailroom.desk.search import MailSearch
 from mailroom.i18n.messages import gettext, gettext_noop, ngettext
 from mailroom.i18n.sentences import error_text
+from mailroom.kit import clock
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.errors import MailroomError
 from mailroom.mail.administration import CANCELLABLE, RETRYABLE, MailAdministration, UnknownMail
@@ -22,6 +29,7 @@ from mailroom.services import Services
 from mailroom.tasks.service import TaskService
 from mailroom.tasks.states import TaskState
 
+SEARCH = gettext_noop('All mails of a search, as on the desk: "state:failed to:@example.org code:550 since:2h".')
 BATCH = 100
 """Mails in one transaction where a whole state is meant."""
 
@@ -36,6 +44,9 @@ class BulkAction:
     to_task: Callable[[TaskService, UnitOfWork, UUID], Awaitable[object]]
     done: str
     """What is told of each, marked."""
+    of_search: Callable[[int], str]
+    """What is asked before it is done to so many mails of a search."""
+    action: Action
 
 
 RETRY = BulkAction(
@@ -45,6 +56,8 @@ RETRY = BulkAction(
     MailAdministration.retry,
     TaskService.retry,
     gettext_noop("queued again"),
+    lambda number: ngettext("Send %(num)s mail again?", "Send %(num)s mails again?", number),
+    "retry",
 )
 CANCEL = BulkAction(
     lambda number, state: ngettext(
@@ -53,20 +66,26 @@ CANCEL = BulkAction(
     MailAdministration.cancel,
     TaskService.cancel,
     gettext_noop("cancelled"),
+    lambda number: ngettext("Cancel %(num)s mail?", "Cancel %(num)s mails?", number),
+    "cancel",
 )
 
 
 @click.command()
 @click.argument("prefixes", metavar="ID...", type=Id(), nargs=-1)
 @click.option("--state", type=click.Choice([state.value for state in RETRYABLE]), help="All mails in this state.")
+@click.option("--search", help=SEARCH)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def retry(entrypoints: Entrypoints, prefixes: tuple[IdPrefix, ...], state: str | None, yes: bool) -> None:
+def retry(
+    entrypoints: Entrypoints, prefixes: tuple[IdPrefix, ...], state: str | None, search: str | None, yes: bool
+) -> None:
     """Send mails again that ended unsent, and at once those that wait; begin tasks again that were not done.
 
-    The first characters of an ID are enough where no other id begins with them.
+    The first characters of an ID are enough where no other id begins with them. All mails of a search are queued
+    again by a background task; its ID is printed, and `mailroom watch ID` follows it.
     """
-    _do(entrypoints, prefixes, state, RETRY, yes=yes)
+    _do(entrypoints, prefixes, state, search, RETRY, yes=yes)
 
 
 @click.command()
@@ -74,22 +93,39 @@ def retry(entrypoints: Entrypoints, prefixes: tuple[IdPrefix, ...], state: str |
 @click.option(
     "--state", type=click.Choice([state.value for state in CANCELLABLE]), help="All mails in this state."
 )
+@click.option("--search", help=SEARCH)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def cancel(entrypoints: Entrypoints, prefixes: tuple[IdPrefix, ...], state: str | None, yes: bool) -> None:
+def cancel(
+    entrypoints: Entrypoints, prefixes: tuple[IdPrefix, ...], state: str | None, search: str | None, yes: bool
+) -> None:
     """Give up mails and tasks that are queued or wait; ask running tasks to stop.
 
-    The first characters of an ID are enough where no other id begins with them.
+    The first characters of an ID are enough where no other id begins with them. All mails of a search are
+    cancelled by a background task; its ID is printed, and `mailroom watch ID` follows it.
     """
-    _do(entrypoints, prefixes, state, CANCEL, yes=yes)
+    _do(entrypoints, prefixes, state, search, CANCEL, yes=yes)
 
 
 def _do(
-    entrypoints: Entrypoints, prefixes: Sequence[IdPrefix], state: str | None, action: BulkAction, *, yes: bool
+    entrypoints: Entrypoints,
+    prefixes: Sequence[IdPrefix],
+    state: str | None,
+    search: str | None,
+    action: BulkAction,
+    *,
+    yes: bool,
 ) -> None:
     """Do it to each and say so; exit code 1 where it was not possible with one of them."""
-    if bool(prefixes) == bool(state):
-        raise click.UsageError(gettext("Name the ids of mails or tasks, or a state with --state, but not both."))
+    if [bool(prefixes), bool(state), search is not None].count(True) != 1:
+        raise click.UsageError(
+            gettext(
+                "Name the ids of mails or tasks, or a state with --state, or a search with --search: one of them."
+            )
+        )
+    if search is not None:
+        _of_search(entrypoints, search, action, yes=yes)
+        return
 
     async def work(services: Services) -> int:
         chosen = await _in_state(services, state) if state else prefixes
@@ -103,6 +139,32 @@ def _do(
 
     if with_services(entrypoints, work):
         sys.exit(1)
+
+
+def _of_search(entrypoints: Entrypoints, text: str, action: BulkAction, *, yes: bool) -> None:
+    """Count the mails of a search, ask, and hand them to a background task. Raises `InvalidSearch`."""
+
+    async def work(services: Services) -> None:
+        now = clock.now()
+        wanted = MailSearch.parse(text, now)
+        count = await services.bulk_actions.count(wanted, now)
+        if count == 0:
+            click.echo(
+                gettext("No mail matches. A search looks 7 days back. `since:all` looks at everything."), err=True
+            )
+            return
+        question = (
+            action.of_search(count) if count else gettext("These are too many to count. Do it to all of them?")
+        )
+        if not _agreed(question, yes=yes):
+            click.echo(gettext("Nothing was done."), err=True)
+            return
+        async with services.database.begin() as unit:
+            ticket = await services.bulk_actions.start(unit, action.action, wanted, until=now, actor=shell_actor())
+        click.echo(str(ticket))
+        click.echo(gettext("A worker does it. `mailroom watch %(ticket)s` follows it.", ticket=ticket), err=True)
+
+    with_services(entrypoints, work)
 
 
 async def _in_state(services: Services, state: str) -> Sequence[IdPrefix]:

@@ -12,6 +12,7 @@ from mailroom import __version__
 from mailroom.cli import app_commands
 from mailroom.cli.account_commands import accounts
 from mailroom.cli.bulk_commands import cancel, retry
+from mailroom.cli.desk_commands import audit, failures, pause, resume, workers
 from mailroom.cli.invitation_commands import invitations
 from mailroom.cli.key_commands import keys
 from mailroom.cli.language import terminal_language, translate_help
@@ -206,6 +207,11 @@ def shell(entrypoints: Entrypoints) -> click.Group:
         send,
         retry,
         cancel,
+        pause,
+        resume,
+        workers,
+        failures,
+        audit,
         restored,
         keys,
         webhooks,

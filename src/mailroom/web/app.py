@@ -12,7 +12,7 @@ from werkzeug.routing import MapAdapter
 
 from mailroom.services import Services
 from mailroom.web import errors, health, limits, recent_sign_in, security
-from mailroom.web.api import api_keys, tasks, webhooks
+from mailroom.web.api import api_keys, mail_actions, tasks, webhooks
 from mailroom.web.api import mails as mail_search_api
 from mailroom.web.api.emails import routes as emails
 from mailroom.web.api.emails.payload import LargeTurn
@@ -156,6 +156,7 @@ def create_app(services: Services) -> Quart:
         tasks,
         emails,
         mail_search_api,
+        mail_actions,
         api_keys,
         webhooks,
         embed,

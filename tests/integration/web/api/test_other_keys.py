@@ -36,6 +36,7 @@ async def what_alice_has(office: Office, alice: Program) -> dict[str, str]:
         "delivery_id": delivery,
         "key_id": made["id"],
         "task_id": task,
+        "action_id": str(uuid4()),  # of the whole Mailroom: a key that is bound to a domain may not ask
     }
 
 

@@ -1,0 +1,351 @@
+"""`mailroom pause` and `resume`, `workers`, `failures`, `audit`: what the desk shows and does, in the shell."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import click
+
+from mailroom.cli.actor import shell_actor
+from mailroom.cli.moments import Moment
+from mailroom.cli.tables import Column, print_table
+from mailroom.cli.with_services import with_services
+from mailroom.desk.failures import Failures
+from mailroom.desk.models import AuditEntry
+from mailroom.desk.processes.readings import ProcessRow, ask, processes
+from mailroom.i18n.messages import gettext, gettext_noop
+from mailroom.kit import clock
+from mailroom.kit.errors import MailroomError
+from mailroom.kit.text import age, clean, full
+from mailroom.mail.ledger import pauses
+from mailroom.mail.ledger.pauses import Pause, What
+from mailroom.ops.entrypoints import Entrypoints
+from mailroom.services import Services
+
+STREAMS = ("transactional", "bulk")
+
+
+class UnknownKind(MailroomError):
+    """There is no such kind of mail."""
+
+    message_code = "cli.error.unknown_kind"
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        """`known` are the kinds there are."""
+        super().__init__()
+        self.params = {"name": clean(name), "known": ", ".join(known)}
+
+
+class UnknownWorker(MailroomError):
+    """No worker has this name."""
+
+    message_code = "cli.error.unknown_worker"
+
+
+@click.command()
+@click.argument("what", default="all")
+@click.pass_obj
+def pause(entrypoints: Entrypoints, what: str) -> None:
+    """Hold back WHAT: all mails (the default), transactional or bulk, tasks, or a kind of mail.
+
+    What is under way goes on. The rest waits, and says why. `mailroom workers` tells what is held back.
+    """
+    _hold(entrypoints, what, begins=True)
+
+
+@click.command()
+@click.argument("what", default="all")
+@click.pass_obj
+def resume(entrypoints: Entrypoints, what: str) -> None:
+    """Let WHAT go again that was held back by `pause`, here or on the desk."""
+    _hold(entrypoints, what, begins=False)
+
+
+def _hold(entrypoints: Entrypoints, text: str, *, begins: bool) -> None:
+    async def work(services: Services) -> bool:
+        what, name = _what(text, [kind.name for kind in services.mail_kinds])
+        actor = shell_actor()
+        async with services.database.begin() as unit:
+            if begins:
+                changed = await pauses.pause(unit, what, name, actor.name)
+            else:
+                changed = await pauses.resume(unit, what, name)
+            if changed:
+                subject, verb = "tasks" if what == "tasks" else "sending", "paused" if begins else "resumed"
+                await services.audit_log.write(
+                    unit,
+                    actor,
+                    f"{subject}.{verb}",
+                    target=what,
+                    target_id=name or None,
+                    details={"what": what, "name": name},
+                )
+        return changed
+
+    changed = with_services(entrypoints, work)
+    if begins:
+        words = (
+            gettext("%(what)s: paused.", what=text) if changed else gettext("%(what)s: paused before.", what=text)
+        )
+    else:
+        words = (
+            gettext("%(what)s: goes on.", what=text) if changed else gettext("%(what)s: not paused.", what=text)
+        )
+    click.echo(words)
+
+
+def _what(text: str, kinds: Sequence[str]) -> tuple[What, str]:
+    """Return what a word means. Raises `UnknownKind`."""
+    if text == "all":
+        return "all", ""
+    if text == "tasks":
+        return "tasks", ""
+    if text in STREAMS:
+        return "stream", text
+    if text in kinds:
+        return "kind", text
+    raise UnknownKind(text, sorted(kinds))
+
+
+@click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def workers(ctx: click.Context, *, as_json: bool) -> None:
+    """List the processes that live, or ended within the hour, and what is paused; drain and stop workers."""
+    if ctx.invoked_subcommand is None:
+        _list(ctx.obj, as_json=as_json)
+
+
+def _list(entrypoints: Entrypoints, *, as_json: bool) -> None:
+    async def read(services: Services) -> tuple[Sequence[ProcessRow], Sequence[Pause]]:
+        async with services.database.begin_plain() as work:
+            return await processes(work), await pauses.pauses(work)
+
+    found, held_back = with_services(entrypoints, read)
+    if as_json:
+        told = {
+            "processes": [_process_json(row) for row in found],
+            "pauses": [_pause_json(one) for one in held_back],
+        }
+        click.echo(json.dumps(told, indent=2))
+        return
+    columns = (
+        Column(gettext_noop("name"), whole=True),
+        Column(gettext_noop("role")),
+        Column(gettext_noop("state"), whole=True),
+        Column(gettext_noop("version"), needed=False),
+        Column(gettext_noop("since")),
+        Column(gettext_noop("mails")),
+        Column(gettext_noop("tasks")),
+        Column(gettext_noop("a minute")),
+    )
+    now = clock.now()
+    print_table(columns, [_process_cells(row, now) for row in found])
+    for one in held_back:
+        name = one.name or one.what
+        words = gettext(
+            "Paused since %(at)s, by %(who)s: %(what)s", at=full(one.since), who=one.by_name, what=name
+        )
+        click.echo(clean(words), err=True)
+    if not any(row.role == "worker" and row.state == "alive" for row in found):
+        click.echo(gettext("No worker runs."), err=True)
+
+
+def _process_cells(row: ProcessRow, now: datetime) -> list[str]:
+    facts = row.facts if row.state == "alive" and row.role == "worker" else {}
+    return [
+        clean(row.name),
+        row.role,
+        row.wish if row.wish and row.state == "alive" else row.state,
+        clean(row.version),
+        age(row.started_at, now),
+        str(facts.get("mails", "")),
+        str(facts.get("tasks", "")),
+        str(row.last_minute) if facts else "",
+    ]
+
+
+def _process_json(row: ProcessRow) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "role": row.role,
+        "state": row.state,
+        "wish": row.wish,
+        "host": row.host,
+        "pid": row.pid,
+        "version": row.version,
+        "started_at": row.started_at.isoformat(),
+        "seen_at": row.seen_at.isoformat(),
+        "last_minute": row.last_minute,
+        "facts": row.facts,
+    }
+
+
+def _pause_json(one: Pause) -> dict[str, Any]:
+    return {"what": one.what, "name": one.name, "since": one.since.isoformat(), "by": one.by_name}
+
+
+@workers.command()
+@click.argument("name")
+@click.pass_obj
+def drain(entrypoints: Entrypoints, name: str) -> None:
+    """Have worker NAME take on nothing more. It ends what it has in hand."""
+    _ask(entrypoints, name, "drain")
+
+
+@workers.command("go-on")
+@click.argument("name")
+@click.pass_obj
+def go_on(entrypoints: Entrypoints, name: str) -> None:
+    """Have worker NAME, that was drained, take on work again."""
+    _ask(entrypoints, name, None)
+
+
+@workers.command()
+@click.argument("name")
+@click.pass_obj
+def stop(entrypoints: Entrypoints, name: str) -> None:
+    """Stop worker NAME within 30 seconds. Where something looks after it, a new one begins in its place."""
+    _ask(entrypoints, name, "stop")
+
+
+def _ask(entrypoints: Entrypoints, name: str, wish: str | None) -> None:
+    async def work(services: Services) -> None:
+        async with services.database.begin() as unit:
+            if not await ask(unit, name, wish):
+                raise UnknownWorker
+            action = f"worker.{wish or 'resume'}"
+            await services.audit_log.write(unit, shell_actor(), action, target="worker", target_id=name)
+
+    with_services(entrypoints, work)
+    click.echo(gettext("The worker hears of it within five seconds."))
+
+
+@click.command()
+@click.option("--since", type=Moment(), help="Only those since then; 24 hours, unless told.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def failures(entrypoints: Entrypoints, *, since: datetime | None, as_json: bool) -> None:
+    """List what failed or waits in trouble, in groups: reason, codes, receiving domain; the largest first."""
+    now = clock.now()
+    length = now - since if since else timedelta(hours=24)
+
+    async def read(services: Services) -> Failures:
+        return await services.failure_report.groups(length)
+
+    found = with_services(entrypoints, read)
+    if as_json:
+        click.echo(json.dumps(_failures_json(found), indent=2))
+        return
+    columns = (
+        Column(gettext_noop("mails"), whole=True),
+        Column(gettext_noop("reason")),
+        Column(gettext_noop("code"), whole=True),
+        Column(gettext_noop("domain")),
+        Column(gettext_noop("last"), whole=True),
+        Column(gettext_noop("recovered"), needed=False),
+        Column(gettext_noop("example"), whole=True, needed=False),
+    )
+    rows = [
+        [
+            str(group.count),
+            group.cause.reason,
+            " ".join(str(part) for part in (group.cause.code, group.cause.enhanced) if part),
+            clean(group.cause.domain),
+            age(group.last, now) if group.last else "",
+            str(group.recovered or ""),
+            str(group.example or ""),
+        ]
+        for group in found.groups
+    ]
+    print_table(columns, rows)
+    for one in found.tasks:
+        click.echo(clean(f"{one.count}  {one.name}  {one.error}  {one.place}"))
+    if not found.groups and not found.tasks:
+        click.echo(gettext("Nothing failed."), err=True)
+    if not found.complete:
+        click.echo(gettext("There are more: only the newest were grouped."), err=True)
+
+
+def _failures_json(found: Failures) -> dict[str, Any]:
+    return {
+        "since": found.since.isoformat(),
+        "complete": found.complete,
+        "mails": [
+            {
+                "reason": group.cause.reason,
+                "code": group.cause.code,
+                "enhanced": group.cause.enhanced or None,
+                "domain": group.cause.domain,
+                "states": dict(group.states),
+                "first": group.first.isoformat() if group.first else None,
+                "last": group.last.isoformat() if group.last else None,
+                "recovered": group.recovered,
+                "example": str(group.example) if group.example else None,
+                "answer": group.answer,
+            }
+            for group in found.groups
+        ],
+        "tasks": [
+            {
+                "name": one.name,
+                "error": one.error,
+                "place": one.place,
+                "count": one.count,
+                "example": str(one.example) if one.example else None,
+            }
+            for one in found.tasks
+        ],
+    }
+
+
+@click.command()
+@click.option("--target", help="Only what was done to this id.")
+@click.option("--action", help="Only this action: mails.retry, say.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most this many.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def audit(entrypoints: Entrypoints, *, target: str | None, action: str | None, limit: int, as_json: bool) -> None:
+    """List what operators, keys and the shell did, newest first: who, what, on what, from where, when."""
+
+    async def read(services: Services) -> Sequence[AuditEntry]:
+        async with services.database.begin() as work:
+            return await services.audit_log.entries(work, target_id=target, action=action, limit=limit)
+
+    found = with_services(entrypoints, read)
+    if as_json:
+        click.echo(json.dumps([_entry_json(entry) for entry in found], indent=2))
+        return
+    columns = (
+        Column(gettext_noop("at"), whole=True),
+        Column(gettext_noop("who")),
+        Column(gettext_noop("action"), whole=True),
+        Column(gettext_noop("target")),
+        Column(gettext_noop("from"), needed=False),
+        Column(gettext_noop("details"), needed=False),
+    )
+    print_table(columns, [_entry_cells(entry) for entry in found])
+    if not found:
+        click.echo(gettext("Nothing was done."), err=True)
+
+
+def _entry_cells(entry: AuditEntry) -> list[str]:
+    target = " ".join(filter(None, (entry.target, entry.target_id)))
+    details = json.dumps(entry.details, ensure_ascii=False) if entry.details else ""
+    cells = (full(entry.at), entry.actor_name, entry.action, target, entry.client or "", details)
+    return [clean(cell) for cell in cells]
+
+
+def _entry_json(entry: AuditEntry) -> dict[str, Any]:
+    return {
+        "at": entry.at.isoformat(),
+        "actor": entry.actor,
+        "actor_id": str(entry.actor_id) if entry.actor_id else None,
+        "actor_name": entry.actor_name,
+        "action": entry.action,
+        "target": entry.target,
+        "target_id": entry.target_id,
+        "client": entry.client,
+        "details": entry.details,
+    }

@@ -1,0 +1,69 @@
+"""Acts on all mails of a search over the API."""
+
+from uuid import UUID
+
+from sqlalchemy import text
+
+from tests.integration.web.api.conftest import Office
+
+FAIL = "update mails set state = 'failed', ended_at = now(), nudge_at = null where recipient like :who"
+
+
+async def test_a_program_sends_failed_mails_again_and_counts_before_it_cancels(
+    office: Office,
+) -> None:
+    full, bound = await office.program(scope="full"), await office.program(scope="full", domains=["shop.example"])
+    for number in range(5):
+        await full.send(to=f"n{number}@example.org")
+    async with office.services.database.begin() as work:
+        await work.session.execute(text(FAIL), {"who": "n%"})
+    wish, under = {"action": "retry", "search": "state:failed"}, {"Idempotency-Key": "once"}
+    made = await full.call("POST", "/mails/actions", wish, 202, under)
+    assert (made["state"], made["total"], made["changed"], made["search"]) == ("queued", None, 0, "state:failed")
+    again = await full.call("POST", "/mails/actions", wish, 202, under)
+    assert again["id"] == made["id"], "a repeat begins nothing"
+    other = await full.call("POST", "/mails/actions", {**wish, "search": "state:expired"}, 409, under)
+    assert other["name"] == "invalid_idempotent_request"
+
+    async with office.services.database.begin() as work:
+        run = text("update tasks set state = 'running', attempt = 1, cancellable = true where id = :id")
+        await work.session.execute(run, {"id": UUID(made["id"])})
+    await office.services.bulk_actions.run(UUID(made["id"]), lambda _done, _total: None)
+    told = await full.call("GET", f"/mails/actions/{made['id']}")
+    assert (told["total"], told["changed"], told["left_alone"]) == (5, 5, 0)
+
+    wish = {"action": "cancel", "search": "to:@example.org"}
+    for expected in (None, 4):
+        refused = await full.call("POST", "/mails/actions", {**wish, "expected": expected}, 422)
+        assert refused["message"] == "`expected`: 5 mails are meant now. Give this number."
+    second = await full.call("POST", "/mails/actions", {**wish, "expected": 5}, 202)
+    stopped = await full.call("POST", f"/mails/actions/{second['id']}/cancel")
+    assert stopped["state"] == "cancelled"
+    assert (await full.call("POST", f"/mails/actions/{second['id']}/cancel", status=422))[
+        "message"
+    ] == "It has ended."
+
+    for wrong, field in (
+        ({"action": "burn", "search": ""}, "action"),
+        ({"action": "retry", "search": "colour:red"}, "search"),
+        ({"action": "retry"}, "search"),
+    ):
+        told = await full.call("POST", "/mails/actions", wrong, 422)
+        assert told["message"].startswith(f"`{field}`"), told
+    for one in (made["id"][:-1] + "0", "nothing"):
+        assert (await full.call("GET", f"/mails/actions/{one}", status=404))["name"] == "not_found"
+    for program in (bound, await office.program(scope="sending"), await office.program(scope="read")):
+        for method, path, body in (
+            ("POST", "/mails/actions", {"action": "retry", "search": ""}),
+            ("GET", f"/mails/actions/{made['id']}", None),
+            ("POST", f"/mails/actions/{second['id']}/cancel", None),
+        ):
+            assert (await program.call(method, path, body, 401))["name"] == "restricted_api_key"
+    async with office.services.database.begin() as work:
+        log = [(entry.actor, entry.action) for entry in await office.services.audit_log.entries(work)]
+    assert log == [
+        ("key", "task.cancelled"),
+        ("key", "mails.cancel"),
+        ("mailroom", "mails.retry_ended"),
+        ("key", "mails.retry"),
+    ]
