@@ -1,12 +1,14 @@
 """An operator who only looks at the overview: says what is wrong, since when, how many, and mends it."""
 
 import re
+import time
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.browser.people import People, mail_to, sign_in, sign_up
+from tests.sink import Fault, wait_for
 from tests.stack import Stack
 
 SERIOUS = {"serious", "critical"}
@@ -29,7 +31,57 @@ def operator(mailroom: Stack, people: People) -> str:
     return email
 
 
-@pytest.mark.timeout(400)
+QUEUED = """
+insert into mails (id, kind, recipient, params, nonce, on_uncertain, nudge_at, expires_at)
+select uuidv7(), 'plain', 'n' || number || case when number %% 2 = 0 then '@full.example' else '@fine.example' end,
+    '{"subject": "Hello", "text": "Hello"}', uuid_send(gen_random_uuid()), 'resend', now(),
+    now() + interval '2 days'
+from generate_series(1, %s) as number
+"""
+
+
+@pytest.mark.timeout(300)
+def test_a_server_that_refuses_half_of_the_mails_is_named_within_a_minute_and_mended_in_three_presses(
+    mailroom: Stack, people: People, operator: str
+) -> None:
+    many = 60
+    page = people.page()
+    sign_in(page, operator)
+    expect(page).to_have_url(re.compile("/account"))
+    mailroom.run("delete from alerts")
+    mailroom.run("delete from statistics")
+    page.goto("/desk")  # nothing is touched from here on
+    refusal = "550 5.7.1 Message looks like spam"
+    mailroom.sink.faults += [
+        Fault("rcpt", refusal, recipient=f"n{number}@full.example") for number in range(2, many + 1, 2)
+    ]
+    mailroom.run(QUEUED, [many])
+    began = time.monotonic()
+    status = page.get_by_role("status")
+    said = re.compile(r"30 of 6\d mails failed in the last ten minutes\. It began at")  # Olga had some, too
+    expect(status).to_contain_text(said, timeout=WAIT)
+    expect(status).to_contain_text("30 of the newest 30 for this reason: 550 5.7.1", timeout=WAIT)
+    expect(status).to_contain_text("refused")
+    assert time.monotonic() - began < 60
+
+    mailroom.sink.faults.clear()  # the sender's records are mended, say
+    page.get_by_role("link", name="See what they have in common").click()
+    page.get_by_role("link", name="Send the group again…").click()
+    expect(page.get_by_text("30 mails are meant.")).to_be_visible()
+    page.get_by_role("button", name="Send all of them again").click()
+    expect(page.locator("[data-part=detail]")).to_have_text("30 mails were changed, 0 were left as they are.")
+
+    def inboxes() -> list[str]:
+        found = (mail.recipient for mail in mailroom.sink.accepted)
+        return [to for to in found if to.endswith(("@full.example", "@fine.example"))]
+
+    wait_for(lambda: len(inboxes()) >= many, 60, "all mails")
+    assert len(set(inboxes())) == len(inboxes()) == many, "each once"
+    page.goto("/desk")
+    mailroom.run("update statistics set at = at - interval '11 minutes' where name = 'ended' and label = 'failed'")
+    expect(page.get_by_role("status")).to_contain_text("Nothing is wrong", timeout=2 * WAIT)
+
+
 @pytest.mark.timeout(300)  # it waits for alerts, which take their time to fire and to clear
 def test_what_is_wrong_is_said_by_itself_and_mended_by_a_press(
     mailroom: Stack, people: People, operator: str

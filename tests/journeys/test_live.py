@@ -283,6 +283,22 @@ def test_whose_tasks_they_are_is_told_that_their_list_has_changed_and_nobody_els
             other.recv(timeout=0.5)
 
 
+def test_the_desk_tells_those_who_have_a_role_that_it_has_changed_and_nobody_else(office: Office) -> None:
+    operator, viewer = office.account(is_operator=True), office.account()
+    office.database.execute("update accounts set role = 'viewer' where id = %s", [viewer])
+    olga, victor = Browser(office, account=operator), Browser(office, account=viewer)
+    alice = Browser(office, account=office.account())
+    with olga.live() as page, victor.live() as other, alice.live() as nobody:
+        for socket in (page, other, nobody):
+            watch(socket, "desk")
+        assert told(nobody)["state"] == "unknown"
+        before = told(page)
+        assert (before["task"], before["state"]) == ("desk", "listed") and told(other)["state"] == "listed"
+        office.database.execute("insert into pauses (what, name, by_name) values ('all', '', 'Olga')")
+        assert told(page)["message"] != before["message"]
+        office.database.execute("delete from pauses")
+
+
 # -- any process, any number
 
 

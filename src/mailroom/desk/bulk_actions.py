@@ -14,9 +14,10 @@ from uuid import UUID
 from sqlalchemy import func, insert, select, update
 
 from mailroom.desk.audit_log import Actor, AuditLog
-from mailroom.desk.mail_search import Window, conditions, within
+from mailroom.desk.mail_search import conditions
 from mailroom.desk.models import BulkActionRow
 from mailroom.desk.search import MailSearch
+from mailroom.desk.slices import FIRST_ID, Window
 from mailroom.desk.time_limit import in_time
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.kit.ids import first_id
@@ -35,7 +36,6 @@ COUNT_SECONDS = 5.0
 """Seconds that counting may take before a person confirms."""
 COUNT_SECONDS_OF_TASK = 15.0
 """Seconds that the task may take to count. Where they are not enough, its page shows no total."""
-FIRST_ID = UUID(int=0)
 
 Progress = Callable[[int, int | None], None]
 """Told how many of how many mails (None: nobody knows) are done; it may raise `Cancelled`."""
@@ -75,7 +75,7 @@ class BulkActions:
         return await self._count(search, window, COUNT_SECONDS)
 
     async def _count(self, search: MailSearch, window: Window, seconds: float) -> int | None:
-        query = select(func.count()).select_from(Mail).where(*conditions(search), *within(window))
+        query = select(func.count()).select_from(Mail).where(*conditions(search, window))
 
         async def ask(work: UnitOfWork) -> int:
             return await work.session.scalar(query) or 0
@@ -153,7 +153,7 @@ class BulkActions:
             window = _window(row.since, row.until)
             ids = (
                 select(Mail.id)
-                .where(*conditions(search), *within(window), Mail.id > (row.reached or FIRST_ID))
+                .where(*conditions(search, window), Mail.id > (row.reached or FIRST_ID))
                 .order_by(Mail.id)
                 .limit(CHUNK)
                 .with_for_update()

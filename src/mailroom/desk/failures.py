@@ -18,7 +18,7 @@ from mailroom.kit import clock
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.kit.ids import first_id
 
-MOST = 5_000
+MOST = 3_000
 """Mails and attempts that are grouped, at most of each."""
 MOST_TASKS = 500
 PATIENCE = 1.0

@@ -8,7 +8,7 @@ whatever is asked for and however many mails there are.
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +17,8 @@ from sqlalchemy.orm import aliased
 
 from mailroom.api_keys.models import ApiKey
 from mailroom.desk.search import MailSearch
-from mailroom.desk.time_limit import BUDGET, in_time, within_time
+from mailroom.desk.slices import FIRST_ID, LAST_ID, PATIENCE, SKEW, Window, slices
+from mailroom.desk.time_limit import BUDGET, within_time
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.kit.ids import first_id
 from mailroom.mail.messages.models import Message
@@ -25,14 +26,6 @@ from mailroom.mail.models import Mail
 
 MOST_COUNTED = 10_000
 """Where a count stops."""
-PATIENCE = 2.0
-"""Seconds that the first slice may take: each page gets further, however busy the database is."""
-FIRST_SLICE = timedelta(minutes=5)
-GROWTH = 6
-SKEW = timedelta(minutes=10)
-"""How far the clocks of processes, which make ids, may be from PostgreSQL's."""
-LAST_ID = UUID(int=2**128 - 1)
-FIRST_ID = UUID(int=0)
 SIMPLE: ColumnElement[Any] = literal_column("'simple'::regconfig")
 NOT_SENT = Mail.state != literal_column("'sent'")
 """Written as the partial indexes have it, so that the planner knows them."""
@@ -50,16 +43,6 @@ class FoundMails:
     """How far back it looked where the budget ended the search; None where it looked at all of its time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Ids and times that a search looks at; the highest id is left out."""
-
-    low: UUID
-    high: UUID
-    since: datetime | None
-    until: datetime | None
-
-
 class MailSearches:
     """Finds and counts the mails of a search."""
 
@@ -72,13 +55,12 @@ class MailSearches:
     ) -> FoundMails:
         """Return at most `limit` mails, those with ids below `before` where given. Raises `Unavailable`."""
         ends_at = time.monotonic() + self._budget
-        wanted = conditions(search)
         found: list[Mail] = []
         whole = window_of(search, now, before=before)
         narrow = is_narrow(search)
         async with self._database.begin() as work:
             for slice_ in slices(whole, now, whole_at_once=narrow):
-                query = page_of(wanted, slice_, limit + 1 - len(found), narrow=narrow)
+                query = page_of(search, slice_, limit + 1 - len(found), narrow=narrow)
                 left = ends_at - time.monotonic()
                 rows = await _rows(work, query, left if slice_.high < whole.high else max(left, PATIENCE))
                 if rows is None:  # the budget is used up: nothing is known of this slice
@@ -88,15 +70,50 @@ class MailSearches:
                     return FoundMails(found[:limit], found[limit - 1].id, None)
         return FoundMails(found, None, None)
 
-    async def count(self, search: MailSearch, now: datetime, *, most: int = MOST_COUNTED) -> int | None:
-        """Return how many mails there are, at most `most` + 1; None where that takes longer than the budget."""
-        window = window_of(search, now)
-        inner = select(Mail.id).where(*conditions(search), *within(window)).limit(most + 1).subquery()
+    async def first_page(
+        self, search: MailSearch, now: datetime, *, limit: int = 50
+    ) -> tuple[FoundMails, int | None]:
+        """Return the first page, and how many mails there are as `count` does; both within one budget.
 
-        async def ask(work: UnitOfWork) -> int:
-            return await work.session.scalar(select(func.count()).select_from(inner)) or 0
+        None where nobody knows how many. Raises `Unavailable`.
+        """
+        ends_at = time.monotonic() + self._budget
+        page = await self.page(search, now, limit=limit)
+        if page.next is None:
+            return page, len(page.mails)
+        left = ends_at - time.monotonic()
+        if page.looked_to or left <= 0:
+            return page, None
+        return page, await self.count(search, now, seconds=left)
 
-        return await in_time(self._database, self._budget, ask)
+    async def count(
+        self, search: MailSearch, now: datetime, *, most: int = MOST_COUNTED, seconds: float | None = None
+    ) -> int | None:
+        """Return how many mails there are, at most `most` + 1.
+
+        None where that takes longer than `seconds`: the budget, unless told.
+        """
+        ends_at = time.monotonic() + (self._budget if seconds is None else seconds)
+        counted = 0
+        async with self._database.begin() as work:
+            # Slice by slice: most searches find `most` among the newest mails, and look at no others.
+            for slice_ in slices(window_of(search, now), now, whole_at_once=is_narrow(search)):
+                meant = select(Mail.id).where(*conditions(search, slice_)).limit(most + 1 - counted).subquery()
+                left = ends_at - time.monotonic()
+                number = await _number(work, select(func.count()).select_from(meant), left) if left > 0 else None
+                if number is None:
+                    return None
+                counted += number
+                if counted > most:
+                    break
+        return counted
+
+
+async def _number(work: UnitOfWork, query: Select[int], seconds: float) -> int | None:
+    async def ask(work: UnitOfWork) -> int:
+        return await work.session.scalar(query) or 0
+
+    return await within_time(work, seconds, ask)
 
 
 async def _rows(work: UnitOfWork, query: Select[Mail], seconds: float) -> Sequence[Mail] | None:
@@ -108,16 +125,17 @@ async def _rows(work: UnitOfWork, query: Select[Mail], seconds: float) -> Sequen
     return await within_time(work, seconds, ask) if seconds > 0 else None
 
 
-def page_of(wanted: Sequence[ColumnElement[bool]], window: Window, limit: int, *, narrow: bool) -> Select[Mail]:
+def page_of(search: MailSearch, window: Window, limit: int, *, narrow: bool) -> Select[Mail]:
     """Return the query for a slice, the newest first.
 
     Where an index finds the few that match (`narrow`), they are found first. The planner takes an expression for
     common and would go through all mails by id, in the hope to meet enough of them soon.
     """
+    meant = conditions(search, window)
     if narrow:
-        few = aliased(Mail, select(Mail).where(*wanted, *within(window)).cte("few").prefix_with("MATERIALIZED"))
+        few = aliased(Mail, select(Mail).where(*meant).cte("few").prefix_with("MATERIALIZED"))
         return select(few).order_by(few.id.desc()).limit(limit)
-    return select(Mail).where(*wanted, *within(window)).order_by(Mail.id.desc()).limit(limit)
+    return select(Mail).where(*meant).order_by(Mail.id.desc()).limit(limit)
 
 
 def _cut_short(found: list[Mail], unseen: Window) -> FoundMails:
@@ -138,37 +156,13 @@ def window_of(search: MailSearch, now: datetime, *, before: UUID | None = None) 
     return Window(first_id(since) if since else FIRST_ID, min(high, before) if before else high, since, until)
 
 
-def slices(window: Window, now: datetime, *, whole_at_once: bool) -> Iterator[Window]:
-    """Yield a window in parts, the newest first."""
-    if whole_at_once:
-        yield window
-        return
-    end = min(_time_of(window.high, now), now + timedelta(days=1))
-    length, high, until = FIRST_SLICE, window.high, window.until
-    while True:
-        try:
-            start = min(end, now) - length
-        except OverflowError:
-            start = None
-        if start is None or (window.since and start <= window.since) or start.year < 2000:  # noqa: PLR2004
-            yield Window(window.low, high, window.since, until)
-            return
-        low = first_id(start)
-        yield Window(low, high, start, until)
-        high, until, end, length = low, start, start, length * GROWTH
-
-
-def _time_of(id_: UUID, now: datetime) -> datetime:
-    """Return the moment of a UUIDv7, or now where it is of none."""
-    try:
-        return datetime.fromtimestamp((id_.int >> 80) / 1000, tz=now.tzinfo)
-    except (OverflowError, ValueError, OSError):
-        return now
-
-
 def within(window: Window) -> list[ColumnElement[bool]]:
     """Return the conditions of a window. Times say the same as ids, for the index on state and time."""
-    found: list[ColumnElement[bool]] = [Mail.id >= window.low, Mail.id < window.high]
+    found: list[ColumnElement[bool]] = []
+    if window.low > FIRST_ID:
+        found.append(Mail.id >= window.low)
+    if window.high < LAST_ID:
+        found.append(Mail.id < window.high)
     if window.since:
         found.append(Mail.created_at >= window.since - SKEW)
     if window.until:
@@ -176,9 +170,10 @@ def within(window: Window) -> list[ColumnElement[bool]]:
     return found
 
 
-def conditions(search: MailSearch) -> list[ColumnElement[bool]]:
-    """Return the conditions of a search but for its time."""
-    found = [column == value for column, value in _plain_facts(search) if value]
+def conditions(search: MailSearch, window: Window) -> list[ColumnElement[bool]]:
+    """Return the conditions of a search for the mails of a window."""
+    found = within(window)
+    found += [column == value for column, value in _plain_facts(search) if value]
     if search.states:
         found.append(Mail.state.in_(search.states))
     if search.to:
@@ -192,9 +187,9 @@ def conditions(search: MailSearch) -> list[ColumnElement[bool]]:
         of_message = and_(Mail.message_id.between(low, high), Mail.message_id.is_not(None))
         found.append(or_(Mail.id.between(low, high), of_message))
     if search.key or search.tag:
-        found.append(Mail.message_id.in_(select(Message.id).where(*_of_message(search))))
+        found.append(Mail.message_id.in_(messages_of(window, *_of_message(search))))
     if search.words:
-        found.append(_words(" ".join(search.words)))
+        found.append(_words(" ".join(search.words), window))
     return found
 
 
@@ -236,12 +231,20 @@ def _compared(column: ColumnElement[str], operator: str, value: str) -> ColumnEl
     return compared
 
 
-def _words(words: str) -> ColumnElement[bool]:
+def messages_of(window: Window, *meant: ColumnElement[bool]) -> Select[UUID]:
+    """Return the query for the messages of a window's mails: they are made together, within `SKEW`.
+
+    Without the range, a word that is in many subjects would be looked up in all messages there ever were.
+    """
+    return select(Message.id).where(Message.id.between(*window.around), *meant)
+
+
+def _words(words: str, window: Window) -> ColumnElement[bool]:
     """Return the condition that all words stand in the server's answer, or in the subject."""
     asked = func.plainto_tsquery(SIMPLE, words)
     answer = func.to_tsvector(SIMPLE, Mail.answer).op("@@", is_comparison=True)(asked)
     subject = func.to_tsvector(SIMPLE, Message.subject).op("@@", is_comparison=True)(asked)
     return or_(
         and_(Mail.answer.is_not(None), NOT_SENT, answer),
-        Mail.message_id.in_(select(Message.id).where(subject)),
+        Mail.message_id.in_(messages_of(window, subject)),
     )

@@ -1,15 +1,17 @@
 """Background tasks for the desk: lists by name and state, and what is usual for each name."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from psycopg.rows import dict_row
-from sqlalchemy import String, cast, select
+from sqlalchemy import Select, String, cast, select
 
-from mailroom.desk.time_limit import BUDGET, in_time
+from mailroom.desk.slices import LAST_ID, PATIENCE, Window, slices
+from mailroom.desk.time_limit import BUDGET, in_time, within_time
 from mailroom.kit import clock
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.kit.ids import first_id
@@ -44,11 +46,13 @@ class TaskFilter:
 
 @dataclass(frozen=True, slots=True)
 class FoundTasks:
-    """A page of tasks, the newest first. `complete` is false where the search was stopped in time."""
+    """A page of tasks, the newest first."""
 
     tasks: Sequence[Task]
     next: UUID | None
-    complete: bool
+    """What to give as `before` for the next page; None where there is nothing more in the filter's time."""
+    looked_to: datetime | None
+    """How far back it looked where the budget ended the search; None where it looked at all of its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,25 +75,25 @@ class TaskDesk:
         self._budget = budget
 
     async def page(self, wanted: TaskFilter, *, before: UUID | None = None, limit: int = 50) -> FoundTasks:
-        """Return at most `limit` tasks that are no parts of others unless a name is asked for."""
-        which = Task.name == wanted.name if wanted.name else Task.part_of.is_(None)
-        since = first_id(clock.now() - wanted.since)
-        query = select(Task).where(Task.name.is_not(None), which, Task.id >= since)
-        if wanted.state:
-            query = query.where(Task.state == wanted.state)
-        if wanted.words:
-            query = query.where(cast(Task.arguments, String).icontains(wanted.words, autoescape=True))
-        if before:
-            query = query.where(Task.id < before)
-        query = query.order_by(Task.id.desc()).limit(limit + 1)
+        """Return at most `limit` tasks that are no parts of others unless a name is asked for.
 
-        async def ask(work: UnitOfWork) -> list[Task]:
-            return list((await work.session.scalars(query)).all())
-
-        found = await in_time(self._database, self._budget, ask)
-        if found is None:
-            return FoundTasks((), None, complete=False)
-        return FoundTasks(found[:limit], found[limit - 1].id if len(found) > limit else None, complete=True)
+        It looks at slices of time, as searches for mails do. Raises `Unavailable`.
+        """
+        ends_at, now = time.monotonic() + self._budget, clock.now()
+        since = now - wanted.since
+        whole = Window(first_id(since), before or LAST_ID, since, None)
+        found: list[Task] = []
+        async with self._database.begin() as work:
+            for window in slices(whole, now, whole_at_once=False):
+                left = ends_at - time.monotonic()
+                seconds = left if window.high < whole.high else max(left, PATIENCE)
+                rows = await _rows(work, _query(wanted, window, limit + 1 - len(found)), seconds)
+                if rows is None:  # the budget is used up: nothing is known of this slice
+                    return FoundTasks(found, window.high, window.until)
+                found += rows
+                if len(found) > limit:
+                    return FoundTasks(found[:limit], found[limit - 1].id, None)
+        return FoundTasks(found, None, None)
 
     async def parts(self, work: UnitOfWork, parent: UUID, *, limit: int = 200) -> Sequence[Task]:
         """Return the parts of a group or chain in order, at most `limit`."""
@@ -105,3 +109,20 @@ class TaskDesk:
 
         rows = await in_time(self._database, self._budget, ask) or []
         return {row["name"]: NameStatistics(**row) for row in rows}
+
+
+def _query(wanted: TaskFilter, window: Window, limit: int) -> Select[Task]:
+    which = Task.name == wanted.name if wanted.name else Task.part_of.is_(None)
+    query = select(Task).where(Task.name.is_not(None), which, Task.id >= window.low, Task.id < window.high)
+    if wanted.state:
+        query = query.where(Task.state == wanted.state)
+    if wanted.words:
+        query = query.where(cast(Task.arguments, String).icontains(wanted.words, autoescape=True))
+    return query.order_by(Task.id.desc()).limit(limit)
+
+
+async def _rows(work: UnitOfWork, query: Select[Task], seconds: float) -> Sequence[Task] | None:
+    async def ask(work: UnitOfWork) -> Sequence[Task]:
+        return (await work.session.scalars(query)).all()
+
+    return await within_time(work, seconds, ask) if seconds > 0 else None

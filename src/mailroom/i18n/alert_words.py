@@ -98,7 +98,15 @@ def _failures(alert: _Alert) -> str:
         failed=number(alert.facts["failed"]),
         ended=number(alert.facts["ended"]),
     )
-    return sentences(failed, gettext("It began at %(time)s.", time=alert.began))
+    cause = ""
+    if code := alert.facts.get("cause"):
+        cause = gettext(
+            "%(count)s of the newest %(looked)s for this reason: %(reason)s",
+            count=number(alert.facts["of_cause"]),
+            looked=number(alert.facts["looked"]),
+            reason=" ".join(filter(None, (alert.facts.get("codes"), sentence(code, {})))),
+        )
+    return sentences(failed, gettext("It began at %(time)s.", time=alert.began), cause)
 
 
 def _uncertain(alert: _Alert) -> str:

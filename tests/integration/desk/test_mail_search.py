@@ -13,8 +13,9 @@ from mailroom.api_keys.keys import KeyRequest
 from mailroom.bootstrap.services import create_services
 from mailroom.desk.audit_log import Actor
 from mailroom.desk.bulk_actions import Action, Counts
-from mailroom.desk.mail_search import FIRST_SLICE, MailSearches, conditions
+from mailroom.desk.mail_search import MailSearches, conditions, window_of
 from mailroom.desk.search import MailSearch
+from mailroom.desk.slices import FIRST_SLICE
 from mailroom.desk.time_limit import in_time
 from mailroom.kit import clock
 from mailroom.kit.database import UnitOfWork
@@ -150,6 +151,10 @@ async def test_pages_follow_by_key_and_counts_stop(have: Services) -> None:
         assert len(page.mails) == 10
     assert seen == sorted(set(seen), reverse=True) and len(seen) == 42
     assert await patient(have).count(MailSearch.parse("since:2d", now), now) == 14
+    first, number = await patient(have).first_page(MailSearch.parse("since:2d", now), now, limit=10)
+    assert (len(first.mails), number) == (10, 14)
+    first, number = await patient(have).first_page(MailSearch.parse("since:2d", now), now, limit=20)
+    assert (len(first.mails), number, first.next) == (14, 14, None)
     assert await patient(have).count(MailSearch.parse("", now), now, most=30) == 31
 
 
@@ -172,7 +177,11 @@ async def test_a_question_that_takes_too_long_has_no_answer_and_leaves_the_conne
     async def quick(work: UnitOfWork) -> Any:
         return await work.session.scalar(text("select 1"))
 
+    async def slow_and_plain(work: UnitOfWork) -> Any:
+        return await work.fetch("select pg_sleep(60)", {})
+
     assert await in_time(have.database, 0.2, slow) is None
+    assert await in_time(have.database, 0.2, slow_and_plain) is None, "which is no outage"
     assert await in_time(have.database, 30, quick) == 1
 
 
@@ -183,7 +192,7 @@ async def test_the_recipients_of_ended_and_waiting_mails_are_found_by_indexes(ha
         search = MailSearch.parse("to:a77@example.org", clock.now())
         from sqlalchemy import select
 
-        query = select(Mail.id).where(*conditions(search))
+        query = select(Mail.id).where(*conditions(search, window_of(search, clock.now())))
         raw = str(query.compile(dialect=work.session.bind.dialect, compile_kwargs={"literal_binds": True}))  # type: ignore[union-attr]
         plan = "\n".join(row[0] for row in await work.session.execute(text(f"explain {raw}")))
     assert "ix_mails_recipient" in plan and "Seq Scan" not in plan, plan

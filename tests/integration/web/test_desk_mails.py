@@ -81,6 +81,22 @@ async def test_a_search_is_an_address_a_form_and_a_saved_name(house: House, olga
     assert "Bounces" not in await olga.get("/desk/mails")
 
 
+async def test_the_pages_of_a_search_lead_on_to_the_last_mail(
+    house: House, olga: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailroom.web.desk.mails.SHOWN", 2)
+    put = [await message(house, f"n{number}@example.net") for number in range(5)]
+    for search in ("", "?q=to%3A%40example.net+since%3A1h"):
+        seen, path = list[str](), f"/desk/mails{search}"
+        while path:
+            page = await olga.get(path)
+            seen += re.findall(r'href="/desk/mails/([0-9a-f-]{36})"', page)
+            older = re.search(r'href="([^"]*below=[^"]*)"', page)
+            path = older[1].replace("&amp;", "&") if older else ""
+        assert seen[:5] == [str(mail) for mail in reversed(put)], search
+        assert len(set(seen)) == len(seen), "each once"
+
+
 async def test_suggestions_follow_what_is_typed(house: House, olga: Person) -> None:
     await message(house)
 

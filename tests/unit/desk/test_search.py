@@ -6,8 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from mailroom.desk.mail_search import slices, window_of
+from mailroom.desk.mail_search import window_of
 from mailroom.desk.search import InvalidSearch, MailSearch
+from mailroom.desk.slices import slices
 from mailroom.i18n.sentences import error_text
 from mailroom.kit.ids import first_id
 

@@ -11,6 +11,8 @@ from mailroom.desk.processes.readings import ProcessRow
 
 FAILURE_WINDOW = timedelta(minutes=10)
 CERTIFICATE_DAYS = 14
+FEW_FAILURES = 15
+"""Failed mails within `FAILURE_WINDOW` that are no reason for an alert, however few mails there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class View:
     """Mails that ended within `FAILURE_WINDOW`."""
     failed: int
     """Those of them that failed, expired or are held."""
+    cause: Mapping[str, Any] = field(default_factory=dict)
+    """Why most of them failed (`causes.py`); empty where that was not asked."""
     paused: bool = False
     """True where an operator holds all mails, or all of the transactional stream, back."""
 
@@ -98,9 +102,9 @@ def _waiting_facts(view: View) -> dict[str, Any]:
 
 
 def _failures(view: View, before: Open) -> Iterator[Condition]:
-    share, most = (0.04, 15) if ("failures", "") in before else (0.05, 20)
+    share, most = (0.04, FEW_FAILURES) if ("failures", "") in before else (0.05, 20)
     if view.failed > most and view.failed > share * view.ended:
-        yield Condition("failures", facts={"failed": view.failed, "ended": view.ended})
+        yield Condition("failures", facts={"failed": view.failed, "ended": view.ended, **view.cause})
 
 
 def _uncertain(view: View, _before: Open) -> Iterator[Condition]:

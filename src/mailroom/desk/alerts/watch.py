@@ -17,7 +17,8 @@ from mailroom.desk.alerts.book import (
     take_to_tell,
     told,
 )
-from mailroom.desk.alerts.rules import FAILURE_WINDOW, View, conditions
+from mailroom.desk.alerts.causes import main_cause
+from mailroom.desk.alerts.rules import FAILURE_WINDOW, FEW_FAILURES, View, conditions
 from mailroom.desk.alerts.teller import Teller
 from mailroom.desk.backlog import backlog
 from mailroom.desk.processes.readings import last_worker_seen, processes
@@ -41,13 +42,15 @@ TRY_LOCK = "select pg_try_advisory_xact_lock(%(lock)s), now()"
 async def view(work: PlainWork, now: datetime) -> View:
     """Read what the rules need."""
     counts = await lately(work, [ENDED], now - FAILURE_WINDOW)
+    failed = sum(count for (_, label), count in counts.items() if label in FAILURES)
     return View(
         now=now,
         processes=await processes(work),
         last_worker=await last_worker_seen(work),
         backlog=await backlog(work),
         ended=sum(counts.values()),
-        failed=sum(count for (_, label), count in counts.items() if label in FAILURES),
+        failed=failed,
+        cause=await main_cause(work) if failed > FEW_FAILURES else {},
         paused=any(pause.holds_back("transactional") for pause in await pauses(work)),
     )
 

@@ -10,7 +10,7 @@ from quart import Blueprint, Response, abort, request
 from mailroom.api_keys.errors import UnknownKey
 from mailroom.api_keys.keys import SCOPES
 from mailroom.api_keys.models import ApiKey, KeyRefusal
-from mailroom.desk.key_traffic import key_traffic
+from mailroom.desk.key_traffic import KeyTraffic, key_traffic
 from mailroom.i18n.messages import gettext_noop, translated
 from mailroom.kit.ids import parse_id
 from mailroom.web import limits
@@ -34,18 +34,21 @@ SCOPE_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One key, and its mails of the last 24 hours as (word of the state, number)."""
+    """One key, and the mails of its newest messages of the last 24 hours as (word of the state, number)."""
 
     key: ApiKey
     traffic: list[tuple[str, int]]
+    newest: int | None = None
+    """How many messages those are, where there are more."""
     refusal: KeyRefusal | None = None
     """The newest request of it that was refused."""
 
     @classmethod
-    def of(cls, key: ApiKey, counts: Mapping[UUID, Mapping[str, int]], refusal: KeyRefusal | None = None) -> Self:
+    def of(cls, key: ApiKey, counts: Mapping[UUID, KeyTraffic], refusal: KeyRefusal | None = None) -> Self:
         """Return the line of a key."""
-        mails = counts.get(key.id, {})
-        return cls(key, [(translated(STATES[state].word), number) for state, number in mails.items()], refusal)
+        known = counts.get(key.id, KeyTraffic())
+        states = [(translated(STATES[state].word), number) for state, number in known.states.most_common()]
+        return cls(key, states, known.newest, refusal)
 
 
 @blueprint.get("/keys")

@@ -7,6 +7,7 @@ from quart import Blueprint, Response, json, request
 from sqlalchemy import select
 
 from mailroom.api_keys.models import ApiKey
+from mailroom.desk.mail_search import MOST_COUNTED
 from mailroom.desk.saved_searches import LONGEST_NAME, TooManySearches
 from mailroom.desk.search import NAMES, STREAMS
 from mailroom.i18n.messages import gettext_noop, translated
@@ -26,6 +27,8 @@ from mailroom.web.views.words import STATES
 blueprint = Blueprint("desk_mails", __name__, url_prefix="/desk")
 
 SHOWN = 50
+BELOW = "below"
+"""The parameter of later pages: the id that all of their mails are below. `before` is a fact of a search."""
 QUICK = (
     ("state:failed", gettext_noop("Failed")),
     ("state:retrying,queued,scheduled", gettext_noop("Waiting")),
@@ -51,14 +54,14 @@ async def mails() -> Response:
     account = await staff()
     if (text := text_of_form()) is not None:
         return redirect(address(text))
-    asked, before = asked_search(account), parse_id(request.args.get("before", ""))
+    asked, before = asked_search(account), parse_id(request.args.get(BELOW, ""))
     page = count = None
     lines = []
-    if asked.search:
+    if asked.search and before:
         page = await services().mail_searches.page(asked.search, asked.now, before=before, limit=SHOWN)
-        number = await services().mail_searches.count(asked.search, asked.now) if not before else None
-        most = 10_000
-        count = None if number is None else Counted(min(number, most), number > most)
+    elif asked.search:
+        page, number = await services().mail_searches.first_page(asked.search, asked.now, limit=SHOWN)
+        count = None if number is None else Counted(min(number, MOST_COUNTED), number > MOST_COUNTED)
     async with services().database.begin() as work:
         if page:
             lines = await mail_lines(work, page.mails, whole=account.is_operator)
@@ -70,7 +73,7 @@ async def mails() -> Response:
         asked=asked,
         lines=lines,
         looked_to=page.looked_to if page else None,
-        older=address(asked.text, before=str(page.next)) if page and page.next else None,
+        older=address(asked.text, **{BELOW: str(page.next)}) if page and page.next else None,
         newest=address(asked.text),
         paged=before is not None,
         count=count,

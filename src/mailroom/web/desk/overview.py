@@ -1,6 +1,7 @@
 """The overview: what is wrong now, first and in words; then how much goes out, and how fast."""
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,6 +64,18 @@ class Readings:
             if self._last is None or time.monotonic() - self._last[0] > FRESH:
                 self._last = (time.monotonic(), await self._read())
             return self._last[1]
+
+    async def standing(self) -> str:
+        """Return what changes with anything that the overview shows, but for the time. Raises `Unavailable`."""
+        reading = await self.get()
+        facts = (
+            reading.alerts,
+            reading.backlog,
+            [(one.name, one.state) for one in reading.processes],
+            reading.pauses,
+            reading.series["hour"],
+        )
+        return hashlib.sha256(repr(facts).encode()).hexdigest()[:20]
 
     async def _read(self) -> Reading:
         async with self._database.begin_plain() as work:

@@ -92,7 +92,7 @@ async def tasks() -> Response:
     return await desk_page(
         "desk/tasks.html",
         lines=[line_of(task, usual.get(str(task.name)), whole=account.is_operator) for task in found.tasks],
-        complete=found.complete,
+        looked_to=found.looked_to,
         names=[
             (one, f"/desk/tasks?{urlencode({'name': one.name})}", short(one.p50), short(one.p99))
             for one in usual.values()

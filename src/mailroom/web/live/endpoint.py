@@ -15,6 +15,7 @@ from mailroom.kit.errors import Unavailable
 from mailroom.services import Services
 from mailroom.web.api.waits import Waits
 from mailroom.web.browser import client, services, session_secret, speak_for
+from mailroom.web.desk.overview import Readings
 from mailroom.web.live.registry import Full, SocketRegistry
 from mailroom.web.live.revalidation import Revalidation
 from mailroom.web.live.socket import LiveSocket
@@ -66,7 +67,7 @@ def serve_live(app: Quart) -> None:
         per_session=have.settings.live_sockets_per_session, per_address=have.settings.live_sockets_per_address
     )
     holders = TicketOwners(have)
-    recheck = Revalidation(hub, have, holders, part_of(app, Waits))
+    recheck = Revalidation(hub, have, holders, part_of(app, Waits), part_of(app, Readings).standing)
     have.sessions.on_change.append(recheck.end)
 
     async def start() -> None:

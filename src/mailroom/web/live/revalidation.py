@@ -8,7 +8,7 @@ the database, all its sockets in one question, every few seconds.
 import asyncio
 import itertools
 import logging
-from collections.abc import AsyncIterator, Collection, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any, Protocol
 from uuid import UUID
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 EVERY = 1.0
 """Seconds between two looks at the sessions: 5,000 of them take 20 ms of this process."""
 LISTS_EVERY, TICKETS_EVERY = 2, 4
-"""The same for lists and tickets, in looks at the sessions."""
+"""The same for lists, with the desk's overview, and for tickets, in looks at the sessions."""
 AT_ONCE = 10
 """Sockets looked at before the loop gets to do something else; each may watch a hundred tasks."""
 
@@ -51,8 +51,17 @@ class Client(Protocol):
 class Revalidation:
     """The loop that asks, over the sockets of `hub` and the long polls of `waits`."""
 
-    def __init__(self, hub: SocketRegistry, have: Services, holders: TicketOwners, waits: Waits) -> None:
+    def __init__(
+        self,
+        hub: SocketRegistry,
+        have: Services,
+        holders: TicketOwners,
+        waits: Waits,
+        desk: Callable[[], Awaitable[str]],
+    ) -> None:
+        """`desk` returns where the desk's overview is; it changes with what is shown there."""
         self._hub, self._services, self._holders, self._waits = hub, have, holders, waits
+        self._desk = desk
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -81,6 +90,7 @@ class Revalidation:
             await self._try(self._sessions(self._clients()))
             if turn % LISTS_EVERY == 0:
                 await self._try(self._lists(list(self._hub.sockets)))
+                await self._try(self._desks(list(self._hub.sockets)))
             if turn % TICKETS_EVERY == 0:
                 await self._try(self._tickets(self._clients()))
 
@@ -101,6 +111,14 @@ class Revalidation:
         for socket, owner in listing:
             if owner in found:
                 socket.tell_list(found[owner])
+
+    async def _desks(self, sockets: list[LiveSocket]) -> None:
+        """Tell those who watch the desk's overview that it has changed. One reading serves all of them."""
+        watching = [socket for socket in sockets if socket.desk is not None]
+        if watching:
+            standing = await self._desk()
+            for socket in watching:
+                socket.tell_desk(standing)
 
     async def _sessions(self, clients: list[Client]) -> None:
         """End those whose session ended, has another secret, or stands for someone else or for another role."""

@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 LIST = "tasks"
 """Watched like a ticket: the list of what the account owns. What is told is that it has changed."""
+DESK = "desk"
+"""The same for the desk's overview, for those who have a role."""
 MOST_TICKETS = 100
 """Tickets one socket may watch."""
 MOST_UNKNOWN = 200
@@ -58,6 +60,9 @@ class LiveSocket:
         """What it watches, by ticket, and whose that is."""
         self.listing: str | None = None
         """Where the list is that it watches, as it was told; empty at first, None where it watches none."""
+        self.desk: str | None = None
+        """The same for the desk's overview."""
+        self._has_role = session.account is not None and session.account.role is not None
         self._subscription = subscription
         self._holders = holders
         self._views = views
@@ -90,6 +95,12 @@ class LiveSocket:
         if self.listing not in {None, standing}:
             self.listing = standing
             self._subscription.push(Notice(LIST, state="listed", message=standing))
+
+    def tell_desk(self, standing: str) -> None:
+        """Tell it where the desk's overview is, unless it knows."""
+        if self.desk not in {None, standing}:
+            self.desk = standing
+            self._subscription.push(Notice(DESK, state="listed", message=standing))
 
     async def run(self) -> None:
         """Serve until either side ends it."""
@@ -150,6 +161,8 @@ class LiveSocket:
         for ticket in asked.unwatch:
             if ticket == LIST:
                 self.listing = None
+            elif ticket == DESK:
+                self.desk = None
             elif task_id := parse_id(ticket):
                 self._drop(task_id)
         for ticket in asked.watch:
@@ -163,6 +176,8 @@ class LiveSocket:
         task_id = parse_id(ticket)
         if ticket == LIST and self.watcher.account_id is not None:
             self.listing = ""
+        elif ticket == DESK and self._has_role:
+            self.desk = ""
         elif task_id is None:
             self._refuse(ticket)
         elif task_id in self.tasks:

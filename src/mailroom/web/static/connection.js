@@ -5,7 +5,9 @@
 import { Polling } from "./polling.js";
 import { inSite } from "./site.js";
 
-export const LIST = "tasks"; // watched like a ticket: the list of one's own, of which it is told that it changed
+// Watched like tickets: the list of one's own, and for operators the desk's overview. It is told that they changed.
+export const LIST = "tasks";
+export const DESK = "desk";
 
 const FIRST_WAIT = 400; // milliseconds until the second try; doubles
 const LONGEST_WAIT = 15_000;

@@ -1,43 +1,51 @@
-// <desk-live src="…">: fetches its own content again every few seconds, while somebody looks. Without a script the
-// page refreshes itself.
+// <desk-live src="…">: fetches its own content again when the websocket says that it has changed, while somebody
+// looks; every few seconds where websockets do not get through. Without a script the page refreshes itself.
 
+import { DESK, subscribe } from "./connection.js";
 import { localiseAll } from "./times.js";
 
-const EVERY = 5_000;
+const EVERY = 5_000; // milliseconds between two looks without a websocket, and until what could not be shown is
+const NEVER = Number.NEGATIVE_INFINITY;
 
 class DeskLive extends HTMLElement {
+  #leave = null;
   #timer = 0;
+  #lookedAt = NEVER;
 
   connectedCallback() {
     document.addEventListener("visibilitychange", this.#look);
-    this.#wait();
+    this.#leave = subscribe(
+      DESK,
+      ({ state }) => state === "listed" && this.#look(),
+      (word) => word !== "open" && performance.now() - this.#lookedAt > EVERY && this.#look(),
+    );
   }
 
   disconnectedCallback() {
     document.removeEventListener("visibilitychange", this.#look);
     clearTimeout(this.#timer);
-  }
-
-  #wait() {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(this.#look, EVERY);
+    this.#leave?.();
   }
 
   #look = async () => {
-    this.#wait();
+    clearTimeout(this.#timer);
     // A table that somebody reads, or a button that somebody is about to press, stays.
-    if (document.hidden || this.querySelector("details[open]") || this.contains(document.activeElement)) return;
+    if (document.hidden || this.querySelector("details[open]") || this.contains(document.activeElement)) {
+      this.#timer = setTimeout(this.#look, EVERY);
+      return;
+    }
+    this.#lookedAt = performance.now();
     try {
       const answer = await fetch(this.getAttribute("src"), { headers: { Accept: "text/html" } });
       if (answer.status === 404) return location.reload(); // the role, or the session, is gone
-      if (!answer.ok) return;
+      if (!answer.ok) throw new Error(answer.statusText);
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       if (this.#shown?.isEqualNode(page.body)) return;
       this.#shown = page.body.cloneNode(true);
       this.replaceChildren(...page.body.childNodes);
       localiseAll();
     } catch {
-      // the server is away for a moment: what is shown says when it was read
+      this.#timer = setTimeout(this.#look, EVERY); // the server is away: what is shown says when it was read
     }
   };
 

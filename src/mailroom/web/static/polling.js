@@ -4,7 +4,7 @@ import { inSite } from "./site.js";
 
 const EVERY = 2_000;
 const EVERY_HIDDEN = 15_000;
-const LIST = "tasks"; // the list of one's own: it fetches itself, but for whether it still may
+const LISTS = new Set(["tasks", "desk"]); // they fetch themselves, but for whether they still may
 const signedIn = Boolean(document.querySelector('form[action$="/sign-out"]')); // when this page was drawn
 
 export class Polling {
@@ -54,12 +54,12 @@ export class Polling {
   // Returns what to tell of it, and whether this browser may watch it (undefined where nobody knows).
   async #ask(ticket) {
     try {
-      const answer = await get(ticket === LIST ? "?limit=1" : `/${encodeURIComponent(ticket)}?view=1`);
+      const answer = await get(LISTS.has(ticket) ? "?limit=1" : `/${encodeURIComponent(ticket)}?view=1`);
       if (answer.status === 404 || answer.status === 401) {
         return { may: false, snapshot: { task: ticket, state: "unknown", final: true } };
       }
       if (!answer.ok) throw new Error(answer.statusText);
-      const snapshot = ticket === LIST ? null : await answer.json();
+      const snapshot = LISTS.has(ticket) ? null : await answer.json();
       this.#line.stand("polling", [ticket]);
       return { may: true, snapshot };
     } catch {
