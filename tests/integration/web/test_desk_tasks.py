@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+import pytest
 from sqlalchemy import text
 
 from mailroom.tasks.states import Outcome, TaskState
@@ -11,7 +12,10 @@ from tests.integration.web.test_task_pages import House
 __all__ = ["house"]
 
 
-async def test_tasks_by_name_and_state_with_what_is_usual_a_traceback_and_parts(house: House) -> None:
+async def test_tasks_by_name_and_state_with_what_is_usual_a_traceback_and_parts(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(house.services.task_desk, "_budget", 30.0)  # a busy machine is not what is tested
     olga = await with_role(house, "olga@example.org", "operator")
     victor = await with_role(house, "victor@example.org", "viewer")
     have = house.services
@@ -22,7 +26,7 @@ async def test_tasks_by_name_and_state_with_what_is_usual_a_traceback_and_parts(
     async with have.database.begin() as work:
         group = await have.task_service.start_group(work, [("count", ["a-needle"]), ("count", [2])], title="Two")
     page = await olga.get("/desk/tasks")
-    for words in ("Import of a@example.org", "bad row", "A count", "3 of 3", "Two", "100 %", "?name=import"):
+    for words in ("Import of a@example.org", "bad row", "A count", "3 of 3", "Two", "100%", "?name=import"):
         assert words in page, words
     page = await olga.get("/desk/tasks?name=count&words=a-needle")
     assert page.count('class="row" href="/desk/tasks/') == 1
