@@ -6,7 +6,7 @@ from alembic import op
 from mailroom.ops.indexes import VALID, drop, one_by_one
 
 revision = "7d2c91e4b603"
-down_revision = "e7c41a9b53d8"
+down_revision = "7d25c1f0a8e3"
 branch_labels = None
 depends_on = None
 
