@@ -31,6 +31,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "registration": RegistrationRule.parse,
     "mail_from": Sender.parse,
     "oidc_providers": providers,
+    "otel_exporter_otlp_endpoint": urls.otlp_endpoint,
 }
 """What reads a text each time that it is needed; it has to be readable from the start."""
 
@@ -232,11 +233,6 @@ class Settings(BaseSettings):
         if text or info.field_name != "smtp_alert_url":
             READERS[str(info.field_name)](text)
         return value
-
-    @field_validator("otel_exporter_otlp_endpoint")
-    @classmethod
-    def _otel(cls, value: str) -> str:
-        return urls.otlp_endpoint(value)
 
     @field_validator("alert_to")
     @classmethod

@@ -83,7 +83,7 @@ async def test_the_overview_says_what_is_wrong_first_and_draws_what_went_out(hou
     assert words.index("No worker runs since") < words.index("<svg"), "what is wrong comes first"
     assert 'href="/desk/workers"' in words
     assert "120 sent, 12" in words  # 126 created, and the mail of the sign-up
-    assert "6 failed, 4.8 %" in words
+    assert "6 failed, 4.8%" in words
     assert page.count("<svg") == 4
     assert page.count('<rect class="bar sent"') == 3
     assert " style=" not in page
