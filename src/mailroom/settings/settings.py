@@ -173,9 +173,7 @@ class Settings(BaseSettings):
         False, description="yes: webhooks may lead into private networks, to loopback and link-local addresses"
     )
     metrics_token: SecretStr = Field(SecretStr(""), description="bearer token for /metrics; empty: no such page")
-    otel_exporter_otlp_endpoint: str = Field(
-        "", description="OpenTelemetry collector (OTLP over HTTP, as http://localhost:4318); empty: no traces"
-    )
+    otel_exporter_otlp_endpoint: str = Field("", description="collector of traces (OTLP over HTTP); empty: none")
     log_level: str = Field("info", description="debug, info, warning or error")
 
     # -- your name
