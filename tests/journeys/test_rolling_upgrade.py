@@ -1,4 +1,4 @@
-"""A rolling upgrade: the last release's worker goes on while the new tables, and then the new worker, come."""
+"""A rolling upgrade: the last release's web and worker go on while the new tables, and then the new ones, come."""
 
 import asyncio
 import subprocess
@@ -15,6 +15,8 @@ from mailroom.kit.ids import new_id
 from mailroom.ops.embedded.postgres import Postgres
 from tests import processes
 from tests.conftest import ROOT, database_on, migrate, settings_of
+from tests.journeys.conftest import link_in
+from tests.journeys.people import PASSWORD, Person
 from tests.sink import Sink, wait_for
 
 LAST_RELEASE = "c6f1e5b"
@@ -74,6 +76,78 @@ def put(environment: dict[str, str], count: int, name: str) -> list[str]:
         return addresses
 
     return asyncio.run(run())
+
+
+OLD_SIGN_UPS = """
+import asyncio
+from mailroom.bootstrap import services
+from mailroom.jobs.queue import Queue
+from mailroom.kit.errors import Unavailable
+from mailroom.settings import load
+
+async def main():
+    settings = load()
+    queue = Queue(settings)
+    have = services(settings, queue, queue.begin, name="mailroom web")
+    for number in range(10_000):
+        email, session = f"visitor-{number}@example.org", have.sessions.new("a browser")
+        try:
+            await have.accounts.sign_up(email=email, password="seven quiet herons by the lake", session=session)
+            print(email, flush=True)
+        except Unavailable:  # a page says so, and keeps what was typed; nothing was saved
+            print("try again", flush=True)
+        await asyncio.sleep(0.1)
+
+asyncio.run(main())
+"""
+"""What the last release's web does with a sign-up. Its pages need a package that is not installed any more."""
+
+
+def test_people_sign_up_throughout_and_nobody_meets_an_error_or_misses_a_mail(
+    environment: dict[str, str], last_release: Path, sink: Sink, tmp_path: Path
+) -> None:
+    old, port = {**environment, "PYTHONPATH": str(last_release / "src")}, int(environment["PORT"])
+    (last_release / "src" / "old_sign_ups.py").write_text(OLD_SIGN_UPS)
+    with (
+        processes.running("old-web", ["old_sign_ups"], old, tmp_path) as old_web,
+        processes.running("old-worker", ["mailroom", "worker", "--one"], old, tmp_path) as old_worker,
+    ):
+
+        def have_come(more: int) -> None:
+            """Wait for so many more that have signed up with the last release."""
+            assert old_web.process.poll() is None, old_web.text[-3000:]
+            wanted = old_web.text.count("\n") + more
+            wait_for(
+                lambda: old_web.text.count("\n") >= wanted or old_web.process.poll() is not None, 60, "people"
+            )
+            assert old_web.process.poll() is None, old_web.text[-3000:]
+
+        old_worker.wait_for(" ready.")
+        have_come(4)
+        migrate(environment["DATABASE_URL"])
+        have_come(8)
+        with (
+            processes.running("web", ["mailroom", "web"], environment, tmp_path) as web,
+            processes.running("worker", ["mailroom", "worker", "--one"], environment, tmp_path) as worker,
+        ):
+            processes.wait_until_healthy(web, port)
+            worker.wait_for(" ready.")
+            have_come(4)  # beside the new ones
+            with Person("alice@example.org", environment["PUBLIC_URL"]) as alice:
+                assert alice.watch(alice.sign_up())[-1]["state"] == "sent"
+            old_web.kill()
+            old_worker.stop()
+            signed_up = {line for line in old_web.text.splitlines() if line.startswith("visitor-")}
+            promised = {"alice@example.org", *signed_up}
+            wait_for(lambda: {mail.recipient for mail in sink.accepted} >= promised, 60, "each has a mail")
+            email = min(signed_up)
+            with Person(email, environment["PUBLIC_URL"]) as visitor:  # a link of the old worker, in the new web
+                answer = visitor.post(link_in(sink.to(email)[0].part("plain")), data={"password": PASSWORD})
+                assert answer.status_code == 303, answer.text
+    assert len(sink.accepted) == len({mail.recipient for mail in sink.accepted}), "a mail was sent twice"
+    assert old_web.text.count("try again") <= 2, "who meets a migration in the middle of a table may be asked to"
+    for process in (old_web, old_worker, web, worker):
+        assert "Traceback" not in process.text, process.text[-3000:]
 
 
 def test_the_last_releases_worker_sends_over_the_new_tables_and_its_sweeps_go_on(
