@@ -94,7 +94,7 @@ def test_the_documents_snippets_for_python_and_curl_work_as_they_stand(
         "PATH": environment["PATH"],
     }
     names = f"import os\nMAILROOM, MAILROOM_KEY = {url!r}, os.environ['MAILROOM_KEY']\n"
-    asked = {**environment, "SUBMISSION_PORT": str(port)}
+    asked = {**environment, "SUBMISSION_PORT": str(port), "LOG_LEVEL": "debug"}
     with processes.running("submission", ["mailroom", "submission"], asked, tmp_path) as submission:
         submission.wait_for("listens on")
         for command in (
@@ -104,6 +104,7 @@ def test_the_documents_snippets_for_python_and_curl_work_as_they_stand(
             [sys.executable, "-c", names + snippet("python", "import smtplib").replace("2587", str(port))],
         ):
             subprocess.run(command, env=told, capture_output=True, timeout=30, check=True)
+    assert "alice@" not in submission.text, "a library logs what clients say"
     bearer = {"Authorization": f"Bearer {told['MAILROOM_KEY']}"}
     listed = httpx.get(f"{url}/api/v1/emails", headers=bearer).json()["data"]
     assert [(mail["subject"], mail["to"]) for mail in listed] == [("Your order", ["alice@example.org"])] * 3

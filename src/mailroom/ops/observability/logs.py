@@ -16,8 +16,9 @@ LINKS = re.compile(
 )
 TOKEN = re.compile(r"[A-Za-z0-9_-]{40,}")
 """What may be a token wherever it stands: ours have 48 characters or more; an id has 36."""
-QUIET = ("aiosmtplib", "asyncio", "celery.utils.functional", "kombu", "redis", "sqlalchemy.engine")
-"""Libraries that log every statement at debug level, some of them with addresses."""
+QUIET = ("aiosmtplib", "asyncio", "celery.utils.functional", "kombu", "mail", "redis", "sqlalchemy.engine")
+"""Loggers of libraries that tell of every statement, some with addresses. `mail` is aiosmtpd's: at info level it
+logs addresses, at debug level all that clients say: contents, too."""
 
 
 class Line(logging.Formatter):
