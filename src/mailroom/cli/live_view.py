@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
 from mailroom.cli.state_colours import state_colour
-from mailroom.i18n.formats import counted, pace, until
+from mailroom.i18n.formats import counted, listed, pace, until
 from mailroom.i18n.messages import gettext
 from mailroom.i18n.sentences import message_of
 from mailroom.kit import clock
@@ -36,7 +36,7 @@ def words_of(shown: Snapshot) -> str:
 def numbers_of(shown: Snapshot) -> str:
     """Return how far it is in numbers: "1,200 of 3,400, 12 a second, about 3 min left"."""
     going = "" if shown.final else pace(shown.rate, shown.eta)
-    return ", ".join(filter(None, (counted(shown.current, shown.total), going)))
+    return listed(filter(None, (counted(shown.current, shown.total), going)))
 
 
 class _Numbers(ProgressColumn):

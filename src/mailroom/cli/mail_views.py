@@ -8,10 +8,10 @@ import click
 
 from mailroom.cli.state_colours import state_colour
 from mailroom.cli.tables import Column, print_facts, print_table
+from mailroom.i18n.columns import padded
 from mailroom.i18n.formats import until
 from mailroom.i18n.messages import gettext, gettext_noop
 from mailroom.i18n.sentences import sentence
-from mailroom.i18n.wrapping import padded
 from mailroom.kit.text import age, clean, clock, full, short_span, span
 from mailroom.mail.administration import Shown
 from mailroom.mail.kinds import WITHHELD

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mailroom.i18n.columns import padded, places
 from mailroom.i18n.messages import translated
-from mailroom.i18n.wrapping import padded, places
 
 NARROW = 110
 """Columns of a terminal below which a table does without what is not `needed`."""

@@ -3,7 +3,7 @@
 English needs no library here, and most processes speak no other language: Babel is loaded with the first one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, tzinfo
@@ -111,6 +111,11 @@ def _with_unit(number: int, unit: str) -> str:
     from babel.units import format_unit
 
     return format_unit(number, unit, length="short", locale=_locale())
+
+
+def listed(words: Iterable[str]) -> str:
+    """Return words one after the other: `3 mails, 2 tasks`."""
+    return ("、" if current().startswith("zh") else ", ").join(words)
 
 
 def size(octets: int) -> str:

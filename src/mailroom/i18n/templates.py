@@ -1,6 +1,7 @@
 """Jinja with `{% trans %}` and `_()`. Line breaks and indentation inside a `{% trans %}` block do not count."""
 
 import re
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -8,12 +9,12 @@ from jinja2 import Environment, pass_eval_context
 from jinja2.nodes import EvalContext
 from markupsafe import Markup
 
+from mailroom.i18n.columns import is_wide
 from mailroom.i18n.languages import current, direction
 from mailroom.i18n.messages import translated, translated_in, translated_plural
-from mailroom.i18n.wrapping import filled
 
 TEXT_WIDTH = 72
-"""Places of a line in the text part of a mail."""
+"""Characters of a line in the text part of a mail."""
 PARAMETER_WIDTH = 27
 """Characters that a parameter is counted as: as many as a usual address or date has."""
 PARAMETER = re.compile(r"%\(\w+\)s")
@@ -29,6 +30,7 @@ def translate_templates(environment: Environment) -> None:
 def translate_mail_templates(environment: Environment) -> None:
     """Do the same for mails. Paragraphs of text parts are wrapped; HTML (escaped by itself) is left as it is.
 
+    Chinese is not wrapped: it has no spaces where a line could break, and mail clients break it at their width.
     They are wrapped before the parameters are filled in, so that the same lines break whatever the values are:
     only so can a template be compiled (`mail/rendering/compiled_template.py`).
     """
@@ -38,8 +40,11 @@ def translate_mail_templates(environment: Environment) -> None:
 def _wrapped(context: EvalContext, text: str) -> str:
     if context.autoescape:
         return text
+    if any(map(is_wide, text)):
+        return " ".join(text.split())
     wide = PARAMETER.sub(lambda found: found[0].ljust(PARAMETER_WIDTH, PAD), text)
-    return filled(wide, TEXT_WIDTH).replace(PAD, "")
+    filled = textwrap.fill(wide, TEXT_WIDTH, break_long_words=False, break_on_hyphens=False)
+    return filled.replace(PAD, "")
 
 
 def _install(environment: Environment, form: Callable[[EvalContext, str], str]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from mailroom.i18n.wrapping import padded
+from mailroom.i18n.columns import padded
 from mailroom.ops.embedded import copied, environment
 from mailroom.ops.embedded import plan as plans
 from mailroom.ops.embedded.data_directory import DataDirectory, write_private

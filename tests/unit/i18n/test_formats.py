@@ -69,3 +69,4 @@ def test_short_lengths_of_time_and_what_is_due(language: str, words: list[str]) 
             formats.axis_time(NOON, with_day=True),
         ] == words
         assert formats.until(None, NOON) == ""
+        assert formats.listed(["3", "2"]) == ("3、2" if language == "zh-Hans" else "3, 2")

@@ -11,7 +11,7 @@ from mailroom.desk.backlog import backlog
 from mailroom.desk.processes.readings import ProcessRow, ask, processes
 from mailroom.desk.queues import lately, open_tasks, queues
 from mailroom.i18n.alert_words import count
-from mailroom.i18n.formats import duration, measured, number
+from mailroom.i18n.formats import duration, listed, measured, number
 from mailroom.i18n.messages import gettext, gettext_noop, ngettext, translated
 from mailroom.i18n.sentences import sentence
 from mailroom.kit import clock
@@ -76,7 +76,7 @@ def _line(row: ProcessRow) -> Line:
     hand = ""
     if alive and row.role == "worker":
         mails, tasks = int(facts.get("mails", 0)), int(facts.get("tasks", 0))
-        hand = ", ".join(
+        hand = listed(
             (ngettext("%(num)s mail", "%(num)s mails", mails), ngettext("%(num)s task", "%(num)s tasks", tasks))
         )
     return Line(
