@@ -30,6 +30,7 @@ class RedisWitness:
         """Return the time, None where there is none or Redis does not answer."""
         with suppress(Exception):  # whatever it is, the database's own row must do
             kept = self._redis.get(PREFIX + name)
+            self._redis.connection_pool.disconnect()  # used once in a while, and small plans have few
             if isinstance(kept, bytes):
                 return datetime.fromtimestamp(float(kept), UTC)
         return None
@@ -38,6 +39,7 @@ class RedisWitness:
         """Keep the time, as far as Redis answers."""
         with suppress(Exception):
             self._redis.set(PREFIX + name, at.timestamp())
+            self._redis.connection_pool.disconnect()
 
     def close(self) -> None:
         """Close the connection."""

@@ -73,6 +73,7 @@ class Surroundings:
         try:
             async with asyncio.timeout(PATIENCE):
                 info: Mapping[str, Any] = await self._redis.info("memory")
+            await self._redis.connection_pool.disconnect()  # small plans have 20 connections for all processes
         except (RedisError, OSError, TimeoutError):
             return {"redis": False, "redis_memory": None}
         used, limit = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
