@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import delete, func, insert, select, text, update
 
 from csv_import.models import Contact, Import, Piece
 from mailroom.api import Account, Sentence, UnitOfWork, new_id, services
@@ -29,9 +29,8 @@ async def take(owner: Account, file: str, pieces: AsyncIterator[bytes]) -> UUID:
         await work.session.flush()
         number = 0
         async for content in pieces:
-            await work.session.execute(
-                Piece.__table__.insert(), {"import_id": import_id, "number": number, "content": content}
-            )
+            values = {"import_id": import_id, "number": number, "content": content}
+            await work.session.execute(insert(Piece).values(values))
             number, size, lines = number + 1, size + len(content), lines + content.count(b"\n")
         row.size, row.lines = size, lines
     return ticket
@@ -68,14 +67,15 @@ async def end(found: Import, contacts: int, skipped: int) -> None:
     """Note that an import has ended, drop its file and have its owner told by mail: once, however often it
     runs."""
     async with services().begin() as work:
-        ended = await work.session.execute(
+        ended = await work.session.scalar(
             update(Import)
             .where(Import.id == found.id, Import.ended_at.is_(None))
             .values(ended_at=func.now(), contacts=contacts, skipped=skipped)
+            .returning(Import.id)
         )
         await work.session.execute(delete(Piece).where(Piece.import_id == found.id))
         owner = await services().account(work, found.owner_id)
-        if ended.rowcount and owner:
+        if ended and owner:
             params = {"file": found.file, "contacts": contacts, "skipped": skipped}
             await services().send_mail(work, "csv_import.ended", owner, params)
 

@@ -19,4 +19,4 @@ async def _counts() -> tuple[int, int]:
     async with services().begin() as work:
         counts = select(func.count(Import.ended_at), func.coalesce(func.sum(Import.contacts), 0))
         files, contacts = (await work.session.execute(counts)).one()
-        return int(files), int(contacts)
+        return int(files or 0), int(contacts or 0)

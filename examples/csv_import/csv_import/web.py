@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any, BinaryIO
+from typing import IO, Any
 from uuid import UUID
 
 from csv_import import imports
@@ -66,7 +66,7 @@ async def upload() -> Response:
     return redirect(f"/tasks/{ticket}")
 
 
-async def _pieces(stream: BinaryIO) -> AsyncIterator[bytes]:
+async def _pieces(stream: IO[bytes]) -> AsyncIterator[bytes]:
     """Read the file, which Quart has put on disk. Raises `Invalid` where it is too large, or empty."""
     size = 0
     while content := await asyncio.to_thread(stream.read, PIECE):
