@@ -1,6 +1,7 @@
 """Searches and acts on many mails over a real PostgreSQL."""
 
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from mailroom.api_keys.keys import KeyRequest
 from mailroom.bootstrap.services import create_services
 from mailroom.desk.audit_log import Actor
 from mailroom.desk.bulk_actions import Action, Counts
+from mailroom.desk.key_traffic import KeyTraffic, key_traffic
 from mailroom.desk.mail_search import MailSearches, conditions, window_of
 from mailroom.desk.search import MailSearch
 from mailroom.desk.slices import FIRST_SLICE
@@ -137,6 +139,29 @@ async def test_messages_are_found_by_key_tag_stream_and_subject(have: Services) 
         assert await names(have, query) == wanted, query
     [mail] = await found(have, "invoice")
     assert [one.id for one in await found(have, f"id:{mail.message_id}")] == [mail.id]
+
+
+async def test_a_busy_key_is_shown_by_its_newest_messages(have: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    drafts = [
+        Draft(
+            sender=Mailbox("", "shop@mailroom.example"),
+            to=[Mailbox("", f"n{n}@example.net")],
+            subject="A",
+            text="Hi",
+        )
+        for n in range(3)
+    ]
+    async with have.database.begin() as work:
+        key, _ = await have.api_keys.create(work, KeyRequest("Shop"))
+        idle, _ = await have.api_keys.create(work, KeyRequest("Idle"))
+        await have.acceptance.accept(work, key, drafts)
+        await work.session.execute(text("update mails set state = 'failed' where recipient = 'n0@example.net'"))
+    async with have.database.begin_plain() as plain:
+        assert await key_traffic(plain, [key.id, idle.id]) == {
+            key.id: KeyTraffic(Counter({"queued": 2, "failed": 1}))
+        }
+        monkeypatch.setattr("mailroom.desk.key_traffic.MOST", 8)
+        assert await key_traffic(plain, [key.id]) == {key.id: KeyTraffic(Counter({"queued": 2}), newest=2)}
 
 
 async def test_pages_follow_by_key_and_counts_stop(have: Services) -> None:
