@@ -100,7 +100,7 @@ def update(file: Path, messages: Catalog) -> Catalog:
     text = _po(catalogue)
     if _without_date(text) != _without_date(file.read_bytes()):
         file.write_bytes(text)
-    file.with_suffix(".mo").write_bytes(compiled(catalogue))
+    file.with_suffix(".mo").write_bytes(compiled(read(file)))  # with the date of the file, not of today
     return catalogue
 
 
