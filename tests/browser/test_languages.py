@@ -13,7 +13,7 @@ from tests.sink import Fault
 from tests.stack import Stack
 
 TEXTS = """() => [...document.querySelectorAll("body *")]
-    .filter(e => !e.closest("script, style, template, select, [lang]:not(html)"))
+    .filter(e => !e.closest("script, style, template, select, [lang]:not(html), [data-address], .address, samp"))
     .flatMap(e => [...e.childNodes].filter(n => n.nodeType === 3).map(n => n.data.replace(/\\s+/g, " ").trim()))
     .filter(Boolean)"""
 
