@@ -13,6 +13,8 @@ from mailroom.web.security import SAFE_METHODS
 
 WEB = Path(__file__).parents[3] / "src" / "mailroom" / "web"
 
+FOR_FRAMES = {"/embed/<token>"}
+
 
 def changing_routes(app: Quart) -> list[tuple[str, str, str]]:
     return [
@@ -41,6 +43,22 @@ async def test_every_state_changing_route_turns_strangers_away(everything: Quart
         ):
             answer = await everything.test_client().open(path, method=method, headers=headers)
             assert answer.status_code == 403, (path, headers)
+
+
+async def test_no_page_can_be_framed_but_those_that_are_made_for_it(
+    everything: Quart, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("CRITICAL", logger="mailroom.web.errors")  # the services in memory are few
+    client, seen = everything.test_client(), 0
+    for rule in everything.url_map.iter_rules():
+        if "GET" not in (rule.methods or ()) or rule.websocket or rule.rule in FOR_FRAMES:
+            continue
+        path = re.sub(r"<[^>]+>", "00000000-0000-7000-8000-000000000000", rule.rule)
+        headers = (await client.get(path)).headers
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"], path
+        assert headers["X-Frame-Options"] == "DENY", path
+        seen += 1
+    assert seen > 60
 
 
 def test_every_state_changing_route_has_a_rate_limit(everything: Quart) -> None:
