@@ -1,5 +1,6 @@
 """Signing in by way of other sites: real providers on loopback, which sign real tokens, and bend what they say."""
 
+import asyncio
 import base64
 import hmac
 import json
@@ -361,6 +362,10 @@ async def test_a_state_is_good_once_in_its_own_browser_and_for_its_own_provider(
     assert (await back(other, stolen)).status_code == 422, "a code of another session: PKCE and nonce differ"
     assert await went_to(await back(mine, answer)) == "/account", "nobody else used it up"
     assert (await back(mine, answer)).status_code == 410, "used"
+
+    twice = world.one.approve(await sent_to(other))
+    both = await asyncio.gather(back(other, twice), back(other, twice))
+    assert sorted(one.status_code for one in both) == [303, 410], "of two at once one counts"
 
     late = world.app.test_client()
     answer = world.one.approve(await sent_to(late))

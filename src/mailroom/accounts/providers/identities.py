@@ -83,13 +83,11 @@ class Identities:
             found = await find(work, provider.issuer, person.subject)
             if found is not None and found.account_id == account.id:
                 return
-            if found is not None:
-                raise IdentityTaken(provider.label)
             mine = select(func.count()).where(AccountIdentity.account_id == account.id)
             if int(await work.session.scalar(mine) or 0) >= MOST:
                 raise TooManyIdentities
             if not await add(work, account.id, provider.issuer, person.subject, person.email):
-                raise IdentityTaken(provider.label)  # another account was faster
+                raise IdentityTaken(provider.label)
             await self._log.notify(work, account, EventKind.IDENTITY_LINKED, origin)
 
     async def unlink(self, session: Session, identity_id: UUID, origin: Origin) -> None:
