@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mailroom.i18n.columns import padded
+from mailroom.kit.stopping import exit_after
 from mailroom.ops.embedded import copied, environment
 from mailroom.ops.embedded import plan as plans
 from mailroom.ops.embedded.data_directory import DataDirectory, write_private
@@ -86,12 +87,13 @@ class _Up:
         try:
             await work
         except asyncio.CancelledError:
+            exit_after(0.98 * self.plan.stop_seconds)  # Python itself takes a second to end on a busy machine
             self.console.say("\nStopping …")
         except Refused as refusal:
             self.console.say(f"\n{refusal}\nStopping …")
             status = 1
         finally:
-            await self.supervisor.stop(self.plan.stop_seconds)
+            await self.supervisor.stop(self.plan.seconds_for_programs)
         self.console.say("Stopped. Your data stay in " + str(self.home.path))
         return status
 

@@ -60,9 +60,15 @@ class Plan:
         return self.given.get("PUBLIC_URL", self.local_url)
 
     @property
+    def seconds_for_programs(self) -> float:
+        """The seconds of a stop in which all programs end; the rest is our own."""
+        return 0.9 * self.stop_seconds
+
+    @property
     def stop_seconds_of_apps(self) -> float:
         """The seconds in which the Procfile's processes end, so that the servers end in time after them."""
-        return max(1.0, 0.95 * (self.stop_seconds - seconds_for_last_layers(self.stop_seconds)))
+        seconds = self.seconds_for_programs
+        return max(1.0, 0.95 * (seconds - seconds_for_last_layers(seconds)))
 
     def load_apps(self) -> Apps:
         """Return the apps of MAILROOM_APPS and of installed packages. Raises `Refused`."""
