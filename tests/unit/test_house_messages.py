@@ -19,7 +19,7 @@ from mailroom.i18n.templates import translate_templates
 
 SOURCE = Path(__file__).parents[2] / "src" / "mailroom"
 TEMPLATES = [*(SOURCE / "web" / "templates").rglob("*.html"), *(SOURCE / "mail" / "templates").rglob("*.*")]
-MODULES = ("errors", "error_table", "forms", "requests")
+MODULES = ("errors", "error_table", "forms/fields", "requests")
 OPS = ("database_errors", "startup", "terminal")
 SHELL = [
     *(SOURCE / "cli").glob("*.py"),

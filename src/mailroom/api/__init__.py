@@ -45,12 +45,12 @@ if TYPE_CHECKING:
     from mailroom.api.shell import run
     from mailroom.web.browser import current_session
     from mailroom.web.error_table import NotShown
-    from mailroom.web.forms import Invalid
-    from mailroom.web.limits import CHANGE, EXPORT, READ, limited, limited_reads
+    from mailroom.web.forms.fields import Invalid
+    from mailroom.web.forms.return_to import member
     from mailroom.web.page import page, redirect
+    from mailroom.web.rate_limits.limits import CHANGE, EXPORT, READ, limited, limited_reads
     from mailroom.web.refused import Refused, refuse, take, typed
     from mailroom.web.requests import takes_body
-    from mailroom.web.return_to import member
 
 _LOADED_WHEN_ASKED_FOR = {
     "Blueprint": "quart",
@@ -59,12 +59,12 @@ _LOADED_WHEN_ASKED_FOR = {
     "run": "mailroom.api.shell",
     "current_session": "mailroom.web.browser",
     "NotShown": "mailroom.web.error_table",
-    "Invalid": "mailroom.web.forms",
-    **dict.fromkeys(("CHANGE", "EXPORT", "READ", "limited", "limited_reads"), "mailroom.web.limits"),
+    "Invalid": "mailroom.web.forms.fields",
+    **dict.fromkeys(("CHANGE", "EXPORT", "READ", "limited", "limited_reads"), "mailroom.web.rate_limits.limits"),
     **dict.fromkeys(("page", "redirect"), "mailroom.web.page"),
     **dict.fromkeys(("Refused", "refuse", "take", "typed"), "mailroom.web.refused"),
     "takes_body": "mailroom.web.requests",
-    "member": "mailroom.web.return_to",
+    "member": "mailroom.web.forms.return_to",
 }
 """Names that load Quart, or the shell: only modules that ask for them load it."""
 

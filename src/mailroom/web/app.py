@@ -11,7 +11,7 @@ from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.routing import MapAdapter
 
 from mailroom.services import Services
-from mailroom.web import errors, health, limits, recent_sign_in, security
+from mailroom.web import errors, health, recent_sign_in, security
 from mailroom.web.api import api_keys, mail_actions, tasks, webhooks
 from mailroom.web.api import mails as mail_search_api
 from mailroom.web.api.emails import routes as emails
@@ -41,9 +41,8 @@ from mailroom.web.desk import webhooks as desk_webhooks
 from mailroom.web.embed import routes as embed
 from mailroom.web.embed import tasks as external_tasks
 from mailroom.web.language import choose_language, tell_language
-from mailroom.web.limit_store import LimitStore
 from mailroom.web.link_endings import shorten_links
-from mailroom.web.openapi import document
+from mailroom.web.openapi.document import document
 from mailroom.web.page_templates import page_templates
 from mailroom.web.pages import (
     account,
@@ -64,6 +63,8 @@ from mailroom.web.pages import tasks as task_pages
 from mailroom.web.pages.settings import confirm as recent
 from mailroom.web.pages.settings import data, factors, passkeys, profile, sessions
 from mailroom.web.parts import provide
+from mailroom.web.rate_limits import limits
+from mailroom.web.rate_limits.store import LimitStore
 from mailroom.web.readiness import Readiness
 from mailroom.web.refused import drop_cookie
 from mailroom.web.requests import read_requests

@@ -12,9 +12,9 @@ from mailroom.i18n.messages import gettext
 from mailroom.services import Services, serve
 from mailroom.settings import SettingsError
 from mailroom.tasks.models import Task
-from mailroom.web.limits import limits_of
 from mailroom.web.pages.results import ResultBlock, ResultBlocks
 from mailroom.web.parts import part_of, provide
+from mailroom.web.rate_limits.limits import limits_of
 from mailroom.web.security import SAFE_METHODS
 
 

@@ -10,8 +10,8 @@ from mailroom.accounts.sign_up import errors as joining
 from mailroom.i18n.messages import gettext_noop as _
 from mailroom.kit.errors import MailroomError, Overloaded, Unavailable
 from mailroom.tasks.service import CannotCancel, CannotRetry
-from mailroom.web.forms import Invalid, InvalidQuery
-from mailroom.web.limits import TooManySignIns
+from mailroom.web.forms.fields import Invalid, InvalidQuery
+from mailroom.web.rate_limits.limits import TooManySignIns
 from mailroom.web.security import CrossSite, UnknownHost
 
 

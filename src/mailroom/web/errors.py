@@ -15,14 +15,14 @@ from mailroom.i18n.sentences import error_text
 from mailroom.kit.errors import MailroomError, Overloaded, Unavailable
 from mailroom.web.browser import current_session
 from mailroom.web.error_table import ACCOUNT, OFFERED, SIGN_IN, TABLE, Answer, NotShown
-from mailroom.web.forms import Invalid
-from mailroom.web.limits import TooFast, TooManySignIns
+from mailroom.web.forms.fields import Invalid
+from mailroom.web.forms.return_to import SignInFirst, ask_to_sign_in, sign_in_address
+from mailroom.web.forms.sent_again import sent_form
 from mailroom.web.page import page_without_lookup, redirect
 from mailroom.web.program_answers import ApiError, is_program_path, refuse
+from mailroom.web.rate_limits.limits import TooFast, TooManySignIns
 from mailroom.web.requests import BodyTooLarge, Unreadable
-from mailroom.web.return_to import SignInFirst, ask_to_sign_in, sign_in_address
 from mailroom.web.security import SAFE_METHODS, UnknownHost
-from mailroom.web.sent_forms import sent_form
 
 logger = logging.getLogger(__name__)
 

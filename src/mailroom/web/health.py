@@ -9,8 +9,8 @@ from quart_schema import hide
 
 from mailroom.desk.alerts.book import current_alerts
 from mailroom.web.browser import services
-from mailroom.web.limit_store import LimitStore
 from mailroom.web.parts import current
+from mailroom.web.rate_limits.store import LimitStore
 from mailroom.web.readiness import AWAY, OK, PATIENCE, Readiness
 
 blueprint = Blueprint("health", __name__)

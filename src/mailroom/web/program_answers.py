@@ -16,7 +16,7 @@ from mailroom.kit.errors import Unavailable
 from mailroom.mail.messages.changes import NothingWaits
 from mailroom.mail.messages.draft import InvalidMessage
 from mailroom.web.browser import services
-from mailroom.web.limits import TooFast
+from mailroom.web.rate_limits.limits import TooFast
 from mailroom.webhooks import endpoints as webhooks
 from mailroom.webhooks.targets import ForbiddenTarget, InvalidUrl
 

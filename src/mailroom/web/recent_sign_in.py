@@ -16,9 +16,9 @@ from mailroom.accounts.sessions import is_recent
 from mailroom.accounts.views import AccountView, Session
 from mailroom.web.browser import services
 from mailroom.web.errors import page_above, respond, wants_json
+from mailroom.web.forms.return_to import member, safe_path
+from mailroom.web.forms.sent_again import SECRET
 from mailroom.web.page import redirect
-from mailroom.web.return_to import member, safe_path
-from mailroom.web.sent_forms import SECRET
 
 PAGE = "/account/confirm"
 LASTS = 3600

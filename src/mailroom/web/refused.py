@@ -19,7 +19,7 @@ from mailroom.kit.errors import MailroomError
 from mailroom.web import cookies
 from mailroom.web.browser import services
 from mailroom.web.errors import respond, wants_json
-from mailroom.web.forms import Invalid
+from mailroom.web.forms.fields import Invalid
 from mailroom.web.page import redirect
 
 FORM = "form"

@@ -15,8 +15,8 @@ from mailroom.kit.ids import new_id
 from mailroom.ops.embedded.valkey import Valkey
 from mailroom.progress.reporter import Report
 from mailroom.settings import Settings
-from mailroom.web.limit_store import LimitStore
-from mailroom.web.memory_limits import Rate
+from mailroom.web.rate_limits.memory import Rate
+from mailroom.web.rate_limits.store import LimitStore
 from tests.conftest import settings_of
 from tests.faults.silent_proxy import SilentProxy
 from tests.sink import wait_for

@@ -14,8 +14,8 @@ import redis
 import uvloop
 
 from mailroom.ops.embedded.valkey import running_valkey
-from mailroom.web.limit_store import LimitStore
-from mailroom.web.memory_limits import Rate
+from mailroom.web.rate_limits.memory import Rate
+from mailroom.web.rate_limits.store import LimitStore
 
 TEN_A_MINUTE = [Rate("sign-in:192.0.2.1", 10, 60.0), Rate("sign-in:hour:192.0.2.1", 1000, 3600.0)]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from quart.typing import TestClientProtocol as Client
 
-from mailroom.web.api_reference import subjects_of
+from mailroom.web.openapi.reference import subjects_of
 from mailroom.web.program_answers import MEANINGS, REFUSALS
 from tests.unit.web.test_pseudo_language import left_over
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from quart import Quart
 
-from mailroom.web.limits import limits_of
+from mailroom.web.rate_limits.limits import limits_of
 from mailroom.web.security import SAFE_METHODS
 
 WEB = Path(__file__).parents[3] / "src" / "mailroom" / "web"

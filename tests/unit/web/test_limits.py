@@ -6,8 +6,8 @@ import pytest
 from quart import Quart
 from quart.typing import TestClientProtocol as Client
 
-from mailroom.web.limit_store import LimitStore
-from mailroom.web.memory_limits import MemoryLimits, Rate
+from mailroom.web.rate_limits.memory import MemoryLimits, Rate
+from mailroom.web.rate_limits.store import LimitStore
 from tests.unit.web.fakes import PASSWORD
 
 TWO_A_MINUTE = [Rate("key", 2, 60.0)]

@@ -11,7 +11,7 @@ from quart.typing import TestClientProtocol as Client
 
 from mailroom.accounts.views import Session
 from mailroom.kit.ids import new_id
-from mailroom.web.return_to import safe_path
+from mailroom.web.forms.return_to import safe_path
 from tests.unit.web.fakes import PASSWORD, World
 
 As = Callable[[Session], Client]

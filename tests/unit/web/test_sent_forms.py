@@ -4,8 +4,8 @@ import pytest
 from quart.typing import TestClientProtocol as Client
 
 from mailroom.kit.errors import Overloaded, Unavailable
-from mailroom.web.forms import Form
-from mailroom.web.sent_forms import SECRET
+from mailroom.web.forms.fields import Form
+from mailroom.web.forms.sent_again import SECRET
 from tests.unit.web.fakes import PASSWORD, World
 
 LONGEST_SECRET = 1000

@@ -16,13 +16,13 @@ from quart.typing import TestClientProtocol as Client
 from mailroom.accounts.views import Session
 from mailroom.i18n.messages import gettext
 from mailroom.services import Services
-from mailroom.web import limits
 from mailroom.web.browser import services
-from mailroom.web.forms import Invalid
+from mailroom.web.forms.fields import Invalid
+from mailroom.web.forms.return_to import member
 from mailroom.web.page import redirect
 from mailroom.web.parts import part_of
+from mailroom.web.rate_limits import limits
 from mailroom.web.requests import takes_body
-from mailroom.web.return_to import member
 
 As = Callable[[Session], Client]
 SHOWN = (Path(__file__).parents[3] / "CONTRIBUTING.md").read_text().partition("## Adding an upload")[2]

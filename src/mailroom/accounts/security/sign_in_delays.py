@@ -1,8 +1,8 @@
 """Failed sign-ins in a row make the next try wait, longer and longer: by address and client.
 
-The limits of the web count tries (`web/limits.py`); these count failures, and last. What one client does never
-makes another one wait, so nobody can lock an owner out. No success but a client's own ends its delays. The steps
-are the same whether or not an account has the address.
+The limits of the web count tries (`web/rate_limits/limits.py`); these count failures, and last. What one client
+does never makes another one wait, so nobody can lock an owner out. No success but a client's own ends its delays.
+The steps are the same whether or not an account has the address.
 """
 
 import hashlib

@@ -1,8 +1,9 @@
 """How often codes of authenticator apps may be typed for one account, whoever types them.
 
 A code has six digits, so guessing must be slow: ten tries, and one more every three minutes. That is GCRA, as in
-`web/limits.py`, but in PostgreSQL: it holds while Redis is away. Only somebody who has passed the first step gets
-here, and passkeys and recovery codes are not limited: nobody locks the owner out, and nobody learns anything.
+`web/rate_limits/limits.py`, but in PostgreSQL: it holds while Redis is away. Only somebody who has passed the
+first step gets here, and passkeys and recovery codes are not limited: nobody locks the owner out, and nobody
+learns anything.
 """
 
 from datetime import timedelta

@@ -11,7 +11,7 @@ from mailroom.api_keys.errors import InvalidKey, MissingKey, RestrictedKey
 from mailroom.api_keys.keys import Key
 from mailroom.desk.audit_log import Actor
 from mailroom.web.browser import client_address, services
-from mailroom.web.openapi import KEY
+from mailroom.web.openapi.document import KEY
 
 View = TypeVar("View", bound=Callable[..., Awaitable[Any]])
 

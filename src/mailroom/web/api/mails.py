@@ -16,8 +16,8 @@ from mailroom.mail.models import Mail
 from mailroom.web.api.emails.documents import refusals
 from mailroom.web.api.keys import ADMINISTERS, current_key, needs_key
 from mailroom.web.browser import services
-from mailroom.web.limits import API, limited_reads
 from mailroom.web.program_answers import VALIDATION, ApiError, answer
+from mailroom.web.rate_limits.limits import API, limited_reads
 
 blueprint = Blueprint("mails_api", __name__, url_prefix="/api/v1/mails")
 

@@ -18,10 +18,10 @@ from mailroom.tasks.views import iso
 from mailroom.web.api.waits import LONGEST, LongPoll, Waits
 from mailroom.web.browser import current_session, services
 from mailroom.web.errors import problem
-from mailroom.web.forms import Form, check_query
-from mailroom.web.limits import READ, limited_reads
+from mailroom.web.forms.fields import Form, check_query
 from mailroom.web.pages.tasks import asked_states
 from mailroom.web.parts import current
+from mailroom.web.rate_limits.limits import READ, limited_reads
 from mailroom.web.views.view_data import view_data
 from mailroom.web.views.watching import Seen, may_read_answers, see, watcher_of
 

@@ -10,13 +10,13 @@ from mailroom.desk.alerts.teller import Words
 from mailroom.i18n.alert_words import TITLES, alert_words
 from mailroom.i18n.messages import gettext, translated
 from mailroom.kit import clock
-from mailroom.web import limits
 from mailroom.web.browser import services
 from mailroom.web.desk.access import actor_of, masked, operator, staff
 from mailroom.web.desk.alert_lines import alert_lines
 from mailroom.web.desk.frame import desk_page
-from mailroom.web.forms import sent_values
+from mailroom.web.forms.fields import sent_values
 from mailroom.web.page import redirect
+from mailroom.web.rate_limits import limits
 
 blueprint = Blueprint("desk_alerts", __name__, url_prefix="/desk")
 

@@ -4,12 +4,12 @@ from quart import Blueprint, Response, abort, g, request
 
 from mailroom.accounts.sign_up.sign_ups import CONFIRM
 from mailroom.ops.doctor.branding import notes
-from mailroom.web import sign_up_traps
 from mailroom.web.brand_files import SCHEMES, forced
 from mailroom.web.browser import services
 from mailroom.web.desk.access import staff
 from mailroom.web.desk.frame import desk_page
 from mailroom.web.desk.mail import CONTENT_POLICY
+from mailroom.web.forms import sign_up_traps
 from mailroom.web.page import visitor_page
 
 blueprint = Blueprint("desk_branding", __name__, url_prefix="/desk/branding")

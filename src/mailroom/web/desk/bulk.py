@@ -9,15 +9,15 @@ from mailroom.desk.bulk_actions import Action
 from mailroom.i18n.formats import number
 from mailroom.i18n.messages import gettext, gettext_noop, translated
 from mailroom.kit import clock
-from mailroom.web import limits
 from mailroom.web.browser import services
 from mailroom.web.desk.access import actor_of, operator
 from mailroom.web.desk.asked import Asked, asked_search
 from mailroom.web.desk.frame import desk_page
 from mailroom.web.desk.mails import address
 from mailroom.web.errors import respond, wants_json
-from mailroom.web.forms import Invalid, sent_values
+from mailroom.web.forms.fields import Invalid, sent_values
 from mailroom.web.page import redirect
+from mailroom.web.rate_limits import limits
 from mailroom.web.refused import Refused, show_again, take
 
 blueprint = Blueprint("desk_bulk", __name__, url_prefix="/desk/mails")

@@ -10,12 +10,12 @@ from mailroom.accounts.sign_up.invitations import InvitationView
 from mailroom.i18n.messages import gettext_noop, translated
 from mailroom.i18n.sentences import error_text
 from mailroom.kit.ids import parse_id
-from mailroom.web import limits
 from mailroom.web.browser import services
 from mailroom.web.desk.access import actor_of, masked, operator, staff
 from mailroom.web.desk.frame import desk_page
-from mailroom.web.forms import AddressForm, Invalid, check, sent_values
+from mailroom.web.forms.fields import AddressForm, Invalid, check, sent_values
 from mailroom.web.page import redirect
+from mailroom.web.rate_limits import limits
 from mailroom.web.refused import Refused, refuse, take, typed
 from mailroom.web.views.words import STATES
 

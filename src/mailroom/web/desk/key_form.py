@@ -11,7 +11,7 @@ from mailroom.api_keys.keys import KeyRequest
 from mailroom.i18n.messages import gettext_noop, translated
 from mailroom.kit import clock
 from mailroom.kit.domain_names import to_ascii
-from mailroom.web.forms import Invalid
+from mailroom.web.forms.fields import Invalid
 
 LIMITS = ("per_minute", "per_hour", "per_day")
 CHECKED = ("name", "scope", "domains", "origins", *LIMITS)

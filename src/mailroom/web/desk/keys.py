@@ -13,13 +13,13 @@ from mailroom.api_keys.models import ApiKey, KeyRefusal
 from mailroom.desk.key_traffic import KeyTraffic, key_traffic
 from mailroom.i18n.messages import gettext_noop, translated
 from mailroom.kit.ids import parse_id
-from mailroom.web import limits
 from mailroom.web.browser import services
 from mailroom.web.desk.access import actor_of, operator
 from mailroom.web.desk.frame import desk_page
 from mailroom.web.desk.key_form import MESSAGES, key_request
-from mailroom.web.forms import Invalid, sent_values
+from mailroom.web.forms.fields import Invalid, sent_values
 from mailroom.web.page import redirect
+from mailroom.web.rate_limits import limits
 from mailroom.web.refused import Refused, refuse, take, typed
 from mailroom.web.views.words import STATES
 

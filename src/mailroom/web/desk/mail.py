@@ -22,7 +22,6 @@ from mailroom.mail.rendering.renderer import BrokenMail
 from mailroom.mail.states import State, message_code
 from mailroom.mail.views import snapshot_of_row
 from mailroom.progress.moods import mood_of
-from mailroom.web import limits
 from mailroom.web.browser import services
 from mailroom.web.desk.access import actor_of, masked, operator, staff
 from mailroom.web.desk.frame import desk_page
@@ -31,6 +30,7 @@ from mailroom.web.desk.mails import address
 from mailroom.web.desk.state_machine import picture
 from mailroom.web.errors import respond, wants_json
 from mailroom.web.page import redirect
+from mailroom.web.rate_limits import limits
 from mailroom.web.refused import Refused, show_again, take
 from mailroom.web.views.words import EVENTS, STATES
 

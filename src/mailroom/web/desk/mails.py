@@ -13,15 +13,15 @@ from mailroom.desk.search import NAMES, STREAMS
 from mailroom.i18n.messages import gettext_noop, translated
 from mailroom.kit.ids import parse_id
 from mailroom.mail.states import Reason, State
-from mailroom.web import limits
 from mailroom.web.browser import services
 from mailroom.web.desk.access import operator, staff
 from mailroom.web.desk.asked import asked_search, text_of_form
 from mailroom.web.desk.frame import desk_page
 from mailroom.web.desk.mail_lines import mail_lines
 from mailroom.web.errors import respond
-from mailroom.web.forms import Invalid, sent_values
+from mailroom.web.forms.fields import Invalid, sent_values
 from mailroom.web.page import redirect
+from mailroom.web.rate_limits import limits
 from mailroom.web.views.words import STATES
 
 blueprint = Blueprint("desk_mails", __name__, url_prefix="/desk")

@@ -19,15 +19,15 @@ from mailroom.kit import clock
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.errors import MailroomError
 from mailroom.kit.ids import parse_id
-from mailroom.web import limits
 from mailroom.web.browser import current_session, services
 from mailroom.web.desk.access import actor_of, masked, operator, staff
 from mailroom.web.desk.frame import desk_page
 from mailroom.web.desk.mail_lines import mail_lines
 from mailroom.web.desk.mails import address
 from mailroom.web.errors import respond, wants_json
-from mailroom.web.forms import Invalid, sent_values
+from mailroom.web.forms.fields import Invalid, sent_values
 from mailroom.web.page import redirect
+from mailroom.web.rate_limits import limits
 from mailroom.web.refused import Refused, show_again, take
 
 blueprint = Blueprint("desk_people", __name__, url_prefix="/desk/people")

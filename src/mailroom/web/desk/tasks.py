@@ -21,12 +21,12 @@ from mailroom.progress.moods import mood_of
 from mailroom.tasks.models import Task
 from mailroom.tasks.service import CannotCancel, CannotRetry, UnknownTask
 from mailroom.tasks.states import ENDED, RETRYABLE, TaskState
-from mailroom.web import limits
 from mailroom.web.browser import services
 from mailroom.web.desk.access import actor_of, masked, operator, staff
 from mailroom.web.desk.frame import desk_page
 from mailroom.web.errors import respond, wants_json
 from mailroom.web.page import redirect
+from mailroom.web.rate_limits import limits
 from mailroom.web.refused import Refused, show_again, take
 from mailroom.web.views.words import TASK_STATES
 

@@ -5,12 +5,12 @@ from quart import Blueprint, Response
 from mailroom.accounts.addresses.address import Address
 from mailroom.i18n.messages import gettext
 from mailroom.ops.mails import PLAIN
-from mailroom.web import limits
 from mailroom.web.browser import services
 from mailroom.web.desk.access import actor_of, operator
 from mailroom.web.desk.frame import desk_page
-from mailroom.web.forms import AddressForm, check, sent_values
+from mailroom.web.forms.fields import AddressForm, check, sent_values
 from mailroom.web.page import redirect
+from mailroom.web.rate_limits import limits
 from mailroom.web.refused import FORM_ERRORS, Refused, refuse, take, typed
 
 blueprint = Blueprint("desk_test_mail", __name__, url_prefix="/desk")

@@ -13,12 +13,12 @@ from quart import Blueprint, Response, abort, request
 from mailroom.i18n.messages import gettext, gettext_noop, translated
 from mailroom.kit.ids import parse_id
 from mailroom.kit.unit_of_work import UnitOfWork
-from mailroom.web import limits
 from mailroom.web.browser import services
 from mailroom.web.desk.access import actor_of, operator, staff
 from mailroom.web.desk.frame import desk_page
-from mailroom.web.forms import Invalid, sent_values
+from mailroom.web.forms.fields import Invalid, sent_values
 from mailroom.web.page import redirect
+from mailroom.web.rate_limits import limits
 from mailroom.web.refused import Refused, refuse, take, typed
 from mailroom.webhooks.endpoints import MOST, InvalidWebhook, UnknownDelivery, UnknownWebhook
 from mailroom.webhooks.models import WebhookDelivery, WebhookEndpoint

@@ -18,12 +18,12 @@ from mailroom.kit import clock
 from mailroom.mail.ledger.pauses import pause, pauses, resume
 from mailroom.statistics import names
 from mailroom.statistics.readings import Cells, Measured
-from mailroom.web import limits
 from mailroom.web.browser import services
 from mailroom.web.desk.access import actor_of, masked, operator, staff
 from mailroom.web.desk.frame import desk_page
-from mailroom.web.forms import sent_values
+from mailroom.web.forms.fields import sent_values
 from mailroom.web.page import redirect
+from mailroom.web.rate_limits import limits
 
 blueprint = Blueprint("desk_workers", __name__, url_prefix="/desk")
 

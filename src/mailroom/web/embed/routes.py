@@ -24,12 +24,12 @@ from mailroom.web.embed.documents import WatchedDocument, WatchQuery
 from mailroom.web.embed.socket import STANDS_EVERY, embed_live, reason_of
 from mailroom.web.embed.targets import ForbiddenOrigin, Opened, open_token
 from mailroom.web.embed.words import words
-from mailroom.web.limits import READ, limited_reads
 from mailroom.web.live.registry import Full, SocketRegistry
-from mailroom.web.openapi import may_be_unchanged
+from mailroom.web.openapi.document import may_be_unchanged
 from mailroom.web.page import page
 from mailroom.web.parts import current
 from mailroom.web.program_answers import ApiError
+from mailroom.web.rate_limits.limits import READ, limited_reads
 from mailroom.web.static_files import StaticFiles
 
 blueprint = Blueprint("embed", __name__)

@@ -10,8 +10,8 @@ from mailroom.web.api.emails.bodies import in_words
 from mailroom.web.api.emails.documents import refusals
 from mailroom.web.api.keys import ADMINISTERS, actor_of, current_key, needs_key
 from mailroom.web.browser import services
-from mailroom.web.limits import API, limited_reads
 from mailroom.web.program_answers import VALIDATION, ApiError, answer
+from mailroom.web.rate_limits.limits import API, limited_reads
 
 blueprint = Blueprint("external_tasks", __name__, url_prefix="/api/v1/watch")
 

@@ -4,10 +4,10 @@ from quart import Blueprint, Response
 
 from mailroom.mail.listing import list_owned
 from mailroom.web.browser import services
-from mailroom.web.notices import take_notice
+from mailroom.web.forms.notices import take_notice
+from mailroom.web.forms.return_to import member
 from mailroom.web.page import page
 from mailroom.web.pages.tasks import line_of
-from mailroom.web.return_to import member
 
 blueprint = Blueprint("account", __name__)
 

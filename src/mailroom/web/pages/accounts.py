@@ -10,14 +10,16 @@ from mailroom.accounts import errors
 from mailroom.accounts.sign_up import errors as joining
 from mailroom.accounts.two_factor.site import PasskeySite
 from mailroom.accounts.views import NewSession, SecondStepNeeded
-from mailroom.web import browser, limits, sign_up_traps
+from mailroom.web import browser
 from mailroom.web.browser import current_or_new_session, current_session, services
 from mailroom.web.errors import respond, wants_json
-from mailroom.web.forms import Invalid, SignInForm, SignUpForm, check, sent_values
-from mailroom.web.notices import take_notice
+from mailroom.web.forms import sign_up_traps
+from mailroom.web.forms.fields import Invalid, SignInForm, SignUpForm, check, sent_values
+from mailroom.web.forms.notices import take_notice
+from mailroom.web.forms.return_to import DEFAULT, safe_path, second_step_address
 from mailroom.web.page import keep_private, page, redirect
+from mailroom.web.rate_limits import limits
 from mailroom.web.refused import FORM_ERRORS, Refused, Show, messages_of, refuse, show_again, take, typed
-from mailroom.web.return_to import DEFAULT, safe_path, second_step_address
 
 blueprint = Blueprint("accounts", __name__)
 

@@ -7,13 +7,14 @@ from quart import Blueprint, Response
 
 from mailroom.accounts import errors
 from mailroom.accounts.views import Session
-from mailroom.web import browser, limits
+from mailroom.web import browser
 from mailroom.web.browser import current_session, services
 from mailroom.web.errors import respond
-from mailroom.web.forms import ChangeAddressForm, OtherAddressForm, check, sent_values
-from mailroom.web.notices import redirect_with_notice
+from mailroom.web.forms.fields import ChangeAddressForm, OtherAddressForm, check, sent_values
+from mailroom.web.forms.notices import redirect_with_notice
 from mailroom.web.page import keep_private, page, redirect
 from mailroom.web.pages.security_history import who_changes
+from mailroom.web.rate_limits import limits
 from mailroom.web.recent_sign_in import way_to_confirm
 from mailroom.web.refused import FORM_ERRORS, Refused, refuse, take, typed
 

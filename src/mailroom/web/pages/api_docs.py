@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from quart import Blueprint, Response, current_app
 
-from mailroom.web import api_sample
-from mailroom.web.api_reference import Subject, subjects_of
 from mailroom.web.browser import services
-from mailroom.web.limits import READ, limited_reads
-from mailroom.web.openapi import current_document
+from mailroom.web.openapi import sample as api_sample
+from mailroom.web.openapi.document import current_document
+from mailroom.web.openapi.reference import Subject, subjects_of
 from mailroom.web.page import page
 from mailroom.web.program_answers import MEANINGS
+from mailroom.web.rate_limits.limits import READ, limited_reads
 
 blueprint = Blueprint("api_docs", __name__)
 

@@ -9,13 +9,14 @@ from mailroom.accounts import errors
 from mailroom.i18n.messages import gettext
 from mailroom.i18n.sentences import error_text
 from mailroom.kit.ids import parse_id
-from mailroom.web import browser, limits
+from mailroom.web import browser
 from mailroom.web.browser import current_session, services
 from mailroom.web.errors import respond, wants_json
-from mailroom.web.forms import CodeForm, check, sent_values
-from mailroom.web.notices import redirect_with_notice
+from mailroom.web.forms.fields import CodeForm, check, sent_values
+from mailroom.web.forms.notices import redirect_with_notice
 from mailroom.web.page import keep_private, page
 from mailroom.web.pages.mails import mail_page
+from mailroom.web.rate_limits import limits
 from mailroom.web.refused import FORM_ERRORS, Refused, messages_of, show_again, take, typed
 from mailroom.web.views.watching import see
 

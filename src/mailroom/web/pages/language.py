@@ -3,13 +3,13 @@
 from quart import Blueprint, Response
 
 from mailroom.i18n import languages
-from mailroom.web import limits
 from mailroom.web.browser import current_session, services
 from mailroom.web.errors import page_above
-from mailroom.web.forms import sent_values
+from mailroom.web.forms.fields import sent_values
+from mailroom.web.forms.return_to import safe_path
 from mailroom.web.language import keep_language
 from mailroom.web.page import redirect
-from mailroom.web.return_to import safe_path
+from mailroom.web.rate_limits import limits
 
 blueprint = Blueprint("language", __name__)
 

@@ -6,13 +6,14 @@ GET only ever shows pages: mail scanners open links and run what is there.
 from quart import Blueprint, Response
 
 from mailroom.accounts import errors
-from mailroom.web import browser, limits
+from mailroom.web import browser
 from mailroom.web.browser import services
 from mailroom.web.errors import respond
-from mailroom.web.notices import redirect_with_notice
+from mailroom.web.forms.notices import redirect_with_notice
+from mailroom.web.forms.return_to import member
 from mailroom.web.page import keep_private, page, redirect
+from mailroom.web.rate_limits import limits
 from mailroom.web.recent_sign_in import recent_member
-from mailroom.web.return_to import member
 
 blueprint = Blueprint("leaving", __name__)
 

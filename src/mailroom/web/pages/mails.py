@@ -8,11 +8,11 @@ from mailroom.i18n.formats import duration
 from mailroom.i18n.messages import gettext
 from mailroom.i18n.sentences import text_of
 from mailroom.kit.ids import parse_id
-from mailroom.web import limits
 from mailroom.web.browser import current_session, services
 from mailroom.web.error_table import NotShown
 from mailroom.web.errors import wants_json
 from mailroom.web.page import page, redirect
+from mailroom.web.rate_limits import limits
 from mailroom.web.refused import Refused, show_again, take
 from mailroom.web.views.progress_view import view_of
 from mailroom.web.views.watching import see

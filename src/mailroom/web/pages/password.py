@@ -7,14 +7,15 @@ from quart import Blueprint, Response
 
 from mailroom.accounts import errors
 from mailroom.accounts.views import SecondStepNeeded
-from mailroom.web import browser, limits
+from mailroom.web import browser
 from mailroom.web.browser import current_or_new_session, current_session, services
 from mailroom.web.errors import respond
-from mailroom.web.forms import AddressForm, NewPasswordForm, check, sent_values
-from mailroom.web.notices import redirect_with_notice
+from mailroom.web.forms.fields import AddressForm, NewPasswordForm, check, sent_values
+from mailroom.web.forms.notices import redirect_with_notice
+from mailroom.web.forms.return_to import second_step_address
 from mailroom.web.page import keep_private, page, redirect
+from mailroom.web.rate_limits import limits
 from mailroom.web.refused import FORM_ERRORS, Refused, refuse, take, typed
-from mailroom.web.return_to import second_step_address
 
 blueprint = Blueprint("password", __name__)
 

@@ -11,15 +11,16 @@ from mailroom.accounts.providers.requests import Purpose
 from mailroom.accounts.providers.sign_in import Answer, Outcome
 from mailroom.accounts.views import SecondStepNeeded, Session
 from mailroom.kit.ids import parse_id
-from mailroom.web import browser, limits
+from mailroom.web import browser
 from mailroom.web.browser import current_or_new_session, current_session, services
-from mailroom.web.forms import StepCodeForm, check, sent_values
-from mailroom.web.notices import redirect_with_notice
+from mailroom.web.forms.fields import StepCodeForm, check, sent_values
+from mailroom.web.forms.notices import redirect_with_notice
+from mailroom.web.forms.return_to import DEFAULT, member, safe_path, second_step_address
 from mailroom.web.page import keep_private, page, redirect
 from mailroom.web.pages.settings import confirm as recent
+from mailroom.web.rate_limits import limits
 from mailroom.web.recent_sign_in import PAGE, SECURITY, recent_member
 from mailroom.web.refused import FORM_ERRORS, refuse
-from mailroom.web.return_to import DEFAULT, member, safe_path, second_step_address
 
 blueprint = Blueprint("providers", __name__)
 

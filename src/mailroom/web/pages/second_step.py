@@ -9,13 +9,14 @@ from typing import Any
 from quart import Blueprint, Response, jsonify, request
 
 from mailroom.accounts import errors
-from mailroom.web import browser, limits
+from mailroom.web import browser
 from mailroom.web.browser import current_or_new_session, current_session, services
-from mailroom.web.forms import StepCodeForm, check, sent_values
-from mailroom.web.notices import take_notice
+from mailroom.web.forms.fields import StepCodeForm, check, sent_values
+from mailroom.web.forms.notices import take_notice
+from mailroom.web.forms.return_to import DEFAULT, safe_path
 from mailroom.web.page import page, redirect
+from mailroom.web.rate_limits import limits
 from mailroom.web.refused import FORM_ERRORS, Refused, refuse, take
-from mailroom.web.return_to import DEFAULT, safe_path
 
 blueprint = Blueprint("second_step", __name__)
 

@@ -14,15 +14,16 @@ from mailroom.accounts.views import Session
 from mailroom.i18n.messages import gettext_noop as _
 from mailroom.i18n.messages import translated
 from mailroom.i18n.sentences import sentence
-from mailroom.web import browser, limits
+from mailroom.web import browser
 from mailroom.web.browser import current_or_new_session, services
 from mailroom.web.errors import respond
-from mailroom.web.forms import ChangePasswordForm, OtherPasswordForm, check, sent_values
-from mailroom.web.notices import redirect_with_notice, take_notice
+from mailroom.web.forms.fields import ChangePasswordForm, OtherPasswordForm, check, sent_values
+from mailroom.web.forms.notices import redirect_with_notice, take_notice
+from mailroom.web.forms.return_to import member
 from mailroom.web.page import keep_private, page, redirect
+from mailroom.web.rate_limits import limits
 from mailroom.web.recent_sign_in import recent_member, way_to_confirm
 from mailroom.web.refused import FORM_ERRORS, Refused, refuse, take
-from mailroom.web.return_to import member
 
 blueprint = Blueprint("security_history", __name__)
 

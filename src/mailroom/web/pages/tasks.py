@@ -12,15 +12,15 @@ from mailroom.kit.ids import parse_id
 from mailroom.mail.listing import NEWEST, OwnedTask, list_fingerprints, list_owned
 from mailroom.tasks.models import Task
 from mailroom.tasks.service import CannotCancel, CannotRetry
-from mailroom.web import limits
 from mailroom.web.browser import current_session, services
 from mailroom.web.error_table import NotShown
 from mailroom.web.errors import wants_json
+from mailroom.web.forms.return_to import member
 from mailroom.web.page import page, redirect
 from mailroom.web.pages.results import ResultBlocks
 from mailroom.web.parts import current
+from mailroom.web.rate_limits import limits
 from mailroom.web.refused import Refused, show_again, take
-from mailroom.web.return_to import member
 from mailroom.web.views.progress_view import view_of
 from mailroom.web.views.task_view import task_view
 from mailroom.web.views.watching import may_act, see, watcher_of

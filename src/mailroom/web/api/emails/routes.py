@@ -25,8 +25,8 @@ from mailroom.web.api.emails.payload import Payload, payload_of
 from mailroom.web.api.emails.views import listed, shown
 from mailroom.web.api.keys import READS, SENDS, actor_of, current_key, needs_key
 from mailroom.web.browser import services
-from mailroom.web.limits import API, limited_reads
 from mailroom.web.program_answers import VALIDATION, ApiError, answer
+from mailroom.web.rate_limits.limits import API, limited_reads
 from mailroom.web.requests import takes_body
 
 blueprint = Blueprint("emails", __name__, url_prefix="/api/v1/emails")

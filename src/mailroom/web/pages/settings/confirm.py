@@ -3,13 +3,14 @@
 from quart import Blueprint, Response, jsonify, request
 
 from mailroom.accounts.views import Session
-from mailroom.web import browser, limits
+from mailroom.web import browser
 from mailroom.web.browser import services
-from mailroom.web.forms import RecentForm, check, sent_values
+from mailroom.web.forms.fields import RecentForm, check, sent_values
+from mailroom.web.forms.return_to import member
 from mailroom.web.page import page, redirect
+from mailroom.web.rate_limits import limits
 from mailroom.web.recent_sign_in import PAGE, read_intent
 from mailroom.web.refused import FORM_ERRORS, Refused, refuse, take
-from mailroom.web.return_to import member
 
 blueprint = Blueprint("recent", __name__)
 

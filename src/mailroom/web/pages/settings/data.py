@@ -4,11 +4,12 @@ from quart import Blueprint, Response, abort
 
 from mailroom.kit import clock
 from mailroom.kit.ids import parse_id
-from mailroom.web import browser, limits
+from mailroom.web import browser
 from mailroom.web.browser import current_session, services
+from mailroom.web.forms.return_to import member
 from mailroom.web.page import page, redirect
+from mailroom.web.rate_limits import limits
 from mailroom.web.recent_sign_in import recent_member
-from mailroom.web.return_to import member
 
 blueprint = Blueprint("data", __name__)
 

@@ -4,11 +4,12 @@ import segno
 from quart import Blueprint, Response
 
 from mailroom.accounts.views import Session
-from mailroom.web import browser, limits
+from mailroom.web import browser
 from mailroom.web.browser import services
-from mailroom.web.forms import StepCodeForm, check, sent_values
-from mailroom.web.notices import redirect_with_notice
+from mailroom.web.forms.fields import StepCodeForm, check, sent_values
+from mailroom.web.forms.notices import redirect_with_notice
 from mailroom.web.page import page, redirect
+from mailroom.web.rate_limits import limits
 from mailroom.web.recent_sign_in import recent_member
 from mailroom.web.refused import FORM_ERRORS, Refused, refuse, take
 

@@ -3,11 +3,12 @@
 from quart import Blueprint, Response, abort, jsonify
 
 from mailroom.kit.ids import parse_id
-from mailroom.web import browser, limits
+from mailroom.web import browser
 from mailroom.web.browser import services
-from mailroom.web.forms import sent_values
+from mailroom.web.forms.fields import sent_values
 from mailroom.web.page import page, redirect
 from mailroom.web.pages.settings.factors import CODES, SECURITY
+from mailroom.web.rate_limits import limits
 from mailroom.web.recent_sign_in import recent_member
 
 blueprint = Blueprint("passkeys", __name__)

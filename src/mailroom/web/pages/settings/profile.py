@@ -6,15 +6,15 @@ from mailroom.accounts.profiles import time_zones
 from mailroom.accounts.security.security_log import EventKind
 from mailroom.i18n import languages
 from mailroom.i18n.messages import gettext, gettext_noop, translated
-from mailroom.web import limits
 from mailroom.web.browser import services
-from mailroom.web.forms import ProfileForm, check, sent_values
+from mailroom.web.forms.fields import ProfileForm, check, sent_values
+from mailroom.web.forms.notices import redirect_with_notice, take_notice
+from mailroom.web.forms.return_to import member
 from mailroom.web.language import keep_language
-from mailroom.web.notices import redirect_with_notice, take_notice
 from mailroom.web.page import page
+from mailroom.web.rate_limits import limits
 from mailroom.web.recent_sign_in import recent_member
 from mailroom.web.refused import FORM_ERRORS, Refused, refuse, take, typed
-from mailroom.web.return_to import member
 
 blueprint = Blueprint("profile", __name__)
 

@@ -9,11 +9,12 @@ from quart import Blueprint, Response, abort
 from mailroom.accounts.browsers import browser_words, described
 from mailroom.accounts.views import Session
 from mailroom.kit.ids import parse_id
-from mailroom.web import browser, limits
+from mailroom.web import browser
 from mailroom.web.browser import services
-from mailroom.web.notices import redirect_with_notice, take_notice
+from mailroom.web.forms.notices import redirect_with_notice, take_notice
+from mailroom.web.forms.return_to import member
 from mailroom.web.page import page, redirect
-from mailroom.web.return_to import member
+from mailroom.web.rate_limits import limits
 
 blueprint = Blueprint("sessions", __name__)
 

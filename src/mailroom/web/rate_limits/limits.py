@@ -18,10 +18,10 @@ from mailroom.accounts.addresses.address import Address
 from mailroom.accounts.errors import InvalidAddress
 from mailroom.settings import Settings
 from mailroom.web.browser import client, current_session, services
-from mailroom.web.forms import sent_values
-from mailroom.web.limit_store import LimitStore
-from mailroom.web.memory_limits import ROUNDING, Rate
+from mailroom.web.forms.fields import sent_values
 from mailroom.web.parts import current, provide
+from mailroom.web.rate_limits.memory import ROUNDING, Rate
+from mailroom.web.rate_limits.store import LimitStore
 from mailroom.web.security import SAFE_METHODS
 
 View = TypeVar("View", bound=Callable[..., Any])

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
 from mailroom.kit.outages import is_away
-from mailroom.web.memory_limits import MemoryLimits, Rate, Verdict
+from mailroom.web.rate_limits.memory import MemoryLimits, Rate, Verdict
 
 LOOSE = 500.0
 """Requests a second from which a limit is one of these."""

@@ -17,9 +17,9 @@ from redis.exceptions import TimeoutError as RedisTimeout
 
 from mailroom.kit.coalescer import Coalescer
 from mailroom.kit.outages import is_away
-from mailroom.web import loose_limits
-from mailroom.web.loose_limits import LooseLimits
-from mailroom.web.memory_limits import MemoryLimits, Rate, Verdict
+from mailroom.web.rate_limits import loose as loose_limits
+from mailroom.web.rate_limits.loose import LooseLimits
+from mailroom.web.rate_limits.memory import MemoryLimits, Rate, Verdict
 
 logger = logging.getLogger(__name__)
 

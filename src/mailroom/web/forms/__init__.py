@@ -1,0 +1,1 @@
+"""Forms: what was sent, checked; what was wrong, shown again."""

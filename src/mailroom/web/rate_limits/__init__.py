@@ -1,0 +1,1 @@
+"""Rate limits: which there are, and where they are counted."""
