@@ -40,6 +40,7 @@ def test_a_passkey_from_the_first_day_to_the_second_step(mailroom: Stack, people
 
     page.get_by_role("link", name="Security").click()
     page.get_by_role("link", name="Add a passkey").click()
+    page.wait_for_url("**/account/passkeys")
     look(page)
     page.get_by_label("Name").fill("My phone")
     page.get_by_role("button", name="Add a passkey").click()
@@ -52,6 +53,7 @@ def test_a_passkey_from_the_first_day_to_the_second_step(mailroom: Stack, people
 
     page.goto("/account/two-steps/codes")
     page.get_by_role("button", name="Make ten codes").click()
+    expect(page.get_by_label("One of the codes")).to_be_visible()
     look(page)
     code = page.locator(".codes code").first.inner_text()
     page.get_by_label("One of the codes").fill(code)
