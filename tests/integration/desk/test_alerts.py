@@ -171,3 +171,16 @@ async def test_the_test_button_says_what_is_wrong(house: House, sink: Sink) -> N
     assert await house.teller.send(["olga@example.org"], words) is None
     sink.faults.append(Fault("rcpt", reply="550 5.1.1 nobody", times=1))
     assert "nobody" in (await house.teller.send(["olga@example.org"], words) or "")
+
+
+async def test_mails_that_an_operator_cancels_do_not_make_failures_fewer(house: House) -> None:
+    await house.worker()
+    await house.sql(
+        "insert into statistics (span, at, name, label, process, count) values"
+        " ('minute', date_trunc('minute', now()), 'ended', 'sent', 'a', 700),"
+        " ('minute', date_trunc('minute', now()), 'ended', 'failed', 'a', 300),"
+        " ('minute', date_trunc('minute', now()), 'ended', 'cancelled', 'a', 10000)"
+    )
+    await house.look()
+    await house.later(600)
+    assert ("failures", True) in await house.look()

@@ -68,14 +68,14 @@ class Teller:
         logger.warning("alert: %s", self._words(alerts).subject)
         if not readers:
             return True  # there is nobody to tell; the log and the desk have it
-        problems = []
+        sendings = []
         for reader in dict.fromkeys(readers.values()):
             with languages.speaking(reader.language or languages.DEFAULT), in_time_zone(reader.time_zone):
                 words = self._words(alerts)
-            problem = await self.send([address for address, one in readers.items() if one == reader], words)
-            problems.append(problem)
-            if problem:
-                logger.error("the alert could not be mailed over %s: %s", self._settings.alert_server, problem)
+            sendings.append(self.send([address for address, one in readers.items() if one == reader], words))
+        problems = await asyncio.gather(*sendings)  # one limit of time for all: see TELLING
+        for problem in filter(None, problems):
+            logger.error("the alert could not be mailed over %s: %s", self._settings.alert_server, problem)
         return None in problems
 
     async def send(self, to: Sequence[str], words: Words) -> str | None:

@@ -25,6 +25,7 @@ from mailroom.desk.processes.readings import last_worker_seen, processes
 from mailroom.kit.database import Database, PlainWork
 from mailroom.kit.errors import Unavailable
 from mailroom.mail.ledger.pauses import pauses
+from mailroom.mail.states import State
 from mailroom.statistics.counters import Counters
 from mailroom.statistics.names import ENDED, WAITING
 from mailroom.statistics.readings import FAILURES, lately
@@ -42,13 +43,14 @@ TRY_LOCK = "select pg_try_advisory_xact_lock(%(lock)s), now()"
 async def view(work: PlainWork, now: datetime) -> View:
     """Read what the rules need."""
     counts = await lately(work, [ENDED], now - FAILURE_WINDOW)
+    ended = sum(count for (_, label), count in counts.items() if label != State.CANCELLED)
     failed = sum(count for (_, label), count in counts.items() if label in FAILURES)
     return View(
         now=now,
         processes=await processes(work),
         last_worker=await last_worker_seen(work),
         backlog=await backlog(work),
-        ended=sum(counts.values()),
+        ended=ended,
         failed=failed,
         cause=await main_cause(work) if failed > FEW_FAILURES else {},
         paused=any(pause.holds_back("transactional") for pause in await pauses(work)),
