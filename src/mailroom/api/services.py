@@ -70,7 +70,7 @@ class AppServices:
         `to` is an address, or an account, which may watch the mail and gets it in its language. `params` are
         JSON and are stored: nothing secret; the templates and the kind's `variables` get them. The browser
         session given may watch, too. With a `delay` it is sent later. Raises `LookupError` where there is no
-        such kind.
+        such kind, `ValueError` where a parameter is called `time_zone` or `withheld`: Mailroom sets these itself.
         """
         account = None if isinstance(to, str) else to
         reader = reader_of(await work.session.get(AccountRow, account.id) if account else None)

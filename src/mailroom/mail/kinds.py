@@ -12,6 +12,8 @@ WITHHELD = "withheld"
 """The parameter of a mail that goes every stage without its content being sent (`Outbox.put`)."""
 TIME_ZONE = "time_zone"
 """The parameter that names its reader's time zone (IANA database)."""
+RESERVED = frozenset({WITHHELD, TIME_ZONE})
+"""Parameters that the outbox itself sets: a caller's own would silently change how a mail is sent."""
 
 
 class Reader(NamedTuple):

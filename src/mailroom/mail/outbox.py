@@ -12,7 +12,7 @@ from mailroom.i18n import languages
 from mailroom.kit import tracing
 from mailroom.kit.database import PlainWork, UnitOfWork
 from mailroom.kit.ids import new_id
-from mailroom.mail.kinds import TIME_ZONE, WITHHELD, Kinds, Notify, Reader
+from mailroom.mail.kinds import RESERVED, TIME_ZONE, WITHHELD, Kinds, Notify, Reader
 from mailroom.mail.models import Mail
 from mailroom.mail.states import State
 from mailroom.statistics import names
@@ -59,7 +59,7 @@ class Outbox:
 
         `params` are what the templates need; they are stored, so they hold nothing secret. The browser session and
         the owner given may watch the mail; they see `typed` in place of `to` where it is given. Raises
-        `UnknownKind`.
+        `UnknownKind`; ValueError where `params` have a name that is `RESERVED`.
 
         A mail that is `withheld` goes every stage, but the mail server gets no content: for limits that nobody may
         see. With a `delay` it is scheduled for later. `reader` says who reads it; without one it is in
@@ -68,6 +68,8 @@ class Outbox:
         mail_id, mail_kind = new_id(), self.kinds[kind]
         reader = reader or Reader()
         params = dict(params or {})
+        if taken := sorted(RESERVED & params.keys()):
+            raise ValueError(f"Mailroom keeps these names of parameters for itself: {', '.join(taken)}")
         if withheld:
             params[WITHHELD] = True
         if reader.time_zone:

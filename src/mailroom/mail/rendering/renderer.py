@@ -18,7 +18,7 @@ from mailroom.i18n import formats, languages
 from mailroom.i18n.templates import translate_mail_templates
 from mailroom.kit.domain_names import to_ascii
 from mailroom.kit.template_loader import OverridingLoader
-from mailroom.mail.kinds import TIME_ZONE, WITHHELD, Kinds, MailKind, MailRow
+from mailroom.mail.kinds import RESERVED, TIME_ZONE, WITHHELD, Kinds, MailKind, MailRow
 from mailroom.mail.rendering.compiled_template import PARTS, CompiledTemplate
 from mailroom.mail.rendering.faults import explain
 from mailroom.mail.rendering.inline_pictures import InlinePicture
@@ -124,14 +124,13 @@ class Renderer:
         words: dict[str, Any] = {}
         try:
             kind = self._kinds[row.kind]
-            words = {**self._product, **row.params, **kind.variables(row)}
-            withheld = words.pop(WITHHELD, False) is True
-            words.pop(TIME_ZONE, None)
+            params = {name: value for name, value in row.params.items() if name not in RESERVED}
+            words = {**self._product, **params, **kind.variables(row)}
             made = short(row, kind, words)
             if made is None:
                 subject, text, html = (self._write(kind.name, part, words) for part in PARTS)
                 made = self._envelope(row, kind, " ".join(subject.split()), text, html)
-            return made._replace(withheld=True) if withheld else made
+            return made._replace(withheld=True) if row.params.get(WITHHELD) is True else made
         except Exception as error:
             # The variables could hold a link: only names and places may leave here.
             raise BrokenMail(explain(error, row.kind, self._templates, words)) from None

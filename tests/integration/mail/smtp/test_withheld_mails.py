@@ -4,7 +4,9 @@ import time
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
+from mailroom.mail.models import Mail
 from tests.integration.mail.delivery.test_deliverer import Make, Post, make, post, sink, templates
 from tests.sink import Fault, Sink
 
@@ -86,3 +88,14 @@ async def test_it_takes_as_long_as_an_acceptance_took(post: Post, sink: Sink) ->
     began = time.monotonic()
     await post.delivery.deliver(await withhold(post, "enough@example.org"))
     assert 0.4 <= time.monotonic() - began < 1.4
+
+
+@pytest.mark.parametrize("taken", [{"withheld": True}, {"time_zone": "Asia/Shanghai"}])
+async def test_no_caller_gives_the_parameters_that_change_how_a_mail_is_sent(
+    post: Post, taken: dict[str, object]
+) -> None:
+    with pytest.raises(ValueError, match=f"for itself: {next(iter(taken))}$"):
+        async with post.database.begin() as work:
+            await post.outbox.put(work, "note", "real@example.org", {"name": "Alice", **taken})
+    async with post.database.begin() as work:
+        assert not list(await work.session.scalars(select(Mail.id)))

@@ -62,6 +62,17 @@ def test_an_address_cannot_smuggle_in_a_header(renderer: Renderer) -> None:
         renderer.render(row("alice@example.org\r\nBcc: mallory@example.net"))
 
 
+def test_a_variable_of_a_kind_keeps_no_mail_back(tmp_path: Path) -> None:
+    (folder := tmp_path / "note").mkdir()
+    for part in ("subject.txt", "body.txt", "body.html"):
+        (folder / part).write_text("{{ withheld }} {{ time_zone }}")
+    kind = MailKind("note", "A note", variables=lambda _: {"withheld": True, "time_zone": "Mars"})  # type: ignore[dict-item]
+    renderer = Renderer(Kinds([kind]), mail_from="M <m@example.org>", product={}, templates=tmp_path)
+    envelope = renderer.render(row())
+    assert not envelope.withheld
+    assert read(envelope.data)["Subject"] == "True Mars"
+
+
 @pytest.mark.parametrize(
     ("part", "source", "told"),
     [
