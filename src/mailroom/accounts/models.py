@@ -182,7 +182,9 @@ class BrowserSession(Base):
     kept: Mapped[bool] = mapped_column(server_default=text("true"))
     """False where the owner did not ask to stay signed in: it ends sooner, and with the browser."""
     verified_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    """When the owner last showed the password or a passkey in this session."""
+    """When the owner last showed who it is in this session, by whatever means."""
+    passkey_verified_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When that was last by a passkey that stands for the password (`sessions.stands_for_password`)."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     seen_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))

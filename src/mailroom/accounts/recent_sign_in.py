@@ -12,7 +12,7 @@ from mailroom.accounts.changes.password_change import PasswordChange
 from mailroom.accounts.errors import AccountError, UnknownAccount, WrongCurrentPassword
 from mailroom.accounts.models import Account
 from mailroom.accounts.security.security_log import EventKind, SecurityLog
-from mailroom.accounts.sessions import Sessions
+from mailroom.accounts.sessions import Sessions, stands_for_password
 from mailroom.accounts.two_factor import challenges
 from mailroom.accounts.two_factor.challenges import Purpose
 from mailroom.accounts.two_factor.owner import account_of
@@ -29,6 +29,8 @@ class RecentChoice:
 
     has_password: bool
     has_passkey: bool
+    has_old_passkey: bool
+    """One that stands for the password in this session."""
 
 
 class RecentSignIn:
@@ -62,7 +64,7 @@ class RecentSignIn:
         async with self._database.begin() as work:
             wrong = await self._take_code(work, compared, code, origin)
             if wrong is None:
-                await self._sessions.verified(work, session.id)
+                await self._sessions.verified(work, session)
         if wrong is not None:
             raise wrong  # only now: the try has to be counted
 
@@ -90,14 +92,17 @@ class RecentSignIn:
         async with self._database.begin() as work:
             challenge = await challenges.take(work, session.id, Purpose.RECENT)
         async with self._database.begin() as work:
-            await self._passkeys.check(work, challenge, credential, session.account.id)
-            await self._sessions.verified(work, session.id)
+            shown = await self._passkeys.check(work, challenge, credential, session.account.id)
+            await self._sessions.verified(work, session, passkey_since=shown.since)
 
     async def choice(self, session: Session) -> RecentChoice:
         """Return what the owner may show."""
         async with self._database.begin() as work:
-            ways = await ways_into(work, await account_of(work, session))
-        return RecentChoice(ways.has_password, ways.passkeys > 0 and not self._passkeys.site.obstacle)
+            account = await account_of(work, session)
+            ways, passkeys = await ways_into(work, account), await self._passkeys.of_account(work, account.id)
+        usable = [] if self._passkeys.site.obstacle else passkeys
+        has_old = any(stands_for_password(one.created_at, session.created_at) for one in usable)
+        return RecentChoice(ways.has_password, bool(usable), has_old)
 
     async def _take_code(
         self, work: UnitOfWork, compared: Account, code: str, origin: Origin

@@ -4,7 +4,7 @@ import hashlib
 import secrets
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -28,6 +28,8 @@ SHORT_IDLE, SHORT_AT_MOST = timedelta(hours=12), timedelta(hours=24)
 """The same where the owner did not ask to stay signed in: somebody else may use that browser next."""
 RECENT = timedelta(minutes=15)
 """How long a password or passkey counts for changes of the account's security."""
+SETTLED = timedelta(days=1)
+"""A passkey so old stands for the password: its owner has had time to read the mail that told of it."""
 SECRET_BYTES = 32
 LONGEST_SECRET = 100
 """Characters of a cookie that may be one: a longer text is nobody's, and not worth a question."""
@@ -36,7 +38,7 @@ AT_ONCE = 1000
 
 # What every request asks, and a first one writes: a transaction of its own, mostly, at a sixth of the cost.
 FIND = """
-SELECT s.id, s.created_at, s.user_agent, s.seen_at, s.address, s.kept, s.verified_at,
+SELECT s.id, s.created_at, s.user_agent, s.seen_at, s.address, s.kept, s.verified_at, s.passkey_verified_at,
        now() - s.seen_at > interval '1 minute'
            OR (%(address)s::text IS NOT NULL AND s.address IS DISTINCT FROM %(address)s),
        a.id, a.email, a.role, a.is_operator, a.created_at, a.deletes_at, a.name, a.language, a.time_zone,
@@ -92,7 +94,8 @@ class Sessions:
         )
         if not rows:
             return None
-        session_id, created_at, user_agent, seen_at, used_from, kept, verified_at, is_news, *account = rows[0]
+        session_id, created_at, user_agent, seen_at, used_from, kept, *rest = rows[0]
+        verified_at, passkey_verified_at, is_news, *account = rest
         extended_to = None
         if is_news:
             seen: list[Any] = await self._database.fetch(
@@ -118,6 +121,7 @@ class Sessions:
             address or used_from,
             kept,
             verified_at,
+            passkey_verified_at,
         )
 
     async def standing(self, ids: Sequence[UUID]) -> dict[UUID, Standing]:
@@ -152,11 +156,13 @@ class Sessions:
         user_agent: str,
         *,
         kept: bool = True,
+        passkey_since: datetime | None = None,
     ) -> NewSession:
         """Sign a browser in, in `work`. The secret it came with is worth nothing afterwards.
 
         An anonymous session becomes the account's and keeps its id, so that its tickets stay watchable; one
-        that is signed in already, as whomever, ends. `kept` says that the browser stays signed in.
+        that is signed in already, as whomever, ends. `kept` says that the browser stays signed in. `passkey_since`
+        is when the passkey was added that was shown for it, if one was.
 
         Only `two_factor/sign_in.py` signs in to accounts that are there already: it knows how many steps it takes.
         Raises `WrongCredentials` for a locked account: no door tells that it is locked.
@@ -167,13 +173,14 @@ class Sessions:
             account.browser_language = languages.current()
         if session:
             self._tell_after(work, [session.id])
+        has_shown = passkey_since is not None and stands_for_password(passkey_since, clock.now())
+        shown = {"verified_at": func.now(), "passkey_verified_at": func.now() if has_shown else None}
         if session and session.account is None:
-            return await self._renew(work, session, account, user_agent, kept=kept) or await self._insert(
-                work, account, user_agent, kept=kept
-            )
+            renewed = await self._renew(work, session, account, user_agent, kept=kept, shown=shown)
+            return renewed or await self._insert(work, account, user_agent, kept=kept, shown=shown)
         if session:
             await work.session.execute(delete(BrowserSession).where(BrowserSession.id == session.id))
-        return await self._insert(work, account, user_agent, kept=kept)
+        return await self._insert(work, account, user_agent, kept=kept, shown=shown)
 
     async def wait_for_step(self, work: UnitOfWork, session: Session | None, user_agent: str) -> NewSession:
         """Return an anonymous session of the browser, with a new secret, for a sign-in that is half done.
@@ -200,10 +207,16 @@ class Sessions:
         await self.add(work, new)
         return new
 
-    async def verified(self, work: UnitOfWork, session_id: UUID) -> None:
-        """Note that the owner has shown the password or a passkey in this session just now."""
-        mine = update(BrowserSession).where(BrowserSession.id == session_id)
-        await work.session.execute(mine.values(verified_at=func.now()))
+    async def verified(self, work: UnitOfWork, session: Session, *, passkey_since: datetime | None = None) -> None:
+        """Note that the owner has shown who it is in this session just now.
+
+        `passkey_since` is when the passkey was added that was shown, if one was.
+        """
+        shown: dict[str, Any] = {"verified_at": func.now()}
+        if passkey_since is not None and stands_for_password(passkey_since, session.created_at):
+            shown["passkey_verified_at"] = func.now()
+        mine = update(BrowserSession).where(BrowserSession.id == session.id)
+        await work.session.execute(mine.values(shown))
 
     async def end(self, session_id: UUID) -> None:
         """End a session; its cookie is worth nothing any more."""
@@ -256,7 +269,14 @@ class Sessions:
             work.after_commit(partial(call, ids))
 
     async def _renew(
-        self, work: UnitOfWork, session: Session, account: Account, user_agent: str, *, kept: bool
+        self,
+        work: UnitOfWork,
+        session: Session,
+        account: Account,
+        user_agent: str,
+        *,
+        kept: bool,
+        shown: dict[str, Any],
     ) -> NewSession | None:
         """Give an anonymous session to the account; None where it has ended, or is somebody's meanwhile."""
         secret = secrets.token_urlsafe(SECRET_BYTES)
@@ -269,8 +289,8 @@ class Sessions:
                 user_agent=cleaned(user_agent),
                 created_at=func.now(),
                 seen_at=func.now(),
-                verified_at=func.now(),
                 kept=kept,
+                **shown,
                 expires_at=func.now() + (IDLE if kept else SHORT_IDLE),
             )
             .returning(BrowserSession)
@@ -278,7 +298,9 @@ class Sessions:
         row = (await work.session.scalars(upgraded)).one_or_none()
         return NewSession(self._view(row, account), secret, row.expires_at) if row else None
 
-    async def _insert(self, work: UnitOfWork, account: Account, user_agent: str, *, kept: bool) -> NewSession:
+    async def _insert(
+        self, work: UnitOfWork, account: Account, user_agent: str, *, kept: bool, shown: dict[str, Any]
+    ) -> NewSession:
         secret = secrets.token_urlsafe(SECRET_BYTES)
         made = (
             insert(BrowserSession)
@@ -287,9 +309,9 @@ class Sessions:
                 token_hash=_hashed(secret),
                 account_id=account.id,
                 user_agent=cleaned(user_agent),
-                verified_at=func.now(),
                 kept=kept,
                 expires_at=func.now() + (IDLE if kept else SHORT_IDLE),
+                **shown,
             )
             .returning(BrowserSession)
         )
@@ -307,12 +329,31 @@ class Sessions:
             address=row.address,
             kept=row.kept,
             verified_at=row.verified_at,
+            passkey_verified_at=row.passkey_verified_at,
         )
 
 
 def is_recent(session: Session) -> bool:
-    """Tell whether the owner showed the password or a passkey in this session a short while ago."""
-    return session.verified_at is not None and clock.now() - session.verified_at < RECENT
+    """Tell whether the owner showed who it is in this session a short while ago."""
+    return _is_recent(session.verified_at)
+
+
+def showed_passkey(session: Session) -> bool:
+    """Tell whether the owner showed a passkey that stands for the password in this session a short while ago."""
+    return _is_recent(session.passkey_verified_at)
+
+
+def stands_for_password(passkey_since: datetime, session_since: datetime) -> bool:
+    """Tell whether a passkey may stand for the password in a session, by when each began.
+
+    Whoever stole a cookie could add a passkey, and show that: so it has to be older than the session. It has to
+    have settled, too, as the next sign-in could be by the thief's passkey.
+    """
+    return passkey_since < min(session_since, clock.now() - SETTLED)
+
+
+def _is_recent(at: datetime | None) -> bool:
+    return at is not None and clock.now() - at < RECENT
 
 
 def _hashed(secret: str) -> bytes:

@@ -90,7 +90,9 @@ class Session:
     kept: bool = True
     """False where it ends with the browser."""
     verified_at: datetime | None = None
-    """When the owner last showed the password or a passkey."""
+    """When the owner last showed who it is, by whatever means."""
+    passkey_verified_at: datetime | None = None
+    """When that was last by a passkey that stands for the password."""
 
     @property
     def standing(self) -> "Standing":

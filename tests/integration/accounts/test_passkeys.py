@@ -35,6 +35,11 @@ async def sign_in(reception: Reception, device: Authenticator, *, kept: bool = T
     return await reception.steps.sign_in_by_passkey(browser, device.get(options), HOME, kept=kept)
 
 
+async def settle(reception: Reception, days: int = 2) -> None:
+    """Have the passkeys so old."""
+    await reception.run(f"update passkeys set created_at = now() - interval '{days} days'")
+
+
 async def turn_on(reception: Reception, member: NewSession) -> list[str]:
     codes = await reception.factors.make_codes(member.session)
     await reception.factors.prove_codes(member.session, codes[0], HOME)
@@ -191,13 +196,14 @@ async def test_a_passkey_stands_for_the_present_password_where_something_is_chan
     member, device = await reception.member(), Authenticator()
     bob = await reception.member("bob@example.org", MALLORYS)
     await enrol(reception, member, device)
+    await settle(reception)
 
     async def change(session: Session, current: str = "") -> None:
         await reception.password_change.change(
             session, current=current, password=NEW, end_others=False, origin=HOME
         )
 
-    for session in (bob.session, replace(member.session, verified_at=None)):
+    for session in (bob.session, member.session):
         assert await reception.password_change.asks_password(session)
         with pytest.raises(WrongCurrentPassword):
             await change(session)
@@ -225,6 +231,50 @@ async def test_a_passkey_stands_for_the_present_password_where_something_is_chan
         await reception.factors.remove_passkey(found, passkey.id, HOME)
     await change(found)
     await reception.factors.remove_passkey(found, passkey.id, HOME)
+
+
+async def test_a_passkey_that_a_stolen_cookie_added_does_not_stand_for_the_password(reception: Reception) -> None:
+    """The session is fresh, by the owner's password: what the thief lacks is just that."""
+    member, thiefs, owners = await reception.member(), Authenticator(), Authenticator()
+    await enrol(reception, member, owners)
+    await settle(reception)
+
+    async def shows(device: Authenticator) -> Session:
+        options = await reception.recent.passkey_options(member.session)
+        await reception.recent.by_passkey(member.session, device.get(options))
+        found = await reception.sessions.find(member.secret)
+        assert found and is_recent(found)
+        return found
+
+    async def is_turned_away(session: Session) -> None:
+        assert await reception.password_change.asks_password(session)
+        with pytest.raises(WrongCurrentPassword):
+            await reception.password_change.change(session, current="", password=NEW, end_others=True, origin=HOME)
+        with pytest.raises(WrongCurrentPassword):
+            await reception.address_changes.ask(session, email="thief@example.org", password="", origin=HOME)
+
+    await is_turned_away(member.session)  # fresh, but by the password
+    await enrol(reception, member, thiefs)
+    await is_turned_away(await shows(thiefs))
+    assert (await reception.recent.choice(member.session)).has_old_passkey
+    await is_turned_away((await sign_in(reception, thiefs)).session)  # newer than its passkey, which is a new one
+    waiting = await turn_on(reception, member) and await reception.first_step(ALICE, ALICES)
+    options = await reception.steps.passkey_options(waiting.session)
+    await is_turned_away((await reception.steps.by_passkey(waiting.session, thiefs.get(options), HOME)).session)
+    for started in (await sign_in(reception, owners),):
+        assert not await reception.password_change.asks_password(started.session)
+        found = await reception.sessions.find(started.secret)
+        assert found and not await reception.password_change.asks_password(found)
+    # A passkey of a session that is older than it does not get there by waiting.
+    await reception.run("update sessions set created_at = now() - interval '3 days', passkey_verified_at = null")
+    await settle(reception)
+    found = await reception.sessions.find(member.secret)
+    assert found and not (await reception.recent.choice(found)).has_old_passkey
+    options = await reception.recent.passkey_options(found)
+    await reception.recent.by_passkey(found, owners.get(options))
+    found = await reception.sessions.find(member.secret)
+    assert found and found.passkey_verified_at is None
+    await is_turned_away(found)
 
 
 async def test_removing_the_last_passkey_makes_one_step_enough(reception: Reception) -> None:

@@ -1,6 +1,7 @@
 """Changing the password while signed in. The present one is asked: a stolen cookie must not be enough.
 
-A passkey that was shown a short while ago stands for it, and so does any sign-in of an account without a password.
+A passkey that was shown a short while ago stands for it, where it is older than the session and a day old: nobody
+adds one for that with a stolen cookie. Where there is no password, any recent sign-in will do.
 """
 
 from uuid import UUID
@@ -13,7 +14,7 @@ from mailroom.accounts.errors import RecentSignInNeeded, UnknownAccount, WrongCu
 from mailroom.accounts.models import Account, PasswordMail
 from mailroom.accounts.passwords.hashing import KNOWN, Passwords
 from mailroom.accounts.security.security_log import EventKind, SecurityLog
-from mailroom.accounts.sessions import Sessions, is_recent
+from mailroom.accounts.sessions import Sessions, is_recent, showed_passkey
 from mailroom.accounts.sign_up import sign_ups
 from mailroom.accounts.two_factor.owner import account_of
 from mailroom.accounts.two_factor.ways_in import ways_into
@@ -49,14 +50,14 @@ class PasswordChange:
         return account
 
     async def asks_password(self, session: Session) -> bool:
-        """Tell whether the present password has to be typed: not where there is none, nor after a passkey.
+        """Tell whether the present password has to be typed: not where there is none, nor after an old passkey.
 
         Where it has not, the sign-in has to be a recent one.
         """
         async with self._database.begin() as work:
             account = await account_of(work, session)
             ways = await ways_into(work, account)
-        return ways.has_password and not (ways.passkeys and is_recent(session))
+        return ways.has_password and not (ways.passkeys and showed_passkey(session))
 
     async def shown(self, session: Session, current: str) -> Account:
         """Return the account as it was compared, where its owner has shown who it is.

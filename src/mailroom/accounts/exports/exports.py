@@ -61,7 +61,17 @@ ACCOUNT = (
     "locked_at",
     "deletes_at",
 )
-SESSIONS = ("id", "browser", "address", "kept", "created_at", "verified_at", "seen_at", "expires_at")
+SESSIONS = (
+    "id",
+    "browser",
+    "address",
+    "kept",
+    "created_at",
+    "verified_at",
+    "passkey_verified_at",
+    "seen_at",
+    "expires_at",
+)
 EVENTS = ("id", "kind", "device", "address", "created_at")
 CHANGES = ("id", "old_email", "new_email", "created_at", "confirmed_at", "ended_at")
 IDENTITIES = ("id", "issuer", "subject", "email", "created_at", "used_at")
@@ -226,7 +236,8 @@ def _columns(table: type[TotpSecret | Passkey | RecoveryCode], names: Sequence[s
 def _sessions(account_id: UUID) -> Query:
     return select(
         BrowserSession.id, BrowserSession.user_agent.label("browser"), BrowserSession.address,
-        BrowserSession.kept, BrowserSession.created_at, BrowserSession.verified_at, BrowserSession.seen_at,
+        BrowserSession.kept, BrowserSession.created_at, BrowserSession.verified_at,
+        BrowserSession.passkey_verified_at, BrowserSession.seen_at,
         BrowserSession.expires_at,
     ).where(BrowserSession.account_id == account_id)  # fmt: skip
 

@@ -188,4 +188,4 @@ class ProviderSignIns:
             if identity is None or identity.account_id != mine:
                 raise ProviderRefused(provider.label)
             await identities.note_use(work, identity)
-            await self._sessions.verified(work, session.id)
+            await self._sessions.verified(work, session)

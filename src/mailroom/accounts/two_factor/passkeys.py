@@ -62,6 +62,14 @@ class PasskeyView:
     used_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A passkey that signed what it was asked to: whose it is, and when it was added."""
+
+    account_id: UUID
+    since: datetime
+
+
 class Passkeys:
     """Enrols and checks the passkeys of one site; `name` is what devices call it."""
 
@@ -150,8 +158,8 @@ class Passkeys:
         challenge: bytes | None,
         credential: Mapping[str, Any],
         account_id: UUID | None = None,
-    ) -> UUID:
-        """Return the account whose passkey signed the challenge.
+    ) -> Shown:
+        """Return the passkey that signed the challenge.
 
         With `account_id` it has to be that account's. `challenge` is what `challenges.take` gave, in a transaction
         that was committed: it is used up, whatever is wrong with the rest. Raises `WrongPasskey`.
@@ -184,7 +192,7 @@ class Passkeys:
         owner = await work.session.scalar(used)
         if owner is None:  # a copy of the passkey was faster
             raise WrongPasskey
-        return owner
+        return Shown(owner, row.created_at)
 
     async def of_account(self, work: UnitOfWork, account_id: UUID) -> list[PasskeyView]:
         """Return the passkeys of an account, the oldest first."""

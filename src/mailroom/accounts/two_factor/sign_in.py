@@ -6,7 +6,7 @@ Every first step ends here: a password, a link to a new password, another provid
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -142,8 +142,8 @@ class SignInSteps:
         challenge = await self._challenge(session, Purpose.SECOND_STEP)
         async with self._database.begin() as work:
             pending = await self._pending(work, session, locked=True)
-            await self._passkeys.check(work, challenge, credential, pending.account.id)
-            return await self._let_in(work, pending, session, origin)
+            shown = await self._passkeys.check(work, challenge, credential, pending.account.id)
+            return await self._let_in(work, pending, session, origin, passkey_since=shown.since)
 
     async def sign_in_options(self, session: Session) -> Options:
         """Return what any passkey of this site is to sign, to sign in with it alone. Raises `PasskeysRefused`."""
@@ -156,11 +156,11 @@ class SignInSteps:
         """Sign in with a passkey alone: it verified its user, so that it is both steps. Raises `WrongPasskey`."""
         challenge = await self._challenge(session, Purpose.SIGN_IN)
         async with self._database.begin() as work:
-            account_id = await self._passkeys.check(work, challenge, credential)
-            account = await work.session.scalar(_locked(account_id))
+            shown = await self._passkeys.check(work, challenge, credential)
+            account = await work.session.scalar(_locked(shown.account_id))
             if account is None:
                 raise WrongPasskey
-            return await self._enter(work, account, session, origin, kept=kept)
+            return await self._enter(work, account, session, origin, kept=kept, passkey_since=shown.since)
 
     async def clean_up(self) -> None:
         """Delete a bounded number of what is over. The sweep calls this."""
@@ -208,17 +208,33 @@ class SignInSteps:
         return _Pending(row, account)
 
     async def _let_in(
-        self, work: UnitOfWork, pending: _Pending, session: Session | None, origin: Origin
+        self,
+        work: UnitOfWork,
+        pending: _Pending,
+        session: Session | None,
+        origin: Origin,
+        *,
+        passkey_since: datetime | None = None,
     ) -> NewSession:
         over = delete(PendingSignIn).where(PendingSignIn.session_id == pending.row.session_id)
         await work.session.execute(over)
-        return await self._enter(work, pending.account, session, origin, kept=pending.row.kept)
+        kept = pending.row.kept
+        return await self._enter(work, pending.account, session, origin, kept=kept, passkey_since=passkey_since)
 
     async def _enter(
-        self, work: UnitOfWork, account: Account, session: Session | None, origin: Origin, *, kept: bool
+        self,
+        work: UnitOfWork,
+        account: Account,
+        session: Session | None,
+        origin: Origin,
+        *,
+        kept: bool,
+        passkey_since: datetime | None = None,
     ) -> NewSession:
         await self._log.sign_in(work, account, origin)
-        return await self._sessions.enter(work, account, session, origin.user_agent, kept=kept)
+        return await self._sessions.enter(
+            work, account, session, origin.user_agent, kept=kept, passkey_since=passkey_since
+        )
 
 
 def _locked(account_id: UUID) -> Any:
