@@ -29,6 +29,15 @@ def sign_out(page: Page) -> None:
     expect(page).to_have_url("/")
 
 
+def expect_addresses_stay_in_the_site(page: Page) -> None:
+    """A page's scripts make of whatever begins with a slash an address of Mailroom's own."""
+    elsewhere = ["/https://mallory.example/x", "/javascript:alert(1)", "//mallory.example/x", "/\\mallory.example"]
+    script = "paths => import('/static/site.js').then(({ inSite }) => paths.map(inSite))"
+    root = page.evaluate("location.origin") + "/"
+    assert all(address.startswith(root) for address in page.evaluate(script, elsewhere))
+    assert page.evaluate(script, ["/tasks?state=failed"]) == [f"{root}tasks?state=failed"]
+
+
 def test_a_passkey_from_the_first_day_to_the_second_step(mailroom: Stack, people: People) -> None:
     people.expected = "status of 4"
     page, email = people.page(viewport={"width": 390, "height": 844}), "passkey@example.org"
@@ -48,6 +57,7 @@ def test_a_passkey_from_the_first_day_to_the_second_step(mailroom: Stack, people
     sign_out(page)
 
     page.goto("/sign-in?next=/tasks")
+    expect_addresses_stay_in_the_site(page)
     page.get_by_role("button", name="Sign in with a passkey").click()
     page.wait_for_url(lambda url: url.endswith("/tasks") and "sign-in" not in url)
 

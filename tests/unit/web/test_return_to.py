@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from urllib.parse import urljoin, urlsplit
 from uuid import UUID
 
 import pytest
@@ -27,6 +28,18 @@ ELSEWHERE = [
     "mallory.example",
     " /account",
     "/" + "x" * 600,
+    "//[",
+    "/https://mallory.example/x",
+    "/javascript:alert(1)",
+    "/data:text/html,x",
+    "/account//mallory.example",
+    "/../neighbour",
+    "/..",
+    "/./account",
+    "/account/../../neighbour",
+    "/%2e%2E/neighbour",
+    "/account/.%2e?next=1",
+    "/..#top",
 ]
 
 
@@ -37,15 +50,24 @@ async def test_nobody_is_led_to_another_site(browser: Client, asked: str) -> Non
     assert answer.headers["Location"] == "/account"
 
 
-@given(some.text(some.sampled_from("/\\\t\n :@.ax?#%"), max_size=12))
+@given(some.text(some.sampled_from("/\\\t\n :@.ax?#%"), max_size=12).map(lambda text: f"/{text}"))
 def test_whatever_is_let_through_is_a_path(asked: str) -> None:
     path = safe_path(asked)
     assert path == "" or re.match(r"/(?![/\\])", path)
     assert not re.search(r"[\t\r\n\\]", path)
+    for alone in (path, path[1:]):  # whoever drops the first slash goes to no other site, either
+        assert urlsplit(urljoin("https://localhost/mail/", alone)).netloc == "localhost"
 
 
 @pytest.mark.parametrize(
-    "path", ["/tasks?state=failed", "/account", "/mails/0192f0c1-0000-7000-8000-000000000001"]
+    "path",
+    [
+        "/tasks?state=failed",
+        "/account",
+        "/mails/0192f0c1-0000-7000-8000-000000000001",
+        "/tasks?search=to:@a.example/../b",
+        "/account/..x",
+    ],
 )
 async def test_sign_in_goes_back_to_where_one_wanted_to_go(browser: Client, path: str) -> None:
     form = await browser.get("/sign-in", query_string={"next": path})

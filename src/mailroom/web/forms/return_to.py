@@ -1,6 +1,7 @@
 """Signing in and coming back to the page that asked for it."""
 
-from urllib.parse import quote, urlsplit
+import re
+from urllib.parse import quote
 
 from quart import Response, request
 
@@ -10,6 +11,8 @@ from mailroom.web.page import redirect
 
 LONGEST = 500
 DEFAULT = "/account"
+OUT = re.compile(r"//|^/[^/]*:|/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
+"""What in a path may lead out of our site: another host, an address with a scheme, a folder further up."""
 
 
 class SignInFirst(Exception):
@@ -44,13 +47,12 @@ def second_step_address(path: str) -> str:
 def safe_path(asked: object) -> str:
     """Return where to go after signing in: `asked` if that is a page of ours, else nothing.
 
-    A browser reads a backslash as a slash, drops tabs and line ends, and takes two slashes for another host
-    (WHATWG URL): none of these may lead elsewhere.
+    A browser reads a backslash as a slash, drops tabs and line ends, takes two slashes for another host, and
+    ``%2e%2e`` for the folder above, which is another's where we live under a path (WHATWG URL). Behind the first
+    slash may stand no scheme: whoever resolves the rest by itself would go there. None of these is let through.
     """
     text = str(asked or "")
     if not text.startswith("/") or len(text) > LONGEST or not text.isprintable() or "\\" in text:
         return ""
-    parts = urlsplit(text)
-    if text.startswith("//") or parts.scheme or parts.netloc:
-        return ""
-    return text
+    path = re.split("[?#]", text, maxsplit=1)[0]
+    return "" if OUT.search(path) else text

@@ -2,7 +2,10 @@
 
 const root = new URL("..", import.meta.url);
 
-// Returns an address as a link may have it, given what begins at Mailroom's own root: "/sign-in".
+// Returns an address as a link may have it, given what begins at Mailroom's own root: "/sign-in". What begins with a
+// slash never leads out of Mailroom, whatever follows it: "/https://example.org" names a page of ours, if there is one.
 export function inSite(path) {
-  return path.startsWith("/") ? new URL(path.slice(1), root).href : path;
+  if (!path.startsWith("/")) return path;
+  const { origin, href } = new URL(`.${path}`, root);
+  return origin === root.origin && href.startsWith(root.href) ? href : root.href;
 }
