@@ -118,6 +118,33 @@ async def test_a_trace_runs_from_a_programs_request_to_the_250_and_bulk_mails_li
         assert word not in collector.raw, word
 
 
+async def test_a_stranger_names_no_trace_and_no_method_and_an_errors_words_stay_here(
+    settings: Settings, collector: Collector
+) -> None:
+    told = settings.model_copy(
+        update={"public_url": "http://localhost", "otel_exporter_otlp_endpoint": collector.url}
+    )
+    stranger = {"traceparent": f"00-{TRACE}-{CALLER}-01"}
+    async with create_web(told).test_app() as app:
+        client = app.test_client()
+        for headers in (stranger, {**stranger, "Authorization": "Bearer made-up"}):
+            assert (await client.get("/api/v1/emails", headers=headers)).status_code in {401, 403}
+        await client.get("/account", headers=stranger)
+        await client.open("/account", method="BREW-123", headers=stranger)
+        await client.get("/api/v1/emails?tag=%00", headers=stranger)  # refused before anything else is asked
+        traces = tracing.installed()
+        assert traces is not None
+        with pytest.raises(ValueError, match="zoe"), traces.span("SMTP DATA"):
+            raise ValueError("zoe@example.org does not exist")
+    names = sorted(span.name for span in collector.spans)
+    assert names == ["GET /account", *["GET /api/v1/emails"] * 3, "HTTP", "SMTP DATA"], names
+    assert not [span for span in collector.spans if span.trace_id.hex() == TRACE or span.parent_span_id]
+    assert _facts(collector.named("HTTP")[0])["http.request.method"] == "_OTHER"
+    [failed] = collector.named("SMTP DATA")
+    assert (failed.status.code, failed.status.message) == (2, "ValueError")
+    assert b"zoe" not in collector.raw and b"BREW" not in collector.raw
+
+
 def _facts(span: Span) -> dict[str, str]:
     return {one.key: one.value.string_value or str(one.value.int_value) for one in span.attributes}
 

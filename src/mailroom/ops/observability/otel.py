@@ -38,6 +38,8 @@ from mailroom.mail.states import State
 
 FLUSH = 2_000
 """Milliseconds that the end of a process waits for its last spans."""
+METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
+"""Those that spans name; a stranger may make up any other (OpenTelemetry's conventions for HTTP spans)."""
 TROUBLE = frozenset({State.FAILED, State.EXPIRED, State.UNCERTAIN})
 
 
@@ -75,18 +77,37 @@ class OpenTelemetry:
 
     @contextmanager
     def span(self, name: str) -> Iterator[None]:
-        """Make a span of the block."""
-        with self._tracer.start_as_current_span(name, kind=SpanKind.SERVER):
-            yield
+        """Make a span of the block. Of an error it tells the type: its words may hold an address."""
+        with self._tracer.start_as_current_span(
+            name, kind=SpanKind.SERVER, record_exception=False, set_status_on_exception=False
+        ) as span:
+            try:
+                yield
+            except Exception as error:
+                span.set_status(Status(StatusCode.ERROR, type(error).__name__))
+                raise
 
     # -- requests
 
-    def request_began(self, method: str, route: str | None, traceparent: str | None) -> tuple[Span, object]:
-        """Begin the span of a request; `traceparent` is the caller's. Give what is returned to `request_ended`."""
-        name = f"{method} {route}" if route else method
-        attributes = {"http.request.method": method, **({"http.route": route} if route else {})}
-        parent = self._parent(traceparent)
-        span = self._tracer.start_span(name, context=parent, kind=SpanKind.SERVER, attributes=attributes)
+    def request_began(
+        self, method: str, route: str | None, traceparent: str | None, arrived: int
+    ) -> tuple[Span, object]:
+        """Begin the span of a request that `arrived` then (nanoseconds since 1970); `traceparent` is the caller's.
+
+        Give what is returned to `request_ended`.
+        """
+        known = method in METHODS
+        attributes = {
+            "http.request.method": method if known else "_OTHER",
+            **({"http.route": route} if route else {}),
+        }
+        span = self._tracer.start_span(
+            " ".join([method if known else "HTTP", *([route] if route else [])]),
+            context=self._parent(traceparent),
+            kind=SpanKind.SERVER,
+            attributes=attributes,
+            start_time=arrived,
+        )
         return span, attach(set_span_in_context(span))
 
     def request_ended(self, began: tuple[Span, object], status: int) -> None:
