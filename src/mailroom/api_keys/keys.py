@@ -73,8 +73,8 @@ class Key:
 
     @property
     def sees_only_its_own(self) -> bool:
-        """True where other keys' mails are hidden from it: scope `sending`, or bound to domains."""
-        return self.scope == "sending" or bool(self.domains)
+        """True where other keys' mails are hidden from it: scope `sending`, bound to domains, or a test key."""
+        return self.scope == "sending" or bool(self.domains) or self.test
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,7 +171,12 @@ def _check_not_wider(key: Key, wanted: KeyRequest) -> None:
 
 
 def _is_within(row: ApiKey, key: Key) -> bool:
-    """Tell whether a key may see and revoke another: one that is bound to domains only those bound to the same."""
+    """Tell whether a key may see and revoke another.
+
+    One that is bound to domains may only those bound to the same, and a test key only test keys.
+    """
+    if key.test and not row.test:
+        return False
     return not key.domains or (bool(row.domains) and set(row.domains) <= set(key.domains))
 
 

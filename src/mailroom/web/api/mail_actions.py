@@ -71,9 +71,10 @@ class ActionShown(BaseModel):
 @refusals
 @needs_key(ADMINISTERS)
 async def start() -> Response:
-    """Send all mails of a search again, or cancel them: in the background, with a key that is bound to no domain.
+    """Send all mails of a search again, or cancel them, in the background.
 
-    Mails that come later are not meant. What is done at once is counted exactly.
+    It takes a key that is bound to no domain and is no test key. Mails that come later are not meant. What is
+    done at once is counted exactly.
     """
     key, now, have = await _key(), clock.now(), services()
     async with payload_of("/mails/actions") as payload:

@@ -61,7 +61,7 @@ class MailList(BaseModel):
 @refusals
 @needs_key(ADMINISTERS)
 async def search() -> Response:
-    """Search all mails, with a key that is bound to no domain.
+    """Search all mails, with a key that is bound to no domain and is no test key.
 
     `search` is as on the desk (`state:failed to:@example.org since:2h`); `before`, `limit`.
     """

@@ -68,6 +68,7 @@ async def test_every_route_answers_for_another_keys_ids_as_for_unknown_ones(offi
         await office.program(scope="sending"),
         await office.program(scope="sending", domains=["alice.example"]),
         await office.program(scope="read", domains=["alice.example"]),
+        await office.program(test=True),
     ):
         for method, rule in routes(office):
             names = re.findall(r"<(\w+)>", rule)
