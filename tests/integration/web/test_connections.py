@@ -107,7 +107,7 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
     server = Server()
     await server.start()
     yield server
-    await server.connections.close(1)
+    await server.connections.close(sockets=1, requests=1, cut=1.5)
 
 
 async def closed(client: ClientConnection) -> tuple[int | None, str | None]:
@@ -240,5 +240,5 @@ async def test_the_end_of_the_process_is_not_held_up(server: Server) -> None:
     async with server.raw("/flood", limit=1):
         await server.somebody()
         async with asyncio.timeout(2):
-            assert await server.connections.close(0.2) is False
+            assert await server.connections.close(sockets=0.2, requests=0.2, cut=0.3) is False
         assert not server.open

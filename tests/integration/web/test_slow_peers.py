@@ -69,7 +69,7 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
     server = Server()
     await server.start()
     yield server
-    await server.connections.close(1)
+    await server.connections.close(sockets=1, requests=1, cut=1.5)
 
 
 @pytest.mark.parametrize(
@@ -129,4 +129,4 @@ async def test_a_connection_too_many_is_told_so_and_leaves_the_others_alone(
     writer.write(CSS)
     assert b" 200 " in await reader.readline(), "there is room again"
     writer.close()
-    await server.connections.close(1)
+    await server.connections.close(sockets=1, requests=1, cut=1.5)

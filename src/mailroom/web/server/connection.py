@@ -81,6 +81,11 @@ class Connection(TCPServer):
             self._written += len(event.data)
         await super().protocol_send(event)
 
+    @property
+    def is_websocket(self) -> bool:
+        """True while it is a websocket's."""
+        return isinstance(self.http.stream if self.http else None, Stream)
+
     def tend(self, now: float) -> None:
         """End a connection whose peer takes nothing; ping a websocket's when it is time to."""
         if self._is_stalled(now):

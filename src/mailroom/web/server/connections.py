@@ -75,8 +75,13 @@ class Connections:
             for connection in list(self._open.values()):
                 connection.tend(now)
 
-    async def close(self, grace: float) -> bool:
-        """Accept no more, and end all: those that are not over after `grace` seconds by force; then False."""
+    async def close(self, *, sockets: float, requests: float, cut: float) -> bool:
+        """Accept no more, and end all; False where some were cut.
+
+        Seconds from now: after `sockets` websockets are cut that have not gone, after `requests` all others are,
+        and `cut` is when to stop waiting for what that ends.
+        """
+        began = time.monotonic()
         await self._context.terminated.set()
         if self._server:
             self._server.close()  # not wait_closed: from Python 3.12 on that waits for the connections, too
@@ -84,14 +89,21 @@ class Connections:
             self._tending.cancel()
             with suppress(asyncio.CancelledError):
                 await self._tending
-        if self._open:
-            await asyncio.wait(list(self._open), timeout=grace)
-        forced = list(self._open.items())
-        for _, connection in forced:
+        await self._until(began + sockets)
+        forced = [connection for connection in self._open.values() if connection.is_websocket]
+        for connection in forced:
             connection.abort()
-        if forced:
-            await asyncio.wait([task for task, _ in forced], timeout=grace / 2)
-        return not forced
+        await self._until(began + requests)
+        left = list(self._open.values())
+        for connection in left:
+            connection.abort()
+        await self._until(began + cut)
+        return not (forced or left)
+
+    async def _until(self, moment: float) -> None:
+        """Wait until all are over, or for a moment of the monotonic clock."""
+        if self._open:
+            await asyncio.wait(list(self._open), timeout=max(0.0, moment - time.monotonic()))
 
 
 def _refuse(writer: asyncio.StreamWriter, answer: bytes) -> None:

@@ -58,8 +58,9 @@ async def _serve(
     app: Quart, listening: socket.socket, config: Config, per_address: int | None, times: StopTimes
 ) -> None:
     stopping = asyncio.Event()
+    loop, told_at = asyncio.get_running_loop(), 0.0
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(number, stopping.set)
     connections = Connections(app, config, per_address=per_address)
     await app.startup()
     try:
@@ -68,14 +69,18 @@ async def _serve(
         host, port, *_ = listening.getsockname()
         logger.info("listening on %s, port %d", host, port)
         await stopping.wait()
+        told_at = loop.time()
         exit_after(times.end)
         part_of(app, SocketRegistry).close_all()
         part_of(app, Waits).end()
-        if not await connections.close(times.requests):
+        if not await connections.close(sockets=times.sockets, requests=times.requests, cut=times.cut):
             logger.warning("clients that took nothing any more were let go by force")
     finally:
-        async with asyncio.timeout(times.requests):
-            await app.shutdown()
+        try:
+            async with asyncio.timeout_at((told_at or loop.time()) + times.recorded):
+                await app.shutdown()
+        except TimeoutError:
+            logger.warning("what was still open could not be closed in time; it ends with the process")
 
 
 def _config(hops: int, counters: Counters | None, site_path: str) -> Config:
