@@ -70,7 +70,10 @@ class MailDesk:
         return MailDetails(shown.mail, shown.attempts, found, message, key_name)
 
     async def preview(self, work: UnitOfWork, mail: Mail) -> Preview | None:
-        """Return what a mail looks like; None where its contents are dropped. Raises `BrokenMail`."""
+        """Return what a mail looks like; None where its contents are dropped.
+
+        Raises `BrokenMail`; `UnknownKind` where this process lacks the mail's app.
+        """
         if mail.message_id:
             raw = await self._content(work, mail.message_id)
             return of_bytes(raw) if raw else None

@@ -61,6 +61,7 @@ SENTENCES: dict[str, str] = {
     ),
     "mail.worker_lost": _("The worker that had this mail has stopped. Another one takes over."),
     "mail.crashed": _("This mail stopped its worker several times. The operator has to look into it."),
+    "mail.unknown_kind": _("This mail waits for a worker that can create it."),
     "mail.broken": _(
         "This mail could not be created because of an error in this program. The operator has to look into it."
     ),

@@ -14,6 +14,17 @@ POISON_FROM = 2
 
 SHORTEST_WAIT = timedelta(seconds=10)
 LONGEST_WAIT = timedelta(hours=1)
+SOON_OVER = frozenset(
+    {
+        Reason.UNREACHABLE,
+        Reason.TLS,
+        Reason.SIGN_IN,
+        Reason.DISCONNECTED,
+        Reason.NO_ANSWER,
+        Reason.UNKNOWN_KIND,  # a rolling upgrade: workers that have the app come up
+    }
+)
+"""Trouble that is not the mail's own: it is tried again at least each minute."""
 UNCERTAIN_WAITS = (0, 10, 60, 600, 3600)
 """Seconds until a mail is sent again after its reply got lost for the first, second, … time. After the last one it
 waits for a person: a server that takes every mail and never replies would otherwise fill somebody's inbox."""
@@ -85,7 +96,7 @@ def decide(
 
 def wait(reason: Reason, age: timedelta) -> float:
     """Return the seconds until the next attempt. While a server is away, the pool's probe finds its return."""
-    if reason in {Reason.UNREACHABLE, Reason.TLS, Reason.SIGN_IN, Reason.DISCONNECTED, Reason.NO_ANSWER}:
+    if reason in SOON_OVER:
         longest = timedelta(minutes=1) if reason is not Reason.UNREACHABLE else timedelta(seconds=15)
     else:
         longest = LONGEST_WAIT

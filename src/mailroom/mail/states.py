@@ -60,6 +60,7 @@ class Reason(StrEnum):
     SUPPRESSED = "suppressed"  # its recipient bounced, complained or unsubscribed
     LIMITED = "limited"  # a sending limit lets it go later
     PAUSED = "paused"  # an operator holds mails of its kind or stream back
+    UNKNOWN_KIND = "unknown kind"  # the worker lacks the app that the mail belongs to; another may have it
     BROKEN = "broken"  # it cannot be rendered or addressed
     EXPIRED = "expired"
     CANCELLED = "cancelled"

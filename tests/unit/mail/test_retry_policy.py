@@ -24,7 +24,15 @@ def test_a_refusal_for_good_ends_it_at_once(reason: Reason) -> None:
 
 
 @pytest.mark.parametrize(
-    "reason", [Reason.DEFERRED, Reason.UNREACHABLE, Reason.TLS, Reason.SIGN_IN, Reason.DISCONNECTED]
+    "reason",
+    [
+        Reason.DEFERRED,
+        Reason.UNREACHABLE,
+        Reason.TLS,
+        Reason.SIGN_IN,
+        Reason.DISCONNECTED,
+        Reason.UNKNOWN_KIND,
+    ],
 )
 def test_trouble_that_may_pass_is_waited_out_until_the_mail_is_too_old(reason: Reason) -> None:
     now = decide(Stage.CLAIMED, DeliveryResult(reason), **YOUNG)

@@ -6,6 +6,7 @@ the endings of others are one transaction.
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 from typing import cast
@@ -16,6 +17,7 @@ from mailroom.kit.lease_renewal import LeaseRenewal
 from mailroom.mail.delivery.attempt import EndedAttempts, ProgressSink, RunningAttempt
 from mailroom.mail.delivery.tally import Tally
 from mailroom.mail.ending_log import log_ending
+from mailroom.mail.kinds import UnknownKind
 from mailroom.mail.ledger.claims import AttemptEnding, Claim, HandingOver, Ledger, RecordedState
 from mailroom.mail.rendering.renderer import BrokenMail
 from mailroom.mail.retry_policy import SENT, DeliveryResult, decide
@@ -24,9 +26,11 @@ from mailroom.mail.smtp.pool import CircuitOpen
 from mailroom.mail.states import Reason, Stage, State
 from mailroom.progress.snapshot import Snapshot
 
+logger = logging.getLogger(__name__)
+
 GATHER = 0.003
 """Seconds that a statement waits for further attempts, where the last one had several."""
-ENDS_AN_ATTEMPT = (BrokenMail, CircuitOpen, Undelivered, asyncio.CancelledError)
+ENDS_AN_ATTEMPT = (BrokenMail, UnknownKind, CircuitOpen, Undelivered, asyncio.CancelledError)
 """The errors that `AttemptRecorder.result_of` turns into a result."""
 
 Write = HandingOver | AttemptEnding
@@ -50,6 +54,7 @@ class AttemptRecorder:
         self._tally = tally
         self._spans = spans
         self._leases = LeaseRenewal(ledger.renew, rows="mails")
+        self._unknown: set[str] = set()
         self._writes: Coalescer[Write, Written] = Coalescer(self._write, gather=GATHER)
         self.running: set[RunningAttempt] = set()
         """The attempts that have begun and not ended."""
@@ -99,6 +104,9 @@ class AttemptRecorder:
         match error:
             case BrokenMail():
                 return DeliveryResult(Reason.BROKEN, text=str(error))
+            case UnknownKind():
+                self._tell_unknown(str(error))
+                return DeliveryResult(Reason.UNKNOWN_KIND)
             case CircuitOpen():
                 attempt.outage_since = error.outage.since
                 return error.outage.result
@@ -110,6 +118,15 @@ class AttemptRecorder:
                 handed_over = attempt.stage is Stage.HANDING_OVER
                 return DeliveryResult(Reason.NO_ANSWER if handed_over else Reason.WORKER_LOST)
         raise error
+
+    def _tell_unknown(self, kind: str) -> None:
+        """Log that this worker lacks a kind, once: thousands of its mails may wait."""
+        if kind not in self._unknown:
+            self._unknown.add(kind)
+            logger.warning(
+                "this worker knows no kind of mail %r: its mails wait for a worker that has their app",
+                kind,
+            )
 
     def record(self, attempt: RunningAttempt, result: DeliveryResult) -> "asyncio.Future[RecordedState | None]":
         """Decide what follows the attempt and begin to record it.

@@ -11,6 +11,7 @@ from mailroom.mail.delivery.attempt_recorder import ENDS_AN_ATTEMPT, AttemptReco
 from mailroom.mail.delivery.bulk_queue import BulkQueue, QueuedMail
 from mailroom.mail.delivery.envelopes import Envelopes
 from mailroom.mail.delivery.rehearsal import rehearse
+from mailroom.mail.kinds import UnknownKind
 from mailroom.mail.ledger.claims import RecordedState
 from mailroom.mail.rendering.renderer import BrokenMail, Envelope
 from mailroom.mail.retry_policy import DeliveryResult
@@ -173,7 +174,7 @@ class BulkSender:
             return None
         timer = asyncio.get_running_loop().call_later(PATIENCE, self._share_following)
         following = self._following = PipelinedMail(chosen, timer)
-        with contextlib.suppress(BrokenMail):  # its own attempt renders it again and ends as broken
+        with contextlib.suppress(BrokenMail, UnknownKind):  # its own attempt renders it again, and ends so
             following.envelope = self._envelopes.at_once(chosen.claim)
         return following.envelope
 

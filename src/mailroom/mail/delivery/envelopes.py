@@ -34,7 +34,7 @@ class Envelopes:
     async def open(self, claim: Claim) -> AsyncIterator[Envelope]:
         """Lend a mail's envelope. A large message is loaded for it, when few others are in memory.
 
-        Raises `BrokenMail`, `Unavailable`.
+        Raises `BrokenMail`, `UnknownKind`, `Unavailable`.
         """
         if claim.message_id is None:
             yield self._renderer.render(claim.row)
@@ -43,7 +43,7 @@ class Envelopes:
             yield envelope_of(claim.recipient, content)
 
     def at_once(self, claim: Claim) -> Envelope | None:
-        """Return a mail's envelope if nothing has to be loaded for it. Raises `BrokenMail`."""
+        """Return a mail's envelope if nothing has to be loaded for it. Raises `BrokenMail`, `UnknownKind`."""
         if claim.test or claim.suppressed:
             return None
         if claim.message_id is None:

@@ -101,7 +101,7 @@ class Renderer:
         return f"<{row.id}@{self._domain}>"
 
     def render(self, row: MailRow) -> Envelope:
-        """Return the mail, ready for the server. Raises `BrokenMail`."""
+        """Return the mail, ready for the server. Raises `BrokenMail`; `UnknownKind` where its app is missing."""
         return self._made(row, self._short_way)
 
     def render_the_long_way(self, row: MailRow) -> Envelope:
@@ -122,8 +122,8 @@ class Renderer:
         self, row: MailRow, short: Callable[[MailRow, MailKind, dict[str, Any]], Envelope | None]
     ) -> Envelope:
         words: dict[str, Any] = {}
+        kind = self._kinds[row.kind]  # outside the try: another worker may have the app that it belongs to
         try:
-            kind = self._kinds[row.kind]
             params = {name: value for name, value in row.params.items() if name not in RESERVED}
             words = {**self._product, **params, **kind.variables(row)}
             made = short(row, kind, words)

@@ -50,6 +50,10 @@ ADVICE = {
         "These mails may have gone out after the backup. `mailroom restored` tells what to do with them."
     ),
     Reason.CRASHED: gettext_noop("The mail ended its worker several times. The workers' log says what happened."),
+    Reason.UNKNOWN_KIND: gettext_noop(
+        "The workers lack the app that the mails belong to. Install it there, name it in MAILROOM_APPS and"
+        " start them anew: what waits goes out by itself, what has expired can be sent again."
+    ),
     Reason.BROKEN: gettext_noop(
         "The mail could not be made. Its page names the template, the line and the variable. Mend it,"
         " then send again."

@@ -15,6 +15,7 @@ from mailroom.kit import clock
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.ids import parse_id
 from mailroom.mail.administration import CANCELLABLE, RETRYABLE, NotPossible, UnknownMail
+from mailroom.mail.kinds import UnknownKind
 from mailroom.mail.messages.rows import KIND
 from mailroom.mail.models import Mail
 from mailroom.mail.rendering.previews import Preview
@@ -152,6 +153,8 @@ async def _preview(found: Mail) -> tuple[Preview | None, str]:
             return await services().mail_desk.preview(work, found), ""
     except BrokenMail as error:
         return None, str(error)
+    except UnknownKind as error:
+        return None, f"{error}: UnknownKind"
 
 
 async def _related(found: Mail, account: AccountView) -> list[MailLine]:

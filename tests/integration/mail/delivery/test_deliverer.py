@@ -132,12 +132,12 @@ async def make(settings: Settings, sink: Sink, templates: Path) -> AsyncIterator
 
     def make(url: str = "", **pool_options: object) -> Post:
         variables = lambda row: {"secret": f"s-{row.id}"}  # noqa: E731
-        kinds = Kinds(
-            [
-                MailKind("note", "A note", variables=variables),
-                MailKind("held", "A note", on_uncertain="hold", variables=variables),
-            ]
-        )
+        every = [
+            MailKind("note", "A note", variables=variables),
+            MailKind("held", "A note", on_uncertain="hold", variables=variables),
+        ]
+        lacks = pool_options.pop("lacks", None)
+        kinds = Kinds([kind for kind in every if kind.name != lacks])
         database = Database(settings.database_url, connections=8, name="test")
         shown: list[Snapshot] = []
         suppressions = cast("Suppressions", pool_options.pop("suppressions", NoSuppressions()))
@@ -203,6 +203,32 @@ async def test_a_task_delivered_twice_at_once_sends_once(post: Post, make: Make,
     done = await asyncio.gather(*(p.delivery.deliver(mail_id) for p in (post, other, post, other)))
     assert [shown.state for shown in done if shown] == ["sent"]
     assert len(sink.accepted) == 1
+
+
+@pytest.mark.parametrize("together", [False, True])
+async def test_a_mail_of_an_app_that_a_worker_lacks_waits_for_a_worker_that_has_it(
+    make: Make, post: Post, sink: Sink, caplog: pytest.LogCaptureFixture, *, together: bool
+) -> None:
+    old = make(limit=1, lacks="held")
+    known, unknown = [], []
+    for _ in range(3):
+        known.append(await post.promise())
+        unknown.append(await post.promise(kind="held"))
+    mails = [*known, *unknown]
+    if together:
+        await old.delivery.deliver_many(mails)
+    else:
+        for mail_id in mails:
+            await old.delivery.deliver(mail_id)
+    assert {(await post.row(mail_id)).state for mail_id in known} == {"sent"}
+    rows = [await post.row(mail_id) for mail_id in unknown]
+    assert {(row.state, row.reason, row.crashes) for row in rows} == {("retrying", "unknown kind", 0)}
+    assert [record.message for record in caplog.records if "no kind of mail 'held'" in record.message]
+    assert len([record for record in caplog.records if record.levelname == "WARNING"]) == 1, "not for each mail"
+    await post.sql("update mails set next_attempt_at = now(), nudge_at = now() - interval '1 s'")
+    await post.delivery.deliver_many(await post.overdue.sweep(queue_empty=True))
+    assert {(await post.row(mail_id)).state for mail_id in mails} == {"sent"}
+    assert len(sink.accepted) == 6
 
 
 async def test_each_attempt_and_each_mail_that_ends_is_counted_once(post: Post, sink: Sink) -> None:
