@@ -170,6 +170,8 @@ class _SvgReader:
                 raise ValueError("must be an SVG or a PNG")
             self.is_svg = True
             self.size = _size_of(attributes)
+        if self._style is not None:  # browsers take the text around it, too
+            self._refuse("an element in a <style>")
         if namespace == XHTML or (namespace in {SVG, ""} and element not in SHAPES):
             self._refuse(f"<{element[:20]}>")
         for attribute, value in attributes.items():
@@ -193,7 +195,7 @@ class _SvgReader:
             self._style.append(text)
 
     def _end(self, name: str) -> None:
-        if self._style is not None and name.endswith("style"):
+        if self._style is not None and name.rpartition(" ")[2] == "style":
             if LOADS.search("".join(self._style)):
                 self._refuse("a <style> that loads something")
             self._style = None

@@ -63,6 +63,15 @@ def test_png_and_svg_are_told_by_their_content_and_measured(tmp_path: Path) -> N
         ("<style>@import 'https://elsewhere.example/a.css';</style>", "a <style> that loads something"),
         ("<style>g { fill: url(https://elsewhere.example/a) }</style>", "a <style> that loads something"),
         ("<style>g { fill: \\75rl(https://elsewhere.example/a) }</style>", "a <style> that loads something"),
+        (
+            "<style><style/>@import 'https://elsewhere.example/a.css';</style>",
+            "an element in a <style>",
+        ),
+        (
+            "<style><x:nostyle xmlns:x='https://x.example'/>@import 'https://elsewhere.example/a.css';</style>",
+            "an element in a <style>",
+        ),
+        ("<style>@im<!-- x -->port 'https://elsewhere.example/a.css';</style>", "a <style> that loads something"),
         ("<g style=\"fill:url( '//elsewhere.example')\"/>", "something to load in style"),
         ('<g fill="url(//elsewhere.example#a)"/>', "something to load in fill"),
         ('<set attributeName="href" to="javascript:alert(1)"/>', "<set>"),
