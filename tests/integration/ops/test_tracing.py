@@ -2,9 +2,11 @@
 
 import asyncio
 import http.server
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -16,6 +18,8 @@ from sqlalchemy import text
 from mailroom.api_keys.keys import KeyRequest
 from mailroom.bootstrap.web import create_web
 from mailroom.kit import tracing
+from mailroom.mail.delivery.attempt import RunningAttempt
+from mailroom.mail.ledger.claims import RecordedState
 from mailroom.ops.observability.otel import OpenTelemetry, exporting_to
 from mailroom.services import Services
 from mailroom.settings import Settings
@@ -143,6 +147,35 @@ async def test_a_stranger_names_no_trace_and_no_method_and_an_errors_words_stay_
     [failed] = collector.named("SMTP DATA")
     assert (failed.status.code, failed.status.message) == (2, "ValueError")
     assert b"zoe" not in collector.raw and b"BREW" not in collector.raw
+
+
+class BrokenSpans:
+    """Makes spans with a fault."""
+
+    def attempt_ended(self, attempt: RunningAttempt, recorded: RecordedState) -> None:
+        raise RuntimeError("no spans today")
+
+
+async def test_a_fault_in_tracing_is_logged_and_the_mails_end_is_shown_all_the_same(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    post = make(spans=BrokenSpans())
+    mail_id = await post.promise()
+    shown = await post.delivery.deliver(mail_id)
+    assert shown is not None and shown.final
+    assert post.states(mail_id)[-1] == "sent/accepted"
+    assert f"an attempt of mail {mail_id} is missing in the traces" in caplog.text
+
+
+def test_a_collector_that_does_not_answer_holds_up_no_stop(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        traces = OpenTelemetry(exporting_to(f"http://127.0.0.1:{silent.getsockname()[1]}", "worker"))
+        with traces.span("a request"):
+            pass
+        began = time.monotonic()
+        traces.close()
+        assert time.monotonic() - began < 3.5
+    assert "the collector did not answer in time" in caplog.text
 
 
 def _facts(span: Span) -> dict[str, str]:

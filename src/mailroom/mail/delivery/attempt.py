@@ -25,7 +25,7 @@ class ProgressSink(Protocol):
 
 
 class EndedAttempts(Protocol):
-    """Told of attempts whose ending is recorded. Its method must neither block nor raise."""
+    """Told of attempts whose ending is recorded. Its method must not block; where it raises, that is logged."""
 
     def attempt_ended(self, attempt: "RunningAttempt", recorded: RecordedState) -> None:
         """Take notice of it."""

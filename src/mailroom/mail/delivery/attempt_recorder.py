@@ -157,13 +157,16 @@ class AttemptRecorder:
 
     def show_end(self, attempt: RunningAttempt, recorded: RecordedState | None) -> Snapshot | None:
         """Show and return where the mail is after the recording; None where another attempt decides that."""
-        assert attempt.ending is not None
-        decision, result = attempt.ending.decision, attempt.ending.result
         if recorded is None:
             return None
         self._tally.attempt_ended(attempt, recorded)
-        if self._spans:
-            self._spans.attempt_ended(attempt, recorded)
+        shown = self._show_recorded(attempt, recorded)
+        self._trace(attempt, recorded)
+        return shown
+
+    def _show_recorded(self, attempt: RunningAttempt, recorded: RecordedState) -> Snapshot | None:
+        assert attempt.ending is not None
+        decision, result = attempt.ending.decision, attempt.ending.result
         ours = (recorded.attempt, recorded.state) == (attempt.ending.attempt, decision.state)
         if recorded.state != State.SENT and not ours:
             return None
@@ -173,6 +176,15 @@ class AttemptRecorder:
         shown = attempt.snapshot_after(recorded, decision, result)
         self._progress.show(shown)
         return shown
+
+    def _trace(self, attempt: RunningAttempt, recorded: RecordedState) -> None:
+        """Have the spans of an attempt made. A fault there is no fault of the mail: it is logged."""
+        if self._spans is None:
+            return
+        try:
+            self._spans.attempt_ended(attempt, recorded)
+        except Exception:
+            logger.exception("an attempt of mail %s is missing in the traces", attempt.claim.id)
 
     def end(self, attempt: RunningAttempt) -> None:
         """Let go of the mail and its lease."""

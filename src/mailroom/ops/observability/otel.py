@@ -8,6 +8,8 @@ one request may put 100,000 mails. No span holds an address, a subject or a serv
 The SDK itself reads OTEL_TRACES_SAMPLER, OTEL_EXPORTER_OTLP_HEADERS and OTEL_RESOURCE_ATTRIBUTES.
 """
 
+import logging
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -36,8 +38,10 @@ from mailroom.mail.delivery.attempt import RunningAttempt
 from mailroom.mail.ledger.claims import RecordedState
 from mailroom.mail.states import State
 
-FLUSH = 2_000
-"""Milliseconds that the end of a process waits for its last spans."""
+logger = logging.getLogger(__name__)
+
+FLUSH = 2.0
+"""Seconds that the end of a process waits for its last spans."""
 METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
 """Those that spans name; a stranger may make up any other (OpenTelemetry's conventions for HTTP spans)."""
 TROUBLE = frozenset({State.FAILED, State.EXPIRED, State.UNCERTAIN})
@@ -61,10 +65,17 @@ class OpenTelemetry:
         self._propagator = TraceContextTextMapPropagator()
 
     def close(self) -> None:
-        """Send what is left, within `FLUSH`, and stop. Blocks."""
+        """Send what is left, and stop. Blocks for `FLUSH` at most.
+
+        The SDK sends what is left when it shuts down, but waits up to 30 seconds for a collector that does not
+        answer. A thread that does not keep the process alive waits in our place.
+        """
         tracing.install(None)
-        self._provider.force_flush(FLUSH)
-        self._provider.shutdown()
+        closing = threading.Thread(target=self._provider.shutdown, name="traces", daemon=True)
+        closing.start()
+        closing.join(FLUSH)
+        if closing.is_alive():
+            logger.warning("the collector did not answer in time; the last spans are lost")
 
     # -- where mails are put
 
