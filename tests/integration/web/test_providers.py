@@ -19,7 +19,7 @@ from quart.typing import TestAppProtocol as App
 from quart.typing import TestClientProtocol as Client
 from sqlalchemy import text
 
-from mailroom.accounts.tokens import INVITATION, NOT_ME, Tokens
+from mailroom.accounts.tokens import INVITATION, NEW_PASSWORD, NOT_ME, Tokens
 from mailroom.bootstrap.web import create_web
 from mailroom.kit.ids import parse_id
 from mailroom.services import Services
@@ -204,6 +204,60 @@ async def test_who_is_not_linked_signs_up_by_mail_and_no_account_is_found_by_its
     assert await went_to(await world.app.test_client().post("/sign-in", form=by_password)) == "/account"
 
 
+async def test_linking_asks_at_the_provider_and_the_mails_name_what_is_linked(world: World) -> None:
+    world.one.person.email = "another@example.net"
+    alice = await member(world.app)
+    await link(alice, world.one)
+    assert dict(world.one.asked)["/authorize"]["prompt"] == "select_account"
+    told = "select params ->> 'sites' from mails where kind = 'security_notice' order by id desc limit 1"
+    assert await run(world.app, told) == [("One (another@example.net)",)]
+    ticket = (await alice.post("/new-password", form={"email": "alice@example.org"})).headers["Location"]
+    token = await token_of(world, "id = :id", {"id": parse_id(ticket.rpartition("/")[2])}, NEW_PASSWORD)
+    chosen = await alice.post(f"/new-password/{token}", form={"password": "seven quiet lanterns over water"})
+    assert chosen.status_code == 303
+    assert await run(world.app, told) == [("127.0.0.1 (another@example.net)",)]
+    assert len(await run(world.app, "select 1 from account_identities")) == 1, "the reset leaves it"
+
+    # What another site calls an address is in no mail where it is none.
+    world.two.person.email = "call +49 30 1234 at once"
+    await link(await signed_in(world), world.two, "two")
+    assert await run(world.app, told) == [("The staff",)]
+
+
+async def signed_in(world: World) -> Client:
+    browser = world.app.test_client()
+    alice = {"email": "alice@example.org", "password": "seven quiet lanterns over water"}
+    assert (await browser.post("/sign-in", form=alice)).status_code == 303
+    return browser
+
+
+async def test_a_provider_that_does_not_say_when_it_asked_shows_nobody_who_has_something_else(
+    world: World,
+) -> None:
+    alice = await member(world.app)
+    await link(alice, world.one)
+    await run(world.app, "update sessions set verified_at = null")
+    confirm = "/account/confirm/with/one"
+    world.one.change = lambda claims: {name: value for name, value in claims.items() if name != "auth_time"}
+    assert (await sign_in_with(alice, world.one, confirm)).status_code == 422
+    assert dict(world.one.asked[-2:])["/authorize"]["prompt"] == "login"
+    world.one.change = lambda claims: claims
+    assert await went_to(await sign_in_with(alice, world.one, confirm)) == SECURITY
+
+    # It counts where there is nothing else. And a provider that says what it takes is asked for nothing more.
+    world.two.document = {"prompt_values_supported": ["none", "consent"]}
+    world.two.person.sub, world.two.person.email = "carol", "carol@example.org"
+    carol = world.app.test_client()
+    await sign_in_with(carol, world.two, "/sign-in/with/two")
+    await carol.post(f"/confirm/{await token_of(world, 'recipient = :to', {'to': 'carol@example.org'})}")
+    await run(world.app, "update sessions set verified_at = null")
+    world.two.change = lambda claims: {name: value for name, value in claims.items() if name != "auth_time"}
+    answer = await sign_in_with(carol, world.two, "/account/confirm/with/two")
+    assert await went_to(answer) == SECURITY
+    asked = dict(world.two.asked[-2:])["/authorize"]
+    assert "prompt" not in asked and asked["max_age"] == "0"
+
+
 async def test_a_member_without_a_password_shows_at_the_provider_who_it_is(world: World) -> None:
     world.one.person.sub, world.one.person.email = "carol", "carol@example.org"
     carol = world.app.test_client()
@@ -275,6 +329,20 @@ async def test_showing_it_at_a_provider_takes_the_second_step_first(world: World
     assert isinstance(totp, pyotp.TOTP)
     await run(world.app, "update sessions set verified_at = null")
     confirm = "/account/confirm/with/one"
+
+    # No code is tried where the way on leads nowhere: whoever has the cookie alone would use the owner's tries up.
+    guess = {"step_code": "123456"}
+    assert (await alice.post("/account/confirm/with/anything", form=guess)).status_code == 410
+    assert (await alice.post("/account/confirm/with/two", form=guess)).status_code == 410, "it is not linked"
+    known = world.services.provider_sign_ins._providers["one"]
+    known._metadata = type(known._metadata)()  # type: ignore[attr-defined]  # nothing is known of it any more
+    world.one.document = {"issuer": world.two.url}
+    assert (await alice.post(confirm, form=guess)).status_code == 503
+    world.one.document = {}
+    has_tried = "select coalesce(codes_due_at > now(), false) from accounts"
+    assert await run(world.app, has_tried) == [(False,)]
+    assert (await alice.post(confirm, form=guess)).status_code == 422
+    assert await run(world.app, has_tried) == [(True,)]
     assert (await alice.post(confirm, form={"step_code": "BCDF-GHJK-MNPQ"})).status_code == 422
     assert (await alice.post(confirm)).status_code == 422
     assert await went_to(await sign_in_with(alice, world.one, confirm, step_code=codes[0])) == SECURITY

@@ -245,3 +245,14 @@ def test_a_mail_tells_its_times_by_the_clock_of_its_reader() -> None:
     german = part(rendered(mail._replace(language="de")), "plain")
     assert "24.11.2026, 10:05 MEZ" in " ".join(german.split())
     assert "24 Nov 2026, 09:05 UTC" in " ".join(part(rendered(row("no_account")), "plain").split())
+
+
+@pytest.mark.parametrize("event", ["password_reset", "identity_linked"])
+@pytest.mark.parametrize("language", ["en", "de", "zh-Hans"])
+def test_a_notice_names_the_accounts_of_other_sites_that_sign_in(event: str, language: str) -> None:
+    sites = "sso.example.org (alice@example.net), The <staff>"
+    notice = row("security_notice", event=event, sites=sites)._replace(language=language)
+    assert sites in " ".join(part(rendered(notice), "plain").split())
+    assert "The &lt;staff&gt;" in part(rendered(notice), "html")
+    before = part(rendered(row("security_notice", event=event)), "plain")  # put by an earlier release
+    assert "%(" not in before and "None" not in before

@@ -17,6 +17,7 @@ from mailroom.accounts.errors import OldPasswordLink, UsedPasswordLink, WrongPas
 from mailroom.accounts.mail_limits import FormMailQueue, is_over
 from mailroom.accounts.models import Account, PasswordMail
 from mailroom.accounts.passwords.hashing import NEW, Passwords
+from mailroom.accounts.providers.identities import named_in_mails
 from mailroom.accounts.security.security_log import EventKind, SecurityLog
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up import sign_ups
@@ -172,7 +173,8 @@ class PasswordReset:
             await mark_received(work, found.mail.id)
             await self._sessions.revoke_all(work, account.id)
             origin = Origin(user_agent, address)
-            await self._log.notify(work, account, EventKind.PASSWORD_RESET, origin)
+            sites = await named_in_mails(work, account.id)  # a reset leaves them: the owner may know of none
+            await self._log.notify(work, account, EventKind.PASSWORD_RESET, origin, sites=sites)
             if session and session.account and session.account.id == account.id:
                 session = None  # it has just ended
             return await self._steps.finish(work, account, session, origin, is_noted=True)

@@ -6,12 +6,14 @@ An account is linked by its owner, who is signed in and was there a short while 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from mailroom.accounts.errors import LastWayIn
+from mailroom.accounts.addresses.address import Address
+from mailroom.accounts.errors import InvalidAddress, LastWayIn
 from mailroom.accounts.models import Account, AccountIdentity
 from mailroom.accounts.providers.errors import (
     IdentityTaken,
@@ -88,7 +90,8 @@ class Identities:
                 raise TooManyIdentities
             if not await add(work, account.id, provider.issuer, person.subject, person.email):
                 raise IdentityTaken(provider.label)
-            await self._log.notify(work, account, EventKind.IDENTITY_LINKED, origin)
+            sites = _named(provider.label, person.email)
+            await self._log.notify(work, account, EventKind.IDENTITY_LINKED, origin, sites=sites)
 
     async def unlink(self, session: Session, identity_id: UUID, origin: Origin) -> None:
         """Forget a link of the account that is signed in, and tell its owner by mail.
@@ -129,6 +132,20 @@ async def note_use(work: UnitOfWork, identity: AccountIdentity) -> None:
 async def unlink_all(work: UnitOfWork, account: Account) -> None:
     """Forget every link of an account: its owner says that somebody else got in."""
     await work.session.execute(delete(AccountIdentity).where(AccountIdentity.account_id == account.id))
+
+
+async def named_in_mails(work: UnitOfWork, account_id: UUID) -> str:
+    """Return what an account is linked with, as mails name it: hosts, and addresses there."""
+    mine = select(AccountIdentity).where(AccountIdentity.account_id == account_id).order_by(AccountIdentity.id)
+    found = await work.session.scalars(mine)
+    return ", ".join(_named(urlsplit(one.issuer).hostname or one.issuer, one.email) for one in found)
+
+
+def _named(site: str, email: str | None) -> str:
+    try:
+        return f"{site} ({Address.parse(email or '').email})"
+    except InvalidAddress:  # another site's word: nothing else gets into a mail of ours
+        return site
 
 
 async def names_of(

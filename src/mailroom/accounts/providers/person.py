@@ -1,7 +1,17 @@
 """What a provider says of who signed in there, and what this room asks of a provider."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
+
+
+class Prompt(StrEnum):
+    """What a provider is to ask of a browser that it knows (OpenID Connect Core §3.1.2.1)."""
+
+    LOGIN = "login"
+    """Who it is, once more."""
+    SELECT_ACCOUNT = "select_account"
+    """Which of its accounts is meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +33,7 @@ class SignInProvider(Protocol):
     label: str
     issuer: str
 
-    async def address(self, *, state: str, nonce: str, verifier: str, again: bool = False) -> str:
+    async def address(self, *, state: str, nonce: str, verifier: str, prompt: Prompt | None = None) -> str:
         """Return where a browser is sent to sign in there."""
 
     async def check_sender(self, issuer: str | None) -> None:

@@ -13,7 +13,7 @@ from mailroom.accounts.providers import id_tokens
 from mailroom.accounts.providers.documents import Document, Documents, NoDocument
 from mailroom.accounts.providers.errors import ProviderAway, ProviderRefused
 from mailroom.accounts.providers.id_tokens import ALGORITHMS, Expected, Key, UnknownKey, WrongToken
-from mailroom.accounts.providers.person import Person
+from mailroom.accounts.providers.person import Person, Prompt
 from mailroom.settings.providers import ProviderSettings, is_safe
 
 logger = logging.getLogger(__name__)
@@ -40,6 +40,8 @@ class Metadata:
     algorithms: Collection[str]
     takes_basic: bool
     """True where it takes the client's secret in the Authorization header (RFC 6749 §2.3.1)."""
+    prompts: Collection[str] | None
+    """Values of `prompt` that it takes (Initiating User Registration §4.1); None: it does not say."""
     names_itself: bool
     """True where its answers always say `iss` (RFC 9207)."""
 
@@ -73,11 +75,11 @@ class Provider:
         """Close the connections."""
         await self._documents.close()
 
-    async def address(self, *, state: str, nonce: str, verifier: str, again: bool = False) -> str:
+    async def address(self, *, state: str, nonce: str, verifier: str, prompt: Prompt | None = None) -> str:
         """Return where a browser is sent to sign in there. Raises `ProviderAway`.
 
-        `verifier` is kept here; only its SHA-256 goes along (PKCE, RFC 7636 §4.2). `again`: the provider is to ask
-        who it is even where it knows.
+        `verifier` is kept here; only its SHA-256 goes along (PKCE, RFC 7636 §4.2). `prompt` says
+        what the provider is to ask even where it knows who it is.
         """
         metadata = await self._known()
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
@@ -91,8 +93,10 @@ class Provider:
             "code_challenge": challenge,
             "code_challenge_method": "S256",
         }
-        if again:
-            asked["max_age"] = "0"
+        if prompt is Prompt.LOGIN:
+            asked["max_age"] = "0"  # it has to tell when it asked, then (Core §2, `auth_time`)
+        if prompt is not None and (metadata.prompts is None or prompt in metadata.prompts):
+            asked["prompt"] = prompt
         there = metadata.authorization_endpoint
         return f"{there}{'&' if urlsplit(there).query else '?'}{urlencode(asked)}"
 
@@ -182,6 +186,7 @@ class Provider:
             userinfo_endpoint=user_info if isinstance(user_info, str) and is_safe(user_info) else None,
             algorithms=ALGORITHMS & set(algorithms) if algorithms else ALGORITHMS,
             takes_basic=not methods or "client_secret_basic" in methods,
+            prompts=_texts(document, "prompt_values_supported") or None,
             names_itself=document.get("authorization_response_iss_parameter_supported") is True,
         )
 

@@ -4,6 +4,7 @@ A provider says who somebody is there, and nothing else is taken from it: no acc
 it tells. Whoever is not linked yet signs up like everybody, by the same rules and with the same mail.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -20,17 +21,23 @@ from mailroom.accounts.providers.errors import (
     UnverifiedAddress,
 )
 from mailroom.accounts.providers.identities import Identities
-from mailroom.accounts.providers.person import Person, SignInProvider
+from mailroom.accounts.providers.person import Person, Prompt, SignInProvider
 from mailroom.accounts.providers.requests import Purpose, Request
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up.registration import Registration
+from mailroom.accounts.two_factor.owner import account_of
 from mailroom.accounts.two_factor.sign_in import SignInSteps
+from mailroom.accounts.two_factor.ways_in import ways_into
 from mailroom.accounts.views import Origin, Session, SignedIn
 from mailroom.kit import clock
 from mailroom.kit.database import Database
 from mailroom.kit.secret_box import SecretBox
 
+logger = logging.getLogger(__name__)
+
 CLOCKS_DIFFER = 60.0
+PROMPTS = {Purpose.RECENT: Prompt.LOGIN, Purpose.LINK: Prompt.SELECT_ACCOUNT}
+"""A browser that somebody else left signed in there links nothing, and shows nobody, without being asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +108,17 @@ class ProviderSignIns:
     async def begin(self, name: str, session: Session, purpose: Purpose, on: Mapping[str, str]) -> str:
         """Return where to send this browser. `on` comes back with the outcome.
 
-        Raises `UnknownAnswer` where there is no such provider, and `ProviderAway`.
+        Raises `UnknownAnswer` where there is no such provider, or where it is to show who the owner is and is not
+        linked; and `ProviderAway`.
         """
         provider = self._provider(name)
+        if purpose is Purpose.RECENT and name not in [one.name for one in await self.of_account(session)]:
+            raise UnknownAnswer
         began = {"began": str(clock.now().timestamp())}
         state, request = requests.new(name, purpose, {**on, **began})
-        again = purpose is Purpose.RECENT
-        address = await provider.address(state=state, nonce=request.nonce, verifier=request.verifier, again=again)
+        address = await provider.address(
+            state=state, nonce=request.nonce, verifier=request.verifier, prompt=PROMPTS.get(purpose)
+        )
         async with self._database.begin() as work:
             await requests.put(work, self._box, state, request, session)
         return address
@@ -179,13 +190,21 @@ class ProviderSignIns:
     async def _note_recent(
         self, provider: SignInProvider, person: Person, request: Request, session: Session
     ) -> None:
-        """Note that the owner was there. Where the provider tells when it asked, that must be since."""
-        since, mine = person.authenticated_at, session.account.id if session.account else None
+        """Note that the owner was there, where the provider tells that it asked since.
+
+        One that does not tell counts for an account that has nothing else to show: no password and no passkey.
+        """
+        since = person.authenticated_at
         if since is not None and since < float(request.on["began"]) - CLOCKS_DIFFER:
             raise ProviderRefused(provider.label)
         async with self._database.begin() as work:
+            account = await account_of(work, session)
             identity = await identities.find(work, provider.issuer, person.subject)
-            if identity is None or identity.account_id != mine:
+            if identity is None or identity.account_id != account.id:
+                raise ProviderRefused(provider.label)
+            ways = await ways_into(work, account)
+            if since is None and (ways.has_password or ways.passkeys):
+                logger.warning("a sign-in with %s does not count: it did not say when (auth_time)", provider.name)
                 raise ProviderRefused(provider.label)
             await identities.note_use(work, identity)
             await self._sessions.verified(work, session)

@@ -103,6 +103,18 @@ WORDS = {
     ),
 }
 """Event → the subject, and the sentence that says what happened."""
+NAMING = {
+    EventKind.PASSWORD_RESET: _(
+        "Somebody used the link of a mail to you to choose a new password. Every browser was signed out. These "
+        "accounts of other sites still sign in to yours: %(sites)s. Please remove what is not yours on the page "
+        "about security."
+    ),
+    EventKind.IDENTITY_LINKED: _(
+        "It is linked with %(sites)s now. Whoever signs in there can sign in to your account by it. The second "
+        "step stays, if you have one."
+    ),
+}
+"""Event → the sentence where the mail names accounts of other sites."""
 UNKNOWN = (_("Something changed in your account"), _("Please look at the security history of your account."))
 """For events of a newer version."""
 
@@ -111,4 +123,7 @@ def words_of(row: MailRow) -> Mapping[str, str]:
     """Return the headline and the sentence of a notice, in the language of its mail."""
     event = str(row.params.get("event", ""))
     what, detail = WORDS.get(EventKind(event), UNKNOWN) if event in set(EventKind) else UNKNOWN
+    sites = str(row.params.get("sites", ""))
+    if sites and event in NAMING:
+        return {"what": translated(what), "detail": translated(NAMING[EventKind(event)]) % {"sites": sites}}
     return {"what": translated(what), "detail": translated(detail)}

@@ -105,17 +105,25 @@ class SecurityLog:
         await work.write(ADD, _row(account_id, kind, origin, mail_id))
 
     async def notify(
-        self, work: UnitOfWork, account: Account, kind: EventKind, origin: Origin, *, to: str | None = None
+        self,
+        work: UnitOfWork,
+        account: Account,
+        kind: EventKind,
+        origin: Origin,
+        *,
+        to: str | None = None,
+        sites: str = "",
     ) -> UUID | None:
         """Write an event, and promise a mail that tells of it; return the mail's id.
 
-        The mail goes to the address of the account, or `to` an earlier one. None where it is an event of `CHOSEN`
+        The mail goes to the address of the account, or `to` an earlier one. `sites` are accounts of other sites
+        that the mail is to name. None where it is an event of `CHOSEN`
         that the owner wants no mail of.
         """
         if kind in CHOSEN and kind not in (USUAL if account.notices is None else account.notices):
             await self.record(work, account.id, kind, origin)
             return None
-        mail_id = await self._put(work, account, kind, origin, to or account.email)
+        mail_id = await self._put(work, account, kind, origin, to=to, sites=sites)
         await self.record(work, account.id, kind, origin, mail_id=mail_id)
         return mail_id
 
@@ -129,12 +137,26 @@ class SecurityLog:
         if added[0][0]:
             await self.notify(work, account, EventKind.NEW_DEVICE, origin)
         elif account.notices and EventKind.SIGNED_IN in account.notices:
-            mail_id = await self._put(work, account, EventKind.SIGNED_IN, origin, account.email)
+            mail_id = await self._put(work, account, EventKind.SIGNED_IN, origin)
             await work.write(TOLD, {"id": row["id"], "mail_id": mail_id})
 
-    async def _put(self, work: UnitOfWork, account: Account, kind: EventKind, origin: Origin, to: str) -> UUID:
+    async def _put(
+        self,
+        work: UnitOfWork,
+        account: Account,
+        kind: EventKind,
+        origin: Origin,
+        *,
+        to: str | None = None,
+        sites: str = "",
+    ) -> UUID:
         params = {"event": str(kind), "browser": described(origin.user_agent)}
-        return await self._outbox.put(work, NOTICE, to, params, owner_id=account.id, reader=reader_of(account))
+        if sites:
+            params["sites"] = sites
+        reader = reader_of(account)
+        return await self._outbox.put(
+            work, NOTICE, to or account.email, params, owner_id=account.id, reader=reader
+        )
 
     async def of_account(self, account_id: UUID) -> Sequence[SecurityEvent]:
         """Return the newest events of an account, newest first."""

@@ -48,18 +48,21 @@ async def sign_in(name: str) -> Response:
 @blueprint.post("/account/confirm/with/<name>")
 @limits.limited(limits.SIGN_IN, also=limits.by_member)
 async def confirm(name: str) -> Response:
-    """Send a member to a provider, to show once more who it is; with two steps the code is taken first."""
+    """Send a member to a provider, to show once more who it is; with two steps a code is taken before.
+
+    The provider comes first: a code is tried only where it is linked and answers.
+    """
     session, account = await member()
     values = await sent_values()
     intent = str(values.get("intent", ""))[:4000]
+    there = await services().provider_sign_ins.begin(name, session, Purpose.RECENT, {"intent": intent})
     if account.has_two_steps:
         try:
             sent = check(StepCodeForm, values)
             await services().recent_sign_in.second_step(session, sent.step_code, browser.origin())
         except FORM_ERRORS as error:
             return await refuse(error, lambda it: recent.show(session, intent, it), {"intent": intent}, at=PAGE)
-    on = {"intent": intent}
-    return await _going_on(name, session, Purpose.RECENT, on, back=SECURITY)
+    return await _way_there(name, there, back=SECURITY)
 
 
 @blueprint.post("/account/identities/link/<name>")
@@ -109,8 +112,12 @@ def _way_on(outcome: Outcome, session: Session | None) -> Response:
 
 
 async def _going_on(name: str, session: Session, purpose: Purpose, on: dict[str, str], *, back: str) -> Response:
+    address = await services().provider_sign_ins.begin(name, session, purpose, on)
+    return await _way_there(name, address, back=back)
+
+
+async def _way_there(name: str, address: str, *, back: str) -> Response:
     label = next((one.label for one in services().settings.sign_in_providers if one.name == name), None)
     if label is None:
         raise UnknownAnswer
-    address = await services().provider_sign_ins.begin(name, session, purpose, on)
     return keep_private(await page("going_on.html", provider=label, address=address, back=back))
