@@ -451,7 +451,7 @@ def test_a_task_that_is_no_mail_is_shown_cancelled_and_begun_again_too(
     assert "No task matches." in shell("tasks", "--state", "failed", "--since", "1h").stderr
     assert "The newest 1 of 2" in shell("tasks", "--limit", "1").stderr
     shown = shell("show", str(alone))
-    assert "State     queued" in shown.stdout and "\033" not in shown.stdout
+    assert "State   queued" in shown.stdout and "\033" not in shown.stdout
     assert shell("cancel", str(alone)).stdout == f"{alone} cancelled\n"
     assert shell("retry", str(alone)).stdout == f"{alone} queued again\n"
     failing = False
@@ -469,7 +469,7 @@ def test_a_task_that_is_no_mail_is_shown_cancelled_and_begun_again_too(
     failing, alone = True, with_services(environment, start)[0]
     with_services(environment, run)
     text = shell("show", str(alone)).stdout
-    for words in ("State     failed", "2 of 3", "too dark", "Traceback: dark"):
+    for words in ("State   failed", "2 of 3", "too dark", "Traceback: dark"):
         assert words in text
 
 

@@ -10,13 +10,13 @@ import psycopg
 import pytest
 import redis
 
+from mailroom.apps.installed import Apps
 from mailroom.ops.embedded.data_directory import DataDirectory
 from mailroom.ops.embedded.ownership_check import refuse_foreign
 from mailroom.ops.embedded.postgres import Postgres, running_postgres
 from mailroom.ops.embedded.valkey import Valkey, running_valkey
 from mailroom.ops.processes.errors import ForeignDatabase, HomeInUse, NotReady
 from mailroom.ops.processes.program import started_at, wait_gone
-from tests.conftest import ROOT
 
 
 def test_postgres_survives_a_kill_and_keeps_what_was_committed(tmp_path: Path) -> None:
@@ -153,12 +153,12 @@ def test_a_server_whose_port_is_taken_says_so(tmp_path: Path) -> None:
 
 
 def test_a_database_that_is_given_from_outside_is_looked_at_before_it_is_used(database_url: str) -> None:
-    refuse_foreign(database_url, ROOT / "alembic")
+    refuse_foreign(database_url, Apps())
     with psycopg.connect(database_url) as connection:
         connection.execute("create table theirs ()")
         connection.commit()
         try:
             with pytest.raises(ForeignDatabase, match="not Mailroom's: theirs"):
-                refuse_foreign(database_url, ROOT / "alembic")
+                refuse_foreign(database_url, Apps())
         finally:
             connection.execute("drop table theirs")
