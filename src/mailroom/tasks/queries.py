@@ -86,6 +86,15 @@ update tasks set message = 'task.paused', message_params = '{}', step = step + 1
 where id = %(id)s and state in ('queued', 'retrying') and message is distinct from 'task.paused'
     and exists (select from pauses where what = 'tasks')
 """
+WAIT_AGAIN = """
+update tasks set state = 'queued', nudge_at = now() + %(first)s, nudges = 0, step = step + 1, lease_until = null,
+    ended_at = null, retry_at = null, reason = null, error = null, error_params = null, traceback = null,
+    message = case when exists (select from pauses where what = 'tasks') then 'task.paused' end,
+    message_params = case when exists (select from pauses where what = 'tasks') then '{}'::jsonb end
+where id = %(id)s
+    and ((state = 'failed' and reason = 'worker lost') or (state = 'running' and lease_until < now()))
+"""
+"""Queues a task whose lost worker's message came back during a pause: no broker sends that message again."""
 RESUME = """
 update tasks set nudge_at = clock_timestamp() - %(grace)s, nudges = 0, step = step + 1,
     message = case when message <> 'task.paused' then message end,

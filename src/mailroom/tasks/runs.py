@@ -42,6 +42,7 @@ from mailroom.tasks.queries import (
     REPUBLISH,
     SAY_PAUSED,
     STATE,
+    WAIT_AGAIN,
 )
 from mailroom.tasks.states import ENDED, LOST, NEVER_BEGUN, NO_WORKER_TOOK_IT, WORKER_LOST, Outcome, TaskState
 
@@ -115,7 +116,9 @@ class TaskRuns:
             if run is None:
                 row = await (await connection.execute(STATE, [task])).fetchone()
                 await connection.rollback()  # its group or chain does not run by this
-                await connection.execute(SAY_PAUSED, values)
+                said = await connection.execute(SAY_PAUSED, values)
+                if again and not said.rowcount and await self._wait_again(connection, task):
+                    return TaskState.QUEUED
                 return TaskState(str(row[0])) if row else None
             if parent:  # a part that had failed has not ended any more
                 await update_parent(connection, *parent)
@@ -226,6 +229,14 @@ class TaskRuns:
         """Count a task that ended. `rows` are what its statement returned: its place and its state before."""
         if rows and state in ENDED and rows[0][1] not in ENDED:
             self._counters.add(names.TASKS, state)
+
+    async def _wait_again(self, connection: Connection, task: UUID) -> bool:
+        """Queue a task that may run once more, and did not begin because of a pause; tell whether it was one."""
+        parent = await self._lock_parent_of(connection, task)
+        done = await connection.execute(WAIT_AGAIN, {"id": task, "first": REPUBLISH_AFTER})
+        if done.rowcount and parent:
+            await update_parent(connection, *parent)
+        return bool(done.rowcount)
 
     async def _lock_parent_of(self, connection: Connection, task: UUID) -> tuple[UUID, str] | None:
         row: Any = await (await connection.execute("select part_of from tasks where id = %s", [task])).fetchone()

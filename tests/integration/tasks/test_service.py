@@ -136,6 +136,41 @@ async def test_paused_tasks_wait_say_why_and_go_on_and_what_ended_is_counted(des
     assert [tuple(row) for row in rows] == [("cancelled", 3), ("done", 2), ("failed", 1)]
 
 
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_lost_task_whose_message_comes_back_during_a_pause_runs_after_it(
+    desk: Desk, *, told: bool
+) -> None:
+    alone = await desk.start()
+    whole = await desk.whole("group", ("count", []))
+    [[part]] = await desk.sql("select id from tasks where part_of = :id", id=whole)
+    late = [await desk.begin(task) for task in (alone, part)]
+    await desk.sql("update tasks set lease_until = now() - interval '1 s' where lease_until is not null")
+    if told:
+        await desk.runs.sweep(queue_empty=True)
+        assert {(await desk.shown(task)).state for task in (alone, part, whole)} == {"failed"}
+    async with desk.database.begin() as work:
+        assert await pause(work, "tasks", "", "Olga")
+    for task in (alone, part):
+        assert await desk.runs.begin(task, cancellable=False, again=True) == TaskState.QUEUED
+        shown = await desk.shown(task)
+        assert (shown.state, shown.message_code, shown.error, shown.final) == (
+            "queued",
+            "task.paused",
+            None,
+            False,
+        )
+    assert not (await desk.shown(whole)).final
+    for run in late:
+        await desk.runs.end(run, Outcome(TaskState.DONE))  # it has gone on to the next run
+    async with desk.database.begin() as work:
+        assert await resume(work, "tasks", "")
+    due = (await desk.runs.sweep(queue_empty=False)).due
+    assert {one.id for one in due} == {alone, part}
+    for task in (alone, part):
+        await desk.runs.end(await desk.begin(task), Outcome(TaskState.DONE))
+    assert {(await desk.shown(task)).state for task in (alone, part, whole)} == {"done"}
+
+
 async def test_a_message_delivered_twice_runs_once(desk: Desk) -> None:
     task = await desk.start("count", 3)
     assert desk.published == [("count", task, [3])]
