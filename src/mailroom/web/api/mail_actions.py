@@ -21,11 +21,11 @@ from mailroom.tasks.models import Task
 from mailroom.tasks.service import CannotCancel
 from mailroom.web.api.emails.bodies import in_words
 from mailroom.web.api.emails.documents import IdempotencyHeader, refusals
-from mailroom.web.api.emails.payload import payload_of
+from mailroom.web.api.emails.payload import Payload, payload_of
 from mailroom.web.api.keys import ADMINISTERS, actor_of, current_key, needs_key
 from mailroom.web.browser import services
 from mailroom.web.program_answers import VALIDATION, ApiError, answer
-from mailroom.web.rate_limits.limits import API, limited_reads
+from mailroom.web.rate_limits.limits import ACTS, API, limited_reads
 from mailroom.web.requests import takes_body
 
 blueprint = Blueprint("mail_actions", __name__, url_prefix="/api/v1/mails/actions")
@@ -61,7 +61,7 @@ class ActionShown(BaseModel):
 
 
 @blueprint.post("")
-@limited_reads(API)
+@limited_reads(ACTS)
 @takes_body(LARGEST, SECONDS)
 @operation_id("actOnMails")
 @tag(["mails"])
@@ -80,6 +80,8 @@ async def start() -> Response:
     async with payload_of("/mails/actions") as payload:
         body = _body(payload.take())
         search = _search(body.search, now)
+        if repeated := await _begun_before(key, payload):  # a repeat counts no mails
+            return answer(repeated, 202)
         counts = body.action == "cancel" or body.expected is not None
         count = await have.bulk_actions.count(search, now) if counts else None
         async with have.database.begin() as work:
@@ -129,6 +131,15 @@ async def cancel(action_id: str) -> Response:
         await services().audit_log.write(work, actor_of(key), "task.cancelled", target="task", target_id=found)
         work.session.expire_all()
         return answer(await _shown(work, found))
+
+
+async def _begun_before(key: Key, payload: Payload) -> dict[str, Any] | None:
+    """Return the act that this request began before; None where it is new. Raises what `answered_before` does."""
+    if not payload.idempotency_key:
+        return None
+    async with services().database.begin() as work:
+        before = await answered_before(work, key.id, payload.idempotency_key, payload.fingerprint)
+        return None if before is None else await _shown(work, before[0])
 
 
 async def _key() -> Key:

@@ -42,6 +42,8 @@ CHANGE = ((60, _MINUTE),)
 """Signing out, ending a session: cheap, and only one's own."""
 API = ((60_000, _MINUTE),)
 """Programs with a key: what they may send is limited by their key, this only stops a loop gone wild."""
+ACTS = ((10, _MINUTE),)
+"""Acts on many mails over the API: each may count for seconds in the database."""
 READ = ((600, _MINUTE),)
 """The API: generous, as one office may share one address. (For websockets see `web/live/registry.py`.)"""
 

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+import pytest
 from sqlalchemy import text
 
 from tests.integration.web.api.conftest import Office
@@ -46,13 +47,12 @@ async def test_a_program_sends_failed_mails_again_and_counts_before_it_cancels(
     for wrong, field in (
         ({"action": "burn", "search": ""}, "action"),
         ({"action": "retry", "search": "colour:red"}, "search"),
-        ({"action": "retry"}, "search"),
     ):
         told = await full.call("POST", "/mails/actions", wrong, 422)
         assert told["message"].startswith(f"`{field}`"), told
     for one in (made["id"][:-1] + "0", "nothing"):
         assert (await full.call("GET", f"/mails/actions/{one}", status=404))["name"] == "not_found"
-    for program in (bound, await office.program(scope="sending"), await office.program(scope="read")):
+    for program in (bound, await office.program(scope="read")):
         for method, path, body in (
             ("POST", "/mails/actions", {"action": "retry", "search": ""}),
             ("GET", f"/mails/actions/{made['id']}", None),
@@ -67,3 +67,29 @@ async def test_a_program_sends_failed_mails_again_and_counts_before_it_cancels(
         ("mailroom", "mails.retry_ended"),
         ("key", "mails.retry"),
     ]
+
+
+async def test_a_repeat_counts_no_mails_and_acts_are_ten_a_minute(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full, under = await office.program(), {"Idempotency-Key": "once"}
+    wish = {"action": "cancel", "search": "to:@example.org", "expected": 0}
+    made = await full.call("POST", "/mails/actions", wish, 202, under)
+
+    async def count(*_: object) -> int:
+        raise AssertionError("counting is dear")
+
+    monkeypatch.setattr(office.services.bulk_actions, "count", count)
+    assert (await full.call("POST", "/mails/actions", wish, 202, under))["id"] == made["id"]
+    conflict = await full.call("POST", "/mails/actions", {**wish, "expected": 1}, 409, under)
+    assert conflict["name"] == "invalid_idempotent_request"
+
+    headers = {"Authorization": f"Bearer {full.secret}"}
+    answers = [
+        await office.app.test_client().post("/api/v1/mails/actions", json={}, headers=headers) for _ in range(15)
+    ]
+    assert answers[0].status_code == 422
+    refused = answers[-1]
+    assert (refused.status_code, refused.headers["RateLimit-Limit"]) == (429, "10")
+    assert int(refused.headers["Retry-After"]) <= 6
+    await full.call("GET", f"/mails/actions/{made['id']}")
