@@ -3,7 +3,7 @@
 const root = new URL("..", import.meta.url);
 
 // Returns an address as a link may have it, given what begins at Mailroom's own root: "/sign-in". What begins with a
-// slash never leads out of Mailroom, whatever follows it: "/https://example.org" names a page of ours, if there is one.
+// slash never leads out of Mailroom, whatever follows it: another address, or the folder above.
 export function inSite(path) {
   if (!path.startsWith("/")) return path;
   const { origin, href } = new URL(`.${path}`, root);
