@@ -22,6 +22,7 @@ from mailroom.mail.ledger import pauses
 from mailroom.mail.ledger.pauses import Pause, What
 from mailroom.ops.entrypoints import Entrypoints
 from mailroom.services import Services
+from mailroom.tasks.pauses import release_tasks
 
 STREAMS = ("transactional", "bulk")
 
@@ -81,6 +82,8 @@ def _hold(entrypoints: Entrypoints, text: str, *, begins: bool) -> None:
                     target_id=name or None,
                     details={"what": what, "name": name},
                 )
+        if what == "tasks" and changed and not begins:
+            await release_tasks(services.database)
         return changed
 
     changed = with_services(entrypoints, work)

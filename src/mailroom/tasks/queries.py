@@ -96,12 +96,18 @@ where id = %(id)s
 """
 """Queues a task whose lost worker's message came back during a pause: no broker sends that message again."""
 RESUME = """
+with held as materialized (
+    select id from tasks where state = %(state)s and name is not null and id > %(after)s and id <= %(last)s
+        and nudge_at is not null and (retry_at is null or retry_at <= now())
+    order by id limit %(batch)s for update skip locked
+)
 update tasks set nudge_at = clock_timestamp() - %(grace)s, nudges = 0, step = step + 1,
     message = case when message <> 'task.paused' then message end,
     message_params = case when message <> 'task.paused' then message_params end
-where nudge_at is not null and (retry_at is null or retry_at <= now())
+from held where tasks.id = held.id
+returning tasks.id
 """
-"""The next sweep publishes them: within five seconds, however full the queue is."""
+"""The next sweep publishes them: within five seconds, however full the queue is. It waits for no lock."""
 LOCK_PARENT = "select name, state from tasks where id = %s for update"
 COUNT_PARTS = """
 select state, count(*),

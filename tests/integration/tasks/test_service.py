@@ -14,6 +14,7 @@ from sqlalchemy import text
 from mailroom.i18n.sentences import message_of
 from mailroom.jobs.app import create_celery
 from mailroom.jobs.publisher import Publisher
+from mailroom.kit import clock
 from mailroom.kit.database import Database
 from mailroom.kit.ids import new_id
 from mailroom.mail.ledger.pauses import pause, resume
@@ -21,6 +22,7 @@ from mailroom.mail.views import task_snapshots
 from mailroom.progress.snapshot import Snapshot
 from mailroom.settings import Settings
 from mailroom.statistics.counters import Counters
+from mailroom.tasks.pauses import release_tasks
 from mailroom.tasks.queries import BEGIN_ALONE
 from mailroom.tasks.runs import LEASE, Run, TaskRuns
 from mailroom.tasks.service import CannotCancel, CannotRetry, TaskService, UnknownTask
@@ -65,6 +67,11 @@ class Desk:
     async def retry(self, task: UUID) -> None:
         async with self.database.begin() as work:
             await self.task_service.retry(work, task)
+
+    async def resume(self) -> None:
+        async with self.database.begin() as work:
+            assert await resume(work, "tasks", "")
+        await release_tasks(self.database, batch=2)
 
     async def shown(self, task: UUID) -> Snapshot:
         async with self.database.begin() as work:
@@ -118,8 +125,7 @@ async def test_paused_tasks_wait_say_why_and_go_on_and_what_ended_is_counted(des
     await desk.sql("update tasks set nudge_at = now() - interval '3 days' where id = :id", id=other)
     assert not (await desk.runs.sweep(queue_empty=True)).due, "nothing is published"
     assert (await desk.shown(waits)).state == "queued", "and nothing given up, however long it lasts"
-    async with desk.database.begin() as work:
-        assert await resume(work, "tasks", "")
+    await desk.resume()
     due = (await desk.runs.sweep(queue_empty=False)).due
     assert {one.id for one in due} == {waits, other}, "however full the queue is"
     shown = await desk.shown(waits)
@@ -134,6 +140,22 @@ async def test_paused_tasks_wait_say_why_and_go_on_and_what_ended_is_counted(des
     await desk.counters.write(desk.database, "test")
     rows = await desk.sql("select label, count from statistics where name = 'tasks' order by label")
     assert [tuple(row) for row in rows] == [("cancelled", 3), ("done", 2), ("failed", 1)]
+
+
+async def test_a_pause_ends_in_batches_that_wait_for_no_worker(desk: Desk) -> None:
+    waiting = [await desk.start() for _ in range(5)]
+    again = await desk.begin(await desk.start())
+    await desk.runs.end(again, Outcome(TaskState.RETRYING, retry_at=clock.now()))
+    async with desk.database.begin() as work:
+        assert await pause(work, "tasks", "", "Olga")
+    async with desk.database.connection() as worker:
+        await worker.execute("select from tasks where id = %s for update", [waiting[1]])
+        async with asyncio.timeout(5):
+            await desk.resume()
+            due = (await desk.runs.sweep(queue_empty=False)).due
+    assert {one.id for one in due} == {*waiting, again.id} - {waiting[1]}
+    await desk.sql("update tasks set nudge_at = nudge_at - interval '1 min' where id = :id", id=waiting[1])
+    assert [one.id for one in (await desk.runs.sweep(queue_empty=False)).due] == [waiting[1]]
 
 
 @pytest.mark.parametrize("told", [True, False])
@@ -162,8 +184,7 @@ async def test_a_lost_task_whose_message_comes_back_during_a_pause_runs_after_it
     assert not (await desk.shown(whole)).final
     for run in late:
         await desk.runs.end(run, Outcome(TaskState.DONE))  # it has gone on to the next run
-    async with desk.database.begin() as work:
-        assert await resume(work, "tasks", "")
+    await desk.resume()
     due = (await desk.runs.sweep(queue_empty=False)).due
     assert {one.id for one in due} == {alone, part}
     for task in (alone, part):

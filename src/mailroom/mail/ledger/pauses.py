@@ -12,7 +12,6 @@ from psycopg.rows import class_row
 
 from mailroom.kit.database import PlainWork
 from mailroom.mail.states import Reason
-from mailroom.tasks.pauses import release_tasks
 
 What = Literal["all", "stream", "kind", "tasks"]
 
@@ -58,10 +57,11 @@ async def pause(work: PlainWork, what: What, name: str, by_name: str) -> bool:
 
 
 async def resume(work: PlainWork, what: What, name: str) -> bool:
-    """Let what is named go again; False where it was not held back. The sweep publishes it within seconds."""
+    """Let what is named go again; False where it was not held back. The sweep publishes it within seconds.
+
+    The end of a pause of tasks is committed first, and `release_tasks` called then.
+    """
     rows: list[Any] = await work.fetch(RESUME, {"what": what, "name": name})
-    if rows and what == "tasks":
-        await release_tasks(work)
-    elif rows:
+    if rows and what != "tasks":
         await work.write(RELEASE, {"reason": Reason.PAUSED})
     return bool(rows)

@@ -18,6 +18,7 @@ from mailroom.kit import clock
 from mailroom.mail.ledger.pauses import pause, pauses, resume
 from mailroom.statistics import names
 from mailroom.statistics.readings import Cells, Measured
+from mailroom.tasks.pauses import release_tasks
 from mailroom.web.browser import services
 from mailroom.web.desk.access import actor_of, masked, operator, staff
 from mailroom.web.desk.frame import desk_page
@@ -226,4 +227,6 @@ async def hold_back() -> Response:
             await services().audit_log.write(
                 work, actor_of(account), f"{subject}.{verb}", target=what, target_id=name or None, details=details
             )
+    if what == "tasks" and changed and act is resume:
+        await release_tasks(services().database)
     return redirect("/desk/workers")
