@@ -74,6 +74,7 @@ def create_database(settings: Settings, *, name: str) -> Database:
         connections=settings.database_connections,
         name=name,
         direct_url=settings.database_direct_url,
+        direct_connections=settings.database_direct_connections,
     )
 
 

@@ -46,14 +46,23 @@ class Database:
     """At most `connections` connections, made when first needed. `name` is what PostgreSQL shows of them.
 
     With a `direct_url`, `url` may lead to a pooler that gives each transaction another connection (PgBouncer's
-    transaction mode). Then up to `DIRECT_CONNECTIONS` more go to `direct_url`: hot statements, which are prepared
+    transaction mode). Then up to `direct_connections` more go to `direct_url`: hot statements, which are prepared
     and have a plan of their own, and whatever asks for a `session`.
     """
 
-    def __init__(self, url: str, *, connections: int, name: str, direct_url: str = "") -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        connections: int,
+        name: str,
+        direct_url: str = "",
+        direct_connections: int = DIRECT_CONNECTIONS,
+    ) -> None:
         self.engine = _engine(url, name, connections, is_pooled=bool(direct_url))
-        self._direct = _engine(direct_url, name, DIRECT_CONNECTIONS) if direct_url else self.engine
-        self._statements = StatementPool(self._direct, max(1, min(STATEMENT_CONNECTIONS, connections - 2)))
+        self._direct = _engine(direct_url, name, direct_connections) if direct_url else self.engine
+        room = direct_connections - 1 if direct_url else connections - 2
+        self._statements = StatementPool(self._direct, max(1, min(STATEMENT_CONNECTIONS, room)))
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[UnitOfWork]:

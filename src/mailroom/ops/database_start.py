@@ -14,6 +14,8 @@ logger = logging.getLogger(__name__)
 
 LEAST = 3
 """Connections without which a process waits for itself: a worker's lock, its hot statements, and all else."""
+LEAST_DIRECT = 2
+"""The same past a pooler, which all else goes through."""
 SPARE = 2
 """Connections left for the doctor, the shell and a migration."""
 ROOM = """
@@ -27,7 +29,7 @@ least(
 
 
 def ask_database(settings: Settings) -> Settings:
-    """Return the settings with DATABASE_CONNECTIONS as the server has room for, where nobody has set it. Blocks.
+    """Return the settings with as many connections as the server has room for, where nobody has set that. Blocks.
 
     Processes that are started afterwards get it by their environment. Raises `SettingsError` where sessions are
     needed and a pooler breaks them. Where PostgreSQL cannot be asked, nothing is known, and processes start: they
@@ -38,20 +40,28 @@ def ask_database(settings: Settings) -> Settings:
     except psycopg.Error:
         return settings
     _refuse(found, settings)
-    fitting = fitting_connections(settings, room)
-    if fitting == settings.database_connections:
+    setting, fitting = fitted_setting(settings), fitting_connections(settings, room)
+    if fitting == getattr(settings, setting):
         return settings
-    os.environ["DATABASE_CONNECTIONS"] = str(fitting)
+    os.environ[setting.upper()] = str(fitting)
     logger.info("each process may have %d connections to PostgreSQL, which allows %d in all", fitting, room)
-    return settings.model_copy(update={"database_connections": fitting})
+    return settings.model_copy(update={setting: fitting})
+
+
+def fitted_setting(settings: Settings) -> str:
+    """Return the setting that bounds connections to PostgreSQL itself; a pooler's own are its operator's."""
+    return "database_direct_connections" if settings.database_direct_url else "database_connections"
 
 
 def fitting_connections(settings: Settings, room: int) -> int:
     """Return how many connections each process may have: what is set, or what fits into `room` for all of them."""
-    if "database_connections" in settings.model_fields_set or settings.database_direct_url:
-        return settings.database_connections
+    setting = fitted_setting(settings)
+    most: int = getattr(settings, setting)
+    if setting in settings.model_fields_set:
+        return most
+    least = LEAST_DIRECT if settings.database_direct_url else LEAST
     processes = settings.web_concurrency + settings.worker_processes + settings.submission_processes
-    return max(LEAST, min(settings.database_connections, (room - SPARE) // processes))
+    return max(least, min(most, (room - SPARE) // processes))
 
 
 async def _ask(url: str) -> tuple[Pooling, int]:

@@ -12,11 +12,10 @@ from psycopg.rows import class_row
 from mailroom.apps.installed import Apps
 from mailroom.apps.loader import load as load_apps
 from mailroom.i18n.messages import gettext, gettext_noop
-from mailroom.kit.database import DIRECT_CONNECTIONS
 from mailroom.kit.postgres_connection import PostgresConnection
 from mailroom.ops import migrations
 from mailroom.ops.database_errors import explain
-from mailroom.ops.database_start import ROOM, fitting_connections
+from mailroom.ops.database_start import ROOM, fitted_setting, fitting_connections
 from mailroom.ops.doctor import pooler
 from mailroom.ops.doctor.findings import Finding, broken, budget, good, unknown, warning
 from mailroom.ops.pooler import connect
@@ -187,8 +186,5 @@ def _clock(late: float) -> Finding:
 
 
 def _connections(server: Server, settings: Settings) -> Finding:
-    if settings.database_direct_url:  # the pooler's own connections are its operator's to count
-        each = DIRECT_CONNECTIONS
-        return budget(CONNECTIONS, settings, "DATABASE_DIRECT_URL", available=server.connections, each=each)
-    each = fitting_connections(settings, server.connections)
-    return budget(CONNECTIONS, settings, "DATABASE_CONNECTIONS", available=server.connections, each=each)
+    setting, each = fitted_setting(settings).upper(), fitting_connections(settings, server.connections)
+    return budget(CONNECTIONS, settings, setting, available=server.connections, each=each)
