@@ -6,6 +6,7 @@ of a stranger's choice. Here each of them is an `Unreadable` (400), and a body t
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -16,7 +17,13 @@ from quart import Quart, current_app, g, request
 from quart.asgi import ASGIHTTPConnection
 from quart.wrappers.request import Body as QuartBody
 from werkzeug.datastructures import MultiDict
-from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, ServiceUnavailable, UnsupportedMediaType
+from werkzeug.exceptions import (
+    BadRequest,
+    RequestEntityTooLarge,
+    RequestTimeout,
+    ServiceUnavailable,
+    UnsupportedMediaType,
+)
 
 from mailroom.i18n.formats import size
 from mailroom.i18n.messages import gettext
@@ -37,6 +44,8 @@ BUDGET = 60_000_000
 """Bytes that bodies of large routes may take together in a process; who comes then is told to come back (503)."""
 UNREAD = 256 * 1024
 """Bytes of a streamed body that may wait to be read."""
+MOST_STREAMED = 64
+"""Streamed bodies that a process takes at a time; who comes then is told to come back (503)."""
 _LIMITS = "mailroom_body"
 """The attribute of a view that holds the limits of its body."""
 
@@ -59,7 +68,8 @@ def takes_body(most: int, seconds: float = BODY_SECONDS, *, streamed: bool = Fal
 
     A `streamed` body is read while it comes (`await request.files` puts files on disk, `async for part in
     request.body`). Its client waits where that is slow: at most `UNREAD` bytes are in memory, and none count
-    against the `BUDGET`. Raises ValueError where `most` is more than `LARGEST_OF_ALL`.
+    against the `BUDGET`. A client that has its reader wait for more than `seconds` in all is told 408, and
+    `MOST_STREAMED` are taken at a time. Raises ValueError where `most` is more than `LARGEST_OF_ALL`.
     """
     if most > LARGEST_OF_ALL:
         raise ValueError(f"{most} bytes are more than LARGEST_OF_ALL")
@@ -69,6 +79,10 @@ def takes_body(most: int, seconds: float = BODY_SECONDS, *, streamed: bool = Fal
         return view
 
     return mark
+
+
+class StreamedBodies(Budget):
+    """The streamed bodies that one process takes at a time."""
 
 
 class Body(QuartBody):
@@ -86,14 +100,19 @@ class Body(QuartBody):
         self._is_refused = False
         self._is_streamed = False
         self._was_read = asyncio.Event()
+        self._patience = BODY_SECONDS
 
-    def limit(self, most: int, share: Share | None = None, *, streamed: bool = False) -> None:
-        """Take at most `most` bytes, and count them in `share`; a streamed body is read while it comes.
+    def limit(
+        self, most: int, share: Share | None = None, *, seconds: float = BODY_SECONDS, streamed: bool = False
+    ) -> None:
+        """Take at most `most` bytes; whoever reads them in parts waits `seconds` for them in all.
 
-        Called when the route is known, which is before anybody reads.
+        The `share` counts the bytes, or of a streamed body, which is read while it comes, that it is there. Called
+        when the route is known, which is before anybody reads.
         """
         self._most, self._share, self._is_streamed = most, share, streamed
-        self._count(self._received)
+        self._patience = seconds
+        self._count(1 if streamed else self._received)
 
     async def room(self) -> None:
         """Wait until there is room for the next part."""
@@ -122,6 +141,11 @@ class Body(QuartBody):
         """True where more was announced, or came, than may come."""
         return max(self._received, self._expected) > self._most
 
+    @property
+    def is_refused(self) -> bool:
+        """True where there was no room for it."""
+        return self._is_refused
+
     async def discard(self) -> None:
         """Let the client finish sending, for some seconds: one that is cut off in mid-sending reads no answer."""
         with suppress(TimeoutError):
@@ -146,7 +170,8 @@ class Body(QuartBody):
         """Count a part and tell whether there is room for it. Where there is none, nothing is kept."""
         self._received += len(data)
         if not self.is_too_large and not self._is_refused:
-            self._count(len(data))
+            if not self._is_streamed:
+                self._count(len(data))
             return not self._is_refused
         self._drop()
         return False
@@ -165,11 +190,19 @@ class Body(QuartBody):
         super().set_complete()
 
     async def __anext__(self) -> bytes:
-        """Return the next part. Raises `BodyTooLarge`."""
+        """Return the next part. Raises `BodyTooLarge`, `RequestTimeout`.
+
+        The time that the reader itself takes does not count: its client has to wait then.
+        """
         self._check()
+        began = time.monotonic()
         try:
-            return await super().__anext__()
+            async with asyncio.timeout(self._patience):
+                return await super().__anext__()
+        except TimeoutError:
+            raise RequestTimeout from None
         finally:
+            self._patience -= time.monotonic() - began
             self._was_read.set()
             self._check()
 
@@ -277,13 +310,16 @@ async def check_request() -> None:
     most, seconds, streamed = getattr(view, _LIMITS, (LARGEST_BODY, BODY_SECONDS, False))
     body = request.body
     assert isinstance(body, Body)
-    share = Share(current(Budget)) if most > LARGEST_BODY and not streamed else None
+    budget = current(StreamedBodies) if streamed else current(Budget) if most > LARGEST_BODY else None
     g.mailroom_body = body
-    body.limit(most, share, streamed=streamed)
+    body.limit(most, Share(budget) if budget else None, seconds=seconds, streamed=streamed)
     request.body_timeout = seconds  # type: ignore[assignment]  # an int for Quart, which gives it to wait_for
     if body.is_too_large:
         await body.discard()
         raise BodyTooLarge(most)
+    if streamed and body.is_refused:
+        await body.discard()
+        raise ServiceUnavailable
 
 
 async def give_up_body(_error: BaseException | None) -> None:
@@ -296,6 +332,7 @@ async def give_up_body(_error: BaseException | None) -> None:
 def read_requests(app: Quart) -> None:
     """Have `app` read its requests by these rules."""
     provide(app, Budget, Budget(BUDGET))
+    provide(app, StreamedBodies, StreamedBodies(MOST_STREAMED))
     app.request_class = Request
     app.asgi_http_class = Connection
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_OF_ALL  # Quart's parser of forms asks for it

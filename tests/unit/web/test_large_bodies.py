@@ -9,7 +9,14 @@ from quart import Quart, request
 
 from mailroom.kit.byte_budget import Budget
 from mailroom.web.parts import part_of
-from mailroom.web.requests import LARGEST_OF_ALL, UNREAD, read_requests, takes_body
+from mailroom.web.requests import (
+    LARGEST_OF_ALL,
+    MOST_STREAMED,
+    UNREAD,
+    StreamedBodies,
+    read_requests,
+    takes_body,
+)
 
 MB = 1024 * 1024
 MOST = 40 * MB
@@ -118,3 +125,54 @@ async def test_a_streamed_body_has_its_limit_too() -> None:
 
     assert (await app.test_client().post("/streamed", data=bytes(MB))).status_code == 200
     assert (await app.test_client().post("/streamed", data=bytes(MB + 1))).status_code == 413
+
+
+async def test_who_sends_a_streamed_body_slowly_is_told_so_and_a_slow_reader_takes_its_time() -> None:
+    app = Quart(__name__)
+    read_requests(app)
+
+    @app.post("/streamed/<float:pause>")
+    @takes_body(MB, seconds=0.5, streamed=True)
+    async def streamed(pause: float) -> str:
+        size = 0
+        async for part in request.body:
+            size += len(part)
+            await asyncio.sleep(pause)
+        return str(size)
+
+    async with app.test_client().request("/streamed/0.0", method="POST") as slow:
+        for _ in range(60):
+            await slow.send(b"x")
+            await asyncio.sleep(0.02)
+            if slow.status_code:
+                break
+        assert slow.status_code == 408, "and it is told while it sends"
+
+    async with app.test_client().request("/streamed/0.3", method="POST") as quick:
+        for _ in range(8):
+            await quick.send(bytes(MB // 8))
+        await quick.send_complete()
+    assert await (await quick.as_response()).get_data(as_text=True) == str(MB)
+    assert part_of(app, StreamedBodies).taken == 0
+
+
+async def test_a_process_takes_a_number_of_streamed_bodies_at_a_time() -> None:
+    app, may_end = Quart(__name__), asyncio.Event()
+    read_requests(app)
+
+    @app.post("/streamed")
+    @takes_body(MB, streamed=True)
+    async def streamed() -> str:
+        await may_end.wait()
+        return str(sum([len(part) async for part in request.body]))
+
+    client = app.test_client()
+    first = [asyncio.create_task(client.post("/streamed", data=b"x")) for _ in range(MOST_STREAMED)]
+    while part_of(app, StreamedBodies).taken < MOST_STREAMED:
+        await asyncio.sleep(0.01)
+    refused = await asyncio.wait_for(client.post("/streamed", data=b"x"), 5)
+    assert refused.status_code == 503
+    may_end.set()
+    assert {answer.status_code for answer in await asyncio.gather(*first)} == {200}
+    assert part_of(app, StreamedBodies).taken == 0
+    assert (await client.post("/streamed", data=b"x")).status_code == 200
