@@ -115,8 +115,18 @@ async def test_an_operator_pauses_resumes_drains_and_each_act_is_logged(house: H
         ({"what": "kind", "name": "nothing", "act": "pause"}, 400),
         ({"what": "stream", "name": "bulk", "act": "explode"}, 400),
         ({"what": "all", "name": "", "act": "resume"}, 303),
+        ({"what": "tasks", "name": "", "act": "pause"}, 303),
     ):
         assert (await post("/desk/pauses", form=form)).status_code == status, form
+    await sql(
+        house,
+        "insert into tasks (id, name, arguments, title, state, nudge_at, message, message_params)"
+        " values ('00000000-0000-7000-8000-000000000001', 'count', '[]', 'A', 'queued', now(),"
+        " 'task.paused', '{}')",
+    )
+    assert (await post("/desk/pauses", form={"what": "tasks", "name": "", "act": "resume"})).status_code == 303
+    released = "select message, nudge_at < now() - interval '50 s' from tasks where name = 'count'"
+    assert await sql(house, released) == [(None, True)]
     page = await olga.get("/desk/workers")
     assert "“plain” is paused since" in page and "All sending is paused" not in page
     for form, status in (
@@ -128,6 +138,8 @@ async def test_an_operator_pauses_resumes_drains_and_each_act_is_logged(house: H
     assert await sql(house, "select wish from processes where name = 'h:1#a'") == [("drain",)]
     assert [(action, target) for action, _, target, _ in await audit(house)] == [
         ("worker.drain", "h:1#a"),
+        ("tasks.resumed", None),
+        ("tasks.paused", None),
         ("sending.resumed", None),
         ("sending.paused", "plain"),
         ("sending.paused", None),
