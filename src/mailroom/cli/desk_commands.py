@@ -209,7 +209,7 @@ def go_on(entrypoints: Entrypoints, name: str) -> None:
 @click.argument("name")
 @click.pass_obj
 def stop(entrypoints: Entrypoints, name: str) -> None:
-    """Stop worker NAME within 30 seconds. Where something looks after it, a new one begins in its place."""
+    """Stop worker NAME within its STOP_SECONDS. Where something looks after it, a new one begins in its place."""
     _ask(entrypoints, name, "stop")
 
 

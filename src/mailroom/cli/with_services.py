@@ -1,7 +1,6 @@
 """Runs the part of a command that needs the services: wired for it alone, closed after it."""
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
@@ -50,5 +49,5 @@ async def _run(services: Services, work: Callable[[Services], Awaitable[Result]]
     finally:
         if services.counters.changed:
             with suppress(Unavailable, ProgrammingError):
-                await services.counters.write(services.database, f"shell:{os.getpid()}")
+                await services.counters.write(services.database, new_name())
         await services.database.close()

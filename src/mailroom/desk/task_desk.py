@@ -50,7 +50,8 @@ class FoundTasks:
 
     tasks: Sequence[Task]
     next: UUID | None
-    """What to give as `before` for the next page; None where there is nothing more in the filter's time."""
+    """What to give as `before` for the next page; None where there is nothing more in the filter's time, or where
+    not even the newest of it could be looked at in time."""
     looked_to: datetime | None
     """How far back it looked where the budget ended the search; None where it looked at all of its time."""
 
@@ -88,6 +89,8 @@ class TaskDesk:
                 left = ends_at - time.monotonic()
                 seconds = left if window.high < whole.high else max(left, PATIENCE)
                 rows = await _rows(work, _query(wanted, window, limit + 1 - len(found)), seconds)
+                if rows is None and window.high == whole.high:  # to go on from there would be this page again
+                    return FoundTasks([], None, window.until or now)
                 if rows is None:  # the budget is used up: nothing is known of this slice
                     return FoundTasks(found, window.high, window.until)
                 found += rows

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from mailroom.bootstrap.services import create_services
+from mailroom.desk import task_desk
 from mailroom.desk.slices import FIRST_SLICE
 from mailroom.desk.task_desk import TaskDesk, TaskFilter
 from mailroom.kit import clock
@@ -62,3 +63,14 @@ async def test_pages_of_tasks_follow_by_key_and_one_that_took_long_says_how_far_
     assert abs(clock.now() - FIRST_SLICE - hurried.looked_to).total_seconds() < 60
     rest = await desk.page(TaskFilter(words="needle1"), before=hurried.next)
     assert [task.name for task in rest.tasks] == ["acme.rare"] and rest.looked_to is None
+
+
+async def test_where_not_even_the_newest_tasks_can_be_looked_at_there_is_no_way_on_to_the_same_page(
+    have: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(task_desk, "PATIENCE", 0.1)
+    await put(have, {})
+    async with have.database.begin() as work:
+        await work.session.execute(text("lock table tasks"))
+        stuck = await TaskDesk(have.database).page(TaskFilter())
+    assert not stuck.tasks and stuck.next is None and stuck.looked_to
