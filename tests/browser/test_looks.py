@@ -102,7 +102,7 @@ def look(page: Page, widths: tuple[int, ...] = WIDTHS) -> None:
         page.emulate_media(color_scheme=scheme)
         page.evaluate(SETTLED)
         readable(page.locator("main :is(h1, h2, p, label, .hint, .label, .button, .plain, a):visible"))
-        accessible(page)
+    accessible(page)  # once: what a scheme changes, the colours, `readable` has looked at
 
 
 def test_every_page_of_the_journey_fits_and_can_be_read(mailroom: Stack, people: People) -> None:
