@@ -49,9 +49,7 @@ class Settings(BaseSettings):
     database_direct_url: str = Field(
         "", description="PostgreSQL itself, where DATABASE_URL is a pooler in transaction mode: locks, migrations"
     )
-    database_direct_connections: int = Field(
-        5, ge=2, description="connections a process may hold to DATABASE_DIRECT_URL, where that is set"
-    )
+    database_direct_connections: int = Field(5, ge=2, description="those a process may hold past a pooler")
     redis_url: str = Field(description="Redis or Valkey: redis://:password@host:6379/0; rediss:// for TLS")
     redis_connections: int = Field(20, ge=4, description="Redis connections a process may hold")
     redis_tls_verify: bool = Field(True, description="no: accept any certificate of a rediss:// server")
