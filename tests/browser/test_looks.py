@@ -93,7 +93,7 @@ def fits_in_any_language(page: Page) -> None:
 
 def look(page: Page, widths: tuple[int, ...] = WIDTHS) -> None:
     """Look at the page as it stands: at each width, in light and dark; and as it would be in other languages."""
-    page.wait_for_function("document.readyState === 'complete' && document.scrollingElement")  # after a click
+    page.wait_for_load_state()  # after a click
     for width in widths:
         page.set_viewport_size({"width": width, "height": 844})
         fits(page)

@@ -104,7 +104,7 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
     await server.start()
     yield server
     server.pouring.cancel()
-    await server.connections.close(1)
+    await server.connections.close(sockets=0.5, requests=1, cut=1.5)
 
 
 async def test_a_client_that_does_not_keep_up_is_let_go_with_a_reason_and_may_come_back(server: Server) -> None:
