@@ -29,7 +29,7 @@ def provider(mailroom: Stack) -> Iterator[Provider]:
 def test_another_site_from_the_sign_up_to_a_password_of_ones_own(
     mailroom: Stack, people: People, provider: Provider
 ) -> None:
-    people.expected = "status of 4"
+    people.expected = "status of 4|WebSocket connection to"
     provider.person.email = email = "carol@example.org"
     phone = {"width": 390, "height": 844}
     plain = people.page(java_script_enabled=False, viewport=phone)

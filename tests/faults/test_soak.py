@@ -1,4 +1,4 @@
-"""Mixed traffic under random faults: 30 s of it in every run of the suite, 5 minutes with `make soak`."""
+"""Mixed traffic under random faults: 20 s of it in every run of the suite, 5 minutes with `make soak`."""
 
 import os
 import random
@@ -11,7 +11,7 @@ from tests.faults.invariants import settle, twice
 from tests.faults.sign_ups import each_has_a_mail
 from tests.faults.stack import Stack
 
-SECONDS = float(os.environ.get("SOAK_SECONDS", "30"))
+SECONDS = float(os.environ.get("SOAK_SECONDS", "20"))
 SENT = "state = 'sent'"
 SEED = int(os.environ.get("SOAK_SEED") or random.randrange(10**6))
 

@@ -18,7 +18,7 @@ from mailroom.ops.embedded.valkey import Valkey
 from tests.conftest import database_on
 from tests.integration.web.fuzzing import STATUS, Target, environment_for, target
 
-SECONDS = float(os.environ.get("FUZZ_SECONDS", "30"))
+SECONDS = float(os.environ.get("FUZZ_SECONDS", "20"))
 SEED = int(os.environ.get("FUZZ_SEED", random.randrange(1 << 32)))
 AT_ONCE = 12
 
