@@ -2,12 +2,17 @@
 
 import os
 import re
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from mailroom.ops.embedded.ports import free_port
+from tests import processes
 from tests.processes import ROOT
 from tests.servers.conftest import Certificate, program, running
+from tests.sink import Sink
 
 AROUND = """\
 daemon off;
@@ -56,3 +61,39 @@ def nginx(
     (folder / "nginx.conf").write_text(AROUND.format(folder=folder, user=user, documented=changed))
     with running([program("nginx"), "-e", "stderr", "-p", folder, "-c", "nginx.conf"], folder, port):
         yield
+
+
+@dataclass(frozen=True)
+class Front:
+    """Mailroom as the world sees it: the address of nginx, and who trusts its certificate."""
+
+    url: str
+    trust: ssl.SSLContext
+    sink: Sink
+    environment: dict[str, str]
+    web: processes.Running
+
+
+@contextmanager
+def mailroom_behind(
+    folder: Path, certificate: Certificate, environment: dict[str, str], *, path: str = "", takes_off: bool = False
+) -> Iterator[Front]:
+    """Run the web and a worker, and nginx in front of them; the same as for `nginx`."""
+    port, web_port = free_port(), free_port()
+    url, trust = f"https://localhost:{port}{path}", ssl.create_default_context(cafile=str(certificate.file))
+    with Sink() as sink:
+        told = {
+            **environment,
+            "SMTP_URL": sink.url,
+            "PUBLIC_URL": url,
+            "PORT": str(web_port),
+            "TRUSTED_PROXIES": "1",
+        }
+        with (
+            processes.running("web", ["mailroom", "web"], told, folder) as web,
+            processes.running("worker", ["mailroom", "worker"], told, folder) as worker,
+        ):
+            processes.wait_until_healthy(web, web_port)
+            worker.wait_for(" ready.")
+            with nginx(folder, certificate, port=port, web_port=web_port, path=path, takes_off=takes_off):
+                yield Front(url, trust, sink, told, web)

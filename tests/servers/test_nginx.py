@@ -2,10 +2,8 @@
 
 import base64
 import json
-import ssl
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +11,11 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from mailroom.ops.embedded.ports import free_port
-from tests import processes
 from tests.journeys.conftest import key_for, link_in
 from tests.journeys.people import PASSWORD
 from tests.servers.conftest import Certificate
-from tests.servers.nginx import nginx
-from tests.sink import Fault, Sink, wait_for
+from tests.servers.nginx import Front, mailroom_behind
+from tests.sink import Fault, wait_for
 
 pytestmark = pytest.mark.servers
 
@@ -27,42 +23,17 @@ MB = 1024 * 1024
 SHOP = "Shop <shop@mailroom.example>"
 
 
-@dataclass(frozen=True)
-class Front:
-    """Mailroom as the world sees it: the address of nginx, and who trusts its certificate."""
-
-    url: str
-    trust: ssl.SSLContext
-    sink: Sink
-    environment: dict[str, str]
-
-    def person(self, address: str = "127.0.0.1", **headers: str) -> httpx.Client:
-        """Return a browser that connects from this address of the machine."""
-        transport = httpx.HTTPTransport(verify=self.trust, local_address=address)
-        same = {"Origin": self.url, "Sec-Fetch-Site": "same-origin", **headers}
-        return httpx.Client(base_url=self.url, transport=transport, headers=same, timeout=60)
-
-
 @pytest.fixture
 def front(environment: dict[str, str], certificate: Certificate, tmp_path: Path) -> Iterator[Front]:
-    port, web_port = free_port(), free_port()
-    url, trust = f"https://localhost:{port}", ssl.create_default_context(cafile=str(certificate.file))
-    with Sink() as sink:
-        told = {
-            **environment,
-            "SMTP_URL": sink.url,
-            "PUBLIC_URL": url,
-            "PORT": str(web_port),
-            "TRUSTED_PROXIES": "1",
-        }
-        with (
-            processes.running("web", ["mailroom", "web"], told, tmp_path) as web,
-            processes.running("worker", ["mailroom", "worker"], told, tmp_path) as worker,
-        ):
-            processes.wait_until_healthy(web, web_port)
-            worker.wait_for(" ready.")
-            with nginx(tmp_path, certificate, port=port, web_port=web_port):
-                yield Front(url, trust, sink, told)
+    with mailroom_behind(tmp_path, certificate, environment) as front:
+        yield front
+
+
+def person(front: Front, address: str = "127.0.0.1", **headers: str) -> httpx.Client:
+    """Return a browser that connects from this address of the machine."""
+    transport = httpx.HTTPTransport(verify=front.trust, local_address=address)
+    same = {"Origin": front.url, "Sec-Fetch-Site": "same-origin", **headers}
+    return httpx.Client(base_url=front.url, transport=transport, headers=same, timeout=60)
 
 
 def sign_up(person: httpx.Client, email: str) -> httpx.Response:
@@ -72,7 +43,7 @@ def sign_up(person: httpx.Client, email: str) -> httpx.Response:
 def test_a_person_signs_up_watches_and_confirms(front: Front) -> None:
     seen = threading.Event()
     front.sink.faults.append(Fault("mail", until=seen))
-    with front.person() as alice:
+    with person(front) as alice:
         answer = sign_up(alice, "alice@example.org")
         assert answer.status_code == 303, answer.text
         cookie = answer.headers["Set-Cookie"]
@@ -104,12 +75,12 @@ def test_a_client_chooses_no_address_of_its_own(front: Front) -> None:
     answers = []
     for number in range(40):
         made_up = {"X-Forwarded-For": f"203.0.113.{number}", "X-Forwarded-Host": "evil.example"}
-        with front.person("127.0.0.1", **made_up, **{"X-Forwarded-Proto": "http"}) as mallory:
+        with person(front, "127.0.0.1", **made_up, **{"X-Forwarded-Proto": "http"}) as mallory:
             answers.append(sign_up(mallory, f"mallory-{number}@example.net").status_code)
         if answers[-1] == 429:
             break
     assert answers[-1] == 429 and set(answers[:-1]) == {303}
-    with front.person("127.0.0.2") as alice:
+    with person(front, "127.0.0.2") as alice:
         assert sign_up(alice, "alice@example.org").status_code == 303
 
 
@@ -122,7 +93,7 @@ def message(size: int) -> dict[str, Any]:
 
 
 def test_large_messages_pass_streams_flow_and_what_is_too_large_is_told_its_limit(front: Front) -> None:
-    with front.person(Authorization=f"Bearer {key_for(front.environment)}") as shop:
+    with person(front, Authorization=f"Bearer {key_for(front.environment)}") as shop:
         front.sink.faults.append(Fault("mail", until=(seen := threading.Event())))
         sent = shop.post("/api/v1/emails", json=message(12 * MB))
         assert sent.status_code == 200, sent.text

@@ -2,9 +2,7 @@
 
 import json
 import shutil
-import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -12,62 +10,34 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 from websockets.sync.client import connect
 
-from mailroom.ops.embedded.ports import free_port
-from tests import processes
 from tests.browser.conftest import CHROMIUM, FLAGS
 from tests.browser.people import People, expect_signed_in, expect_state, mail_to
 from tests.journeys.conftest import key_for
 from tests.journeys.people import PASSWORD
 from tests.servers.conftest import Certificate
-from tests.servers.nginx import nginx
-from tests.sink import Sink, wait_for
+from tests.servers.nginx import Front, mailroom_behind
+from tests.sink import wait_for
 
 pytestmark = pytest.mark.servers
-
-
-@dataclass(frozen=True)
-class Front:
-    """Mailroom as the world sees it."""
-
-    url: str
-    trust: ssl.SSLContext
-    sink: Sink
-    environment: dict[str, str]
-    web: processes.Running
-
-    def person(self) -> httpx.Client:
-        host = self.url.removesuffix("/post")
-        same = {"Origin": host, "Sec-Fetch-Site": "same-origin"}
-        return httpx.Client(base_url=host, verify=self.trust, headers=same, timeout=60)
 
 
 @pytest.fixture(params=["passed on", "taken off"])
 def front(
     request: pytest.FixtureRequest, environment: dict[str, str], certificate: Certificate, tmp_path: Path
 ) -> Iterator[Front]:
-    port, web_port = free_port(), free_port()
-    url, trust = f"https://localhost:{port}/post", ssl.create_default_context(cafile=str(certificate.file))
-    with Sink() as sink:
-        told = {
-            **environment,
-            "SMTP_URL": sink.url,
-            "PUBLIC_URL": url,
-            "PORT": str(web_port),
-            "TRUSTED_PROXIES": "1",
-        }
-        with (
-            processes.running("web", ["mailroom", "web"], told, tmp_path) as web,
-            processes.running("worker", ["mailroom", "worker"], told, tmp_path) as worker,
-        ):
-            processes.wait_until_healthy(web, web_port)
-            worker.wait_for(" ready.")
-            takes_off = request.param == "taken off"
-            with nginx(tmp_path, certificate, port=port, web_port=web_port, path="/post", takes_off=takes_off):
-                yield Front(url, trust, sink, told, web)
+    takes_off = request.param == "taken off"
+    with mailroom_behind(tmp_path, certificate, environment, path="/post", takes_off=takes_off) as front:
+        yield front
+
+
+def person(front: Front) -> httpx.Client:
+    host = front.url.removesuffix("/post")
+    same = {"Origin": host, "Sec-Fetch-Site": "same-origin"}
+    return httpx.Client(base_url=host, verify=front.trust, headers=same, timeout=60)
 
 
 def test_a_person_signs_up_watches_and_confirms_and_a_program_sends(front: Front) -> None:
-    with front.person() as alice:
+    with person(front) as alice:
         assert alice.get("/").status_code == 404, "the host's other sites"
         answer = alice.post("/post/sign-up", data={"email": "alice@example.org", "password": PASSWORD})
         assert answer.status_code == 303, answer.text

@@ -56,8 +56,7 @@ RESERVED = frozenset(
         "webhooks",
     }
 )
-"""Beginnings of Mailroom's own tables, codes
-    and settings, now or one day."""
+"""Beginnings of Mailroom's own tables, codes and settings, now or one day."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

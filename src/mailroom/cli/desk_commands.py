@@ -13,6 +13,7 @@ from mailroom.cli.tables import Column, print_table
 from mailroom.cli.with_services import with_services
 from mailroom.desk.failures import Failures
 from mailroom.desk.models import AuditEntry
+from mailroom.desk.pause_acts import change_pause
 from mailroom.desk.processes.readings import ProcessRow, ask, processes
 from mailroom.i18n.messages import gettext, gettext_noop
 from mailroom.kit import clock
@@ -22,7 +23,6 @@ from mailroom.mail.ledger import pauses
 from mailroom.mail.ledger.pauses import Pause, What
 from mailroom.ops.entrypoints import Entrypoints
 from mailroom.services import Services
-from mailroom.tasks.pauses import release_tasks
 
 STREAMS = ("transactional", "bulk")
 
@@ -66,25 +66,7 @@ def resume(entrypoints: Entrypoints, what: str) -> None:
 def _hold(entrypoints: Entrypoints, text: str, *, begins: bool) -> None:
     async def work(services: Services) -> bool:
         what, name = _what(text, [kind.name for kind in services.mail_kinds])
-        actor = shell_actor()
-        async with services.database.begin() as unit:
-            if begins:
-                changed = await pauses.pause(unit, what, name, actor.name)
-            else:
-                changed = await pauses.resume(unit, what, name)
-            if changed:
-                subject, verb = "tasks" if what == "tasks" else "sending", "paused" if begins else "resumed"
-                await services.audit_log.write(
-                    unit,
-                    actor,
-                    f"{subject}.{verb}",
-                    target=what,
-                    target_id=name or None,
-                    details={"what": what, "name": name},
-                )
-        if what == "tasks" and changed and not begins:
-            await release_tasks(services.database)
-        return changed
+        return await change_pause(services.database, services.audit_log, shell_actor(), what, name, paused=begins)
 
     changed = with_services(entrypoints, work)
     if begins:

@@ -12,8 +12,8 @@ from mailroom.cli.ids import Id, IdPrefix, find_id
 from mailroom.cli.moments import Moment
 from mailroom.cli.task_views import find_task, print_task, task_json
 from mailroom.cli.with_services import with_services
-from mailroom.desk.mail_search import FoundMails
 from mailroom.desk.search import MailSearch
+from mailroom.desk.slices import Page
 from mailroom.i18n.messages import gettext, gettext_noop
 from mailroom.kit import clock
 from mailroom.mail.administration import MailFilter, UnknownMail
@@ -75,12 +75,12 @@ def newest_of(shown: int, total: int) -> str:
 def _search(entrypoints: Entrypoints, text: str, limit: int, *, as_json: bool) -> None:
     """Print the newest mails of a search, and what of its time was not looked at."""
 
-    async def read(services: Services) -> tuple[list[Mail], FoundMails]:
+    async def read(services: Services) -> tuple[list[Mail], Page[Mail]]:
         now, mails = clock.now(), list[Mail]()
         wanted, before = MailSearch.parse(text, now), None
         while True:
             page = await services.mail_searches.page(wanted, now, before=before, limit=limit - len(mails))
-            mails += page.mails
+            mails += page.rows
             if page.next is None or page.next == before or len(mails) >= limit:
                 return mails, page
             before = page.next

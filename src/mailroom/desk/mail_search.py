@@ -7,7 +7,6 @@ whatever is asked for and however many mails there are.
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,7 +16,7 @@ from sqlalchemy.orm import aliased
 
 from mailroom.api_keys.models import ApiKey
 from mailroom.desk.search import MailSearch
-from mailroom.desk.slices import FIRST_ID, LAST_ID, PATIENCE, SKEW, Window, slices
+from mailroom.desk.slices import FIRST_ID, LAST_ID, SKEW, Page, Window, page_of_slices, slices
 from mailroom.desk.time_limit import BUDGET, within_time
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.kit.ids import first_id
@@ -32,17 +31,6 @@ NOT_SENT = Mail.state != literal_column("'sent'")
 ACCEPTED_BELOW = 300
 
 
-@dataclass(frozen=True, slots=True)
-class FoundMails:
-    """A page of a search, the newest first."""
-
-    mails: Sequence[Mail]
-    next: UUID | None
-    """What to give as `before` for the next page; None where there is nothing more in the search's time."""
-    looked_to: datetime | None
-    """How far back it looked where the budget ended the search; None where it looked at all of its time."""
-
-
 class MailSearches:
     """Finds and counts the mails of a search."""
 
@@ -52,27 +40,22 @@ class MailSearches:
 
     async def page(
         self, search: MailSearch, now: datetime, *, before: UUID | None = None, limit: int = 50
-    ) -> FoundMails:
+    ) -> Page[Mail]:
         """Return at most `limit` mails, those with ids below `before` where given. Raises `Unavailable`."""
-        ends_at = time.monotonic() + self._budget
-        found: list[Mail] = []
-        whole = window_of(search, now, before=before)
         narrow = is_narrow(search)
-        async with self._database.begin() as work:
-            for slice_ in slices(whole, now, whole_at_once=narrow):
-                query = page_of(search, slice_, limit + 1 - len(found), narrow=narrow)
-                left = ends_at - time.monotonic()
-                rows = await _rows(work, query, left if slice_.high < whole.high else max(left, PATIENCE))
-                if rows is None:  # the budget is used up: nothing is known of this slice
-                    return _cut_short(found, slice_)
-                found += rows
-                if len(found) > limit:
-                    return FoundMails(found[:limit], found[limit - 1].id, None)
-        return FoundMails(found, None, None)
+        return await page_of_slices(
+            self._database,
+            window_of(search, now, before=before),
+            now,
+            lambda window, most: page_of(search, window, most, narrow=narrow),
+            limit=limit,
+            budget=self._budget,
+            whole_at_once=narrow,
+        )
 
     async def first_page(
         self, search: MailSearch, now: datetime, *, limit: int = 50
-    ) -> tuple[FoundMails, int | None]:
+    ) -> tuple[Page[Mail], int | None]:
         """Return the first page, and how many mails there are as `count` does; both within one budget.
 
         None where nobody knows how many. Raises `Unavailable`.
@@ -80,7 +63,7 @@ class MailSearches:
         ends_at = time.monotonic() + self._budget
         page = await self.page(search, now, limit=limit)
         if page.next is None:
-            return page, len(page.mails)
+            return page, len(page.rows)
         left = ends_at - time.monotonic()
         if page.looked_to or left <= 0:
             return page, None
@@ -116,15 +99,6 @@ async def _number(work: UnitOfWork, query: Select[int], seconds: float) -> int |
     return await within_time(work, seconds, ask)
 
 
-async def _rows(work: UnitOfWork, query: Select[Mail], seconds: float) -> Sequence[Mail] | None:
-    """Return the mails of one slice; None where that takes longer than `seconds`."""
-
-    async def ask(work: UnitOfWork) -> Sequence[Mail]:
-        return (await work.session.scalars(query)).all()
-
-    return await within_time(work, seconds, ask) if seconds > 0 else None
-
-
 def page_of(search: MailSearch, window: Window, limit: int, *, narrow: bool) -> Select[Mail]:
     """Return the query for a slice, the newest first.
 
@@ -136,12 +110,6 @@ def page_of(search: MailSearch, window: Window, limit: int, *, narrow: bool) -> 
         few = aliased(Mail, select(Mail).where(*meant).cte("few").prefix_with("MATERIALIZED"))
         return select(few).order_by(few.id.desc()).limit(limit)
     return select(Mail).where(*meant).order_by(Mail.id.desc()).limit(limit)
-
-
-def _cut_short(found: list[Mail], unseen: Window) -> FoundMails:
-    """Return the page of a search whose budget is used up; the next one goes on from there."""
-    last = found[-1].id if found else unseen.high
-    return FoundMails(found, min(last, unseen.high), unseen.until)
 
 
 def is_narrow(search: MailSearch) -> bool:

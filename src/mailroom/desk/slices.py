@@ -4,11 +4,17 @@ Each is some times as long as the one before it. So the cost of a page is bounde
 however many rows there are: ids are UUIDs of version 7, and a slice is a range of them.
 """
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
+from sqlalchemy import Select
+
+from mailroom.desk.time_limit import within_time
+from mailroom.kit.database import Database, UnitOfWork
 from mailroom.kit.ids import first_id
 
 FIRST_SLICE = timedelta(minutes=5)
@@ -35,6 +41,70 @@ class Window:
         """The ids of rows that were made along with those of the window: lowest and highest."""
         skew = int(SKEW.total_seconds() * 1000) << 80
         return UUID(int=max(0, self.low.int - skew)), UUID(int=min(LAST_ID.int, self.high.int + skew))
+
+
+class HasId(Protocol):
+    """A row with a UUID of version 7."""
+
+    @property
+    def id(self) -> Any:
+        """The id."""
+
+
+RowT = TypeVar("RowT", bound=HasId)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[RowT]):
+    """A page of a search, the newest first."""
+
+    rows: Sequence[RowT]
+    next: UUID | None
+    """What to give as `before` for the next page; None where there is nothing more in the search's time, or where
+    not even the newest of it could be looked at in time."""
+    looked_to: datetime | None
+    """How far back it looked where the budget ended the search; None where it looked at all of its time."""
+
+
+async def page_of_slices(
+    database: Database,
+    whole: Window,
+    now: datetime,
+    query: Callable[[Window, int], Select[RowT]],
+    *,
+    limit: int,
+    budget: float,
+    whole_at_once: bool = False,
+) -> Page[RowT]:
+    """Return at most `limit` rows of `whole`, looked for slice by slice within `budget` seconds.
+
+    `query` makes the question for a slice and a number of rows, the newest first. Raises `Unavailable`.
+    """
+    ends_at = time.monotonic() + budget
+    found: list[RowT] = []
+    async with database.begin() as work:
+        for window in slices(whole, now, whole_at_once=whole_at_once):
+            left = ends_at - time.monotonic()
+            is_first = window.high == whole.high
+            seconds = max(left, PATIENCE) if is_first else left
+            rows = await _rows(work, query(window, limit + 1 - len(found)), seconds)
+            if rows is None and is_first:  # to go on from there would be this page again
+                return Page([], None, window.until or now)
+            if rows is None:  # the budget is used up: nothing is known of this slice
+                return Page(found, window.high, window.until)
+            found += rows
+            if len(found) > limit:
+                return Page(found[:limit], found[limit - 1].id, None)
+    return Page(found, None, None)
+
+
+async def _rows(work: UnitOfWork, query: Select[RowT], seconds: float) -> Sequence[RowT] | None:
+    """Return the rows of one slice; None where that takes longer than `seconds`."""
+
+    async def ask(work: UnitOfWork) -> Sequence[RowT]:
+        return (await work.session.scalars(query)).all()
+
+    return await within_time(work, seconds, ask) if seconds > 0 else None
 
 
 def slices(window: Window, now: datetime, *, whole_at_once: bool) -> Iterator[Window]:

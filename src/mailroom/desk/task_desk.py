@@ -1,17 +1,16 @@
 """Background tasks for the desk: lists by name and state, and what is usual for each name."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from psycopg.rows import dict_row
 from sqlalchemy import Select, String, cast, select
 
-from mailroom.desk.slices import LAST_ID, PATIENCE, Window, slices
-from mailroom.desk.time_limit import BUDGET, in_time, within_time
+from mailroom.desk.slices import LAST_ID, Page, Window, page_of_slices
+from mailroom.desk.time_limit import BUDGET, in_time
 from mailroom.kit import clock
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.kit.ids import first_id
@@ -45,18 +44,6 @@ class TaskFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundTasks:
-    """A page of tasks, the newest first."""
-
-    tasks: Sequence[Task]
-    next: UUID | None
-    """What to give as `before` for the next page; None where there is nothing more in the filter's time, or where
-    not even the newest of it could be looked at in time."""
-    looked_to: datetime | None
-    """How far back it looked where the budget ended the search; None where it looked at all of its time."""
-
-
-@dataclass(frozen=True, slots=True)
 class NameStatistics:
     """What is usual for the tasks of a name; `p50` and `p99` are seconds, None where none is done."""
 
@@ -75,28 +62,21 @@ class TaskDesk:
         self._database = database
         self._budget = budget
 
-    async def page(self, wanted: TaskFilter, *, before: UUID | None = None, limit: int = 50) -> FoundTasks:
+    async def page(self, wanted: TaskFilter, *, before: UUID | None = None, limit: int = 50) -> Page[Task]:
         """Return at most `limit` tasks that are no parts of others unless a name is asked for.
 
         It looks at slices of time, as searches for mails do. Raises `Unavailable`.
         """
-        ends_at, now = time.monotonic() + self._budget, clock.now()
+        now = clock.now()
         since = now - wanted.since
-        whole = Window(first_id(since), before or LAST_ID, since, None)
-        found: list[Task] = []
-        async with self._database.begin() as work:
-            for window in slices(whole, now, whole_at_once=False):
-                left = ends_at - time.monotonic()
-                seconds = left if window.high < whole.high else max(left, PATIENCE)
-                rows = await _rows(work, _query(wanted, window, limit + 1 - len(found)), seconds)
-                if rows is None and window.high == whole.high:  # to go on from there would be this page again
-                    return FoundTasks([], None, window.until or now)
-                if rows is None:  # the budget is used up: nothing is known of this slice
-                    return FoundTasks(found, window.high, window.until)
-                found += rows
-                if len(found) > limit:
-                    return FoundTasks(found[:limit], found[limit - 1].id, None)
-        return FoundTasks(found, None, None)
+        return await page_of_slices(
+            self._database,
+            Window(first_id(since), before or LAST_ID, since, None),
+            now,
+            lambda window, most: _query(wanted, window, most),
+            limit=limit,
+            budget=self._budget,
+        )
 
     async def parts(self, work: UnitOfWork, parent: UUID, *, limit: int = 200) -> Sequence[Task]:
         """Return the parts of a group or chain in order, at most `limit`."""
@@ -122,10 +102,3 @@ def _query(wanted: TaskFilter, window: Window, limit: int) -> Select[Task]:
     if wanted.words:
         query = query.where(cast(Task.arguments, String).icontains(wanted.words, autoescape=True))
     return query.order_by(Task.id.desc()).limit(limit)
-
-
-async def _rows(work: UnitOfWork, query: Select[Task], seconds: float) -> Sequence[Task] | None:
-    async def ask(work: UnitOfWork) -> Sequence[Task]:
-        return (await work.session.scalars(query)).all()
-
-    return await within_time(work, seconds, ask) if seconds > 0 else None

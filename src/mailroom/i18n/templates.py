@@ -54,7 +54,7 @@ def _install(environment: Environment, form: Callable[[EvalContext, str], str]) 
     of a page.
     """
 
-    def filled_in(context: EvalContext, text: str, parameters: dict[str, Any]) -> str:
+    def filled(context: EvalContext, text: str, parameters: dict[str, Any]) -> str:
         text = form(context, text)
         if context.autoescape:
             text = Markup(text)  # noqa: S704  # our own sentence; its parameters are escaped
@@ -62,15 +62,15 @@ def _install(environment: Environment, form: Callable[[EvalContext, str], str]) 
 
     @pass_eval_context
     def gettext(context: EvalContext, message: str, /, **parameters: Any) -> str:
-        return filled_in(context, translated(message), parameters)
+        return filled(context, translated(message), parameters)
 
     @pass_eval_context
     def ngettext(context: EvalContext, singular: str, plural: str, number: int, /, **parameters: Any) -> str:
-        return filled_in(context, translated_plural(singular, plural, number), {"num": number, **parameters})
+        return filled(context, translated_plural(singular, plural, number), {"num": number, **parameters})
 
     @pass_eval_context
     def pgettext(context: EvalContext, kind: str, message: str, /, **parameters: Any) -> str:
-        return filled_in(context, translated_in(kind, message), parameters)
+        return filled(context, translated_in(kind, message), parameters)
 
     environment.add_extension("jinja2.ext.i18n")
     environment.newstyle_gettext = True  # type: ignore[attr-defined]

@@ -1,6 +1,8 @@
 """`mailroom migrate`: the tables of Mailroom and of all apps."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mailroom.apps.loader import load as load_apps
@@ -21,17 +23,11 @@ def migrate(revision: str = "heads") -> None:
     second waits. Raises `SystemExit` with a sentence where that cannot be done.
     """
     from alembic import command
-    from alembic.util import CommandError
 
     apps = load_apps(load_or_exit().mailroom_apps)
-    try:
-        if revision.endswith("@base"):
-            command.downgrade(config(apps), revision)
-        else:
-            command.upgrade(config(apps), revision)
-    except CommandError as error:
-        print(_explained(str(error)), file=sys.stderr)
-        raise SystemExit(BAD_SETTINGS) from None
+    run = command.downgrade if revision.endswith("@base") else command.upgrade
+    with _explaining():
+        run(config(apps), revision)
 
 
 def new_migration(app_name: str, words: str) -> Path:
@@ -40,7 +36,6 @@ def new_migration(app_name: str, words: str) -> Path:
     The database has to be at its heads. Raises `SettingsError`, and `SystemExit` with a sentence.
     """
     from alembic import command
-    from alembic.util import CommandError
 
     apps = load_apps(settings().mailroom_apps)
     app = next((app for app in apps if app.name == app_name and app.app.models), None)
@@ -51,7 +46,7 @@ def new_migration(app_name: str, words: str) -> Path:
     folder.mkdir(exist_ok=True)
     found, begun = config(apps), any(folder.glob("*.py"))
     found.attributes["only"] = f"{app.name}_"
-    try:
+    with _explaining():
         script = command.revision(
             found,
             words,
@@ -61,12 +56,21 @@ def new_migration(app_name: str, words: str) -> Path:
             branch_label=None if begun else app.name,
             depends_on=None if begun else FIRST,
         )
-    except CommandError as error:
-        print(_explained(str(error)), file=sys.stderr)
-        raise SystemExit(BAD_SETTINGS) from None
     assert script is not None
     assert not isinstance(script, list)
     return Path(script.path)
+
+
+@contextmanager
+def _explaining() -> Iterator[None]:
+    """End the program with a sentence where alembic cannot do what is asked inside."""
+    from alembic.util import CommandError
+
+    try:
+        yield
+    except CommandError as error:
+        print(_explained(str(error)), file=sys.stderr)
+        raise SystemExit(BAD_SETTINGS) from None
 
 
 def _explained(error: str) -> str:

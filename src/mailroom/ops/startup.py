@@ -30,9 +30,7 @@ def settings() -> Settings:
         for name, value in stack.environment.items():
             if not os.environ.get(name):
                 os.environ[name] = value  # also for the processes a command starts
-    found = load()
-    load_apps(found.mailroom_apps)
-    return found
+    return _load()
 
 
 def load_or_exit() -> Settings:
@@ -41,9 +39,13 @@ def load_or_exit() -> Settings:
     Where they cannot be used, print a sentence for each problem and end the program with exit code 2.
     """
     with exit_on_problems():
-        found = load()
-        load_apps(found.mailroom_apps)
-        return found
+        return _load()
+
+
+def _load() -> Settings:
+    found = load()
+    load_apps(found.mailroom_apps)
+    return found
 
 
 @contextmanager

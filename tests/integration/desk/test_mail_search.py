@@ -69,7 +69,7 @@ def patient(have: Services) -> MailSearches:
 
 async def found(have: Services, query: str, **options: Any) -> Sequence[Mail]:
     now = clock.now()
-    return (await patient(have).page(MailSearch.parse(query, now), now, **options)).mails
+    return (await patient(have).page(MailSearch.parse(query, now), now, **options)).rows
 
 
 async def names(have: Services, query: str) -> list[str]:
@@ -169,17 +169,17 @@ async def test_pages_follow_by_key_and_counts_stop(have: Services) -> None:
     now, seen, before = clock.now(), [], None
     while True:
         page = await patient(have).page(MailSearch.parse("", now), now, before=before, limit=10)
-        seen += [mail.id for mail in page.mails]
+        seen += [mail.id for mail in page.rows]
         before = page.next
         if before is None:
             break
-        assert len(page.mails) == 10
+        assert len(page.rows) == 10
     assert seen == sorted(set(seen), reverse=True) and len(seen) == 42
     assert await patient(have).count(MailSearch.parse("since:2d", now), now) == 14
     first, number = await patient(have).first_page(MailSearch.parse("since:2d", now), now, limit=10)
-    assert (len(first.mails), number) == (10, 14)
+    assert (len(first.rows), number) == (10, 14)
     first, number = await patient(have).first_page(MailSearch.parse("since:2d", now), now, limit=20)
-    assert (len(first.mails), number, first.next) == (14, 14, None)
+    assert (len(first.rows), number, first.next) == (14, 14, None)
     assert await patient(have).count(MailSearch.parse("", now), now, most=30) == 31
 
 
@@ -187,10 +187,10 @@ async def test_a_search_without_time_left_says_how_far_it_looked_and_the_next_pa
     await put(have, {"name": "new"}, {"name": "old", "age": "3 days"})
     now, search = clock.now(), MailSearch.parse("state:sent", clock.now())
     page = await MailSearches(have.database, budget=0).page(search, now)
-    assert [mail.recipient for mail in page.mails] == ["new1@example.org"], "the newest minutes always count"
+    assert [mail.recipient for mail in page.rows] == ["new1@example.org"], "the newest minutes always count"
     assert page.looked_to == now - FIRST_SLICE
     rest = await patient(have).page(search, now, before=page.next)
-    assert [mail.recipient for mail in rest.mails] == ["old1@example.org"]
+    assert [mail.recipient for mail in rest.rows] == ["old1@example.org"]
     assert rest.next is None and rest.looked_to is None
 
 

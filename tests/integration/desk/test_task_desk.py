@@ -8,7 +8,9 @@ import pytest
 from sqlalchemy import text
 
 from mailroom.bootstrap.services import create_services
-from mailroom.desk import task_desk
+from mailroom.desk import slices
+from mailroom.desk.mail_search import MailSearches
+from mailroom.desk.search import MailSearch
 from mailroom.desk.slices import FIRST_SLICE
 from mailroom.desk.task_desk import TaskDesk, TaskFilter
 from mailroom.kit import clock
@@ -50,27 +52,35 @@ async def test_pages_of_tasks_follow_by_key_and_one_that_took_long_says_how_far_
     while True:
         page = await desk.page(TaskFilter(), before=before, limit=10)
         assert page.looked_to is None
-        seen += [task.id for task in page.tasks]
+        seen += [task.id for task in page.rows]
         before = page.next
         if before is None:
             break
-        assert len(page.tasks) == 10
+        assert len(page.rows) == 10
     assert seen == sorted(set(seen), reverse=True) and len(seen) == 36
     for wanted in (TaskFilter("acme.rare"), TaskFilter(state="failed"), TaskFilter(words="needle1")):
-        assert [task.name for task in (await desk.page(wanted)).tasks] == ["acme.rare"], wanted
+        assert [task.name for task in (await desk.page(wanted)).rows] == ["acme.rare"], wanted
     hurried = await TaskDesk(have.database, budget=0).page(TaskFilter(words="needle1"))
-    assert not hurried.tasks and hurried.looked_to
+    assert not hurried.rows and hurried.looked_to
     assert abs(clock.now() - FIRST_SLICE - hurried.looked_to).total_seconds() < 60
     rest = await desk.page(TaskFilter(words="needle1"), before=hurried.next)
-    assert [task.name for task in rest.tasks] == ["acme.rare"] and rest.looked_to is None
+    assert [task.name for task in rest.rows] == ["acme.rare"] and rest.looked_to is None
 
 
 async def test_where_not_even_the_newest_tasks_can_be_looked_at_there_is_no_way_on_to_the_same_page(
     have: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(task_desk, "PATIENCE", 0.1)
+    monkeypatch.setattr(slices, "PATIENCE", 0.1)
     await put(have, {})
     async with have.database.begin() as work:
         await work.session.execute(text("lock table tasks"))
         stuck = await TaskDesk(have.database).page(TaskFilter())
-    assert not stuck.tasks and stuck.next is None and stuck.looked_to
+    assert not stuck.rows and stuck.next is None and stuck.looked_to
+
+
+async def test_nor_where_that_are_mails(have: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slices, "PATIENCE", 0.1)
+    async with have.database.begin() as work:
+        await work.session.execute(text("lock table mails"))
+        stuck = await MailSearches(have.database).page(MailSearch.parse("state:sent", clock.now()), clock.now())
+    assert not stuck.rows and stuck.next is None and stuck.looked_to

@@ -25,6 +25,7 @@ from mailroom.accounts.models import Account
 from mailroom.accounts.security.security_log import NOTICE, EventKind, SecurityLog
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.tokens import KEEP_ACCOUNT, Tokens, mail_id_of
+from mailroom.accounts.two_factor.owner import account_of, lock_account
 from mailroom.accounts.views import Origin, Session, reader_of
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.erasure import cancel_waiting
@@ -80,10 +81,8 @@ class Deletion:
         Every other session ends, waiting mails are cancelled, and a mail tells the owner. The caller has made sure
         that the owner was there just now. Raises `LastOperator` where nobody else could operate this Mailroom.
         """
-        if session.account is None:
-            raise UnknownAccount
         async with self._database.begin() as work:
-            account = await _locked(work, Account.id == session.account.id)
+            account = await account_of(work, session)
             return await self._begin(work, account, EventKind.DELETION_ASKED, origin, session)
 
     async def delete(self, account_id: UUID, actor: Any) -> datetime:
@@ -92,7 +91,7 @@ class Deletion:
         Raises `UnknownAccount`, `LastOperator`.
         """
         async with self._database.begin() as work:
-            account = await _locked(work, Account.id == account_id)
+            account = await lock_account(work, Account.id == account_id)
             due = await self._begin(work, account, EventKind.DELETION_ORDERED, NOBODY, None)
             await self._audit(work, actor, "account.deletion_asked", target="account", target_id=account.id)
             return due
@@ -100,17 +99,15 @@ class Deletion:
     async def undo(self, account_id: UUID, actor: Any) -> None:
         """Keep an account at an operator's word. Raises `UnknownAccount`."""
         async with self._database.begin() as work:
-            account = await _locked(work, Account.id == account_id)
+            account = await lock_account(work, Account.id == account_id)
             if account.deletes_at is not None:
                 await self._keep(work, account, NOBODY)
                 await self._audit(work, actor, "account.deletion_undone", target="account", target_id=account.id)
 
     async def undo_own(self, session: Session, *, origin: Origin) -> None:
         """Keep the account that is signed in."""
-        if session.account is None:
-            raise UnknownAccount
         async with self._database.begin() as work:
-            account = await _locked(work, Account.id == session.account.id)
+            account = await account_of(work, session)
             if account.deletes_at is not None:
                 await self._keep(work, account, origin)
 
@@ -127,7 +124,7 @@ class Deletion:
     async def undo_by_link(self, token: str, *, origin: Origin) -> None:
         """Keep the account of a link: who reads its mails need not be signed in. Raises as `preview` does."""
         async with self._database.begin() as work:
-            await _locked(work, Account.id == (await self._by_link(work, token)).id)
+            await lock_account(work, Account.id == (await self._by_link(work, token)).id)
             account = await self._by_link(work, token)  # again, now that nobody else can use it
             await self._keep(work, account, origin)
 
@@ -202,14 +199,6 @@ async def keep(work: UnitOfWork, account_id: UUID) -> None:
     """Undo the deletion of an account, in `work`, where there is one."""
     stays = update(Account).where(Account.id == account_id).values(deletes_at=None, deletion_mail_id=None)
     await work.session.execute(stays)
-
-
-async def _locked(work: UnitOfWork, which: Any) -> Account:
-    rows = select(Account).where(which).with_for_update(key_share=True)
-    account = await work.session.scalar(rows.execution_options(populate_existing=True))
-    if account is None:
-        raise UnknownAccount
-    return account
 
 
 async def _another_operator(work: UnitOfWork, account_id: UUID) -> bool:

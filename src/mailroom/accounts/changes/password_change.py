@@ -72,10 +72,7 @@ class PasswordChange:
         if not is_recent(session):
             raise RecentSignInNeeded
         async with self._database.begin() as work:
-            account = await work.session.get(Account, session.account.id)
-        if account is None:
-            raise UnknownAccount
-        return account
+            return await account_of(work, session)
 
     async def change(
         self, session: Session, *, current: str, password: str, end_others: bool, origin: Origin

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from sqlalchemy import delete, func, select, update
-from sqlalchemy.dialects.postgresql import insert
 
 from mailroom.accounts.addresses.address import Address
 from mailroom.accounts.errors import InvalidAddress, LastWayIn
+from mailroom.accounts.identity_rows import write_link
 from mailroom.accounts.models import Account, AccountIdentity
 from mailroom.accounts.providers.errors import (
     IdentityTaken,
@@ -27,7 +27,6 @@ from mailroom.accounts.two_factor.owner import account_of
 from mailroom.accounts.two_factor.ways_in import ways_into
 from mailroom.accounts.views import Origin, Session
 from mailroom.kit.database import Database, UnitOfWork
-from mailroom.kit.ids import new_id
 
 MOST = 10
 """Accounts of other sites that may sign in to one account."""
@@ -88,7 +87,7 @@ class Identities:
             mine = select(func.count()).where(AccountIdentity.account_id == account.id)
             if int(await work.session.scalar(mine) or 0) >= MOST:
                 raise TooManyIdentities
-            if not await add(work, account.id, provider.issuer, person.subject, person.email):
+            if not await write_link(work, account.id, provider.issuer, person.subject, person.email):
                 raise IdentityTaken(provider.label)
             sites = _named(provider.label, person.email)
             await self._log.notify(work, account, EventKind.IDENTITY_LINKED, origin, sites=sites)
@@ -114,13 +113,6 @@ async def find(work: UnitOfWork, issuer: str, subject: str) -> AccountIdentity |
     """Return the link of a person at an issuer. An address is nothing to find one by."""
     wanted = select(AccountIdentity).where(AccountIdentity.issuer == issuer, AccountIdentity.subject == subject)
     return await work.session.scalar(wanted)
-
-
-async def add(work: UnitOfWork, account_id: UUID, issuer: str, subject: str, email: str | None) -> bool:
-    """Link an account; tell whether that was still possible."""
-    row = {"id": new_id(), "account_id": account_id, "issuer": issuer, "subject": subject, "email": email}
-    made = insert(AccountIdentity).values(row).on_conflict_do_nothing(index_elements=["issuer", "subject"])
-    return await work.session.scalar(made.returning(AccountIdentity.id)) is not None
 
 
 async def note_use(work: UnitOfWork, identity: AccountIdentity) -> None:

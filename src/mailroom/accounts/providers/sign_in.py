@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select
-
 from mailroom.accounts.errors import WrongCredentials
 from mailroom.accounts.models import Account
 from mailroom.accounts.providers import identities, requests
@@ -25,7 +23,7 @@ from mailroom.accounts.providers.person import Person, Prompt, SignInProvider
 from mailroom.accounts.providers.requests import Purpose, Request
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.sign_up.registration import Registration
-from mailroom.accounts.two_factor.owner import account_of
+from mailroom.accounts.two_factor.owner import account_of, lock_account
 from mailroom.accounts.two_factor.sign_in import SignInSteps
 from mailroom.accounts.two_factor.ways_in import ways_into
 from mailroom.accounts.views import Origin, Session, SignedIn
@@ -64,7 +62,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an answer: exactly one of the first three, or none where the owner showed who it is."""
+    """What came of an answer: `started` or `ticket`; neither after linking, or where the owner was there."""
 
     purpose: Purpose
     on: Mapping[str, str]
@@ -168,8 +166,7 @@ class ProviderSignIns:
         async with self._database.begin() as work:
             identity = await identities.find(work, provider.issuer, person.subject)
             if identity is not None:
-                locked = select(Account).where(Account.id == identity.account_id).with_for_update(key_share=True)
-                account = (await work.session.scalars(locked)).one()
+                account = await lock_account(work, Account.id == identity.account_id)
                 await identities.note_use(work, identity)
                 kept = bool(request.on.get("keep"))
                 try:

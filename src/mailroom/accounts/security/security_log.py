@@ -117,8 +117,7 @@ class SecurityLog:
         """Write an event, and promise a mail that tells of it; return the mail's id.
 
         The mail goes to the address of the account, or `to` an earlier one. `sites` are accounts of other sites
-        that the mail is to name. None where it is an event of `CHOSEN`
-        that the owner wants no mail of.
+        that the mail is to name. None where it is an event of `CHOSEN` that the owner wants no mail of.
         """
         if kind in CHOSEN and kind not in (USUAL if account.notices is None else account.notices):
             await self.record(work, account.id, kind, origin)

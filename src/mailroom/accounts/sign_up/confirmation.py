@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import func, insert, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 
 from mailroom.accounts.addresses.address import key_of
 from mailroom.accounts.errors import (
@@ -26,7 +25,8 @@ from mailroom.accounts.errors import (
     WrongPassword,
     WrongToken,
 )
-from mailroom.accounts.models import OPEN, Account, AccountIdentity, SignUp
+from mailroom.accounts.identity_rows import write_link
+from mailroom.accounts.models import OPEN, Account, SignUp
 from mailroom.accounts.passwords.hashing import KNOWN, Passwords, is_useless
 from mailroom.accounts.security.security_log import EventKind, SecurityLog
 from mailroom.accounts.sessions import Sessions
@@ -212,7 +212,9 @@ class Confirmation:
         }
         account = (await work.session.scalars(insert(Account).values(row).returning(Account))).one()
         if sign_up.issuer and sign_up.subject:
-            await self._link(work, account, sign_up, user_agent)
+            linked = await write_link(work, account.id, sign_up.issuer, sign_up.subject, sign_up.email)
+            if linked:  # else another account was linked with it meanwhile
+                await self._log.record(work, account.id, EventKind.IDENTITY_LINKED, Origin(user_agent))
         if sign_up.invitation_id:
             await self._invitations.use(work, sign_up.invitation_id, account.id)
         done = {"confirmed_at": func.now(), "account_id": account.id, "password_hash": None}
@@ -225,10 +227,3 @@ class Confirmation:
         )
         await self._log.record(work, account.id, EventKind.SIGNED_UP, Origin(user_agent))
         return await self._sessions.enter(work, account, session, user_agent)
-
-    async def _link(self, work: UnitOfWork, account: Account, sign_up: SignUp, user_agent: str) -> None:
-        """Link the account with the one that its owner signed up with, unless that was linked meanwhile."""
-        row = {"id": new_id(), "account_id": account.id, "issuer": sign_up.issuer, "subject": sign_up.subject}
-        linked = upsert(AccountIdentity).values({**row, "email": sign_up.email}).on_conflict_do_nothing()
-        if await work.session.scalar(linked.returning(AccountIdentity.id)) is not None:
-            await self._log.record(work, account.id, EventKind.IDENTITY_LINKED, Origin(user_agent))

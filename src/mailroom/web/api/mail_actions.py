@@ -80,15 +80,14 @@ async def start() -> Response:
     async with payload_of("/mails/actions") as payload:
         body = _body(payload.take())
         search = _search(body.search, now)
-        if repeated := await _begun_before(key, payload):  # a repeat counts no mails
-            return answer(repeated, 202)
+        async with have.database.begin() as work:
+            if repeated := await _begun_before(work, key, payload):  # a repeat counts no mails
+                return answer(repeated, 202)
         counts = body.action == "cancel" or body.expected is not None
         count = await have.bulk_actions.count(search, now) if counts else None
         async with have.database.begin() as work:
-            if payload.idempotency_key:
-                before = await answered_before(work, key.id, payload.idempotency_key, payload.fingerprint)
-                if before is not None:
-                    return answer(await _shown(work, before[0]), 202)
+            if repeated := await _begun_before(work, key, payload):  # meanwhile
+                return answer(repeated, 202)
             if counts:
                 _check_expected(count, body.expected)
             ticket = await have.bulk_actions.start(work, body.action, search, until=now, actor=actor_of(key))
@@ -133,13 +132,12 @@ async def cancel(action_id: str) -> Response:
         return answer(await _shown(work, found))
 
 
-async def _begun_before(key: Key, payload: Payload) -> dict[str, Any] | None:
+async def _begun_before(work: UnitOfWork, key: Key, payload: Payload) -> dict[str, Any] | None:
     """Return the act that this request began before; None where it is new. Raises what `answered_before` does."""
     if not payload.idempotency_key:
         return None
-    async with services().database.begin() as work:
-        before = await answered_before(work, key.id, payload.idempotency_key, payload.fingerprint)
-        return None if before is None else await _shown(work, before[0])
+    before = await answered_before(work, key.id, payload.idempotency_key, payload.fingerprint)
+    return None if before is None else await _shown(work, before[0])
 
 
 async def _key() -> Key:

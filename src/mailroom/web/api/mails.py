@@ -83,7 +83,7 @@ async def search() -> Response:
             "has_more": page.next is not None,
             "next": str(page.next) if page.next else None,
             "looked_to": _iso(page.looked_to),
-            "data": [_shown(mail) for mail in page.mails],
+            "data": [_shown(mail) for mail in page.rows],
         }
     )
 

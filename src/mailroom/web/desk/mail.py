@@ -163,7 +163,7 @@ async def _related(found: Mail, account: AccountView) -> list[MailLine]:
         return []
     search = MailSearch.of({"to": found.recipient, "since": "all"}, (), now)
     page = await services().mail_searches.page(search, now, limit=RELATED + 1)
-    others = [one for one in page.mails if one.id != found.id][:RELATED]
+    others = [one for one in page.rows if one.id != found.id][:RELATED]
     async with services().database.begin() as work:
         return await mail_lines(work, others, whole=account.is_operator)
 

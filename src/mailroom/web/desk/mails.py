@@ -64,7 +64,7 @@ async def mails() -> Response:
         count = None if number is None else Counted(min(number, MOST_COUNTED), number > MOST_COUNTED)
     async with services().database.begin() as work:
         if page:
-            lines = await mail_lines(work, page.mails, whole=account.is_operator)
+            lines = await mail_lines(work, page.rows, whole=account.is_operator)
         keys = [row.name for row in await services().api_keys.list(work, revoked=False)]
         saved = await services().saved_searches.list(work, account.id)
     return await desk_page(

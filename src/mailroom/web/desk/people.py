@@ -77,7 +77,7 @@ async def _page(account_id: str, refused: Refused) -> Response:
     search = MailSearch.of({"to": row.email, "since": "all"}, (), now)
     mails = await services().mail_searches.page(search, now, limit=NEWEST_MAILS)
     async with services().database.begin() as work:
-        lines = await mail_lines(work, mails.mails, whole=whole)
+        lines = await mail_lines(work, mails.rows, whole=whole)
     sessions = await services().sessions.of_account(found)
     return await desk_page(
         "desk/person.html",

@@ -91,7 +91,7 @@ async def tasks() -> Response:
     chosen = {key: value for key, value in (("name", name), ("state", wanted.state), ("words", words)) if value}
     return await desk_page(
         "desk/tasks.html",
-        lines=[line_of(task, usual.get(str(task.name)), whole=account.is_operator) for task in found.tasks],
+        lines=[line_of(task, usual.get(str(task.name)), whole=account.is_operator) for task in found.rows],
         looked_to=found.looked_to,
         names=[
             (one, f"/desk/tasks?{urlencode({'name': one.name})}", short(one.p50), short(one.p99))

@@ -8,6 +8,7 @@ from typing import Any
 from quart import Blueprint, Response, abort
 
 from mailroom.desk.backlog import backlog
+from mailroom.desk.pause_acts import change_pause
 from mailroom.desk.processes.readings import ProcessRow, ask, processes
 from mailroom.desk.queues import lately, open_tasks, queues
 from mailroom.i18n.alert_words import count
@@ -15,10 +16,9 @@ from mailroom.i18n.formats import duration, listed, measured, number
 from mailroom.i18n.messages import gettext, gettext_noop, ngettext, translated
 from mailroom.i18n.sentences import sentence
 from mailroom.kit import clock
-from mailroom.mail.ledger.pauses import pause, pauses, resume
+from mailroom.mail.ledger.pauses import pauses
 from mailroom.statistics import names
 from mailroom.statistics.readings import Cells, Measured
-from mailroom.tasks.pauses import release_tasks
 from mailroom.web.browser import services
 from mailroom.web.desk.access import actor_of, masked, operator, staff
 from mailroom.web.desk.frame import desk_page
@@ -213,20 +213,16 @@ async def hold_back() -> Response:
         "stream": set(STREAMS),
         "kind": {kind.name for kind in services().outbox.kinds},
     }
-    act = {"pause": pause, "resume": resume}.get(str(values.get("act", "")))
-    if act is None or name not in known.get(what, set()):
+    paused = {"pause": True, "resume": False}.get(str(values.get("act", "")))
+    if paused is None or name not in known.get(what, set()):
         abort(400)
-    async with services().database.begin() as work:
-        if act is pause:
-            changed = await pause(work, what, name, account.email)  # type: ignore[arg-type]  # checked above
-        else:
-            changed = await resume(work, what, name)  # type: ignore[arg-type]
-        if changed:
-            verb = "paused" if act is pause else "resumed"
-            subject, details = "tasks" if what == "tasks" else "sending", {"what": what, "name": name}
-            await services().audit_log.write(
-                work, actor_of(account), f"{subject}.{verb}", target=what, target_id=name or None, details=details
-            )
-    if what == "tasks" and changed and act is resume:
-        await release_tasks(services().database)
+    have = services()
+    await change_pause(
+        have.database,
+        have.audit_log,
+        actor_of(account),
+        what,  # type: ignore[arg-type]  # checked above
+        name,
+        paused=paused,
+    )
     return redirect("/desk/workers")

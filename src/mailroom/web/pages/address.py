@@ -13,9 +13,8 @@ from mailroom.web.errors import respond
 from mailroom.web.forms.fields import ChangeAddressForm, OtherAddressForm, check, sent_values
 from mailroom.web.forms.notices import redirect_with_notice
 from mailroom.web.page import keep_private, page, redirect
-from mailroom.web.pages.security_history import who_changes
+from mailroom.web.pages.present_password import form_of_change, who_changes
 from mailroom.web.rate_limits import limits
-from mailroom.web.recent_sign_in import way_to_confirm
 from mailroom.web.refused import FORM_ERRORS, Refused, refuse, take, typed
 
 blueprint = Blueprint("address", __name__)
@@ -29,15 +28,7 @@ async def address_form() -> Response:
 
 
 async def _form(session: Session, refused: Refused, *, asks_password: bool) -> Response:
-    return await page(
-        "change_address.html",
-        refused.status,
-        values=refused.values,
-        messages=refused.messages,
-        asks_password=asks_password,
-        choice=await services().recent_sign_in.choice(session),
-        way_to_confirm=way_to_confirm(session, "/account/address"),
-    )
+    return await form_of_change("change_address.html", "/account/address", session, refused, asks_password)
 
 
 @blueprint.post("/account/address")

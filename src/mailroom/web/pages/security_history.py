@@ -21,8 +21,8 @@ from mailroom.web.forms.fields import ChangePasswordForm, OtherPasswordForm, che
 from mailroom.web.forms.notices import redirect_with_notice, take_notice
 from mailroom.web.forms.return_to import member
 from mailroom.web.page import keep_private, page, redirect
+from mailroom.web.pages.present_password import form_of_change, who_changes
 from mailroom.web.rate_limits import limits
-from mailroom.web.recent_sign_in import recent_member, way_to_confirm
 from mailroom.web.refused import FORM_ERRORS, Refused, refuse, take
 
 blueprint = Blueprint("security_history", __name__)
@@ -98,28 +98,8 @@ async def password_form() -> Response:
     return await _form(session, take(), asks_password=asks_password)
 
 
-async def who_changes() -> tuple[Session, bool]:
-    """Return the session of a member, and whether the present password has to be typed to change something.
-
-    Where it has not, the sign-in has to be a recent one: raises `AskAgain`.
-    """
-    session, _ = await member()
-    asks_password = await services().password_change.asks_password(session)
-    if not asks_password:
-        await recent_member()
-    return session, asks_password
-
-
 async def _form(session: Session, refused: Refused, *, asks_password: bool) -> Response:
-    return await page(
-        "change_password.html",
-        refused.status,
-        values=refused.values,
-        messages=refused.messages,
-        asks_password=asks_password,
-        choice=await services().recent_sign_in.choice(session),
-        way_to_confirm=way_to_confirm(session, "/account/password"),
-    )
+    return await form_of_change("change_password.html", "/account/password", session, refused, asks_password)
 
 
 @blueprint.post("/account/password")

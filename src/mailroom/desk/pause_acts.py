@@ -1,0 +1,25 @@
+"""Pausing, as operators do it on the desk and in the shell: it is noted in the audit log."""
+
+from mailroom.desk.audit_log import Actor, AuditLog
+from mailroom.kit.database import Database
+from mailroom.mail.ledger import pauses
+from mailroom.mail.ledger.pauses import What
+from mailroom.tasks.pauses import release_tasks
+
+
+async def change_pause(
+    database: Database, log: AuditLog, actor: Actor, what: What, name: str, *, paused: bool
+) -> bool:
+    """Hold back what is named, or let it go again; False where nothing had to change. Raises `Unavailable`."""
+    async with database.begin() as work:
+        if paused:
+            changed = await pauses.pause(work, what, name, actor.name)
+        else:
+            changed = await pauses.resume(work, what, name)
+        if changed:
+            subject, verb = "tasks" if what == "tasks" else "sending", "paused" if paused else "resumed"
+            details = {"what": what, "name": name}
+            await log.write(work, actor, f"{subject}.{verb}", target=what, target_id=name or None, details=details)
+    if changed and what == "tasks" and not paused:
+        await release_tasks(database)
+    return changed
