@@ -14,13 +14,14 @@ from tests.stack import Stack
 
 
 @pytest.fixture
-def provider(mailroom: Stack) -> Iterator[Provider]:
+def provider(mailroom: Stack, people: People) -> Iterator[Provider]:
     """A provider, and a web that knows it."""
     with running_provider() as provider:
         mailroom.kill_web()
         mailroom.environment["OIDC_PROVIDERS"] = provider.setting("staff", "Our%20staff")
         mailroom.start_web()
         yield provider
+        people.go_home()  # open pages would complain of the web that goes
         mailroom.kill_web()
         del mailroom.environment["OIDC_PROVIDERS"]
         mailroom.start_web()
