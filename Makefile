@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # Tests at a time: they wait more than they work, so more than the cores. Every process has its own PostgreSQL and Valkey.
-JOBS ?= 4
+JOBS ?= 5
 
 .PHONY: help
 help: ## this page
