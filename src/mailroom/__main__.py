@@ -1,6 +1,9 @@
 """The door for the shell: `mailroom`, and `python -m mailroom`."""
 
-from mailroom.bootstrap.shell import create_commands
+from mailroom.kit.memory import loading
+
+with loading():
+    from mailroom.bootstrap.shell import create_commands
 
 
 def main() -> None:

@@ -28,14 +28,14 @@ union all select proname from pg_proc join pg_namespace on pg_namespace.oid = pr
 """
 INDEXES = "select indexname from pg_indexes where schemaname = 'public' order by 1"
 SCHEMA = """
+with own as (select oid from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace)
 select format('%s.%s %s %s %s', attrelid::regclass, attname, format_type(atttypid, atttypmod), attnotnull,
-    pg_get_expr(adbin, adrelid)) as part
+    pg_get_expr(adbin, adrelid))
 from pg_attribute left join pg_attrdef on adrelid = attrelid and adnum = attnum
-where attrelid in (select oid from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace)
-and attnum > 0 and not attisdropped
-union all select pg_get_indexdef(indexrelid) from pg_index where indrelid in (select oid from pg_class where relnamespace = 'public'::regnamespace)
-union all select format('%s %s', conrelid::regclass, replace(pg_get_constraintdef(oid), ' NOT VALID', '')) from pg_constraint
-where connamespace = 'public'::regnamespace and conrelid <> 0
+where attrelid in (table own) and attnum > 0 and not attisdropped
+union all select pg_get_indexdef(indexrelid) from pg_index where indrelid in (table own)
+union all select format('%s %s', conrelid::regclass, replace(pg_get_constraintdef(oid), ' NOT VALID', ''))
+from pg_constraint where conrelid in (table own)
 order by 1
 """
 """Every column, index and constraint, in words."""

@@ -91,9 +91,10 @@ async def main():
     have = services(settings, queue, queue.begin, name="mailroom web")
     for number in range(10_000):
         email, session = f"visitor-{number}@example.org", have.sessions.new("a browser")
+        password = "seven quiet herons by the lake"
         for _ in range(3):
             try:
-                await have.accounts.sign_up(email=email, password="seven quiet herons by the lake", session=session)
+                await have.accounts.sign_up(email=email, password=password, session=session)
                 print(email, flush=True)
                 break
             except Unavailable:  # a page says so, and keeps what was typed; nothing was saved: they send it again

@@ -11,7 +11,7 @@ from functools import partial
 import click
 
 from mailroom.cli.commands import shell
-from mailroom.kit.memory import give_back_large_blocks
+from mailroom.kit.memory import give_back_large_blocks, loading
 from mailroom.ops.database_start import ask_database
 from mailroom.ops.doctor.daemons import Daemons
 from mailroom.ops.entrypoints import Entrypoints
@@ -51,14 +51,15 @@ def run_web(settings: Settings, fd: int | None = None) -> int:
         settings = ask_database(settings)
     if fd is None and settings.web_concurrency > 1:
         return _share(listening, "web", settings.web_concurrency, settings)
-    from mailroom.bootstrap.web import create_web  # the parent of several processes serves nothing itself
-    from mailroom.web.parts import part_of
-    from mailroom.web.server import server
-
     give_back_large_blocks()
+    with loading():  # the parent of several processes serves nothing itself
+        from mailroom.bootstrap.web import create_web
+        from mailroom.web.parts import part_of
+        from mailroom.web.server import server
+
+        app = create_web(settings)
     # A page may hold a websocket; beside those there is room for as many requests.
     most = 2 * settings.live_sockets_per_address
-    app = create_web(settings)
     counters = part_of(app, Services).counters
     server.run(
         app,
@@ -82,9 +83,10 @@ def run_submission(settings: Settings, fd: int | None = None) -> int:
         settings = ask_database(settings)
     if fd is None and settings.submission_processes > 1:
         return _share(listening, "submission", settings.submission_processes, settings)
-    from mailroom.bootstrap import submission  # the parent of several processes serves nothing itself
-
     give_back_large_blocks()
+    with loading():  # the parent of several processes serves nothing itself
+        from mailroom.bootstrap import submission
+
     return submission.run_submission(settings, listening)
 
 
@@ -120,10 +122,12 @@ def run_worker(settings: Settings, *, one: bool = False) -> int:
         from celery.platforms import SecurityWarning
 
         warnings.simplefilter("ignore", SecurityWarning)
-    from mailroom.bootstrap.worker import create_worker  # the parent of several processes needs no Celery
-    from mailroom.jobs.worker import work
+    with loading():  # the parent of several processes needs no Celery
+        from mailroom.bootstrap.worker import create_worker
+        from mailroom.jobs.worker import work
 
-    return work(create_worker(settings), threads=settings.worker_threads, log_level=settings.log_level)
+        app = create_worker(settings)
+    return work(app, threads=settings.worker_threads, log_level=settings.log_level)
 
 
 def create_shell_services(settings: Settings) -> Services:

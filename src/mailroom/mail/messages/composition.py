@@ -18,8 +18,6 @@ from email.utils import format_datetime
 from functools import lru_cache
 from uuid import UUID
 
-from inscriptis import get_text
-
 from mailroom.mail.messages.draft import Attachment, Draft, Mailbox
 
 ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
@@ -60,6 +58,8 @@ def text_of(html: str) -> str:
     """Return the text of an HTML mail that has none."""
     if len(html) > LONGEST_HTML:
         return "This message is HTML only.\n"
+    from inscriptis import get_text  # 6 MB in every process, and few mails need it
+
     return get_text(html).strip() + "\n" if html.strip() else "\n"
 
 

@@ -1,5 +1,6 @@
 """A restored database: recognized, marked in one transaction, and nothing else taken for one."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from sqlalchemy import text
 
 from mailroom.kit.database import Database
 from mailroom.mail.ledger.identity import DatabaseRestored, RestoreGuard
-from mailroom.mail.ledger.restoration import WorkersRunning, adopt, mark_restored
+from mailroom.mail.ledger.restoration import WORKERS, WorkersRunning, adopt, mark_restored
 from mailroom.ops.database_witness import RedisWitness
 from mailroom.ops.doctor import restore as restore_check
 from mailroom.ops.restored import refusal
