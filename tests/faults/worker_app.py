@@ -56,7 +56,7 @@ def _with(act: Callable[[], None], usual: Callable[[MailRow], Mapping[str, str]]
 def with_test_kinds() -> Iterator[None]:
     """Wire `wiring.mail_kinds` our way for the length of the block."""
     usual = wiring.mail_kinds
-    wiring.mail_kinds = lambda settings, tokens: TestKinds(usual(settings, tokens))
+    wiring.mail_kinds = lambda *arguments: TestKinds(usual(*arguments))
     try:
         yield
     finally:
