@@ -22,14 +22,17 @@ FLAGS = [
     "--disable-sync",
 ]
 HERE = Path(__file__).parent
+STACKS = 3
+"""So many stacks, with a Chromium each, share the files: each costs 6 s of a core, and one alone would be last."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    files = sorted(HERE.glob("test_*.py"))
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.xdist_group("browser"))  # one stack for all, not one a test
+            item.add_marker(pytest.mark.xdist_group(f"browser-{files.index(item.path) % STACKS}"))
             if CHROMIUM is None:
                 item.add_marker(pytest.mark.skip(reason="no Chromium here: install Debian's package chromium"))
 
