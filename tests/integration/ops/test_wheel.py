@@ -11,6 +11,8 @@ import pytest
 import mailroom
 from tests.processes import ROOT
 
+pytestmark = pytest.mark.xdist_group("wheel")  # one installation for the file
+
 ASK = """
 import json, sys
 from pathlib import Path

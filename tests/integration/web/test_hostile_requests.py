@@ -12,6 +12,8 @@ from mailroom.ops.embedded.valkey import Valkey
 from tests.conftest import database_on
 from tests.integration.web.fuzzing import Target, environment_for, target
 
+pytestmark = pytest.mark.xdist_group("hostile")  # one web for the file
+
 JSON = b"Content-Type: application/json\r\n"
 FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
 HANDSHAKE = (
