@@ -40,6 +40,7 @@ from mailroom.desk.bulk_actions import BulkActions
 from mailroom.desk.failures import FailureReport
 from mailroom.desk.mail_details import MailDesk
 from mailroom.desk.mail_search import MailSearches
+from mailroom.desk.people import People
 from mailroom.desk.saved_searches import SavedSearches
 from mailroom.desk.task_desk import TaskDesk
 from mailroom.kit.database import Database
@@ -100,6 +101,7 @@ class Services:
     task_desk: TaskDesk
     saved_searches: SavedSearches
     bulk_actions: BulkActions
+    people: People
     webhooks: Webhooks
     counters: Counters
     teller: Teller

@@ -43,6 +43,7 @@ from mailroom.desk.bulk_actions import BulkActions
 from mailroom.desk.failures import FailureReport
 from mailroom.desk.mail_details import MailDesk
 from mailroom.desk.mail_search import MailSearches
+from mailroom.desk.people import People
 from mailroom.desk.saved_searches import SavedSearches
 from mailroom.desk.task_desk import TaskDesk
 from mailroom.i18n.sentences import text_of
@@ -146,6 +147,7 @@ def create_services(
     )
     providers = create_providers(settings)
     identities = Identities(database, providers, log)
+    operators, account_administration = Operators(), AccountAdministration(sessions)
     return Services(
         settings=settings,
         database=database,
@@ -196,14 +198,17 @@ def create_services(
             sessions=sessions,
             log=log,
             audit=audit_log.write,
+            counters=counters,
         ),
-        erasure=Erasure(database, sessions, secret_keys=settings.secret_keys, also=[forget_deliveries]),
+        erasure=Erasure(
+            database, sessions, secret_keys=settings.secret_keys, also=[forget_deliveries], counters=counters
+        ),
         security_log=log,
         sign_in_delays=SignInDelays(database, settings.secret_keys),
         sessions=sessions,
         session_endings=SessionEndings(database, sessions, log),
-        operators=Operators(),
-        account_administration=AccountAdministration(sessions),
+        operators=operators,
+        account_administration=account_administration,
         outbox=outbox,
         mail_administration=administration,
         mail_kinds=kinds,
@@ -226,6 +231,14 @@ def create_services(
         mail_desk=MailDesk(administration, _previews(settings, kinds, apps), notify),
         saved_searches=SavedSearches(),
         bulk_actions=BulkActions(database, task_service, administration, audit_log),
+        people=People(
+            database,
+            account_administration,
+            operators,
+            password_reset=password_reset,
+            registration=registration,
+            audit_log=audit_log,
+        ),
         webhooks=Webhooks(webhook_box(settings), private=settings.webhook_private_networks),
         counters=counters,
         teller=create_teller(settings, database),

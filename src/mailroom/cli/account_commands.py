@@ -7,6 +7,7 @@ import click
 from mailroom.accounts.addresses.address import Address
 from mailroom.accounts.errors import UnknownAccount
 from mailroom.accounts.views import AccountView, Origin
+from mailroom.cli.account_mails import new_password, resend, sign_ups
 from mailroom.cli.account_views import list_accounts, lock, show, unlock
 from mailroom.cli.actor import shell_actor
 from mailroom.cli.with_services import with_services
@@ -27,7 +28,7 @@ def accounts() -> None:
     """List and show accounts; lock and delete them; help members who have lost their second factors."""
 
 
-for command in (list_accounts, show, lock, unlock):
+for command in (list_accounts, show, lock, unlock, new_password, sign_ups, resend):
     accounts.add_command(command)
 
 

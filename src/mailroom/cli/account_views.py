@@ -11,6 +11,7 @@ from mailroom.accounts.views import Session
 from mailroom.cli.actor import shell_actor
 from mailroom.cli.tables import Column, print_table
 from mailroom.cli.with_services import with_services
+from mailroom.desk.as_json import account_json
 from mailroom.i18n.messages import gettext, gettext_noop
 from mailroom.kit import clock
 from mailroom.kit.text import age, clean, full
@@ -56,17 +57,6 @@ def list_accounts(entrypoints: Entrypoints, address: str, limit: int, as_json: b
     )
     if not found:
         click.echo(gettext("No account matches.") if address else gettext("There are no accounts yet."), err=True)
-
-
-def account_json(account: FoundAccount) -> dict[str, Any]:
-    """Return an account for machines; times are ISO 8601."""
-    return {
-        "id": str(account.id),
-        "email": account.email,
-        "role": account.role,
-        "created_at": account.created_at.isoformat(),
-        "locked_at": account.locked_at.isoformat() if account.locked_at else None,
-    }
 
 
 @click.command()
@@ -129,10 +119,7 @@ def unlock(entrypoints: Entrypoints, email: str) -> None:
 
 
 async def _set(services: Services, email: str, *, lock_it: bool) -> bool:
-    administration = services.account_administration
     async with services.database.begin() as work:
-        account = await administration.by_email(work, email)
-        changed = await (administration.lock if lock_it else administration.unlock)(work, account.id)
-        action = "account.locked" if lock_it else "account.unlocked"
-        await services.audit_log.write(work, shell_actor(), action, target="account", target_id=account.id)
-    return changed
+        account = await services.account_administration.by_email(work, email)
+    act = services.people.lock if lock_it else services.people.unlock
+    return await act(account.id, shell_actor())

@@ -1,4 +1,4 @@
-"""`mailroom retry` and `cancel`: done to mails and tasks that are named, to all mails of a state or of a search.
+"""`mailroom retry`, `cancel` and `again`: of mails and tasks that are named, all mails of a state or of a search.
 
 All mails of a search are changed by a background task, as from the desk.
 """
@@ -105,6 +105,25 @@ def cancel(
     cancelled by a background task; its ID is printed, and `mailroom watch ID` follows it.
     """
     _do(entrypoints, prefixes, state, search, CANCEL, yes=yes)
+
+
+@click.command()
+@click.argument("prefix", metavar="ID", type=Id())
+@click.pass_obj
+def again(entrypoints: Entrypoints, prefix: IdPrefix) -> None:
+    """Send a copy of a mail of another program that was sent. The id of the copy is printed."""
+
+    async def work(services: Services) -> UUID:
+        async with services.database.begin() as unit:
+            mail_id = await find_id(unit, prefix)
+            copy = await services.mail_desk.send_again(unit, mail_id)
+            details = {"copy": str(copy)}
+            await services.audit_log.write(
+                unit, shell_actor(), "mail.sent_again", target="mail", target_id=mail_id, details=details
+            )
+        return copy
+
+    click.echo(str(with_services(entrypoints, work)))
 
 
 def _do(

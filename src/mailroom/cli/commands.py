@@ -11,8 +11,9 @@ import click
 from mailroom import __version__
 from mailroom.cli import app_commands
 from mailroom.cli.account_commands import accounts
-from mailroom.cli.bulk_commands import cancel, retry
-from mailroom.cli.desk_commands import audit, failures, pause, resume, workers
+from mailroom.cli.alert_commands import alerts
+from mailroom.cli.bulk_commands import again, cancel, retry
+from mailroom.cli.desk_commands import audit, failures, pause, queues, resume, workers
 from mailroom.cli.invitation_commands import invitations
 from mailroom.cli.key_commands import keys
 from mailroom.cli.language import terminal_language, translate_help
@@ -207,9 +208,12 @@ def shell(entrypoints: Entrypoints) -> click.Group:
         send,
         retry,
         cancel,
+        again,
         pause,
         resume,
         workers,
+        queues,
+        alerts,
         failures,
         audit,
         restored,

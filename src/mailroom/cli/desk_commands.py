@@ -1,9 +1,8 @@
-"""`mailroom pause` and `resume`, `workers`, `failures`, `audit`: what the desk shows and does, in the shell."""
+"""`mailroom pause` and `resume`, `workers`, `queues`, `failures`, `audit`: the desk in the shell."""
 
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import click
 
@@ -11,10 +10,14 @@ from mailroom.cli.actor import shell_actor
 from mailroom.cli.moments import Moment
 from mailroom.cli.tables import Column, print_table
 from mailroom.cli.with_services import with_services
+from mailroom.desk.as_json import entry_json, failures_json, pause_json, process_json, queue_json
+from mailroom.desk.backlog import backlog
 from mailroom.desk.failures import Failures
 from mailroom.desk.models import AuditEntry
 from mailroom.desk.pause_acts import change_pause
 from mailroom.desk.processes.readings import ProcessRow, ask, processes
+from mailroom.desk.queues import Queue, lately
+from mailroom.desk.queues import queues as read_queues
 from mailroom.i18n.messages import gettext, gettext_noop
 from mailroom.kit import clock
 from mailroom.kit.errors import MailroomError
@@ -110,8 +113,8 @@ def _list(entrypoints: Entrypoints, *, as_json: bool) -> None:
     found, held_back = with_services(entrypoints, read)
     if as_json:
         told = {
-            "processes": [_process_json(row) for row in found],
-            "pauses": [_pause_json(one) for one in held_back],
+            "processes": [process_json(row) for row in found],
+            "pauses": [pause_json(one) for one in held_back],
         }
         click.echo(json.dumps(told, indent=2))
         return
@@ -151,24 +154,46 @@ def _process_cells(row: ProcessRow, now: datetime) -> list[str]:
     ]
 
 
-def _process_json(row: ProcessRow) -> dict[str, Any]:
-    return {
-        "name": row.name,
-        "role": row.role,
-        "state": row.state,
-        "wish": row.wish,
-        "host": row.host,
-        "pid": row.pid,
-        "version": row.version,
-        "started_at": row.started_at.isoformat(),
-        "seen_at": row.seen_at.isoformat(),
-        "last_minute": row.last_minute,
-        "facts": row.facts,
-    }
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def queues(entrypoints: Entrypoints, *, as_json: bool) -> None:
+    """List the streams of mails: what waits, since when, and what came and went in the last ten minutes."""
 
+    async def read(services: Services) -> tuple[Sequence[Queue], Sequence[Pause]]:
+        async with services.database.begin_plain() as work:
+            waits = await backlog(work)
+            oldest = {"transactional": waits.oldest, "bulk": waits.oldest_bulk}
+            return await read_queues(work, await lately(work), oldest), await pauses.pauses(work)
 
-def _pause_json(one: Pause) -> dict[str, Any]:
-    return {"what": one.what, "name": one.name, "since": one.since.isoformat(), "by": one.by_name}
+    found, held_back = with_services(entrypoints, read)
+    told = [queue_json(one, held_back) for one in found]
+    if as_json:
+        click.echo(json.dumps(told, indent=2))
+        return
+    columns = (
+        Column(gettext_noop("stream"), whole=True),
+        Column(gettext_noop("queued"), whole=True),
+        Column(gettext_noop("retrying"), whole=True),
+        Column(gettext_noop("scheduled"), whole=True),
+        Column(gettext_noop("oldest"), whole=True),
+        Column(gettext_noop("came")),
+        Column(gettext_noop("went")),
+        Column(gettext_noop("notes")),
+    )
+    now = clock.now()
+    rows = [
+        [
+            one.stream,
+            *(str(number) for number in (one.queued, one.retrying, one.scheduled)),
+            age(one.oldest, now) if one.oldest else "",
+            str(one.came),
+            str(one.went),
+            gettext("paused") if said["paused"] else "",
+        ]
+        for one, said in zip(found, told, strict=True)
+    ]
+    print_table(columns, rows)
 
 
 @workers.command()
@@ -221,7 +246,7 @@ def failures(entrypoints: Entrypoints, *, since: datetime | None, as_json: bool)
 
     found = with_services(entrypoints, read)
     if as_json:
-        click.echo(json.dumps(_failures_json(found), indent=2))
+        click.echo(json.dumps(failures_json(found), indent=2))
         return
     columns = (
         Column(gettext_noop("mails"), whole=True),
@@ -253,54 +278,33 @@ def failures(entrypoints: Entrypoints, *, since: datetime | None, as_json: bool)
         click.echo(gettext("There are more: only the newest were grouped."), err=True)
 
 
-def _failures_json(found: Failures) -> dict[str, Any]:
-    return {
-        "since": found.since.isoformat(),
-        "complete": found.complete,
-        "mails": [
-            {
-                "reason": group.cause.reason,
-                "code": group.cause.code,
-                "enhanced": group.cause.enhanced or None,
-                "domain": group.cause.domain,
-                "states": dict(group.states),
-                "first": group.first.isoformat() if group.first else None,
-                "last": group.last.isoformat() if group.last else None,
-                "recovered": group.recovered,
-                "example": str(group.example) if group.example else None,
-                "answer": group.answer,
-            }
-            for group in found.groups
-        ],
-        "tasks": [
-            {
-                "name": one.name,
-                "error": one.error,
-                "place": one.place,
-                "count": one.count,
-                "example": str(one.example) if one.example else None,
-            }
-            for one in found.tasks
-        ],
-    }
-
-
 @click.command()
 @click.option("--target", help="Only what was done to this id.")
 @click.option("--action", help="Only this action: mails.retry, say.")
+@click.option("--before", type=click.IntRange(1), help="Only those before this number: the next page.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most this many.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def audit(entrypoints: Entrypoints, *, target: str | None, action: str | None, limit: int, as_json: bool) -> None:
+def audit(
+    entrypoints: Entrypoints,
+    *,
+    target: str | None,
+    action: str | None,
+    before: int | None,
+    limit: int,
+    as_json: bool,
+) -> None:
     """List what operators, keys and the shell did, newest first: who, what, on what, from where, when."""
 
     async def read(services: Services) -> Sequence[AuditEntry]:
         async with services.database.begin() as work:
-            return await services.audit_log.entries(work, target_id=target, action=action, limit=limit)
+            return await services.audit_log.entries(
+                work, target_id=target, action=action, before=before, limit=limit
+            )
 
     found = with_services(entrypoints, read)
     if as_json:
-        click.echo(json.dumps([_entry_json(entry) for entry in found], indent=2))
+        click.echo(json.dumps([entry_json(entry) for entry in found], indent=2))
         return
     columns = (
         Column(gettext_noop("at"), whole=True),
@@ -311,6 +315,8 @@ def audit(entrypoints: Entrypoints, *, target: str | None, action: str | None, l
         Column(gettext_noop("details"), needed=False),
     )
     print_table(columns, [_entry_cells(entry) for entry in found])
+    if len(found) == limit:
+        click.echo(gettext("More: mailroom audit --before %(number)s", number=found[-1].id), err=True)
     if not found:
         click.echo(gettext("Nothing was done."), err=True)
 
@@ -320,17 +326,3 @@ def _entry_cells(entry: AuditEntry) -> list[str]:
     details = json.dumps(entry.details, ensure_ascii=False) if entry.details else ""
     cells = (full(entry.at), entry.actor_name, entry.action, target, entry.client or "", details)
     return [clean(cell) for cell in cells]
-
-
-def _entry_json(entry: AuditEntry) -> dict[str, Any]:
-    return {
-        "at": entry.at.isoformat(),
-        "actor": entry.actor,
-        "actor_id": str(entry.actor_id) if entry.actor_id else None,
-        "actor_name": entry.actor_name,
-        "action": entry.action,
-        "target": entry.target,
-        "target_id": entry.target_id,
-        "client": entry.client,
-        "details": entry.details,
-    }

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import click
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, String, cast, func, select
 
 from mailroom.cli.mail_commands import SINCE, newest_of
 from mailroom.cli.moments import Moment
@@ -21,21 +21,35 @@ from mailroom.tasks.states import TaskState
 
 @click.command()
 @click.option("--state", type=click.Choice([state.value for state in TaskState]), help="Only those in this state.")
+@click.option("--name", help="Only those of this name: mailroom.change_mails, say.")
+@click.option("--words", help="Only those with this in their arguments.")
 @click.option("--since", type=Moment(), help=SINCE)
 @click.option("--parts", is_flag=True, help="Also the parts of groups and chains.")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most this many.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def tasks(
-    entrypoints: Entrypoints, *, state: str | None, since: datetime | None, parts: bool, limit: int, as_json: bool
+    entrypoints: Entrypoints,
+    *,
+    state: str | None,
+    name: str | None,
+    words: str | None,
+    since: datetime | None,
+    parts: bool,
+    limit: int,
+    as_json: bool,
 ) -> None:
     """List background tasks (not mails), newest first. `mailroom show ID` has one with its parts."""
     wanted: list[ColumnElement[bool]] = [Task.name.is_not(None)]
     if state:
         wanted.append(Task.state == state)
+    if name:
+        wanted.append(Task.name == name)
+    if words:
+        wanted.append(cast(Task.arguments, String).icontains(words, autoescape=True))
     if since:
         wanted.append(Task.created_at >= since)
-    if not parts:
+    if not parts and not name:
         wanted.append(Task.part_of.is_(None))
 
     async def read(services: Services) -> tuple[Sequence[Task], int]:
@@ -53,4 +67,7 @@ def tasks(
     if len(found) < total:
         click.echo(newest_of(len(found), total), err=True)
     if not found:
-        click.echo(gettext("No task matches.") if state or since else gettext("There are no tasks yet."), err=True)
+        click.echo(
+            gettext("No task matches.") if state or since or name or words else gettext("There are no tasks yet."),
+            err=True,
+        )

@@ -77,6 +77,18 @@ class Cause:
     enhanced: str
     domain: str
 
+    def search(self, since: str) -> str:
+        """Return the search that finds the mails of this cause; `since` as searches write it."""
+        facts = [
+            "state:failed,expired,uncertain,retrying",
+            f"to:@{self.domain}" if self.domain else "",
+            f"code:{self.code}" if self.code else "",
+            f"enhanced:{self.enhanced}" if self.enhanced else "",
+            f"reason:{self.reason.replace(' ', '-')}" if self.reason else "",
+            f"since:{since}",
+        ]
+        return " ".join(filter(None, facts))
+
 
 @dataclass(slots=True)
 class FailureGroup:

@@ -1,9 +1,13 @@
 """Mails of somebody who leaves: those that wait are cancelled, and later what they say about a person goes."""
 
 from collections.abc import Collection
+from typing import Any
 from uuid import UUID
 
 from mailroom.kit.database import PlainWork
+from mailroom.mail.states import State
+from mailroom.statistics import names
+from mailroom.statistics.counters import Counters
 
 CANCEL = """
 with waiting as materialized (
@@ -14,7 +18,7 @@ with waiting as materialized (
 )
 update mails set state = 'cancelled', stage = null, step = step + 1, reason = 'cancelled', nudge_at = null,
     next_attempt_at = null, ended_at = now(), changed_at = now()
-from waiting where mails.id = waiting.id
+from waiting where mails.id = waiting.id returning mails.id
 """
 
 BEING_SENT = """
@@ -34,9 +38,13 @@ ERASE_EVENTS = "update mail_events set diagnostic = null where mail_id = any(%(i
 CLOSE_TICKETS = "update tasks set owner_id = null, session_id = null where id = any(%(ids)s)"
 
 
-async def cancel_waiting(work: PlainWork, owner_id: UUID, *, but: Collection[str] = ()) -> None:
+async def cancel_waiting(
+    work: PlainWork, owner_id: UUID, counters: Counters, *, but: Collection[str] = ()
+) -> None:
     """Cancel the mails of an account that wait, except those of the kinds in `but`. Claimed ones go on and end."""
-    await work.write(CANCEL, {"owner_id": owner_id, "but": list(but)})
+    rows: list[Any] = await work.fetch(CANCEL, {"owner_id": owner_id, "but": list(but)})
+    if number := len(rows):
+        work.after_commit(lambda: counters.add(names.ENDED, State.CANCELLED, number))
 
 
 async def are_being_sent(work: PlainWork, owner_id: UUID) -> bool:

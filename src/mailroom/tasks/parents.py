@@ -79,14 +79,16 @@ async def update_parent(connection: Connection, parent: UUID, name: str) -> Pare
     return _report(parent, progress, attempt, step, float(seconds))
 
 
-async def queue_next(connection: Connection, chain: UUID, place: int, *, done: bool) -> Sequence[DueTask]:
-    """Queue the part of a chain behind `place`; where the part there was not done, cancel all that wait."""
-    if not done:
-        await connection.execute(CANCEL_REST, [chain])
-        return ()
+async def queue_next(connection: Connection, chain: UUID, place: int) -> Sequence[DueTask]:
+    """Queue the part of a chain behind `place`, which is done."""
     async with connection.cursor(row_factory=class_row(DueTask)) as cursor:
         await cursor.execute(QUEUE_NEXT, {"parent": chain, "place": place + 1, "first": REPUBLISH_AFTER})
         return await cursor.fetchall()
+
+
+async def cancel_rest(connection: Connection, chain: UUID) -> int:
+    """Cancel all parts of a chain that wait, since one was not done; return how many."""
+    return (await connection.execute(CANCEL_REST, [chain])).rowcount
 
 
 def _report(parent: UUID, progress: ParentProgress, attempt: int, step: int, seconds: float) -> ParentReport:

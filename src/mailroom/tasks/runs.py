@@ -25,6 +25,7 @@ from mailroom.tasks.parents import (
     Connection,
     DueTask,
     ParentReport,
+    cancel_rest,
     count_more,
     queue_next,
     update_parent,
@@ -261,9 +262,12 @@ async def _write_ends(
         place, before = row
         ended.append((row, end.state))
         if name == CHAIN and end.state in ENDED:
-            done = end.state == TaskState.DONE
-            due += await queue_next(connection, parent, place, done=done)
-            recount |= not done
+            if end.state == TaskState.DONE:
+                due += await queue_next(connection, parent, place)
+            else:
+                rest = await cancel_rest(connection, parent)
+                ended += [((place, TaskState.QUEUED), TaskState.CANCELLED)] * rest
+                recount = True
         recount |= before in ENDED
         more += end.state in ENDED and before not in ENDED
     if not locked or not (more or recount):

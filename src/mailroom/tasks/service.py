@@ -17,7 +17,7 @@ from mailroom.progress.sentence import Sentence, to_columns
 from mailroom.statistics import names
 from mailroom.statistics.counters import Counters
 from mailroom.tasks.models import CHAIN, GROUP, Task
-from mailroom.tasks.parents import REPUBLISH_AFTER, queue_next, update_parent
+from mailroom.tasks.parents import REPUBLISH_AFTER, cancel_rest, update_parent
 from mailroom.tasks.queries import INSERT_PARTS
 from mailroom.tasks.states import RETRYABLE, WAITING, TaskState
 
@@ -155,12 +155,13 @@ class TaskService:
             await self._cancel_parts(work, task)
         elif task.state in WAITING:
             await _change(work, [task.id], state=TaskState.CANCELLED, nudge_at=None, ended_at=func.now())
-            work.after_commit(lambda: self._counters.add(names.TASKS, TaskState.CANCELLED))
+            rest = 0
             if parent:
                 connection = await psycopg_of(await work.session.connection())
                 if parent.name == CHAIN:
-                    await queue_next(connection, parent.id, task.place or 0, done=False)
+                    rest = await cancel_rest(connection, parent.id)
                 await update_parent(connection, parent.id, str(parent.name))
+            work.after_commit(lambda: self._counters.add(names.TASKS, TaskState.CANCELLED, 1 + rest))
         elif task.state == TaskState.RUNNING and task.cancellable:
             asked = update(Task).where(Task.id == task.id).values(cancel_asked_at=func.now())
             await work.session.execute(asked)

@@ -14,6 +14,7 @@ from mailroom.services import Services
 from mailroom.web import errors, health, recent_sign_in, security
 from mailroom.web.api import api_keys, mail_actions, tasks, webhooks
 from mailroom.web.api import mails as mail_search_api
+from mailroom.web.api.desk import ROOMS as DESK_API
 from mailroom.web.api.emails import routes as emails
 from mailroom.web.api.emails.payload import LargeTurn
 from mailroom.web.api.waits import Waits
@@ -160,6 +161,7 @@ def create_app(services: Services) -> Quart:
         mail_actions,
         api_keys,
         webhooks,
+        *DESK_API,
         embed,
         external_tasks,
         overview,

@@ -86,3 +86,55 @@ def test_failures_stand_in_groups_and_what_was_cancelled_is_counted(
     assert shell("cancel", str(waits)).returncode == 0
     counted = rows(environment, "select label, count from statistics where name = 'ended'")
     assert counted == [("cancelled", 1)]
+
+
+def test_alerts_are_listed_silenced_and_tried_out(environment: dict[str, str], shell: Shell) -> None:
+    nobody = shell("alerts")
+    assert "Nothing is wrong." in nobody.stderr and "Alerts go to nobody" in nobody.stderr
+    assert shell("alerts", "test").returncode == 1
+    rows(
+        environment,
+        "insert into alerts (id, rule, began_at, fired_at, facts) values"
+        " (gen_random_uuid(), 'uncertain', now() - interval '5 min', now(), '{\"held\": 3}') returning 1",
+    )
+    listed = shell("alerts").stdout.splitlines()
+    assert listed[1].startswith("uncertain\tfiring\t5 min\t3 mails may be in the inbox or not")
+    assert "for 2 hours" in shell("alerts", "silence", "uncertain", "--hours", "2").stdout
+    assert shell("alerts", "silence", "rain").returncode == 2
+    told = json.loads(shell("alerts", "--json").stdout)
+    assert [one["rule"] for one in told["silences"]] == ["uncertain"] and told["alerts"][0]["silenced_until"]
+    assert "told again" in shell("alerts", "lift", "uncertain").stdout
+    assert json.loads(shell("alerts", "--json").stdout)["silences"] == []
+    log = json.loads(shell("audit", "--json").stdout)
+    assert [entry["action"] for entry in log] == ["alert.unsilenced", "alert.silenced", "alert.tested"]
+    newest = shell("audit", "--limit", "1")
+    assert f"mailroom audit --before {log[0]['number']}" in newest.stderr
+    older = json.loads(shell("audit", "--json", "--before", str(log[0]["number"])).stdout)
+    assert older == log[1:]
+
+
+def test_queues_and_people_in_the_shell(
+    environment: dict[str, str], shell: Shell, put: Callable[..., UUID]
+) -> None:
+    put("ann@example.org")
+    shell("pause", "bulk")
+    assert shell("queues").stdout.splitlines()[1:] == [
+        "transactional\t1\t0\t0\t0 s\t0\t0\t",
+        "bulk\t0\t0\t0\t\t0\t0\tpaused",
+    ]
+    assert [one["paused"] for one in json.loads(shell("queues", "--json").stdout)] == [False, True]
+    rows(
+        environment,
+        "insert into accounts (id, email, email_key, password_hash) values"
+        " (gen_random_uuid(), 'ann@example.org', 'ann@example.org', '') returning 1",
+    )
+    mail = UUID(shell("accounts", "new-password", "ann@example.org").stdout.strip())
+    assert rows(environment, f"select kind, recipient from mails where id = '{mail}'") == [
+        ("new_password", "ann@example.org")
+    ]
+    assert "No sign-up waits." in shell("accounts", "sign-ups").stderr
+    assert shell("accounts", "resend", "ann@example.org").returncode == 1
+    assert shell("again", str(mail)).returncode == 1, "it is no other program's"
+    assert shell("tasks", "--name", "nothing").stderr.strip() == "No task matches."
+    log = [entry["action"] for entry in json.loads(shell("audit", "--json").stdout)]
+    assert log == ["account.reset_sent", "sending.paused"]

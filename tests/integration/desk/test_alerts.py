@@ -159,6 +159,57 @@ async def test_each_reader_gets_an_alert_in_their_language_and_by_their_clock(ho
     assert len(set(subjects.values())) == 2
 
 
+async def test_whom_an_alert_did_not_reach_is_tried_again_and_the_others_hear_of_it_once(
+    house: House, sink: Sink
+) -> None:
+    await house.sql(
+        "insert into accounts (id, email, email_key, password_hash, language) values"
+        " (gen_random_uuid(), 'olga@example.org', 'olga@example.org', '', 'de')"
+    )
+    await house.sql(
+        "insert into mails (id, kind, recipient, on_uncertain, state, expires_at)"
+        " values (gen_random_uuid(), 'note', 'a@example.org', 'hold', 'uncertain', now())"
+    )
+    await house.worker()
+
+    async def hear() -> list[str]:
+        before = len(sink.accepted)
+        await house.look()
+        return sorted(str(mail.message["To"]) for mail in sink.accepted[before:])
+
+    sink.faults.append(Fault("rcpt", reply="450 4.2.1 later", recipient="olga@example.org"))
+    assert await hear() == ["ops@example.org"]
+    assert await hear() == [], "a minute is left to whoever tells"
+    await house.later(61)
+    assert await hear() == [], "who heard of it hears of it once"
+    sink.faults.clear()
+    await house.later(61)
+    assert await hear() == ["olga@example.org"]
+    await house.later(61)
+    assert await hear() == []
+    assert await house.sql("select reached, told_at is not null from alerts") == [([], True)]
+
+
+async def test_who_heard_that_something_is_wrong_hears_that_it_is_over(house: House, sink: Sink) -> None:
+    await house.sql(
+        "insert into mails (id, kind, recipient, on_uncertain, state, expires_at)"
+        " values (gen_random_uuid(), 'note', 'a@example.org', 'hold', 'uncertain', now())"
+    )
+    await house.worker()
+    sink.faults.append(Fault("rcpt", reply="550 5.1.1 nobody", recipient="olga@example.org"))
+    await house.look()
+    assert await house.sql("select reached, told_at from alerts") == [(["ops@example.org"], None)]
+    await house.sql("update mails set state = 'sent'")
+    await house.look()
+    await house.later(61)
+    assert await house.look() == []
+    heard = [mail for mail in sink.accepted if mail.recipient == "ops@example.org"]
+    assert "Over" in heard[-1].message["Subject"] and len(heard) == 2
+    await house.sql("update alerts set ended_at = ended_at - interval '2 h', telling_until = null")
+    await house.look()
+    assert await house.sql("select reached, told_end_at is not null from alerts") == [([], True)], "given up"
+
+
 async def test_one_process_evaluates_at_a_time(house: House) -> None:
     async with house.database.begin_plain() as work:
         await work.fetch(f"select pg_advisory_xact_lock({0x616C7274})", {})

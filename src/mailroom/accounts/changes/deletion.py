@@ -31,6 +31,7 @@ from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.erasure import cancel_waiting
 from mailroom.mail.models import Mail
 from mailroom.mail.outbox import Outbox
+from mailroom.statistics.counters import Counters
 
 DELETION = "account_deletion"
 """The kind of mail that tells of it, with the link that undoes it."""
@@ -67,6 +68,7 @@ class Deletion:
         sessions: Sessions,
         log: SecurityLog,
         audit: Audit,
+        counters: Counters | None = None,
     ) -> None:
         self._database = database
         self._outbox = outbox
@@ -74,6 +76,7 @@ class Deletion:
         self._sessions = sessions
         self._log = log
         self._audit = audit
+        self._counters = counters or Counters()
 
     async def ask(self, session: Session, *, origin: Origin) -> datetime:
         """Begin the deletion of the account that is signed in; return when it is deleted.
@@ -146,7 +149,7 @@ class Deletion:
         if account.is_operator and not await _another_operator(work, account.id):
             raise LastOperator
         # Notices of what happened before go out: a thief must not be able to hold them back this way.
-        await cancel_waiting(work, account.id, but=[NOTICE])
+        await cancel_waiting(work, account.id, self._counters, but=[NOTICE])
         await end_waiting_changes(work, account.id)
         if session is None:
             await self._sessions.revoke_all(work, account.id)

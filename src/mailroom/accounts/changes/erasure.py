@@ -29,6 +29,7 @@ from mailroom.accounts.sessions import Sessions
 from mailroom.events.log import forget, note
 from mailroom.kit.database import Database, UnitOfWork
 from mailroom.mail.erasure import are_being_sent, cancel_waiting, erase
+from mailroom.statistics.counters import Counters
 from mailroom.tasks.models import Task
 
 logger = logging.getLogger(__name__)
@@ -44,12 +45,19 @@ class Erasure:
     """Deletes accounts. `also` is what the rooms above this one have to forget."""
 
     def __init__(
-        self, database: Database, sessions: Sessions, *, secret_keys: Sequence[str], also: Sequence[Forget] = ()
+        self,
+        database: Database,
+        sessions: Sessions,
+        *,
+        secret_keys: Sequence[str],
+        also: Sequence[Forget] = (),
+        counters: Counters | None = None,
     ) -> None:
         self._database = database
         self._sessions = sessions
         self._secret_keys = secret_keys
         self._also = also
+        self._counters = counters or Counters()
 
     async def clean_up(self) -> None:
         """Delete a bounded number of accounts that are due. The sweep calls this."""
@@ -72,7 +80,7 @@ class Erasure:
             account = await work.session.scalar(mine.with_for_update(skip_locked=True))
             if account is None or await are_being_sent(work, account_id) or await _runs(work, account_id):
                 return
-            await cancel_waiting(work, account_id)
+            await cancel_waiting(work, account_id, self._counters)
             mail_ids = await _mail_ids(work, account)
             await erase(work, mail_ids)
             await _forget_address(work, account.email_key, mail_ids)

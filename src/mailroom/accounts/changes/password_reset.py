@@ -115,14 +115,16 @@ class PasswordReset:
                 await work.write(RENEW, {"email_key": address.key})
         return mail_id
 
-    async def send_link(self, work: UnitOfWork, account: Account, session: Session) -> UUID:
+    async def send_link(self, work: UnitOfWork, account: Account, session: Session | None) -> UUID:
         """Promise a link for an account in `work`, whatever the limit of its mailbox; return the mail's ticket.
 
-        For what the owner asked for by a link of ours, which no stranger has.
+        For what the owner asked for by a link of ours, which no stranger has, and for operators. Without a
+        `session` (a program, the shell) no browser may watch the mail.
         """
-        params = {"browser": described(session.user_agent)}
+        params = {"browser": described(session.user_agent if session else "")}
+        watcher = session.id if session else None
         mail_id = await self._outbox.put(
-            work, LINK, account.email, params, session_id=session.id, reader=reader_of(account)
+            work, LINK, account.email, params, session_id=watcher, reader=reader_of(account)
         )
         asked = {
             "mail_id": mail_id,

@@ -20,7 +20,7 @@ TELLING = timedelta(seconds=60)
 """How long a process has the task to tell of an alert; then another one may."""
 
 COLUMNS = """
-    id, rule, subject, facts, began_at, fired_at, good_since, ended_at, told_at,
+    id, rule, subject, facts, began_at, fired_at, good_since, ended_at, told_at, reached,
     (select max(until) from alert_silences where rule in (alerts.rule, '*') and until > now()) as silenced_until
 """
 OPEN = f"select {COLUMNS} from alerts where ended_at is null order by fired_at nulls last, began_at"  # noqa: S608
@@ -31,7 +31,12 @@ on conflict (rule, subject) where ended_at is null do update set facts = exclude
 """
 FIRE = "update alerts set fired_at = now() where id = %(id)s and fired_at is null"
 PASSES = "update alerts set good_since = now() where id = %(id)s and good_since is null"
-END = "update alerts set ended_at = now() where id = %(id)s and ended_at is null"
+# Whoever heard of its beginning is to hear of its end.
+END = """
+update alerts set ended_at = now(), reached = '{}',
+    told_at = case when reached <> '{}' then coalesce(told_at, now()) else told_at end
+where id = %(id)s and ended_at is null
+"""
 DROP = "delete from alerts where id = %(id)s and fired_at is null"
 PAST = f"""
 select {COLUMNS} from alerts where fired_at is not null and ended_at is not null and began_at > now() - %(since)s
@@ -49,14 +54,17 @@ where id in (
 ) returning {COLUMNS}
 """  # noqa: S608
 TOLD = """
-update alerts set telling_until = null, told_at = coalesce(told_at, now()),
+update alerts set telling_until = null, reached = '{}', told_at = coalesce(told_at, now()),
     told_end_at = case when %(ended)s then now() end
 where id = %(id)s
 """
+# `telling_until` stays: the rest is tried again once it is over.
+REACHED = "update alerts set reached = %(reached)s where id = %(id)s"
 SILENCE = """
 insert into alert_silences (rule, until, by_name) values (%(rule)s, now() + %(time)s, %(by_name)s)
 on conflict (rule) do update set until = excluded.until, by_name = excluded.by_name
 """
+SILENCES = "select rule, until, by_name from alert_silences where until > now() order by rule"
 UNSILENCE = "delete from alert_silences where rule = %(rule)s or until < now()"
 FORGET = "delete from alerts where ended_at < now() - interval '90 days'"
 
@@ -74,7 +82,14 @@ class AlertView:
     good_since: datetime | None
     ended_at: datetime | None
     told_at: datetime | None
+    reached: Sequence[str]
+    """Whom a mail about its beginning, or else its end, has reached, while others are still to be told."""
     silenced_until: datetime | None
+
+    @classmethod
+    def of_test(cls, now: datetime) -> "AlertView":
+        """Return an alert that means nothing: to see whether alerts arrive."""
+        return cls(new_id(), "test", "", {}, now, now, None, None, None, (), None)
 
     @property
     def firing(self) -> bool:
@@ -85,6 +100,15 @@ class AlertView:
     def noticed_at(self) -> datetime:
         """When it was first seen: its id has the time."""
         return datetime.fromtimestamp((self.id.int >> 80) / 1000, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceView:
+    """A rule of which nobody is told, until when, and by whom; `ALL` stands for every rule."""
+
+    rule: str
+    until: datetime
+    by_name: str
 
 
 async def current_alerts(work: PlainWork) -> list[AlertView]:
@@ -157,6 +181,11 @@ async def told(work: PlainWork, alert: AlertView) -> None:
     await work.write(TOLD, {"id": alert.id, "ended": alert.ended_at is not None})
 
 
+async def reached(work: PlainWork, alert: AlertView, addresses: Sequence[str]) -> None:
+    """Note who was told of this, while others were not."""
+    await work.write(REACHED, {"id": alert.id, "reached": list(addresses)})
+
+
 async def silence(work: PlainWork, rule: str, time: timedelta, by_name: str) -> None:
     """Tell nobody of this rule's alerts for a time; `ALL`: of any. They are still shown."""
     await work.write(SILENCE, {"rule": rule, "time": time, "by_name": by_name})
@@ -165,6 +194,11 @@ async def silence(work: PlainWork, rule: str, time: timedelta, by_name: str) -> 
 async def end_silence(work: PlainWork, rule: str) -> None:
     """Tell of them again."""
     await work.write(UNSILENCE, {"rule": rule})
+
+
+async def silences(work: PlainWork) -> list[SilenceView]:
+    """Return the silences of now, by rule."""
+    return await work.fetch(SILENCES, {}, class_row(SilenceView))
 
 
 async def forget_old(database: Database) -> None:

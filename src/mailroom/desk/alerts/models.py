@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, Index, Text, func, text
+from sqlalchemy import ARRAY, DateTime, Index, Text, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -33,6 +33,8 @@ class Alert(Base):
     """When it had been good for long enough."""
     telling_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """Until when a process has the task to tell of it."""
+    reached: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    """The addresses that were told, while others could not be; empty again once it counts as told."""
     told_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     told_end_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 

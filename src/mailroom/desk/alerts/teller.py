@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -14,6 +14,7 @@ import aiosmtplib
 from mailroom.desk.alerts.book import AlertView
 from mailroom.i18n import languages
 from mailroom.i18n.formats import in_time_zone
+from mailroom.kit import clock
 from mailroom.kit.database import Database
 from mailroom.mail.kinds import Reader
 from mailroom.mail.smtp.opening import ServerTrouble, open_session
@@ -35,6 +36,14 @@ class Words:
 
     subject: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Who has heard of an alert by now, and whether that is everybody."""
+
+    reached: Sequence[str]
+    everybody: bool
 
 
 class Teller:
@@ -59,27 +68,40 @@ class Teller:
         to = named or [email for email, is_operator, *_ in rows if is_operator]
         return {address: known.get(address, Reader()) for address in to}
 
-    async def tell(self, alerts: Sequence[AlertView]) -> bool:
-        """Send one mail about these, in each language that somebody reads; False where none could be sent.
+    async def tell(self, alerts: Sequence[AlertView], *, but: Collection[str] = ()) -> Told:
+        """Send one mail about these, in each language that somebody reads; `but` were told of them before.
 
         Raises `Unavailable`.
         """
         readers = await self.readers()
-        logger.warning("alert: %s", self._words(alerts).subject)
-        if not readers:
-            return True  # there is nobody to tell; the log and the desk have it
+        if not but:
+            logger.warning("alert: %s", self._words(alerts).subject)
+        left = {address: reader for address, reader in readers.items() if address not in but}
         sendings = []
-        for reader in dict.fromkeys(readers.values()):
+        for reader in dict.fromkeys(left.values()):
             with languages.speaking(reader.language or languages.DEFAULT), in_time_zone(reader.time_zone):
                 words = self._words(alerts)
-            sendings.append(self.send([address for address, one in readers.items() if one == reader], words))
-        problems = await asyncio.gather(*sendings)  # one limit of time for all: see TELLING
-        for problem in filter(None, problems):
-            logger.error("the alert could not be mailed over %s: %s", self._settings.alert_server, problem)
-        return None in problems
+            sendings.append(self._send([address for address, one in left.items() if one == reader], words))
+        reached = set(but)
+        for some, problem in await asyncio.gather(*sendings):  # one limit of time for all: see TELLING
+            reached |= some
+            if problem:
+                logger.error("the alert could not be mailed over %s: %s", self._settings.alert_server, problem)
+        # Where there is nobody to tell, the log and the desk have it.
+        return Told(sorted(reached & readers.keys()), readers.keys() <= reached)
+
+    async def test(self, to: Sequence[str]) -> str | None:
+        """Mail a test alert now; return what went wrong, None where the mail server has it."""
+        now = clock.now()
+        return await self.send(to, self._words([AlertView.of_test(now)]))
 
     async def send(self, to: Sequence[str], words: Words) -> str | None:
-        """Send a mail now; return what went wrong, None where the mail server has it."""
+        """Send a mail now; return what went wrong, None where the mail server has it for one of them at least."""
+        reached, problem = await self._send(to, words)
+        return None if reached else problem
+
+    async def _send(self, to: Sequence[str], words: Words) -> tuple[set[str], str]:
+        """Return for whom the mail server has it, and what went wrong with the others."""
         message = EmailMessage()
         message["From"] = self._settings.from_header
         message["To"] = ", ".join(to)
@@ -97,7 +119,7 @@ class Teller:
                 finally:
                     smtp.close()
         except ServerTrouble as trouble:
-            return f"{trouble.result.reason}: {trouble.result.text or ''}".strip()
+            return set(), f"{trouble.result.reason}: {trouble.result.text or ''}".strip()
         except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
-            return str(error) or type(error).__name__
-        return f"refused: {', '.join(refused)}" if len(refused) == len(to) else None
+            return set(), str(error) or type(error).__name__
+        return set(to) - set(refused), f"refused: {', '.join(refused)}" if refused else ""

@@ -7,13 +7,14 @@ server that hangs holds up no evaluation.
 import asyncio
 import logging
 import random
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from mailroom.desk.alerts.book import (
     AlertView,
     current_alerts,
     note_conditions,
+    reached,
     take_to_tell,
     told,
 )
@@ -37,6 +38,8 @@ EVERY = 5.0
 """Seconds between two evaluations, by all processes together, about."""
 LONGEST_PAUSE = 15.0
 """Seconds between two evaluations of one process, at most."""
+TRIED_FOR = timedelta(hours=1)
+"""How long an alert is tried with those it did not reach, once it has reached somebody."""
 TRY_LOCK = "select pg_try_advisory_xact_lock(%(lock)s), now()"
 
 
@@ -55,6 +58,11 @@ async def view(work: PlainWork, now: datetime) -> View:
         cause=await main_cause(work) if failed > FEW_FAILURES else {},
         paused=any(pause.holds_back("transactional") for pause in await pauses(work)),
     )
+
+
+def _is_late(alert: AlertView, now: datetime) -> bool:
+    """Tell whether those who could not be told for `TRIED_FOR` are given up; somebody has heard of it."""
+    return now - (alert.ended_at or alert.fired_at or now) > TRIED_FOR
 
 
 class AlertWatch:
@@ -92,16 +100,21 @@ class AlertWatch:
         return True
 
     async def tell(self) -> None:
-        """Tell of what fired or ended. What cannot be told is tried again later. Raises `Unavailable`."""
+        """Tell of what fired or ended. Whom it did not reach is tried again later. Raises `Unavailable`."""
         async with self._database.begin_plain() as work:
             alerts = await take_to_tell(work)
-        done: list[AlertView] = []
-        if alerts and await self._teller.tell(alerts):
-            done = alerts
-        if done:
+        together: dict[frozenset[str], list[AlertView]] = {}
+        for alert in alerts:
+            together.setdefault(frozenset(alert.reached), []).append(alert)
+        for before, some in together.items():
+            outcome = await self._teller.tell(some, but=before)
             async with self._database.begin_plain() as work:
-                for alert in done:
-                    await told(work, alert)
+                now: Any = (await work.fetch("select now()", {}))[0][0]
+                for alert in some:
+                    if outcome.everybody or (outcome.reached and _is_late(alert, now)):
+                        await told(work, alert)
+                    elif outcome.reached:
+                        await reached(work, alert, outcome.reached)
 
     async def _run(self) -> None:
         while True:

@@ -10,6 +10,9 @@ from mailroom.kit.errors import MailroomError
 from mailroom.mail.messages.draft import InvalidMessage
 from mailroom.mail.messages.rows import EXPIRES_AFTER
 from mailroom.mail.messages.store import LATEST
+from mailroom.mail.states import State
+from mailroom.statistics import names
+from mailroom.statistics.counters import Counters
 
 RESCHEDULE = """
 with moved as (
@@ -41,9 +44,11 @@ async def reschedule(work: PlainWork, message_id: UUID, due: datetime) -> None:
         raise NothingWaits
 
 
-async def cancel(work: PlainWork, message_id: UUID) -> int:
+async def cancel(work: PlainWork, message_id: UUID, counters: Counters) -> int:
     """Give up this message's waiting mails; return how many. Raises `NothingWaits`."""
     cancelled: list[Any] = await work.fetch(CANCEL, {"id": message_id})
     if not cancelled:
         raise NothingWaits
-    return len(cancelled)
+    number = len(cancelled)
+    work.after_commit(lambda: counters.add(names.ENDED, State.CANCELLED, number))
+    return number

@@ -16,12 +16,17 @@ from mailroom.web.openapi.document import KEY
 View = TypeVar("View", bound=Callable[..., Awaitable[Any]])
 
 SENDS, READS, ADMINISTERS = "sends", "reads", "administers"
+LOOKS_AT_ALL, ACTS_ON_ALL = "looks at all", "acts on all"
 ALLOWED = {
     SENDS: frozenset({"sending", "full"}),
     READS: frozenset({"sending", "read", "full"}),
     ADMINISTERS: frozenset({"full"}),
+    LOOKS_AT_ALL: frozenset({"read", "full"}),
+    ACTS_ON_ALL: frozenset({"full"}),
 }
 """What a route does → scopes that may. A key of scope `sending` reads its own mails only."""
+OF_ALL = frozenset({LOOKS_AT_ALL, ACTS_ON_ALL})
+"""The operators' desk: what is everybody's, and so for no key that sees only its own."""
 
 
 def needs_key(what: str) -> Callable[[View], View]:
@@ -34,6 +39,10 @@ def needs_key(what: str) -> Callable[[View], View]:
             if key.scope not in ALLOWED[what]:
                 scopes = ", ".join(sorted(ALLOWED[what]))
                 raise RestrictedKey(f"This API key has the scope `{key.scope}`. This needs one of: {scopes}.")
+            if what in OF_ALL and key.sees_only_its_own:
+                raise RestrictedKey(
+                    "This API key is bound to a domain or is a test key. The desk shows everybody's."
+                )
             return await view(*arguments, **options)
 
         documented: View = security_scheme([{KEY: []}])(guarded)  # type: ignore[assignment]  # as mark got it

@@ -1,13 +1,11 @@
 """Alerts: what is and was wrong, whom they go to, a test, and silences."""
 
-from datetime import timedelta
-
 from quart import Blueprint, Response, abort, request
 
-from mailroom.desk.alerts.book import ALL, current_alerts, end_silence, past_alerts, silence
+from mailroom.desk.alerts.acts import change_silence, send_test
+from mailroom.desk.alerts.book import ALL, current_alerts, past_alerts, silences
 from mailroom.desk.alerts.rules import RULES
-from mailroom.desk.alerts.teller import Words
-from mailroom.i18n.alert_words import TITLES, alert_words
+from mailroom.i18n.alert_words import TITLES
 from mailroom.i18n.messages import gettext, translated
 from mailroom.kit import clock
 from mailroom.web.browser import services
@@ -21,7 +19,6 @@ from mailroom.web.rate_limits import limits
 blueprint = Blueprint("desk_alerts", __name__, url_prefix="/desk")
 
 HOURS = (1, 8, 24, 72)
-SILENCES = "select rule, until, by_name from alert_silences where until > now() order by rule"
 
 
 @blueprint.get("/alerts")
@@ -29,8 +26,7 @@ async def alerts() -> Response:
     """Show what is wrong and what was, and for operators how to silence and to test."""
     account = await staff()
     async with services().database.begin_plain() as work:
-        now, past = await current_alerts(work), await past_alerts(work)
-        quiet: list[tuple[str, object, str]] = await work.fetch(SILENCES, {})
+        now, past, quiet = await current_alerts(work), await past_alerts(work), await silences(work)
     shown = str if account.is_operator else masked
     to = [shown(address) for address in await services().teller.addresses()]
     return await desk_page(
@@ -38,7 +34,7 @@ async def alerts() -> Response:
         in_frame=False,
         lines=alert_lines(now, clock.now()),
         past=alert_lines(past, clock.now()),
-        quiet=[(rule, _title(rule), until, shown(name)) for rule, until, name in quiet],
+        quiet=[(one.rule, _title(one.rule), one.until, shown(one.by_name)) for one in quiet],
         rules=[(ALL, _title(ALL)), *((rule, _title(rule)) for rule in RULES)],
         hours=HOURS,
         to=to,
@@ -58,17 +54,8 @@ async def silence_rule() -> Response:
     rule, text = str(values.get("rule", "")), str(values.get("hours", ""))
     if (rule != ALL and rule not in RULES) or text not in {"0", *map(str, HOURS)}:
         abort(400)
-    hours = int(text)
-    async with services().database.begin() as work:
-        if hours:
-            await silence(work, rule, timedelta(hours=hours), account.email)
-        else:
-            await end_silence(work, rule)
-        action = "alert.silenced" if hours else "alert.unsilenced"
-        details = {"hours": hours}
-        await services().audit_log.write(
-            work, actor_of(account), action, target="alert", target_id=rule, details=details
-        )
+    have = services()
+    await change_silence(have.database, have.audit_log, actor_of(account), rule, int(text))
     return redirect("/desk/alerts")
 
 
@@ -76,14 +63,6 @@ async def silence_rule() -> Response:
 @limits.limited(limits.RESEND)
 async def test() -> Response:
     """Mail a test alert now, the way that alerts go; say whether the mail server took it."""
-    account, teller, now = await operator(), services().teller, clock.now()
-    words = alert_words("test", {}, now, now)
-    to = await teller.addresses()
-    label = services().settings.brand.label
-    problem = await teller.send(to, Words(f"[{label}] {words.title}", f"{words.sentence}\n{words.advice}\n"))
-    async with services().database.begin() as work:
-        details = {"to": len(to), "problem": problem or ""}
-        await services().audit_log.write(work, actor_of(account), "alert.tested", target="alert", details=details)
-    if problem is None:
-        return redirect("/desk/alerts?tested=yes")
-    return redirect("/desk/alerts?tested=no")
+    account, have = await operator(), services()
+    tested = await send_test(have.database, have.audit_log, actor_of(account), have.teller)
+    return redirect(f"/desk/alerts?tested={'no' if tested.problem else 'yes'}")

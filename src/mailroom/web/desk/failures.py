@@ -68,7 +68,7 @@ async def failures() -> Response:
 
 def _line(group: FailureGroup, since: str, *, whole: bool) -> GroupLine:
     cause, most = group.cause, max(group.trend) or 1
-    search = search_of(cause, since)
+    search = cause.search(since)
     return GroupLine(
         title=cause.reason.capitalize() or translated(gettext_noop("Accepted late")),
         codes=" ".join(str(part) for part in (cause.code, cause.enhanced) if part),
@@ -92,16 +92,3 @@ def advice_for(cause: Cause) -> str:
         return ADVICE.get(Reason(cause.reason), OTHER)
     except ValueError:
         return OTHER
-
-
-def search_of(cause: Cause, since: str) -> str:
-    """Return the search that finds the mails of a group."""
-    facts = [
-        "state:failed,expired,uncertain,retrying",
-        f"to:@{cause.domain}" if cause.domain else "",
-        f"code:{cause.code}" if cause.code else "",
-        f"enhanced:{cause.enhanced}" if cause.enhanced else "",
-        f"reason:{cause.reason.replace(' ', '-')}" if cause.reason else "",
-        f"since:{since}",
-    ]
-    return " ".join(filter(None, facts))

@@ -1,6 +1,7 @@
 """People: accounts and open sign-ups; one account with its sessions and mails, and what is done with it."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -8,15 +9,13 @@ from quart import Blueprint, Response, abort, request
 
 from mailroom.accounts.administration import FoundAccount
 from mailroom.accounts.browsers import browser_words, described
-from mailroom.accounts.errors import AlreadyConfirmed, LastOperator, TooSoon, UnknownAccount, UnknownSignUp
-from mailroom.accounts.models import SignUp
+from mailroom.accounts.errors import LastOperator, TooSoon, UnknownAccount, UnknownSignUp
 from mailroom.accounts.operators import ROLES
-from mailroom.accounts.views import Session
+from mailroom.desk.audit_log import Actor
 from mailroom.desk.search import MailSearch
 from mailroom.i18n.messages import gettext
 from mailroom.i18n.sentences import error_text
 from mailroom.kit import clock
-from mailroom.kit.database import UnitOfWork
 from mailroom.kit.errors import MailroomError
 from mailroom.kit.ids import parse_id
 from mailroom.web.browser import current_session, services
@@ -104,14 +103,14 @@ async def lock(account_id: str) -> Response:
     account = await operator()
     if parse_id(account_id) == account.id:
         return await _refuse(account_id, gettext("You cannot lock your own account. Another operator can."))
-    return await _act(account_id, "account.locked", services().account_administration.lock)
+    return await _act(account_id, services().people.lock)
 
 
 @blueprint.post("/<account_id>/unlock")
 @limits.limited(limits.CHANGE)
 async def unlock(account_id: str) -> Response:
     """Unlock an account: its owner signs in again."""
-    return await _act(account_id, "account.unlocked", services().account_administration.unlock)
+    return await _act(account_id, services().people.unlock)
 
 
 @blueprint.post("/<account_id>/new-password")
@@ -119,13 +118,7 @@ async def unlock(account_id: str) -> Response:
 async def new_password(account_id: str) -> Response:
     """Send the account's owner a link to a new password."""
     session = await current_session()
-
-    async def send(work: UnitOfWork, found: UUID) -> UUID:
-        assert session
-        row = await services().account_administration.get(work, found)
-        return await services().password_reset.send_link(work, row, session)
-
-    return await _act(account_id, "account.reset_sent", send)
+    return await _act(account_id, partial(services().people.send_new_password, session=session))
 
 
 @blueprint.post("/<account_id>/role")
@@ -138,15 +131,8 @@ async def role(account_id: str) -> Response:
     if parse_id(account_id) == account.id:
         return await _refuse(account_id, gettext("You cannot change your own role. Another operator can."))
 
-    async def change(work: UnitOfWork, found: UUID) -> None:
-        row = await services().account_administration.get(work, found)
-        if wanted:
-            await services().operators.grant(work, row.email, wanted)  # type: ignore[arg-type]
-        else:
-            await services().operators.revoke(work, row.email)
-
-    action = "role.granted" if wanted else "role.revoked"
-    return await _act(account_id, action, change, {"role": wanted} if wanted else {})
+    role: Any = wanted or None
+    return await _act(account_id, lambda found, actor: services().people.set_role(found, role, actor))
 
 
 @blueprint.post("/<account_id>/delete")
@@ -180,19 +166,10 @@ async def keep(account_id: str) -> Response:
     return redirect(f"/desk/people/{found}")
 
 
-async def _act(
-    account_id: str,
-    action: str,
-    act: Callable[[UnitOfWork, UUID], Awaitable[Any]],
-    details: dict[str, str] | None = None,
-) -> Response:
+async def _act(account_id: str, act: Callable[[UUID, Actor], Awaitable[Any]]) -> Response:
     account, found = await operator(), parse_id(account_id) or abort(404)
     try:
-        async with services().database.begin() as work:
-            await act(work, found)
-            await services().audit_log.write(
-                work, actor_of(account), action, target="account", target_id=found, details=details
-            )
+        await act(found, actor_of(account))
     except UnknownAccount:
         abort(404)
     return redirect(f"/desk/people/{found}")
@@ -210,21 +187,12 @@ async def _refuse(account_id: str, sentence: str) -> Response:
 async def resend(sign_up_id: str) -> Response:
     """Send the mail of an open sign-up again, within the limits that hold for its owner, too."""
     account, found = await operator(), parse_id(sign_up_id) or abort(404)
-    async with services().database.begin() as work:
-        row = await work.session.get(SignUp, found)
-    if row is None or row.session_id is None:
-        abort(404)
-    browser = Session(row.session_id, None, row.created_at, "", row.created_at)
     try:
-        ticket = await services().registration.resend(ticket=row.mail_id, session=browser)
-    except (UnknownSignUp, AlreadyConfirmed):
+        ticket = await services().people.resend(found, actor_of(account))
+    except UnknownSignUp:
         abort(404)
     except TooSoon as error:
         return await _too_soon(error)
-    async with services().database.begin() as work:
-        await services().audit_log.write(
-            work, actor_of(account), "sign_up.mailed", target="mail", target_id=ticket, details={"to": row.email}
-        )
     return redirect(f"/desk/mails/{ticket}")
 
 

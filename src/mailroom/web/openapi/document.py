@@ -21,6 +21,11 @@ INFO = Info(
 TAGS = [
     Tag("emails", "Messages: send them, and see what became of each recipient's mail."),
     Tag("mails", "All mails of this Mailroom, one for each recipient, by the desk's searches."),
+    Tag(
+        "desk",
+        "What operators see and do, for keys that have no domain and are no test keys. One of scope `read` "
+        "sees what a viewer sees: no full addresses, no contents.",
+    ),
     Tag("watch", "Tokens that show people where a message, a mail or a Celery task is."),
     Tag("webhooks", "Addresses that are told what happened."),
     Tag("api keys", "Keys of programs."),

@@ -175,7 +175,7 @@ async def cancel_one(email_id: str) -> Response:
     key = await current_key()
     found = await _find(email_id, key, content=False)
     async with services().database.begin_plain() as work:
-        await cancel(work, found.message.id)
+        await cancel(work, found.message.id, services().counters)
         await _note(work, key, "message.cancelled", found)
     return answer({"object": "email", "id": str(found.message.id)})
 

@@ -1,0 +1,100 @@
+"""What a request to the desk's routes asks for, checked; and how much its key may see."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from quart import request
+
+from mailroom.api_keys.keys import Key
+from mailroom.desk.audit_log import Actor
+from mailroom.kit.ids import parse_id
+from mailroom.web.api.emails.bodies import in_words
+from mailroom.web.api.emails.payload import payload_of
+from mailroom.web.api.keys import actor_of, current_key
+from mailroom.web.desk.access import masked
+from mailroom.web.program_answers import VALIDATION, ApiError
+
+Asked = TypeVar("Asked", bound=BaseModel)
+
+MOST_LISTED = 100
+
+
+class Body(BaseModel):
+    """What all bodies share: an error never quotes a value."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+
+class Pages(BaseModel):
+    """Which page of a list."""
+
+    limit: int = Field(50, ge=1, le=MOST_LISTED, description="at most so many")
+    before: str | None = Field(None, description="`next` of the page before")
+
+    @property
+    def before_id(self) -> UUID | None:
+        """The id that the page begins below. Raises `ApiError` 422 where it is none."""
+        if self.before is None:
+            return None
+        return parse_id(self.before) or wrong("before", "Give what `next` was on the page before.")
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who looks. A key of scope `read` sees what a viewer sees on the desk."""
+
+    key: Key
+
+    @property
+    def whole(self) -> bool:
+        """True where it sees contents and full addresses."""
+        return self.key.scope == "full"
+
+    @property
+    def seen(self) -> Callable[[str], str]:
+        """Return what shows a text that may hold addresses."""
+        return str if self.whole else masked
+
+
+async def reader() -> Reader:
+    """Return who looks."""
+    return Reader(await current_key())
+
+
+async def actor() -> Actor:
+    """Return who acts, for the audit log."""
+    return actor_of(await current_key())
+
+
+def wrong(field: str, words: str) -> Any:
+    """Raise `ApiError` 422 about a field."""
+    raise ApiError(422, VALIDATION, words, field=field)
+
+
+def id_of(text: str, words: str) -> UUID:
+    """Return an id of the path. Raises `ApiError` 404, with `words`."""
+    found = parse_id(text)
+    if found is None:
+        raise ApiError(404, "not_found", words)
+    return found
+
+
+async def body_of(kind: type[Asked]) -> Asked:
+    """Return the body, checked. Raises `InvalidMessage`, `ApiError`, `BadRequest`."""
+    async with payload_of("") as payload:
+        value = payload.take()
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        raise in_words(error) from None
+
+
+def query_of(kind: type[Asked]) -> Asked:
+    """Return the query, checked. Raises `InvalidMessage`."""
+    try:
+        return kind.model_validate(request.args.to_dict())
+    except ValidationError as error:
+        raise in_words(error) from None
