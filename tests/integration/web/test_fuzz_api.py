@@ -42,7 +42,7 @@ SEED = int(os.environ.get("FUZZ_SEED", random.randrange(1 << 32) if REQUESTS els
 
 
 def ignored_auth_within_limits(ctx: Any, response: Any, case: schemathesis.Case) -> bool | None:
-    """Check that the key is asked for. A limit may answer before, where an operation allows ten requests a minute."""
+    """Check that the key is asked for. Where few requests are allowed, their limit may answer before."""
     try:
         return ignored_auth(ctx, response, case)
     except IgnoredAuth as error:
