@@ -27,7 +27,6 @@ from mailroom.jobs.runtime import Runtime
 from mailroom.jobs.sweep import Sweep
 from mailroom.jobs.task_leases import TaskLeases
 from mailroom.jobs.worker import create
-from mailroom.kit.stopping import StopTimes
 from mailroom.mail.delivery.deliverer import Deliverer
 from mailroom.mail.delivery.envelopes import Envelopes
 from mailroom.mail.ledger.claims import Ledger
@@ -49,6 +48,7 @@ from mailroom.ops.startup import exit_on_problems, load_or_exit
 from mailroom.progress.reporter import Reporter
 from mailroom.services import Services
 from mailroom.settings import Settings
+from mailroom.settings.stop_times import StopTimes
 from mailroom.statistics.counters import CounterWriter
 from mailroom.statistics.rollup import Rollup
 from mailroom.tasks.runs import TaskRuns

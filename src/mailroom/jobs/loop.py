@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future
 from typing import Any, Generic, Protocol, TypeVar
 
-from mailroom.kit.stopping import StopTimes
+from mailroom.settings.stop_times import StopTimes
 
 Result = TypeVar("Result")
 

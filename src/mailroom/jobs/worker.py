@@ -30,8 +30,9 @@ from mailroom.jobs.loop import WorkerLoop
 from mailroom.jobs.runtime import Runtime
 from mailroom.jobs.shutdown_pipe import ShutdownPipe
 from mailroom.jobs.task import MailroomTask
-from mailroom.kit.stopping import StopTimes, exit_after
+from mailroom.kit.stopping import exit_after
 from mailroom.settings import Settings
+from mailroom.settings.stop_times import StopTimes
 
 MAY_NOT_START = 2
 """Exit code where somebody has to do something first."""

@@ -10,9 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from mailroom.kit.byte_budget import Budget
-from mailroom.kit.stopping import StopTimes, exit_after
+from mailroom.kit.stopping import exit_after
 from mailroom.ops.processes.listening import BACKLOG
 from mailroom.settings import Settings
+from mailroom.settings.stop_times import StopTimes
 from mailroom.submission.handler import SubmissionHandler
 from mailroom.submission.protocol import SubmissionProtocol
 

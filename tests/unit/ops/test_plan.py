@@ -99,3 +99,10 @@ def test_a_database_is_ours_when_it_is_empty_or_its_migrations_are(
     tables: list[str], versions: list[str], foreign: list[str]
 ) -> None:
     assert foreign_tables(tables, versions, ["one", "two"]) == foreign
+
+
+@pytest.mark.parametrize("seconds", ["8", "25", "55"])
+def test_up_has_its_processes_end_before_it_needs_the_time_for_the_servers(seconds: str) -> None:
+    made = plan.make(None, {"STOP_SECONDS": seconds, "PATH": ""}, None, ())
+    told = float(made.environment("key", {})["STOP_SECONDS"])
+    assert told < float(seconds) - plan.seconds_for_last_layers(float(seconds)) < made.stop_seconds

@@ -14,7 +14,6 @@ from uuid import UUID
 
 from mailroom.kit.coalescer import Coalescer
 from mailroom.kit.errors import Unavailable
-from mailroom.kit.stopping import StopTimes
 from mailroom.mail.delivery.attempt import EndedAttempts, ProgressSink
 from mailroom.mail.delivery.attempt_recorder import AttemptRecorder
 from mailroom.mail.delivery.attempt_runner import AttemptRunner
@@ -27,6 +26,7 @@ from mailroom.mail.ledger.claims import Claim, Ledger
 from mailroom.mail.smtp.pool import Pool
 from mailroom.mail.states import Stage
 from mailroom.progress.snapshot import Snapshot
+from mailroom.settings.stop_times import StopTimes
 from mailroom.statistics.counters import Counters
 
 logger = logging.getLogger(__name__)

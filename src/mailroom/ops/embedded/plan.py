@@ -11,7 +11,6 @@ from pathlib import Path
 import mailroom
 from mailroom.apps.installed import Apps
 from mailroom.apps.loader import load as load_apps
-from mailroom.kit.stopping import DEFAULT
 from mailroom.ops.embedded import postgres, valkey
 from mailroom.ops.embedded.ports import HIGHEST, LOOPBACK, free_port
 from mailroom.ops.embedded.procfile import read_procfile
@@ -19,6 +18,7 @@ from mailroom.ops.processes.errors import NotInstalled, Refused
 from mailroom.ops.processes.supervisor import seconds_for_last_layers
 from mailroom.settings import Settings, SettingsError, env_file
 from mailroom.settings.settings import SECRETS
+from mailroom.settings.stop_times import DEFAULT
 
 PORT, SUBMISSION_PORT = 8000, 2587
 LONGEST_STOP = 3600

@@ -14,8 +14,8 @@ import time
 from collections.abc import Sequence
 from types import FrameType
 
-from mailroom.kit.stopping import DEFAULT
 from mailroom.ops.processes.program import LAUNCH
+from mailroom.settings.stop_times import DEFAULT
 
 logger = logging.getLogger(__name__)
 

@@ -14,11 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from mailroom.kit.stopping import DEFAULT
 from mailroom.ops.processes import program as processes
 from mailroom.ops.processes.errors import NotReady
 from mailroom.ops.processes.output import Output, sink
 from mailroom.ops.processes.program import Program
+from mailroom.settings.stop_times import DEFAULT
 
 FIRST_BACKOFF, LONGEST_BACKOFF, RAN_WELL = 1.0, 30.0, 60.0
 SECONDS_FOR_LAST_LAYERS = 2.5

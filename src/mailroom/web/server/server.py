@@ -17,7 +17,8 @@ from functools import partial
 from hypercorn.config import Config
 from quart import Quart
 
-from mailroom.kit.stopping import DEFAULT, StopTimes, exit_after
+from mailroom.kit.stopping import exit_after
+from mailroom.settings.stop_times import DEFAULT, StopTimes
 from mailroom.statistics.counters import Counters
 from mailroom.web.api.waits import Waits
 from mailroom.web.live.registry import SocketRegistry

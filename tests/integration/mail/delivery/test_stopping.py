@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from mailroom.kit.stopping import StopTimes
 from mailroom.mail.ledger.claims import Claim
+from mailroom.settings.stop_times import StopTimes
 from tests.integration.mail.delivery.test_deliverer import Post, make, post, sink, templates
 from tests.sink import Fault, Sink
 

@@ -4,9 +4,8 @@ from dataclasses import astuple
 
 import pytest
 
-from mailroom.kit.stopping import DEFAULT, StopTimes
-from mailroom.ops.embedded import plan
 from mailroom.settings import Settings
+from mailroom.settings.stop_times import DEFAULT, StopTimes
 
 
 @pytest.mark.parametrize("seconds", [1, 8, DEFAULT, 55])
@@ -21,10 +20,3 @@ def test_each_part_of_a_stop_comes_in_its_order_and_all_of_it_in_time(seconds: f
 
 def test_the_default_is_the_setting_s() -> None:
     assert Settings.model_fields["stop_seconds"].default == DEFAULT
-
-
-@pytest.mark.parametrize("seconds", ["8", "25", "55"])
-def test_up_has_its_processes_end_before_it_needs_the_time_for_the_servers(seconds: str) -> None:
-    made = plan.make(None, {"STOP_SECONDS": seconds, "PATH": ""}, None, ())
-    told = float(made.environment("key", {})["STOP_SECONDS"])
-    assert told < float(seconds) - plan.seconds_for_last_layers(float(seconds)) < made.stop_seconds
