@@ -105,7 +105,7 @@ def test_what_is_wrong_is_said_by_itself_and_mended_by_a_press(
     sign_up(alice, "alice@example.org")
     expect(alice.get_by_role("main")).to_contain_text("Sending is paused", timeout=WAIT)
     page.goto("/desk")
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Resume").click()
     expect(alice.locator("mail-progress")).to_have_attribute("data-state", "sent", timeout=WAIT)
 
     # A drained worker takes on nothing, and goes on when it is asked to.
@@ -115,7 +115,7 @@ def test_what_is_wrong_is_said_by_itself_and_mended_by_a_press(
     mailroom.worker.wait_for("an operator asks this worker to drain")  # type: ignore[union-attr]
     dora = people.page()
     sign_up(dora, "dora@example.org")
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Resume").click()
     mailroom.worker.wait_for("an operator asks this worker to go on")  # type: ignore[union-attr]
     expect(dora.locator("mail-progress")).to_have_attribute("data-state", "sent", timeout=WAIT)
 

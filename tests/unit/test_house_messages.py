@@ -37,7 +37,7 @@ EDGES = [
     *SHELL,
 ]
 """Modules that speak to people."""
-MARKS = {"_", "gettext", "ngettext", "pgettext", "gettext_noop", "translated"}
+MARKS = {"_", "gettext", "ngettext", "pgettext", "gettext_noop", "ngettext_noop", "translated"}
 COLLECTED = {"help", "epilog"}
 """Arguments of the shell's commands that are collected without a mark (`i18n/extraction.py`)."""
 LOGGING = {"error", "exception", "warning", "info", "debug"}

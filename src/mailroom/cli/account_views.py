@@ -12,6 +12,7 @@ from mailroom.cli.actor import shell_actor
 from mailroom.cli.tables import Column, print_table
 from mailroom.cli.with_services import with_services
 from mailroom.desk.as_json import account_json
+from mailroom.i18n.code_words import ROLES, word_of
 from mailroom.i18n.messages import gettext, gettext_noop
 from mailroom.kit import clock
 from mailroom.kit.text import age, clean, full
@@ -77,7 +78,7 @@ def show(entrypoints: Entrypoints, email: str, as_json: bool) -> None:
         click.echo(json.dumps(told, indent=2))
         return
     click.echo(f"{clean(account.email)}  {account.id}")
-    role, since = account.role or gettext("member"), full(account.created_at)
+    role, since = word_of(account.role or "", ROLES), full(account.created_at)
     click.echo("  " + gettext("%(role)s, since %(moment)s", role=role, moment=since))
     if account.locked_at:
         click.echo("  " + gettext("locked since %(moment)s", moment=full(account.locked_at)))

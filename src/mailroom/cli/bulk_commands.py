@@ -51,7 +51,10 @@ class BulkAction:
 
 RETRY = BulkAction(
     lambda number, state: ngettext(
-        "Send %(num)s %(state)s mail?", "Send %(num)s %(state)s mails?", number, state=state
+        "Send %(num)s mail in the state “%(state)s” again?",
+        "Send %(num)s mails in the state “%(state)s” again?",
+        number,
+        state=state,
     ),
     MailAdministration.retry,
     TaskService.retry,
@@ -61,7 +64,10 @@ RETRY = BulkAction(
 )
 CANCEL = BulkAction(
     lambda number, state: ngettext(
-        "Cancel %(num)s %(state)s mail?", "Cancel %(num)s %(state)s mails?", number, state=state
+        "Cancel %(num)s mail in the state “%(state)s”?",
+        "Cancel %(num)s mails in the state “%(state)s”?",
+        number,
+        state=state,
     ),
     MailAdministration.cancel,
     TaskService.cancel,
@@ -149,7 +155,7 @@ def _do(
     async def work(services: Services) -> int:
         chosen = await _in_state(services, state) if state else prefixes
         if state and not chosen:
-            click.echo(gettext("No mail is %(state)s.", state=state), err=True)
+            click.echo(gettext("No mail is in the state “%(state)s”.", state=state), err=True)
             return 0
         if state and not _agreed(action.question(len(chosen), state), yes=yes):
             click.echo(gettext("Nothing was done."), err=True)

@@ -13,6 +13,7 @@ from mailroom.cli import app_commands
 from mailroom.cli.account_commands import accounts
 from mailroom.cli.alert_commands import alerts
 from mailroom.cli.bulk_commands import again, cancel, retry
+from mailroom.cli.click_words import translate_click
 from mailroom.cli.desk_commands import audit, failures, pause, queues, resume, workers
 from mailroom.cli.invitation_commands import invitations
 from mailroom.cli.key_commands import keys
@@ -58,6 +59,7 @@ class Shell(click.Group):
         """Speak the terminal's language from here on, and read the arguments."""
         languages.speak(terminal_language())
         if languages.current() != languages.DEFAULT:
+            translate_click()
             translate_help(self)
         return super().make_context(info_name, args, parent, **extra)
 

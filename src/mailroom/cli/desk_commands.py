@@ -78,7 +78,7 @@ def _hold(entrypoints: Entrypoints, text: str, *, begins: bool) -> None:
         )
     else:
         words = (
-            gettext("%(what)s: goes on.", what=text) if changed else gettext("%(what)s: not paused.", what=text)
+            gettext("%(what)s: resumed.", what=text) if changed else gettext("%(what)s: not paused.", what=text)
         )
     click.echo(words)
 

@@ -123,7 +123,7 @@ def _facts(mail: Mail, now: datetime) -> Iterator[tuple[str, str]]:
     if mail.answer:
         yield gettext("Cause") if mail.reason == Reason.BROKEN else gettext("Answer"), answer_of(mail)
     yield (
-        gettext("Queued"),
+        gettext("Created"),
         gettext("%(moment)s, %(time)s ago", moment=full(mail.created_at), time=age(mail.created_at, now)),
     )
     if mail.ended_at:

@@ -150,7 +150,7 @@ def _facts(task: Task, now: datetime) -> Iterator[tuple[str, str]]:
             yield label, clean(words)
     yield gettext("Attempt"), str(task.attempt)
     yield (
-        gettext("Queued"),
+        gettext("Created"),
         gettext("%(moment)s, %(time)s ago", moment=full(task.created_at), time=age(task.created_at, now)),
     )
     if task.began_at:

@@ -28,7 +28,7 @@ METHODS = [
     ("cli/**.py", SHELL),
     ("**.py", "python"),
 ]
-KEYWORDS = {**DEFAULT_KEYWORDS, "gettext_noop": None}
+KEYWORDS = {**DEFAULT_KEYWORDS, "gettext_noop": None, "ngettext_noop": (1, 2)}
 OPTIONS = {"jinja2": {"trimmed": "true", "newstyle_gettext": "true", "silent": "false"}}
 COMMENT = "Translators:"
 """A comment that begins with this, just before a message, is handed on to translators."""

@@ -53,6 +53,11 @@ def gettext_noop(message: str) -> str:
     return message
 
 
+def ngettext_noop(singular: str, plural: str) -> tuple[str, str]:
+    """Mark both forms of a message for the catalogues and return them as they are."""
+    return singular, plural
+
+
 # -- For Jinja, which fills in the parameters itself (`newstyle`).
 
 

@@ -68,15 +68,16 @@ SENTENCES: dict[str, str] = {
     "mail.expired": _("The mail grew too old before the mail server took it."),
     "mail.cancelled": _("The mail was cancelled."),
     "mail.error.cannot_retry": _(
-        "This mail is %(state)s; only one that failed, expired, waits or is uncertain can be sent again."
+        "The state of this mail is “%(state)s”; only one that failed, expired, waits or is uncertain can be sent "
+        "again."
     ),
     "mail.error.cannot_cancel": _(
-        "This mail is %(state)s; only one that is queued, waits or is uncertain can be cancelled."
+        "The state of this mail is “%(state)s”; only one that is queued, waits or is uncertain can be cancelled."
     ),
     "mail.error.contents_dropped": _("The contents of this mail have been dropped; it cannot be sent again."),
     "mail.error.cannot_send_again": _(
-        "Only a mail that was sent, and that another program handed in, can be sent again as a copy. This one is "
-        "%(state)s, or Mailroom's own: its links belong to one mail."
+        "Only a mail that was sent, and that another program handed in, can be sent again as a copy. The state of "
+        "this one is “%(state)s”, or it is Mailroom's own: its links belong to one mail."
     ),
     "task.broken": _("The task ran into an error of this program. The operator can see what went wrong."),
     "mail.limited": _("A sending limit lets this mail go later. It is stored and goes out by itself."),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import jinja2
 
-from mailroom.i18n import formats, languages
+from mailroom.i18n import code_words, formats, languages
 from mailroom.i18n.templates import translate_templates
 from mailroom.kit import clock
 from mailroom.kit.template_loader import OverridingLoader
@@ -36,13 +36,10 @@ def page_templates(brand: Brand, files: StaticFiles, overrides: Sequence[Path] =
         languages_there=languages.choices,
     )
     environment.filters.update(clock_time=clock_time, attempt_words=attempt_words, date_time=formats.date_time)
-    environment.filters.update(number=formats.number, percent=formats.percent, pair=_pair)
+    environment.globals.update(codes=code_words)
+    environment.filters.update(word_of=code_words.word_of)
+    environment.filters.update(number=formats.number, percent=formats.percent)
     return environment
-
-
-def _pair(value: str) -> tuple[str, str]:
-    """Return a value that is its own word, for a choice."""
-    return value, value
 
 
 def _now() -> str:

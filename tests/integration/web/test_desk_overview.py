@@ -128,7 +128,7 @@ async def test_an_operator_pauses_resumes_drains_and_each_act_is_logged(house: H
     released = "select message, nudge_at < now() - interval '50 s' from tasks where name = 'count'"
     assert await sql(house, released) == [(None, True)]
     page = await olga.get("/desk/workers")
-    assert "“plain” is paused since" in page and "All sending is paused" not in page
+    assert "Mail from the shell (plain): paused since" in page and "All sending is paused" not in page
     for form, status in (
         ({"name": "h:1#a", "wish": "drain"}, 303),
         ({"name": "nobody", "wish": "drain"}, 404),

@@ -1,6 +1,8 @@
 """The shell speaks the terminal's language, in its help and in its sentences."""
 
+import ast
 import copy
+import inspect
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,6 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from mailroom.cli import click_words
 from mailroom.cli.commands import shell
 from mailroom.cli.language import terminal_language, translate_help
 from mailroom.i18n import languages
@@ -86,3 +89,54 @@ def test_a_verdict_of_the_doctor_is_translated(pseudo: str, unmarked: Callable[[
         said = _verdict([good("x", "y")])
     assert said != "All is well."
     assert not any(re.search(r"\w{3}", piece) for piece in unmarked(said))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["mails", "--nope"], "Die Option '--nope' gibt es nicht."),
+        (["frobnicate"], "Den Befehl 'frobnicate' gibt es nicht."),
+        (["keys", "create"], "Es fehlt das Argument 'NAME'."),
+        (["keys", "create", "Shop", "--scope", "all"], "'all' ist keines von 'full'"),
+        (["keys", "create", "Shop", "--days", "0"], "0 liegt nicht im Bereich 1<=x<=36500."),
+        (["keys", "create", "Shop", "more"], "Ein Argument ist zu viel (more)"),
+        (["mails", "--limit"], "Die Option '--limit' braucht einen Wert."),
+    ],
+)
+def test_an_error_of_usage_is_german_where_the_terminal_is(
+    arguments: list[str], said: str, everything: click.Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    monkeypatch.delenv("LANGUAGE", raising=False)
+    with languages.speaking(languages.DEFAULT):
+        run = CliRunner().invoke(everything, arguments)
+    assert run.exit_code == 2
+    assert said in run.output and "Fehler: " in run.output and "Hilfe gibt „mailroom" in run.output
+    for english in ("Error", "Usage", "Try ", "No such", "Missing", "Invalid"):
+        assert english not in run.output, english
+
+
+FOR_PROGRAMMERS = re.compile(
+    r"^(Could not determine|No options defined|Arguments take exactly|Name '|Boolean option|Value must be"
+    r"|DeprecationWarning|Unknown color|Choice\(|deprecated$|Do you want to continue|Confirm the action"
+    r"|%\(prog\)s, version|Show the version|Press any key|Repeat for|Error: The two|Positional arguments"
+    r"|Invalid start character)"
+)
+"""What click says of commands that are wrongly made, or of what our shell does not use."""
+
+
+def test_all_that_click_may_say_to_a_user_is_in_the_catalogues() -> None:
+    known = click_words.SAID | {one for forms in click_words.SAID_OF_NUMBERS for one in forms}
+    found: set[str] = set()
+    for module in click_words.MODULES:
+        assert {"_", "ngettext"} & vars(module).keys(), f"{module.__name__} says it in another way"
+        for node in ast.walk(ast.parse(inspect.getsource(module))):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id in {"_", "ngettext"}
+            ):
+                words = node.args[: 2 if node.func.id == "ngettext" else 1]
+                found |= {str(one.value) for one in words if isinstance(one, ast.Constant)}
+    assert len(found) > 50
+    assert {text for text in found - known if not FOR_PROGRAMMERS.match(text)} == set()

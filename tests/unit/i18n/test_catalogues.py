@@ -9,7 +9,7 @@ from babel.messages.catalog import Catalog, Message
 from mailroom.i18n import extraction, languages
 
 CATALOGUES = {file.parts[-3]: extraction.read(file) for file in extraction.files()}
-PLACE = re.compile(r"%\(\w+\)[sd]|%%|\{\w+\}")
+PLACE = re.compile(r"%\(\w+\)[sd]|%%|\{\w+(?:!r)?\}")
 TAG = re.compile(r"</?\w+[^>]*>")
 HAN = "\u3400-\u9fff"
 HALF_WIDTH = re.compile(rf"[{HAN}][,;!?](?!\w)|[{HAN}]\.(?=$|\s)|[,;!?][{HAN}]")

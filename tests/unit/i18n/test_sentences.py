@@ -26,7 +26,8 @@ def test_every_code_in_the_source_has_a_sentence() -> None:
 
 def test_an_error_with_a_code_is_shown_in_words_and_any_other_by_its_docstring() -> None:
     assert "cannot be sent again" in error_text(NotPossible("mail.error.contents_dropped"))
-    assert error_text(NotPossible("mail.error.cannot_cancel", state="sent")).startswith("This mail is sent;")
+    refused = error_text(NotPossible("mail.error.cannot_cancel", state="sent"))
+    assert refused.startswith("The state of this mail is “sent”;")
     assert error_text(UnknownKey()) == UnknownKey.__doc__
 
 

@@ -31,6 +31,7 @@ class Line:
     actor_href: str | None
     action: str
     target: str
+    target_id: str
     target_href: str | None
     client: str | None
     details: str
@@ -38,7 +39,6 @@ class Line:
 
 def _line(entry: AuditEntry, *, whole: bool) -> Line:
     details = ", ".join(f"{name}: {value}" for name, value in sorted(entry.details.items()))
-    target = " ".join(filter(None, (entry.target, entry.target_id)))
     seen = str if whole else masked
     return Line(
         entry.at,
@@ -46,7 +46,8 @@ def _line(entry: AuditEntry, *, whole: bool) -> Line:
         seen(entry.actor_name),
         f"/desk/audit?{urlencode({'actor': entry.actor_id})}" if entry.actor_id else None,
         entry.action,
-        seen(target),
+        entry.target or "",
+        seen(entry.target_id or ""),
         f"/desk/audit?{urlencode({'target': entry.target_id})}" if entry.target_id else None,
         entry.client if whole else None,
         seen(details),

@@ -7,7 +7,9 @@ from urllib.parse import urlencode
 from quart import Blueprint, Response, request
 
 from mailroom.desk.failures import Cause, FailureGroup
-from mailroom.i18n.messages import gettext_noop, translated
+from mailroom.i18n.code_words import REASONS, word_of
+from mailroom.i18n.formats import duration
+from mailroom.i18n.messages import translated
 from mailroom.mail.states import Reason
 from mailroom.progress.moods import mood_of
 from mailroom.web.browser import services
@@ -32,6 +34,8 @@ class GroupLine:
     """A group as the page shows it."""
 
     title: str
+    reason: str
+    """As a search names it; nothing where there is none."""
     codes: str
     domain: str
     group: FailureGroup
@@ -61,7 +65,10 @@ async def failures() -> Response:
         more=max(0, len(found.groups) - SHOWN),
         tasks=found.tasks,
         complete=found.complete,
-        times=[(f"/desk/failures?since={name}", name, name == chosen) for name in TIMES],
+        times=[
+            (f"/desk/failures?since={name}", duration(length.total_seconds()), name == chosen)
+            for name, length in TIMES.items()
+        ],
         chosen=chosen,
     )
 
@@ -70,7 +77,8 @@ def _line(group: FailureGroup, since: str, *, whole: bool) -> GroupLine:
     cause, most = group.cause, max(group.trend) or 1
     search = cause.search(since)
     return GroupLine(
-        title=cause.reason.capitalize() or translated(gettext_noop("Accepted late")),
+        title=word_of(cause.reason, REASONS),
+        reason=cause.reason.replace(" ", "-"),
         codes=" ".join(str(part) for part in (cause.code, cause.enhanced) if part),
         domain=cause.domain,
         group=group,

@@ -22,8 +22,8 @@ from mailroom.web.views.words import STATES
 blueprint = Blueprint("desk_invitations", __name__, url_prefix="/desk")
 
 WORDS = {
-    "open": gettext_noop("waits"),
-    "used": gettext_noop("used"),
+    "open": gettext_noop("open"),
+    "used": gettext_noop("signed up"),
     "expired": gettext_noop("expired"),
     "revoked": gettext_noop("revoked"),
 }

@@ -11,7 +11,10 @@ from mailroom.api_keys.errors import UnknownKey
 from mailroom.api_keys.keys import SCOPES
 from mailroom.api_keys.models import ApiKey, KeyRefusal
 from mailroom.desk.key_traffic import KeyTraffic, key_traffic
-from mailroom.i18n.messages import gettext_noop, translated
+from mailroom.i18n.code_words import SCOPES as SCOPE_WORDS
+from mailroom.i18n.code_words import labelled, word_of
+from mailroom.i18n.formats import listed, number
+from mailroom.i18n.messages import gettext, translated
 from mailroom.kit.ids import parse_id
 from mailroom.web.browser import services
 from mailroom.web.desk.access import actor_of, operator
@@ -25,19 +28,14 @@ from mailroom.web.views.words import STATES
 
 blueprint = Blueprint("desk_keys", __name__, url_prefix="/desk")
 
-SCOPE_WORDS = {
-    "full": gettext_noop("full: sends, reads everything, makes and revokes keys"),
-    "sending": gettext_noop("sending: sends, and reads its own mails"),
-    "read": gettext_noop("read: reads, and sends nothing"),
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One key, and the mails of its newest messages of the last 24 hours as (word of the state, number)."""
+    """One key, its limits, and the mails of its newest messages of the last 24 hours by state, all in words."""
 
     key: ApiKey
-    traffic: list[tuple[str, int]]
+    limits: str
+    traffic: str
     newest: int | None = None
     """How many messages those are, where there are more."""
     refusal: KeyRefusal | None = None
@@ -47,8 +45,18 @@ class Line:
     def of(cls, key: ApiKey, counts: Mapping[UUID, KeyTraffic], refusal: KeyRefusal | None = None) -> Self:
         """Return the line of a key."""
         known = counts.get(key.id, KeyTraffic())
-        states = [(translated(STATES[state].word), number) for state, number in known.states.most_common()]
-        return cls(key, states, known.newest, refusal)
+        states = [labelled(translated(STATES[state].word), number(n)) for state, n in known.states.most_common()]
+        return cls(key, _limits(key), listed(states), known.newest, refusal)
+
+
+def _limits(key: ApiKey) -> str:
+    """Return how much a key may send: `10 a minute, 500 a day`; nothing where it has no limit."""
+    said = (
+        key.per_minute and gettext("%(number)s a minute", number=number(key.per_minute)),
+        key.per_hour and gettext("%(number)s an hour", number=number(key.per_hour)),
+        key.per_day and gettext("%(number)s a day", number=number(key.per_day)),
+    )
+    return listed(filter(None, said))
 
 
 @blueprint.get("/keys")
@@ -68,7 +76,7 @@ async def _page(refused: Refused) -> Response:
         refused.status,
         lines=[Line.of(row, counts, refusals.get(row.id)) for row in rows],
         revoked=revoked,
-        scopes=[(scope, translated(SCOPE_WORDS[scope])) for scope in SCOPES],
+        scopes=[(scope, word_of(scope, SCOPE_WORDS)) for scope in SCOPES],
         values=refused.values,
         messages=refused.messages,
     )

@@ -26,6 +26,7 @@ from mailroom.progress.moods import mood_of
 from mailroom.web.browser import services
 from mailroom.web.desk.access import actor_of, masked, operator, staff
 from mailroom.web.desk.frame import desk_page
+from mailroom.web.desk.kind_words import kind_word
 from mailroom.web.desk.mail_lines import MailLine, mail_lines, recipient_of, without_code
 from mailroom.web.desk.mails import address
 from mailroom.web.desk.state_machine import picture
@@ -34,6 +35,7 @@ from mailroom.web.page import redirect
 from mailroom.web.rate_limits import limits
 from mailroom.web.refused import Refused, show_again, take
 from mailroom.web.views.words import EVENTS, STATES
+from mailroom.webhooks.payloads import MAIL_EVENTS
 
 blueprint = Blueprint("desk_mail", __name__, url_prefix="/desk/mails")
 
@@ -62,7 +64,8 @@ async def _page(mail_id: str, refused: Refused) -> Response:
         mail=found,
         details=details,
         recipient=recipient_of(found, whole=whole),
-        title=(preview.subject if preview else "") or found.kind,
+        title=(preview.subject if preview else "") or kind_word(found.kind),
+        kind=kind_word(found.kind),
         word=translated(STATES[found.state].word),
         mood=mood_of(found.state),
         reason=sentence(message_code(found.reason, held=found.held)) if found.reason else "",
@@ -73,7 +76,13 @@ async def _page(mail_id: str, refused: Refused) -> Response:
             for one in timeline
         ],
         events=[
-            (event.at, event.type, event.source, event.code, _seen(event.diagnostic, whole=whole))
+            (
+                event.at,
+                MAIL_EVENTS.get(event.type, event.type),
+                event.source,
+                event.code,
+                _seen(event.diagnostic, whole=whole),
+            )
             for event in details.events
         ],
         preview=preview,

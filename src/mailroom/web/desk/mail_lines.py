@@ -15,6 +15,7 @@ from mailroom.mail.models import Mail
 from mailroom.mail.states import message_code
 from mailroom.progress.moods import mood_of
 from mailroom.web.desk.access import masked
+from mailroom.web.desk.kind_words import kind_word
 from mailroom.web.views.words import STATES
 
 
@@ -25,7 +26,7 @@ class MailLine:
     id: UUID
     recipient: str
     subject: str
-    """Of another program's message; else the kind."""
+    """Of another program's message; else what the kind is called."""
     state: str
     word: str
     mood: str
@@ -46,7 +47,7 @@ def _line(mail: Mail, subject: str | None, *, whole: bool) -> MailLine:
     return MailLine(
         mail.id,
         recipient_of(mail, whole=whole),
-        (subject if whole else "") or mail.kind,
+        (subject if whole else "") or kind_word(mail.kind),
         mail.state,
         translated(STATES[mail.state].word) if mail.state in STATES else mail.state,
         mood_of(mail.state),

@@ -1,6 +1,7 @@
 """Mails: the search, its form, its pages, and suggestions while typing. The address of a page is the search."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from urllib.parse import urlencode
 
 from quart import Blueprint, Response, json, request
@@ -10,13 +11,15 @@ from mailroom.api_keys.models import ApiKey
 from mailroom.desk.mail_search import MOST_COUNTED
 from mailroom.desk.saved_searches import LONGEST_NAME, TooManySearches
 from mailroom.desk.search import NAMES, STREAMS
-from mailroom.i18n.messages import gettext_noop, translated
+from mailroom.i18n.formats import duration
+from mailroom.i18n.messages import gettext, gettext_noop, translated
 from mailroom.kit.ids import parse_id
 from mailroom.mail.states import Reason, State
 from mailroom.web.browser import services
 from mailroom.web.desk.access import operator, staff
 from mailroom.web.desk.asked import asked_search, text_of_form
 from mailroom.web.desk.frame import desk_page
+from mailroom.web.desk.kind_words import kind_choices, stream_choices
 from mailroom.web.desk.mail_lines import mail_lines
 from mailroom.web.errors import respond
 from mailroom.web.forms.fields import Invalid, sent_values
@@ -36,7 +39,13 @@ QUICK = (
     ("state:sending", gettext_noop("Sending")),
     ("", gettext_noop("All")),
 )
-SINCE = ("1h", "24h", "7d", "30d", "all")
+LENGTHS = {
+    "1h": timedelta(hours=1),
+    "24h": timedelta(hours=24),
+    "7d": timedelta(days=7),
+    "30d": timedelta(days=30),
+}
+SINCE = (*LENGTHS, "all")
 MOST_SUGGESTIONS = 12
 
 
@@ -79,16 +88,21 @@ async def mails() -> Response:
         count=count,
         quick=[(address(query), translated(label), query == asked.text) for query, label in QUICK],
         states=[(state.value, translated(STATES[state].word)) for state in State],
-        kinds=[kind.name for kind in services().mail_kinds],
-        keys=keys,
-        streams=STREAMS,
-        since=SINCE,
+        kinds=kind_choices(),
+        keys=[(name, name) for name in keys],
+        streams=stream_choices(),
+        since=[(name, _length(name)) for name in SINCE],
         saved=[(one.id, one.name, address(one.query)) for one in saved],
         bulk={
             action: f"/desk/mails/all?{urlencode({'q': asked.text, 'act': action})}"
             for action in ("retry", "cancel")
         },
     )
+
+
+def _length(name: str) -> str:
+    """Return how far a search looks back, in words."""
+    return duration(LENGTHS[name].total_seconds()) if name in LENGTHS else gettext("any time")
 
 
 def address(text: str, **more: str) -> str:

@@ -23,6 +23,7 @@ from mailroom.web.desk.access import masked, staff
 from mailroom.web.desk.alert_lines import alert_lines
 from mailroom.web.desk.charts import charts
 from mailroom.web.desk.frame import desk_page
+from mailroom.web.desk.kind_words import held_back_words
 from mailroom.web.parts import current
 
 blueprint = Blueprint("desk_overview", __name__, url_prefix="/desk")
@@ -112,7 +113,7 @@ async def overview() -> Response:
         in_frame=False,
         lines=alert_lines(reading.alerts, clock.now()),
         well=_well(reading),
-        held_back=[(pause, seen(pause.by_name)) for pause in reading.pauses],
+        held_back=[(pause, held_back_words(pause), seen(pause.by_name)) for pause in reading.pauses],
         numbers=[_numbers(name, reading.series[name]) for name in PERIODS],
         backlog=[
             (gettext("Queued"), count(reading.backlog.queued)),

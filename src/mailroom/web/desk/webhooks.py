@@ -32,18 +32,18 @@ OFFERED = sorted(TYPES - RESERVED)
 SHOWN = 50
 """Deliveries on a page."""
 STATES = {
-    "waiting": ("unsure", gettext_noop("waits")),
+    "waiting": ("unsure", gettext_noop("not delivered yet")),
     "delivered": ("good", gettext_noop("delivered")),
     "failed": ("bad", gettext_noop("failed")),
 }
 """State of a delivery → its colour and its word."""
 ERRORS = {
-    "timeout": gettext_noop("no answer within 10 seconds"),
-    "unreachable": gettext_noop("nobody answers at this address"),
-    "forbidden target": gettext_noop("the address leads into a private network"),
-    "secret lost": gettext_noop("its signing secret cannot be read: SECRET_KEY was changed"),
-    "refused": gettext_noop("the endpoint refused it"),
-    "disabled": gettext_noop("the endpoint was disabled"),
+    "timeout": gettext_noop("No answer came within 10 seconds."),
+    "unreachable": gettext_noop("Nobody answers at this address."),
+    "forbidden target": gettext_noop("The address leads into a private network."),
+    "secret lost": gettext_noop("Its signing secret cannot be read: SECRET_KEY was changed."),
+    "refused": gettext_noop("The endpoint refused it."),
+    "disabled": gettext_noop("The endpoint was disabled."),
 }
 DISABLED = {
     "gone": gettext_noop("The endpoint says that it is gone (410)."),

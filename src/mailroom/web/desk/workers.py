@@ -1,6 +1,6 @@
 """Workers and queues: who lives and what it has in hand, what waits, what is held back; the mail server."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ from mailroom.desk.pause_acts import change_pause
 from mailroom.desk.processes.readings import ProcessRow, ask, processes
 from mailroom.desk.queues import lately, open_tasks, queues
 from mailroom.i18n.alert_words import count
+from mailroom.i18n.code_words import PROCESSES, STREAMS, labelled, word_of
 from mailroom.i18n.formats import duration, listed, measured, number
 from mailroom.i18n.messages import gettext, gettext_noop, ngettext, translated
 from mailroom.i18n.sentences import sentence
@@ -22,9 +23,11 @@ from mailroom.statistics.readings import Cells, Measured
 from mailroom.web.browser import services
 from mailroom.web.desk.access import actor_of, masked, operator, staff
 from mailroom.web.desk.frame import desk_page
+from mailroom.web.desk.kind_words import held_back_words, kind_choices
 from mailroom.web.forms.fields import sent_values
 from mailroom.web.page import redirect
 from mailroom.web.rate_limits import limits
+from mailroom.web.views.words import TASK_STATES
 
 blueprint = Blueprint("desk_workers", __name__, url_prefix="/desk")
 
@@ -34,13 +37,7 @@ STATES = {
     "gone": ("bad", gettext_noop("gone")),
     "ended": ("waiting", gettext_noop("ended")),
 }
-ROLES = {
-    "worker": gettext_noop("Worker"),
-    "web": gettext_noop("Web"),
-    "submission": gettext_noop("Submission"),
-}
 WISHES = {"drain": gettext_noop("drains"), "stop": gettext_noop("stops")}
-STREAMS = {"transactional": gettext_noop("Mails somebody waits for"), "bulk": gettext_noop("Bulk mails")}
 STAGES = {
     "connect": gettext_noop("Connection"),
     "envelope": gettext_noop("Sender and recipient"),
@@ -73,7 +70,7 @@ def _line(row: ProcessRow) -> Line:
         if row.wish != "drain":
             acts.insert(0, ("drain", gettext("Drain")))
         else:
-            acts.insert(0, ("", gettext("Go on")))
+            acts.insert(0, ("", gettext("Resume")))
     hand = ""
     if alive and row.role == "worker":
         mails, tasks = int(facts.get("mails", 0)), int(facts.get("tasks", 0))
@@ -82,7 +79,7 @@ def _line(row: ProcessRow) -> Line:
         )
     return Line(
         row,
-        translated(ROLES.get(row.role, row.role)),
+        word_of(row.role, PROCESSES),
         mood,
         translated(WISHES[row.wish]) if alive and row.wish in WISHES else translated(word),
         hand,
@@ -107,14 +104,14 @@ async def workers() -> Response:
         "desk/workers.html",
         lines=[_line(row) for row in rows],
         queues=[_queue(queue, paused) for queue in streams],
-        tasks=[(state, count(found)) for state, found in sorted(tasks.items())],
-        held_back=[(one, shown(one.by_name)) for one in held_back],
+        tasks=_by_state((state, count(found)) for state, found in sorted(tasks.items())),
+        held_back=[(one, held_back_words(one), shown(one.by_name)) for one in held_back],
         all_paused=("all", "") in paused,
         tasks_paused=("tasks", "") in paused,
-        tasks_ended=[
+        tasks_ended=_by_state(
             (label, number(cell.count)) for (name, label), cell in sorted(seen.items()) if name == names.TASKS
-        ],
-        kinds=sorted(kind.name for kind in services().outbox.kinds if ("kind", kind.name) not in paused),
+        ),
+        kinds=[(name, words) for name, words in kind_choices() if ("kind", name) not in paused],
         servers=_servers(rows),
         replies=_replies(seen),
         stages=_stages(seen),
@@ -123,10 +120,18 @@ async def workers() -> Response:
     return answer
 
 
+def _by_state(counts: Iterable[tuple[str, str]]) -> str:
+    """Return how many tasks are in each state: `Queued: 3, Working: 2`."""
+    return listed(
+        labelled(translated(TASK_STATES[state].word) if state in TASK_STATES else state, found)
+        for state, found in counts
+    )
+
+
 def _queue(queue: Any, paused: set[tuple[str, str]]) -> Mapping[str, Any]:
     return {
         "stream": queue.stream,
-        "label": translated(STREAMS[queue.stream]),
+        "label": word_of(queue.stream, STREAMS),
         "queued": count(queue.queued),
         "retrying": count(queue.retrying),
         "scheduled": count(queue.scheduled),
@@ -156,7 +161,7 @@ def _servers(rows: Sequence[ProcessRow]) -> list[Mapping[str, Any]]:
             {
                 "name": name,
                 "mood": "good" if not shut else "bad" if len(shut) == len(users) else "unsure",
-                "standing": sentence(f"alert.server.{reason}", {}) if shut else gettext("can be used"),
+                "standing": sentence(f"alert.server.{reason}", {}) if shut else gettext("it can be used"),
                 "since": datetime.fromisoformat(since) if since else None,
                 "connections": sum(int(row.facts.get("connections") or 0) for row in users),
                 "tls": next((row.facts["tls"] for row in users if row.facts.get("tls")), None),
@@ -168,13 +173,14 @@ def _servers(rows: Sequence[ProcessRow]) -> list[Mapping[str, Any]]:
     return found
 
 
-def _replies(seen: Cells) -> list[tuple[str, str]]:
+def _replies(seen: Cells) -> str:
+    """Return how many replies of each class came: `2xx: 310, no reply: 1`."""
     words = {"none": gettext("no reply")}
-    return [
-        (words.get(label, label), number(cell.count))
+    return listed(
+        labelled(words.get(label, label), number(cell.count))
         for (name, label), cell in sorted(seen.items())
         if name == names.REPLIES
-    ]
+    )
 
 
 def _stages(seen: Cells) -> list[tuple[str, str, str]]:
