@@ -172,7 +172,7 @@ class ApiKeys:
         return key
 
     async def _ended(self, secret: str) -> InvalidKey:
-        """Return the error for a key that does not stand; it names one that stood once."""
+        """Return the error for a key that is not accepted; `key_id` names one that ended."""
         rows: list[Any] = await self._database.fetch(KNOWN, {"hash": hash_of(secret)})
         error = InvalidKey()
         error.key_id = rows[0][0] if rows else None

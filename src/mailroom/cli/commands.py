@@ -154,9 +154,8 @@ def migrate(revision: str) -> None:
 def doctor(entrypoints: Entrypoints, as_json: bool, only_wrong: bool) -> None:
     """Check settings, servers and workers; say what is wrong and what to do.
 
-    Sends no mail and changes nothing, but for this: where the mail server takes the sign-in, workers that wait
-    after refused ones try again at once. Exit code 0 where all is well, 1 with warnings, 2 where something is
-    broken.
+    Sends no mail. Changes nothing, with one exception: once the mail server accepts the sign-in, workers that it
+    refused before try again at once. Exit code 0 where all is well, 1 with warnings, 2 where something is broken.
     """
     from mailroom.ops.doctor import report
 

@@ -1,4 +1,4 @@
-"""The one way to print a list: a table where people look on, lines of fields parted by tabs in a pipe."""
+"""The one way to print a list: a table where people look on, lines of fields separated by tabs in a pipe."""
 
 import sys
 from collections.abc import Callable, Iterable, Sequence

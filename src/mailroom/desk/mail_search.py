@@ -1,8 +1,8 @@
 """Searches for mails in SQL: pages by key, bounded counts, and never longer than the budget.
 
-A search looks at slices of time, the newest first, each some times as long as the one before it. Where the budget
-is used up, the page says how far it looked, and the next one goes on from there. So the cost of a page is bounded
-whatever is asked for and however many mails there are.
+A search looks at slices of time, the newest first, each several times as long as the one before it. Where the
+budget is used up, the page says how far it looked, and the next one goes on from there. So the cost of a page is
+bounded whatever is asked for and however many mails there are.
 """
 
 import time

@@ -1,7 +1,7 @@
 """The grammar of searches for mails: one for the desk's pages, the API and the shell.
 
-A search is words parted by spaces. `name:value` narrows by a fact, `name:"two words"` quotes a value. Any other
-word is looked for in subjects and servers' answers. Several values of `state` are parted by commas.
+A search is words separated by spaces. `name:value` narrows by a fact, `name:"two words"` quotes a value. Any other
+word is looked for in subjects and servers' answers. Several values of `state` are separated by commas.
 """
 
 import re

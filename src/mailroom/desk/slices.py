@@ -1,6 +1,6 @@
 """Slices of time that a search looks at one after the other, the newest first.
 
-Each is some times as long as the one before it. So the cost of a page is bounded whatever is asked for, and
+Each is several times as long as the one before it. So the cost of a page is bounded whatever is asked for, and
 however many rows there are: ids are UUIDs of version 7, and a slice is a range of them.
 """
 

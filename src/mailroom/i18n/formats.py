@@ -137,7 +137,7 @@ def percent(share: float) -> str:
 
 
 def number(value: float) -> str:
-    """Return a count with its thousands parted, and one decimal where it has any: `1,200`, `0.5`."""
+    """Return a count with its thousands separated, and one decimal where it has any: `1,200`, `0.5`."""
     if current() == DEFAULT:
         return f"{value:,.0f}" if float(round(value, 1)).is_integer() else f"{value:,.1f}"
     from babel.numbers import format_decimal

@@ -244,7 +244,7 @@ SENTENCES: dict[str, str] = {
     "account.error.old_deletion_link": _(
         "This link is too old. If the account is still there, sign in to keep it."
     ),
-    "account.error.leaving": _("This account is to be deleted. All that it can do is to stay."),
+    "account.error.leaving": _("This account will be deleted. Until then all you can do is keep it."),
     "account.error.last_operator": _(
         "This is the account of the only operator. Please make somebody else an operator first."
     ),
@@ -311,7 +311,7 @@ SENTENCES: dict[str, str] = {
         "Nothing stands after “%(name)s:”. Write a value there, without a space before it."
     ),
     "search.error.twice": _("“%(name)s:” stands there twice. Keep one of them."),
-    "search.error.state": _("There is no state “%(value)s”. Use one of %(states)s; part several with commas."),
+    "search.error.state": _("There is no state “%(value)s”. Use one of %(states)s; separate several with commas."),
     "search.error.to": _(
         "“%(value)s” is no address. Write to:alice@example.org, or to:@example.org for a domain."
     ),

@@ -9,7 +9,7 @@ Result = TypeVar("Result")
 
 
 class CpuMeter:
-    """Adds up the steps of the coroutines run through it."""
+    """Adds up the processor time of the coroutines run through it."""
 
     def __init__(self) -> None:
         self.spent = 0.0

@@ -38,7 +38,7 @@ def _step_back() -> None:
 
 
 class WorkLanes:
-    """Threads, and a queue of those who wait for one in each lane. Used in one event loop.
+    """A pool of threads, and for each lane a queue of the work that waits for one. Used in one event loop.
 
     A free thread serves the lanes in turn, so a crowd in one lane does not hold up another. Work that would wait
     for longer than `longest_wait` is refused at once, before it costs anything. Who is cancelled while waiting

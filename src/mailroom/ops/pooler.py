@@ -30,7 +30,7 @@ class Pooling(Enum):
 
     @property
     def breaks_sessions(self) -> bool:
-        """True where prepared statements and locks are lost."""
+        """True where the pooler changes connections within a session: prepared statements and locks are lost."""
         return self in {Pooling.TRANSACTION, Pooling.STATEMENT}
 
 

@@ -22,7 +22,7 @@ PATIENCE = 3
 def refusal(database_url: str, witness: Witness | None = None) -> str | None:
     """Return why no worker may start, None where one may. Blocks for some seconds at most.
 
-    Without a `witness` an older copy of the files is not recognized, a dump is.
+    Without a `witness` a restored dump is recognized, an older copy of the files is not.
     """
     for cluster in (CLUSTER, NO_CLUSTER):
         try:

@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     smtp_alert_url: str = Field(
         "", description="mail server for alerts, where it is not SMTP_URL: mail itself may be what is broken"
     )
-    alert_to: str = Field("", description="addresses that alerts go to, parted by commas (default: all operators)")
+    alert_to: str = Field("", description="addresses alerts go to, separated by commas (default: all operators)")
     smtp_connections: int = Field(16, ge=1, description="connections to the mail server a worker process may hold")
     smtp_mails_per_connection: int = Field(100, ge=1, description="mails sent before a connection is made anew")
     smtp_idle_seconds: float = Field(5, ge=0, description="an unused connection is closed after this")
@@ -130,7 +130,7 @@ class Settings(BaseSettings):
     )
     oidc_providers: SecretStr = Field(
         SecretStr(""),
-        description="whose accounts sign in here, parted by commas: google=https://client:secret@accounts.google.com",
+        description="whose accounts sign in here, separated by commas: google=https://client:secret@accounts.google.com",
     )
     host: str = Field("0.0.0.0", description="address the web listens on")  # noqa: S104  # hosts route to it
     port: int = Field(8000, ge=1, le=65535, description="port the web listens on")
@@ -194,7 +194,7 @@ class Settings(BaseSettings):
     # -- apps
     mailroom_apps: str = Field(
         "",
-        description="modules of apps, parted by commas, beside those of installed packages: acme.mail,acme.crm",
+        description="modules of apps, separated by commas, beside those of installed packages: acme.mail,acme.crm",
     )
 
     # -- the embedded stack; `mailroom up` sets the last two for its own processes
@@ -238,7 +238,7 @@ class Settings(BaseSettings):
     def _alert_to(cls, value: str) -> str:
         for address in filter(None, (part.strip() for part in value.split(","))):
             if address.count("@") != 1 or " " in address:
-                raise ValueError("must be mail addresses, parted by commas: ops@example.org, olga@example.org")
+                raise ValueError("must be mail addresses, separated by commas: ops@example.org, olga@example.org")
         return value
 
     @field_validator("password_blocklist")

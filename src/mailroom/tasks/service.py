@@ -188,7 +188,9 @@ class TaskService:
             await update_parent(await psycopg_of(await work.session.connection()), parent.id, str(parent.name))
 
     async def retry(self, work: UnitOfWork, task_id: UUID) -> None:
-        """Start a task again that failed or was cancelled, under the same ticket; of several, only those parts.
+        """Start a task again that failed or was cancelled, under the same ticket.
+
+        Of a group or chain, only such parts are started again.
 
         Raises `UnknownTask`, `CannotRetry`.
         """

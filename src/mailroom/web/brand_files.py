@@ -90,7 +90,7 @@ def _recoloured(accent: Accent) -> Mapping[str, StaticFile]:
 
 
 def _icons(logo: Picture) -> Mapping[str, StaticFile]:
-    """Return the icons of the tab: the logo, and with a mark at its corner that says how a mail stands."""
+    """Return the icons of the tab: the logo alone, and with each mark that says how a mail stands."""
     width, height = logo.fitted(32, 32)
     data = f"data:{logo.content_type};base64,{b64encode(logo.content).decode()}"
     place = f'x="{(32 - width) / 2:g}" y="{(32 - height) / 2:g}" width="{width}" height="{height}"'

@@ -192,7 +192,7 @@ class Body(QuartBody):
     async def __anext__(self) -> bytes:
         """Return the next part. Raises `BodyTooLarge`, `RequestTimeout`.
 
-        The time that the reader itself takes does not count: its client has to wait then.
+        Only the time that the client takes counts, not that of the code that reads.
         """
         self._check()
         began = time.monotonic()

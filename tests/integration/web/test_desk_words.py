@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
+from socket import gethostname
 from typing import Any
 
 from mailroom.api_keys.keys import SCOPES, KeyRequest
@@ -19,7 +20,12 @@ __all__ = ["house", "pseudo", "pseudo_catalogue", "unmarked"]
 
 AS_IT_IS = {"code", "samp", "pre", "bdi", "time", "script", "style"}
 """Elements with what is the same in every language: codes, servers' words, addresses, moments."""
-NAMES = re.compile(r"Mailroom|English|Esperanto|\S+@\S+|localhost\S*|shop\.example\S*|TLSv1\.3|UTC|Chrome|\dxx")
+NAMES = re.compile(
+    r"Mailroom|English|Esperanto|UTC|\S+@\S+|localhost\S*|<local>|(https://)?shop\.example\S*|example\.org"
+    rf"|TLSv1\.3|\dxx|\d+\s(ms|MB|s|min)\b|\d\.\d\.\d\S*|(since|state):\w+|{re.escape(gethostname())}, \d+"
+    r"|\b\w\w \d\d:\d\d"
+)
+"""Names, numbers with a unit of the SI, the hours of a chart: what is not put into words."""
 PATHS = [
     "/desk",
     "/desk?period=week",

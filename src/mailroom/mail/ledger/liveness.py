@@ -38,7 +38,7 @@ class Liveness:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Take the lock; after two seconds, or while PostgreSQL is away, try on in the background."""
+        """Take the lock; after two seconds, or while PostgreSQL is away, keep trying in the background."""
         self._task = asyncio.create_task(self._keep(), name="presence")
         held = asyncio.create_task(self._held.wait())
         await asyncio.wait({held}, timeout=2 * LOOK_EVERY)

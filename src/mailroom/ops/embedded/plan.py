@@ -61,7 +61,7 @@ class Plan:
 
     @property
     def seconds_for_programs(self) -> float:
-        """The seconds of a stop in which all programs end; the rest is our own."""
+        """How long all programs have to end; the rest of the stop is for `mailroom up` itself."""
         return 0.9 * self.stop_seconds
 
     @property

@@ -30,7 +30,7 @@ blueprint = Blueprint("tasks", __name__, url_prefix="/api/v1")
 LISTED, MOST_LISTED = 50, 100
 STATES = frozenset({*map(str, State), *map(str, TaskState)})
 QUERY_WORDS = {
-    "state": "These are no states. Take some of those in the documentation, parted by commas.",
+    "state": "These are no states. Take some of those in the documentation, separated by commas.",
     "before": "This is no ticket. Give what `next` was on the page before.",
     "limit": f"This is no number from 1 to {MOST_LISTED}.",
     "wait": "This is no number of seconds.",
@@ -97,7 +97,7 @@ class Wait(Form):
 class Which(Form):
     """Which tasks to list."""
 
-    state: str = Field("", description="only in these states, parted by commas")
+    state: str = Field("", description="only in these states, separated by commas")
     before: str = Field("", description="only those begun before this ticket")
     limit: int = Field(LISTED, ge=1, le=MOST_LISTED, description="at most so many")
 

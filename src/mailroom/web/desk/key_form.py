@@ -20,7 +20,7 @@ _LIMIT = gettext_noop("Please type a number from 1 to 2,147,483,647, or nothing.
 MESSAGES = {
     "name": gettext_noop("Please type a name of 1 to 50 characters."),
     "scope": gettext_noop("Please choose a scope."),
-    "domains": gettext_noop("A domain looks like example.org. Please part several with spaces."),
+    "domains": gettext_noop("A domain looks like example.org. Please separate several with spaces."),
     "origins": gettext_noop("An origin looks like shop.example.org with https:// before it. 20 are the most."),
     "days": gettext_noop("Please type a number of days from 1 to 36,500, or nothing."),
     **dict.fromkeys(LIMITS, _LIMIT),

@@ -51,12 +51,14 @@ class Line:
 
 def _limits(key: ApiKey) -> str:
     """Return how much a key may send: `10 a minute, 500 a day`; nothing where it has no limit."""
-    said = (
-        key.per_minute and gettext("%(number)s a minute", number=number(key.per_minute)),
-        key.per_hour and gettext("%(number)s an hour", number=number(key.per_hour)),
-        key.per_day and gettext("%(number)s a day", number=number(key.per_day)),
-    )
-    return listed(filter(None, said))
+    said: list[str] = []
+    if key.per_minute:
+        said.append(gettext("%(number)s a minute", number=number(key.per_minute)))
+    if key.per_hour:
+        said.append(gettext("%(number)s an hour", number=number(key.per_hour)))
+    if key.per_day:
+        said.append(gettext("%(number)s a day", number=number(key.per_day)))
+    return listed(said)
 
 
 @blueprint.get("/keys")

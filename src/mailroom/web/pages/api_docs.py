@@ -32,7 +32,7 @@ async def api_docs() -> Response:
 
 
 def _subjects() -> Sequence[Subject]:
-    """Return the document as the page shows it, which the application makes once: its routes do not change."""
+    """Return the document as the page shows it. The application makes it once, since its routes do not change."""
     kept = current_app.extensions
     if _KEPT not in kept:
         kept[_KEPT] = subjects_of(current_document())

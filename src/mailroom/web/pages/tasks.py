@@ -67,7 +67,7 @@ def line_of(found: OwnedTask) -> Line:
 
 
 def asked_states(text: str) -> Sequence[str]:
-    """Return the states named in an address, parted by commas."""
+    """Return the states named in an address, separated by commas."""
     return [state for state in (part.strip() for part in text[:200].split(",")) if state]
 
 

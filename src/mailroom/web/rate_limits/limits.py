@@ -111,7 +111,7 @@ class TooManySignIns(TooFast):
 async def count_request() -> None:
     """Count this request against the limits of its route, all in one step.
 
-    Raises `TooFast`, and `TooManySignIns` where the limit of the address makes it wait.
+    Raises `TooFast`, or `TooManySignIns` after too many tries to sign in with one address.
     """
     view = current_app.view_functions.get(request.endpoint or "")
     found = limits_of(view) if view else None
