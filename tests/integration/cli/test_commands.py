@@ -273,7 +273,7 @@ def test_mails_to_an_address_or_domain_and_since_a_moment(shell: Shell, put: Cal
 
 def test_no_mails_is_said(shell: Shell) -> None:
     assert "There are no mails yet." in shell("mails").stderr
-    assert "No mail is failed." in shell("mails", "--state", "failed").stderr
+    assert "No mail is in the state “failed”." in shell("mails", "--state", "failed").stderr
 
 
 def test_mails_as_json_tell_no_secret(shell: Shell, put: Callable[..., UUID]) -> None:
@@ -377,7 +377,7 @@ def test_retry_queues_what_can_be_and_says_why_the_others_cannot(
     run = process("retry", str(failed), str(sent), str(nobody))
     assert run.returncode == 1
     assert run.stdout == f"{failed} queued again\n"
-    assert f"{sent}: This mail is sent" in run.stderr
+    assert f"{sent}: The state of this mail is “sent”" in run.stderr
     assert f"{nobody}: There is no mail or task with this id." in run.stderr
     assert (state(failed), state(sent)) == ("queued", "sent")
     with redis.Redis.from_url(redis_url) as client:
@@ -401,14 +401,14 @@ def test_retrying_a_whole_state_asks_first(
     failed = [put(state="failed", nudge_at=None) for _ in range(3)]
     refused = shell("retry", "--state", "failed")
     assert refused.returncode == 2
-    assert "Send 3 failed mails?" in refused.stderr
+    assert "Send 3 mails in the state “failed” again?" in refused.stderr
     assert "--yes" in refused.stderr
     assert {state(mail) for mail in failed} == {"failed"}
     assert shell("retry", "--state", "failed", "--yes").returncode == 0
     assert {state(mail) for mail in failed} == {"queued"}
     nothing = shell("retry", "--state", "failed", "--yes")
     assert nothing.returncode == 0
-    assert "No mail is failed." in nothing.stderr
+    assert "No mail is in the state “failed”." in nothing.stderr
 
 
 def test_retry_wants_ids_or_a_state_and_never_both(shell: Shell) -> None:
@@ -424,7 +424,7 @@ def test_cancel_gives_up_a_queued_mail(
     run = shell("cancel", str(queued), str(sending))
     assert run.returncode == 1
     assert run.stdout == f"{queued} cancelled\n"
-    assert "This mail is sending" in run.stderr
+    assert "The state of this mail is “sending”" in run.stderr
     assert (state(queued), state(sending)) == ("cancelled", "sending")
 
 

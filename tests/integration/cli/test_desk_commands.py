@@ -56,7 +56,7 @@ def test_sending_and_tasks_are_paused_and_go_on_and_a_worker_drains(
     listed = shell("workers")
     assert "No worker runs." in listed.stderr and listed.stderr.count("Paused since") == 4
     for what in ("all", "bulk", "confirm_sign_up", "tasks"):
-        assert shell("resume", what).stdout == f"{what}: goes on.\n"
+        assert shell("resume", what).stdout == f"{what}: resumed.\n"
     assert shell("resume").stdout == "all: not paused.\n"
     rows(
         environment,

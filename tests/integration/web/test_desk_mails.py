@@ -250,7 +250,7 @@ async def test_failures_are_grouped_with_advice_and_the_way_to_mend_them(house: 
     page = await olga.get("/desk/failures")
     first, second = page.index("Policy refused"), page.index("Mailbox refused")
     assert first < second, "the largest group comes first"
-    for words in ("2 mails", "1 more were sent in a later attempt", "like spam", "SPF, DKIM and DMARC"):
+    for words in ("2 mails", "1 more was sent in a later attempt", "like spam", "SPF, DKIM and DMARC"):
         assert words in page[first:second], words
     assert "&lt;looks&gt;" in page and "slip of the pen" not in page
     href = re.search(r'href="(/desk/mails/all[^"]+act=retry)"', page)
