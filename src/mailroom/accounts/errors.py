@@ -175,7 +175,7 @@ class OldPasswordLink(TokenError):
 
 
 class WrongNoticeLink(TokenError):
-    """A link of a security notice is none of ours, or was changed."""
+    """A link of a security notice did not come from us, or was changed."""
 
     message_code = "account.error.wrong_notice_link"
 

@@ -124,7 +124,10 @@ class NewSession:
 
 @dataclass(frozen=True, slots=True)
 class SecondStepNeeded:
-    """The first step of a sign-in is done. `started` is still anonymous, with a new secret for the browser."""
+    """The first step of a sign-in is done.
+
+    The session in `started` is still anonymous and has a new secret for the browser.
+    """
 
     started: NewSession
 
@@ -147,7 +150,7 @@ class ConfirmationPreview:
 class Standing:
     """What a session stands for at one moment: the secret of its cookie, and the account signed in, if any.
 
-    Rights that were given to one standing end with it.
+    Rights given to a session end when its standing changes.
     """
 
     token_hash: bytes = field(repr=False)

@@ -56,7 +56,7 @@ class SendingLimits:
     ) -> list[datetime | None] | None:
         """Return for each message (its recipients) when it may go. None, or None for a message, means at once.
 
-        Moves the limits on in `work`: where that is rolled back, nothing was taken.
+        Counts the messages in `work`: if `work` is rolled back, they do not count.
         """
         taken = [self._limits(key, recipients) for recipients in messages]
         together: Counter[Limit] = Counter()

@@ -11,5 +11,5 @@ def state_colour(state: str) -> str:
 
 
 def is_good(state: str) -> bool:
-    """Tell whether a state is an end as wanted."""
+    """Tell whether the state is the ending that was wanted."""
     return MOODS.get(state) == GOOD

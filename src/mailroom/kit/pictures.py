@@ -65,7 +65,7 @@ class Picture:
 
     @property
     def needs_ground(self) -> bool:
-        """True where it may be dark on nothing: on a dark page it needs a light ground to be seen."""
+        """True where it may have dark lines and no background: on a dark page it needs a light one to be seen."""
         return not (self.opaque or self.adapts)
 
     @property

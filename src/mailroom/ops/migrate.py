@@ -31,7 +31,7 @@ def migrate(revision: str = "heads") -> None:
 
 
 def new_migration(app_name: str, words: str) -> Path:
-    """Write a migration of an app: what its models have and its tables have not. Return the file.
+    """Write a migration that adds to an app's tables what only its models have. Return the file.
 
     The database has to be at its heads. Raises `SettingsError`, and `SystemExit` with a sentence.
     """

@@ -45,7 +45,7 @@ class Sender:
         return sender
 
     def or_named(self, name: str) -> "Sender":
-        """Return this sender; under `name` where it has none of its own."""
+        """Return this sender, with `name` where it has no name of its own."""
         return self if self.name else Sender(name, self.address)
 
     @property

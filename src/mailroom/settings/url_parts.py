@@ -68,12 +68,12 @@ class UrlParts:
 
     @property
     def host(self) -> str:
-        """The one host, or the first; empty for a local socket."""
+        """The host; the first one where there are several; empty for a local socket."""
         return self.hosts[0][0] if self.hosts else ""
 
     @property
     def port(self) -> int | None:
-        """The port of the one host, or of the first."""
+        """The port of the host; of the first one where there are several."""
         return self.hosts[0][1] if self.hosts else None
 
 

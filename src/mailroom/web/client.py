@@ -1,4 +1,4 @@
-"""Who asks, and by which address they came here: the one place that reads X-Forwarded headers."""
+"""The client of a request, and the address of ours that it used. Only this module reads X-Forwarded headers."""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
@@ -75,11 +75,11 @@ def _ipv4_in(address: IPv6Address) -> IPv4Address | None:
 
 
 def client_of(request: RequestLike, hops: int) -> Client:
-    """Return who asks, behind `hops` trusted proxies (TRUSTED_PROXIES).
+    """Return the client of a request that came through `hops` trusted proxies (TRUSTED_PROXIES).
 
     Each proxy appends to X-Forwarded-For what it saw, so only the right-most `hops` entries are true: the
-    left-most of those is the client. Further left stands whatever the client made up. Without trusted
-    proxies the headers are not read at all.
+    left-most of those is the client. Entries to the left of it are claims of the client. Without trusted proxies
+    the headers are not read at all.
     """
     headers = request.headers
     scheme = _forwarded(headers, "X-Forwarded-Proto", hops) or request.scheme

@@ -11,7 +11,7 @@ Answer = Response | WerkzeugResponse
 def name_of(settings: Settings, what: str = "") -> str:
     """Return a cookie's name: the session's, or that of `what`.
 
-    By its prefix browsers hold to what it promises (RFC 6265bis §4.1.3): `__Host-` is for the whole host,
+    Browsers enforce what its prefix promises (RFC 6265bis §4.1.3): `__Host-` is for the whole host,
     `__Secure-` may be for a path. Both need https; other clients than browsers refuse them on http.
     """
     prefix = "" if not settings.https else "__Secure-" if settings.site_path else "__Host-"

@@ -3,7 +3,7 @@
 import unicodedata
 
 FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u180f\u2800\u3164\uffa0")
-"""Characters without a glyph that no category tells (of Unicode's Default_Ignorable_Code_Point, and Braille's)."""
+"""Characters without a glyph that have no category of their own (of Default_Ignorable_Code_Point, and Braille)."""
 
 
 def is_invisible(character: str) -> bool:

@@ -125,7 +125,10 @@ class Deletion:
         return Leaving(account.email, account.deletes_at)
 
     async def undo_by_link(self, token: str, *, origin: Origin) -> None:
-        """Keep the account of a link: who reads its mails need not be signed in. Raises as `preview` does."""
+        """Keep the account that the link names.
+
+        Whoever can read its mails need not be signed in. Raises as `preview` does.
+        """
         async with self._database.begin() as work:
             await lock_account(work, Account.id == (await self._by_link(work, token)).id)
             account = await self._by_link(work, token)  # again, now that nobody else can use it

@@ -42,7 +42,7 @@ class LinkPurpose(Generic[Asked]):
     async def find(self, work: UnitOfWork, tokens: Tokens, token: str) -> MailedLink[Asked]:
         """Return what belongs to the link of this token. Raises `wrong` where there is none, and `old`.
 
-        Rows that the session has already are read again: another transaction may have used the link meanwhile.
+        Reads rows again that the session already has: another transaction may have used the link meanwhile.
         """
         mail_id = mail_id_of(token)
         if mail_id is None:

@@ -60,7 +60,7 @@ class PasswordChange:
         return ways.has_password and not (ways.passkeys and showed_passkey(session))
 
     async def shown(self, session: Session, current: str) -> Account:
-        """Return the account as it was compared, where its owner has shown who it is.
+        """Return the account, once its owner has shown who they are.
 
         `current` is the present password, or empty where `asks_password` says that it need not be typed. Raises
         `WrongCurrentPassword`, `RecentSignInNeeded`, `UnknownAccount`.

@@ -30,7 +30,7 @@ LINK = LinkPurpose(NOT_ME, NOTICE, AccountEvent, wrong=WrongNoticeLink, old=OldN
 
 
 class Takeover:
-    """Ends what somebody else does in an account, at its owner's word."""
+    """Secures an account when its owner says that somebody else got into it."""
 
     def __init__(
         self,

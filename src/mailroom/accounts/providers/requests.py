@@ -47,7 +47,7 @@ delete from authentication_requests where state_hash in (
 
 
 class Purpose(StrEnum):
-    """What a browser is sent to a provider for."""
+    """Why a browser is sent to a provider."""
 
     SIGN_IN = "sign_in"
     LINK = "link"
@@ -56,7 +56,7 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a browser was sent with. Nonce and verifier are as good as the sign-in while it lasts."""
+    """A browser's visit to a provider. While it lasts, nonce and verifier must stay secret like a password."""
 
     provider: str
     purpose: Purpose

@@ -134,7 +134,7 @@ class Registration:
         return mail_id
 
     async def join(self, work: UnitOfWork, waiting: SignUp, session: Session) -> UUID:
-        """Give a browser that has shown the password of a sign-up one of its own; return the ticket of its mail.
+        """Give a browser that knows the password of a sign-up a sign-up of its own; return the ticket of its mail.
 
         The browser that signed up keeps its own. The lock of the address is held by the caller.
         """

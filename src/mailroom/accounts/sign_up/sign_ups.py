@@ -100,7 +100,7 @@ left join accounts as owner on owner.email_key = %(email_key)s
 
 @dataclass(frozen=True, slots=True)
 class AddressStatus:
-    """What there is of an address when a form names it."""
+    """What is known of an address that a form names."""
 
     sign_up_id: UUID | None
     """The sign-up of this browser that waits, if there is one."""
@@ -109,9 +109,9 @@ class AddressStatus:
     owned_as: str | None
     """How an account spells the address, if one has it."""
     owner: Reader
-    """How that account reads mails."""
+    """The language and time zone of that account's mails."""
     sent: Sent
-    """What forms sent to its mailbox."""
+    """How many mails forms have sent to its mailbox."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -238,7 +238,7 @@ class SignInSteps:
 
 
 def _locked(account_id: UUID) -> Any:
-    """Return the question for an account, which is locked: its password must not change before it is let in."""
+    """Return the query that reads and locks an account: its password must not change before the sign-in ends."""
     return select(Account).where(Account.id == account_id).with_for_update(key_share=True)
 
 

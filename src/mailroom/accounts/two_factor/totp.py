@@ -105,7 +105,7 @@ class Totp:
         return await work.session.scalar(found)
 
     def _step_of(self, row: TotpSecret, code: str) -> int | None:
-        """Return the time step whose code this is; None: of none near the present one."""
+        """Return the time step of the code, or None where the code fits no step near the present one."""
         try:
             totp = pyotp.TOTP(self._box.open(row.sealed).decode())
         except CannotOpen:  # closed under a SECRET_KEY that is no longer set: the other factors still open

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from mailroom.settings import Settings
 
 PATIENCE = 2.0
-"""Seconds that Redis has to answer."""
+"""Seconds within which Redis must answer."""
 CERTIFICATES_EVERY = 3600.0
 """Seconds between two looks at certificates."""
 EXPIRED = 10

@@ -131,8 +131,8 @@ class AttemptRecorder:
     def record(self, attempt: RunningAttempt, result: DeliveryResult) -> "asyncio.Future[RecordedState | None]":
         """Decide what follows the attempt and begin to record it.
 
-        Returns a future of where the mail is then, None where the fence held. It waits for PostgreSQL as long as
-        this process lives: an ending must not be forgotten.
+        Returns a future of the state that is recorded; None where the row belonged to another attempt. It waits
+        for PostgreSQL as long as this process lives: an ending must not be forgotten.
         """
         claim, now = attempt.claim, attempt.now
         decision = decide(

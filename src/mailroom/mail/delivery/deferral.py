@@ -28,7 +28,7 @@ class Deferral:
         self._together: Coalescer[UUID, RecordedState | None] = Coalescer(self._defer_all)
 
     async def defer(self, mail_id: UUID) -> Snapshot | None:
-        """Let the mail wait; return where it is then, None where the row had another state or the server is back.
+        """Put the mail off and return its snapshot; None where its state was another, or the server is back.
 
         Raises `Unavailable` while PostgreSQL is away.
         """

@@ -66,7 +66,7 @@ NO_CLUSTER = "''"
 
 
 def statement(text: str, cluster: str = CLUSTER) -> str:
-    """Return one of these statements with what asks for the cluster's identifier."""
+    """Return one of these statements with `cluster`, the SQL of the cluster's identifier, filled in."""
     return text.replace("{cluster}", cluster)
 
 

@@ -68,7 +68,7 @@ where key = %(key)s and accepted_at is null
 
 
 def key_of(server: SMTPServer, secret: str) -> str:
-    """Return the key of these settings; who has it and not the `secret` cannot find the password out."""
+    """Return the key of these settings. Without the `secret` nobody can find the password from it."""
     told = repr((server.host, server.port, server.tls, server.starttls, server.username, server.password))
     return hmac.new(secret.encode(), b"smtp sign-in " + told.encode(), hashlib.sha256).hexdigest()[:40]
 
@@ -85,7 +85,7 @@ class Known(NamedTuple):
 
 
 class SignIns:
-    """What all workers know of the sign-in with their settings."""
+    """The sign-in at the mail server: whether workers with the same settings were accepted or refused."""
 
     def __init__(self, database: Database, server: SMTPServer, secret: str) -> None:
         self._database = database

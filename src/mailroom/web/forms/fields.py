@@ -56,7 +56,7 @@ class OtherPasswordForm(Form):
 
 
 class ChangePasswordForm(OtherPasswordForm):
-    """The same of somebody who has to type the present password."""
+    """An `OtherPasswordForm` in which the present password must be typed."""
 
     current: PasswordText
 
@@ -69,7 +69,7 @@ class OtherAddressForm(Form):
 
 
 class ChangeAddressForm(OtherAddressForm):
-    """The same of somebody who has to type the present password."""
+    """An `OtherAddressForm` in which the present password must be typed."""
 
     current: PasswordText
 

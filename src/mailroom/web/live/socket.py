@@ -200,7 +200,7 @@ class LiveSocket:
             self._subscription.push(_unknown(ticket))
 
     async def _ask(self) -> None:
-        """Watch those wanted that this browser may; an unknown and a foreign ticket look alike."""
+        """Watch the wanted tickets that this browser may see; tickets of others are answered like unknown ones."""
         try:
             while self._wanted:
                 wanted = list(self._wanted)

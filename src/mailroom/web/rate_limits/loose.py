@@ -35,7 +35,7 @@ Add = Callable[[Sequence[str], Sequence[float]], Awaitable[Sequence[bytes]]]
 
 
 def is_loose(rates: Sequence[Rate]) -> bool:
-    """Tell whether all of these are so high."""
+    """Tell whether all of these rates are high enough to be counted loosely."""
     return all(rate.count >= LOOSE * rate.period for rate in rates)
 
 

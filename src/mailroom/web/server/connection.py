@@ -120,7 +120,7 @@ class Connection(TCPServer):
 
 
 def _is_peers(error: BaseException) -> bool:
-    """Tell whether a connection ended by its peer's doing: it was cut, and so was all that was under way in it."""
+    """Tell whether the peer ended the connection, and with it everything that was under way in it."""
     if isinstance(error, BaseExceptionGroup):
         return all(_is_peers(one) for one in error.exceptions)
     return is_away(error)

@@ -64,7 +64,7 @@ class ProgressView:
 
     @property
     def shows(self) -> list[str]:
-        """Return the states that the page's blocks are for: that of what came after the mail, if anything did.
+        """Return the states whose blocks the page shows: that of what followed the mail, else the mail's.
 
         What a person can do about a mail that failed depends on whether its address is to blame.
         """

@@ -1,4 +1,4 @@
-"""The page that asks once more who it is (`web/recent_sign_in.py`): with the password, or with a passkey."""
+"""The page on which members confirm that it is them (`web/recent_sign_in.py`), by password or passkey."""
 
 from quart import Blueprint, Response, jsonify, request
 
