@@ -219,7 +219,7 @@ class Sessions:
         await work.session.execute(mine.values(shown))
 
     async def end(self, session_id: UUID) -> None:
-        """End a session; its cookie is worth nothing any more."""
+        """End a session; its cookie no longer works."""
         async with self._database.begin() as work:
             await self._delete(work, BrowserSession.id == session_id)
 

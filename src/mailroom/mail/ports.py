@@ -7,7 +7,7 @@ from mailroom.mail.ledger.claims import Claim
 
 
 class Suppressions(Protocol):
-    """Who knows which recipients want no mail."""
+    """Knows which recipients want no mail."""
 
     async def suppressed(self, claims: Sequence[Claim]) -> Sequence[bool]:
         """Return for each claimed mail whether it must not be sent; it ends `suppressed` then.

@@ -33,7 +33,7 @@ def migrate(revision: str = "heads") -> None:
 def new_migration(app_name: str, words: str) -> Path:
     """Write a migration that adds to an app's tables what only its models have. Return the file.
 
-    The database has to be at its heads. Raises `SettingsError`, and `SystemExit` with a sentence.
+    All migrations must have run. Raises `SettingsError`, and `SystemExit` with a sentence.
     """
     from alembic import command
 

@@ -42,7 +42,7 @@ async def connect(url: str, *, name: str) -> PostgresConnection:
 
 
 async def pooling(one: Connection, other: Connection) -> Pooling:
-    """Tell what stands in front, given two connections of one address in autocommit.
+    """Tell how a pooler in front treats connections. Needs two to one address, in autocommit.
 
     Raises psycopg's errors where a connection is lost, which leaves the question open.
     """

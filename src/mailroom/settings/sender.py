@@ -13,7 +13,7 @@ NAMED = re.compile(r"(?P<name>.*)<(?P<address>[^<>]*)>", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who mails come from: a name, which may be empty, and an address in ASCII."""
+    """The sender of mails: a name, which may be empty, and an address in ASCII."""
 
     name: str
     address: str

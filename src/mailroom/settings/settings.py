@@ -189,7 +189,9 @@ class Settings(BaseSettings):
         "", description="mail address for questions: a link in pages and mails"
     )
     privacy_url: brands.PageAddress = Field("", description="your privacy notice: a link in pages and mails")
-    imprint_url: brands.PageAddress = Field("", description="who runs this: a link in pages and mails")
+    imprint_url: brands.PageAddress = Field(
+        "", description="page that says who runs this site, linked in pages and mails"
+    )
 
     # -- apps
     mailroom_apps: str = Field(
@@ -350,7 +352,7 @@ class Settings(BaseSettings):
 
     @property
     def sender(self) -> Sender:
-        """Who mails come from; without a name in MAIL_FROM it is PRODUCT_NAME."""
+        """The sender of mails; without a name in MAIL_FROM its name is PRODUCT_NAME."""
         return Sender.parse(self.mail_from).or_named(self.product_name)
 
     @property

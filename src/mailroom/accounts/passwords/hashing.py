@@ -1,6 +1,6 @@
 """Passwords at rest: Argon2id, off the event loop, on no more threads than there are cores.
 
-New passwords and known ones wait in lanes of their own: a crowd that signs up keeps nobody from signing in.
+New passwords and known ones wait in lanes of their own: many sign-ups at once keep nobody from signing in.
 Raises `Overloaded` where a computation would have to wait for longer than two seconds.
 """
 

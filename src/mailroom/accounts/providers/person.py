@@ -9,7 +9,7 @@ class Prompt(StrEnum):
     """What a provider is to ask of a browser that it knows (OpenID Connect Core §3.1.2.1)."""
 
     LOGIN = "login"
-    """Who it is, once more."""
+    """A confirmation of who it is."""
     SELECT_ACCOUNT = "select_account"
     """Which of its accounts is meant."""
 

@@ -187,7 +187,7 @@ class ProviderSignIns:
     async def _note_recent(
         self, provider: SignInProvider, person: Person, request: Request, session: Session
     ) -> None:
-        """Note that the owner was there, where the provider tells that it asked since.
+        """Note a recent sign-in, where the provider tells that it asked for one since then.
 
         One that does not tell counts for an account that has nothing else to show: no password and no passkey.
         """

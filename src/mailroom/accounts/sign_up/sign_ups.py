@@ -128,8 +128,8 @@ def is_too_old(mail: Mail, lasts: timedelta, now: datetime, renewed_at: datetime
     """Tell whether a link or code is too old: `lasts` after the mail server accepted its mail, or it was renewed.
 
     While a mail waits its time does not run, however often the server asked to be tried again (greylisting). A
-    mail that is being sent is good, too: a click may be faster than the record. Where nobody knows whether it
-    was sent, its time began with the handing over.
+    mail that is being sent is good, too: a click may be faster than the record. Where nobody knows whether it was
+    sent, its time runs from the handing over.
     """
     if mail.state in WAITING:
         return False

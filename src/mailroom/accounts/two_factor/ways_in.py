@@ -12,7 +12,10 @@ from mailroom.kit.database import UnitOfWork
 
 @dataclass(frozen=True, slots=True)
 class WaysIn:
-    """What opens an account as a first step. A link by mail to a new password always does, and does not count."""
+    """What an account can sign in with, as a first step.
+
+    A mailed link to a new password always works, and is left out.
+    """
 
     has_password: bool
     passkeys: int

@@ -21,7 +21,7 @@ ALONE = 2_000_000
 
 
 class LargeTurn(asyncio.Lock):
-    """Who holds it works on a large request."""
+    """Held while a large request is worked on."""
 
 
 class Payload:
