@@ -177,7 +177,7 @@ class MessageStore:
 
 
 def outcome_of_test(address: str) -> State:
-    """Return how a test mail to this address ends: `bounced@` fails, `suppressed@` is that, others are sent."""
+    """Return how a test mail ends: to `bounced@` it fails, to `suppressed@` it is suppressed, others are sent."""
     local = address.lower().partition("@")[0].partition("+")[0]
     if not is_test_recipient(address):
         return State.SENT

@@ -1,9 +1,9 @@
 """Whether the database of `mailroom up` is a copy of its folder that was put back.
 
-Such a folder holds the Redis of the copy, too, so that no heartbeat tells (`mail/ledger/identity.py`). But its
-files were made when it was put back. The time at which a file was made (its birth time) cannot be set, and no copy
-keeps it. So the birth of a file that PostgreSQL writes only once is noted beside it. Where the two differ, the
-database gets to know that it was restored, and workers ask for `mailroom restored`.
+Such a folder holds the Redis of the copy, too, so the heartbeat shows nothing (`mail/ledger/identity.py`). But the
+files were made when the folder was put back. The time at which a file was made (its birth time) cannot be set, and
+no copy keeps it. So the birth of a file that PostgreSQL writes only once is noted beside it. Where the two differ,
+the database gets to know that it was restored, and workers ask for `mailroom restored`.
 
 A folder that was only moved stays the same. What is put back below the file system (a snapshot of a disk or of a
 virtual machine) has the same files, and is not recognized.
