@@ -189,9 +189,7 @@ class Settings(BaseSettings):
         "", description="mail address for questions: a link in pages and mails"
     )
     privacy_url: brands.PageAddress = Field("", description="your privacy notice: a link in pages and mails")
-    imprint_url: brands.PageAddress = Field(
-        "", description="page that says who runs this site, linked in pages and mails"
-    )
+    imprint_url: brands.PageAddress = Field("", description="page on who runs this: a link in pages and mails")
 
     # -- apps
     mailroom_apps: str = Field(
