@@ -35,7 +35,7 @@ from tests.conftest import database_on
 from tests.integration.web.fuzzing import Target, environment_for, target
 
 REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "0"))
-EXAMPLES = 20
+EXAMPLES = 10
 """Requests of each operation where no number is given."""
 SEED = int(os.environ.get("FUZZ_SEED", random.randrange(1 << 32) if REQUESTS else 17))
 """The same requests each time in the suite; `make fuzz` draws others."""

@@ -46,9 +46,12 @@ def commands(group: click.Command) -> Iterator[click.Command]:
 
 @pytest.fixture
 def everything() -> click.Group:
-    """The shell, which a test may translate."""
+    """The shell, which a test may translate: as in a new process, for click keeps the words of `--help`."""
     entrypoints: Any = None
-    return copy.deepcopy(shell(entrypoints))
+    everything = copy.deepcopy(shell(entrypoints))
+    for command in commands(everything):
+        command._help_option = None
+    return everything
 
 
 def helps(group: click.Group) -> list[str]:

@@ -90,7 +90,7 @@ ADDRESSES = some.from_regex(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=1000, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=400, deadline=None)
 @given(name=WORDS, text=WORDS, to=ADDRESSES)
 @example(name="x\r\nBcc: mallory@example.net", text="\r\n.\r\nMAIL FROM:<m@example.net>", to="alice@example.org")
 @example(name="." * 100, text=".", to="alice@example.org")
