@@ -1,9 +1,9 @@
 """How many mails go out in a time: of a key, to a receiving domain, and to the mail server at all.
 
 What is over a limit is not refused, it waits its turn. The limits are the generic cell rate algorithm (ITU-T
-I.371). For each limit, a row holds the moment at which all of it is free again. A mail may go once that moment is
-less than a period (a minute, an hour, a day) ahead; it then moves the moment on by period/count. The row is
-written in the transaction of the mails.
+I.371). For each limit, a row holds the moment at which all of it is free again. A message that is handed in moves
+this moment on by period/count for each mail (a period is a minute, an hour or a day). It may go once the moment is
+at most a period ahead. The row is written in the transaction of the mails.
 """
 
 from collections import Counter
