@@ -34,6 +34,7 @@ from mailroom.api_keys.keys import ApiKeys
 from mailroom.api_keys.refusals import KeyRefusals
 from mailroom.api_keys.watch_tokens import WatchTokens
 from mailroom.apps.installed import Apps
+from mailroom.desk.acts import Acts
 from mailroom.desk.alerts.teller import Teller
 from mailroom.desk.audit_log import AuditLog
 from mailroom.desk.bulk_actions import BulkActions
@@ -101,6 +102,7 @@ class Services:
     task_desk: TaskDesk
     saved_searches: SavedSearches
     bulk_actions: BulkActions
+    acts: Acts
     people: People
     webhooks: Webhooks
     counters: Counters

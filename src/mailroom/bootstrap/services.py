@@ -38,6 +38,7 @@ from mailroom.apps.loader import load as load_apps
 from mailroom.bootstrap.alerts import create_teller
 from mailroom.bootstrap.providers import create_providers
 from mailroom.bootstrap.two_factor import create_two_factor
+from mailroom.desk.acts import Acts
 from mailroom.desk.audit_log import AuditLog
 from mailroom.desk.bulk_actions import BulkActions
 from mailroom.desk.failures import FailureReport
@@ -231,6 +232,7 @@ def create_services(
         mail_desk=MailDesk(administration, _previews(settings, kinds, apps), notify),
         saved_searches=SavedSearches(),
         bulk_actions=BulkActions(database, task_service, administration, audit_log),
+        acts=Acts(database, audit_log, invitations),
         people=People(
             database,
             account_administration,

@@ -11,6 +11,7 @@ from mailroom.accounts.models import SignUp
 from mailroom.cli.actor import shell_actor
 from mailroom.cli.tables import Column, print_table
 from mailroom.cli.with_services import with_services
+from mailroom.desk.as_json import sign_up_json
 from mailroom.i18n.messages import gettext, gettext_noop
 from mailroom.kit import clock
 from mailroom.kit.errors import MailroomError
@@ -53,17 +54,7 @@ def sign_ups(entrypoints: Entrypoints, address: str, limit: int, as_json: bool) 
     """List sign-ups that wait for their confirmation; those of ADDRESS, its beginning, or @example.org."""
     found = with_services(entrypoints, lambda services: _sign_ups(services, address, limit))
     if as_json:
-        told = [
-            {
-                "id": str(one.id),
-                "email": one.email,
-                "created_at": one.created_at.isoformat(),
-                "mailed_at": one.mailed_at.isoformat(),
-                "mail_id": str(one.mail_id),
-            }
-            for one in found
-        ]
-        click.echo(json.dumps(told, indent=2))
+        click.echo(json.dumps([sign_up_json(one) for one in found], indent=2))
         return
     now = clock.now()
     rows = [

@@ -9,7 +9,7 @@ import click
 from mailroom.cli.actor import shell_actor
 from mailroom.cli.tables import Column, print_table
 from mailroom.cli.with_services import with_services
-from mailroom.desk.alerts.acts import Tested, change_silence, send_test
+from mailroom.desk.alerts.acts import LONGEST_SILENCE, Tested, change_silence, send_test
 from mailroom.desk.alerts.book import ALL, AlertView, SilenceView, current_alerts, past_alerts, silences
 from mailroom.desk.alerts.rules import RULES
 from mailroom.desk.as_json import alert_json, silence_json
@@ -21,8 +21,6 @@ from mailroom.kit.text import age, clean, full
 from mailroom.ops.entrypoints import Entrypoints
 from mailroom.services import Services
 
-LONGEST = 24 * 30
-"""Hours of a silence."""
 COLUMNS = (
     Column(gettext_noop("rule"), whole=True),
     Column(gettext_noop("state"), whole=True),
@@ -101,7 +99,9 @@ def _cells(alert: AlertView) -> list[str]:
 
 @alerts.command("silence")
 @click.argument("rule", type=NAMES)
-@click.option("--hours", type=click.IntRange(1, LONGEST), default=8, show_default=True, help="For how many hours.")
+@click.option(
+    "--hours", type=click.IntRange(1, LONGEST_SILENCE), default=8, show_default=True, help="For how many hours."
+)
 @click.pass_obj
 def silence_rule(entrypoints: Entrypoints, rule: str, hours: int) -> None:
     """Tell nobody of RULE for some hours. The desk shows its alerts all the same."""

@@ -119,15 +119,10 @@ def cancel(
 def again(entrypoints: Entrypoints, prefix: IdPrefix) -> None:
     """Send a copy of a mail of another program that was sent. The id of the copy is printed."""
 
-    async def work(services: Services) -> UUID:
+    async def work(services: Services) -> UUID | None:
         async with services.database.begin() as unit:
             mail_id = await find_id(unit, prefix)
-            copy = await services.mail_desk.send_again(unit, mail_id)
-            details = {"copy": str(copy)}
-            await services.audit_log.write(
-                unit, shell_actor(), "mail.sent_again", target="mail", target_id=mail_id, details=details
-            )
-        return copy
+        return await services.acts.act_on(shell_actor(), "mail.sent_again", services.mail_desk.send_again, mail_id)
 
     click.echo(str(with_services(entrypoints, work)))
 

@@ -15,7 +15,7 @@ from mailroom.desk.backlog import backlog
 from mailroom.desk.failures import Failures
 from mailroom.desk.models import AuditEntry
 from mailroom.desk.pause_acts import change_pause
-from mailroom.desk.processes.readings import ProcessRow, ask, processes
+from mailroom.desk.processes.readings import ProcessRow, processes
 from mailroom.desk.queues import Queue, lately
 from mailroom.desk.queues import queues as read_queues
 from mailroom.i18n.messages import gettext, gettext_noop
@@ -24,10 +24,9 @@ from mailroom.kit.errors import MailroomError
 from mailroom.kit.text import age, clean, full
 from mailroom.mail.ledger import pauses
 from mailroom.mail.ledger.pauses import Pause, What
+from mailroom.mail.messages.draft import STREAMS
 from mailroom.ops.entrypoints import Entrypoints
 from mailroom.services import Services
-
-STREAMS = ("transactional", "bulk")
 
 
 class UnknownKind(MailroomError):
@@ -163,8 +162,7 @@ def queues(entrypoints: Entrypoints, *, as_json: bool) -> None:
     async def read(services: Services) -> tuple[Sequence[Queue], Sequence[Pause]]:
         async with services.database.begin_plain() as work:
             waits = await backlog(work)
-            oldest = {"transactional": waits.oldest, "bulk": waits.oldest_bulk}
-            return await read_queues(work, await lately(work), oldest), await pauses.pauses(work)
+            return await read_queues(work, await lately(work), waits), await pauses.pauses(work)
 
     found, held_back = with_services(entrypoints, read)
     told = [queue_json(one, held_back) for one in found]
@@ -222,11 +220,8 @@ def stop(entrypoints: Entrypoints, name: str) -> None:
 
 def _ask(entrypoints: Entrypoints, name: str, wish: str | None) -> None:
     async def work(services: Services) -> None:
-        async with services.database.begin() as unit:
-            if not await ask(unit, name, wish):
-                raise UnknownWorker
-            action = f"worker.{wish or 'resume'}"
-            await services.audit_log.write(unit, shell_actor(), action, target="worker", target_id=name)
+        if not await services.acts.ask_worker(shell_actor(), name, wish):
+            raise UnknownWorker
 
     with_services(entrypoints, work)
     click.echo(gettext("The worker hears of it within five seconds."))

@@ -41,12 +41,7 @@ def create(entrypoints: Entrypoints, address: str, *, anyone: bool) -> None:
 
 
 async def _create(services: Services, address: str, *, bound: bool) -> InvitationView:
-    async with services.database.begin() as work:
-        made = await services.invitations.create(work, address, bound=bound)
-        await services.audit_log.write(
-            work, shell_actor(), "invitation.created", target="invitation", target_id=made.id
-        )
-    return made
+    return await services.acts.invite(shell_actor(), address, bound=bound)
 
 
 @invitations.command("list")
@@ -83,10 +78,6 @@ async def _revoke(services: Services, text: str) -> str:
     async with services.database.begin() as work:
         listed = await services.invitations.list(work, limit=10_000)
         found = [one for one in listed if text and str(one.id).startswith(text.lower())]
-        if len(found) != 1:
-            raise UnknownInvitation
-        email = await services.invitations.revoke(work, found[0].id)
-        await services.audit_log.write(
-            work, shell_actor(), "invitation.revoked", target="invitation", target_id=found[0].id
-        )
-    return email
+    if len(found) != 1:
+        raise UnknownInvitation
+    return await services.acts.revoke_invitation(shell_actor(), found[0].id)

@@ -12,6 +12,7 @@ from mailroom.i18n.columns import padded
 from mailroom.i18n.formats import until
 from mailroom.i18n.messages import gettext, gettext_noop
 from mailroom.i18n.sentences import sentence
+from mailroom.kit.clock import iso
 from mailroom.kit.text import age, clean, clock, full, short_span, span
 from mailroom.mail.administration import Shown
 from mailroom.mail.kinds import WITHHELD
@@ -44,10 +45,10 @@ def mail_json(mail: Mail) -> dict[str, Any]:
         "code": mail.code,
         "enhanced": mail.enhanced,
         "answer": mail.answer,
-        "created_at": _iso(mail.created_at),
-        "next_attempt_at": _iso(mail.next_attempt_at),
-        "expires_at": _iso(mail.expires_at),
-        "ended_at": _iso(mail.ended_at),
+        "created_at": iso(mail.created_at),
+        "next_attempt_at": iso(mail.next_attempt_at),
+        "expires_at": iso(mail.expires_at),
+        "ended_at": iso(mail.ended_at),
     }
 
 
@@ -56,7 +57,7 @@ def shown_json(shown: Shown) -> dict[str, Any]:
     times = ("claimed_at", "connected_at", "handing_over_at", "ended_at")
     words = ("attempt", "worker", "server", "outcome", "reason", "code", "enhanced", "answer")
     attempts = [
-        {name: getattr(attempt, name) for name in words} | {name: _iso(getattr(attempt, name)) for name in times}
+        {name: getattr(attempt, name) for name in words} | {name: iso(getattr(attempt, name)) for name in times}
         for attempt in shown.attempts
     ]
     return {**mail_json(shown.mail), "attempts": attempts}
@@ -157,7 +158,3 @@ def answer_of(told: Mail | Attempt) -> str:
     """Return code and words; the words already begin with the enhanced code where there is one."""
     enhanced = "" if told.enhanced and (told.answer or "").startswith(told.enhanced) else told.enhanced
     return clean(" ".join(filter(None, (str(told.code or ""), enhanced, told.answer))))
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from mailroom.accounts.administration import FoundAccount
+from mailroom.accounts.models import SignUp
 from mailroom.accounts.sign_up.invitations import InvitationView
 from mailroom.desk.alerts.book import AlertView, SilenceView
 from mailroom.desk.failures import FailureGroup, Failures
@@ -15,15 +16,11 @@ from mailroom.desk.models import AuditEntry
 from mailroom.desk.processes.readings import ProcessRow
 from mailroom.desk.queues import Queue
 from mailroom.desk.task_desk import NameStatistics
+from mailroom.kit.clock import iso
 from mailroom.mail.ledger.pauses import Pause
 
 Seen = Callable[[str], str]
 Json = dict[str, Any]
-
-
-def iso(moment: datetime | None) -> str | None:
-    """Return a moment in ISO 8601, None where there is none."""
-    return moment.isoformat() if moment else None
 
 
 def process_json(row: ProcessRow) -> Json:
@@ -127,6 +124,17 @@ def account_json(account: FoundAccount, seen: Seen = str) -> Json:
         "created_at": iso(account.created_at),
         "locked_at": iso(account.locked_at),
         "deletes_at": iso(account.deletes_at),
+    }
+
+
+def sign_up_json(one: SignUp, seen: Seen = str) -> Json:
+    """Return a sign-up that waits for its confirmation."""
+    return {
+        "id": str(one.id),
+        "email": seen(one.email),
+        "created_at": iso(one.created_at),
+        "mailed_at": iso(one.mailed_at),
+        "mail_id": str(one.mail_id),
     }
 
 

@@ -1,10 +1,21 @@
-"""Pausing, as operators do it on the desk and in the shell: it is noted in the audit log."""
+"""Pausing, as operators do it on the desk, in the shell and over the API: it is noted in the audit log."""
+
+from collections.abc import Iterable, Mapping
 
 from mailroom.desk.audit_log import Actor, AuditLog
 from mailroom.kit.database import Database
+from mailroom.mail.kinds import MailKind
 from mailroom.mail.ledger import pauses
 from mailroom.mail.ledger.pauses import What
+from mailroom.mail.messages.draft import STREAMS
 from mailroom.tasks.pauses import release_tasks
+
+
+def names_to_pause(kinds: Iterable[MailKind]) -> Mapping[str, frozenset[str]]:
+    """Return what can be paused, and by which names; all mails and background tasks have none."""
+    none = frozenset({""})
+    kind_names = frozenset(kind.name for kind in kinds)
+    return {"all": none, "tasks": none, "stream": frozenset(STREAMS), "kind": kind_names}
 
 
 async def change_pause(

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from mailroom.desk.backlog import MOST
+from mailroom.desk.backlog import MOST, Backlog
 from mailroom.kit.database import PlainWork
+from mailroom.mail.messages.draft import STREAMS
 from mailroom.statistics import names
 from mailroom.statistics.readings import Cells, Measured
 
@@ -52,8 +53,9 @@ async def lately(work: PlainWork) -> Cells:
     return found
 
 
-async def queues(work: PlainWork, seen: Cells, oldest: Mapping[str, datetime | None]) -> Sequence[Queue]:
-    """Return the streams. `seen` is of `lately`, `oldest` of the backlog."""
+async def queues(work: PlainWork, seen: Cells, waits: Backlog) -> Sequence[Queue]:
+    """Return the streams. `seen` is of `lately`, `waits` of `backlog`."""
+    oldest = {"transactional": waits.oldest, "bulk": waits.oldest_bulk}
     depths: dict[tuple[str, str], int] = {}
     rows: list[Any] = await work.fetch(DEPTHS, {"most": MOST + 1})
     for stream, state, number in rows:
@@ -69,7 +71,7 @@ async def queues(work: PlainWork, seen: Cells, oldest: Mapping[str, datetime | N
             came=seen.get((names.CREATED, stream), empty).count,
             went=seen.get((names.TO_ACCEPTED, stream), empty).count,
         )
-        for stream in ("transactional", "bulk")
+        for stream in STREAMS
     ]
 
 

@@ -12,6 +12,7 @@ from typing import Any, Self
 from uuid import UUID
 
 from mailroom.kit.errors import MailroomError
+from mailroom.mail.messages.draft import STREAMS
 from mailroom.mail.states import Reason, State
 
 LONGEST = 500
@@ -19,7 +20,6 @@ LONGEST = 500
 USUAL = timedelta(days=7)
 """How far back a search looks that says nothing else."""
 UNITS = {"min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-STREAMS = ("transactional", "bulk")
 NAMES = (
     "state",
     "to",

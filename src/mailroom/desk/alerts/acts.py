@@ -9,6 +9,9 @@ from mailroom.desk.alerts.teller import Teller
 from mailroom.desk.audit_log import Actor, AuditLog
 from mailroom.kit.database import Database
 
+LONGEST_SILENCE = 24 * 30
+"""Hours."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tested:

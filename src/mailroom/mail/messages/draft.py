@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from mailroom.kit.errors import MailroomError
 
@@ -50,6 +50,7 @@ TAG = re.compile(r"[A-Za-z0-9_-]{1,256}")
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 CONTENT_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,64}/[A-Za-z0-9!#$&^_.+-]{1,64}(; *[\x20-\x7e]*)?")
 Stream = Literal["transactional", "bulk"]
+STREAMS: tuple[str, ...] = get_args(Stream)
 
 
 class InvalidMessage(MailroomError):

@@ -154,7 +154,7 @@ async def _ask(work: PlainWork, numbers: Numbers) -> None:
     rows: list[tuple[float]] = await work.fetch("select extract(epoch from now())::float8", {})
     numbers.now = rows[0][0]
     numbers.backlog = waits = await backlog(work)
-    numbers.queues = await queues(work, {}, {"transactional": waits.oldest, "bulk": waits.oldest_bulk})
+    numbers.queues = await queues(work, {}, waits)
     numbers.tasks = await open_tasks(work)
     numbers.processes = await processes(work)
     answers = [one.facts["redis"] for one in numbers.processes if one.state == "alive" and "redis" in one.facts]

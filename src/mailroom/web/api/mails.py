@@ -1,6 +1,5 @@
 """`/api/v1/mails`: all mails by the desk's searches, one row for each recipient. For keys of scope `full`."""
 
-from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -11,6 +10,7 @@ from mailroom.api_keys.errors import RestrictedKey
 from mailroom.desk.search import InvalidSearch, MailSearch
 from mailroom.i18n.sentences import error_text
 from mailroom.kit import clock
+from mailroom.kit.clock import iso
 from mailroom.kit.ids import parse_id
 from mailroom.mail.models import Mail
 from mailroom.web.api.emails.documents import refusals
@@ -82,7 +82,7 @@ async def search() -> Response:
             "object": "list",
             "has_more": page.next is not None,
             "next": str(page.next) if page.next else None,
-            "looked_to": _iso(page.looked_to),
+            "looked_to": iso(page.looked_to),
             "data": [_shown(mail) for mail in page.rows],
         }
     )
@@ -103,9 +103,5 @@ def _shown(mail: Mail) -> dict[str, Any]:
         "attempts": mail.attempt,
         "stream": mail.stream,
         "created_at": mail.created_at.isoformat(),
-        "ended_at": _iso(mail.ended_at),
+        "ended_at": iso(mail.ended_at),
     }
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None

@@ -1,5 +1,6 @@
 """Invitations: whom operators invited to sign up, where each mail is, and a form that invites somebody."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from quart import Blueprint, Response, abort
@@ -74,11 +75,7 @@ async def create() -> Response:
     try:
         email = check(AddressForm, values).email
         bound = not values.get("anyone")
-        async with services().database.begin() as work:
-            made = await services().invitations.create(work, email, bound=bound, inviter_id=account.id)
-            await services().audit_log.write(
-                work, actor_of(account), "invitation.created", target="invitation", target_id=made.id
-            )
+        made = await services().acts.invite(actor_of(account), email, bound=bound, inviter_id=account.id)
     except (Invalid, InvalidAddress, AlreadyMember) as error:
         refusal = error if isinstance(error, Invalid) else Invalid({"email": error_text(error)})
         return await refuse(refusal, _page, typed(values, "email", "anyone"))
@@ -92,12 +89,6 @@ async def revoke(invitation_id: str) -> Response:
     account, found = await operator(), parse_id(invitation_id)
     if found is None:
         abort(404)
-    async with services().database.begin() as work:
-        try:
-            await services().invitations.revoke(work, found)
-        except UnknownInvitation:
-            return redirect("/desk/invitations")  # used or revoked meanwhile: the list says which
-        await services().audit_log.write(
-            work, actor_of(account), "invitation.revoked", target="invitation", target_id=found
-        )
+    with suppress(UnknownInvitation):  # used or revoked meanwhile: the list says which
+        await services().acts.revoke_invitation(actor_of(account), found)
     return redirect("/desk/invitations")

@@ -216,12 +216,7 @@ async def _act(mail_id: str, action: str, act: Callable[[UnitOfWork, UUID], Awai
     if found is None:
         abort(404)
     try:
-        async with services().database.begin() as work:
-            copy = await act(work, found)
-            details = {"copy": str(copy)} if copy else {}
-            await services().audit_log.write(
-                work, actor_of(account), action, target="mail", target_id=found, details=details
-            )
+        copy = await services().acts.act_on(actor_of(account), action, act, found)
     except UnknownMail:
         abort(404)
     except NotPossible as error:

@@ -10,10 +10,11 @@ from sqlalchemy import select
 from mailroom.api_keys.models import ApiKey
 from mailroom.desk.mail_search import MOST_COUNTED
 from mailroom.desk.saved_searches import LONGEST_NAME, TooManySearches
-from mailroom.desk.search import NAMES, STREAMS
+from mailroom.desk.search import NAMES
 from mailroom.i18n.formats import duration
 from mailroom.i18n.messages import gettext, gettext_noop, translated
 from mailroom.kit.ids import parse_id
+from mailroom.mail.messages.draft import STREAMS
 from mailroom.mail.states import Reason, State
 from mailroom.web.browser import services
 from mailroom.web.desk.access import operator, staff

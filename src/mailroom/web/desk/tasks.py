@@ -161,9 +161,7 @@ async def _act(task_id: str, action: str, act: Any) -> Response:
     if found is None:
         abort(404)
     try:
-        async with services().database.begin() as work:
-            await act(work, found)
-            await services().audit_log.write(work, actor_of(account), action, target="task", target_id=found)
+        await services().acts.act_on(actor_of(account), action, act, found)
     except UnknownTask:
         abort(404)
     except (CannotCancel, CannotRetry) as error:

@@ -8,8 +8,8 @@ from typing import Any
 from quart import Blueprint, Response, abort
 
 from mailroom.desk.backlog import backlog
-from mailroom.desk.pause_acts import change_pause
-from mailroom.desk.processes.readings import ProcessRow, ask, processes
+from mailroom.desk.pause_acts import change_pause, names_to_pause
+from mailroom.desk.processes.readings import ProcessRow, processes
 from mailroom.desk.queues import lately, open_tasks, queues
 from mailroom.i18n.alert_words import count
 from mailroom.i18n.code_words import PROCESSES, STREAMS, labelled, word_of
@@ -96,7 +96,7 @@ async def workers() -> Response:
     async with services().database.begin_plain() as work:
         rows, waits, held_back = await processes(work), await backlog(work), await pauses(work)
         seen = await lately(work)
-        streams = await queues(work, seen, {"transactional": waits.oldest, "bulk": waits.oldest_bulk})
+        streams = await queues(work, seen, waits)
         tasks = await open_tasks(work)
     paused = {(one.what, one.name) for one in held_back}
     shown = str if account.is_operator else masked
@@ -199,11 +199,8 @@ async def wish() -> Response:
     name, wanted = str(values.get("name", ""))[:200], str(values.get("wish", ""))
     if wanted not in {"drain", "stop", ""}:
         abort(400)
-    async with services().database.begin() as work:
-        if not await ask(work, name, wanted or None):
-            abort(404)
-        action = f"worker.{wanted or 'resume'}"
-        await services().audit_log.write(work, actor_of(account), action, target="worker", target_id=name)
+    if not await services().acts.ask_worker(actor_of(account), name, wanted or None):
+        abort(404)
     return redirect("/desk/workers")
 
 
@@ -213,16 +210,10 @@ async def hold_back() -> Response:
     """Hold back all mails, those of a stream or a kind, or background tasks; or let them go."""
     account, values = await operator(), await sent_values()
     what, name = str(values.get("what", "")), str(values.get("name", ""))
-    known = {
-        "all": {""},
-        "tasks": {""},
-        "stream": set(STREAMS),
-        "kind": {kind.name for kind in services().outbox.kinds},
-    }
-    paused = {"pause": True, "resume": False}.get(str(values.get("act", "")))
-    if paused is None or name not in known.get(what, set()):
-        abort(400)
     have = services()
+    paused = {"pause": True, "resume": False}.get(str(values.get("act", "")))
+    if paused is None or name not in names_to_pause(have.mail_kinds).get(what, ()):
+        abort(400)
     await change_pause(
         have.database,
         have.audit_log,

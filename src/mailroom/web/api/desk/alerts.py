@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from quart import Blueprint, Response
 from quart_schema import document_request, document_response, operation_id, tag
 
-from mailroom.desk.alerts.acts import change_silence, send_test
+from mailroom.desk.alerts.acts import LONGEST_SILENCE, change_silence, send_test
 from mailroom.desk.alerts.book import ALL, AlertView, current_alerts, past_alerts, silences
 from mailroom.desk.alerts.rules import RULES
 from mailroom.desk.as_json import alert_json, silence_json
@@ -21,9 +21,6 @@ from mailroom.web.program_answers import answer
 from mailroom.web.rate_limits.limits import ACTS, API, READ, limited_reads
 
 blueprint = Blueprint("desk_api_alerts", __name__, url_prefix="/api/v1/desk/alerts")
-
-LONGEST = 24 * 30
-"""Hours of a silence."""
 
 
 class AlertShown(BaseModel):
@@ -66,7 +63,7 @@ class SilenceBody(Body):
     """Of which rule nobody is told, and for how long."""
 
     rule: str = Field(description="`*` for every rule")
-    hours: int = Field(ge=0, le=LONGEST, description="0: tell of it again")
+    hours: int = Field(ge=0, le=LONGEST_SILENCE, description="0: tell of it again")
 
 
 class SilenceChanged(BaseModel):

@@ -82,13 +82,9 @@ async def create() -> Response:
     """Invite somebody by mail."""
     body, key = await body_of(InvitationBody), await current_key()
     try:
-        async with services().database.begin() as work:
-            made = await services().invitations.create(
-                work, body.email, bound=not body.anyone, inviter_id=key.owner_id
-            )
-            await services().audit_log.write(
-                work, await actor(), "invitation.created", target="invitation", target_id=made.id
-            )
+        made = await services().acts.invite(
+            await actor(), body.email, bound=not body.anyone, inviter_id=key.owner_id
+        )
     except (InvalidAddress, AlreadyMember) as error:
         wrong("email", error_text(error))
     return answer(invitation_json(made), 201)
@@ -105,11 +101,7 @@ async def revoke(invitation_id: str) -> Response:
     """Take an invitation back: its link does not work any more."""
     found = id_of(invitation_id, UNKNOWN)
     try:
-        async with services().database.begin() as work:
-            await services().invitations.revoke(work, found)
-            await services().audit_log.write(
-                work, await actor(), "invitation.revoked", target="invitation", target_id=found
-            )
+        await services().acts.revoke_invitation(await actor(), found)
     except UnknownInvitation:
         raise ApiError(404, "not_found", UNKNOWN) from None
     return answer({"object": "invitation", "id": str(found), "revoked": True})

@@ -8,8 +8,8 @@ from pydantic import BaseModel, Field
 from quart import Blueprint, Response
 from quart_schema import document_response, operation_id, tag
 
-from mailroom.desk.as_json import iso
 from mailroom.i18n.sentences import error_text
+from mailroom.kit.clock import iso
 from mailroom.kit.database import UnitOfWork
 from mailroom.mail.administration import NotPossible, UnknownMail
 from mailroom.web.api.desk.asked import Reader, actor, id_of, reader
@@ -183,12 +183,7 @@ async def again(mail_id: str) -> Response:
 async def _act(mail_id: str, action: str, act: Callable[[UnitOfWork, UUID], Awaitable[Any]]) -> Response:
     found = id_of(mail_id, UNKNOWN)
     try:
-        async with services().database.begin() as work:
-            copy = await act(work, found)
-            details = {"copy": str(copy)} if copy else {}
-            await services().audit_log.write(
-                work, await actor(), action, target="mail", target_id=found, details=details
-            )
+        copy = await services().acts.act_on(await actor(), action, act, found)
     except UnknownMail:
         raise ApiError(404, "not_found", UNKNOWN) from None
     except NotPossible as error:

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 from quart import Blueprint, Response
 from quart_schema import document_response, operation_id, tag
 
-from mailroom.desk.as_json import iso
+from mailroom.kit.clock import iso
 from mailroom.statistics.readings import Point
 from mailroom.web.api.emails.documents import refusals
 from mailroom.web.api.keys import LOOKS_AT_ALL, needs_key

@@ -11,9 +11,10 @@ from quart_schema import document_querystring, document_request, document_respon
 from mailroom.accounts.administration import FoundAccount
 from mailroom.accounts.browsers import browser_words, described
 from mailroom.accounts.errors import LastOperator, TooSoon, UnknownAccount, UnknownSignUp
-from mailroom.desk.as_json import account_json, iso
+from mailroom.desk.as_json import account_json, sign_up_json
 from mailroom.desk.audit_log import Actor
 from mailroom.i18n.sentences import error_text
+from mailroom.kit.clock import iso
 from mailroom.web.api.desk.asked import Body, Pages, actor, body_of, id_of, query_of, reader, wrong
 from mailroom.web.api.emails.documents import refusals
 from mailroom.web.api.keys import ACTS_ON_ALL, LOOKS_AT_ALL, current_key, needs_key
@@ -284,16 +285,7 @@ async def sign_ups() -> Response:
     text = _search(asked.search, whole=looks.whole)
     async with services().database.begin() as work:
         found = await services().account_administration.sign_ups(work, text)
-        shown = [
-            {
-                "id": str(one.id),
-                "email": looks.seen(one.email),
-                "created_at": iso(one.created_at),
-                "mailed_at": iso(one.mailed_at),
-                "mail_id": str(one.mail_id),
-            }
-            for one in found
-        ]
+        shown = [sign_up_json(one, looks.seen) for one in found]
     return answer({"object": "list", "data": shown})
 
 

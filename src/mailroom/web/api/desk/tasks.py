@@ -10,9 +10,10 @@ from quart_schema import document_querystring, document_response, operation_id, 
 from sqlalchemy import select
 from sqlalchemy.orm import undefer
 
-from mailroom.desk.as_json import iso, usual_json
+from mailroom.desk.as_json import usual_json
 from mailroom.desk.task_desk import TaskFilter
 from mailroom.i18n.sentences import text_of
+from mailroom.kit.clock import iso
 from mailroom.kit.database import UnitOfWork
 from mailroom.tasks.models import Task
 from mailroom.tasks.service import CannotCancel, CannotRetry, UnknownTask
@@ -151,9 +152,7 @@ async def _act(task_id: str, action: str, act: Callable[[UnitOfWork, UUID], Awai
     found = id_of(task_id, UNKNOWN)
     await _task(found)  # a mail's ticket is no background task
     try:
-        async with services().database.begin() as work:
-            await act(work, found)
-            await services().audit_log.write(work, await actor(), action, target="task", target_id=found)
+        await services().acts.act_on(await actor(), action, act, found)
     except UnknownTask:
         raise ApiError(404, "not_found", UNKNOWN) from None
     except CannotRetry:

@@ -8,8 +8,8 @@ from quart_schema import document_request, document_response, operation_id, tag
 
 from mailroom.desk.as_json import pause_json, process_json, queue_json
 from mailroom.desk.backlog import backlog
-from mailroom.desk.pause_acts import change_pause
-from mailroom.desk.processes.readings import ask, processes
+from mailroom.desk.pause_acts import change_pause, names_to_pause
+from mailroom.desk.processes.readings import processes
 from mailroom.desk.queues import lately, open_tasks, queues
 from mailroom.mail.ledger.pauses import pauses
 from mailroom.web.api.desk.asked import Body, actor, body_of, reader, wrong
@@ -20,8 +20,6 @@ from mailroom.web.program_answers import ApiError, answer
 from mailroom.web.rate_limits.limits import API, READ, limited_reads
 
 blueprint = Blueprint("desk_api_workers", __name__, url_prefix="/api/v1/desk")
-
-STREAMS = ("transactional", "bulk")
 
 
 class ProcessShown(BaseModel):
@@ -139,12 +137,8 @@ async def ask_worker() -> Response:
     """Ask a worker to drain, to stop, or to go on."""
     body = await body_of(WishBody)
     wish = None if body.wish == "resume" else body.wish
-    async with services().database.begin() as work:
-        if not await ask(work, body.name, wish):
-            raise ApiError(404, "not_found", "No worker has this name.")
-        await services().audit_log.write(
-            work, await actor(), f"worker.{body.wish}", target="worker", target_id=body.name
-        )
+    if not await services().acts.ask_worker(await actor(), body.name, wish):
+        raise ApiError(404, "not_found", "No worker has this name.")
     return answer({"object": "worker", "name": body.name, "wish": wish})
 
 
@@ -160,8 +154,7 @@ async def list_queues() -> Response:
     seen = (await reader()).seen
     async with services().database.begin_plain() as work:
         waits, held_back = await backlog(work), await pauses(work)
-        oldest = {"transactional": waits.oldest, "bulk": waits.oldest_bulk}
-        streams = await queues(work, await lately(work), oldest)
+        streams = await queues(work, await lately(work), waits)
         tasks = await open_tasks(work)
     return answer(
         {
@@ -184,7 +177,7 @@ async def list_queues() -> Response:
 async def hold_back() -> Response:
     """Hold back all mails, those of a stream or a kind, or background tasks; or let them go."""
     body, have = await body_of(PauseBody), services()
-    known = {"stream": set(STREAMS), "kind": {kind.name for kind in have.mail_kinds}}.get(body.what, {""})
+    known = names_to_pause(have.mail_kinds)[body.what]
     if body.name not in known:
         wrong("name", f"Give one of {', '.join(sorted(known))}." if known != {""} else "Leave it out.")
     paused = body.act == "pause"
