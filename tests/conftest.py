@@ -183,6 +183,18 @@ def settings(environment: dict[str, str]) -> Settings:
     return settings_of(environment)
 
 
+def settings_of_nowhere() -> Settings:
+    """Return settings whose servers are nowhere, for what connects to none."""
+    return load(
+        database_url="postgresql://nobody@127.0.0.1:9/none",
+        redis_url="redis://127.0.0.1:9/0",
+        smtp_url="smtp://127.0.0.1:9?starttls=never",
+        mail_from="hello@mailroom.example",
+        public_url="http://localhost:8000",
+        secret_key=SECRET_KEY,
+    )
+
+
 def settings_of(environment: dict[str, str], **changes: Any) -> Settings:
     """Return the settings a process with this environment would have."""
     fields = {name.lower(): value for name, value in environment.items() if name in ENVIRONMENT}

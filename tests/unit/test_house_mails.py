@@ -11,17 +11,10 @@ from mailroom.i18n.sentences import text_of
 from mailroom.mail.kinds import MailKind
 from mailroom.mail.messages.store import MESSAGE
 from mailroom.progress.sentence import Sentence
-from mailroom.settings import load
+from tests.conftest import settings_of_nowhere
 
 TEMPLATES = Path(__file__).parents[2] / "src" / "mailroom" / "mail" / "templates"
-SETTINGS = load(
-    database_url="postgresql://localhost/none",
-    redis_url="redis://localhost",
-    smtp_url="smtp://localhost",
-    mail_from="hello@mailroom.example",
-    public_url="http://localhost:8000",
-    secret_key="k" * 32,
-)
+SETTINGS = settings_of_nowhere()
 KINDS = [kind for kind in mail_kinds(SETTINGS, Tokens(SETTINGS.secret_keys)) if kind is not MESSAGE]
 
 

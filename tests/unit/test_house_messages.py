@@ -7,7 +7,6 @@ The templates and modules are read as syntax trees: what is marked stands inside
 import ast
 import re
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 
 import jinja2
@@ -16,6 +15,7 @@ from jinja2 import nodes
 
 from mailroom.i18n.extraction import collect
 from mailroom.i18n.templates import translate_templates
+from tests.page_texts import PageTexts
 
 SOURCE = Path(__file__).parents[2] / "src" / "mailroom"
 TEMPLATES = [*(SOURCE / "web" / "templates").rglob("*.html"), *(SOURCE / "mail" / "templates").rglob("*.*")]
@@ -45,39 +45,13 @@ NAMES = {"name", "application_name"}
 """Arguments that servers are given."""
 OURS = {"Mailroom", "you@example.org", "Mailroom ·"}
 """Names, which are the same in every language."""
-SPOKEN = {"alt", "title", "placeholder", "aria-label", "content", "label"}
-"""Attributes that are read out or shown."""
 SENTENCE = re.compile(r"[A-Z][^\W\d_]+|[^\W\d_]{2,} [^\W\d_]{2,}")
 """A word with a capital, or two words: identifiers and class names are neither."""
 
 
-class Texts(HTMLParser):
-    """Collects what a page shows or reads out; `◆` stands for what is filled in."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-        self._in: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._in.append(tag)
-        attributes = dict(attrs)
-        for name in SPOKEN & attributes.keys():
-            if name != "content" or attributes.get("name") == "description":
-                self.found.append(attributes[name] or "")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in self._in:
-            del self._in[len(self._in) - 1 - self._in[::-1].index(tag) :]
-
-    def handle_data(self, data: str) -> None:
-        if not {"script", "style"} & set(self._in):
-            self.found.append(data)
-
-
 def literal_texts(tree: nodes.Template) -> Iterator[str]:
     """Yield the pieces of the template that are written in it, as a reader of the page gets to see them."""
-    reader = Texts()
+    reader = PageTexts()
     for output in tree.find_all(nodes.Output):
         reader.feed("".join(n.data if isinstance(n, nodes.TemplateData) else "◆" for n in output.nodes))
     reader.close()

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from html.parser import HTMLParser
 from socket import gethostname
 from typing import Any
 
@@ -14,10 +13,12 @@ from mailroom.tasks.states import TaskState
 from mailroom.webhooks.payloads import MAIL_EVENTS, TYPES
 from tests.integration.web.test_desk import house, with_role
 from tests.integration.web.test_task_pages import House, Person
+from tests.page_texts import PageTexts, left_over
 from tests.pseudo_language import pseudo, pseudo_catalogue, unmarked
 
 __all__ = ["house", "pseudo", "pseudo_catalogue", "unmarked"]
 
+SPOKEN = {"aria-label", "title", "alt"}
 AS_IT_IS = {"code", "samp", "pre", "bdi", "time", "script", "style"}
 """Elements with what is the same in every language: codes, servers' words, addresses, moments."""
 NAMES = re.compile(
@@ -45,34 +46,6 @@ PATHS = [
     "/desk/test-mail",
     "/desk/mails/all?q=state:failed&act=cancel",
 ]
-
-
-class Shown(HTMLParser):
-    """Collects what a page says, but for what is `AS_IT_IS`; and what its controls offer."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-        self._in: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._in.append(tag)
-        self.found += [value or "" for name, value in attrs if name in {"aria-label", "title", "alt"}]
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in self._in:
-            del self._in[len(self._in) - 1 - self._in[::-1].index(tag) :]
-
-    def handle_data(self, data: str) -> None:
-        if not AS_IT_IS & set(self._in):
-            self.found.append(data)
-
-
-def left_over(page: str, unmarked: Callable[[str], list[str]]) -> list[str]:
-    reader = Shown()
-    reader.feed(page)
-    pieces = (NAMES.sub("", text).strip() for text in unmarked("\n".join(reader.found)))
-    return [piece for piece in pieces if re.search(r"[^\W\d_]{2}", piece)]
 
 
 async def fill(house: House, olga: Person) -> list[str]:
@@ -185,6 +158,6 @@ async def test_no_page_of_the_desk_shows_a_bare_code_or_an_unmarked_word(
         assert answer.status_code == 200, path
         page = await answer.get_data(as_text=True)
         assert f'<html lang="{pseudo}"' in page
-        if found := left_over(page, unmarked):
+        if found := left_over(page, unmarked, NAMES, PageTexts(spoken=SPOKEN, silent=AS_IT_IS)):
             left[path] = sorted(set(found))
     assert left == {}

@@ -10,20 +10,12 @@ from mailroom.api_keys.keys import SCOPES
 from mailroom.bootstrap.services import mail_kinds
 from mailroom.i18n import code_words
 from mailroom.mail.states import Reason
-from mailroom.settings import load
 from mailroom.webhooks.payloads import TYPES
-from tests.conftest import SECRET_KEY
+from tests.conftest import SECRET_KEY, settings_of_nowhere
 
 SOURCE = Path(mailroom.__file__).parent
 FOLDERS = ("web", "cli", "desk", "accounts")
-SETTINGS = load(
-    database_url="postgresql://localhost/none",
-    redis_url="redis://localhost",
-    smtp_url="smtp://localhost",
-    mail_from="hello@mailroom.example",
-    public_url="https://mailroom.example",
-    secret_key=SECRET_KEY,
-)
+SETTINGS = settings_of_nowhere()
 
 
 def test_roles_scopes_reasons_kinds_and_events_have_words() -> None:

@@ -7,8 +7,7 @@ from kombu.utils import functional
 
 from mailroom.jobs.app import create_celery
 from mailroom.jobs.consumer import LONGEST_PAUSE, Consumer
-from mailroom.settings import load
-from tests.conftest import SECRET_KEY
+from tests.conftest import settings_of_nowhere
 
 HOUR = 3600.0
 
@@ -20,14 +19,7 @@ class GaveUp(Exception):
 def test_the_pauses_stay_short_and_do_not_end_though_redis_is_away_for_an_hour(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    settings = load(
-        database_url="postgresql://mailroom@127.0.0.1:9/mailroom",
-        redis_url="redis://127.0.0.1:9/0",
-        smtp_url="smtp://127.0.0.1:9?starttls=never",
-        mail_from="hello@mailroom.example",
-        public_url="http://localhost:8000",
-        secret_key=SECRET_KEY,
-    )
+    settings = settings_of_nowhere()
     app = create_celery(settings, worker=True)
     clock, tries = [0.0], list[float]()
 

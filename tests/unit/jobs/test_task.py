@@ -16,8 +16,8 @@ from mailroom.kit.errors import MailroomError, Unavailable
 from mailroom.progress.reporter import Report, Reporter
 from mailroom.progress.reports import CurrentTask, report
 from mailroom.progress.sentence import Sentence
-from mailroom.settings import load
 from mailroom.tasks.states import TASK_BROKEN
+from tests.conftest import settings_of_nowhere
 
 
 class SlowStore:
@@ -53,14 +53,7 @@ def reporter(store: SlowStore) -> Iterator[Reporter]:
 
 @pytest.fixture
 def app(reporter: Reporter) -> Iterator[Celery]:
-    settings = load(
-        database_url="postgresql://nobody@127.0.0.1:9/none",
-        redis_url="redis://127.0.0.1:9/0",
-        smtp_url="smtp://127.0.0.1:9",
-        mail_from="hello@mailroom.example",
-        public_url="http://localhost:8000",
-        secret_key="k" * 32,
-    )
+    settings = settings_of_nowhere()
     runtime: Any = SimpleNamespace(reporter=reporter, start=_nothing, stop=_nothing, close=_nothing, services=None)
     app = create(settings, lambda _app: runtime)
     yield app

@@ -10,7 +10,8 @@ from quart.typing import TestClientProtocol as Client
 
 from mailroom.web.openapi.reference import subjects_of
 from mailroom.web.program_answers import MEANINGS, REFUSALS
-from tests.unit.web.test_pseudo_language import left_over
+from tests.page_texts import left_over
+from tests.unit.web.test_pseudo_language import NAMES
 
 
 async def document_of(browser: Client) -> dict[str, Any]:
@@ -59,7 +60,7 @@ async def test_what_the_document_does_not_say_is_translated(
     browser: Client, pseudo: str, unmarked: Callable[[str], list[str]]
 ) -> None:
     page = await (await browser.get("/api/docs", headers={"Accept-Language": pseudo})).get_data(as_text=True)
-    assert left_over(without_english(page), unmarked) == []
+    assert left_over(without_english(page), unmarked, NAMES) == []
 
 
 def without_english(page: str) -> str:

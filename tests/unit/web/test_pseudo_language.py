@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
 from quart.typing import TestClientProtocol as Client
@@ -11,7 +10,7 @@ from quart.typing import TestClientProtocol as Client
 from mailroom.accounts import errors
 from mailroom.accounts.views import Session
 from mailroom.kit.ids import new_id
-from tests.unit.test_house_messages import Texts
+from tests.page_texts import left_over
 from tests.unit.web.fakes import TOKEN, World
 
 As = Callable[[Session], Client]
@@ -20,17 +19,6 @@ NAMES = re.compile(
     r"|Firefox( \d+)?|Linux|UTC|BCDF-2345|localhost\S*|(\d+ )?[A-Z][a-z]{2} \d{4}"
 )
 """What is the same in every language, or written by Babel."""
-
-
-def left_over(page: str, unmarked: Callable[[str], list[str]]) -> list[str]:
-    reader: HTMLParser = Texts()
-    reader.feed(page)
-    assert isinstance(reader, Texts)
-    return [
-        NAMES.sub("", text).strip()
-        for text in unmarked("\n".join(reader.found))
-        if re.search(r"[^\W\d_]{2}", NAMES.sub("", text))
-    ]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +41,7 @@ async def test_every_page_for_visitors_is_translated(
     page = await answer.get_data(as_text=True)
     assert f'<html lang="{pseudo}"' in page
     assert answer.headers["Content-Language"] == pseudo
-    assert left_over(page, unmarked) == []
+    assert left_over(page, unmarked, NAMES) == []
 
 
 @pytest.mark.parametrize(
@@ -73,7 +61,7 @@ async def test_every_state_of_a_mail_is_translated(
     page = await (await as_(alice).get(f"/mails/{ticket}", headers={"Accept-Language": pseudo})).get_data(
         as_text=True
     )
-    assert left_over(page, unmarked) == []
+    assert left_over(page, unmarked, NAMES) == []
 
 
 async def test_the_account_is_translated(
@@ -84,7 +72,7 @@ async def test_the_account_is_translated(
     client = as_(alice)
     client.set_cookie("localhost", "mailroom-notice", "welcome")
     answer = await client.get("/account", headers={"Accept-Language": pseudo})
-    assert left_over(await answer.get_data(as_text=True), unmarked) == []
+    assert left_over(await answer.get_data(as_text=True), unmarked, NAMES) == []
 
 
 async def test_what_is_wrong_with_a_form_is_translated(
@@ -98,7 +86,7 @@ async def test_what_is_wrong_with_a_form_is_translated(
         ("/confirm", {}),
     ):
         page = await (await browser.post(path, form=form, headers=headers)).get_data(as_text=True)
-        assert left_over(page, unmarked) == [], path
+        assert left_over(page, unmarked, NAMES) == [], path
     form = {"email": "alice@example.org", "password": "otter lamp quiet ferry"}
     for error in (
         errors.TooSoon(600),
@@ -108,4 +96,4 @@ async def test_what_is_wrong_with_a_form_is_translated(
     ):
         world.raises = error
         page = await (await browser.post("/sign-in", form=form, headers=headers)).get_data(as_text=True)
-        assert left_over(page, unmarked) == [], error
+        assert left_over(page, unmarked, NAMES) == [], error
