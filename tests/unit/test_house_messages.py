@@ -116,6 +116,14 @@ def speaks_in_part(text: str) -> bool:
     return bool(re.search(r"[a-z]{2,} [a-z]{2,}", text)) and not re.match(r"\s*(select|insert|python) ", text)
 
 
+@pytest.mark.parametrize(
+    "path", [path for path in TEMPLATES if path.suffix == ".html"], ids=lambda path: path.stem
+)
+def test_there_is_a_space_between_two_sentences(path: Path) -> None:
+    """Blocks take the end of their line and the indent of the next one away (`trim_blocks`, `lstrip_blocks`)."""
+    assert re.findall(r"end(?:trans|if) %}\n +{% (?:if [^%]*%}{% )?trans[^%]*%}.{0,40}", path.read_text()) == []
+
+
 @pytest.mark.parametrize("file", TEMPLATES, ids=lambda file: str(file.relative_to(SOURCE)))
 def test_every_text_of_a_template_is_marked(file: Path) -> None:
     found = unmarked_in_template(file.read_text(), html=file.suffix == ".html")
