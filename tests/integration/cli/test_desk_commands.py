@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import psycopg
@@ -116,10 +117,10 @@ def test_alerts_are_listed_silenced_and_tried_out(environment: dict[str, str], s
 def test_queues_and_people_in_the_shell(
     environment: dict[str, str], shell: Shell, put: Callable[..., UUID]
 ) -> None:
-    put("ann@example.org")
+    put("ann@example.org", changed_at=datetime.now(UTC) - timedelta(minutes=9, seconds=5))
     shell("pause", "bulk")
     assert shell("queues").stdout.splitlines()[1:] == [
-        "transactional\t1\t0\t0\t0 s\t0\t0\t",
+        "transactional\t1\t0\t0\t9 min\t0\t0\t",
         "bulk\t0\t0\t0\t\t0\t0\tpaused",
     ]
     assert [one["paused"] for one in json.loads(shell("queues", "--json").stdout)] == [False, True]
