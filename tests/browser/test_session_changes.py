@@ -2,13 +2,19 @@
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.old_proxy import OldProxy
 from tests.browser.people import PASSWORD, People, expect_signed_in, expect_state, mail_to, sign_in, sign_up
+from tests.browser.proxy import Proxy
 from tests.journeys.conftest import link_in
 from tests.stack import Stack
 
 REFUSED = "WebSocket connection to|status of 40[14]"
 """What Chromium notes when the page tries its new cookie, or none."""
+NOTE_STATES = """() => {
+    const progress = document.querySelector("mail-progress");
+    window.states = [];
+    new MutationObserver(() => window.states.push(progress.dataset.state))
+        .observe(progress, { attributes: true, attributeFilter: ["data-state"] });
+}"""
 
 
 def member(mailroom: Stack, people: People, email: str) -> Page:
@@ -98,10 +104,31 @@ def test_a_page_of_a_mail_keeps_what_it_knew_when_it_is_signed_out(mailroom: Sta
     expect(page.locator("mail-progress ol.route > li[data-status=done]")).to_have_count(5)
 
 
+def test_a_page_watches_on_though_its_browser_gets_the_new_cookie_late(mailroom: Stack, people: People) -> None:
+    people.expected = REFUSED
+    email = "late-cookie@example.org"
+    member(mailroom, people, email)
+    with Proxy(websockets=True, slow="POST /sign-in", seconds=0.5) as proxy:
+        page = people.page(proxy={"server": proxy.url})
+        page.goto("/new-password")
+        page.get_by_label("Mail address").fill(email)
+        page.get_by_role("button", name="Send me a link").click()
+        expect_state(page, "sent")
+        page.evaluate(NOTE_STATES)
+        with page.expect_popup() as opened:
+            page.evaluate("window.open('/sign-in')")
+        sign_in(opened.value, email, PASSWORD)
+        expect_signed_in(opened.value, email)
+        page.wait_for_timeout(1_500)
+        assert set(page.evaluate("window.states")) <= {"sent"}, "no word of signing out in between"
+        expect_state(page, "sent")
+        page.context.close()
+
+
 def test_signing_out_is_said_where_websockets_are_blocked(mailroom: Stack, people: People) -> None:
     people.expected = f"{REFUSED}|net::ERR_"
     email = "polls-only@example.org"
-    with OldProxy() as proxy:
+    with Proxy(websockets=False) as proxy:
         page = people.page(proxy={"server": proxy.url})
         sign_up(page, email)
         page.goto(link_in(mail_to(mailroom.sink, email)))

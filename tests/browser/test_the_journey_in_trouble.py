@@ -4,8 +4,8 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.browser.old_proxy import OldProxy
 from tests.browser.people import PASSWORD, People, diary, expect_signed_in, expect_state, mail_to, sign_up
+from tests.browser.proxy import Proxy
 from tests.journeys.conftest import link_in
 from tests.sink import Fault
 from tests.stack import Stack
@@ -97,7 +97,7 @@ def test_while_the_web_process_is_gone_the_page_stays_calm_and_goes_on_when_it_i
 def test_where_websockets_are_blocked_polling_comes_to_the_end(mailroom: Stack, people: People) -> None:
     people.expected = LOST_CONNECTION
     mailroom.kill_worker()
-    with OldProxy() as proxy:
+    with Proxy(websockets=False) as proxy:
         page = people.page(proxy={"server": proxy.url})
         sign_up(page, "proxy@example.org")
         expect_state(page, "queued")

@@ -366,7 +366,7 @@ class Leaving(AccountError):
 
 
 class LastOperator(AccountError):
-    """The only operator's account cannot be deleted."""
+    """The only operator's account is not deleted, not locked, and keeps its role."""
 
     message_code = "account.error.last_operator"
 

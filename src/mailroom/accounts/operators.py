@@ -3,16 +3,32 @@
 from collections.abc import Sequence
 from typing import Literal, get_args
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import func, or_, select, update
 
 from mailroom.accounts.addresses.address import Address
-from mailroom.accounts.errors import UnknownAccount
+from mailroom.accounts.errors import LastOperator, UnknownAccount
 from mailroom.accounts.models import Account
 from mailroom.accounts.views import AccountView
 from mailroom.kit.database import UnitOfWork
 
 GrantedRole = Literal["operator", "viewer"]
 ROLES: tuple[str, ...] = get_args(GrantedRole)
+LOCK = 0x6F706572  # "oper"
+
+
+async def check_another(work: UnitOfWork, account: Account) -> None:
+    """Make sure that somebody else operates Mailroom when this account no longer does. Raises `LastOperator`.
+
+    Of two operators that leave at the same time, the second one is the last: it waits for the first one's commit.
+    """
+    if not account.is_operator:
+        return
+    await work.session.execute(select(func.pg_advisory_xact_lock(LOCK)))
+    others = select(Account.id).where(
+        Account.id != account.id, Account.is_operator, Account.deletes_at.is_(None), Account.locked_at.is_(None)
+    )
+    if await work.session.scalar(others.limit(1)) is None:
+        raise LastOperator
 
 
 class Operators:

@@ -47,6 +47,8 @@ class BulkAction:
     of_search: Callable[[int], str]
     """What is asked before it is done to so many mails of a search."""
     action: Action
+    code: str
+    """What it is in the audit log: ``retried``."""
 
 
 RETRY = BulkAction(
@@ -61,6 +63,7 @@ RETRY = BulkAction(
     gettext_noop("queued again"),
     lambda number: ngettext("Send %(num)s mail again?", "Send %(num)s mails again?", number),
     "retry",
+    "retried",
 )
 CANCEL = BulkAction(
     lambda number, state: ngettext(
@@ -74,6 +77,7 @@ CANCEL = BulkAction(
     gettext_noop("cancelled"),
     lambda number: ngettext("Cancel %(num)s mail?", "Cancel %(num)s mails?", number),
     "cancel",
+    "cancelled",
 )
 
 
@@ -220,12 +224,14 @@ async def _each(services: Services, prefixes: Sequence[IdPrefix], action: BulkAc
 
 
 async def _one(services: Services, work: UnitOfWork, ticket: UUID, action: BulkAction) -> str:
-    """Do it to a mail or task; return what was done. Raises what they raise."""
+    """Do it to a mail or task, and note it in the audit log; return what was done. Raises what they raise."""
     try:
         await action.to_mail(services.mail_administration, work, ticket)
+        await services.acts.note(work, shell_actor(), f"mail.{action.code}", ticket)
     except UnknownMail:
         task = (await find_task(work, ticket)).task
         await action.to_task(services.task_service, work, ticket)
+        await services.acts.note(work, shell_actor(), f"task.{action.code}", ticket)
         await work.session.refresh(task)
         return gettext("asked to stop") if task.state == TaskState.RUNNING else gettext(action.done)
     return gettext(action.done)

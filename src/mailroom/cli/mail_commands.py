@@ -101,7 +101,7 @@ def _nothing(wanted: MailFilter) -> str:
     if wanted == MailFilter():
         return gettext("There are no mails yet.")
     if wanted == MailFilter(wanted.state):
-        return gettext("No mail is %(state)s.", state=wanted.state)
+        return gettext("No mail is in the state “%(state)s”.", state=wanted.state)
     return gettext("No mail matches.")
 
 

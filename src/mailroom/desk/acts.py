@@ -39,9 +39,15 @@ class Acts:
         """
         async with self._database.begin() as work:
             copy = await act(work, ticket)
-            target, details = action.partition(".")[0], {"copy": str(copy)} if copy else {}
-            await self._audit_log.write(work, actor, action, target=target, target_id=ticket, details=details)
+            await self.note(work, actor, action, ticket, copy)
         return copy
+
+    async def note(
+        self, work: UnitOfWork, actor: Actor, action: str, ticket: UUID, copy: UUID | None = None
+    ) -> None:
+        """Note what was done to a mail or task in the audit log; `action` as in `act_on`."""
+        target, details = action.partition(".")[0], {"copy": str(copy)} if copy else {}
+        await self._audit_log.write(work, actor, action, target=target, target_id=ticket, details=details)
 
     async def invite(
         self, actor: Actor, address: str, *, bound: bool, inviter_id: UUID | None = None

@@ -7,7 +7,7 @@ from mailroom.accounts.administration import AccountAdministration
 from mailroom.accounts.changes.password_reset import PasswordReset
 from mailroom.accounts.errors import AlreadyConfirmed, UnknownSignUp
 from mailroom.accounts.models import SignUp
-from mailroom.accounts.operators import GrantedRole, Operators
+from mailroom.accounts.operators import GrantedRole, Operators, check_another
 from mailroom.accounts.sign_up.registration import Registration
 from mailroom.accounts.views import Session
 from mailroom.desk.audit_log import Actor, AuditLog
@@ -35,8 +35,12 @@ class People:
         self._audit_log = audit_log
 
     async def lock(self, account_id: UUID, actor: Actor) -> bool:
-        """Lock an account and end its sessions; False where it was locked. Raises `UnknownAccount`."""
+        """Lock an account and end its sessions; False where it was locked.
+
+        Raises `UnknownAccount`, `LastOperator`.
+        """
         async with self._database.begin() as work:
+            await check_another(work, await self._administration.get(work, account_id))
             changed = await self._administration.lock(work, account_id)
             await self._note(work, actor, "account.locked", account_id)
         return changed
@@ -60,9 +64,11 @@ class People:
         return mail_id
 
     async def set_role(self, account_id: UUID, role: GrantedRole | None, actor: Actor) -> None:
-        """Give an account a role, or with None take it away. Raises `UnknownAccount`."""
+        """Give an account a role, or with None take it away. Raises `UnknownAccount`, `LastOperator`."""
         async with self._database.begin() as work:
             row = await self._administration.get(work, account_id)
+            if role != "operator":
+                await check_another(work, row)
             if role:
                 await self._operators.grant(work, row.email, role)
                 await self._note(work, actor, "role.granted", account_id, {"role": role})

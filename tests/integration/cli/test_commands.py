@@ -273,7 +273,7 @@ def test_mails_to_an_address_or_domain_and_since_a_moment(shell: Shell, put: Cal
 
 def test_no_mails_is_said(shell: Shell) -> None:
     assert "There are no mails yet." in shell("mails").stderr
-    assert "No mail is failed." in shell("mails", "--state", "failed").stderr
+    assert "No mail is in the state “failed”." in shell("mails", "--state", "failed").stderr
 
 
 def test_mails_as_json_tell_no_secret(shell: Shell, put: Callable[..., UUID]) -> None:
@@ -406,6 +406,10 @@ def test_retrying_a_whole_state_asks_first(
     assert {state(mail) for mail in failed} == {"failed"}
     assert shell("retry", "--state", "failed", "--yes").returncode == 0
     assert {state(mail) for mail in failed} == {"queued"}
+    acts = json.loads(shell("audit", "--json").stdout)
+    assert sorted((act["action"], act["target_id"]) for act in acts) == sorted(
+        ("mail.retried", str(mail)) for mail in failed
+    )
     nothing = shell("retry", "--state", "failed", "--yes")
     assert nothing.returncode == 0
     assert "No mail is in the state “failed”." in nothing.stderr

@@ -68,7 +68,7 @@ async def test_a_search_is_an_address_a_form_and_a_saved_name(house: House, olga
     ):
         assert words in page, words
     assert f'href="/desk/mails/{mail}"' in page
-    assert "No mail is like that" in await olga.get("/desk/mails?q=state:suppressed")
+    assert "No mail matches" in await olga.get("/desk/mails?q=state:suppressed")
     answer = await olga.browser.get("/desk/mails?q=state:failed%20words&state=&code=550&key=My%20shop&to=")
     assert answer.headers["Location"] == "/desk/mails?q=key%3A%22My+shop%22+code%3A550+words"
     page = await olga.get("/desk/mails?q=colour:red", 422)
@@ -203,7 +203,7 @@ async def test_all_mails_of_a_search_are_counted_confirmed_and_given_to_a_task(h
     form = {"q": "state:retrying", "act": "cancel", "until": until[1]}
     answer = await olga.browser.post("/desk/mails/all", form={**form, "typed": "4"})
     assert answer.status_code == 422
-    assert "3 mails are meant now" in await answer.get_data(as_text=True)
+    assert "3 mails match now" in await answer.get_data(as_text=True)
     answer = await olga.browser.post("/desk/mails/all", form={**form, "typed": "3"})
     place = answer.headers["Location"]
     assert re.fullmatch(r"/tasks/[0-9a-f-]{36}", place)

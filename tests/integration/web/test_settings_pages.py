@@ -244,7 +244,7 @@ async def test_an_operator_s_role_waits_for_two_steps_where_they_are_required(ap
     await run(app, "update accounts set is_operator = true, role = 'operator'")
     assert await went_to(await olga.get("/desk")) == SECURITY
     assert (await olga.post("/desk/keys")).status_code == 404
-    assert "Your role waits for a second step" in await page_of(olga, "/account")
+    assert "Set up two steps to use your role" in await page_of(olga, "/account")
     assert 'href="/desk"' not in await page_of(olga, "/account")
     await turn_on(olga)
     assert (await olga.get("/desk", follow_redirects=True)).status_code == 200

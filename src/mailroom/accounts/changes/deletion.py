@@ -15,13 +15,13 @@ from mailroom.accounts.addresses.address import Address
 from mailroom.accounts.browsers import described
 from mailroom.accounts.changes.address_change import end_waiting_changes
 from mailroom.accounts.errors import (
-    LastOperator,
     OldDeletionLink,
     UnknownAccount,
     UsedDeletionLink,
     WrongDeletionLink,
 )
 from mailroom.accounts.models import Account
+from mailroom.accounts.operators import check_another
 from mailroom.accounts.security.security_log import NOTICE, EventKind, SecurityLog
 from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.tokens import KEEP_ACCOUNT, Tokens, mail_id_of
@@ -149,8 +149,7 @@ class Deletion:
     ) -> datetime:
         if account.deletes_at is not None:
             return account.deletes_at
-        if account.is_operator and not await _another_operator(work, account.id):
-            raise LastOperator
+        await check_another(work, account)
         # Notices of what happened before go out: a thief must not be able to hold them back this way.
         await cancel_waiting(work, account.id, self._counters, but=[NOTICE])
         await end_waiting_changes(work, account.id)
@@ -205,8 +204,3 @@ async def keep(work: UnitOfWork, account_id: UUID) -> None:
     """Undo the deletion of an account, in `work`, where there is one."""
     stays = update(Account).where(Account.id == account_id).values(deletes_at=None, deletion_mail_id=None)
     await work.session.execute(stays)
-
-
-async def _another_operator(work: UnitOfWork, account_id: UUID) -> bool:
-    others = select(Account.id).where(Account.id != account_id, Account.is_operator, Account.deletes_at.is_(None))
-    return await work.session.scalar(others.limit(1).with_for_update(key_share=True)) is not None

@@ -49,7 +49,7 @@ WORDS = {
     ),
     EventKind.APP_ADDED: (
         _("An authenticator app was added to your account"),
-        _("Its codes count when somebody signs in. An app that was there before does not count any more."),
+        _("Its codes work when somebody signs in. Codes of an earlier app do not work any more."),
     ),
     EventKind.APP_REMOVED: (
         _("The authenticator app was removed from your account"),

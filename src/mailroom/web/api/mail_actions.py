@@ -53,7 +53,7 @@ class ActionShown(BaseModel):
     action: str
     search: str
     state: str = Field(description="queued, running, retrying, done, failed or cancelled")
-    total: int | None = Field(None, description="the mails that are meant; null until they are counted")
+    total: int | None = Field(None, description="the mails that match; null until they are counted")
     changed: int = Field(description="so far")
     left_alone: int = Field(description="mails whose state did not allow it")
     created_at: str
@@ -172,10 +172,15 @@ def _check_expected(count: int | None, expected: int | None) -> None:
     """Raise `ApiError` where another number of mails is meant than the program expects."""
     if count is None:
         raise ApiError(
-            422, VALIDATION, "These are too many to count in time. Narrow the search.", field="expected"
+            422, VALIDATION, "Too many mails match to be counted in time. Narrow the search.", field="expected"
         )
     if count != expected:
-        raise ApiError(422, VALIDATION, f"{count} mails are meant now. Give this number.", field="expected")
+        raise ApiError(
+            422,
+            VALIDATION,
+            f"The search matches {count} mails now. Send that number as `expected`.",
+            field="expected",
+        )
 
 
 async def _shown(work: UnitOfWork, found: UUID) -> dict[str, Any]:

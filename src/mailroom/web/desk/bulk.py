@@ -92,9 +92,7 @@ async def _typed_wrong(asked: Asked, until: datetime, typed: str) -> str:
         return ""
     if count is None:
         return gettext("Please type the word “all”. Nothing was done.")
-    return gettext(
-        "%(count)s mails are meant now. Please type this number. Nothing was done.", count=number(count)
-    )
+    return gettext("%(count)s mails match now. Please type this number. Nothing was done.", count=number(count))
 
 
 def _moment(text: str) -> datetime:

@@ -139,19 +139,17 @@ async def role(account_id: str) -> Response:
 @limits.limited(limits.CHANGE)
 async def delete(account_id: str) -> Response:
     """Delete an account in a week; its owner is told, and may undo it. The address must be typed."""
-    account, found = await operator(), parse_id(account_id) or abort(404)
+    await operator()
+    found = parse_id(account_id) or abort(404)
     typed = str((await sent_values()).get("typed", "")).strip()
     try:
         async with services().database.begin() as work:
             row = await services().account_administration.get(work, found)
         if typed.lower() != row.email.lower():
             return await _refuse(account_id, gettext("Type the address of the account to delete it."))
-        await services().deletion.delete(found, actor_of(account))
     except UnknownAccount:
         abort(404)
-    except LastOperator as error:
-        return await _refuse(account_id, error_text(error))
-    return redirect(f"/desk/people/{found}")
+    return await _act(account_id, services().deletion.delete)
 
 
 @blueprint.post("/<account_id>/keep")
@@ -172,6 +170,8 @@ async def _act(account_id: str, act: Callable[[UUID, Actor], Awaitable[Any]]) ->
         await act(found, actor_of(account))
     except UnknownAccount:
         abort(404)
+    except LastOperator as error:
+        return await _refuse(account_id, error_text(error))
     return redirect(f"/desk/people/{found}")
 
 

@@ -4,6 +4,7 @@ import { inSite } from "./site.js";
 
 const EVERY = 2_000;
 const EVERY_HIDDEN = 15_000;
+const NEW_COOKIE = 1_000; // a browser stores its new cookie a moment after its old session ended
 const LISTS = new Set(["tasks", "desk"]); // they fetch themselves, but for whether they still may
 const signedIn = Boolean(document.querySelector('form[action$="/sign-out"]')); // when this page was drawn
 
@@ -11,6 +12,7 @@ export class Polling {
   #tickets;
   #line;
   #timer = 0;
+  #refused = false; // the last round was: one may have brought an old cookie, two in a row did not
 
   // `line` has tell(snapshot), stand(word, tickets), isOver() for the page's session, giveUp() where it is over.
   constructor(tickets, line) {
@@ -23,12 +25,13 @@ export class Polling {
   }
 
   start() {
-    if (!this.#timer && this.#tickets().length) this.#timer = setTimeout(() => this.#round(), 0);
+    if (!this.#timer && this.#tickets().length) this.#after(0);
   }
 
   stop() {
     clearTimeout(this.#timer);
     this.#timer = 0;
+    this.#refused = false;
   }
 
   hurry() {
@@ -42,13 +45,18 @@ export class Polling {
     const answers = await Promise.all(this.#tickets().map((ticket) => this.#ask(ticket)));
     if (this.#timer !== mine) return;
     const foreign = answers.filter(({ may }) => may === false);
+    const first = foreign.length && !this.#refused;
+    this.#refused = Boolean(foreign.length);
+    if (first) return this.#after(NEW_COOKIE);
     const over = foreign.length && (this.#line.isOver() || (await isSignedOut()));
     if (this.#timer !== mine) return;
     if (over && foreign.length === answers.length) this.#line.giveUp();
     for (const { snapshot } of answers) if (snapshot) this.#line.tell(snapshot);
-    if (this.#timer === mine) {
-      this.#timer = setTimeout(() => this.#round(), document.hidden ? EVERY_HIDDEN : EVERY);
-    }
+    if (this.#timer === mine) this.#after(document.hidden ? EVERY_HIDDEN : EVERY);
+  }
+
+  #after(wait) {
+    this.#timer = setTimeout(() => this.#round(), wait);
   }
 
   // Returns what to tell of it, and whether this browser may watch it (undefined where nobody knows).

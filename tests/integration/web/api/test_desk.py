@@ -1,5 +1,6 @@
 """The operators' desk over the API: each route with each kind of key, and each act in the audit log."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlencode
@@ -225,6 +226,25 @@ async def test_a_keys_owner_is_left_to_other_operators(office: Office) -> None:
         await work.session.execute(text("update api_keys set owner_id = :id"), {"id": olga})
     for path, body in ((f"/desk/accounts/{olga}/lock", None), (f"/desk/accounts/{olga}/role", {"role": None})):
         assert "owner" in (await full.call("POST", path, body, 422))["message"]
+
+
+async def test_the_last_operator_stays_one_also_where_two_are_taken_away_at_once(office: Office) -> None:
+    olga, oscar = new_id(), new_id()
+    async with office.services.database.begin() as work:
+        for account_id, email in ((olga, "olga@example.org"), (oscar, "oscar@example.org")):
+            await work.session.execute(text(PUT_ACCOUNT), {"id": account_id, "email": email})
+        await work.session.execute(text("update accounts set is_operator = true, role = 'operator'"))
+    full = await office.program(scope="full")
+    place, headers = "/api/v1/desk/accounts", {"Authorization": f"Bearer {full.secret}"}
+    lock = office.app.test_client().post(f"{place}/{olga}/lock", headers=headers)
+    demote = office.app.test_client().post(f"{place}/{oscar}/role", headers=headers, json={"role": "viewer"})
+    answers = await asyncio.gather(lock, demote)
+    assert sorted(answer.status_code for answer in answers) == [200, 422]
+    [refused] = [answer for answer in answers if answer.status_code == 422]
+    assert "only operator" in (await refused.get_json())["message"]
+    async with office.services.database.begin() as work:
+        query = text("select count(*) from accounts where is_operator and locked_at is null")
+        assert await work.session.scalar(query) == 1
 
 
 async def test_what_is_cancelled_over_the_api_is_counted(office: Office) -> None:

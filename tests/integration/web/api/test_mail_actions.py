@@ -36,7 +36,7 @@ async def test_a_program_sends_failed_mails_again_and_counts_before_it_cancels(
     wish = {"action": "cancel", "search": "to:@example.org"}
     for expected in (None, 4):
         refused = await full.call("POST", "/mails/actions", {**wish, "expected": expected}, 422)
-        assert refused["message"] == "`expected`: 5 mails are meant now. Give this number."
+        assert refused["message"] == "`expected`: The search matches 5 mails now. Send that number as `expected`."
     second = await full.call("POST", "/mails/actions", {**wish, "expected": 5}, 202)
     stopped = await full.call("POST", f"/mails/actions/{second['id']}/cancel")
     assert stopped["state"] == "cancelled"

@@ -236,10 +236,7 @@ async def delete(account_id: str) -> Response:
     email = (await _account(found))["email"]
     if typed.lower() != email.lower():
         wrong("email", "Give the address of the account to delete it.")
-    try:
-        return await _act(account_id, services().deletion.delete)
-    except LastOperator as error:
-        raise ApiError(422, VALIDATION, error_text(error)) from None
+    return await _act(account_id, services().deletion.delete)
 
 
 @blueprint.post("/accounts/<account_id>/keep")
@@ -321,4 +318,6 @@ async def _act(account_id: str, act: Callable[[UUID, Actor], Awaitable[Any]]) ->
         await act(found, await actor())
     except UnknownAccount:
         raise ApiError(404, "not_found", UNKNOWN) from None
+    except LastOperator as error:
+        raise ApiError(422, VALIDATION, error_text(error)) from None
     return answer(await _account(found))

@@ -1,4 +1,4 @@
-"""An HTTP proxy as some offices have: it passes pages on and refuses websockets."""
+"""An HTTP proxy as some offices have: slow, or one that refuses websockets."""
 
 import asyncio
 import threading
@@ -6,10 +6,12 @@ from typing import Self
 from urllib.parse import urlsplit
 
 
-class OldProxy:
-    """Use as a context manager; `url` is for the browser's settings. `refused` counts the CONNECTs."""
+class Proxy:
+    """Use as a context manager; `url` is for the browser's settings. `refused` counts the websockets refused."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, websockets: bool, slow: str = "", seconds: float = 0) -> None:
+        """Hold the answers to requests that begin with `slow` ("POST /sign-in") back for `seconds`."""
+        self._websockets, self._slow, self._seconds = websockets, slow, seconds
         self.refused = 0
 
     def __enter__(self) -> Self:
@@ -51,9 +53,11 @@ class OldProxy:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         method, target, _ = head.partition("\r\n")[0].split(" ", 2)
         if method == "CONNECT":  # how browsers ask a proxy for a websocket
+            if self._websockets:
+                return await self._tunnel(target, reader, writer)
             self.refused += 1
             writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
-            return
+            return None
         url = urlsplit(target)
         path = url._replace(scheme="", netloc="").geturl() or "/"
         kept = [line for line in head.split("\r\n")[1:-2] if "connection:" not in line.lower()]
@@ -66,8 +70,28 @@ class OldProxy:
             length = next((int(line[15:]) for line in kept if line.lower().startswith("content-length:")), 0)
             if length:
                 out.write(await reader.readexactly(length))
-            while piece := await upstream.read(65536):
-                writer.write(piece)
-                await writer.drain()
+            if self._slow and f"{method} {path}".startswith(self._slow):
+                await asyncio.sleep(self._seconds)
+            await copy(upstream, writer)
         finally:
             out.close()
+
+    async def _tunnel(self, target: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        host, _, port = target.rpartition(":")
+        upstream, out = await asyncio.open_connection(host, int(port))
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        ways = [asyncio.create_task(copy(*way)) for way in ((reader, out), (upstream, writer))]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+            out.close()
+
+
+async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Pass on everything until the end."""
+    while piece := await reader.read(65536):
+        writer.write(piece)
+        await writer.drain()
