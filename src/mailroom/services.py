@@ -44,6 +44,7 @@ from mailroom.desk.mail_search import MailSearches
 from mailroom.desk.people import People
 from mailroom.desk.saved_searches import SavedSearches
 from mailroom.desk.task_desk import TaskDesk
+from mailroom.desk.webhook_acts import WebhookActs
 from mailroom.kit.database import Database
 from mailroom.mail.administration import MailAdministration
 from mailroom.mail.kinds import Kinds
@@ -105,6 +106,7 @@ class Services:
     acts: Acts
     people: People
     webhooks: Webhooks
+    webhook_acts: WebhookActs
     counters: Counters
     teller: Teller
     tracker: Tracker | None = None

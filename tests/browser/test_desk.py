@@ -71,7 +71,7 @@ def test_an_operator_finds_what_failed_and_sends_all_of_it_again(mailroom: Stack
     page.get_by_role("link", name="All that failed like it").click()
 
     page.get_by_role("link", name="Send again…").click()
-    expect(page.get_by_text("7 mails are meant.")).to_be_visible()
+    expect(page.get_by_text("7 mails match.")).to_be_visible()
     look(page)
     page.get_by_role("button", name="Send all of them again").click()
     expect(page.locator("[data-part=detail]")).to_have_text("7 mails were changed, 0 were left as they are.")

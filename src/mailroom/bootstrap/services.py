@@ -47,6 +47,7 @@ from mailroom.desk.mail_search import MailSearches
 from mailroom.desk.people import People
 from mailroom.desk.saved_searches import SavedSearches
 from mailroom.desk.task_desk import TaskDesk
+from mailroom.desk.webhook_acts import WebhookActs
 from mailroom.i18n.sentences import text_of
 from mailroom.jobs.results import ResultReader
 from mailroom.kit.database import Database
@@ -109,6 +110,7 @@ def create_services(
     administration = MailAdministration(kinds, notify, counters)
     queue = FormMailQueue(database, hourly=settings.form_mails_per_hour)
     log, audit_log = SecurityLog(database, outbox), AuditLog()
+    webhooks = Webhooks(webhook_box(settings), private=settings.webhook_private_networks)
     invitations = Invitations(outbox, tokens, days=settings.invitation_days)
     registration = Registration(
         database,
@@ -241,7 +243,8 @@ def create_services(
             registration=registration,
             audit_log=audit_log,
         ),
-        webhooks=Webhooks(webhook_box(settings), private=settings.webhook_private_networks),
+        webhooks=webhooks,
+        webhook_acts=WebhookActs(database, webhooks, audit_log),
         counters=counters,
         teller=create_teller(settings, database),
         tracker=tracker,

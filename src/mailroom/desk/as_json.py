@@ -18,6 +18,7 @@ from mailroom.desk.queues import Queue
 from mailroom.desk.task_desk import NameStatistics
 from mailroom.kit.clock import iso
 from mailroom.mail.ledger.pauses import Pause
+from mailroom.webhooks.models import WebhookDelivery
 
 Seen = Callable[[str], str]
 Json = dict[str, Any]
@@ -185,4 +186,21 @@ def usual_json(one: NameStatistics) -> Json:
         "open": one.open,
         "p50": None if one.p50 is None else float(one.p50),
         "p99": None if one.p99 is None else float(one.p99),
+    }
+
+
+def delivery_json(delivery: WebhookDelivery) -> Json:
+    """Return a delivery of a webhook."""
+    return {
+        "id": str(delivery.id),
+        "number": delivery.number,
+        "type": delivery.type,
+        "state": delivery.state,
+        "attempts": delivery.attempts,
+        "status": delivery.status,
+        "error": delivery.error,
+        "payload": delivery.payload,
+        "created_at": iso(delivery.created_at),
+        "next_at": iso(delivery.next_at),
+        "ended_at": iso(delivery.ended_at),
     }

@@ -142,6 +142,24 @@ ACTS = {
 }
 """What was done (`AuditEntry.action`)."""
 
+DELIVERY_STATES = {"waiting": _("not delivered yet"), "delivered": _("delivered"), "failed": _("failed")}
+"""States of a webhook's deliveries."""
+DELIVERY_ERRORS = {
+    "timeout": _("No answer came within 10 seconds."),
+    "unreachable": _("Nobody answers at this address."),
+    "forbidden target": _("The address leads into a private network."),
+    "secret lost": _("Its signing secret cannot be read: SECRET_KEY was changed."),
+    "refused": _("The endpoint refused it."),
+    "disabled": _("The endpoint was disabled."),
+}
+"""Why a delivery's last attempt failed (`webhooks/sender.py`)."""
+WEBHOOK_DISABLED = {
+    "gone": _("The endpoint says that it is gone (410)."),
+    "failing": _("It has failed for five days."),
+    "by hand": _("Somebody disabled it."),
+}
+"""Why an endpoint is disabled."""
+
 
 def word_of(code: str, words: Mapping[str, str]) -> str:
     """Return the words of a code in the current language; a code of a newer release, or of an app, as it is."""

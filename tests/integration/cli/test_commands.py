@@ -22,7 +22,7 @@ import psycopg
 import pytest
 import redis
 from click.testing import CliRunner
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from mailroom.accounts.models import Account
 from mailroom.bootstrap.services import create_services
@@ -356,8 +356,8 @@ def test_an_id_may_be_shortened_to_what_is_unique(shell: Shell, put: Callable[..
     first, second = put(), put("bob@example.org", state="failed", nudge_at=None)
     digits = zip(first.hex, second.hex, strict=True)
     same = first.hex[: next(n for n, (one, other) in enumerate(digits) if one != other)]
-    for text in (first.hex[: len(same) + 1], first.hex[:26].upper(), str(first)):
-        assert f"Mail {first}" in shell("show", text).stdout
+    for given in (first.hex[: len(same) + 1], first.hex[:26].upper(), str(first)):
+        assert f"Mail {first}" in shell("show", given).stdout
     several = shell("show", same)
     assert several.returncode == 1
     assert f"Several ids begin like this: {first}, {second}." in several.stderr
@@ -643,3 +643,36 @@ def test_a_webhook_is_added_listed_and_removed(shell: Shell) -> None:
     assert shell("webhooks", "add", "http://127.0.0.1/").returncode == 1
     assert shell("webhooks", "remove", listed.split()[0]).returncode == 0
     assert shell("webhooks", "list").stdout == ""
+
+
+PUT_DELIVERY = """
+insert into webhook_deliveries
+    (id, endpoint_id, subject_id, type, payload, state, attempts, status, error, next_at)
+values (:id, :endpoint, :id, 'email.sent', '{"type": "email.sent"}', 'failed', 8, 500, 'refused', null)
+"""
+
+
+def test_a_webhook_is_disabled_and_enabled_and_its_deliveries_are_seen_and_repeated(
+    shell: Shell, environment: dict[str, str]
+) -> None:
+    shell("webhooks", "add", "https://shop.example/hooks", "--event", "email.sent")
+    webhook, delivery = shell("webhooks", "list").stdout.split()[0], new_id()
+    assert "Nothing was delivered yet." in shell("webhooks", "deliveries", webhook[:13]).stderr
+
+    async def put(_services: Services, unit: UnitOfWork) -> None:
+        await unit.session.execute(text(PUT_DELIVERY), {"id": delivery, "endpoint": webhook})
+
+    with_services(environment, put)
+    listed = shell("webhooks", "deliveries", webhook).stdout
+    assert str(delivery) in listed and "500 The endpoint refused it." in listed and "failed" in listed
+    assert shell("webhooks", "replay", webhook, str(delivery)).returncode == 0
+    [told] = json.loads(shell("webhooks", "deliveries", webhook, "--json").stdout)
+    assert (told["id"], told["state"], told["payload"]) == (str(delivery), "waiting", {"type": "email.sent"})
+    assert shell("webhooks", "replay", webhook, str(new_id())).returncode == 1
+    assert "disabled" in shell("webhooks", "disable", webhook).stdout
+    assert "Somebody disabled it." in shell("webhooks", "deliveries", webhook).stderr
+    assert "by hand" in shell("webhooks", "list").stdout
+    assert shell("webhooks", "enable", webhook).returncode == 0
+    assert "enabled" in shell("webhooks", "list").stdout
+    acts = [act["action"] for act in json.loads(shell("audit", "--json").stdout)]
+    assert acts == ["webhook.changed", "webhook.changed", "webhook.replayed", "webhook.created"]

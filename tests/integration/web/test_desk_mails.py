@@ -198,7 +198,7 @@ async def test_all_mails_of_a_search_are_counted_confirmed_and_given_to_a_task(h
         await message(house, f"n{number}@example.net", state="retrying")
     page = await olga.get("/desk/mails/all?q=state:retrying&act=cancel")
     until = re.search(r'name="until" value="([^"]+)"', page)
-    assert "3 mails are meant." in page and until
+    assert "3 mails match." in page and until
     await message(house, "later@example.net", state="retrying")  # it came after the page
     form = {"q": "state:retrying", "act": "cancel", "until": until[1]}
     answer = await olga.browser.post("/desk/mails/all", form={**form, "typed": "4"})
@@ -255,6 +255,6 @@ async def test_failures_are_grouped_with_advice_and_the_way_to_mend_them(house: 
     assert "&lt;looks&gt;" in page and "slip of the pen" not in page
     href = re.search(r'href="(/desk/mails/all[^"]+act=retry)"', page)
     assert href
-    assert "2 mails are meant" in await olga.get(href[1].replace("&amp;", "&"))
+    assert "2 mails match" in await olga.get(href[1].replace("&amp;", "&"))
     victor = await with_role(house, "victor@example.org", "viewer")
     assert "/desk/mails/all" not in await victor.get("/desk/failures?since=30d")

@@ -1,11 +1,13 @@
 """`/api/v1/webhooks`, as Resend has them; and their deliveries. For keys of scope `full`."""
 
 from typing import Any, TypeVar
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from quart import Blueprint, Response, request
 from quart_schema import document_querystring, document_request, document_response, operation_id, tag
 
+from mailroom.desk.as_json import delivery_json
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.ids import parse_id
 from mailroom.web.api.emails.bodies import in_words
@@ -15,7 +17,7 @@ from mailroom.web.browser import services
 from mailroom.web.program_answers import VALIDATION, ApiError, answer
 from mailroom.web.rate_limits.limits import API, limited_reads
 from mailroom.webhooks.endpoints import InvalidWebhook, UnknownDelivery, UnknownWebhook
-from mailroom.webhooks.models import WebhookDelivery, WebhookEndpoint
+from mailroom.webhooks.models import WebhookEndpoint
 from mailroom.webhooks.payloads import RESERVED
 
 blueprint = Blueprint("webhooks", __name__, url_prefix="/api/v1/webhooks")
@@ -117,11 +119,7 @@ class DeliveryQuery(BaseModel):
 async def create() -> Response:
     """Have an address told of events. Deliveries are signed with the secret (Standard Webhooks)."""
     key, body = await current_key(), await _body(WebhookBody)
-    async with services().database.begin() as work:
-        endpoint, secret = await services().webhooks.create(work, body.endpoint, body.events, key=key)
-        await services().audit_log.write(
-            work, actor_of(key), "webhook.created", target="webhook", target_id=endpoint.id
-        )
+    endpoint, secret = await services().webhook_acts.create(actor_of(key), body.endpoint, body.events, key=key)
     return answer({**_shown(endpoint), "signing_secret": secret}, 201)
 
 
@@ -164,17 +162,14 @@ async def look_up(webhook_id: str) -> Response:
 @needs_key(ADMINISTERS)
 async def change(webhook_id: str) -> Response:
     """Change an endpoint's address or events; enable or disable it."""
-    key, body = await current_key(), await _body(ChangeBody)
+    key, body, found = await current_key(), await _body(ChangeBody), _id(webhook_id)
     if body.status not in {None, ENABLED, DISABLED}:
         raise InvalidWebhook("status", f"Give {ENABLED} or {DISABLED}.")
-    async with services().database.begin() as work:
-        endpoint = await _get(work, webhook_id)
-        enabled = None if body.status is None else body.status == ENABLED
-        await services().webhooks.change(work, endpoint, url=body.endpoint, events=body.events, enabled=enabled)
-        await services().audit_log.write(
-            work, actor_of(key), "webhook.changed", target="webhook", target_id=endpoint.id
-        )
-    return answer({"object": "webhook", "id": str(endpoint.id)})
+    enabled = None if body.status is None else body.status == ENABLED
+    await services().webhook_acts.change(
+        actor_of(key), found, key=key, url=body.endpoint, events=body.events, enabled=enabled
+    )
+    return answer({"object": "webhook", "id": str(found)})
 
 
 @blueprint.delete("/<webhook_id>")
@@ -186,14 +181,9 @@ async def change(webhook_id: str) -> Response:
 @needs_key(ADMINISTERS)
 async def remove(webhook_id: str) -> Response:
     """Remove an endpoint and its deliveries."""
-    key = await current_key()
-    async with services().database.begin() as work:
-        endpoint = await _get(work, webhook_id)
-        await services().webhooks.remove(work, endpoint)
-        await services().audit_log.write(
-            work, actor_of(key), "webhook.removed", target="webhook", target_id=endpoint.id
-        )
-    return answer({"object": "webhook", "id": str(endpoint.id), "deleted": True})
+    key, found = await current_key(), _id(webhook_id)
+    await services().webhook_acts.remove(actor_of(key), found, key=key)
+    return answer({"object": "webhook", "id": str(found), "deleted": True})
 
 
 @blueprint.get("/<webhook_id>/deliveries")
@@ -214,7 +204,7 @@ async def list_deliveries(webhook_id: str) -> Response:
         found = await services().webhooks.deliveries(
             work, endpoint, before=int(before) if before else None, limit=MOST_LISTED + 1
         )
-    data = [_delivery(delivery) for delivery in found[:MOST_LISTED]]
+    data = [delivery_json(delivery) for delivery in found[:MOST_LISTED]]
     return answer({"object": "list", "has_more": len(found) > MOST_LISTED, "data": data})
 
 
@@ -227,23 +217,22 @@ async def list_deliveries(webhook_id: str) -> Response:
 @needs_key(ADMINISTERS)
 async def replay(webhook_id: str, delivery_id: str) -> Response:
     """Send a delivery again, under its id."""
-    key, found = await current_key(), parse_id(delivery_id)
-    if found is None:
+    key, found, delivery = await current_key(), _id(webhook_id), parse_id(delivery_id)
+    if delivery is None:
         raise UnknownDelivery
-    async with services().database.begin() as work:
-        endpoint = await _get(work, webhook_id)
-        await services().webhooks.replay(work, endpoint, found)
-        await services().audit_log.write(
-            work, actor_of(key), "webhook.replayed", target="webhook", target_id=endpoint.id
-        )
-    return answer({"object": "webhook", "id": str(endpoint.id)})
+    await services().webhook_acts.replay(actor_of(key), found, delivery, key=key)
+    return answer({"object": "webhook", "id": str(found)})
 
 
 async def _get(work: UnitOfWork, webhook_id: str) -> WebhookEndpoint:
+    return await services().webhooks.get(work, _id(webhook_id), await current_key())
+
+
+def _id(webhook_id: str) -> UUID:
     found = parse_id(webhook_id)
     if found is None:
         raise UnknownWebhook
-    return await services().webhooks.get(work, found, await current_key())
+    return found
 
 
 async def _body(kind: type[Body]) -> Body:
@@ -267,20 +256,4 @@ def _shown(endpoint: WebhookEndpoint) -> dict[str, Any]:
         "events": endpoint.events,
         "reserved_events": sorted(RESERVED & set(endpoint.events)),
         "disabled_reason": endpoint.disabled_reason,
-    }
-
-
-def _delivery(delivery: WebhookDelivery) -> dict[str, Any]:
-    return {
-        "id": str(delivery.id),
-        "number": delivery.number,
-        "type": delivery.type,
-        "state": delivery.state,
-        "attempts": delivery.attempts,
-        "status": delivery.status,
-        "error": delivery.error,
-        "payload": delivery.payload,
-        "created_at": delivery.created_at.isoformat(),
-        "next_at": delivery.next_at.isoformat() if delivery.next_at else None,
-        "ended_at": delivery.ended_at.isoformat() if delivery.ended_at else None,
     }

@@ -3,6 +3,7 @@
 Operators add an endpoint, switch it, remove it, and send a delivery again.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlsplit
@@ -10,7 +11,8 @@ from uuid import UUID
 
 from quart import Blueprint, Response, abort, request
 
-from mailroom.i18n.messages import gettext, gettext_noop, translated
+from mailroom.i18n.code_words import DELIVERY_ERRORS, DELIVERY_STATES, WEBHOOK_DISABLED, word_of
+from mailroom.i18n.messages import gettext
 from mailroom.kit.ids import parse_id
 from mailroom.kit.unit_of_work import UnitOfWork
 from mailroom.web.browser import services
@@ -31,25 +33,8 @@ OFFERED = sorted(TYPES - RESERVED)
 """Events that an endpoint can be told of; the reserved ones are only for SDKs that ask for all."""
 SHOWN = 50
 """Deliveries on a page."""
-STATES = {
-    "waiting": ("unsure", gettext_noop("not delivered yet")),
-    "delivered": ("good", gettext_noop("delivered")),
-    "failed": ("bad", gettext_noop("failed")),
-}
-"""State of a delivery → its colour and its word."""
-ERRORS = {
-    "timeout": gettext_noop("No answer came within 10 seconds."),
-    "unreachable": gettext_noop("Nobody answers at this address."),
-    "forbidden target": gettext_noop("The address leads into a private network."),
-    "secret lost": gettext_noop("Its signing secret cannot be read: SECRET_KEY was changed."),
-    "refused": gettext_noop("The endpoint refused it."),
-    "disabled": gettext_noop("The endpoint was disabled."),
-}
-DISABLED = {
-    "gone": gettext_noop("The endpoint says that it is gone (410)."),
-    "failing": gettext_noop("It has failed for five days."),
-    "by hand": gettext_noop("Somebody disabled it."),
-}
+MOODS = {"waiting": "unsure", "delivered": "good", "failed": "bad"}
+"""State of a delivery → its colour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +49,7 @@ class Endpoint:
     @classmethod
     def of(cls, row: WebhookEndpoint, *, acts: bool) -> Self:
         """Return what is shown."""
-        words = translated(DISABLED.get(row.disabled_reason or "", "")) if row.disabled_at else ""
+        words = word_of(row.disabled_reason or "", WEBHOOK_DISABLED) if row.disabled_at else ""
         address = row.url if acts else urlsplit(row.url).hostname or ""
         return cls(row, address, words, sorted(RESERVED & set(row.events)))
 
@@ -81,8 +66,8 @@ class Delivery:
     @classmethod
     def of(cls, row: WebhookDelivery) -> Self:
         """Return what is shown."""
-        mood, word = STATES[row.state]
-        return cls(row, mood, translated(word), translated(ERRORS.get(row.error or "", row.error or "")))
+        error = word_of(row.error or "", DELIVERY_ERRORS)
+        return cls(row, MOODS[row.state], word_of(row.state, DELIVERY_STATES), error)
 
 
 @blueprint.get("")
@@ -114,15 +99,11 @@ async def create() -> Response:
     kept = typed(values, "endpoint", *OFFERED)
     if messages := _messages(url, events):
         return await refuse(Invalid(messages), _page, kept)
-    async with services().database.begin() as work:
-        try:
-            row, secret = await services().webhooks.create(work, url, events, key=None)
-        except InvalidWebhook:  # the only thing left to be wrong
-            full = gettext("There are %(count)s webhooks already. Please remove one first.", count=MOST)
-            return await refuse(Invalid({"endpoint": full}), _page, kept)
-        await services().audit_log.write(
-            work, actor_of(account), "webhook.created", target="webhook", target_id=row.id
-        )
+    try:
+        row, secret = await services().webhook_acts.create(actor_of(account), url, events)
+    except InvalidWebhook:  # the only thing left to be wrong
+        full = gettext("There are %(count)s webhooks already. Please remove one first.", count=MOST)
+        return await refuse(Invalid({"endpoint": full}), _page, kept)
     made = await desk_page("desk/made_webhook.html", 201, endpoint=row, secret=secret)
     made.headers["Cache-Control"] = "no-store"
     return made
@@ -167,18 +148,10 @@ async def one_webhook(webhook_id: str) -> Response:
 @limits.limited(limits.CHANGE)
 async def replay(webhook_id: str, delivery_id: str) -> Response:
     """Send a delivery again, under its id. One that waits already is left as it is."""
-    account, found = await operator(), parse_id(delivery_id)
-    if found is None:
-        abort(404)
-    async with services().database.begin() as work:
-        endpoint = await _get(work, webhook_id)
-        try:
-            await services().webhooks.replay(work, endpoint, found)
-        except UnknownDelivery:
-            return redirect(_path(endpoint.id))
-        await services().audit_log.write(
-            work, actor_of(account), "webhook.replayed", target="webhook", target_id=endpoint.id
-        )
+    account, delivery = await operator(), parse_id(delivery_id) or abort(404)
+    endpoint = await _endpoint(webhook_id)
+    with suppress(UnknownDelivery):
+        await services().webhook_acts.replay(actor_of(account), endpoint.id, delivery)
     return redirect(_path(endpoint.id))
 
 
@@ -186,13 +159,9 @@ async def replay(webhook_id: str, delivery_id: str) -> Response:
 @limits.limited(limits.CHANGE)
 async def switch(webhook_id: str) -> Response:
     """Enable an endpoint that is disabled, and disable one that is enabled."""
-    account = await operator()
-    async with services().database.begin() as work:
-        endpoint = await _get(work, webhook_id)
-        await services().webhooks.change(work, endpoint, enabled=endpoint.disabled_at is not None)
-        await services().audit_log.write(
-            work, actor_of(account), "webhook.changed", target="webhook", target_id=endpoint.id
-        )
+    account, endpoint = await operator(), await _endpoint(webhook_id)
+    enabled = endpoint.disabled_at is not None
+    await services().webhook_acts.change(actor_of(account), endpoint.id, enabled=enabled)
     return redirect(_path(endpoint.id))
 
 
@@ -201,15 +170,16 @@ async def switch(webhook_id: str) -> Response:
 async def remove(webhook_id: str) -> Response:
     """Remove an endpoint with its deliveries, where the box says that this is meant."""
     account, values = await operator(), await sent_values()
-    async with services().database.begin() as work:
-        endpoint = await _get(work, webhook_id)
-        if not values.get("sure"):
-            return redirect(_path(endpoint.id))
-        await services().webhooks.remove(work, endpoint)
-        await services().audit_log.write(
-            work, actor_of(account), "webhook.removed", target="webhook", target_id=endpoint.id
-        )
+    endpoint = await _endpoint(webhook_id)
+    if not values.get("sure"):
+        return redirect(_path(endpoint.id))
+    await services().webhook_acts.remove(actor_of(account), endpoint.id)
     return redirect("/desk/webhooks")
+
+
+async def _endpoint(webhook_id: str) -> WebhookEndpoint:
+    async with services().database.begin() as work:
+        return await _get(work, webhook_id)
 
 
 async def _get(work: UnitOfWork, webhook_id: str) -> WebhookEndpoint:
