@@ -53,6 +53,7 @@ FIRST = "9a99719015b5"
 LAST_RELEASE = "e81c4a0b5d27"
 """The newest one of version 0.1.0."""
 TASKS = "a58a6ea438e4"
+BEFORE_TEST_KEYS = "d41f8b6a2c97"
 INDEXED = "b3f60a9d27c4"
 REVISIONS = [script.revision for script in ScriptDirectory(str(ROOT / "alembic")).walk_revisions()]
 
@@ -267,6 +268,25 @@ def test_a_long_transaction_before_a_migration_holds_up_nobody_else_for_long(ear
         reading.rollback()
     assert ended == [None]
     assert_at_head(early)
+
+
+WEBHOOKS = """
+insert into api_keys (id, name, start, hash, scope, domains, origins, test)
+    select gen_random_uuid(), test::text, test::text, test::text::bytea, 'full', '{}', '{}', test
+    from (values (true), (false)) as kinds (test);
+insert into webhook_endpoints (id, url, events, secret, key_id)
+    select gen_random_uuid(), 'https://shop.example', '{}', '', id from api_keys;
+"""
+
+
+def test_a_webhook_that_a_test_key_made_before_hears_of_its_own_mails_alone(empty: str) -> None:
+    config = alembic_for(empty)
+    command.upgrade(config, BEFORE_TEST_KEYS)
+    with psycopg.connect(empty) as connection:
+        connection.execute(WEBHOOKS)
+    command.upgrade(config, "head")
+    own = "select name || ' ' || own_only from webhook_endpoints join api_keys on api_keys.id = key_id order by 1"
+    assert names(empty, own) == ["false false", "true true"]
 
 
 def test_a_migration_that_waits_for_one_that_waits_for_it_tries_again(early: str) -> None:

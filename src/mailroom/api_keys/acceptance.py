@@ -1,7 +1,7 @@
 """Takes messages of programs in, from either door: may this key send them, and when may they go."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator
 from functools import partial
 from uuid import UUID
 
@@ -30,18 +30,22 @@ class Acceptance:
         draft.check()
         self._keys.check_sender(key, draft.sender.address)
 
-    async def accept(self, work: PlainWork, key: Key, drafts: Sequence[Draft]) -> list[UUID]:
-        """Write these messages, which were checked; return their ids. Over a limit they wait for their turn."""
-        turns = await self._limits.turns(work, key, [draft.recipients for draft in drafts])
-        return await self._store.put_many(work, drafts, key_id=key.id, test=key.test, turns=turns)
+    async def accept(self, work: PlainWork, key: Key, drafts: list[Draft]) -> list[UUID]:
+        """Write these messages, which were checked; return their ids. Over a limit they wait for their turn.
 
-    async def accept_at_once(self, key: Key, drafts: Sequence[Draft]) -> list[UUID]:
+        The list is empty afterwards: a draft is dropped once its message is made, so that its files are not in
+        memory beside it.
+        """
+        turns = await self._limits.turns(work, key, [draft.recipients for draft in drafts])
+        return await self._store.put_many(work, _taken(drafts), key_id=key.id, test=key.test, turns=turns)
+
+    async def accept_at_once(self, key: Key, drafts: list[Draft]) -> list[UUID]:
         """Like `accept`, in a transaction of its own, which is committed on return. Raises `Unavailable`."""
         if self._limits.hold(key):
             async with self._database.begin_plain() as work:
                 return await self.accept(work, key, drafts)
         files = sum(len(file.content) for draft in drafts for file in draft.attachments)
-        make = partial(self._store.rows_of_drafts, drafts, key_id=key.id, test=key.test)
+        make = partial(self._store.rows_of_drafts, _taken(drafts), key_id=key.id, test=key.test)
         rows = await asyncio.to_thread(make) if files >= IN_THREAD else make()
         await self._store.commit(rows)
         return [one.id for one in rows]
@@ -67,3 +71,10 @@ class Acceptance:
         """Forget answers that no repeat gets any more, and limits that are untouched; the sweep calls this."""
         await self._database.fetch(idempotency.FORGET, {"kept": idempotency.KEPT})
         await self._database.fetch(sending_limits.FORGET, {})
+
+
+def _taken(drafts: list[Draft]) -> Iterator[Draft]:
+    """Yield the drafts in order, and take each off the list."""
+    drafts.reverse()
+    while drafts:
+        yield drafts.pop()

@@ -28,9 +28,11 @@ set fingerprint = excluded.fingerprint, message_ids = excluded.message_ids, crea
 FORGET = "delete from idempotent_requests where created_at < now() - %(kept)s"
 
 
-def fingerprint_of(route: str, payload: bytes) -> bytes:
+def fingerprint_of(route: str, payload: bytes | bytearray) -> bytes:
     """Return what tells two payloads apart: SHA-256 of route and body."""
-    return hashlib.sha256(route.encode() + b"\0" + payload).digest()
+    both = hashlib.sha256(route.encode() + b"\0")
+    both.update(payload)
+    return both.digest()
 
 
 async def answered_before(work: PlainWork, key_id: UUID, key: str, fingerprint: bytes) -> list[UUID] | None:

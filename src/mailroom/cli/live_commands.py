@@ -11,7 +11,6 @@ import click
 
 from mailroom.accounts.addresses.address import Address
 from mailroom.cli.ids import Id, IdPrefix, find_id
-from mailroom.cli.live_view import LiveView
 from mailroom.cli.mail_views import answer_of
 from mailroom.cli.state_colours import is_good
 from mailroom.cli.with_services import with_services
@@ -100,6 +99,8 @@ async def _follow(entrypoints: Entrypoints, services: Services, ticket: UUID) ->
 
 async def _watched(entrypoints: Entrypoints, services: Services, ticket: UUID, title: str) -> Snapshot | None:
     """Show each change until the last one and return it; None after Ctrl-C."""
+    from mailroom.cli.live_view import LiveView  # with rich: see `tables.py`
+
     async with entrypoints.tracker(services) as tracker:
         subscription = tracker.subscribe()
         # Ctrl-C ends the stream, and with it all that was opened here, in order.

@@ -5,9 +5,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from mailroom.i18n.columns import padded, places
 from mailroom.i18n.messages import translated
@@ -44,6 +41,11 @@ def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Non
         return
     if not rows:
         return
+    # 3 MB, which `mailroom web` and `mailroom worker` would load with the shell's commands.
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     console = Console()
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
     narrow = console.width < NARROW

@@ -1,6 +1,6 @@
 """Statements in plain psycopg, at a fifth of the cost of SQLAlchemy's."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import psycopg
@@ -27,6 +27,17 @@ async def rows_of(
     cursor = raw.cursor(row_factory=row)
     await cursor.execute(query, arguments, prepare=prepare)
     return await cursor.fetchall() if cursor.description else []
+
+
+async def copy_in(raw: Raw, statement: str, parts: Iterable[bytes]) -> None:
+    """Run a `COPY … FROM STDIN` with these bytes, which are sent part by part.
+
+    The value of a statement is written twice before it is sent, once by psycopg and once by libpq, which keeps
+    that room as long as the connection lives. Here a value is never there a second time.
+    """
+    async with raw.cursor().copy(statement) as copy:
+        for part in parts:
+            await copy.write(part)
 
 
 async def run_together(raw: Raw, statements: Sequence[Statement]) -> None:

@@ -2,14 +2,14 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from psycopg.errors import ReadOnlySqlTransaction
 from psycopg.rows import AsyncRowFactory, tuple_row
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mailroom.kit.statements import Raw, Statement, psycopg_of, rows_of, run_together
+from mailroom.kit.statements import Raw, Statement, copy_in, psycopg_of, rows_of, run_together
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,10 @@ class PlainWork(ABC):
     @abstractmethod
     async def write(self, query: str, arguments: Mapping[str, Any]) -> None:
         """Run one statement without rows. It may wait until the next `fetch` or the commit; so may its errors."""
+
+    @abstractmethod
+    async def copy_in(self, statement: str, parts: Iterable[bytes]) -> None:
+        """Run a `COPY … FROM STDIN` with these bytes: for values of megabytes."""
 
     def after_commit(self, call: Callable[[], None]) -> None:
         """Have `call` called after the commit, and never where the transaction fails.
@@ -79,6 +83,10 @@ class UnitOfWork(PlainWork):
         """Run one statement at once."""
         await self.fetch(query, arguments)
 
+    async def copy_in(self, statement: str, parts: Iterable[bytes]) -> None:
+        """Copy at once."""
+        await copy_in(await psycopg_of(await self.session.connection()), statement, parts)
+
 
 class BatchedWork(PlainWork):
     """One transaction in plain psycopg. Writes go along with the next read, or with the commit."""
@@ -102,6 +110,12 @@ class BatchedWork(PlainWork):
     async def write(self, query: str, arguments: Mapping[str, Any]) -> None:
         """Have a statement run with the next `fetch`, or else with the commit. Its errors show up there."""
         self._writes.append((query, arguments))
+
+    async def copy_in(self, statement: str, parts: Iterable[bytes]) -> None:
+        """Run the writes so far, then copy."""
+        if self._writes:
+            await self._run_writes()
+        await copy_in(self._raw, statement, parts)
 
     async def commit(self) -> None:
         """Run the writes and commit, in one round trip."""

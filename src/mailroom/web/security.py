@@ -31,7 +31,6 @@ PAGE_POLICY = {
     "base-uri": "'none'",
 }
 HEADERS = {
-    "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in PAGE_POLICY.items()),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
@@ -134,18 +133,37 @@ async def guard() -> None:
         raise CrossSite
 
 
+def page_policy(settings: Settings) -> dict[str, str]:
+    """Return the content policy of our pages (W3C CSP level 3).
+
+    Under a path of a host `'self'` would be the host's other sites, too, with what strangers put there. So it is
+    PUBLIC_URL's path instead, and all below it. CSP has no IPv6 addresses, and the embedded stack answers to
+    several names: there it stays `'self'`.
+    """
+    public = urlsplit(settings.public_url)
+    if not settings.site_path or settings.mailroom_embedded or ":" in (public.hostname or ""):
+        return PAGE_POLICY
+    ours = f"{public.scheme}://{public.netloc}{settings.site_path}/"
+    policy = {name: value.replace("'self'", ours) for name, value in PAGE_POLICY.items()}
+    return {**policy, "connect-src": f"{ours} {ours.replace('http', 'ws', 1)}"}
+
+
+def _in_words(policy: Mapping[str, str]) -> str:
+    return "; ".join(f"{name} {value}" for name, value in policy.items())
+
+
 def protect(app: Quart, settings: Settings) -> None:
     """Put the guard before every request and the headers on every answer of `app`."""
     app.before_request(guard)
+    policy = page_policy(settings)
+    headers = {"Content-Security-Policy": _in_words(policy), **HEADERS}
 
     async def add_headers(response: Response) -> Response:
         ancestors = g.get("mailroom_frame_ancestors")
         if ancestors:  # a page that is meant for frames; CSP says whose, which X-Frame-Options cannot
-            policy = {**PAGE_POLICY, "frame-ancestors": ancestors}
-            response.headers["Content-Security-Policy"] = "; ".join(
-                f"{key} {value}" for key, value in policy.items()
-            )
-        for name, value in HEADERS.items():
+            framed = {**policy, "frame-ancestors": ancestors}
+            response.headers["Content-Security-Policy"] = _in_words(framed)
+        for name, value in headers.items():
             if not (ancestors and name == "X-Frame-Options"):
                 response.headers.setdefault(name, value)
         if settings.https:

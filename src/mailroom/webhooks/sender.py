@@ -5,14 +5,13 @@ import json
 import logging
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-import httpcore
 from psycopg.rows import class_row
 
 from mailroom.accounts.models import Account
@@ -24,7 +23,10 @@ from mailroom.mail.outbox import Outbox
 from mailroom.webhooks import signing
 from mailroom.webhooks.fan_out import FanOut
 from mailroom.webhooks.mails import DISABLED
-from mailroom.webhooks.targets import ForbiddenTarget, open_pool
+from mailroom.webhooks.targets import ForbiddenTarget
+
+if TYPE_CHECKING:
+    from mailroom.webhooks.poster import Poster
 
 logger = logging.getLogger(__name__)
 
@@ -131,7 +133,7 @@ class WebhookSender:
         self._fan_out = FanOut(database)
         self._box = box
         self._outbox = outbox
-        self._pool = open_pool(private=private, connections=AT_ONCE)
+        self._private = private
         self._room = asyncio.Semaphore(AT_ONCE)
         self._sending: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
@@ -145,8 +147,15 @@ class WebhookSender:
         for task in filter(None, (self._task, *self._sending)):
             task.cancel()
         await asyncio.gather(*filter(None, (self._task, *self._sending)), return_exceptions=True)
-        with suppress(RuntimeError):
-            await self._pool.aclose()
+        if "_poster" in vars(self):
+            await self._poster.close()
+
+    @cached_property
+    def _poster(self) -> "Poster":
+        # Opened for the first delivery: with the certificates of all authorities it takes 6 MB of a worker.
+        from mailroom.webhooks.poster import Poster
+
+        return Poster(private=self._private, connections=AT_ONCE)
 
     async def _run(self) -> None:
         while True:
@@ -167,7 +176,7 @@ class WebhookSender:
         arguments = {"each": AT_ONCE_EACH, "most": room, "lease": LEASE}
         claimed = await self._database.fetch(CLAIM, arguments, class_row(Claimed))
         for delivery in claimed:
-            task = asyncio.create_task(self._deliver(delivery))
+            task = asyncio.create_task(self._deliver(delivery, self._poster))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
         return bool(claimed)
@@ -176,8 +185,8 @@ class WebhookSender:
         """Wait until what is under way has ended."""
         await asyncio.gather(*self._sending)
 
-    async def _deliver(self, delivery: Claimed) -> None:
-        answer = await self._post(delivery)
+    async def _deliver(self, delivery: Claimed, poster: "Poster") -> None:
+        answer = await self._post(delivery, poster)
         try:
             await self._record(delivery, answer)
         except Unavailable:
@@ -185,7 +194,7 @@ class WebhookSender:
         except Exception:
             logger.exception("a webhook's answer could not be recorded")
 
-    async def _post(self, delivery: Claimed) -> Answer:
+    async def _post(self, delivery: Claimed, poster: "Poster") -> Answer:
         try:
             secret = self._box.open(delivery.secret)
         except CannotOpen:
@@ -198,15 +207,12 @@ class WebhookSender:
         }
         try:
             async with asyncio.timeout(SECONDS):
-                async with self._pool.stream(
-                    "POST", delivery.url, headers=list(headers.items()), content=body
-                ) as told:
-                    return Answer(told.status)
+                return Answer(await poster.post(delivery.url, headers, body))
         except TimeoutError:
             return Answer(error="timeout")
         except ForbiddenTarget:
             return Answer(error="forbidden target")
-        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError, ValueError):
+        except (OSError, ValueError):
             return Answer(error="unreachable")
 
     async def _record(self, delivery: Claimed, answer: Answer) -> None:

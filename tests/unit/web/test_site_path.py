@@ -79,6 +79,13 @@ async def test_static_files_scripts_and_health_are_there_too(app: Quart) -> None
     assert (await get(browser, "/postage")).status_code == 404
 
 
+async def test_a_page_trusts_nothing_of_the_host_s_other_sites(app: Quart) -> None:
+    policy = (await get(app.test_client(), "/post/")).headers["Content-Security-Policy"]
+    assert "'self'" not in policy
+    assert "script-src https://localhost/post/;" in policy
+    assert "connect-src https://localhost/post/ wss://localhost/post/;" in policy
+
+
 @pytest.mark.parametrize("path", ["/mails", "/api/mail", "/static", "/account"])
 def test_a_path_that_is_a_page_s_too_is_refused(make_app: Callable[..., Quart], path: str) -> None:
     with pytest.raises(SettingsError, match=f"pages of its own below /{path.split('/')[1]}"):

@@ -6,7 +6,8 @@ from ipaddress import ip_address
 import httpcore
 import pytest
 
-from mailroom.webhooks.targets import ForbiddenTarget, GuardedBackend, InvalidUrl, check_url, is_public
+from mailroom.webhooks.poster import GuardedBackend
+from mailroom.webhooks.targets import ForbiddenTarget, InvalidUrl, check_url, is_public
 
 
 @pytest.mark.parametrize(

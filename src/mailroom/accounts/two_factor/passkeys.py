@@ -4,32 +4,14 @@ Every ceremony asks the device to verify its user, by a PIN or a finger: a passk
 signing in with one takes no second step.
 """
 
-import json
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy import delete, func, insert, or_, select, update
-from webauthn import (
-    generate_authentication_options,
-    generate_registration_options,
-    options_to_json,
-    verify_authentication_response,
-    verify_registration_response,
-)
-from webauthn.helpers import base64url_to_bytes
-from webauthn.helpers.exceptions import WebAuthnException
-from webauthn.helpers.structs import (
-    AuthenticatorSelectionCriteria,
-    AuthenticatorTransport,
-    CredentialDeviceType,
-    PublicKeyCredentialDescriptor,
-    ResidentKeyRequirement,
-    UserVerificationRequirement,
-)
 
 from mailroom.accounts.errors import PasskeysRefused, TooManyPasskeys, UnknownPasskey, WrongPasskey
 from mailroom.accounts.models import Account
@@ -40,12 +22,12 @@ from mailroom.accounts.two_factor.site import PasskeySite
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.ids import new_id
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from mailroom.accounts.two_factor.ceremonies import Ceremonies
 
 MOST = 20
 """Passkeys an account may have."""
 LONGEST_NAME = 60
-TRANSPORTS = frozenset(one.value for one in AuthenticatorTransport)
 
 Options = dict[str, Any]
 """What a page's script hands to the browser, as WebAuthn §5.4 and §5.5 have it in JSON."""
@@ -77,26 +59,26 @@ class Passkeys:
         self.site = site
         self._name = name
 
+    @cached_property
+    def _ceremonies(self) -> "Ceremonies":
+        # Loaded with the first ceremony, in 80 ms: pyOpenSSL and ASN.1 come with it, 8 MB that no worker needs.
+        from mailroom.accounts.two_factor.ceremonies import Ceremonies
+
+        return Ceremonies(self.site, self._name)
+
     async def options_to_enrol(self, work: UnitOfWork, account: Account, session_id: UUID) -> Options:
         """Return what a new passkey of this account is made from. Raises `PasskeysRefused`, `TooManyPasskeys`."""
         self._check_site()
         own = await self._of(work, account.id)
         if len(own) >= MOST:
             raise TooManyPasskeys
-        options = generate_registration_options(
-            rp_id=self.site.rp_id,
-            rp_name=self._name,
+        return self._ceremonies.options_to_enrol(
             user_id=account.id.bytes,
             user_name=account.email,
-            user_display_name=account.name or account.email,
+            display_name=account.name or account.email,
             challenge=await challenges.put(work, session_id, Purpose.ENROL),
-            authenticator_selection=AuthenticatorSelectionCriteria(
-                resident_key=ResidentKeyRequirement.REQUIRED,
-                user_verification=UserVerificationRequirement.REQUIRED,
-            ),
-            exclude_credentials=_descriptors(own),
+            known=own,
         )
-        return _plain(options)
 
     async def enrol(
         self,
@@ -111,16 +93,7 @@ class Passkeys:
         self._check_site()
         if challenge is None:
             raise WrongPasskey
-        try:
-            made = verify_registration_response(
-                credential=dict(credential),
-                expected_challenge=challenge,
-                expected_rp_id=self.site.rp_id,
-                expected_origin=self.site.origin,
-                require_user_verification=True,
-            )
-        except (WebAuthnException, ValueError, TypeError, KeyError) as error:
-            raise _refused(error) from None
+        made = self._ceremonies.enrolled(challenge, credential)
         known = select(Passkey.id).where(Passkey.credential_id == made.credential_id)
         if await work.session.scalar(known) is not None or len(await self._of(work, account.id)) >= MOST:
             raise WrongPasskey
@@ -128,11 +101,11 @@ class Passkeys:
             "id": new_id(),
             "account_id": account.id,
             "credential_id": made.credential_id,
-            "public_key": made.credential_public_key,
+            "public_key": made.public_key,
             "sign_count": made.sign_count,
             "name": " ".join(name.split())[:LONGEST_NAME] or "Passkey",
-            "transports": _transports(credential),
-            "is_synced": made.credential_device_type is CredentialDeviceType.MULTI_DEVICE,
+            "transports": made.transports,
+            "is_synced": made.is_synced,
         }
         await work.session.execute(insert(Passkey).values(row))
 
@@ -144,13 +117,10 @@ class Passkeys:
         Raises `PasskeysRefused`.
         """
         self._check_site()
-        options = generate_authentication_options(
-            rp_id=self.site.rp_id,
+        return self._ceremonies.options_to_check(
             challenge=await challenges.put(work, session_id, purpose),
-            allow_credentials=_descriptors(await self._of(work, account_id)) if account_id else None,
-            user_verification=UserVerificationRequirement.REQUIRED,
+            known=await self._of(work, account_id) if account_id else None,
         )
-        return _plain(options)
 
     async def check(
         self,
@@ -168,21 +138,9 @@ class Passkeys:
         row = await self._by_credential(work, credential)
         if challenge is None or row is None or (account_id is not None and row.account_id != account_id):
             raise WrongPasskey
-        try:
-            checked = verify_authentication_response(
-                credential=dict(credential),
-                expected_challenge=challenge,
-                expected_rp_id=self.site.rp_id,
-                expected_origin=self.site.origin,
-                credential_public_key=row.public_key,
-                credential_current_sign_count=row.sign_count,
-                require_user_verification=True,
-            )
-        except (WebAuthnException, ValueError, TypeError, KeyError) as error:
-            raise _refused(error) from None
-        if _user_handle(credential) not in {None, row.account_id.bytes}:
+        count = self._ceremonies.checked(challenge, credential, row)
+        if self._ceremonies.user_handle_of(credential) not in {None, row.account_id.bytes}:
             raise WrongPasskey
-        count = checked.new_sign_count
         used = (
             update(Passkey)
             .where(Passkey.id == row.id, or_(Passkey.sign_count < count, Passkey.sign_count == 0))
@@ -210,46 +168,11 @@ class Passkeys:
         return list(await work.session.scalars(rows))
 
     async def _by_credential(self, work: UnitOfWork, credential: Mapping[str, Any]) -> Passkey | None:
-        try:
-            credential_id = base64url_to_bytes(str(credential.get("rawId") or credential.get("id") or ""))
-        except ValueError:
+        credential_id = self._ceremonies.credential_id_of(credential)
+        if credential_id is None:
             return None
         return await work.session.scalar(select(Passkey).where(Passkey.credential_id == credential_id))
 
     def _check_site(self) -> None:
         if self.site.obstacle:
             raise PasskeysRefused
-
-
-def _descriptors(rows: list[Passkey]) -> list[PublicKeyCredentialDescriptor]:
-    return [
-        PublicKeyCredentialDescriptor(
-            id=row.credential_id, transports=[AuthenticatorTransport(one) for one in row.transports] or None
-        )
-        for row in rows
-    ]
-
-
-def _plain(options: Any) -> Options:
-    plain: Options = json.loads(options_to_json(options))
-    return plain
-
-
-def _transports(credential: Mapping[str, Any]) -> list[str]:
-    response = credential.get("response")
-    named = response.get("transports") if isinstance(response, Mapping) else None
-    return sorted(TRANSPORTS & {one for one in named or () if isinstance(one, str)}) if named else []
-
-
-def _user_handle(credential: Mapping[str, Any]) -> bytes | None:
-    response = credential.get("response")
-    handle = response.get("userHandle") if isinstance(response, Mapping) else None
-    try:
-        return base64url_to_bytes(handle) if isinstance(handle, str) and handle else None
-    except ValueError:
-        return b""
-
-
-def _refused(error: Exception) -> WrongPasskey:
-    logger.info("a passkey was refused: %s", type(error).__name__)
-    return WrongPasskey()

@@ -9,13 +9,14 @@ import base64
 import binascii
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from functools import lru_cache
+from io import BytesIO
 from uuid import UUID
 
 from mailroom.mail.messages.draft import Attachment, Draft, Mailbox
@@ -168,11 +169,19 @@ def _long_way(draft: Draft, text: str, message_id: str, date: datetime) -> bytes
                 content = secrets.token_bytes(PLACEHOLDER)
                 large[base64.b64encode(content)] = file.content
             message.add_attachment(content, maintype, subtype, filename=file.filename)
-    made = message.as_bytes(policy=policy)
-    for placeholder, content in large.items():
-        before, _, after = made.partition(placeholder)
-        made = b"".join((before, *_encoded(content), after))
-    return made
+    return _with_files(message.as_bytes(policy=policy), large)
+
+
+def _with_files(made: bytes, files: Mapping[bytes, bytes]) -> bytes:
+    """Return a message with files in the places of their placeholders, which it has in this order."""
+    rest, whole = made, BytesIO()
+    for placeholder, content in files.items():
+        before, _, rest = rest.partition(placeholder)
+        whole.write(before)
+        for part in _encoded(content):
+            whole.write(part)
+    whole.write(rest)
+    return whole.getvalue()
 
 
 def _encoded(content: bytes) -> Iterator[bytes]:

@@ -3,9 +3,14 @@
 All values are arrays, so the statement is planned once for one message and for thousands. Contents travel as
 bytes (`%(…)b`): psycopg would write a list of them as text, at 80 µs for 3 KB. The statement does nothing for ids
 that are there already: it may run twice where its answer got lost.
+
+Large contents are left out of it and follow in the same transaction, by COPY (`COPIED`). That has no "on
+conflict": a transaction with it is not run again by itself, so whoever sent the message is told that it
+failed.
 """
 
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from json import dumps
@@ -20,6 +25,8 @@ from mailroom.mail.outbox import FIRST_NUDGE
 KIND, BULK = "message", "bulk"
 """The kind of every mail of a message."""
 EXPIRES_AFTER = timedelta(hours=48)
+COPIED = 256 * 1024
+"""Octets of a content from which it is copied: a value of the statement is in memory three times."""
 
 PUT = """
 with message as (
@@ -35,7 +42,7 @@ with message as (
     on conflict (id) do nothing
 ), content as (
     insert into message_contents (message_id, raw)
-    select * from unnest(%(id)s::uuid[], %(content)b::bytea[])
+    select id, raw from unnest(%(id)s::uuid[], %(content)b::bytea[]) as given (id, raw) where raw <> ''
     on conflict (message_id) do nothing
 ), mail as (
     insert into mails (id, kind, recipient, params, nonce, on_uncertain, message_id, stream, test, state,
@@ -52,6 +59,9 @@ with message as (
 )
 insert into mail_events (mail_id, type) select id, 'scheduled' from mail where state = 'scheduled'
 """
+COPY = "copy message_contents (message_id, raw) from stdin (format binary)"
+COPY_BEGINS, COPY_ENDS = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
+"""PostgreSQL's binary format of COPY: signature, flags and no header, the rows, the trailer."""
 MESSAGE_COLUMNS = (
     "id",
     "key_id",
@@ -79,8 +89,17 @@ class MessageRows:
     id: UUID
     message: tuple[Any, ...]
     mails: Sequence[tuple[Any, ...]]
-    size: int
-    """Octets of its content."""
+    content: bytes
+
+    @property
+    def size(self) -> int:
+        """Octets of its content."""
+        return len(self.content)
+
+    @property
+    def is_copied(self) -> bool:
+        """True where its content is too large for `PUT` and is copied."""
+        return self.size >= COPIED
 
     @property
     def at_once(self) -> list[UUID]:
@@ -121,14 +140,14 @@ def rows_of(
         test,
         source,
         len(content),
-        content,
+        b"" if len(content) >= COPIED else content,
     )
     facts, trace = (due, limited), tracing.traceparent()
     mails = [
         (new_id(), recipient, message_id, draft.stream, test or is_test_recipient(recipient), *facts, trace)
         for recipient in draft.recipients
     ]
-    return MessageRows(message_id, message, mails, len(content))
+    return MessageRows(message_id, message, mails, content)
 
 
 def values_of(rows: Sequence[MessageRows]) -> dict[str, Any]:
@@ -141,6 +160,16 @@ def values_of(rows: Sequence[MessageRows]) -> dict[str, Any]:
         "nudge_in": timedelta(seconds=FIRST_NUDGE),
         "expires_in": EXPIRES_AFTER,
     }
+
+
+def copied(rows: Sequence[MessageRows]) -> Iterator[bytes]:
+    """Yield what `COPY` is given: the contents of those that `PUT` wrote without."""
+    yield COPY_BEGINS
+    for one in rows:
+        if one.is_copied:
+            yield struct.pack("!hi16si", 2, 16, one.id.bytes, one.size)
+            yield one.content
+    yield COPY_ENDS
 
 
 def is_test_recipient(address: str) -> bool:

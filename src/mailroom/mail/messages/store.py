@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,10 +16,12 @@ from mailroom.mail.kinds import MailKind, Notify
 from mailroom.mail.messages.composition import compose, message_id_of
 from mailroom.mail.messages.draft import Draft, InvalidMessage
 from mailroom.mail.messages.rows import (
+    COPY,
     EXPIRES_AFTER,
     KIND,
     PUT,
     MessageRows,
+    copied,
     is_test_recipient,
     rows_of,
     values_of,
@@ -66,7 +68,7 @@ class MessageStore:
 
     def rows_of_drafts(
         self,
-        drafts: Sequence[Draft],
+        drafts: Iterable[Draft],
         *,
         key_id: UUID | None,
         test: bool = False,
@@ -108,7 +110,7 @@ class MessageStore:
             raise InvalidMessage("attachments", f"A message has at most {LARGEST // 1_000_000} MB, encoded.")
         return rows_of(message_id or new_id(), draft, content, key_id=key_id, test=test, source=source, turn=turn)
 
-    async def put_many(self, work: PlainWork, drafts: Sequence[Draft], **options: Any) -> list[UUID]:
+    async def put_many(self, work: PlainWork, drafts: Iterable[Draft], **options: Any) -> list[UUID]:
         """Write these messages in `work`; return their ids, in order. Workers are told after the commit.
 
         For the options see `rows_of_drafts`. Raises `InvalidMessage`; then nothing is written.
@@ -124,6 +126,8 @@ class MessageStore:
     async def write(self, work: PlainWork, rows: Sequence[MessageRows]) -> None:
         """Write these messages in `work`. Workers are told after the commit."""
         await work.fetch(PUT, values_of(rows))
+        if any(one.is_copied for one in rows):
+            await work.copy_in(COPY, copied(rows))
         work.after_commit(lambda: self._tell(rows))
 
     async def commit(self, rows: Sequence[MessageRows]) -> None:
@@ -131,6 +135,10 @@ class MessageStore:
 
         Raises `Unavailable`; whether they were written nobody knows then.
         """
+        if any(one.is_copied for one in rows):
+            async with self._database.begin_plain() as work:
+                await self.write(work, rows)
+            return
         if sum(one.size for one in rows) >= ALONE:
             (error,) = await self._commit([rows])
         else:

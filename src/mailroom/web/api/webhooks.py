@@ -1,6 +1,6 @@
 """`/api/v1/webhooks`, as Resend has them; and their deliveries. For keys of scope `full`."""
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -18,13 +18,15 @@ from mailroom.web.program_answers import VALIDATION, ApiError, answer
 from mailroom.web.rate_limits.limits import API, limited_reads
 from mailroom.webhooks.endpoints import InvalidWebhook, UnknownDelivery, UnknownWebhook
 from mailroom.webhooks.models import WebhookEndpoint
-from mailroom.webhooks.payloads import RESERVED
+from mailroom.webhooks.payloads import RESERVED, TYPES
 
 blueprint = Blueprint("webhooks", __name__, url_prefix="/api/v1/webhooks")
 
 Body = TypeVar("Body", bound=BaseModel)
 ENABLED, DISABLED = "enabled", "disabled"
 MOST_LISTED = 50
+Event = Annotated[str, Field(json_schema_extra={"enum": sorted(TYPES)})]
+"""A type of `webhooks/payloads.py`; the document names all of them."""
 
 
 class WebhookBody(BaseModel):
@@ -33,7 +35,7 @@ class WebhookBody(BaseModel):
     model_config = ConfigDict(hide_input_in_errors=True)
 
     endpoint: str = Field(description="https://…")
-    events: list[str] = Field(description="email.sent, email.failed, …")
+    events: list[Event]
 
 
 class ChangeBody(BaseModel):
@@ -42,7 +44,7 @@ class ChangeBody(BaseModel):
     model_config = ConfigDict(hide_input_in_errors=True)
 
     endpoint: str | None = None
-    events: list[str] | None = None
+    events: list[Event] | None = None
     status: str | None = Field(None, description="enabled or disabled")
 
 

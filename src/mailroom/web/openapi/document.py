@@ -122,6 +122,8 @@ class ApiDocument(OpenAPIProvider):
         answer = _refusal if is_program_path(rule.rule) else _problem
         for operations in paths.values():
             for method, operation in operations.items():
+                if "requestBody" in operation:  # quart-schema leaves it out, and then a body may be left out, too
+                    operation["requestBody"]["required"] = True
                 answers = operation["responses"] = {str(code): one for code, one in operation["responses"].items()}
                 if not any(code.startswith(("4", "5")) for code in answers):
                     answers.update({code: answer(text) for code, text in REFUSALS.items()})

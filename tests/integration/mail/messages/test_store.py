@@ -1,6 +1,7 @@
 """Messages in a real PostgreSQL: one content, a mail for each recipient, all or nothing."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -8,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from psycopg.errors import UniqueViolation
 from sqlalchemy import select, text
 
 from mailroom.api_keys.acceptance import Acceptance
@@ -16,8 +18,9 @@ from mailroom.api_keys.idempotency import answered_before, fingerprint_of, keep_
 from mailroom.api_keys.keys import ApiKeys, Key, KeyRequest
 from mailroom.api_keys.sending_limits import SendingLimits
 from mailroom.kit.database import Database
-from mailroom.mail.messages.draft import Draft, InvalidMessage, Mailbox
+from mailroom.mail.messages.draft import Attachment, Draft, InvalidMessage, Mailbox
 from mailroom.mail.messages.retention import MessageRetention
+from mailroom.mail.messages.rows import COPIED
 from mailroom.mail.messages.store import MessageStore
 from mailroom.mail.messages.views import Filter, find_message, list_messages
 from mailroom.mail.models import Mail
@@ -89,6 +92,31 @@ async def test_a_batch_is_written_whole_or_not_at_all(office: Office) -> None:
     async with office.database.begin_plain() as work:
         ids = await office.store.put_many(work, [hello(subject=f"No {n}") for n in range(500)], key_id=key.id)
     assert len(ids) == await office.count("mails") == 500
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["by itself", "in a transaction"])
+async def test_a_large_message_is_copied_in_beside_small_ones_whole(office: Office, alone: bool) -> None:
+    file = Attachment("a.bin", random.randbytes(5_000_000), "application/octet-stream")
+    rows = office.store.rows_of_drafts([hello(), hello(attachments=[file]), hello(subject="Last")], key_id=None)
+    assert [one.is_copied for one in rows] == [False, True, False]
+    if alone:
+        await office.store.commit(rows)
+    else:
+        async with office.database.begin_plain() as work:
+            await office.store.write(work, rows)
+    assert len(office.told) == 3
+    for one in rows:
+        async with office.database.begin() as work:
+            found = await find_message(work, one.id)
+        assert found is not None and found.content == one.content
+
+
+async def test_a_large_message_whose_copying_fails_is_not_written_at_all(office: Office) -> None:
+    file = Attachment("a.bin", bytes(COPIED), "application/octet-stream")
+    rows = office.store.rows_of_drafts([hello(attachments=[file])], key_id=None)
+    with pytest.raises(UniqueViolation):
+        await office.store.commit([*rows, *rows])
+    assert await office.count("messages") == await office.count("mails") == 0 and office.told == []
 
 
 async def test_a_scheduled_message_waits_and_nobody_is_told(office: Office) -> None:

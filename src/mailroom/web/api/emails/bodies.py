@@ -1,6 +1,5 @@
 """What programs send to `/emails`, checked, and made into drafts."""
 
-import base64
 import binascii
 import mimetypes
 from datetime import UTC, datetime
@@ -147,7 +146,8 @@ def _attachment(file: AttachmentBody) -> Attachment:
         raise InvalidMessage("attachments", "An attachment needs `filename` and `content`.")
     try:
         if isinstance(file.content, str):
-            content = base64.b64decode("".join(file.content.split()), validate=True)
+            # What base64.b64decode does, without a copy of the text.
+            content = binascii.a2b_base64("".join(file.content.split()), strict_mode=True)
         else:
             content = bytes(file.content)
     except (binascii.Error, ValueError):

@@ -1,16 +1,18 @@
 """The JSON of a request, of up to 40 MB: parsed in a thread, held once, and large ones one after the other."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from quart import json, request
+from quart import request
 from werkzeug.exceptions import BadRequest
 
 from mailroom.api_keys.idempotency import LONGEST, fingerprint_of
 from mailroom.web.parts import current
 from mailroom.web.program_answers import ApiError
+from mailroom.web.requests import take_body
 
 Made = TypeVar("Made")
 
@@ -52,13 +54,15 @@ async def payload_of(route: str) -> AsyncIterator[Payload]:
     key = request.headers.get("Idempotency-Key")
     if key is not None and not 1 <= len(key) <= LONGEST:
         raise ApiError(400, "invalid_idempotency_key", f"An Idempotency-Key has 1 to {LONGEST} characters.")
-    raw: Any = [await request.get_data(cache=False)]
-    size = len(raw[0])
+    received = await take_body()
+    size = len(received)
 
     def read() -> Payload:
-        body = raw.pop()
+        fingerprint = fingerprint_of(route, received) if key else b""
         try:
-            return Payload(size, json.loads(body), key, fingerprint_of(route, body) if key else b"")
+            text = received.decode(json.detect_encoding(received), "surrogatepass")
+            received.clear()  # it is not in memory beside what is made of it
+            return Payload(size, json.loads(text), key, fingerprint)
         except (ValueError, RecursionError):
             raise BadRequest("The body is not JSON that can be read.") from None
 

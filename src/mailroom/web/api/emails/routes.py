@@ -1,7 +1,7 @@
 """`/api/v1/emails`: send, send many, list, look up, put off, cancel."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -180,8 +180,11 @@ async def cancel_one(email_id: str) -> Response:
     return answer({"object": "email", "id": str(found.message.id)})
 
 
-async def _put(key: Key, payload: Payload, drafts: Sequence[Draft]) -> list[UUID]:
-    """Write the messages and, in the same transaction, the answer under their Idempotency-Key, if there is one."""
+async def _put(key: Key, payload: Payload, drafts: list[Draft]) -> list[UUID]:
+    """Write the messages and, in the same transaction, the answer under their Idempotency-Key, if there is one.
+
+    The list of drafts is emptied.
+    """
     have = services()
     if payload.idempotency_key is None:
         return await have.acceptance.accept_at_once(key, drafts)

@@ -1,6 +1,5 @@
 """Two steps: the authenticator app, the recovery codes, and turning them on and off."""
 
-import segno
 from quart import Blueprint, Response
 
 from mailroom.accounts.views import Session
@@ -39,6 +38,8 @@ async def _app_form(session: Session, refused: Refused) -> Response:
     secret = await services().factors.new_app(session)
     if secret is None:
         return redirect(SECURITY)
+    import segno  # 2 MB, for a page that each member sees once
+
     picture = segno.make(secret.uri, error="m").svg_data_uri(scale=6, border=3, dark="#000", light="#fff")
     groups = " ".join(secret.text[at : at + 4] for at in range(0, len(secret.text), 4))
     return await page(
