@@ -16,9 +16,9 @@ from mailroom.kit.domain_names import to_ascii
 from mailroom.mail.messages.addresses import NotAnAddress, read_mailbox
 from mailroom.mail.messages.draft import LONGEST_LINE, Draft, InvalidMessage, Mailbox, Stream
 
-LONE = re.compile(rb"(?<!\r)\n|\r(?!\n)")
-LONG_LINE = re.compile(rb"[^\r\n]{%d}" % (LONGEST_LINE + 1))
-FIELD = re.compile(rb"(?P<name>[!-9;-~]+)[ \t]*:(?P<value>(?:[^\r\n]*(?:\r\n[ \t])?)*)\r\n")
+LONG_LINE = re.compile(rb"\n[^\r\n]{%d}" % (LONGEST_LINE + 1))
+"""It begins with LF, so each octet is looked at once. Without that 10 MB took 2 s, and nobody else was served."""
+FIELD = re.compile(rb"(?P<name>[!-9;-~]+)[ \t]*:(?P<value>[^\r\n]*(?:\r\n[ \t][^\r\n]*)*)\r\n")
 DROPPED = frozenset({b"bcc", b"resent-bcc", b"return-path", b"x-mailroom-stream"})
 MOST_HEADER_OCTETS = 256 * 1024
 HEADERS = HeaderRegistry()
@@ -80,9 +80,10 @@ def read_message(
     `recipients` are the envelope's. `received` is the value of our Received field; `message_id` (in angle
     brackets) is used where the message has none.
     """
-    if LONE.search(raw):
+    if not raw.count(b"\r") == raw.count(b"\n") == (lines := raw.count(b"\r\n")):
         raise InvalidMessage("content", "Lines must end with CRLF (RFC 5321 section 2.3.8).")
-    if LONG_LINE.search(raw):
+    first_line = raw.find(b"\r\n") if lines else len(raw)
+    if first_line > LONGEST_LINE or LONG_LINE.search(raw):
         raise InvalidMessage("content", f"A line has more than {LONGEST_LINE} octets (RFC 5322 section 2.1.1).")
     end = 0 if raw.startswith(b"\r\n") else raw.find(b"\r\n\r\n") + 2
     header = Header(raw[:end] if end != 1 else raw)  # 1: nothing but a header
