@@ -250,7 +250,7 @@ def test_a_socket_gains_nothing_when_its_session_changes_and_is_closed(
         except ConnectionClosed:
             pass
         assert (socket.close_code, socket.close_reason) == (4401, "the session ended or changed")
-        assert set(answers) == {"unknown"}
+        assert set(answers) <= {"unknown"}
 
 
 def test_a_socket_of_a_member_is_closed_when_the_browser_becomes_someone_elses(office: Office) -> None:
