@@ -135,7 +135,7 @@ class SignUpMail(Base):
 
 
 class PasswordMail(Base):
-    """A mail somebody asked for who forgot a password: with a link, or (no account has the address) without."""
+    """A mail to somebody who forgot a password. It has a link if an account has the address."""
 
     __tablename__ = "password_mails"
 

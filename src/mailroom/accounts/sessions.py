@@ -344,7 +344,7 @@ def showed_passkey(session: Session) -> bool:
 
 
 def stands_for_password(passkey_since: datetime, session_since: datetime) -> bool:
-    """Tell whether a passkey may stand for the password in a session, by when each began.
+    """Tell whether a passkey is old enough to stand for the password in this session.
 
     Whoever stole a cookie could add a passkey, and show that: so it has to be older than the session. It has to
     have settled, too, as the next sign-in could be by the thief's passkey.

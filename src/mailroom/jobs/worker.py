@@ -1,8 +1,8 @@
 """A worker: the Celery app with its tasks, and the loop of each of its processes.
 
-Two places go behind Celery's back. `ThreadPool.terminate_job` does nothing here: on SIGQUIT Celery calls it,
-threads cannot be terminated, and its own raises, so that the worker would stay. `app.Worker` is started without
-Celery's command line, which costs each process 10 MB and a tenth of its start.
+Two places go behind Celery's back. `ThreadPool.terminate_job` does nothing here: Celery calls it on SIGQUIT.
+Celery's raises an error, since threads cannot be terminated, and the worker would go on. `app.Worker` is
+started without Celery's command line, which costs each process 10 MB and a tenth of its start.
 
 Check at an upgrade of Celery: what it does on SIGTERM and SIGQUIT (`tests/integration/jobs/test_celery.py`), the
 arguments of `WorkController.setup_defaults`, and the signals that start and stop the loop.

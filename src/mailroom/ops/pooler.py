@@ -2,7 +2,7 @@
 
 Mailroom prepares statements and holds advisory locks on its connections, so it needs sessions. A pooler in
 transaction mode (PgBouncer's `pool_mode = transaction`, and many hosted ones) gives each transaction whichever
-connection is free. Behind one Mailroom works where DATABASE_DIRECT_URL leads past it.
+connection is free. Mailroom works behind such a pooler if DATABASE_DIRECT_URL leads past it.
 """
 
 from enum import Enum

@@ -50,9 +50,9 @@ class PasswordChange:
         return account
 
     async def asks_password(self, session: Session) -> bool:
-        """Tell whether the present password has to be typed: not where there is none, nor after an old passkey.
+        """Tell whether the present password must be typed: not if there is none, and not after an old passkey.
 
-        Where it has not, the sign-in has to be a recent one.
+        If it need not be, the sign-in must be a recent one.
         """
         async with self._database.begin() as work:
             account = await account_of(work, session)

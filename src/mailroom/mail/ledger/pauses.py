@@ -41,7 +41,7 @@ class Pause:
     by_name: str
 
     def holds_back(self, stream: str, kind: str | None = None) -> bool:
-        """Tell whether a mail of this stream and kind waits for its end."""
+        """Tell whether this pause holds back mails of this stream and kind."""
         return self.what == "all" or (self.what, self.name) in {("stream", stream), ("kind", kind)}
 
 

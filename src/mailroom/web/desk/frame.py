@@ -1,4 +1,4 @@
-"""What every page of the desk stands in: its navigation, the alerts, and what the reader may do."""
+"""The frame of every page of the desk: navigation, alerts, and what the reader may do."""
 
 from typing import Any
 

@@ -40,7 +40,10 @@ class Opened:
     origins: Sequence[str]
 
     def public(self, snapshots: Mapping[UUID, Snapshot]) -> dict[str, Any]:
-        """Return what is told: of a message counts by state, else where it is. No address, no server's words."""
+        """Return what is told: where a mail or task is; of a message, how many mails are in each state.
+
+        It has no address and no words of a mail server.
+        """
         if self.target.kind == "message":
             return self._of_message(snapshots)
         snapshot = snapshots[self.tasks[0]]
