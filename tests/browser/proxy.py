@@ -10,7 +10,7 @@ class Proxy:
     """Use as a context manager; `url` is for the browser's settings. `refused` counts the websockets refused."""
 
     def __init__(self, *, websockets: bool, slow: str = "", seconds: float = 0) -> None:
-        """Hold the answers to requests that begin with `slow` ("POST /sign-in") back for `seconds`."""
+        """`seconds` is how long an answer is held back where its request begins with `slow`: "POST /sign-in"."""
         self._websockets, self._slow, self._seconds = websockets, slow, seconds
         self.refused = 0
 
@@ -70,8 +70,10 @@ class Proxy:
             length = next((int(line[15:]) for line in kept if line.lower().startswith("content-length:")), 0)
             if length:
                 out.write(await reader.readexactly(length))
+            first = await upstream.read(65536)
             if self._slow and f"{method} {path}".startswith(self._slow):
                 await asyncio.sleep(self._seconds)
+            writer.write(first)
             await copy(upstream, writer)
         finally:
             out.close()

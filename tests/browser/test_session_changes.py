@@ -68,6 +68,8 @@ def test_signing_out_in_another_tab_is_said_on_every_page_and_signing_in_again_b
     sign_out(tab)
     expect(page.get_by_role("heading", name="You are signed out")).to_be_visible(timeout=5_000)
     expect(page.get_by_role("main").get_by_role("link", name="Sign in")).to_be_visible()
+    page.wait_for_timeout(1_500)  # nothing of a connection is tried, or said, any more
+    expect(page.locator("[data-part=connection]")).to_be_hidden()
     expect(everything.get_by_role("status").filter(has_text="This browser is signed out")).to_be_visible()
     expect(everything.get_by_role("main").get_by_role("link", name="Sign in")).to_be_visible()
     expect(everything.locator(".rows li").first).to_contain_text("Queued")  # what was known last
@@ -115,11 +117,14 @@ def test_a_page_watches_on_though_its_browser_gets_the_new_cookie_late(mailroom:
         page.get_by_role("button", name="Send me a link").click()
         expect_state(page, "sent")
         page.evaluate(NOTE_STATES)
+        asked: list[int] = []
+        page.on("response", lambda answer: asked.append(answer.status) if "/api/v1/tasks/" in answer.url else None)
         with page.expect_popup() as opened:
             page.evaluate("window.open('/sign-in')")
         sign_in(opened.value, email, PASSWORD)
         expect_signed_in(opened.value, email)
-        page.wait_for_timeout(1_500)
+        page.wait_for_timeout(2_000)
+        assert asked and asked[0] in {401, 404}, "the page asked before its browser had the new cookie"
         assert set(page.evaluate("window.states")) <= {"sent"}, "no word of signing out in between"
         expect_state(page, "sent")
         page.context.close()

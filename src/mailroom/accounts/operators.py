@@ -1,4 +1,4 @@
-"""Roles: operators may see and administer everything, viewers see states. Only the shell gives a role."""
+"""Roles: operators may see and administer everything, viewers see states. The first one comes from the shell."""
 
 from collections.abc import Sequence
 from typing import Literal, get_args
@@ -21,7 +21,7 @@ async def check_another(work: UnitOfWork, account: Account) -> None:
 
     Of two operators that leave at the same time, the second one is the last: it waits for the first one's commit.
     """
-    if not account.is_operator:
+    if not account.is_operator or account.locked_at is not None:
         return
     await work.session.execute(select(func.pg_advisory_xact_lock(LOCK)))
     others = select(Account.id).where(

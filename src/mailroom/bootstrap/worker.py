@@ -36,7 +36,7 @@ from mailroom.mail.ledger.rescuer import Rescuer
 from mailroom.mail.ledger.retention import Retention
 from mailroom.mail.messages.contents import Contents
 from mailroom.mail.messages.retention import MessageRetention
-from mailroom.mail.ports import NoSignatures, NoSuppressions
+from mailroom.mail.ports import NoSuppressions
 from mailroom.mail.rendering.renderer import Renderer
 from mailroom.mail.smtp.connection import Timeouts
 from mailroom.mail.smtp.pool import Pool
@@ -93,7 +93,7 @@ def create_runtime(settings: Settings, app: Celery) -> Runtime:
     deliverer = Deliverer(
         ledger=Ledger(services.database, worker_name, guard),
         pool=pool,
-        envelopes=Envelopes(renderer(services), Contents(services.database), NoSuppressions(), NoSignatures()),
+        envelopes=Envelopes(renderer(services), Contents(services.database), NoSuppressions()),
         progress=MailReports(reporter.put),
         counters=services.counters,
         stop_times=StopTimes.of(settings.stop_seconds),

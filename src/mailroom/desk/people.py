@@ -6,9 +6,10 @@ from uuid import UUID
 from mailroom.accounts.administration import AccountAdministration
 from mailroom.accounts.changes.password_reset import PasswordReset
 from mailroom.accounts.errors import AlreadyConfirmed, UnknownSignUp
-from mailroom.accounts.models import SignUp
+from mailroom.accounts.models import Account, SignUp
 from mailroom.accounts.operators import GrantedRole, Operators, check_another
 from mailroom.accounts.sign_up.registration import Registration
+from mailroom.accounts.two_factor.owner import lock_account
 from mailroom.accounts.views import Session
 from mailroom.desk.audit_log import Actor, AuditLog
 from mailroom.kit.database import Database, UnitOfWork
@@ -40,7 +41,7 @@ class People:
         Raises `UnknownAccount`, `LastOperator`.
         """
         async with self._database.begin() as work:
-            await check_another(work, await self._administration.get(work, account_id))
+            await self._check_another(work, account_id, actor)
             changed = await self._administration.lock(work, account_id)
             await self._note(work, actor, "account.locked", account_id)
         return changed
@@ -68,7 +69,7 @@ class People:
         async with self._database.begin() as work:
             row = await self._administration.get(work, account_id)
             if role != "operator":
-                await check_another(work, row)
+                await self._check_another(work, account_id, actor)
             if role:
                 await self._operators.grant(work, row.email, role)
                 await self._note(work, actor, "role.granted", account_id, {"role": role})
@@ -95,6 +96,12 @@ class People:
                 work, actor, "sign_up.mailed", target="mail", target_id=mail_id, details={"to": row.email}
             )
         return mail_id
+
+    async def _check_another(self, work: UnitOfWork, account_id: UUID, actor: Actor) -> None:
+        """Raise `LastOperator` for the last one. Not in the shell, which can make another at any time."""
+        account = await lock_account(work, Account.id == account_id)
+        if actor.kind != "shell":
+            await check_another(work, account)
 
     async def _note(
         self,

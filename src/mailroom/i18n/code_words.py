@@ -11,7 +11,9 @@ from mailroom.i18n.messages import gettext_noop as _
 
 ROLES = {"": _("member"), "operator": _("operator"), "viewer": _("viewer")}
 SCOPES = {
-    "full": _("full: sends, reads everything, does all that an operator does, makes and revokes keys"),
+    "full": _(
+        "full: sends, reads, makes and revokes keys; if it is bound to no domain, does all that an operator can"
+    ),
     "sending": _("sending: sends, and reads its own mails"),
     "read": _("read: reads, and sends nothing"),
 }

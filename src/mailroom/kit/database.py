@@ -78,7 +78,7 @@ class Database:
 
     @asynccontextmanager
     async def begin_plain(self, lock_key: int | None = None) -> AsyncIterator[PlainWork]:
-        """Open a unit of work that has only `fetch` and `write`, at a fraction of the cost of `begin`.
+        """Open a unit of work in plain SQL (`PlainWork`), at a fraction of the cost of `begin`.
 
         With a `lock_key` (64 bits) it waits for PostgreSQL's advisory lock of this number first and holds it until
         the end. Raises `Unavailable`.

@@ -33,7 +33,7 @@ async def copy_in(raw: Raw, statement: str, parts: Iterable[bytes]) -> None:
     """Run a `COPY … FROM STDIN` with these bytes, which are sent part by part.
 
     The value of a statement is written twice before it is sent, once by psycopg and once by libpq, which keeps
-    that room as long as the connection lives. Here a value is never there a second time.
+    that room as long as the connection lives. Here a value is never there whole a second time.
     """
     async with raw.cursor().copy(statement) as copy:
         for part in parts:

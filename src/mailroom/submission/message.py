@@ -17,7 +17,11 @@ from mailroom.mail.messages.addresses import NotAnAddress, read_mailbox
 from mailroom.mail.messages.draft import LONGEST_LINE, Draft, InvalidMessage, Mailbox, Stream
 
 LONG_LINE = re.compile(rb"\n[^\r\n]{%d}" % (LONGEST_LINE + 1))
-"""It begins with LF, so each octet is looked at once. Without that 10 MB took 2 s, and nobody else was served."""
+"""It begins with a line's end, so each octet is looked at once. `read_message` checks the first line by itself.
+
+A pattern that begins anywhere took 2 s for 10 MB in lines of 76 octets, and 49 s for 20 MB in lines of 998. Nobody
+else was served meanwhile.
+"""
 FIELD = re.compile(rb"(?P<name>[!-9;-~]+)[ \t]*:(?P<value>[^\r\n]*(?:\r\n[ \t][^\r\n]*)*)\r\n")
 DROPPED = frozenset({b"bcc", b"resent-bcc", b"return-path", b"x-mailroom-stream"})
 MOST_HEADER_OCTETS = 256 * 1024

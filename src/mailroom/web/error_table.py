@@ -13,6 +13,7 @@ from mailroom.tasks.service import CannotCancel, CannotRetry
 from mailroom.web.forms.fields import Invalid, InvalidQuery
 from mailroom.web.rate_limits.limits import TooManySignIns
 from mailroom.web.security import CrossSite, UnknownHost
+from mailroom.webhooks.endpoints import UnknownWebhook
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,9 @@ TABLE: dict[type[Exception] | int, Answer] = {
     accounts.OldDeletionLink: Answer(410, _("This link is too old"), way=SIGN_IN),
     accounts.Leaving: Answer(
         403, _("This account is to be deleted"), way=(_("Keep the account"), "/account/delete")
+    ),
+    UnknownWebhook: Answer(
+        404, _("No such webhook"), _("Somebody has removed it."), (_("Webhooks"), "/desk/webhooks")
     ),
     accounts.LastOperator: Answer(409, _("The only operator"), way=ACCOUNT),
     accounts.WrongCurrentPassword: Answer(422, _("Wrong password"), way=AGAIN),

@@ -5,20 +5,17 @@ from contextlib import asynccontextmanager
 
 from mailroom.mail.ledger.claims import Claim
 from mailroom.mail.messages.contents import Contents, envelope_of
-from mailroom.mail.ports import Signatures, Suppressions
+from mailroom.mail.ports import Suppressions
 from mailroom.mail.rendering.renderer import Envelope, Renderer
 
 
 class Envelopes:
     """The one place where delivery gets what it sends."""
 
-    def __init__(
-        self, renderer: Renderer, contents: Contents, suppressions: Suppressions, signatures: Signatures
-    ) -> None:
+    def __init__(self, renderer: Renderer, contents: Contents, suppressions: Suppressions) -> None:
         self._renderer = renderer
         self._contents = contents
         self._suppressions = suppressions
-        self._signatures = signatures
 
     async def load(self, claims: Sequence[Claim]) -> list[Claim]:
         """Return the claims: with their content where it is small, and marked where nothing may be sent.
@@ -40,19 +37,15 @@ class Envelopes:
         Raises `BrokenMail`, `UnknownKind`, `Unavailable`.
         """
         if claim.message_id is None:
-            yield self._signed(self._renderer.render(claim.row))
+            yield self._renderer.render(claim.row)
             return
         async with self._contents.open(claim) as content:
-            yield self._signed(envelope_of(claim.recipient, content))
+            yield envelope_of(claim.recipient, content)
 
     def at_once(self, claim: Claim) -> Envelope | None:
         """Return a mail's envelope if nothing has to be loaded for it. Raises `BrokenMail`, `UnknownKind`."""
         if claim.test or claim.suppressed:
             return None
         if claim.message_id is None:
-            return self._signed(self._renderer.render(claim.row))
-        return self._signed(envelope_of(claim.recipient, claim.content)) if claim.content else None
-
-    def _signed(self, envelope: Envelope) -> Envelope:
-        fields = self._signatures.fields(envelope.sender, envelope.data)
-        return envelope._replace(data=fields + envelope.data) if fields else envelope
+            return self._renderer.render(claim.row)
+        return envelope_of(claim.recipient, claim.content) if claim.content else None

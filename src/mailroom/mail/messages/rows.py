@@ -4,9 +4,8 @@ All values are arrays, so the statement is planned once for one message and for 
 bytes (`%(…)b`): psycopg would write a list of them as text, at 80 µs for 3 KB. The statement does nothing for ids
 that are there already: it may run twice where its answer got lost.
 
-Large contents are left out of it and follow in the same transaction, by COPY (`COPIED`). That has no "on
-conflict": a transaction with it is not run again by itself, so whoever sent the message is told that it
-failed.
+Large contents are left out of it and follow in the same transaction, by COPY (`COPIED`). COPY fails for ids
+that are there: whoever repeats that transaction asks first (`THERE`).
 """
 
 import struct
@@ -59,6 +58,7 @@ with message as (
 )
 insert into mail_events (mail_id, type) select id, 'scheduled' from mail where state = 'scheduled'
 """
+THERE = "select 1 from messages where id = any(%(ids)s)"
 COPY = "copy message_contents (message_id, raw) from stdin (format binary)"
 COPY_BEGINS, COPY_ENDS = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 """PostgreSQL's binary format of COPY: signature, flags and no header, the rows, the trailer."""

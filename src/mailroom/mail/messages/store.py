@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from psycopg.errors import UniqueViolation
+
 from mailroom.kit import clock
 from mailroom.kit.coalescer import Coalescer
 from mailroom.kit.database import Database, PlainWork
@@ -20,6 +22,7 @@ from mailroom.mail.messages.rows import (
     EXPIRES_AFTER,
     KIND,
     PUT,
+    THERE,
     MessageRows,
     copied,
     is_test_recipient,
@@ -136,8 +139,10 @@ class MessageStore:
         Raises `Unavailable`; whether they were written nobody knows then.
         """
         if any(one.is_copied for one in rows):
-            async with self._database.begin_plain() as work:
-                await self.write(work, rows)
+            try:
+                await self._commit_copied(rows)
+            except Unavailable:  # perhaps only the answer was lost
+                await self._commit_copied(rows, again=True)
             return
         if sum(one.size for one in rows) >= ALONE:
             (error,) = await self._commit([rows])
@@ -145,6 +150,19 @@ class MessageStore:
             error = await self._together.run(rows)
         if error:
             raise error
+
+    async def _commit_copied(self, rows: Sequence[MessageRows], *, again: bool = False) -> None:
+        """Commit messages with large contents; `again` looks first whether they are there."""
+        try:
+            async with self._database.begin_plain() as work:
+                if again and await work.fetch(THERE, {"ids": [one.id for one in rows]}):
+                    work.after_commit(lambda: self._tell(rows))
+                else:
+                    await self.write(work, rows)
+        except UniqueViolation:
+            if not again:
+                raise
+            self._tell(rows)  # the first try was committed meanwhile
 
     async def _commit(self, requests: Sequence[Sequence[MessageRows]]) -> list[Exception | None]:
         """Commit several requests in one statement. Where one of them breaks it, each gets one of its own.

@@ -21,7 +21,7 @@ def protect(app: Quart) -> None:
 async def only_for_staff() -> Response | None:
     """Answer 404 under `/desk` to those without a role, and to what a viewer sends.
 
-    Whoever must set up two steps first (TWO_STEP_FOR_OPERATORS) is sent to set it up.
+    Whoever must set up two steps first (TWO_STEP_FOR_OPERATORS) is sent to do that.
     """
     if request.path != "/desk" and not request.path.startswith("/desk/"):
         return None

@@ -128,6 +128,7 @@ function giveUp() {
   ended = refused = true;
   for (const timer of [retryTimer, sayTimer]) clearTimeout(timer);
   polling.stop();
+  stand("open"); // nothing is connected any more, and what is told now is true
 }
 
 function again(soon) {

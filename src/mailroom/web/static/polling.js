@@ -12,7 +12,7 @@ export class Polling {
   #tickets;
   #line;
   #timer = 0;
-  #refused = false; // the last round was: one may have brought an old cookie, two in a row did not
+  #refused = false; // whether the last round was. One refusal may be due to an old cookie, two in a row are not
 
   // `line` has tell(snapshot), stand(word, tickets), isOver() for the page's session, giveUp() where it is over.
   constructor(tickets, line) {
@@ -47,7 +47,10 @@ export class Polling {
     const foreign = answers.filter(({ may }) => may === false);
     const first = foreign.length && !this.#refused;
     this.#refused = Boolean(foreign.length);
-    if (first) return this.#after(NEW_COOKIE);
+    if (first) {
+      for (const { may, snapshot } of answers) if (may && snapshot) this.#line.tell(snapshot);
+      return this.#after(NEW_COOKIE);
+    }
     const over = foreign.length && (this.#line.isOver() || (await isSignedOut()));
     if (this.#timer !== mine) return;
     if (over && foreign.length === answers.length) this.#line.giveUp();

@@ -21,7 +21,7 @@ from mailroom.mail.ledger.rescuer import Rescuer
 from mailroom.mail.messages.contents import Contents
 from mailroom.mail.models import Attempt, Mail
 from mailroom.mail.outbox import Outbox
-from mailroom.mail.ports import NoSignatures, NoSuppressions, Signatures, Suppressions
+from mailroom.mail.ports import NoSuppressions, Suppressions
 from mailroom.mail.rendering.renderer import Renderer
 from mailroom.mail.smtp.connection import Timeouts
 from mailroom.mail.smtp.pool import Pool
@@ -141,7 +141,6 @@ async def make(settings: Settings, sink: Sink, templates: Path) -> AsyncIterator
         database = Database(settings.database_url, connections=8, name="test")
         shown: list[Snapshot] = []
         suppressions = cast("Suppressions", pool_options.pop("suppressions", NoSuppressions()))
-        signatures = cast("Signatures", pool_options.pop("signatures", NoSignatures()))
         spans = cast("EndedAttempts | None", pool_options.pop("spans", None))
         options = {"limit": 4, "timeouts": Timeouts(1, 0.7, 0.7, 0.7), **pool_options}
         pool = Pool(SMTPServer.parse(url or sink.url), hostname="test.example", **options)  # type: ignore[arg-type]
@@ -150,7 +149,7 @@ async def make(settings: Settings, sink: Sink, templates: Path) -> AsyncIterator
         delivery = Deliverer(
             ledger=Ledger(database, "test:1"),
             pool=pool,
-            envelopes=Envelopes(renderer, Contents(database), suppressions, signatures),
+            envelopes=Envelopes(renderer, Contents(database), suppressions),
             progress=KeepsAll(shown),
             counters=counters,
             spans=spans,
@@ -196,23 +195,6 @@ async def test_a_mail_goes_from_promise_to_inbox_and_every_stage_is_shown(post: 
     assert [moment["stage"] for moment in shown.timeline] == [
         "queued", "claimed", "connected", "handing over", "accepted",
     ]  # fmt: skip
-
-
-class Signs:
-    """Signs as DKIM does: with header fields of its own, in front of all others."""
-
-    def fields(self, sender: str, data: bytes) -> bytes:
-        assert data.endswith(b"\r\n.\r\n")
-        return f"DKIM-Signature: d={sender.partition('@')[2]};\r\n b={len(data)}\r\n".encode()
-
-
-async def test_what_signs_a_mail_stands_in_front_of_it(make: Make, sink: Sink) -> None:
-    post = make(signatures=Signs())
-    await post.delivery.deliver(await post.promise())
-    (mail,) = sink.accepted
-    assert mail.message.keys()[0] == "DKIM-Signature"
-    assert mail.message["DKIM-Signature"].startswith("d=example.org; b=")
-    assert mail.message["Subject"] == "Hello Alice"
 
 
 async def test_a_task_delivered_twice_at_once_sends_once(post: Post, make: Make, sink: Sink) -> None:

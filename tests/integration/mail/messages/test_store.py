@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
@@ -18,6 +19,7 @@ from mailroom.api_keys.idempotency import answered_before, fingerprint_of, keep_
 from mailroom.api_keys.keys import ApiKeys, Key, KeyRequest
 from mailroom.api_keys.sending_limits import SendingLimits
 from mailroom.kit.database import Database
+from mailroom.kit.postgres_connection import PostgresConnection
 from mailroom.mail.messages.draft import Attachment, Draft, InvalidMessage, Mailbox
 from mailroom.mail.messages.retention import MessageRetention
 from mailroom.mail.messages.rows import COPIED
@@ -25,6 +27,7 @@ from mailroom.mail.messages.store import MessageStore
 from mailroom.mail.messages.views import Filter, find_message, list_messages
 from mailroom.mail.models import Mail
 from mailroom.settings import Settings
+from tests.faults.silent_proxy import Direction, SilentProxy
 
 SHOP = Mailbox("Shop", "shop@shop.example")
 ALICE, BOB, CAROL = (Mailbox("", f"{name}@example.org") for name in ("alice", "bob", "carol"))
@@ -109,6 +112,25 @@ async def test_a_large_message_is_copied_in_beside_small_ones_whole(office: Offi
         async with office.database.begin() as work:
             found = await find_message(work, one.id)
         assert found is not None and found.content == one.content
+
+
+@pytest.mark.parametrize("stored", [True, False], ids=["the answer was lost", "nothing was stored"])
+async def test_a_large_message_is_stored_once_where_its_connection_is_lost(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, stored: bool
+) -> None:
+    monkeypatch.setattr(PostgresConnection, "answer_seconds", 0.5)
+    file = Attachment("a.bin", random.randbytes(COPIED), "application/octet-stream")
+    port = urlsplit(settings.database_url).port or 0
+    with SilentProxy("127.0.0.1", port) as proxy:
+        behind = settings.database_url.replace(f":{port}/", f":{proxy.port}/")
+        office = Office(settings.model_copy(update={"database_url": behind}))
+        rows = office.store.rows_of_drafts([hello(attachments=[file])], key_id=None)
+        trigger = proxy.silence_after(b"commit", Direction.TO_CLIENT if stored else Direction.TO_SERVER, times=1)
+        await office.store.commit(rows)
+        assert trigger.times == 0, "the connection was lost"
+        assert await office.count("messages") == await office.count("mails") == 1
+        assert await office.count("message_contents") == 1 and len(office.told) == 1
+        await office.database.close()
 
 
 async def test_a_large_message_whose_copying_fails_is_not_written_at_all(office: Office) -> None:

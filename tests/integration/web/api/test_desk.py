@@ -9,7 +9,10 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, text
 
+from mailroom.accounts.errors import LastOperator
 from mailroom.accounts.models import SignUp
+from mailroom.accounts.operators import LOCK
+from mailroom.desk.audit_log import Actor
 from mailroom.kit.ids import new_id
 from mailroom.settings import Settings
 from mailroom.statistics import names
@@ -238,13 +241,25 @@ async def test_the_last_operator_stays_one_also_where_two_are_taken_away_at_once
     place, headers = "/api/v1/desk/accounts", {"Authorization": f"Bearer {full.secret}"}
     lock = office.app.test_client().post(f"{place}/{olga}/lock", headers=headers)
     demote = office.app.test_client().post(f"{place}/{oscar}/role", headers=headers, json={"role": "viewer"})
-    answers = await asyncio.gather(lock, demote)
+    async with office.services.database.session() as other:  # until it ends, both wait, and so meet
+        await other.execute(f"select pg_advisory_lock({LOCK})")
+        both = asyncio.gather(lock, demote)
+        waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+        while (await (await other.execute(waiting)).fetchone()) != (2,):
+            assert not both.done()
+            await asyncio.sleep(0.02)
+        await other.execute(f"select pg_advisory_unlock({LOCK})")
+    answers = await both
     assert sorted(answer.status_code for answer in answers) == [200, 422]
     [refused] = [answer for answer in answers if answer.status_code == 422]
     assert "only operator" in (await refused.get_json())["message"]
     async with office.services.database.begin() as work:
         query = text("select count(*) from accounts where is_operator and locked_at is null")
         assert await work.session.scalar(query) == 1
+        left = await work.session.scalar(text("select id from accounts where is_operator and locked_at is null"))
+    with pytest.raises(LastOperator):
+        await office.services.people.lock(left, Actor("key", "shop"))
+    assert await office.services.people.lock(left, Actor("shell", "root")), "whoever has the shell decides"
 
 
 async def test_what_is_cancelled_over_the_api_is_counted(office: Office) -> None:
