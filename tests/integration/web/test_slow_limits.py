@@ -93,7 +93,7 @@ async def passed(*stores: LimitStore, times: int) -> int:
 
 
 async def test_a_burst_in_two_processes_passes_ten_however_busy_they_are(redis_url: str) -> None:
-    async with opened(redis_url, patience=1) as one, opened(redis_url, patience=1) as other:
+    async with opened(redis_url, patience=20) as one, opened(redis_url, patience=20) as other:
         assert await passed(one, other, times=400) == 10
 
 
@@ -132,7 +132,7 @@ async def test_what_was_counted_while_redis_was_frozen_counts_when_it_is_back(tm
 
 async def test_a_redis_that_comes_back_empty_opens_no_fresh_budget(tmp_path: Path) -> None:
     with running_valkey(tmp_path / "valkey") as valkey:
-        async with opened(valkey.url, patience=1, away=0.2) as store:
+        async with opened(valkey.url, patience=5, away=0.2) as store:
             assert await passed(store, times=20) == 10
             await asyncio.to_thread(valkey.stop)
             assert await passed(store, times=20) == 0
