@@ -15,19 +15,48 @@ import pytest
 import resend
 
 from mailroom.ops.embedded.ports import free_port
+from mailroom.ops.embedded.postgres import Postgres
 from tests import processes
 from tests.journeys.conftest import key_for
 from tests.sink import Fault, Sink
 from tests.snippets import snippet
+from tests.stack import Stack, running_stack
 
 SHOP = "Shop <shop@mailroom.example>"
 
 
+pytestmark = pytest.mark.xdist_group("programs")  # one stack for the file
+
+
+@pytest.fixture(scope="module")
+def stack(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running_stack(postgres, tmp_path_factory.mktemp("programs")) as stack:
+        stack.reset()
+        yield stack
+
+
 @pytest.fixture
-def sdk(environment: dict[str, str], web: processes.Running, worker: processes.Running) -> Iterator[Any]:
+def environment(stack: Stack) -> dict[str, str]:
+    return stack.environment
+
+
+@pytest.fixture
+def sink(stack: Stack) -> Sink:
+    stack.sink.faults.clear()
+    stack.sink.accepted.clear()
+    return stack.sink
+
+
+@pytest.fixture(scope="module")
+def key(stack: Stack) -> str:
+    return key_for(stack.environment)
+
+
+@pytest.fixture
+def sdk(environment: dict[str, str], key: str) -> Iterator[Any]:
     """Resend's own SDK, with nothing changed but the address that it calls."""
     before = resend.api_url, resend.api_key
-    resend.api_url, resend.api_key = f"{environment['PUBLIC_URL']}/api/v1", key_for(environment)
+    resend.api_url, resend.api_key = f"{environment['PUBLIC_URL']}/api/v1", key
     yield resend
     resend.api_url, resend.api_key = before
 
@@ -85,7 +114,7 @@ def test_resends_sdk_sends_lists_schedules_and_cancels(sdk: Any, sink: Sink) -> 
 
 
 def test_the_documents_snippets_for_python_and_curl_work_as_they_stand(
-    environment: dict[str, str], web: processes.Running, tmp_path: Path
+    environment: dict[str, str], tmp_path: Path
 ) -> None:
     port, url = free_port(), environment["PUBLIC_URL"]
     told = {
@@ -144,11 +173,10 @@ def test_what_the_mail_server_says_is_in_the_recipients(sdk: Any, sink: Sink) ->
 
 
 def test_a_program_that_knows_only_smtp_sends_and_a_large_mail_goes_through(
-    environment: dict[str, str], worker: processes.Running, sink: Sink, tmp_path: Path
+    environment: dict[str, str], key: str, sink: Sink, tmp_path: Path
 ) -> None:
     port = free_port()
     settings = {**environment, "SUBMISSION_PORT": str(port), "HOST": "127.0.0.1"}
-    secret = key_for(environment)
     with processes.running("submission", ["mailroom", "submission"], settings, tmp_path) as submission:
         submission.wait_for("listens on")
         message = EmailMessage()
@@ -156,7 +184,7 @@ def test_a_program_that_knows_only_smtp_sends_and_a_large_mail_goes_through(
         message.set_content("see the file")
         message.add_attachment(b"x" * 3_000_000, maintype="application", subtype="octet-stream", filename="a.bin")
         with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
-            client.login("any", secret)
+            client.login("any", key)
             client.send_message(message)
             client.send_message(message)
         wait_for(lambda: len(sink.accepted) == 2, 30)
