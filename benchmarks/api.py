@@ -141,7 +141,8 @@ async def least():
         "stream": ["transactional"], "tags": ["{}"], "scheduled_at": [None], "test": [False], "source": ["http"],
         "size": [len(content)], "content": [content], "mail_id": [new_id()], "recipient": [mail["to"]],
         "message_id": [message_id], "mail_stream": ["transactional"], "mail_test": [False], "due": [None],
-        "limited": [False], "nudge_in": timedelta(seconds=10), "expires_in": timedelta(hours=48)})
+        "limited": [False], "traceparent": [None],
+        "nudge_in": timedelta(seconds=10), "expires_in": timedelta(hours=48)})
     return {"id": str(message_id)}
 
 config = Config()
