@@ -92,7 +92,7 @@ async def test_workers_wait_for_somebody_to_say_since_when(
                 connection.execute(AGO)
                 client.flushdb()
             place = ["-h", "127.0.0.1", "-p", str(server.port), "-U", "mailroom"]
-            server.run("pg_basebackup", *place, "-D", server.folder / "base")
+            server.run("pg_basebackup", "--checkpoint=fast", *place, "-D", server.folder / "base")
             with psycopg.connect(server.url) as connection:
                 connection.execute(PUT)
                 connection.commit()
