@@ -169,6 +169,12 @@ def _seed(tmp_path_factory: pytest.TempPathFactory) -> None:
 def running(folder: Path, *without: str, **environment: str) -> Iterator[Up]:
     seed = None if (folder / ".mailroom").exists() or "DATABASE_URL" in environment else _seeds[0]
     up = Up(folder, *without, seed=seed, **environment).start()
+    if seed:
+        with contextlib.suppress(AssertionError):
+            up.wait_up()
+        if up.process.poll() is not None and "address already in use" in up.said:  # by another test, meanwhile
+            shutil.rmtree(folder / ".mailroom")
+            up = Up(folder, *without, seed=seed, **environment).start()
     try:
         yield up.wait_up()
     finally:
