@@ -16,7 +16,8 @@ from mailroom.accounts.sessions import Sessions, stands_for_password
 from mailroom.accounts.two_factor import challenges
 from mailroom.accounts.two_factor.challenges import Purpose
 from mailroom.accounts.two_factor.owner import account_of
-from mailroom.accounts.two_factor.passkeys import Options, Passkeys
+from mailroom.accounts.two_factor.passkeys import Passkeys
+from mailroom.accounts.two_factor.site import Options
 from mailroom.accounts.two_factor.typed_codes import CodeKind, TypedCodes
 from mailroom.accounts.two_factor.ways_in import ways_into
 from mailroom.accounts.views import Origin, Session

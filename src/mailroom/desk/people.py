@@ -41,7 +41,7 @@ class People:
         Raises `UnknownAccount`, `LastOperator`.
         """
         async with self._database.begin() as work:
-            await self._check_another(work, account_id, actor)
+            await _check_another(work, await lock_account(work, Account.id == account_id), actor)
             changed = await self._administration.lock(work, account_id)
             await self._note(work, actor, "account.locked", account_id)
         return changed
@@ -67,9 +67,9 @@ class People:
     async def set_role(self, account_id: UUID, role: GrantedRole | None, actor: Actor) -> None:
         """Give an account a role, or with None take it away. Raises `UnknownAccount`, `LastOperator`."""
         async with self._database.begin() as work:
-            row = await self._administration.get(work, account_id)
+            row = await lock_account(work, Account.id == account_id)
             if role != "operator":
-                await self._check_another(work, account_id, actor)
+                await _check_another(work, row, actor)
             if role:
                 await self._operators.grant(work, row.email, role)
                 await self._note(work, actor, "role.granted", account_id, {"role": role})
@@ -97,12 +97,6 @@ class People:
             )
         return mail_id
 
-    async def _check_another(self, work: UnitOfWork, account_id: UUID, actor: Actor) -> None:
-        """Raise `LastOperator` for the last one. Not in the shell, which can make another at any time."""
-        account = await lock_account(work, Account.id == account_id)
-        if actor.kind != "shell":
-            await check_another(work, account)
-
     async def _note(
         self,
         work: UnitOfWork,
@@ -112,3 +106,9 @@ class People:
         details: Mapping[str, str] | None = None,
     ) -> None:
         await self._audit_log.write(work, actor, action, target="account", target_id=account_id, details=details)
+
+
+async def _check_another(work: UnitOfWork, account: Account, actor: Actor) -> None:
+    """Raise `LastOperator` for the last one. Not in the shell, which can make another at any time."""
+    if actor.kind != "shell":
+        await check_another(work, account)

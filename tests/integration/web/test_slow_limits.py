@@ -17,10 +17,7 @@ import uvloop
 from mailroom.ops.embedded.valkey import running_valkey
 from mailroom.web.rate_limits.memory import Rate
 from mailroom.web.rate_limits.store import LimitStore
-
-DAY = 86_400.0
-TEN_A_DAY = [Rate("sign-in:192.0.2.1", 10, DAY), Rate("sign-in:week:192.0.2.1", 1000, 7 * DAY)]
-"""Nothing is given back while a test runs, however slow its machine is."""
+from tests.integration.web.test_limits import DAY, TEN_A_DAY
 
 
 class Proxy:

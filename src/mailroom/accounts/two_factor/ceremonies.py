@@ -29,16 +29,13 @@ from webauthn.helpers.structs import (
 
 from mailroom.accounts.errors import WrongPasskey
 from mailroom.accounts.two_factor.models import Passkey
-from mailroom.accounts.two_factor.site import PasskeySite
+from mailroom.accounts.two_factor.site import Options, PasskeySite
 
 logger = logging.getLogger(__name__)
 
 TRANSPORTS = frozenset(one.value for one in AuthenticatorTransport)
 NOT_VERIFIED = (WebAuthnException, ValueError, TypeError, KeyError)
 """What the library raises for what a stranger sends."""
-
-Options = dict[str, Any]
-"""What a page's script hands to the browser, as WebAuthn §5.4 and §5.5 have it in JSON."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,9 @@ from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.two_factor import challenges
 from mailroom.accounts.two_factor.challenges import Purpose
 from mailroom.accounts.two_factor.owner import account_of
-from mailroom.accounts.two_factor.passkeys import Options, Passkeys, PasskeyView
+from mailroom.accounts.two_factor.passkeys import Passkeys, PasskeyView
 from mailroom.accounts.two_factor.recovery_codes import RecoveryCodes
+from mailroom.accounts.two_factor.site import Options
 from mailroom.accounts.two_factor.totp import NewSecret, Totp
 from mailroom.accounts.two_factor.typed_codes import is_app_code, plain
 from mailroom.accounts.two_factor.ways_in import ways_into

@@ -18,7 +18,7 @@ from mailroom.accounts.models import Account
 from mailroom.accounts.two_factor import challenges
 from mailroom.accounts.two_factor.challenges import Purpose
 from mailroom.accounts.two_factor.models import Passkey
-from mailroom.accounts.two_factor.site import PasskeySite
+from mailroom.accounts.two_factor.site import Options, PasskeySite
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.ids import new_id
 
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 MOST = 20
 """Passkeys an account may have."""
 LONGEST_NAME = 60
-
-Options = dict[str, Any]
-"""What a page's script hands to the browser, as WebAuthn §5.4 and §5.5 have it in JSON."""
 
 
 @dataclass(frozen=True, slots=True)

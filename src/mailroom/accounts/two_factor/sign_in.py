@@ -27,7 +27,8 @@ from mailroom.accounts.sessions import Sessions
 from mailroom.accounts.two_factor import challenges
 from mailroom.accounts.two_factor.challenges import Purpose
 from mailroom.accounts.two_factor.models import PendingSignIn
-from mailroom.accounts.two_factor.passkeys import Options, Passkeys
+from mailroom.accounts.two_factor.passkeys import Passkeys
+from mailroom.accounts.two_factor.site import Options
 from mailroom.accounts.two_factor.totp import Totp
 from mailroom.accounts.two_factor.typed_codes import CodeKind, TypedCodes
 from mailroom.accounts.views import NewSession, Origin, SecondStepNeeded, Session, SignedIn

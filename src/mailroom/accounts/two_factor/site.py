@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import Any
 from urllib.parse import urlsplit
 
 NO_IP, NO_HTTPS = "passkeys.no_ip", "passkeys.no_https"
 """Why a site cannot have passkeys."""
+Options = dict[str, Any]
+"""What a page's script hands to the browser, as WebAuthn §5.4 and §5.5 have it in JSON."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,12 +156,7 @@ async def delete(account_id: str) -> Response:
 @limits.limited(limits.CHANGE)
 async def keep(account_id: str) -> Response:
     """Keep an account that is to be deleted."""
-    account, found = await operator(), parse_id(account_id) or abort(404)
-    try:
-        await services().deletion.undo(found, actor_of(account))
-    except UnknownAccount:
-        abort(404)
-    return redirect(f"/desk/people/{found}")
+    return await _act(account_id, services().deletion.undo)
 
 
 async def _act(account_id: str, act: Callable[[UUID, Actor], Awaitable[Any]]) -> Response:
