@@ -1,5 +1,6 @@
 """Mail addresses: checked, normalised, and the key that makes two ways to write one address the same."""
 
+import unicodedata
 from dataclasses import dataclass
 
 from email_validator import EmailNotValidError, validate_email
@@ -38,6 +39,9 @@ class Address:
             raise InvalidAddress(Sentence("address.missing"))
         if len(text) > LONGEST:
             raise InvalidAddress(Sentence("address.too_long", {"most": LONGEST}))
+        text = unicodedata.normalize(
+            "NFC", text
+        )  # what is the same to the key is checked as the same: ≮ holds a <
         try:
             # test_environment: names under .test lead nowhere, and are what people try Mailroom with.
             found = validate_email(text, check_deliverability=False, test_environment=True, strict=True)

@@ -128,6 +128,7 @@ def test_no_two_small_letters_of_unicode_share_a_key() -> None:
 
 @settings(max_examples=500, deadline=None)
 @given(some.text(some.characters(exclude_categories=("Cs", "Cc", "Cn", "Z")), min_size=1, max_size=12))
+@example("≮")  # decomposed it begins with <, which no address has
 def test_what_is_stored_is_read_as_the_same_address(local: str) -> None:
     try:
         address = Address.parse(f"{local}@example.org")
