@@ -273,6 +273,7 @@ async def test_what_is_not_there_is_a_problem_document_for_programs(house: House
         ("limit=1000", "limit"),
         ("state=sent,bogus", "state"),
         ("before=xyz", "before"),
+        ("stat=sent", "stat"),
     ],
 )
 async def test_a_query_that_cannot_be_meant_is_turned_away_with_what_to_do(

@@ -4,16 +4,17 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from quart import Blueprint, Response, request
-from quart_schema import document_request, document_response, operation_id, tag
+from quart_schema import document_querystring, document_request, document_response, operation_id, tag
 
 from mailroom.api_keys.errors import InvalidKeyRequest, UnknownKey
 from mailroom.api_keys.keys import Key, KeyRequest
 from mailroom.api_keys.models import ApiKey
 from mailroom.kit.domain_names import to_ascii
 from mailroom.kit.ids import parse_id
-from mailroom.web.api.emails.bodies import in_words
 from mailroom.web.api.emails.documents import refusals
 from mailroom.web.api.keys import ADMINISTERS, actor_of, current_key, needs_key
+from mailroom.web.api.queries import Cut, query_of
+from mailroom.web.api.validation import in_words
 from mailroom.web.browser import services
 from mailroom.web.program_answers import answer
 from mailroom.web.rate_limits.limits import API, limited_reads
@@ -66,7 +67,7 @@ class ListedKeys(BaseModel):
     """All keys that stand."""
 
     object: str = "list"
-    has_more: bool = False
+    has_more: bool
     data: list[ListedKey]
 
 
@@ -103,6 +104,7 @@ async def create() -> Response:
 @limited_reads(API)
 @operation_id("listApiKeys")
 @tag(["api keys"])
+@document_querystring(Cut)
 @document_response(ListedKeys, 200)
 @refusals
 @needs_key(ADMINISTERS)
@@ -111,8 +113,8 @@ async def list_all() -> Response:
     key = await current_key()
     async with services().database.begin() as work:
         rows = await services().api_keys.list(work)
-    seen = [row for row in rows if _is_within(row, key)]
-    return answer({"object": "list", "has_more": False, "data": [_listed(row) for row in seen]})
+    seen, more = query_of(Cut).of([row for row in rows if _is_within(row, key)])
+    return answer({"object": "list", "has_more": more, "data": [_listed(row) for row in seen]})
 
 
 @blueprint.delete("/<key_id>")

@@ -10,6 +10,7 @@ from quart_schema import security_scheme
 from mailroom.api_keys.errors import InvalidKey, MissingKey, RestrictedKey
 from mailroom.api_keys.keys import Key
 from mailroom.desk.audit_log import Actor
+from mailroom.web.api.queries import refuse_unknown_names
 from mailroom.web.browser import client_address, services
 from mailroom.web.openapi.document import KEY
 
@@ -30,7 +31,10 @@ OF_ALL = frozenset({LOOKS_AT_ALL, ACTS_ON_ALL})
 
 
 def needs_key(what: str) -> Callable[[View], View]:
-    """Mark a route that only programs with a key may use. Raises `MissingKey`, `InvalidKey`, `RestrictedKey`."""
+    """Mark a route that only programs with a key may use. Raises `MissingKey`, `InvalidKey`, `RestrictedKey`.
+
+    What it is asked is read after that: see `queries.py`.
+    """
 
     def mark(view: View) -> View:
         @wraps(view)
@@ -43,6 +47,7 @@ def needs_key(what: str) -> Callable[[View], View]:
                 raise RestrictedKey(
                     "This API key is bound to a domain or is a test key. The desk shows everybody's."
                 )
+            refuse_unknown_names()
             return await view(*arguments, **options)
 
         documented: View = security_scheme([{KEY: []}])(guarded)  # type: ignore[assignment]  # as mark got it

@@ -19,10 +19,10 @@ from mailroom.kit.database import UnitOfWork
 from mailroom.kit.ids import parse_id
 from mailroom.tasks.models import Task
 from mailroom.tasks.service import CannotCancel
-from mailroom.web.api.emails.bodies import in_words
 from mailroom.web.api.emails.documents import IdempotencyHeader, refusals
 from mailroom.web.api.emails.payload import Payload, payload_of
 from mailroom.web.api.keys import ADMINISTERS, actor_of, current_key, needs_key
+from mailroom.web.api.validation import in_words
 from mailroom.web.browser import services
 from mailroom.web.program_answers import VALIDATION, ApiError, answer
 from mailroom.web.rate_limits.limits import ACTS, API, limited_reads

@@ -3,25 +3,30 @@
 from typing import Any
 
 from pydantic import BaseModel, Field
-from quart import Blueprint, Response, request
-from quart_schema import document_response, operation_id, tag
+from quart import Blueprint, Response
+from quart_schema import document_querystring, document_response, operation_id, tag
 
 from mailroom.api_keys.errors import RestrictedKey
 from mailroom.desk.search import InvalidSearch, MailSearch
 from mailroom.i18n.sentences import error_text
 from mailroom.kit import clock
 from mailroom.kit.clock import iso
-from mailroom.kit.ids import parse_id
 from mailroom.mail.models import Mail
 from mailroom.web.api.emails.documents import refusals
 from mailroom.web.api.keys import ADMINISTERS, current_key, needs_key
+from mailroom.web.api.queries import MOST_LISTED, Page, query_of
 from mailroom.web.browser import services
 from mailroom.web.program_answers import VALIDATION, ApiError, answer
 from mailroom.web.rate_limits.limits import API, limited_reads
 
 blueprint = Blueprint("mails_api", __name__, url_prefix="/api/v1/mails")
 
-MOST_LISTED = 100
+
+class MailQuery(Page):
+    """Which mails."""
+
+    search: str = Field("", description="as on the desk: `state:failed to:@example.org since:2h`")
+    limit: int = Field(20, ge=1, le=MOST_LISTED, description="at most so many")
 
 
 class MailShown(BaseModel):
@@ -57,26 +62,20 @@ class MailList(BaseModel):
 @limited_reads(API)
 @operation_id("searchMails")
 @tag(["mails"])
+@document_querystring(MailQuery)
 @document_response(MailList, 200)
 @refusals
 @needs_key(ADMINISTERS)
 async def search() -> Response:
-    """Search all mails, with a key that is bound to no domain and is no test key.
-
-    `search` is as on the desk (`state:failed to:@example.org since:2h`); `before`, `limit`.
-    """
-    key, now = await current_key(), clock.now()
+    """Search all mails, with a key that is bound to no domain and is no test key."""
+    key, now, asked = await current_key(), clock.now(), query_of(MailQuery)
     if key.sees_only_its_own:
         raise RestrictedKey("This API key sees its own mails only. GET /emails lists them.")
     try:
-        wanted = MailSearch.parse(request.args.get("search", ""), now)
+        wanted = MailSearch.parse(asked.search, now)
     except InvalidSearch as error:
         raise ApiError(422, VALIDATION, error_text(error), field="search") from None
-    limit = request.args.get("limit", 20, type=int)
-    if not 1 <= limit <= MOST_LISTED:
-        raise ApiError(422, VALIDATION, f"Give a number from 1 to {MOST_LISTED}.", field="limit")
-    before = parse_id(request.args.get("before", ""))
-    page = await services().mail_searches.page(wanted, now, before=before, limit=limit)
+    page = await services().mail_searches.page(wanted, now, before=asked.before_id, limit=asked.limit)
     return answer(
         {
             "object": "list",

@@ -10,11 +10,12 @@ from quart_schema import document_querystring, document_request, document_respon
 from mailroom.desk.as_json import delivery_json
 from mailroom.kit.database import UnitOfWork
 from mailroom.kit.ids import parse_id
-from mailroom.web.api.emails.bodies import in_words
 from mailroom.web.api.emails.documents import refusals
 from mailroom.web.api.keys import ADMINISTERS, actor_of, current_key, needs_key
+from mailroom.web.api.queries import LARGEST_NUMBER, Cut, Query, query_of
+from mailroom.web.api.validation import in_words
 from mailroom.web.browser import services
-from mailroom.web.program_answers import VALIDATION, ApiError, answer
+from mailroom.web.program_answers import answer
 from mailroom.web.rate_limits.limits import API, limited_reads
 from mailroom.webhooks.endpoints import InvalidWebhook, UnknownDelivery, UnknownWebhook
 from mailroom.webhooks.models import WebhookEndpoint
@@ -104,10 +105,10 @@ class DeliveryList(BaseModel):
     data: list[Delivery]
 
 
-class DeliveryQuery(BaseModel):
+class DeliveryQuery(Query):
     """Which deliveries to list."""
 
-    before: int | None = Field(None, description="only those before this number")
+    before: int | None = Field(None, ge=0, le=LARGEST_NUMBER, description="only those before this number")
 
 
 @blueprint.post("")
@@ -129,6 +130,7 @@ async def create() -> Response:
 @limited_reads(API)
 @operation_id("listWebhooks")
 @tag(["webhooks"])
+@document_querystring(Cut)
 @document_response(WebhookList, 200)
 @refusals
 @needs_key(ADMINISTERS)
@@ -136,8 +138,8 @@ async def list_all() -> Response:
     """List the endpoints, the newest first."""
     key = await current_key()
     async with services().database.begin() as work:
-        found = await services().webhooks.list(work, key)
-    return answer({"object": "list", "has_more": False, "data": [_shown(endpoint) for endpoint in found]})
+        found, more = query_of(Cut).of(await services().webhooks.list(work, key))
+    return answer({"object": "list", "has_more": more, "data": [_shown(endpoint) for endpoint in found]})
 
 
 @blueprint.get("/<webhook_id>")
@@ -198,14 +200,10 @@ async def remove(webhook_id: str) -> Response:
 @needs_key(ADMINISTERS)
 async def list_deliveries(webhook_id: str) -> Response:
     """List an endpoint's deliveries, the newest first; `before` is the `number` of the last one seen."""
-    before = request.args.get("before", "")
-    if before and not before.isdecimal():
-        raise ApiError(422, VALIDATION, "`before`: Give the number of a delivery.")
+    before = query_of(DeliveryQuery).before
     async with services().database.begin() as work:
         endpoint = await _get(work, webhook_id)
-        found = await services().webhooks.deliveries(
-            work, endpoint, before=int(before) if before else None, limit=MOST_LISTED + 1
-        )
+        found = await services().webhooks.deliveries(work, endpoint, before=before, limit=MOST_LISTED + 1)
     data = [delivery_json(delivery) for delivery in found[:MOST_LISTED]]
     return answer({"object": "list", "has_more": len(found) > MOST_LISTED, "data": data})
 

@@ -4,6 +4,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from mailroom.web.api.queries import Query
+
 
 class WatchedDocument(BaseModel):
     """Where it is; only the keys that apply are there."""
@@ -20,7 +22,8 @@ class WatchedDocument(BaseModel):
     final: bool = Field(description="no more changes to come")
 
 
-class WatchQuery(BaseModel):
+class WatchQuery(Query):
     """How long to wait for news."""
 
     wait: float = Field(0, ge=0, description="seconds to wait for news, at most 30, while If-None-Match holds")
+    lang: str = Field("", description="the language of what it says: de, zh-Hans")

@@ -6,9 +6,9 @@ from quart_schema import document_request, document_response, operation_id, tag
 
 from mailroom.api_keys.external_tasks import KnownTask, register
 from mailroom.mail.messages.draft import InvalidMessage
-from mailroom.web.api.emails.bodies import in_words
 from mailroom.web.api.emails.documents import refusals
 from mailroom.web.api.keys import ADMINISTERS, actor_of, current_key, needs_key
+from mailroom.web.api.validation import in_words
 from mailroom.web.browser import services
 from mailroom.web.program_answers import VALIDATION, ApiError, answer
 from mailroom.web.rate_limits.limits import API, limited_reads

@@ -12,6 +12,9 @@ from mailroom.i18n.messages import gettext, gettext_noop, translated
 ShortText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=320)]
 PasswordText = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
+LONGEST_NAME = 40
+"""Characters of an unknown name that an answer repeats."""
+
 
 class Form(BaseModel):
     """A form; `messages` says for each field what to do when it is missing or cannot be right."""
@@ -163,6 +166,9 @@ def check(form: type[Checked], values: Mapping[str, Any]) -> Checked:
 
 def check_query(query: type[Checked], words: Mapping[str, str]) -> Checked:
     """Return the query of this request; raises `InvalidQuery` with what `words` say of each wrong field."""
+    unknown = [name for name in request.args if name and name not in query.model_fields]
+    if unknown:
+        raise InvalidQuery({name[:LONGEST_NAME]: gettext("There is no such parameter here.") for name in unknown})
     try:
         return query.model_validate(request.args.to_dict())
     except ValidationError as error:

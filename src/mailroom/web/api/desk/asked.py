@@ -5,41 +5,24 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from quart import request
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mailroom.api_keys.keys import Key
 from mailroom.desk.audit_log import Actor
 from mailroom.kit.ids import parse_id
-from mailroom.web.api.emails.bodies import in_words
 from mailroom.web.api.emails.payload import payload_of
 from mailroom.web.api.keys import actor_of, current_key
+from mailroom.web.api.validation import in_words
 from mailroom.web.desk.access import masked
 from mailroom.web.program_answers import VALIDATION, ApiError
 
 Asked = TypeVar("Asked", bound=BaseModel)
-
-MOST_LISTED = 100
 
 
 class Body(BaseModel):
     """What all bodies share: an error never quotes a value."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
-
-
-class Pages(BaseModel):
-    """Which page of a list."""
-
-    limit: int = Field(50, ge=1, le=MOST_LISTED, description="at most so many")
-    before: str | None = Field(None, description="`next` of the page before")
-
-    @property
-    def before_id(self) -> UUID | None:
-        """The id that the page begins below. Raises `ApiError` 422 where it is none."""
-        if self.before is None:
-            return None
-        return parse_id(self.before) or wrong("before", "Give what `next` was on the page before.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +71,5 @@ async def body_of(kind: type[Asked]) -> Asked:
         value = payload.take()
     try:
         return kind.model_validate(value)
-    except ValidationError as error:
-        raise in_words(error) from None
-
-
-def query_of(kind: type[Asked]) -> Asked:
-    """Return the query, checked. Raises `InvalidMessage`."""
-    try:
-        return kind.model_validate(request.args.to_dict())
     except ValidationError as error:
         raise in_words(error) from None

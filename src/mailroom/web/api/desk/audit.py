@@ -8,9 +8,10 @@ from quart_schema import document_querystring, document_response, operation_id, 
 
 from mailroom.desk.as_json import entry_json
 from mailroom.kit.ids import parse_id
-from mailroom.web.api.desk.asked import MOST_LISTED, query_of, reader, wrong
+from mailroom.web.api.desk.asked import reader, wrong
 from mailroom.web.api.emails.documents import refusals
 from mailroom.web.api.keys import LOOKS_AT_ALL, needs_key
+from mailroom.web.api.queries import MOST_LISTED, Query, query_of
 from mailroom.web.browser import services
 from mailroom.web.desk.audit import LONGEST, MOST
 from mailroom.web.program_answers import answer
@@ -19,7 +20,7 @@ from mailroom.web.rate_limits.limits import READ, limited_reads
 blueprint = Blueprint("desk_api_audit", __name__, url_prefix="/api/v1/desk/audit")
 
 
-class AuditQuery(BaseModel):
+class AuditQuery(Query):
     """Which entries."""
 
     actor: str | None = Field(None, description="the id of an account or key")

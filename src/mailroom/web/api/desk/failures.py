@@ -7,9 +7,10 @@ from quart import Blueprint, Response
 from quart_schema import document_querystring, document_response, operation_id, tag
 
 from mailroom.desk.as_json import failures_json
-from mailroom.web.api.desk.asked import query_of, reader
+from mailroom.web.api.desk.asked import reader
 from mailroom.web.api.emails.documents import refusals
 from mailroom.web.api.keys import LOOKS_AT_ALL, needs_key
+from mailroom.web.api.queries import Query, query_of
 from mailroom.web.browser import services
 from mailroom.web.desk.failures import TIMES
 from mailroom.web.program_answers import answer
@@ -18,7 +19,7 @@ from mailroom.web.rate_limits.limits import ACTS, limited_reads
 blueprint = Blueprint("desk_api_failures", __name__, url_prefix="/api/v1/desk/failures")
 
 
-class FailuresQuery(BaseModel):
+class FailuresQuery(Query):
     """How far back to look."""
 
     since: Literal["1h", "24h", "7d", "30d"] = "24h"

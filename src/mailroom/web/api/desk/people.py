@@ -15,9 +15,10 @@ from mailroom.desk.as_json import account_json, sign_up_json
 from mailroom.desk.audit_log import Actor
 from mailroom.i18n.sentences import error_text
 from mailroom.kit.clock import iso
-from mailroom.web.api.desk.asked import Body, Pages, actor, body_of, id_of, query_of, reader, wrong
+from mailroom.web.api.desk.asked import Body, actor, body_of, id_of, reader, wrong
 from mailroom.web.api.emails.documents import refusals
 from mailroom.web.api.keys import ACTS_ON_ALL, LOOKS_AT_ALL, current_key, needs_key
+from mailroom.web.api.queries import Page, Query, query_of
 from mailroom.web.browser import services
 from mailroom.web.program_answers import VALIDATION, ApiError, answer
 from mailroom.web.rate_limits.limits import ACTS, API, READ, limited_reads
@@ -28,7 +29,7 @@ UNKNOWN = "There is no such account."
 NO_SIGN_UP = "There is no such sign-up that waits."
 
 
-class PeopleQuery(Pages):
+class PeopleQuery(Page):
     """Which accounts."""
 
     search: str = Field(
@@ -89,7 +90,7 @@ class SignUpList(BaseModel):
     data: list[SignUpShown]
 
 
-class SignUpQuery(BaseModel):
+class SignUpQuery(Query):
     """Which sign-ups."""
 
     search: str = Field("", max_length=320, description="an address, its beginning, or @domain; for scope `full`")

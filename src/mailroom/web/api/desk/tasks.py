@@ -17,9 +17,10 @@ from mailroom.kit.clock import iso
 from mailroom.kit.database import UnitOfWork
 from mailroom.tasks.models import Task
 from mailroom.tasks.service import CannotCancel, CannotRetry, UnknownTask
-from mailroom.web.api.desk.asked import Pages, Reader, actor, id_of, query_of, reader, wrong
+from mailroom.web.api.desk.asked import Reader, actor, id_of, reader, wrong
 from mailroom.web.api.emails.documents import refusals
 from mailroom.web.api.keys import ACTS_ON_ALL, LOOKS_AT_ALL, needs_key
+from mailroom.web.api.queries import Page, query_of
 from mailroom.web.browser import services
 from mailroom.web.program_answers import VALIDATION, ApiError, answer
 from mailroom.web.rate_limits.limits import API, READ, limited_reads
@@ -29,7 +30,7 @@ blueprint = Blueprint("desk_api_tasks", __name__, url_prefix="/api/v1/desk/tasks
 UNKNOWN = "There is no such task."
 
 
-class TasksQuery(Pages):
+class TasksQuery(Page):
     """Which tasks."""
 
     name: str = Field("", max_length=200)

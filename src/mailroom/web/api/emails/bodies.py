@@ -9,6 +9,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from mailroom.mail.messages.addresses import NotAnAddress, read_mailbox
 from mailroom.mail.messages.draft import Attachment, Draft, InvalidMessage, Mailbox
+from mailroom.web.api.validation import in_words
 
 Addresses = Annotated[list[str], Field(min_length=1, max_length=50)]
 
@@ -108,14 +109,6 @@ def read_body(kind: type[EmailBody], value: Any) -> EmailBody:
         return kind.model_validate(value)
     except ValidationError as error:
         raise in_words(error) from None
-
-
-def in_words(error: ValidationError) -> InvalidMessage:
-    """Return pydantic's first complaint as ours; no value of the request stands in it."""
-    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-    field = ".".join(str(part) for part in first["loc"]) or "body"
-    words = "This field is missing." if first["type"] == "missing" else f"{first['msg']}."
-    return InvalidMessage(field.replace("from_", "from"), words)
 
 
 def _mailbox(field: str, text: str, *, localhost: bool = False) -> Mailbox:

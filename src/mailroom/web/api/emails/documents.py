@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
-from quart_schema import document_querystring, document_response
+from quart_schema import document_response
+
+from mailroom.web.api.queries import MOST_LISTED, Query
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -13,7 +15,7 @@ class IdempotencyHeader(BaseModel):
     """What a program may send along."""
 
     idempotency_key: str | None = Field(
-        None, description="1 to 256 characters; for 24 hours a repeat gets the first answer again"
+        None, min_length=1, max_length=256, description="for 24 hours a repeat gets the first answer again"
     )
 
 
@@ -103,16 +105,16 @@ class ChangedDocument(BaseModel):
     id: str
 
 
-class ListQuery(BaseModel):
+class ListQuery(Query):
     """Which messages to list."""
 
-    limit: int = Field(20, ge=1, le=100)
+    limit: int = Field(20, ge=1, le=MOST_LISTED, description="at most so many")
     after: str | None = Field(None, description="only those older than this id")
     before: str | None = Field(None, description="only those newer than this id")
     to: str | None = Field(None, description="only those to this address")
     state: str | None = Field(None, description="only those with a recipient in this state")
     tag: str | None = Field(None, description="name:value")
-    since: str | None = Field(None, description="ISO 8601")
+    since: str | None = Field(None, description="ISO 8601; without an offset it is UTC")
 
 
 class RefusalDocument(BaseModel):
@@ -133,8 +135,3 @@ def refusals(view: View) -> View:
     for status in REFUSED_WITH:
         view = document_response(RefusalDocument, status)(view)
     return view
-
-
-def list_query(view: View) -> View:
-    """Document the query of a list."""
-    return document_querystring(ListQuery)(view)

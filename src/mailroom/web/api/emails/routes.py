@@ -1,14 +1,20 @@
 """`/api/v1/emails`: send, send many, list, look up, put off, cancel."""
 
 import asyncio
-from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from pydantic import ValidationError
 from quart import Blueprint, Response, request
-from quart_schema import document_headers, document_request, document_response, operation_id, tag
+from quart_schema import (
+    document_headers,
+    document_querystring,
+    document_request,
+    document_response,
+    operation_id,
+    tag,
+)
 
 from mailroom.api_keys.errors import ForbiddenSender
 from mailroom.api_keys.idempotency import answered_before, keep_answer
@@ -20,19 +26,21 @@ from mailroom.mail.messages.changes import cancel, reschedule
 from mailroom.mail.messages.draft import Draft, InvalidMessage
 from mailroom.mail.messages.views import LAST_EVENT, Filter, FoundMessage, find_message, list_messages
 from mailroom.web.api.emails import documents, found_documents
-from mailroom.web.api.emails.bodies import ChangeBody, EmailBody, in_words, read_body
+from mailroom.web.api.emails.bodies import ChangeBody, EmailBody, read_body
 from mailroom.web.api.emails.payload import Payload, payload_of
 from mailroom.web.api.emails.views import listed, shown
 from mailroom.web.api.keys import READS, SENDS, actor_of, current_key, needs_key
+from mailroom.web.api.queries import id_in, query_of
+from mailroom.web.api.validation import in_words
 from mailroom.web.browser import services
-from mailroom.web.program_answers import VALIDATION, ApiError, answer
+from mailroom.web.program_answers import ApiError, answer
 from mailroom.web.rate_limits.limits import API, limited_reads
 from mailroom.web.requests import takes_body
 
 blueprint = Blueprint("emails", __name__, url_prefix="/api/v1/emails")
 
 LARGEST, SECONDS = 40 * 1024 * 1024, 120.0
-MOST_IN_BATCH, MOST_LISTED, LISTED = 100, 100, 20
+MOST_IN_BATCH = 100
 STRICT, PERMISSIVE = "strict", "permissive"
 
 
@@ -114,16 +122,17 @@ async def send_batch() -> Response:
 @limited_reads(API)
 @operation_id("listEmails")
 @tag(["emails"])
-@documents.list_query
+@document_querystring(documents.ListQuery)
 @document_response(found_documents.ListDocument, 200)
 @documents.refusals
 @needs_key(READS)
 async def list_all() -> Response:
     """List messages, the newest first."""
     key = await current_key()
-    wanted, limit = _filter(request.args, key)
+    asked = query_of(documents.ListQuery)
+    wanted = _filter(asked, key)
     async with services().database.begin() as work:
-        found, more = await list_messages(work, wanted, limit=limit)
+        found, more = await list_messages(work, wanted, limit=asked.limit)
     return answer({"object": "list", "has_more": more, "data": [listed(one) for one in found]})
 
 
@@ -231,40 +240,28 @@ def _change(value: Any) -> ChangeBody:
         raise in_words(error) from None
 
 
-def _filter(query: Mapping[str, str], key: Key) -> tuple[Filter, int]:
-    """Return what a list is asked for. Raises `ApiError` 422 with the parameter's name."""
-
-    def wrong(name: str, words: str) -> ApiError:
-        return ApiError(422, VALIDATION, f"`{name}`: {words}")
-
-    limit = query.get("limit", str(LISTED))
-    if not limit.isdecimal() or not 1 <= int(limit) <= MOST_LISTED:
-        raise wrong("limit", f"Give a number from 1 to {MOST_LISTED}.")
-    ids: dict[str, UUID | None] = {}
-    for name in ("after", "before"):
-        ids[name] = parse_id(query[name]) if name in query else None
-        if name in query and ids[name] is None:
-            raise wrong(name, "Give the id of an email.")
-    if "state" in query and query["state"] not in LAST_EVENT:
-        raise wrong("state", f"Give one of {', '.join(LAST_EVENT)}.")
-    tag_name, colon, tag_value = query.get("tag", "").partition(":")
-    if "tag" in query and not (tag_name and colon):
-        raise wrong("tag", "Give name:value.")
-    since = None
-    if "since" in query:
-        try:
-            since = datetime.fromisoformat(query["since"]).astimezone()
-        except ValueError:
-            raise wrong("since", "Give a time in ISO 8601.") from None
-    return (
-        Filter(
-            key_id=key.id if key.sees_only_its_own else None,
-            to=query.get("to"),
-            state=query.get("state"),
-            tag=(tag_name, tag_value) if colon else None,
-            since=since,
-            after=ids["after"],
-            before=ids["before"],
-        ),
-        int(limit),
+def _filter(asked: documents.ListQuery, key: Key) -> Filter:
+    """Return what a list is asked for. Raises `InvalidMessage` with the parameter's name."""
+    if asked.state is not None and asked.state not in LAST_EVENT:
+        raise InvalidMessage("state", f"Give one of {', '.join(LAST_EVENT)}.")
+    name, colon, value = (asked.tag or "").partition(":")
+    if asked.tag is not None and not (name and colon):
+        raise InvalidMessage("tag", "Give name:value.")
+    return Filter(
+        key_id=key.id if key.sees_only_its_own else None,
+        to=asked.to,
+        state=asked.state,
+        tag=(name, value) if colon else None,
+        since=_since(asked.since),
+        after=id_in("after", asked.after),
+        before=id_in("before", asked.before),
     )
+
+
+def _since(text: str | None) -> datetime | None:
+    """Return the moment. Without an offset it is in UTC."""
+    try:
+        since = datetime.fromisoformat(text.strip()) if text is not None else None
+    except ValueError:
+        raise InvalidMessage("since", "Give a time in ISO 8601: 2026-12-24T18:00:00Z.") from None
+    return since.replace(tzinfo=UTC) if since and since.tzinfo is None else since

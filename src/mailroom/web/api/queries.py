@@ -1,0 +1,102 @@
+"""What stands behind the question mark of a program's request, checked by the model that documents it.
+
+A name that the route does not have is refused. A filter with a typing error would else list everything.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from quart import current_app, request
+from quart_schema.validation import QUART_SCHEMA_QUERYSTRING_ATTRIBUTE
+
+from mailroom.kit.ids import parse_id
+from mailroom.mail.messages.draft import InvalidMessage
+from mailroom.web.api.validation import in_words
+
+
+class HasId(Protocol):
+    """A row of a list."""
+
+    @property
+    def id(self) -> UUID:
+        """Newer rows have larger ones."""
+        ...
+
+
+Asked = TypeVar("Asked", bound="Query")
+Row = TypeVar("Row", bound=HasId)
+MOST_LISTED = 100
+LARGEST_NUMBER = 2**63 - 1
+"""What a row's number may be: PostgreSQL's bigint."""
+LONGEST_NAME = 40
+"""Characters of an unknown name that the answer repeats."""
+
+
+class Query(BaseModel):
+    """What all queries share: an error never quotes a value."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+
+class Page(Query):
+    """Which page of a list."""
+
+    limit: int = Field(50, ge=1, le=MOST_LISTED, description="at most so many")
+    before: str | None = Field(None, description="`next` of the page before")
+
+    @property
+    def before_id(self) -> UUID | None:
+        """The id that the page begins below. Raises `InvalidMessage` where it is none."""
+        return id_in("before", self.before)
+
+
+class Cut(Query):
+    """Which part of a short list, in Resend's words."""
+
+    limit: int | None = Field(None, ge=1, le=MOST_LISTED, description="at most so many; all, if not given")
+    after: str | None = Field(None, description="only those older than this id")
+    before: str | None = Field(None, description="only those newer than this id")
+
+    def of(self, rows: Sequence[Row]) -> tuple[Sequence[Row], bool]:
+        """Return the wanted of `rows`, which are the newest first; and whether there are more.
+
+        Raises `InvalidMessage`.
+        """
+        if after := id_in("after", self.after):
+            rows = [row for row in rows if row.id < after]
+        if before := id_in("before", self.before):
+            rows = [row for row in rows if row.id > before]
+        if self.limit is None or len(rows) <= self.limit:
+            return rows, False
+        return (rows[-self.limit :] if before else rows[: self.limit]), True
+
+
+def id_in(name: str, text: str | None) -> UUID | None:
+    """Return the id that a parameter holds, None where it is not given. Raises `InvalidMessage`."""
+    found = parse_id(text) if text is not None else None
+    if text is not None and found is None:
+        raise InvalidMessage(name, "Give an id of this list.")
+    return found
+
+
+def query_of(kind: type[Asked]) -> Asked:
+    """Return the query of this request, checked. Raises `InvalidMessage`."""
+    try:
+        return kind.model_validate(request.args.to_dict())
+    except ValidationError as error:
+        raise in_words(error) from None
+
+
+def refuse_unknown_names() -> None:
+    """Raise `InvalidMessage` where this request's query has a name that the document does not give its route."""
+    if not request.args:
+        return
+    view = current_app.view_functions[request.endpoint or ""]
+    kind: type[BaseModel] | None = getattr(view, QUART_SCHEMA_QUERYSTRING_ATTRIBUTE, None)
+    known = list(kind.model_fields) if kind else []
+    for name in request.args:
+        if name and name not in known:  # "?=" has none, and nobody reads it
+            takes = f"It takes {', '.join(known)}." if known else "It takes none."
+            raise InvalidMessage("query", f"There is no parameter {name[:LONGEST_NAME]!r} here. {takes}")
