@@ -261,7 +261,7 @@ class Request(quart.Request):
         """Return the body as JSON (RFC 8259). Raises `Unreadable` where it is none, or is nested too deep."""
         try:
             found = await super().get_json(*arguments, **options)
-            check_text(_texts(found))
+            check_json(found)
         except (RecursionError, ValueError):
             raise Unreadable(gettext("The body is JSON that cannot be read.")) from None
         return found
@@ -296,6 +296,11 @@ def check_text(texts: Iterable[str]) -> None:
                 text.encode()
             except UnicodeEncodeError:
                 raise Unreadable(gettext("The request holds half of a character: a lone surrogate.")) from None
+
+
+def check_json(value: Any) -> None:
+    """Raise `Unreadable` for a JSON value with a text that PostgreSQL cannot store."""
+    check_text(_texts(value))
 
 
 def _texts(value: Any) -> Iterable[str]:

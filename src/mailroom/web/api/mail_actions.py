@@ -26,7 +26,7 @@ from mailroom.web.api.validation import in_words
 from mailroom.web.browser import services
 from mailroom.web.program_answers import VALIDATION, ApiError, answer
 from mailroom.web.rate_limits.limits import ACTS, API, limited_reads
-from mailroom.web.requests import takes_body
+from mailroom.web.requests import check_json, takes_body
 
 blueprint = Blueprint("mail_actions", __name__, url_prefix="/api/v1/mails/actions")
 
@@ -155,6 +155,7 @@ def _id(text: str) -> UUID:
 
 
 def _body(value: Any) -> ActionBody:
+    check_json(value)
     try:
         return ActionBody.model_validate(value)
     except ValidationError as error:

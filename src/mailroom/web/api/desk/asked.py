@@ -6,11 +6,11 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from quart import request
 
 from mailroom.api_keys.keys import Key
 from mailroom.desk.audit_log import Actor
 from mailroom.kit.ids import parse_id
-from mailroom.web.api.emails.payload import payload_of
 from mailroom.web.api.keys import actor_of, current_key
 from mailroom.web.api.validation import in_words
 from mailroom.web.desk.access import masked
@@ -66,10 +66,8 @@ def id_of(text: str, words: str) -> UUID:
 
 
 async def body_of(kind: type[Asked]) -> Asked:
-    """Return the body, checked. Raises `InvalidMessage`, `ApiError`, `BadRequest`."""
-    async with payload_of("") as payload:
-        value = payload.take()
+    """Return the body, checked. Raises `InvalidMessage`, `Unreadable`."""
     try:
-        return kind.model_validate(value)
+        return kind.model_validate(await request.get_json())
     except ValidationError as error:
         raise in_words(error) from None
