@@ -14,6 +14,7 @@ from mailroom.accounts.models import SignUp
 from mailroom.accounts.operators import LOCK
 from mailroom.desk.audit_log import Actor
 from mailroom.kit.ids import new_id
+from mailroom.mail.rendering.previews import MASK
 from mailroom.settings import Settings
 from mailroom.statistics import names
 from mailroom.tasks.models import Task
@@ -85,6 +86,8 @@ LISTS = {
     "deskOverview", "deskWorkers", "deskQueues", "deskAlerts", "deskFailures", "deskMail", "deskTasks",
     "deskTask", "deskAccounts", "deskAccount", "deskSignUps", "deskInvitations", "deskAudit",
 }  # fmt: skip
+CONTENTS = {"deskMailContent"}
+"""Read like the lists, but by none but keys of scope `full`."""
 ACTS: dict[str, tuple[Any, str, str]] = {
     "deskAskWorker": ({"name": "host:7#a1", "wish": "drain"}, "worker.drain", "host:7#a1"),
     "deskPause": ({"act": "pause", "what": "stream", "name": "bulk"}, "sending.paused", "bulk"),
@@ -114,7 +117,7 @@ async def test_the_desk_is_hidden_from_keys_that_see_only_their_own_and_masked_f
     full, read = await office.program(scope="full"), await office.program(scope="read", name="looker")
     ids = await what_there_is(office, full)
     known = await operations(office)
-    assert known.keys() == LISTS | ACTS.keys(), "each operation of the document is walked here"
+    assert known.keys() == LISTS | CONTENTS | ACTS.keys(), "each operation of the document is walked here"
     for program in (
         await office.program(scope="sending"),
         await office.program(scope="full", domains=["shop.example"]),
@@ -132,6 +135,10 @@ async def test_the_desk_is_hidden_from_keys_that_see_only_their_own_and_masked_f
             assert private not in shown, (name, shown)
     for private in ("alice@", "wanda@", "ivo@", "olga@", "is nobody here", "shop.import"):
         assert private in seen, private
+    for name in CONTENTS:
+        path = known[name][1].format(**ids)
+        assert (await read.call("GET", path, status=401))["name"] == "restricted_api_key", name
+        assert "Private" in str(await full.call("GET", path))
     for name, (body, *_) in ACTS.items():
         told = await read.call("POST", known[name][1].format(**ids), body, 401)
         assert told["name"] == "restricted_api_key", name
@@ -161,6 +168,25 @@ async def test_every_act_is_done_and_stands_in_the_audit_log(office: Office) -> 
         told = await full.call("POST", rule.format(**dict.fromkeys(ids, NOBODY)), body, 404)
         assert told["name"] == "not_found", rule
     assert len((await full.call("GET", "/desk/audit"))["data"]) == entries, "nothing done, nothing noted"
+
+
+async def test_what_a_mail_looks_like_lets_nobody_in_and_may_be_dropped(office: Office) -> None:
+    full = await office.program(scope="full")
+    async with office.services.database.begin() as work:
+        own = await office.services.outbox.put(work, "confirm_sign_up", "wanda@example.org", {"sign_up": "x"})
+    shown = await full.call("GET", f"/desk/mails/{own}/content")
+    assert shown["id"] == str(own) and shown["subject"] and "http://localhost/confirm/" in shown["text"]
+    assert MASK in shown["text"] and MASK in shown["html"], "its link and code are masked"
+    async with office.services.database.begin() as work:
+        await work.session.execute(text("update mails set params = null where id = :id"), {"id": own})
+    for mail, words in ((str(own), "no longer kept"), (NOBODY, "no such mail"), ("x", "no such mail")):
+        told = await full.call("GET", f"/desk/mails/{mail}/content", status=404)
+        assert words in told["message"], told
+    async with office.services.database.begin() as work:
+        change = text("update mails set params = '{}', kind = 'letters.unknown' where id = :id")
+        await work.session.execute(change, {"id": own})
+    told = await full.call("GET", f"/desk/mails/{own}/content", status=422)
+    assert told["message"].startswith("This mail cannot be rendered: ")
 
 
 async def test_what_acts_do_and_what_is_wrong_with_them(office: Office, sink: Sink) -> None:

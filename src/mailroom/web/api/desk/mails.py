@@ -12,6 +12,8 @@ from mailroom.i18n.sentences import error_text
 from mailroom.kit.clock import iso
 from mailroom.kit.database import UnitOfWork
 from mailroom.mail.administration import NotPossible, UnknownMail
+from mailroom.mail.kinds import UnknownKind
+from mailroom.mail.rendering.renderer import BrokenMail
 from mailroom.web.api.desk.asked import Reader, actor, id_of, reader
 from mailroom.web.api.emails.documents import refusals
 from mailroom.web.api.keys import ACTS_ON_ALL, LOOKS_AT_ALL, needs_key
@@ -73,6 +75,16 @@ class DeskMailShown(BaseModel):
     events: list[EventShown]
 
 
+class ContentShown(BaseModel):
+    """What a mail looks like. Links and codes that let somebody in are masked in Mailroom's own mails."""
+
+    object: str = "mail_content"
+    id: str
+    subject: str
+    text: str = Field(description="empty where it has none")
+    html: str = Field(description="empty where it has none; pictures are data: links")
+
+
 class MailActed(BaseModel):
     """The mail that something was done with."""
 
@@ -89,7 +101,7 @@ class MailActed(BaseModel):
 @refusals
 @needs_key(LOOKS_AT_ALL)
 async def look_up(mail_id: str) -> Response:
-    """Show a mail with its attempts and events."""
+    """Show a mail with its attempts and events; `/content` has what it looks like."""
     found, looks = id_of(mail_id, UNKNOWN), await reader()
     try:
         async with services().database.begin() as work:
@@ -126,6 +138,36 @@ async def look_up(mail_id: str) -> Response:
                 }
                 for one in details.events
             ],
+        }
+    )
+
+
+@blueprint.get("/<mail_id>/content")
+@limited_reads(READ)
+@operation_id("deskMailContent")
+@tag(["desk"])
+@document_response(ContentShown, 200)
+@refusals
+@needs_key(ACTS_ON_ALL)
+async def content(mail_id: str) -> Response:
+    """Show what a mail looks like. This takes the scope `full`."""
+    found, desk = id_of(mail_id, UNKNOWN), services().mail_desk
+    try:
+        async with services().database.begin() as work:
+            shown = await desk.preview(work, (await desk.details(work, found)).mail)
+    except UnknownMail:
+        raise ApiError(404, "not_found", UNKNOWN) from None
+    except (BrokenMail, UnknownKind) as error:
+        raise ApiError(422, VALIDATION, f"This mail cannot be rendered: {error}") from None
+    if shown is None:
+        raise ApiError(404, "not_found", "The contents of this mail are no longer kept.")
+    return answer(
+        {
+            "object": "mail_content",
+            "id": str(found),
+            "subject": shown.subject,
+            "text": shown.text,
+            "html": shown.html,
         }
     )
 
