@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from csv_import.words import ended
-from mailroom.api import App, AppSettings, MailKind, NavigationItem, Sentence, TaskKind
+from mailroom.api import App, AppSettings, ExportedTable, MailKind, NavigationItem, Sentence, TaskKind
 from mailroom.api import gettext_noop as _
 
 
@@ -29,6 +29,14 @@ app = App(
     mails=[MailKind("csv_import.ended", Sentence("csv_import.mail"), variables=ended)],
     settings=CsvImportSettings,
     commands={"csv-imports": "csv_import.shell:imports"},
+    exports=[
+        ExportedTable(
+            name="csv_import_imports",
+            columns=["file", "size", "lines", "created_at", "ended_at", "contacts", "skipped"],
+            place="csv_import.exports:imports",
+        ),
+        ExportedTable(name="csv_import_contacts", columns=["email", "name"], place="csv_import.exports:contacts"),
+    ],
     clean_ups=["csv_import.cleaning:drop_old_files"],
     models="csv_import.models",
     sentences={

@@ -1,8 +1,10 @@
 """What members get from the import of contacts."""
 
+import json
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from zipfile import ZipFile
 
 import csv_import
 import pytest
@@ -33,6 +35,25 @@ async def test_a_member_uploads_a_file_and_a_mail_tells_the_end(mailroom: Mailro
     page = await (await alice.get("/csv-import/")).get_data(as_text=True)
     assert "You have 2 contacts." in page
     assert "One line has no mail address" in await (await alice.get(ticket)).get_data(as_text=True)
+
+
+async def test_a_members_export_has_files_and_contacts_and_nobody_elses(mailroom: Mailroom) -> None:
+    alice, bob = await mailroom.member("alice@example.org"), await mailroom.member("bob@example.org")
+    await alice.post("/csv-import/", files=file(FILE))
+    await bob.post("/csv-import/", files=file(b"email\nbobs@example.org\n", "bob.csv"))
+    await mailroom.run_tasks()
+    page = await alice.post("/account/export", form={})
+    assert await mailroom.run_tasks() == ["done"]
+    ticket = page.headers["Location"].rpartition("/")[2]
+    content = await (await alice.get(f"/account/export/{ticket}")).get_data()
+    with ZipFile(BytesIO(content)) as archive:
+        read = {name: json.loads(archive.read(f"csv_import_{name}.json")) for name in ("imports", "contacts")}
+        assert b"Zo\xc3\xab" in archive.read("csv_import_contacts.csv")
+    assert [(one["file"], one["contacts"], one["skipped"]) for one in read["imports"]] == [("people.csv", 2, 1)]
+    assert read["contacts"] == [
+        {"email": "john@example.org", "name": "Doe; John"},
+        {"email": "zoe@example.org", "name": "Zoë"},
+    ]
 
 
 async def test_a_chinese_member_gets_a_chinese_mail(mailroom: Mailroom) -> None:

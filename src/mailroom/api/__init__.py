@@ -5,7 +5,7 @@ when one goes. Everything else in Mailroom is private, and changes without notic
 
 Everywhere:
 
-- `App`, `MailKind`, `TaskKind`, `NavigationItem`, `AppSettings`: what an app declares.
+- `App`, `MailKind`, `TaskKind`, `ExportedTable`, `NavigationItem`, `AppSettings`: what an app declares.
 - `services()`: the `AppServices` of this request, task, clean-up or command; with `Account`, `UnitOfWork`.
 - `report`, `current_ticket`, `Cancelled`: a task's progress.
 - `Base`, `new_id`: tables.
@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from mailroom.accounts.views import AccountView as Account
 from mailroom.api.services import AppServices, services
-from mailroom.apps.app import App, NavigationItem, TaskKind
+from mailroom.apps.app import App, ExportedTable, NavigationItem, TaskKind
 from mailroom.i18n.formats import date_time, duration, number
 from mailroom.i18n.messages import gettext, gettext_noop, ngettext, pgettext
 from mailroom.kit.database import Base, UnitOfWork
@@ -79,6 +79,7 @@ __all__ = [
     "Base",
     "Blueprint",
     "Cancelled",
+    "ExportedTable",
     "Invalid",
     "MailKind",
     "MailRow",

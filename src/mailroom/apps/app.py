@@ -81,6 +81,21 @@ class TaskKind:
     result_values: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportedTable:
+    """Rows of a member in "Export my data", as a JSON and a CSV file.
+
+    `name` begins with the app's name and an underscore. `place` (``"acme.exports:lists"``) is an asynchronous
+    generator function, which workers import: given the id of an account (a UUID), it yields that account's rows.
+    A row is a mapping with all `columns`; its values are what JSON has, UUIDs and aware datetimes. No row holds a
+    secret.
+    """
+
+    name: str
+    columns: Sequence[str]
+    place: str
+
+
 @dataclass(frozen=True, slots=True)
 class NavigationItem:
     """A link in the head of every page. `label` is marked with `gettext_noop`; `audience` says who is shown it."""
@@ -95,8 +110,8 @@ class App:
     """An app and what it offers; each part may be left out.
 
     `name` (3 to 30 lower-case letters, digits, underscores) begins all that it adds. `blueprints`, `clean_ups`,
-    `commands` and the places of `tasks` are texts (``"acme.web:blueprint"``): each is imported by the process that
-    needs it, and by no other. Raises ValueError where a name is not the app's to give.
+    `commands` and the places of `tasks` and `exports` are texts (``"acme.web:blueprint"``): each is imported by
+    the process that needs it, and by no other. Raises ValueError where a name is not the app's to give.
     """
 
     name: str
@@ -111,6 +126,8 @@ class App:
     """The app's settings: `rows` of the app `acme` is ACME_ROWS in the environment."""
     commands: Mapping[str, str] = field(default_factory=dict)
     """Name of a command of the shell → a click command or group."""
+    exports: Sequence[ExportedTable] = ()
+    """What a member's export has of this app."""
     clean_ups: Sequence[str] = ()
     """Coroutine functions without parameters. Each worker calls them every ten minutes; they delete a bounded
     number of rows at a time."""
@@ -138,8 +155,13 @@ class App:
         for one in named:
             if not one.startswith(f"{self.name}."):
                 raise ValueError(f"{one!r} must begin with {self.name + '.'!r}")
-        places = [kind.place for kind in self.tasks] + [
-            one.result_values for one in self.tasks if one.result_values
+        for table in self.exports:
+            if not table.name.startswith(f"{self.name}_"):
+                raise ValueError(f"{table.name!r} must begin with {self.name + '_'!r}")
+        places = [
+            *(one.place for one in self.tasks),
+            *(one.place for one in self.exports),
+            *(one.result_values for one in self.tasks if one.result_values),
         ]
         for place in (*places, *self.blueprints, *self.commands.values(), *self.clean_ups):
             if not isinstance(place, str) or not PLACE.fullmatch(place):

@@ -5,13 +5,20 @@ from uuid import UUID
 
 from celery import Celery
 
-from mailroom.accounts.exports.exports import NAME
+from mailroom.accounts.exports.exports import NAME, AppTable
+from mailroom.apps.installed import Apps
+from mailroom.apps.places import thing_of
 from mailroom.progress.reports import current_ticket, report
 from mailroom.progress.sentence import Sentence
 
 
-def register(app: Celery) -> None:
-    """Give the app this task."""
+def register(app: Celery, apps: Apps) -> None:
+    """Give the app this task. Raises `SettingsError` where a table of `apps` cannot be imported."""
+    app_tables = [
+        AppTable(table.name, table.columns, thing_of(table.place, installed.who))
+        for installed in apps
+        for table in installed.app.exports
+    ]
 
     @app.task(name=NAME, bind=True, cancellable=True)
     async def export_account(self: Any, account_id: str) -> int:
@@ -20,6 +27,7 @@ def register(app: Celery) -> None:
         def progress(written: int, total: int, table: str) -> None:
             report(current=written, total=total, stage=table, message=Sentence(f"export.writing_{table}"))
 
-        size: int = await self.services.exports.make(UUID(current_ticket()), UUID(account_id), progress)
+        make = self.services.exports.make
+        size: int = await make(UUID(current_ticket()), UUID(account_id), progress, app_tables=app_tables)
         report(message=Sentence("export.ready"))
         return size

@@ -55,7 +55,7 @@ def create(
     loop: WorkerLoop[Runtime] = WorkerLoop(lambda: build(app), times)
     app.Task = type("MailroomTask", (MailroomTask,), {"abstract": True, "loop": loop})
     mail_tasks.register(app, loop)
-    export_tasks.register(app)
+    export_tasks.register(app, apps or Apps())
     desk_tasks.register(app)
     app_tasks.register(app, apps or Apps())
     _refuse_to_start(app, refusal)

@@ -274,6 +274,7 @@ async def test_what_is_not_there_is_a_problem_document_for_programs(house: House
         ("state=sent,bogus", "state"),
         ("before=xyz", "before"),
         ("stat=sent", "stat"),
+        ("state=sent&state=failed", "state"),
     ],
 )
 async def test_a_query_that_cannot_be_meant_is_turned_away_with_what_to_do(

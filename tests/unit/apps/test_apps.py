@@ -8,7 +8,7 @@ import jinja2
 import pytest
 from babel.messages.catalog import Catalog
 
-from mailroom.api import App, MailKind, TaskKind
+from mailroom.api import App, ExportedTable, MailKind, TaskKind
 from mailroom.apps.installed import Apps
 from mailroom.apps.loader import load
 from mailroom.i18n import languages
@@ -143,6 +143,8 @@ def test_a_template_of_an_app_takes_the_place_of_ours_and_can_still_extend_it(tm
         {"mails": [MailKind("hello", "Hello")]},
         {"sentences": {"mail.hello": "Hello"}},
         {"clean_ups": [print]},
+        {"exports": [ExportedTable(name="lists", columns=["id"], place="acme.exports:lists")]},
+        {"exports": [ExportedTable(name="acme_lists", columns=["id"], place="acme.exports")]},
     ],
 )
 def test_an_app_cannot_declare_what_is_not_its_own(parts: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """Giving people their data: asked for once, made by a background task, kept for a day for its owner alone."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -97,6 +98,15 @@ MAILS = (
 TASKS = ("id", "title", "state", "message", "error", "created_at", "began_at", "ended_at")
 
 
+@dataclass(frozen=True, slots=True)
+class AppTable:
+    """A table of an app: its name in the export, its columns, and what yields an account's rows."""
+
+    name: str
+    columns: Sequence[str]
+    rows: Callable[[UUID], AsyncIterator[Mapping[str, Any]]]
+
+
 TextOf = Callable[[str, Mapping[str, Any] | None], str]
 """Returns what a text and its column of parameters say, in words (`i18n/sentences.py`)."""
 
@@ -129,7 +139,9 @@ class Exports:
             await self._log.notify(work, account, EventKind.EXPORTED, origin)
             return await self._task_service.start(work, NAME, str(account_id), title=TITLE, owner_id=account_id)
 
-    async def make(self, ticket: UUID, account_id: UUID, progress: Progress) -> int:
+    async def make(
+        self, ticket: UUID, account_id: UUID, progress: Progress, *, app_tables: Sequence[AppTable] = ()
+    ) -> int:
         """Write the export of an account and keep it in place of earlier ones; return its size in bytes.
 
         Its words are in the language of the account. Raises `UnknownAccount`, `Unavailable`.
@@ -140,9 +152,17 @@ class Exports:
                 raise UnknownAccount
             reader = reader_of(account)
         with languages.speaking(reader.language or languages.DEFAULT), in_time_zone(reader.time_zone):
-            return await self._make(ticket, account_id, progress)
+            files = await self._write(account_id, progress, app_tables)
+            content = await asyncio.to_thread(files.zip)
+        async with self._database.begin() as work:
+            await work.session.execute(delete(Export).where(Export.account_id == account_id))
+            expires = func.now() + KEPT
+            await work.session.execute(
+                insert(Export).values(id=ticket, account_id=account_id, content=content, expires_at=expires)
+            )
+        return len(content)
 
-    async def _make(self, ticket: UUID, account_id: UUID, progress: Progress) -> int:
+    async def _write(self, account_id: UUID, progress: Progress, app_tables: Sequence[AppTable]) -> ExportFiles:
         files = ExportFiles(clock.now())
         tables = tables_of(account_id)
         async with self._database.begin() as work:
@@ -156,14 +176,13 @@ class Exports:
                 await asyncio.to_thread(files.add, name, columns, rows)
                 last, written = rows[-1]["id"], written + len(rows)
                 progress(written, max(total, written), name)
-        content = await asyncio.to_thread(files.zip)
-        async with self._database.begin() as work:
-            await work.session.execute(delete(Export).where(Export.account_id == account_id))
-            expires = func.now() + KEPT
-            await work.session.execute(
-                insert(Export).values(id=ticket, account_id=account_id, content=content, expires_at=expires)
-            )
-        return len(content)
+        for table in app_tables:
+            files.add(table.name, table.columns, [])
+            async for part in _in_parts(table.rows(account_id)):
+                await asyncio.to_thread(files.add, table.name, table.columns, part)
+                written += len(part)
+                progress(written, max(total, written), "apps")
+        return files
 
     async def _page(self, query: Query, key: Any, after: UUID | None) -> Sequence[dict[str, Any]]:
         later: ColumnElement[bool] | None = key > after if after else None
@@ -296,6 +315,18 @@ def _tasks(account_id: UUID) -> Query:
         Task.began_at,
         Task.ended_at,
     ).where(Task.owner_id == account_id, Task.name.is_not(None))
+
+
+async def _in_parts(rows: AsyncIterator[Mapping[str, Any]]) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
+    """Yield the rows of an app, some at a time."""
+    part = list[Mapping[str, Any]]()
+    async for row in rows:
+        part.append(row)
+        if len(part) == AT_ONCE:
+            yield part
+            part = []
+    if part:
+        yield part
 
 
 async def _count(work: UnitOfWork, query: Query) -> int:

@@ -89,14 +89,19 @@ def query_of(kind: type[Asked]) -> Asked:
         raise in_words(error) from None
 
 
-def refuse_unknown_names() -> None:
-    """Raise `InvalidMessage` where this request's query has a name that the document does not give its route."""
+def check_names() -> None:
+    """Raise `InvalidMessage` where this request's query has a name that the document does not give its route.
+
+    So it does where a name comes twice: of two filters one would be lost.
+    """
     if not request.args:
         return
     view = current_app.view_functions[request.endpoint or ""]
     kind: type[BaseModel] | None = getattr(view, QUART_SCHEMA_QUERYSTRING_ATTRIBUTE, None)
     known = list(kind.model_fields) if kind else []
-    for name in request.args:
+    for name, values in request.args.lists():
         if name and name not in known:  # "?=" has none, and nobody reads it
             takes = f"It takes {', '.join(known)}." if known else "It takes none."
             raise InvalidMessage("query", f"There is no parameter {name[:LONGEST_NAME]!r} here. {takes}")
+        if name and len(values) > 1:
+            raise InvalidMessage(name, "Give this parameter once.")

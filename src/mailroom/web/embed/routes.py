@@ -19,7 +19,7 @@ from mailroom.progress.snapshot import NO_NEWS, Snapshot
 from mailroom.progress.subscription import Subscription
 from mailroom.progress.tracker import Tracker
 from mailroom.web.api.emails.documents import refusals
-from mailroom.web.api.queries import refuse_unknown_names
+from mailroom.web.api.queries import check_names
 from mailroom.web.browser import client, services
 from mailroom.web.embed.documents import WatchedDocument, WatchQuery
 from mailroom.web.embed.socket import STANDS_EVERY, embed_live, reason_of
@@ -57,7 +57,7 @@ OPENS_NOTHING = "This token opens nothing."
 async def watch(token: str) -> Response:
     """Tell where it is. With `wait` (seconds) and If-None-Match, only once there is news; or as a stream."""
     opened = await _open(token)
-    refuse_unknown_names()
+    check_names()
     tracker = services().tracker
     assert tracker is not None
     if "text/event-stream" in request.accept_mimetypes.values():

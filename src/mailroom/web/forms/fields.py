@@ -166,9 +166,15 @@ def check(form: type[Checked], values: Mapping[str, Any]) -> Checked:
 
 def check_query(query: type[Checked], words: Mapping[str, str]) -> Checked:
     """Return the query of this request; raises `InvalidQuery` with what `words` say of each wrong field."""
-    unknown = [name for name in request.args if name and name not in query.model_fields]
-    if unknown:
-        raise InvalidQuery({name[:LONGEST_NAME]: gettext("There is no such parameter here.") for name in unknown})
+    wrong = {
+        name[:LONGEST_NAME]: gettext("Please give this parameter once.")
+        if name in query.model_fields
+        else gettext("There is no such parameter here.")
+        for name, values in request.args.lists()
+        if name and (name not in query.model_fields or len(values) > 1)
+    }
+    if wrong:
+        raise InvalidQuery(wrong)
     try:
         return query.model_validate(request.args.to_dict())
     except ValidationError as error:

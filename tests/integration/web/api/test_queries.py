@@ -50,6 +50,7 @@ async def test_a_long_name_is_repeated_in_part(office: Office) -> None:
     [
         ("/emails?limit=0", "limit"),
         ("/emails?limit=many", "limit"),
+        ("/emails?state=sent&state=failed", "state"),
         ("/emails?before=17", "before"),
         ("/emails?after=", "after"),
         ("/emails?state=lost", "state"),

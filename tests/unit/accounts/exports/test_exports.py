@@ -7,6 +7,7 @@ from sqlalchemy.sql import visitors
 
 from mailroom.accounts.exports.exports import tables_of
 from mailroom.bootstrap import worker  # noqa: F401  # every table there is
+from mailroom.i18n.sentences import SENTENCES
 from mailroom.kit.database import Base
 
 NOBODY = UUID(int=0)
@@ -76,6 +77,11 @@ def test_every_column_that_tells_of_an_account_is_in_its_export() -> None:
     assert left_out & exported() == set()
     named = {name for name in LEFT_OUT if "." in name}
     assert named - wanted == set(), "there is no such column"
+
+
+def test_each_table_has_a_sentence_for_the_page_that_shows_it_being_written() -> None:
+    for name in (*[name for name, *_ in tables_of(NOBODY)], "apps"):
+        assert f"export.writing_{name}" in SENTENCES
 
 
 def test_no_secret_column_is_exported() -> None:
