@@ -95,6 +95,26 @@ async def test_the_overview_says_what_is_wrong_first_and_draws_what_went_out(hou
     assert "No worker runs since" in await olga.get("/desk/audit"), "every page of the desk says so"
 
 
+async def test_open_desks_that_see_the_same_are_drawn_once_and_others_get_their_own(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    olga = await with_role(house, "olga@example.org", "operator")
+    await olga.browser.post("/desk/pauses", form={"what": "all", "name": "", "act": "pause"})
+    vera = await with_role(house, "vera@example.org", "viewer")
+    gerd = await with_role(house, "gerd@example.org", "operator")
+    await sql(house, "update accounts set language = 'de' where email = 'gerd@example.org'")
+    monkeypatch.setattr(overview, "FRESH", 60.0)
+    first = await olga.get("/desk?part=live")
+    assert "by olga@example.org" in first and "Resume" in first
+    seen = await vera.get("/desk?part=live")
+    assert "olga@" not in seen and "paused since" in seen and "Resume" not in seen
+    german = await gerd.get("/desk?part=live")
+    assert "olga@example.org" in german and "Resume" not in german and "Fortsetzen" in german
+    assert await olga.get("/desk?part=live&period=week") != first
+    monkeypatch.setattr(overview, "desk_page", None)
+    assert await olga.get("/desk?part=live") == first, "it is not drawn again"
+
+
 async def test_nothing_wrong_is_said_too_and_unknown_periods_are_the_hour(house: House) -> None:
     olga = await with_role(house, "olga@example.org", "operator")
     page = await olga.get("/desk?period=<b>")

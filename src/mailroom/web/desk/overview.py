@@ -3,15 +3,17 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from quart import Blueprint, Response, request
 
+from mailroom.accounts.views import AccountView
 from mailroom.desk.alerts.book import AlertView, current_alerts
 from mailroom.desk.backlog import Backlog, backlog
 from mailroom.desk.processes.readings import ProcessRow, Start, processes, starts
+from mailroom.i18n import languages
 from mailroom.i18n.alert_words import count
 from mailroom.i18n.formats import clock_time, measured, number
 from mailroom.i18n.messages import gettext, gettext_noop, ngettext, translated
@@ -48,6 +50,8 @@ class Reading:
     pauses: Sequence[Pause]
     series: dict[str, Series]
     starts: Sequence[Start]
+    drawn: dict[Hashable, bytes] = field(default_factory=dict, compare=False)
+    """What changes of the overview, as it was drawn from this reading, by period and by who may look at it."""
 
 
 class Readings:
@@ -105,10 +109,23 @@ async def overview() -> Response:
     wanted = request.args.get("period", "")
     chosen = wanted if wanted in PERIODS else "hour"
     reading = await current(Readings).get()
+    if request.args.get("part") != "live":
+        answer = await _draw("desk/overview.html", reading, chosen, account)
+    else:
+        # Ten desks that are open fetch this every few seconds: it is drawn once for all who see the same.
+        alike = (chosen, account.is_operator, languages.current(), account.time_zone)
+        if alike not in reading.drawn:
+            answer = await _draw("desk/overview_live.html", reading, chosen, account)
+            reading.drawn[alike] = await answer.get_data(as_text=False)
+        answer = Response(reading.drawn[alike], content_type="text/html; charset=utf-8")
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+async def _draw(template: str, reading: Reading, chosen: str, account: AccountView) -> Response:
     shown = reading.series[chosen]
-    template = "desk/overview_live.html" if request.args.get("part") == "live" else "desk/overview.html"
     seen = str if account.is_operator else masked
-    answer = await desk_page(
+    return await desk_page(
         template,
         in_frame=False,
         lines=alert_lines(reading.alerts, clock.now()),
@@ -127,8 +144,6 @@ async def overview() -> Response:
         period=chosen,
         at=clock_time(reading.at),
     )
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
 
 
 def _well(reading: Reading) -> str:
