@@ -18,7 +18,7 @@ from mailroom.webhooks.payloads import TYPES
 from mailroom.webhooks.targets import check_url
 
 MOST = 50
-"""Endpoints there may be in all."""
+"""The most endpoints in all."""
 BY_HAND = "by hand"
 REPLAY = """
 update webhook_deliveries set state = 'waiting', next_at = now(), attempts = 0, ended_at = null, error = null

@@ -1,4 +1,4 @@
-"""From events to deliveries: each event is read once, and written down for each endpoint that is told of it.
+"""From events to deliveries: each event is read once, and a delivery is written for each endpoint that wants it.
 
 Events are read in the order of their transactions, and only those older than every transaction that is under way:
 ids are handed out before the commit, so a reader that went by ids alone would pass over a row that commits late.
@@ -39,7 +39,7 @@ from (select * from mail_events e {READY}) as e
 join mails on mails.id = e.mail_id join messages m on m.id = mails.message_id
 left join attempts on attempts.mail_id = e.mail_id and attempts.attempt = e.attempt
 order by e.transaction, e.id
-"""  # noqa: S608  # of our own two
+"""  # noqa: S608  # only our own constants
 OF_OTHERS = f"select e.* from events e {READY}"  # noqa: S608
 LAST_READ = f"""
 select transaction, id from (select * from mail_events e {READY}) as e order by transaction desc, id desc limit 1
@@ -76,7 +76,7 @@ class FanOut:
                 return 0
             await cursor.execute(ENDPOINTS)
             endpoints = await cursor.fetchall()
-            if not endpoints:  # nobody is told: what happened until now is passed over, not read
+            if not endpoints:  # nobody is told: the events so far are skipped, not read
                 await cursor.execute(SKIP_ALL)
                 return 0
             made = await self._read(connection, "mail_events", OF_MAILS, endpoints)
@@ -90,7 +90,7 @@ class FanOut:
         await cursor.execute(query, arguments)
         rows = await cursor.fetchall()
         last = rows[-1] if rows else None
-        if name == "mail_events":  # events whose mail was deleted meanwhile are passed over, not waited for
+        if name == "mail_events":  # events whose mail was deleted meanwhile are skipped
             await cursor.execute(LAST_READ, arguments)
             last = await cursor.fetchone()
         if last is None:

@@ -1,4 +1,4 @@
-"""The mail that tells an owner of a webhook that is disabled."""
+"""The mail that tells an owner that a webhook was disabled."""
 
 from collections.abc import Mapping
 

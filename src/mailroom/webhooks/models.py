@@ -38,7 +38,7 @@ class WebhookEndpoint(Base):
     key_id: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id", ondelete="SET NULL"))
     """The API key that made it."""
     own_only: Mapped[bool] = mapped_column(server_default=text("false"))
-    """True: it hears of that key's mails only."""
+    """True if it is told of that key's mails only."""
     owner_id: Mapped[UUID | None] = mapped_column(ForeignKey("accounts.id", ondelete="SET NULL"))
     """The account that is told when it is disabled."""
     failing_since: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
@@ -59,23 +59,23 @@ class WebhookDelivery(Base):
     """The order of one subject's deliveries."""
     endpoint_id: Mapped[UUID] = mapped_column(ForeignKey("webhook_endpoints.id", ondelete="CASCADE"))
     subject_id: Mapped[UUID] = mapped_column()
-    """The mail, task or account; its deliveries go one after the other."""
+    """The mail, task, account or alert; its deliveries are sent one after the other."""
     type: Mapped[str] = mapped_column(Text)
     payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
     state: Mapped[str] = mapped_column(Text, server_default="waiting")
     """``waiting``, ``delivered`` or ``failed``."""
     attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     next_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True), server_default=func.now())
-    """When it is sent next; while it is being sent, when its worker is taken for lost."""
+    """When it is sent next; while it is being sent: when its worker counts as lost."""
     status: Mapped[int | None] = mapped_column(SmallInteger)
     """The HTTP status of the last attempt."""
     error: Mapped[str | None] = mapped_column(Text)
-    """Why the last attempt failed, in a word of `webhooks/sender.py`."""
+    """Why the last attempt failed: a code of `webhooks/sender.py`."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
     __table_args__ = (
-        Index("ix_webhook_deliveries_next_at", "next_at", postgresql_where=WAITS),
+        Index("ix_webhook_deliveries_due", "endpoint_id", "next_at", postgresql_where=WAITS),
         Index("ix_webhook_deliveries_subject", "endpoint_id", "subject_id", "number", postgresql_where=WAITS),
         Index("ix_webhook_deliveries_endpoint_id", "endpoint_id", "number"),
         Index("ix_webhook_deliveries_ended_at", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),

@@ -23,7 +23,7 @@ TYPES = frozenset({*MAIL_EVENTS.values(), *OTHER_EVENTS})
 
 
 def of_mail(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is told of a mail's event; `row` is one of `webhooks/fan_out.py`."""
+    """Return what is told of a mail's event; `row` is a row of `OF_MAILS` in `webhooks/fan_out.py`."""
     data: dict[str, Any] = {
         "email_id": str(row["message_id"]),
         "mail_id": str(row["mail_id"]),
@@ -44,7 +44,7 @@ def of_mail(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def of_event(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is told of a task's or account's event."""
+    """Return what is told of an event of a task, an account or an alert."""
     return {"type": row["type"], "created_at": time_of(row["at"]), "data": row["data"]}
 
 

@@ -1,7 +1,7 @@
-"""Posts deliveries over HTTP, by `httpcore`, which nothing else in this room imports, to checked addresses only.
+"""Posts deliveries over HTTP to checked addresses only. Nothing else in this room imports `httpcore`.
 
 A name is resolved once, its addresses are checked, and the connection goes to a checked address: a second answer
-of the DNS (rebinding) has no say. Redirects are not followed. `sender.py` imports this file with the first
+of the DNS (rebinding) has no effect. Redirects are not followed. `sender.py` imports this file with the first
 delivery: see there.
 """
 

@@ -1,9 +1,10 @@
-"""Sends deliveries: signed, in order for each subject, again after longer and longer waits, and ended in time."""
+"""Sends deliveries: signed, in order for each subject, retried after longer and longer waits, at last given up."""
 
 import asyncio
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -37,27 +38,30 @@ WAITS = (5, 300, 1800, 7200, 18_000, 36_000, 36_000)
 DISABLE_AFTER = timedelta(days=5)
 """How long an endpoint may fail without one success."""
 LEASE = timedelta(seconds=30)
-AT_ONCE, AT_ONCE_EACH = 20, 5
+AT_ONCE, AT_ONCE_EACH = 60, 10
 """Deliveries under way in a process, and of one endpoint."""
 REST, IDLE = 0.2, 1.0
 """Seconds between two rounds: after one with deliveries, and after one without."""
 GONE = 410
 
-# A delivery waits while an earlier one of its subject waits. Each endpoint has a few under way, so that a dead one
-# does not keep the others from theirs.
+# A delivery waits while an earlier one of its subject waits. Each endpoint is looked at by itself and gets only as
+# many as it has room for. So a dead one does not hold up the others, however many of its deliveries wait.
 CLAIM = """
 with due as (
-    select id, endpoint_id, row_number() over (partition by endpoint_id order by number) as place
-    from webhook_deliveries d
-    where next_at <= now() and not exists (
-        select from webhook_deliveries e
-        where e.endpoint_id = d.endpoint_id and e.subject_id = d.subject_id and e.number < d.number
-            and e.next_at is not null
-    )
-    limit 1000
+    select due.id, due.place from webhook_endpoints w
+    left join unnest(%(busy)s::uuid[], %(counts)s::int[]) as busy (id, count) on busy.id = w.id
+    cross join lateral (
+        select id, row_number() over (order by next_at) as place from webhook_deliveries d
+        where d.endpoint_id = w.id and next_at <= now() and not exists (
+            select from webhook_deliveries e
+            where e.endpoint_id = d.endpoint_id and e.subject_id = d.subject_id and e.number < d.number
+                and e.next_at is not null
+        )
+        order by next_at limit %(each)s - coalesce(busy.count, 0)
+    ) as due
 ), mine as materialized (
     select id from webhook_deliveries
-    where id in (select id from due where place <= %(each)s order by place limit %(most)s) and next_at <= now()
+    where id in (select id from due order by place limit %(most)s) and next_at <= now()
     for update skip locked
 )
 update webhook_deliveries d set next_at = now() + %(lease)s, attempts = attempts + 1
@@ -114,7 +118,7 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an endpoint said: an HTTP status, or why there is none."""
+    """What an endpoint answered: an HTTP status, or why there is none."""
 
     status: int | None = None
     error: str | None = None
@@ -126,7 +130,7 @@ class Answer:
 
 
 class WebhookSender:
-    """Reads events and sends deliveries while its process lives."""
+    """Reads events and sends deliveries while its process runs."""
 
     def __init__(self, database: Database, box: SecretBox, outbox: Outbox, *, private: bool) -> None:
         self._database = database
@@ -134,8 +138,7 @@ class WebhookSender:
         self._box = box
         self._outbox = outbox
         self._private = private
-        self._room = asyncio.Semaphore(AT_ONCE)
-        self._sending: set[asyncio.Task[None]] = set()
+        self._sending: dict[asyncio.Task[None], UUID] = {}
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -152,7 +155,7 @@ class WebhookSender:
 
     @cached_property
     def _poster(self) -> "Poster":
-        # Opened for the first delivery: with the certificates of all authorities it takes 6 MB of a worker.
+        # Imported for the first delivery: with the certificates of all authorities it takes 6 MB of a worker.
         from mailroom.webhooks.poster import Poster
 
         return Poster(private=self._private, connections=AT_ONCE)
@@ -169,17 +172,28 @@ class WebhookSender:
             await asyncio.sleep(REST if busy else IDLE)
 
     async def send_due(self) -> bool:
-        """Begin to send what is due, as far as there is room; False where nothing was."""
+        """Begin to send what is due, as far as there is room; False if nothing was."""
         room = AT_ONCE - len(self._sending)
         if room <= 0:
             return True
-        arguments = {"each": AT_ONCE_EACH, "most": room, "lease": LEASE}
+        busy = Counter(self._sending.values())
+        arguments = {
+            "busy": list(busy),
+            "counts": list(busy.values()),
+            "each": AT_ONCE_EACH,
+            "most": room,
+            "lease": LEASE,
+        }
         claimed = await self._database.fetch(CLAIM, arguments, class_row(Claimed))
         for delivery in claimed:
             task = asyncio.create_task(self._deliver(delivery, self._poster))
-            self._sending.add(task)
-            task.add_done_callback(self._sending.discard)
+            self._sending[task] = delivery.endpoint_id
+            task.add_done_callback(self._sending.pop)
         return bool(claimed)
+
+    def under_way(self, endpoint_id: UUID) -> int:
+        """Return how many deliveries of an endpoint this process sends now."""
+        return Counter(self._sending.values())[endpoint_id]
 
     async def drain(self) -> None:
         """Wait until what is under way has ended."""

@@ -1,4 +1,4 @@
-"""Which addresses a webhook may have: https or http, and none inside our own network (SSRF, OWASP)."""
+"""Which addresses a webhook may have: https or http, and none in a private network (SSRF, OWASP)."""
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
@@ -35,7 +35,7 @@ def check_url(url: str, *, private: bool) -> None:
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Tell whether an address is one of the internet's; those that hold an IPv4 address are judged by it, too."""
+    """Tell whether an address is public; one that contains an IPv4 address is judged by that one."""
     if isinstance(address, IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour or _nat64(address)
         if inner is not None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
@@ -25,7 +26,7 @@ from mailroom.settings import Settings
 from mailroom.tasks.runs import TaskRuns
 from mailroom.tasks.states import Outcome, TaskState
 from mailroom.webhooks.fan_out import FanOut
-from mailroom.webhooks.sender import WebhookSender
+from mailroom.webhooks.sender import AT_ONCE_EACH, WebhookSender
 
 SHOP = Mailbox("", "shop@mailroom.example")
 ALL = [
@@ -265,6 +266,30 @@ async def test_a_dead_endpoint_keeps_no_other_from_its_own(office: Office, recei
     assert len(receiver.got) == 30
     failed = await office.sql("select distinct error, attempts from webhook_deliveries where state = 'waiting'")
     assert failed == [("unreachable", 1)]
+
+
+async def test_a_silent_endpoint_with_thousands_of_deliveries_keeps_no_other_from_its_own(
+    office: Office, receiver: Receiver
+) -> None:
+    key = await office.key()
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # connections are made, and nothing is answered
+        dead, _ = await office.endpoint(f"http://127.0.0.1:{silent.getsockname()[1]}/", key)
+        await office.endpoint(receiver.url, key)
+        await office.sql(
+            "insert into webhook_deliveries (id, endpoint_id, subject_id, type, payload)"
+            f" select gen_random_uuid(), '{dead.id}', gen_random_uuid(), 'email.sent', '{{}}'"
+            " from generate_series(1, 3000)"
+        )
+        await office.put(key)
+        await office.happened("sent")
+        for number in range(10):
+            await office.fan_out.run()
+            for _ in range(3):  # as long as the silent one's attempts last, more rounds come
+                await office.sender.send_due()
+                await asyncio.sleep(0.05)
+            assert len(receiver.got) == number + 1, "it is told at once"
+            await office.happened("sent")
+        assert office.sender.under_way(dead.id) == AT_ONCE_EACH
 
 
 async def test_a_delivery_can_be_sent_again_by_hand(office: Office, receiver: Receiver) -> None:
