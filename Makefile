@@ -38,7 +38,7 @@ test: $(VENV)/.dev ## the whole test suite, on real servers; ARGS="-k name" pick
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 .PHONY: faults
-faults: $(VENV)/.dev ## kill, freeze, cut and fill everything with 200 mails in flight; prints recovery times (about 8 minutes)
+faults: $(VENV)/.dev ## kill, freeze, cut and fill everything with 200 mails in flight; prints recovery times (about 10 minutes)
 	$(BIN)/python -m pytest tests/faults -m faults -n 2 --dist worksteal $(ARGS)
 
 .PHONY: faults-mutants

@@ -1,13 +1,14 @@
 """An SMTP server of our own that keeps what it accepted and misbehaves as it is told, on a real socket."""
 
 import asyncio
-import contextlib
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+
+from tests.tcp_server import TcpServer
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,10 @@ class Fault:
 
 
 @dataclass
-class Sink:
-    """The server. Use as a context manager; it runs on a thread of its own."""
+class Sink(TcpServer):
+    """The server."""
 
-    port: int = 0
+    longest_line = 2**25
     delay: float = 0
     groups: bool = True
     """Whether it offers to take commands in groups (PIPELINING, RFC 2920)."""
@@ -68,7 +69,6 @@ class Sink:
     connections: int = 0
     open_now: int = 0
     commands: list[str] = field(default_factory=list)
-    _thread: threading.Thread | None = None
 
     @property
     def url(self) -> str:
@@ -86,49 +86,7 @@ class Sink:
     def to(self, recipient: str) -> list[Accepted]:
         return [mail for mail in self.accepted if mail.recipient == recipient]
 
-    def __enter__(self) -> "Sink":
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    @property
-    def listening(self) -> bool:
-        """Whether the port is open."""
-        return self._thread is not None and self._thread.is_alive()
-
-    def start(self) -> None:
-        """Listen (again), on the same port as before."""
-        ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(ready)), daemon=True)
-        self._thread.start()
-        assert ready.wait(5)
-
-    def stop(self) -> None:
-        """Stop listening and hang up on everyone: the port then refuses."""
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._stopping.set)
-        if self._thread:
-            self._thread.join(5)
-
-    async def _serve(self, ready: threading.Event) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stopping = asyncio.Event()
-        self._sessions: set[asyncio.Task[None]] = set()
-        server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, limit=2**25)
-        self.port = server.sockets[0].getsockname()[1]
-        ready.set()
-        await self._stopping.wait()
-        server.close()
-        for task in list(self._sessions):
-            task.cancel()
-        await asyncio.gather(*self._sessions, return_exceptions=True)
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task
-        self._sessions.add(task)
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self.open_now += 1
         try:
@@ -137,7 +95,6 @@ class Sink:
             pass
         finally:
             self.open_now -= 1
-            self._sessions.discard(task)
             writer.transport.abort()
 
     def fault_at(self, stage: str, recipient: str | None) -> Fault | None:

@@ -12,12 +12,12 @@ all that is sent, so only a program's own time limits can notice. Works for any 
 """
 
 import asyncio
-import contextlib
 import socket
 import struct
-import threading
 from dataclasses import dataclass, field
 from enum import Enum
+
+from tests.tcp_server import TcpServer
 
 CHUNK = 65_536
 
@@ -52,7 +52,7 @@ class _Link:
 
 
 @dataclass
-class SilentProxy:
+class SilentProxy(TcpServer):
     """The proxy. Use as a context manager; it runs on a thread of its own. All methods work from any thread."""
 
     host: str
@@ -68,18 +68,6 @@ class SilentProxy:
     """Bytes swallowed so far."""
     _triggers: list[Trigger] = field(default_factory=list)
     _links: set[_Link] = field(default_factory=set)
-
-    def __enter__(self) -> "SilentProxy":
-        ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(ready)), daemon=True)
-        self._thread.start()
-        assert ready.wait(5)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join(5)
 
     @property
     def open_now(self) -> int:
@@ -124,23 +112,7 @@ class SilentProxy:
 
     # -- in the proxy's loop
 
-    async def _serve(self, ready: threading.Event) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stopping = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
-        server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
-        self.port = server.sockets[0].getsockname()[1]
-        ready.set()
-        await self._stopping.wait()
-        server.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task
-        self._tasks.add(task)
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = _Link([writer], set(self.silence_new))
         try:
             if self.refuse_new:
@@ -156,7 +128,6 @@ class SilentProxy:
             pass
         finally:
             self._links.discard(link)
-            self._tasks.discard(task)
             for each in link.writers:
                 each.transport.abort()
 

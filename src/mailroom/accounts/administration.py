@@ -38,7 +38,7 @@ class FoundAccount:
 
 
 class AccountAdministration:
-    """The operators' hand on accounts. Each method works in the caller's transaction."""
+    """What operators can do with accounts. Each method works in the caller's transaction."""
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
@@ -46,9 +46,9 @@ class AccountAdministration:
     async def find(
         self, work: UnitOfWork, text: str = "", *, before: UUID | None = None, limit: int = 50
     ) -> Sequence[FoundAccount]:
-        """Return accounts whose address begins like `text`, or ends like it where it begins with @.
+        """Return accounts whose address begins with `text`, or ends with it if `text` begins with @.
 
-        Without a text: the newest accounts, those before `before` where given.
+        Without a text, return the newest accounts; with `before`, those that are older than that account.
         """
         query = select(Account).limit(limit)
         if text:
@@ -83,7 +83,7 @@ class AccountAdministration:
     async def lock(self, work: UnitOfWork, account_id: UUID) -> bool:
         """Lock an account and end its sessions; return whether it was unlocked before. Raises `UnknownAccount`.
 
-        Nobody signs in to it until it is unlocked; what is answered is the same as to a wrong password.
+        Nobody can sign in to it until it is unlocked; the answer to a try is the same as for a wrong password.
         """
         changed = await self._set(work, account_id, Account.locked_at.is_(None), func.now())
         await self._sessions.revoke_all(work, account_id)
@@ -100,7 +100,7 @@ class AccountAdministration:
 
 
 def _like(column: InstrumentedAttribute[str], text: str) -> ColumnElement[bool]:
-    """Return the condition for a whole address, the beginning of one, or ``@domain``; an index answers each."""
+    """Return the condition for a whole address, the beginning of one, or ``@domain``; each uses an index."""
     typed = text.strip().lower()
     if not typed.startswith("@"):
         try:

@@ -1,6 +1,7 @@
-"""Signing in. It takes one computation of Argon2, whatever there is to compare with.
+"""Signing in. It takes one computation of Argon2, whether or not there is a hash to compare with.
 
-But for hashes made with older parameters: those cost what they cost then, until their owner signs in.
+Hashes made with older parameters are an exception: they take as long as those parameters take, until their owner
+signs in.
 """
 
 from sqlalchemy import select, update
@@ -16,7 +17,7 @@ from mailroom.accounts.views import Origin, Session, SignedIn
 from mailroom.kit.database import Database, UnitOfWork
 
 COMPARED = 3
-"""Times a password is compared, at most, where the account changes before it can be let in."""
+"""How often a password is compared at most, if the account changes before its owner is let in."""
 
 
 class Authentication:
@@ -48,8 +49,9 @@ class Authentication:
 
         `kept` says that the browser stays signed in after it is closed.
 
-        Raises `WrongCredentials`, and `NotConfirmed` for the password of a sign-up that waits: also where
-        the address is another's account, which must not show. This browser then has a sign-up of its own.
+        Raises `WrongCredentials`, and `NotConfirmed` for the password of a sign-up that waits. It raises that even
+        if somebody else's account has the address, because the answer must not show this. After `NotConfirmed`
+        this browser has a sign-up of its own.
         """
         email_key = _key(email)
         for _ in range(COMPARED):
@@ -78,7 +80,7 @@ class Authentication:
     async def _enter(
         self, compared: Account, password: str, session: Session | None, origin: Origin, *, kept: bool
     ) -> SignedIn | None:
-        """Let the owner in; None where the account is no longer as it was compared.
+        """Let the owner in, or return None if the account has changed since the comparison.
 
         Argon2 takes its time, outside of any transaction: a reset may have come in between. The reset must end
         this session too, and the old password must not replace the new one.
@@ -108,7 +110,7 @@ class Authentication:
 
 
 async def lock_unchanged(work: UnitOfWork, compared: Account) -> Account | None:
-    """Return the account, locked until the end of `work`, if it has the address and hash it was compared with."""
+    """Return the account, locked until the end of `work`, if its address and hash are those of the comparison."""
     same = (
         select(Account)
         .where(
@@ -116,7 +118,7 @@ async def lock_unchanged(work: UnitOfWork, compared: Account) -> Account | None:
             Account.email_key == compared.email_key,
             Account.password_hash == compared.password_hash,
         )
-        .with_for_update(key_share=True)  # what is written meanwhile of the account's own, need not wait
+        .with_for_update(key_share=True)  # rows that refer to the account can still be written meanwhile
     )
     return await work.session.scalar(same)
 
@@ -125,4 +127,4 @@ def _key(email: str) -> str:
     try:
         return Address.parse(email).key
     except InvalidAddress:
-        return ""  # nobody's: the same steps follow
+        return ""  # no account has this key: the same steps follow

@@ -1,4 +1,4 @@
-"""A browser's name, from a fixed list: what a User-Agent header says is the sender's to choose.
+"""A browser's name, from a fixed list, because a sender can write anything into the User-Agent header.
 
 `described` gives it in English, as it is stored and compared; `browser_words` in the reader's language.
 """
@@ -35,7 +35,7 @@ ANY_BROWSER = gettext_noop("a browser")
 def described(user_agent: str, *, with_version: bool = False) -> str:
     """Return "Firefox on Windows" (or "Firefox 130 on Windows") or as much as can be told.
 
-    Never a word of the header itself: of the version only its first number.
+    The result never contains a word of the header itself, and of the version only its first number.
     """
     mark, browser = next(((mark, name) for mark, name in BROWSERS if mark in user_agent), ("", ANY_BROWSER))
     if with_version and mark and (version := _version(mark, user_agent)):

@@ -91,7 +91,7 @@ class NotConfirmed(AccountError):
     def __init__(self, ticket: UUID | None) -> None:
         super().__init__()
         self.ticket = ticket
-        """The mail that this browser may watch or send again; None where the browser has no session."""
+        """The mail that this browser may watch or send again; None if the browser has no session."""
 
 
 # -- mails asked for

@@ -1,6 +1,6 @@
 """How many mails strangers can cause: to one mailbox, and to all together.
 
-No form tells of these limits: an answer that depends on them would tell what the owner of an address does. A mail
+No form mentions these limits: an answer that depends on them would show what the owner of an address does. A mail
 over the limit of its mailbox is withheld: it has a row, a ticket and every stage, but the mail server gets no
 content. The newest mail that was sent is valid for longer instead (`renewed_at`).
 """
@@ -16,9 +16,9 @@ from mailroom.kit.database import Database
 logger = logging.getLogger(__name__)
 
 OWNERS_HOURLY = 5
-"""Mails an hour to a mailbox, where the address has an account."""
+"""Mails an hour to a mailbox if the address has an account."""
 HOURLY, DAILY = 3, 5
-"""Mails an hour and a day, where it has none: nobody there asked to hear from us."""
+"""Mails an hour, and a day, if the address has no account: nobody there has asked for our mails."""
 
 SENT = """
 select count(*) filter (where created_at > now() - interval '1 hour') as last_hour, count(*) as last_day,
@@ -59,14 +59,15 @@ class Sent:
     last_hour: int
     last_day: int
     is_held: bool = False
-    """True where its owner said of a sign-up: this was not me (`accounts/sign_up/withdrawal.py`)."""
+    """True if the owner has said of a sign-up: this was not me (`accounts/sign_up/withdrawal.py`)."""
 
 
 def is_over(sent: Sent, *, has_account: bool, is_variant: bool, is_notice: bool) -> bool:
     """Tell whether one mail more is over the limit of its mailbox.
 
-    `is_notice` mails open nothing, and mails to a variant of the mailbox's address (a tag) are of no use to the
-    owner of its plain address. Each leaves the last place to those, so that no stranger can keep the owner out.
+    Two kinds of mail leave the last place free for others, so that no stranger can keep the owner out: `is_notice`
+    mails, which give access to nothing, and mails to a variant of the mailbox's address (a tag), which are of no
+    use to the owner of the plain address.
     """
     kept_free = is_notice + (is_variant and not has_account)
     if has_account:
@@ -75,9 +76,10 @@ def is_over(sent: Sent, *, has_account: bool, is_variant: bool, is_notice: bool)
 
 
 class FormMailQueue:
-    """Lets at most `hourly` mails an hour out that forms cause, all clients and addresses together; 0: any number.
+    """Lets forms cause at most `hourly` mails an hour, for all clients and addresses together; 0: any number.
 
-    Mails over that are sent later, one by one. The count is this process's, from PostgreSQL every few seconds.
+    Mails over that are sent later, one by one. Each process has its own count, which it reads from PostgreSQL
+    every few seconds.
     """
 
     def __init__(self, database: Database, *, hourly: int) -> None:
@@ -88,7 +90,7 @@ class FormMailQueue:
         self._count = 0
 
     async def delay(self) -> timedelta:
-        """Return how long the next mail has to wait; mostly nothing. Takes its place in the queue."""
+        """Take a place in the queue; return how long the mail has to wait, which is usually zero."""
         if not self._hourly:
             return timedelta(0)
         now = time.monotonic()

@@ -1,4 +1,4 @@
-"""The mails of this room: what their templates get to say. It runs in the worker, while rendering."""
+"""The mails of this room, and the variables of their templates. This runs in the worker, while rendering."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -108,9 +108,10 @@ def kinds(tokens: Tokens, settings: Settings) -> list[MailKind]:
 
 
 def _asked(row: MailRow) -> dict[str, str]:
-    """Say who asked, and when. Nothing here is a stranger's to choose: it would be read as ours.
+    """Return the variables that say who asked, and when.
 
-    So the address is only for mails to accounts, which have it as their owner wrote it.
+    A stranger must not be able to choose any of this text: readers would take it for ours. So the address is only
+    in mails to accounts, which have it as their owner wrote it.
     """
     return {
         "asked_at": _minute(row.created_at),

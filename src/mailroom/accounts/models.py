@@ -24,7 +24,7 @@ from mailroom.kit.database import Base
 OPEN = text("replaced_at IS NULL AND confirmed_at IS NULL")
 """A sign-up that waits for its confirmation."""
 BACKWARDS = func.reverse(literal_column("email_key")).label("backwards")
-"""Addresses read from their end: a domain is a beginning then."""
+"""Addresses reversed, so that a domain is a prefix that an index can find."""
 
 
 class Account(Base):
@@ -47,11 +47,11 @@ class Account(Base):
     language: Mapped[str | None] = mapped_column(Text)
     """The tag of the language of pages and mails (RFC 5646); None: the browser's."""
     browser_language: Mapped[str | None] = mapped_column(Text)
-    """The language that its browser was answered in; mails are in it where none is chosen."""
+    """The language of the pages that its browser got; mails use it if no language is chosen."""
     time_zone: Mapped[str | None] = mapped_column(Text)
-    """The name in the IANA database; None: UTC, and the browser's where a script runs."""
+    """The name in the IANA database; None: UTC, or the browser's own if it runs scripts."""
     notices: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
-    """Which of the events that are the owner's to choose cause a mail; None: the usual ones."""
+    """Which of the events that the owner can choose (`security_log.CHOSEN`) cause a mail; None: the usual ones."""
     two_step_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """Since when signing in takes a second step."""
     codes_due_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
@@ -61,7 +61,7 @@ class Account(Base):
     locked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """When an operator locked it: nobody signs in to it until it is unlocked."""
     deletes_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    """When it is deleted; until then all it can do is to undo that. None: it stays."""
+    """When the account is deleted; until then it can only undo that. None: it is not to be deleted."""
     deletion_mail_id: Mapped[UUID | None] = mapped_column()
     """The mail that tells of the deletion; its link undoes it."""
 
@@ -72,7 +72,7 @@ class Account(Base):
 
 
 class SignUp(Base):
-    """One sign-up, whatever the address: new, pending, or (a decoy, never confirmed) somebody's already."""
+    """One sign-up. Its address may be new, pending, or an account's already (a decoy that is never confirmed)."""
 
     __tablename__ = "sign_ups"
 
@@ -80,11 +80,11 @@ class SignUp(Base):
     email: Mapped[str] = mapped_column(Text)
     email_key: Mapped[str] = mapped_column(Text)
     password_hash: Mapped[str | None] = mapped_column(Text)
-    """None once the sign-up is over: the account has it then, or nobody."""
+    """None once the sign-up is over: then the account has the hash, or nobody has."""
     session_id: Mapped[UUID | None] = mapped_column()
     """The browser that signed up. No foreign key: that session may end while the sign-up goes on."""
     mail_id: Mapped[UUID] = mapped_column()
-    """Its newest mail, which is also the ticket to show."""
+    """The id of its newest mail, which is also the ticket to show."""
     mailed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     tries: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     """Wrong codes typed since the newest mail."""
@@ -96,7 +96,7 @@ class SignUp(Base):
     """The invitation that it came with."""
     issuer: Mapped[str | None] = mapped_column(Text)
     subject: Mapped[str | None] = mapped_column(Text)
-    """The account of another site that it came with; the two become an `AccountIdentity`."""
+    """With `issuer`, the account of another site that it came with. The two become an `AccountIdentity`."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
     __table_args__ = (
@@ -121,9 +121,9 @@ class SignUpMail(Base):
     mailbox_key: Mapped[str | None] = mapped_column(Text)
     """The mailbox that the address leads to (`accounts/addresses/mailboxes.py`): what the limits count by."""
     withheld: Mapped[bool] = mapped_column(server_default=text("false"))
-    """True where the mailbox had enough mails: the mail server got no content."""
+    """True if the mailbox was over its limit: the mail server got no content."""
     renewed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    """When a later mail was withheld: link and code are good for their time again."""
+    """When a later mail was withheld: the time of link and code begins anew then."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
     __table_args__ = (
@@ -147,7 +147,7 @@ class PasswordMail(Base):
     """As in `SignUpMail`."""
     account_id: Mapped[UUID | None] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
     used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    """When a link of this account's was used: all of them end together."""
+    """When a link of this account was used; that ends all of its links."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
     __table_args__ = (
@@ -159,7 +159,7 @@ class PasswordMail(Base):
 
 
 class FormMailSlots(Base):
-    """One row: when the next mail may go out that is over the limit of all forms together."""
+    """A single row: when the next mail over the common limit of all forms may be sent."""
 
     __tablename__ = "form_mail_slots"
 
@@ -174,17 +174,17 @@ class BrowserSession(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
-    """SHA-256 of the secret in the cookie; the secret itself is nowhere but there."""
+    """SHA-256 of the secret in the cookie; only the cookie has the secret itself."""
     account_id: Mapped[UUID | None] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
     user_agent: Mapped[str] = mapped_column(Text)
     address: Mapped[str | None] = mapped_column(Text)
     """The client's IP address at the last use: for the owner only."""
     kept: Mapped[bool] = mapped_column(server_default=text("true"))
-    """False where the owner did not ask to stay signed in: it ends sooner, and with the browser."""
+    """False if the owner did not ask to stay signed in: the session ends sooner, and with the browser."""
     verified_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    """When the owner last showed who it is in this session, by whatever means."""
+    """When the owner last proved who they are in this session, by any means."""
     passkey_verified_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    """When that was last by a passkey that stands for the password (`sessions.stands_for_password`)."""
+    """When they last did so with a passkey that replaces the password (`sessions.stands_for_password`)."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     seen_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
@@ -245,7 +245,7 @@ class HeldAddress(Base):
     __tablename__ = "held_addresses"
 
     mailbox_key: Mapped[str] = mapped_column(Text, primary_key=True)
-    """The mailbox (`accounts/mailboxes.py`)."""
+    """The mailbox (`accounts/addresses/mailboxes.py`)."""
     mail_id: Mapped[UUID] = mapped_column()
     """The mail whose link said so."""
     until: Mapped[datetime] = mapped_column(DateTime(timezone=True))
@@ -254,7 +254,7 @@ class HeldAddress(Base):
 
 
 class Export(Base):
-    """What an account asked to be given of itself: a zip file, kept where every web process can read it."""
+    """The data that an account asked for: a zip file, kept where every web process can read it."""
 
     __tablename__ = "exports"
 
@@ -273,7 +273,7 @@ class Export(Base):
 
 
 class DeletedAddress(Base):
-    """An address whose account was deleted: enough to recognise it, too little to read it."""
+    """An address whose account was deleted. The row is enough to recognise the address, but not to read it."""
 
     __tablename__ = "deleted_addresses"
 
@@ -308,7 +308,7 @@ class Invitation(Base):
 
 
 class AccountIdentity(Base):
-    """An account of another site that signs in to this one (OpenID Connect)."""
+    """An account of another site with which the owner signs in to this one (OpenID Connect)."""
 
     __tablename__ = "account_identities"
 
@@ -316,9 +316,9 @@ class AccountIdentity(Base):
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
     issuer: Mapped[str] = mapped_column(Text)
     subject: Mapped[str] = mapped_column(Text)
-    """The issuer's own id of the person: the two together are unique and never given to somebody else."""
+    """The issuer's own id of the person. Issuer and subject together are unique, and never given to another."""
     email: Mapped[str | None] = mapped_column(Text)
-    """The address that the issuer told when they were linked; for the owner to see."""
+    """The address that the issuer named when the accounts were linked; for the owner to see."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 

@@ -22,7 +22,7 @@ class Profiles:
         self._database = database
 
     async def save(self, session: Session, *, name: str, language: str, time_zone: str) -> None:
-        """Keep the name, the language and the time zone; an empty text is none of them.
+        """Keep the name, the language and the time zone; an empty text means none.
 
         Raises `UnknownLanguage`, `UnknownTimeZone`.
         """
@@ -50,7 +50,7 @@ class Profiles:
             return frozenset(await work.session.scalar(mine) or ())
 
     async def choose_notices(self, session: Session, wanted: Collection[str]) -> None:
-        """Keep which events of `CHOSEN` cause a mail. All others always do."""
+        """Keep which events of `CHOSEN` cause a mail. All other events always do."""
         await self._write(session, {"notices": sorted(CHOSEN & set(wanted))})
 
     async def _write(self, session: Session, values: Mapping[str, object]) -> None:
@@ -59,7 +59,7 @@ class Profiles:
 
 
 def time_zones() -> list[str]:
-    """Return the names of the places that have a time of their own, by continent (IANA database)."""
+    """Return the time zones that are named after a place, by continent (IANA database)."""
     return sorted(name for name in available_timezones() if "/" in name and not name.startswith(ODD))
 
 

@@ -1,6 +1,6 @@
-"""Showing once more that it is the owner, before anything that changes the security of an account.
+"""Proving once more that it is the owner, before anything that changes the security of an account.
 
-With two steps, both are asked for; a passkey is both by itself.
+If signing in takes two steps, both are asked for; a passkey is both by itself.
 """
 
 from collections.abc import Mapping
@@ -26,16 +26,16 @@ from mailroom.kit.database import Database, UnitOfWork
 
 @dataclass(frozen=True, slots=True)
 class RecentChoice:
-    """What may show that it is the owner; another site may, too, where the account is linked with one."""
+    """By what the owner can prove who they are; another site is possible, too, if one is linked."""
 
     has_password: bool
     has_passkey: bool
     has_old_passkey: bool
-    """One that stands for the password in this session."""
+    """True if there is a passkey that replaces the password in this session."""
 
 
 class RecentSignIn:
-    """Notes in a session that its owner was there just now."""
+    """Notes in a session that its owner has just proved who they are."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class RecentSignIn:
             raise wrong  # only now: the try has to be counted
 
     async def second_step(self, session: Session, code: str, origin: Origin) -> None:
-        """Take the second step alone, where the account has two: the first is shown at another site next.
+        """Take the second step alone, if the account has two: the first follows at another site.
 
         Raises what is wrong with the code. Nothing is noted in the session yet.
         """
@@ -97,7 +97,7 @@ class RecentSignIn:
             await self._sessions.verified(work, session, passkey_since=shown.since)
 
     async def choice(self, session: Session) -> RecentChoice:
-        """Return what the owner may show."""
+        """Return by what the owner can prove who they are."""
         async with self._database.begin() as work:
             account = await account_of(work, session)
             ways, passkeys = await ways_into(work, account), await self._passkeys.of_account(work, account.id)

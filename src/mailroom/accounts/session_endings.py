@@ -1,4 +1,4 @@
-"""Ending sessions of one's own account: the history has a line of it, and the owner is told."""
+"""Ending sessions of one's own account: the history records it, and the owner is told."""
 
 from uuid import UUID
 

@@ -21,22 +21,23 @@ from mailroom.kit.database import Database, PlainWork, UnitOfWork
 from mailroom.kit.ids import new_id
 
 IDLE = timedelta(days=30)
-"""A session ends so long after its last request."""
+"""A session ends this long after its last request."""
 AT_MOST = timedelta(days=90)
-"""A session ends so long after it began, or signed in, however often it is used."""
+"""A session ends this long after it began, or signed in, however often it is used."""
 SHORT_IDLE, SHORT_AT_MOST = timedelta(hours=12), timedelta(hours=24)
-"""The same where the owner did not ask to stay signed in: somebody else may use that browser next."""
+"""The same if the owner did not ask to stay signed in: somebody else may use that browser next."""
 RECENT = timedelta(minutes=15)
 """How long a password or passkey counts for changes of the account's security."""
 SETTLED = timedelta(days=1)
-"""A passkey so old stands for the password: its owner has had time to read the mail that told of it."""
+"""A passkey of this age can replace the password: its owner has had time to read the mail that told of it."""
 SECRET_BYTES = 32
 LONGEST_SECRET = 100
-"""Characters of a cookie that may be one: a longer text is nobody's, and not worth a question."""
+"""Characters that a cookie's secret can have: a longer text is no secret of ours, and is not looked up."""
 AT_ONCE = 1000
 """Rows one clean-up deletes at most: a bounded piece of work; the next one goes on."""
 
-# What every request asks, and a first one writes: a transaction of its own, mostly, at a sixth of the cost.
+# What every request asks, and a first request writes. Each is usually a transaction of its own, and costs a sixth
+# of what it would with SQLAlchemy.
 FIND = """
 SELECT s.id, s.created_at, s.user_agent, s.seen_at, s.address, s.kept, s.verified_at, s.passkey_verified_at,
        now() - s.seen_at > interval '1 minute'
@@ -72,7 +73,7 @@ IS_YOUNG = BrowserSession.created_at > func.now() - AT_MOST
 
 
 class Sessions:
-    """Starts, finds, lists and ends sessions. `strict`: a role counts only where signing in takes two steps."""
+    """Starts, finds, lists and ends sessions. `strict`: a role counts only if signing in takes two steps."""
 
     def __init__(self, database: Database, *, strict: bool = False) -> None:
         self._database = database
@@ -83,8 +84,8 @@ class Sessions:
     async def find(self, secret: str, address: str | None = None) -> Session | None:
         """Return the session of a cookie, or None: unknown, ended or too old.
 
-        Its life is extended at most once a minute, or where it is used from another IP `address`; `extended_to` is
-        its new end then.
+        Its time is extended at most once a minute, and whenever it is used from another IP `address`;
+        `extended_to` is its new end then.
         """
         if not secret or len(secret) > LONGEST_SECRET:
             return None
@@ -158,14 +159,14 @@ class Sessions:
         kept: bool = True,
         passkey_since: datetime | None = None,
     ) -> NewSession:
-        """Sign a browser in, in `work`. The secret it came with is worth nothing afterwards.
+        """Sign a browser in, in `work`. The secret that it had before is invalid afterwards.
 
-        An anonymous session becomes the account's and keeps its id, so that its tickets stay watchable; one
-        that is signed in already, as whomever, ends. `kept` says that the browser stays signed in. `passkey_since`
-        is when the passkey was added that was shown for it, if one was.
+        An anonymous session becomes the account's and keeps its id, so that its tickets stay watchable. A session
+        that is signed in already, to any account, ends. `kept` says that the browser stays signed in. If a passkey
+        was used, `passkey_since` is when that passkey was added.
 
         Only `two_factor/sign_in.py` signs in to accounts that are there already: it knows how many steps it takes.
-        Raises `WrongCredentials` for a locked account: no door tells that it is locked.
+        Raises `WrongCredentials` for a locked account: no answer shows that it is locked.
         """
         if account.locked_at:
             raise WrongCredentials
@@ -185,8 +186,8 @@ class Sessions:
     async def wait_for_step(self, work: UnitOfWork, session: Session | None, user_agent: str) -> NewSession:
         """Return an anonymous session of the browser, with a new secret, for a sign-in that is half done.
 
-        Whoever knew the secret before, and put it there, is not let into the second step. A session that is signed
-        in already ends.
+        Somebody who planted the earlier secret in the browser does not get to the second step. A session that is
+        signed in already ends.
         """
         if session:
             self._tell_after(work, [session.id])
@@ -208,9 +209,9 @@ class Sessions:
         return new
 
     async def verified(self, work: UnitOfWork, session: Session, *, passkey_since: datetime | None = None) -> None:
-        """Note that the owner has shown who it is in this session just now.
+        """Note that the owner has just proved who they are in this session.
 
-        `passkey_since` is when the passkey was added that was shown, if one was.
+        If a passkey was used, `passkey_since` is when that passkey was added.
         """
         shown: dict[str, Any] = {"verified_at": func.now()}
         if passkey_since is not None and stands_for_password(passkey_since, session.created_at):
@@ -278,7 +279,7 @@ class Sessions:
         kept: bool,
         shown: dict[str, Any],
     ) -> NewSession | None:
-        """Give an anonymous session to the account; None where it has ended, or is somebody's meanwhile."""
+        """Give an anonymous session to the account; None if it has ended, or belongs to somebody meanwhile."""
         secret = secrets.token_urlsafe(SECRET_BYTES)
         upgraded = (
             update(BrowserSession)
@@ -334,20 +335,20 @@ class Sessions:
 
 
 def is_recent(session: Session) -> bool:
-    """Tell whether the owner showed who it is in this session a short while ago."""
+    """Tell whether the owner proved who they are in this session a short while ago."""
     return _is_recent(session.verified_at)
 
 
 def showed_passkey(session: Session) -> bool:
-    """Tell whether the owner showed a passkey that stands for the password in this session a short while ago."""
+    """Tell whether the owner recently used a passkey in this session that can replace the password."""
     return _is_recent(session.passkey_verified_at)
 
 
 def stands_for_password(passkey_since: datetime, session_since: datetime) -> bool:
-    """Tell whether a passkey is old enough to stand for the password in this session.
+    """Tell whether a passkey is old enough to replace the password in this session.
 
-    Whoever stole a cookie could add a passkey, and show that: so it has to be older than the session. It has to
-    have settled, too, as the next sign-in could be by the thief's passkey.
+    A thief with a stolen cookie could add a passkey and use it, so it has to be older than the session. It also
+    has to be older than `SETTLED`, because the next sign-in could be with the thief's passkey.
     """
     return passkey_since < min(session_since, clock.now() - SETTLED)
 

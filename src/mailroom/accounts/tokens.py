@@ -28,7 +28,7 @@ CONFIRMATION, NEW_PASSWORD = "confirmation link", "new password link"
 NOT_ME, NEW_ADDRESS = "not me link", "new address link"
 KEEP_ACCOUNT, INVITATION = "keep account link", "invitation link"
 NOT_MINE = "not mine link"
-"""What a link is for: one for the one is worth nothing for the other."""
+"""What a link is for: a token for one purpose is invalid for every other."""
 PURPOSES = (CONFIRMATION, NEW_PASSWORD, NOT_ME, NEW_ADDRESS, KEEP_ACCOUNT, INVITATION, NOT_MINE)
 CODE = "confirmation code"
 
@@ -63,13 +63,13 @@ class Tokens:
 
 
 def mail_id_of(token: str) -> UUID | None:
-    """Return the id a token names (it proves nothing yet), or None where the text cannot be a token."""
+    """Return the id a token names (it proves nothing yet), or None if the text cannot be a token."""
     given = _decoded(token)
     return UUID(bytes=given[:ID_BYTES]) if given else None
 
 
 def typed_code(text: str) -> str | None:
-    """Return what a person typed as a code: any case, with or without dashes and spaces; None: it is none."""
+    """Return what a person typed as a code: any case, with or without dashes and spaces; None if it is none."""
     code = "".join(text.split()).replace("-", "").upper()
     return code if len(code) == CODE_LENGTH and set(code) <= set(ALPHABET) else None
 
@@ -81,7 +81,7 @@ def _derived(secret_key: str, purpose: str) -> hmac.HMAC:
 
 
 def _mac(begun: hmac.HMAC, mail_id: UUID, nonce: bytes) -> bytes:
-    # A copy of one that is keyed: `hmac.digest` would let go of the interpreter, and wait for it, for every mail.
+    # A copy of a keyed HMAC: `hmac.digest` would release the interpreter lock, and wait for it, for every mail.
     mac = begun.copy()
     mac.update(mail_id.bytes + nonce)
     return mac.digest()

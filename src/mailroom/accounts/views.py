@@ -1,4 +1,4 @@
-"""What the edges get to see of accounts and sessions: plain values, no rows."""
+"""Accounts and sessions as the edges see them: plain values, no rows."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,7 +9,7 @@ from mailroom.mail.kinds import Reader
 
 
 def role_of(role: str | None, is_operator: bool) -> str | None:
-    """Return the role of an account. `is_operator` says who is an operator: the last release writes only that."""
+    """Return the role of an account. `is_operator` alone marks operators: the last release writes only that."""
     if is_operator:
         return "operator"
     return role if role == "viewer" else None
@@ -24,7 +24,7 @@ def roles_of(
 
 
 def reader_of(account: Account | None) -> Reader:
-    """Return how the owner of an account reads mails: by what was chosen, else as the browser was answered."""
+    """Return the language and time zone of an account's mails: the chosen language, else the browser's."""
     return Reader(account.language or account.browser_language, account.time_zone) if account else Reader()
 
 
@@ -38,13 +38,13 @@ class AccountView:
     """``operator``, ``viewer``, or none: a member."""
     created_at: datetime
     deletes_at: datetime | None = None
-    """When it is deleted; until then all it can do is to stay. None: it is not to be deleted."""
+    """When it is deleted; until then it can only undo that. None: it is not to be deleted."""
     name: str | None = None
     """What the owner wants to be called."""
     language: str | None = None
     time_zone: str | None = None
     has_two_steps: bool = False
-    """True where signing in takes a second step."""
+    """True if signing in takes a second step."""
     withheld_role: str | None = None
     """The role that the account gets once signing in takes a second step (TWO_STEP_FOR_OPERATORS)."""
 
@@ -68,7 +68,7 @@ class AccountView:
 
     @property
     def is_operator(self) -> bool:
-        """True where the account may see and administer everything."""
+        """True if the account may see and administer everything."""
         return self.role == "operator"
 
 
@@ -82,21 +82,21 @@ class Session:
     user_agent: str
     seen_at: datetime
     extended_to: datetime | None = None
-    """The new end, where this look moved it: time to set the cookie again, with the secret it has."""
+    """The new end, if this look-up moved it: then the cookie has to be set again, with the same secret."""
     token_hash: bytes = field(default=b"", repr=False)
     """SHA-256 of the cookie's secret."""
     address: str | None = None
     """The client's IP address at the last use."""
     kept: bool = True
-    """False where it ends with the browser."""
+    """False if it ends with the browser."""
     verified_at: datetime | None = None
-    """When the owner last showed who it is, by whatever means."""
+    """When the owner last proved who they are, by any means."""
     passkey_verified_at: datetime | None = None
-    """When that was last by a passkey that stands for the password."""
+    """When they last did so with a passkey that replaces the password."""
 
     @property
     def standing(self) -> "Standing":
-        """Return what the session stood for when it was looked up."""
+        """Return the standing of the session when it was looked up."""
         account = self.account
         return Standing(self.token_hash, account.id if account else None, bool(account and account.is_operator))
 
@@ -143,12 +143,12 @@ class ConfirmationPreview:
     email: str
     needs_password: bool
     has_password: bool = True
-    """False where no sign-up that waits for the address has one: they came from other sites."""
+    """False if no sign-up that waits for the address has one: they came from other sites."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a session stands for at one moment: the secret of its cookie, and the account signed in, if any.
+    """What a session is at one moment: the secret of its cookie, and the account signed in, if any.
 
     Rights given to a session end when its standing changes.
     """

@@ -1,7 +1,7 @@
 """All that an app may import, and the only module that it may import from: `docs/APPS.md`.
 
-Names stay, and mean what they mean, until a release that ends in .0.0; the changelog says one release before
-when one goes. Everything else in Mailroom is private, and changes without notice.
+Names keep their meaning until a release that ends in .0.0; the changelog announces a removal one release
+before. Everything else in Mailroom is private, and changes without notice.
 
 Everywhere:
 
@@ -11,12 +11,13 @@ Everywhere:
 - `Base`, `new_id`: tables.
 - `Sentence`, `gettext`, `ngettext`, `pgettext`, `gettext_noop`, `number`, `date_time`, `duration`: words in the
   reader's language.
-- `MailroomError`: an error with a sentence for people. `MailRow`: what a kind of mail makes its variables of.
+- `MailroomError`: an error with a sentence for people. `MailRow`: the facts that a kind of mail
+  makes its variables from.
 
 In modules with pages (they load Quart, which workers do without):
 
 - `Blueprint`, `Response`, `request`: Quart's own.
-- `page`, `redirect`, `member`, `current_session`, `NotShown`: answers, and who asks.
+- `page`, `redirect`, `member`, `current_session`, `NotShown`: answers, and the account or session that asks.
 - `limited`, `limited_reads`, with `CHANGE`, `EXPORT` or `READ`; `takes_body`: limits of a route.
 - `Invalid`, `refuse`, `take`, `typed`, `Refused`: a form that is shown again.
 

@@ -30,11 +30,11 @@ class AppServices:
 
     @property
     def public_url(self) -> str:
-        """Where people reach this Mailroom, without a slash at the end."""
+        """The address under which people reach this Mailroom, without a slash at the end."""
         return self._services.settings.public_url
 
     def settings(self, kind: type[Kind]) -> Kind:
-        """Return the app's settings. Raises LookupError where no app declares that class."""
+        """Return the app's settings. Raises LookupError if no app declares that class."""
         for app in self._services.apps:
             if isinstance(app.settings, kind):
                 return app.settings
@@ -43,13 +43,13 @@ class AppServices:
     def begin(self) -> AbstractAsyncContextManager[UnitOfWork]:
         """Open a unit of work: one transaction, committed at the end of the block, rolled back when it raises.
 
-        `work.session` is SQLAlchemy's asynchronous session; `work.after_commit(call)` has `call` called later.
-        Raises `Unavailable` (an error with a page of its own) where PostgreSQL cannot be reached.
+        `work.session` is SQLAlchemy's asynchronous session; `work.after_commit(call)` calls `call` once
+        the block is committed. Raises `Unavailable` (an error with a page of its own) if PostgreSQL is away.
         """
         return self._services.database.begin()
 
     async def account(self, work: UnitOfWork, account_id: UUID | str) -> AccountView | None:
-        """Return an account, or None: there is none, or it is to be deleted."""
+        """Return an account; None if there is none, or if it is to be deleted."""
         row = await work.session.get(AccountRow, UUID(str(account_id)))
         return AccountView.of(row) if row and row.deletes_at is None else None
 
@@ -64,13 +64,13 @@ class AppServices:
         delay: timedelta = timedelta(0),
         language: str | None = None,
     ) -> UUID:
-        """Have a mail sent once `work` is committed; return its ticket: whoever may watch it does at
-        `/mails/<ticket>`.
+        """Have a mail sent once `work` is committed; return its ticket. Watchers see it at `/mails/<ticket>`.
 
-        `to` is an address, or an account, which may watch the mail and gets it in its language. `params` are
-        JSON and are stored: nothing secret; the templates and the kind's `variables` get them. The browser
-        session given may watch, too. With a `delay` it is sent later. Raises `LookupError` where there is no
-        such kind, `ValueError` where a parameter is called `time_zone` or `withheld`: Mailroom sets these itself.
+        `to` is an address, or an account, which may watch the mail and gets it in its language. `params` are JSON
+        and are stored, so they must hold nothing secret; the templates and the kind's `variables` get them. The
+        browser session given may watch the mail, too. With a `delay` the mail is sent later. Raises `LookupError`
+        if there is no such kind, `ValueError` if a parameter is called `time_zone` or `withheld`: Mailroom sets
+        these itself.
         """
         account = None if isinstance(to, str) else to
         reader = reader_of(await work.session.get(AccountRow, account.id) if account else None)
@@ -96,9 +96,9 @@ class AppServices:
     ) -> UUID:
         """Have a task of an app run once `work` is committed; return its ticket: its page is `/tasks/<ticket>`.
 
-        `arguments` are JSON, at most some KB, and hold nothing secret. `title` is what watchers read: a text as
-        it is, a `Sentence` in their language. Its owner and the browser session given may watch it. Raises
-        LookupError where no app has such a task.
+        `arguments` are JSON, at most some KB, and hold nothing secret. Watchers read `title`: a text is
+        shown as it is, a `Sentence` in their language. The task's owner and the browser session given may watch
+        it. Raises LookupError if no app has such a task.
         """
         self._check(name)
         return await self._services.task_service.start(
@@ -108,7 +108,7 @@ class AppServices:
     async def start_group(
         self, work: UnitOfWork, parts: Sequence[Part], *, title: str | Sentence, owner: AccountView | None = None
     ) -> UUID:
-        """Have several tasks run at once under one ticket, which counts those that have ended.
+        """Have several tasks run at once under one ticket, which counts the tasks that have ended.
 
         Each part is a name and a list of arguments. Raises LookupError, and ValueError without parts.
         """

@@ -1,7 +1,7 @@
 """A Mailroom for the tests of an app: the real web application and tasks, on real servers (`mailroom[embedded]`).
 
 In `tests/conftest.py`: ``pytest_plugins = ["mailroom.api.testing"]``. A test takes the fixture `mailroom`, a
-`Mailroom` with an empty database. PostgreSQL and Valkey are started once for all tests; no mail leaves.
+`Mailroom` with an empty database. PostgreSQL and Valkey are started once for all tests; no mail is sent.
 """
 
 import asyncio
@@ -68,7 +68,7 @@ class Mailroom:
     async def member(
         self, email: str = "alice@example.org", *, operator: bool = False, language: str | None = None
     ) -> TestClientProtocol:
-        """Return a browser in which the account of this address is signed in; the account is made where needed."""
+        """Return a browser in which the account of this address is signed in; the account is made if needed."""
         browser, role = self._app.test_client(), "operator" if operator else None
         async with self._services.database.begin() as work:
             account = (await work.session.scalars(select(Account).where(Account.email == email))).one_or_none()
@@ -127,14 +127,14 @@ class Mailroom:
             await clean_up()
 
     def close(self) -> None:
-        """End what runs tasks."""
+        """Stop the worker that runs tasks."""
         self._worker.Task.loop.close()
         self._worker.close()
 
 
 @pytest.fixture(scope="session")
 def mailroom_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """PostgreSQL, migrated for all apps, and Valkey, both for all tests; its address."""
+    """Start PostgreSQL, migrated for all apps, and Valkey for all tests; yield PostgreSQL's address."""
     folder = tmp_path_factory.mktemp("mailroom")
     with running_postgres(folder / "postgres") as postgres, running_valkey(folder / "valkey") as valkey:
         values = (
@@ -171,7 +171,7 @@ async def mailroom(mailroom_servers: str) -> AsyncIterator[Mailroom]:
         connection.execute(f"create database {name} template mailroom")
     settings = load(database_url=f"{url.rpartition('/')[0]}/{name}")
     with redis.Redis.from_url(settings.limits) as client:
-        client.flushdb()  # limits of the test before
+        client.flushdb()  # drop the rate limits of the previous test
     async with create_web(settings).test_app() as app:
         made = Mailroom(app, part_of(app.app, Services))  # type: ignore[attr-defined]  # Quart's TestApp has it
         yield made

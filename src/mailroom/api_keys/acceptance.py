@@ -1,4 +1,4 @@
-"""Takes messages of programs in, from either door: may this key send them, and when may they go."""
+"""Takes in messages of programs, over HTTP and SMTP: may this key send them, and when may they go?"""
 
 import asyncio
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ IN_THREAD = 256 * 1024
 
 
 class Acceptance:
-    """The one way of a program's message into the outbox."""
+    """Puts messages of programs into the outbox; every such message comes through here."""
 
     def __init__(self, database: Database, keys: ApiKeys, store: MessageStore, limits: SendingLimits) -> None:
         self._database = database
@@ -68,7 +68,7 @@ class Acceptance:
         return rows.id
 
     async def clean_up(self) -> None:
-        """Forget answers that no repeat gets any more, and limits that are untouched; the sweep calls this."""
+        """Forget answers that are too old for any repeat, and limits that are not in use; the sweep calls this."""
         await self._database.fetch(idempotency.FORGET, {"kept": idempotency.KEPT})
         await self._database.fetch(sending_limits.FORGET, {})
 

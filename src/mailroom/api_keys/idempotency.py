@@ -36,9 +36,9 @@ def fingerprint_of(route: str, payload: bytes | bytearray) -> bytes:
 
 
 async def answered_before(work: PlainWork, key_id: UUID, key: str, fingerprint: bytes) -> list[UUID] | None:
-    """Return the messages that this request made before; None where it is new, and then this one has the word.
+    """Return the messages that this request made before; None if it is new, and then the caller holds the lock.
 
-    Raises `IdempotencyConflict` where the payload differs, `ConcurrentRequest` where one is under way.
+    Raises `IdempotencyConflict` if the payload differs, `ConcurrentRequest` if such a request is under way.
     """
     arguments = {"key_id": key_id, "key": key, "kept": KEPT}
     locked: list[Any] = await work.fetch(LOCK, arguments)

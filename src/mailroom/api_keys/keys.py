@@ -30,7 +30,7 @@ HIGHEST_LIMIT = 2**31 - 1
 TOUCH_EVERY = timedelta(minutes=1)
 """How often `last_used_at` is written at most."""
 STANDS_FOR = 1.0
-"""Seconds that a key of an open connection counts as standing without a look; revoking takes that much longer."""
+"""Seconds that a key of an open connection counts as valid without a new look; revoking takes that much longer."""
 DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 FIND = """
@@ -51,7 +51,7 @@ where id = any(%(ids)s::uuid[]) and revoked_at is null and (expires_at is null o
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key that stands: who asks, and what it may."""
+    """A valid key: whose it is, and what it may do."""
 
     id: UUID
     name: str
@@ -73,7 +73,7 @@ class Key:
 
     @property
     def sees_only_its_own(self) -> bool:
-        """True where other keys' mails are hidden from it: scope `sending`, bound to domains, or a test key."""
+        """True if other keys' mails are hidden from it: scope `sending`, bound to domains, or a test key."""
         return self.scope == "sending" or bool(self.domains) or self.test
 
 
@@ -127,7 +127,7 @@ class ApiKeys:
     """The table of keys."""
 
     def __init__(self, database: Database, *, default_domain: str) -> None:
-        """`default_domain` (ASCII) is whose addresses a key without domains may send From: that of MAIL_FROM."""
+        """`default_domain` (ASCII) is MAIL_FROM's domain: a key without domains may send From its addresses."""
         self._database = database
         self._default_domain = default_domain
         self._finding = Coalescer(self._find)
@@ -137,7 +137,7 @@ class ApiKeys:
     async def create(
         self, work: UnitOfWork, request: KeyRequest, *, owner_id: UUID | None = None
     ) -> tuple[ApiKey, str]:
-        """Make a key; return its row, and the key itself, which is told this once. Raises `InvalidKeyRequest`."""
+        """Make a key; return its row, and the key itself, which is shown only now. Raises `InvalidKeyRequest`."""
         request.check()
         secret = new_secret()
         row = ApiKey(
@@ -205,7 +205,7 @@ class ApiKeys:
         return {row[0] for row in rows}
 
     async def list(self, work: UnitOfWork, *, revoked: bool = False) -> Sequence[ApiKey]:
-        """Return the keys, newest first; `revoked` ones only where asked for."""
+        """Return the keys, newest first; revoked ones only if `revoked` is true."""
         query = select(ApiKey).order_by(ApiKey.id.desc())
         return (await work.session.scalars(query if revoked else query.where(ApiKey.revoked_at.is_(None)))).all()
 
@@ -217,7 +217,7 @@ class ApiKeys:
         return row
 
     async def revoke(self, work: UnitOfWork, key_id: UUID) -> ApiKey:
-        """Have a key stand no more, in every process within seconds. Raises `UnknownKey`."""
+        """Revoke a key; within seconds every process refuses it. Raises `UnknownKey`."""
         row = await self.get(work, key_id)
         work.after_commit(lambda: self._forget(key_id))
         if row.revoked_at is None:
@@ -228,7 +228,7 @@ class ApiKeys:
         self._stood_at.pop(key_id, None)
 
     def check_sender(self, key: Key, address: str) -> None:
-        """Raise `ForbiddenSender` where this key may not send From this address."""
+        """Raise `ForbiddenSender` if this key may not send From this address."""
         domain = to_ascii(address.rpartition("@")[2])
         allowed = key.domains or [self._default_domain]
         if domain not in allowed:

@@ -1,4 +1,4 @@
-"""What was refused to each key lately, and why, for who mends the program. Nothing of its contents."""
+"""What was refused to each key lately, and why, for whoever repairs the program. No contents are kept."""
 
 import logging
 import time
@@ -53,7 +53,7 @@ class KeyRefusals:
         self._noted: dict[UUID, float] = {}
 
     async def note(self, key_id: UUID, refused: Refused) -> None:
-        """Keep what was refused to a key, unless one of its was kept a moment ago. Raises nothing."""
+        """Keep a refusal of a key, unless another one of the key was kept a moment ago. Raises nothing."""
         now = time.monotonic()
         if now - self._noted.get(key_id, -REST) < REST:
             return

@@ -1,4 +1,4 @@
-"""The key itself: ``mr_``, 160 random bits, and a checksum that finds a slip without asking the database."""
+"""The key itself: ``mr_``, 160 random bits, and a checksum that finds a typing error without the database."""
 
 import hashlib
 import secrets

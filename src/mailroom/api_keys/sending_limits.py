@@ -1,6 +1,6 @@
-"""How many mails go out in a time: of a key, to a receiving domain, and to the mail server at all.
+"""How many mails may go out in a period: for a key, to a receiving domain, and to the mail server in all.
 
-What is over a limit is not refused, it waits its turn. The limits are the generic cell rate algorithm (ITU-T
+A mail over a limit is not refused: it waits its turn. The limits are the generic cell rate algorithm (ITU-T
 I.371). For each limit, a row holds the moment at which all of it is free again. A message that is handed in moves
 this moment on by period/count for each mail (a period is a minute, an hour or a day). It may go once the moment is
 at most a period ahead. The row is written in the transaction of the mails.
@@ -32,7 +32,7 @@ returning name, free_at, now()
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most `count` mails in `period`, and any number of them at once at first."""
+    """At most `count` mails in `period`. At first, all of them may go at once."""
 
     name: str
     count: int
@@ -40,7 +40,7 @@ class Limit:
 
     @property
     def step(self) -> timedelta:
-        """The time that one mail takes of it."""
+        """The time by which one mail moves the moment on."""
         return self.period / self.count
 
 
@@ -84,7 +84,7 @@ class SendingLimits:
         return turns
 
     def hold(self, key: Key) -> bool:
-        """Tell whether any limit may hold for what this key sends."""
+        """Tell whether any limit may apply to what this key sends."""
         if key.per_minute or key.per_hour or key.per_day:
             return True
         return not key.test and bool(self.per_minute or self.domains)

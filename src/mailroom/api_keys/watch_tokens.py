@@ -34,7 +34,7 @@ class ExpiredWatchToken(WrongWatchToken):
 
 @dataclass(frozen=True, slots=True)
 class WatchTarget:
-    """What a token opens, for whom, and until when."""
+    """What a token lets its holder see, the key that it is from, and until when."""
 
     kind: Kind
     id: UUID

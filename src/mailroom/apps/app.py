@@ -56,7 +56,7 @@ RESERVED = frozenset(
         "webhooks",
     }
 )
-"""Beginnings of Mailroom's own tables, codes and settings, now or one day."""
+"""Prefixes that Mailroom's own tables, codes and settings use, or may use later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +64,9 @@ class TaskKind:
     """One kind of background task.
 
     `name` begins with the app's name and a full stop. `place` (``"acme.tasks:import_file"``) is a function or a
-    coroutine function, which workers import. It is given the arguments that the task was started with (JSON).
+    coroutine function, which workers import. It gets the arguments that the task was started with (JSON).
     It may call `services()` and `report()`; a coroutine runs in the worker's event loop, a function in a
-    thread. With `cancellable`, its owner can stop it at its next `report()`. `options` are further ones of
+    thread. With `cancellable`, its owner can stop it at its next `report()`. `options` are further options of
     Celery's ``@app.task`` (``acks_late``, ``max_retries``, …).
 
     Once the task is done its page shows `result_template`, a template of the app, if it has one. `result_values`
@@ -111,7 +111,7 @@ class App:
 
     `name` (3 to 30 lower-case letters, digits, underscores) begins all that it adds. `blueprints`, `clean_ups`,
     `commands` and the places of `tasks` and `exports` are texts (``"acme.web:blueprint"``): each is imported by
-    the process that needs it, and by no other. Raises ValueError where a name is not the app's to give.
+    the process that needs it, and by no other. Raises ValueError if the app may not use one of its names.
     """
 
     name: str
@@ -127,7 +127,7 @@ class App:
     commands: Mapping[str, str] = field(default_factory=dict)
     """Name of a command of the shell → a click command or group."""
     exports: Sequence[ExportedTable] = ()
-    """What a member's export has of this app."""
+    """The app's tables that are in a member's export."""
     clean_ups: Sequence[str] = ()
     """Coroutine functions without parameters. Each worker calls them every ten minutes; they delete a bounded
     number of rows at a time."""
@@ -138,7 +138,7 @@ class App:
     """Code → sentence in English, marked with `gettext_noop`, for `Sentence` and for errors. A code begins with
     the app's name and a full stop."""
     folder: Path | None = None
-    """Where `templates/`, `mails/`, `migrations/` and `catalogues/` are; none: beside the module of the app."""
+    """The folder of `templates/`, `mails/`, `migrations/` and `catalogues/`; none: that of the app's module."""
 
     def __post_init__(self) -> None:
         """Check the names."""

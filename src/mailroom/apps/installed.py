@@ -25,13 +25,13 @@ class InstalledApp:
 
     @property
     def who(self) -> str:
-        """How a sentence about a mistake of its names it."""
+        """The app as sentences about its mistakes name it: ``app acme``."""
         return f"app {self.name}"
 
 
 @dataclass(frozen=True)
 class Apps:
-    """All of them, in the order in which they were named: of two that override a template, the first one wins."""
+    """All apps, in the order in which they were named: of two that override a template, the first one wins."""
 
     installed: Sequence[InstalledApp] = field(default_factory=tuple)
 
@@ -59,7 +59,7 @@ class Apps:
 
     @cached_property
     def commands(self) -> dict[str, tuple[InstalledApp, str]]:
-        """Every command of the shell: its app, and where it stands."""
+        """Every command of the shell, by its name: its app, and its place (``module:name``)."""
         return {name: (app, place) for app in self for name, place in app.app.commands.items()}
 
     @cached_property

@@ -20,7 +20,7 @@ GROUP = "mailroom.apps"
 
 @lru_cache(maxsize=8)
 def load(named: str) -> Apps:
-    """Return the apps that `named` (MAILROOM_APPS) names, and behind them those of installed packages.
+    """Return the apps that `named` (MAILROOM_APPS) names, then those of installed packages.
 
     Each is loaded once in a process; its translations and sentences are known from then on. Raises `SettingsError`
     that names every problem.
@@ -44,7 +44,7 @@ def load(named: str) -> Apps:
 
 
 def _places(named: str) -> Iterator[tuple[str, str]]:
-    """Yield where each app stands, and who says so."""
+    """Yield the place (``module:name``) of each app, and the setting or package that names it."""
     for part in filter(None, (part.strip() for part in named.split(","))):
         yield part if ":" in part else f"{part}:app", "MAILROOM_APPS"
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):

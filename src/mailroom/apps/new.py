@@ -21,7 +21,7 @@ FILES = {
     "tests/conftest.py": "conftest.py.txt",
     "tests/test_{name}.py": "test_app.py.txt",
 }
-"""Path in the new folder → what it is made from."""
+"""Path in the new folder → the template it is made from."""
 NEXT = "cd {name} && pip install --editable . && mailroom up --reload"
 
 
@@ -32,7 +32,7 @@ class CannotMake(MailroomError):
 def new_app(name: str, where: Path) -> Path:
     """Write an app called `name` into a new folder of that name in `where`; return the folder.
 
-    Raises `CannotMake`: the name cannot be an app's, or the folder is there.
+    Raises `CannotMake` if the name cannot be an app's, or if the folder exists already.
     """
     try:
         App(name)

@@ -1,4 +1,4 @@
-"""Imports what an app names by a text (``"acme.web:blueprint"``), and says in a sentence where that fails."""
+"""Imports what an app names by a text (``"acme.web:blueprint"``); an error says in a sentence why that failed."""
 
 import sys
 import traceback
@@ -40,7 +40,7 @@ def module_of(name: str, who: str) -> ModuleType:
 
 
 def thing_of(place: str, who: str) -> Any:
-    """Return what stands at ``module:name``. Raises `SettingsError`."""
+    """Return the object at ``module:name``. Raises `SettingsError`."""
     module, _, name = place.partition(":")
     found = getattr(module_of(module, who), name, None)
     if found is None:

@@ -13,7 +13,7 @@ CleanUp = Callable[[], Awaitable[None]]
 
 
 def app_clean_ups(services: Services) -> list[CleanUp]:
-    """Return what to call, imported. Raises `SettingsError`. One that fails is logged, and holds up no other."""
+    """Import the clean-ups and return them. Raises `SettingsError`. One that fails is logged; the others run."""
     return [
         partial(_run, services, f"{app.name}: {place}", thing_of(place, app.who))
         for app in services.apps

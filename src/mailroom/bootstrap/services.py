@@ -71,7 +71,7 @@ from mailroom.webhooks.retention import forget_deliveries
 
 
 def create_database(settings: Settings, *, name: str) -> Database:
-    """Return the database of one process, which `name` names there. Nothing connects yet."""
+    """Return the database of one process, which PostgreSQL shows under `name`. Nothing connects yet."""
     return Database(
         settings.database_url,
         connections=settings.database_connections,
@@ -94,7 +94,7 @@ def create_services(
     """Return the services of one process. Nothing connects yet.
 
     `name` is what PostgreSQL shows as the application's name. A `database` that is given is used, instead of a
-    new one. Raises `SettingsError` where an app cannot be loaded.
+    new one. Raises `SettingsError` if an app cannot be loaded.
     """
     database = database or create_database(settings, name=name)
     tickets, tokens = Tickets(), Tokens(settings.secret_keys)

@@ -22,7 +22,7 @@ from mailroom.settings import Settings
 from mailroom.settings.urls import redis_place
 
 _IMPORTING = threading.Lock()
-"""Held while Celery is imported: the doctor asks in several threads, and Celery's module is not there at once."""
+"""Held while Celery is imported: the doctor asks in several threads, and one could find a half-loaded module."""
 
 
 def create_commands() -> click.Group:
@@ -44,7 +44,7 @@ def run_web(settings: Settings, fd: int | None = None) -> int:
     """Serve the web until stopped; return the exit code.
 
     With WEB_CONCURRENCY above 1 it starts that many processes, which share one listening socket; each of them gets
-    the socket's file descriptor as `fd`. Raises `SettingsError` where the port cannot be had.
+    the socket's file descriptor as `fd`. Raises `SettingsError` if the port cannot be used.
     """
     listening = _listen(settings, "PORT", settings.port, fd)
     if fd is None:
@@ -58,7 +58,7 @@ def run_web(settings: Settings, fd: int | None = None) -> int:
         from mailroom.web.server import server
 
         app = create_web(settings)
-    # A page may hold a websocket; beside those there is room for as many requests.
+    # A page may hold a websocket open; there is room for as many websockets as for other requests.
     most = 2 * settings.live_sockets_per_address
     counters = part_of(app, Services).counters
     server.run(
@@ -118,7 +118,7 @@ def run_worker(settings: Settings, *, one: bool = False) -> int:
     if not one and settings.worker_processes > 1:
         command = [sys.executable, "-m", "mailroom", "worker", "--one"]
         return Fleet("worker", command, settings.worker_processes, stop_seconds=settings.stop_seconds).run()
-    if settings.mailroom_embedded:  # on a machine of one's own root is expected; elsewhere Celery's warning stands
+    if settings.mailroom_embedded:  # `mailroom up` may well run as root; elsewhere Celery's warning is shown
         from celery.platforms import SecurityWarning
 
         warnings.simplefilter("ignore", SecurityWarning)
@@ -160,7 +160,7 @@ async def open_tracker(services: Services) -> AsyncIterator[Tracker]:
 
 
 def queue_depth(settings: Settings) -> int | None:
-    """Return how many messages wait in the queue, None where the broker does not answer. Blocks."""
+    """Return how many messages wait in the queue, or None if the broker does not answer. Blocks."""
     with _IMPORTING:
         from mailroom.jobs.broker.queue_depth import queue_depth as ask
         from mailroom.jobs.publisher import Publisher
@@ -172,7 +172,7 @@ def queue_depth(settings: Settings) -> int | None:
 def worker_names(settings: Settings) -> dict[str, list[str]]:
     """Return the workers that answer within 1.5 seconds, by the broker (``host:port/number``) they listen at.
 
-    Each broker is asked, at the same time; one that is away is left out. Raises where all are.
+    All brokers are asked at the same time; one that is away is left out. Raises an error if all are away.
     """
     brokers = settings.broker.split(";")
     with Daemons() as threads:

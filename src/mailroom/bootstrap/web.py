@@ -20,9 +20,9 @@ from mailroom.web.live.endpoint import serve_live
 
 
 def create_web(settings: Settings | None = None) -> Quart:
-    """Return the web application, with a poller of its own. Raises `SettingsError`: an app cannot be loaded.
+    """Return the web application, with a poller of its own. Raises `SettingsError` if an app cannot be loaded.
 
-    Where no settings are given, it reads the environment, and ends the program where that cannot be used.
+    If no settings are given, it reads the environment, and ends the program if that cannot be used.
     """
     if settings is None:
         with exit_on_problems():
@@ -43,7 +43,7 @@ def create_web(settings: Settings | None = None) -> Quart:
     serve_live(app)
     traces = start_tracing(settings, "web")
     if traces:
-        from mailroom.web.tracing import trace_requests  # OpenTelemetry is loaded where it is on, only
+        from mailroom.web.tracing import trace_requests  # OpenTelemetry is loaded only if it is on
 
         trace_requests(app, traces)
     name = new_name()

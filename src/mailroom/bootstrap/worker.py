@@ -57,9 +57,9 @@ from mailroom.webhooks.sender import WebhookSender
 
 
 def create_worker(settings: Settings | None = None) -> Celery:
-    """Return the worker's Celery application. Raises `SettingsError`: an app cannot be loaded.
+    """Return the worker's Celery application. Raises `SettingsError` if an app cannot be loaded.
 
-    Where no settings are given, it reads the environment, and ends the program where that cannot be used.
+    If no settings are given, it reads the environment, and ends the program if that cannot be used.
     """
     if settings is None:
         with exit_on_problems():

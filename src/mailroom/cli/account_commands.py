@@ -1,4 +1,4 @@
-"""`mailroom accounts`: the accounts of members, in the operator's hand."""
+"""`mailroom accounts`: what operators do with the accounts of members."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""`mailroom retry`, `cancel` and `again`: of mails and tasks that are named, all mails of a state or of a search.
+"""`mailroom retry`, `cancel` and `again`: for mails and tasks by id, or for all mails of a state or of a search.
 
 All mails of a search are changed by a background task, as from the desk.
 """
@@ -31,24 +31,24 @@ from mailroom.tasks.states import TaskState
 
 SEARCH = gettext_noop('All mails of a search, as on the desk: "state:failed to:@example.org code:550 since:2h".')
 BATCH = 100
-"""Mails in one transaction where a whole state is meant."""
+"""Mails or tasks that are changed in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
 class BulkAction:
-    """What can be done with mails and tasks, and the words to ask and to tell of it."""
+    """What can be done with mails and tasks, and its texts: the questions before, and the answer after."""
 
     question: Callable[[int, str], str]
-    """What is asked before it is done to so many mails of a state."""
+    """The question that is asked before it is done to so many mails of a state."""
     to_mail: Callable[[MailAdministration, UnitOfWork, UUID], Awaitable[None]]
     to_task: Callable[[TaskService, UnitOfWork, UUID], Awaitable[object]]
     done: str
-    """What is told of each, marked."""
+    """What is printed for each mail or task, marked for translation."""
     of_search: Callable[[int], str]
-    """What is asked before it is done to so many mails of a search."""
+    """The question that is asked before it is done to so many mails of a search."""
     action: Action
     code: str
-    """What it is in the audit log: ``retried``."""
+    """Its name in the audit log: ``retried``."""
 
 
 RETRY = BulkAction(
@@ -121,7 +121,7 @@ def cancel(
 @click.argument("prefix", metavar="ID", type=Id())
 @click.pass_obj
 def again(entrypoints: Entrypoints, prefix: IdPrefix) -> None:
-    """Send a copy of a mail of another program that was sent. The id of the copy is printed."""
+    """Send a copy of a mail that was sent for another program. The id of the copy is printed."""
 
     async def work(services: Services) -> UUID | None:
         async with services.database.begin() as unit:
@@ -140,7 +140,7 @@ def _do(
     *,
     yes: bool,
 ) -> None:
-    """Do it to each and say so; exit code 1 where it was not possible with one of them."""
+    """Apply the action to each, and print the results; exit with code 1 if it was impossible for one of them."""
     if [bool(prefixes), bool(state), search is not None].count(True) != 1:
         raise click.UsageError(
             gettext(
@@ -206,7 +206,7 @@ def _agreed(question: str, *, yes: bool) -> bool:
 
 
 async def _each(services: Services, prefixes: Sequence[IdPrefix], action: BulkAction) -> int:
-    """Return with how many it was not possible. What was possible is done."""
+    """Apply the action to each; return for how many it was impossible. It is done for the others."""
     impossible = 0
     for start in range(0, len(prefixes), BATCH):
         said: list[tuple[str, bool]] = []
@@ -218,13 +218,13 @@ async def _each(services: Services, prefixes: Sequence[IdPrefix], action: BulkAc
                 except MailroomError as error:
                     said.append((f"{prefix}: {error_text(error)}", True))
                     impossible += 1
-        for line, wrong in said:  # only now is it so
+        for line, wrong in said:  # only now is it committed
             click.echo(line, err=wrong)
     return impossible
 
 
 async def _one(services: Services, work: UnitOfWork, ticket: UUID, action: BulkAction) -> str:
-    """Do it to a mail or task, and note it in the audit log; return what was done. Raises what they raise."""
+    """Apply the action to a mail or task, and note it in the audit log; return the words for what was done."""
     try:
         await action.to_mail(services.mail_administration, work, ticket)
         await services.acts.note(work, shell_actor(), f"mail.{action.code}", ticket)

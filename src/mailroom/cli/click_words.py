@@ -2,8 +2,8 @@
 
 Internals that this relies on: click's modules import `gettext` as `_`, and `ngettext`, and look both up when they
 say something. Python's own gettext takes the language from the environment alone, and wants a folder of that very
-name; ours speaks `zh-Hans` where the terminal asks for `zh_CN`. What it buys: an error of usage is in the language
-of the help. At an upgrade: `tests/unit/cli/test_language.py` finds what click says anew.
+name; ours speaks `zh-Hans` if the terminal asks for `zh_CN`. The gain: an error of usage is in the language
+of the help. At an upgrade: `tests/unit/cli/test_language.py` finds texts that are new in click.
 """
 
 from typing import Any

@@ -39,10 +39,10 @@ PORT = click.IntRange(1, 65535)
 
 
 class Shell(click.Group):
-    """The group of commands, and where their errors become sentences and exit codes."""
+    """The group of all commands. It turns their errors into sentences and exit codes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
-        """Return the commands in the order a newcomer meets them, behind them those of apps."""
+        """Return the commands in the order a newcomer meets them, and after them those of apps."""
         try:
             return [*self.commands, *app_commands.names()]
         except SettingsError as error:  # the help is shown all the same

@@ -1,4 +1,4 @@
-"""Ids of mails and tasks, shortened to as much as is unique, as Git takes them."""
+"""Ids of mails and tasks, which may be shortened as long as they are unique, as in Git."""
 
 import re
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class IdPrefix:
 
     @classmethod
     def parse(cls, text: str) -> "IdPrefix | None":
-        """Read hexadecimal digits, with or without the dashes; None where they are none, or too few."""
+        """Read hexadecimal digits, with or without the dashes; None if there are other characters, or too few."""
         digits = text.strip().lower().replace("-", "")
         if not re.fullmatch(rf"[0-9a-f]{{{SHORTEST},{DIGITS}}}", digits):
             return None
@@ -57,7 +57,7 @@ class Id(click.ParamType[IdPrefix]):
     name = "id"
 
     def convert(self, value: str | IdPrefix, param: click.Parameter | None, ctx: click.Context | None) -> IdPrefix:
-        """Return the prefix; fails with a sentence where the text is none."""
+        """Return the prefix; fails with a sentence if the text is none."""
         found = value if isinstance(value, IdPrefix) else IdPrefix.parse(value)
         if found is None:
             words = gettext(

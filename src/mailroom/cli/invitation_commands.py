@@ -47,7 +47,7 @@ async def _create(services: Services, address: str, *, bound: bool) -> Invitatio
 @invitations.command("list")
 @click.pass_obj
 def list_invitations(entrypoints: Entrypoints) -> None:
-    """List the newest invitations, with where each of their mails is."""
+    """List the newest invitations, each with the state of its mail."""
     found = with_services(entrypoints, _list)
     if found:
         print_table(COLUMNS, [_row(one) for one in found])

@@ -16,7 +16,7 @@ NAMES = ("LC_ALL", "LC_MESSAGES", "LANG")
 
 
 def terminal_language(environment: Mapping[str, str] = os.environ) -> str:
-    """Return the shipped language that suits the locale. LANGUAGE goes before it, as GNU gettext has it."""
+    """Return the shipped language that suits the locale. LANGUAGE comes before the locale, as in GNU gettext."""
     locale = next((environment[name] for name in NAMES if environment.get(name)), "C").partition(".")[0]
     if locale in {"C", "POSIX"}:
         return languages.DEFAULT
@@ -27,7 +27,7 @@ def terminal_language(environment: Mapping[str, str] = os.environ) -> str:
 def translate_help(command: click.Command) -> None:
     """Put the help of a command, of its options and of the commands below it into the current language.
 
-    Their English stands in docstrings and in `help`, where `i18n/extraction.py` finds it.
+    The English texts are in docstrings and in `help`, where `i18n/extraction.py` finds them.
     """
     command.help = translated(inspect.cleandoc(command.help)) if command.help else command.help
     command.epilog = translated(command.epilog) if command.epilog else command.epilog

@@ -1,4 +1,4 @@
-"""A task on its way, in the terminal: a bar where people look on, else a line for each change."""
+"""A task on its way: a progress bar in a terminal, otherwise a line for each change."""
 
 import sys
 from datetime import datetime
@@ -21,7 +21,7 @@ from mailroom.progress.snapshot import Snapshot
 
 
 def words_of(shown: Snapshot) -> str:
-    """Return where it is, in one line; what comes from outside commands no terminal."""
+    """Return where it is, in one line; text from outside cannot control the terminal."""
     error = shown.error or {}
     message = message_of({"message": shown.message, "message_code": shown.message_code, "params": shown.params})
     code = " ".join(str(error[key]) for key in ("code", "enhanced") if error.get(key))
@@ -67,7 +67,7 @@ class LiveView:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Leave the last picture standing."""
+        """Stop drawing; the last state stays on the screen."""
         if self._bar:
             self._bar.stop()
 

@@ -73,7 +73,7 @@ def newest_of(shown: int, total: int) -> str:
 
 
 def _search(entrypoints: Entrypoints, text: str, limit: int, *, as_json: bool) -> None:
-    """Print the newest mails of a search, and what of its time was not looked at."""
+    """Print the newest mails of a search, and which part of its time was not searched."""
 
     async def read(services: Services) -> tuple[list[Mail], Page[Mail]]:
         now, mails = clock.now(), list[Mail]()

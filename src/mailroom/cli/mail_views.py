@@ -155,6 +155,6 @@ def _timeline(attempt: Attempt) -> Iterator[str]:
 
 
 def answer_of(told: Mail | Attempt) -> str:
-    """Return code and words; the words already begin with the enhanced code where there is one."""
+    """Return code and words; the words already begin with the enhanced code if there is one."""
     enhanced = "" if told.enhanced and (told.answer or "").startswith(told.enhanced) else told.enhanced
     return clean(" ".join(filter(None, (str(told.code or ""), enhanced, told.answer))))

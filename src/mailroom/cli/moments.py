@@ -18,7 +18,7 @@ class Moment(click.ParamType[datetime]):
     name = "moment"
 
     def convert(self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Return the moment; fails with a sentence where the text is none."""
+        """Return the moment; fails with a sentence if the text is none."""
         if isinstance(value, datetime):
             return value
         if length := LENGTH.fullmatch(value.strip()):

@@ -1,4 +1,4 @@
-"""The one way to print a list: a table where people look on, lines of fields separated by tabs in a pipe."""
+"""The one way to print a list: a table in a terminal, and lines of fields separated by tabs in a pipe."""
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -10,7 +10,7 @@ from mailroom.i18n.columns import padded, places
 from mailroom.i18n.messages import translated
 
 NARROW = 110
-"""Columns of a terminal below which a table does without what is not `needed`."""
+"""Width of a terminal below which a table leaves out the columns that are not `needed`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Column:
     whole: bool = False
     """Whether it is never cut short."""
     needed: bool = True
-    """Whether it stands in a narrow table, too."""
+    """Whether a narrow table has it, too."""
     colour: Callable[[str], str] = lambda _text: ""
 
 

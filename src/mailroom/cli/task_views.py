@@ -1,4 +1,4 @@
-"""How a task that is no mail looks in the shell: its row, its parts where it is made of others, its traceback."""
+"""How a task that is no mail looks in the shell: its row, its parts if it is made of others, its traceback."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

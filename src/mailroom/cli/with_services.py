@@ -1,4 +1,4 @@
-"""Runs the part of a command that needs the services: wired for it alone, closed after it."""
+"""Runs the part of a command that needs the services. They are wired for it alone, and closed after it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

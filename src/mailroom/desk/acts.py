@@ -18,7 +18,7 @@ class Acts:
         self._invitations = invitations
 
     async def ask_worker(self, actor: Actor, name: str, wish: str | None) -> bool:
-        """Ask a worker to ``drain`` or ``stop``, or with None to go on; False where there is none of this name."""
+        """Ask a worker to ``drain`` or ``stop``, or with None to go on; False if there is none of this name."""
         async with self._database.begin() as work:
             if not await ask(work, name, wish):
                 return False
@@ -33,7 +33,7 @@ class Acts:
         act: Callable[[UnitOfWork, UUID], Awaitable[UUID | None]],
         ticket: UUID,
     ) -> UUID | None:
-        """Do `act` to a mail or task; return the id of the copy where it makes one. Raises what `act` raises.
+        """Do `act` to a mail or task; return the id of the copy if it makes one. Raises what `act` raises.
 
         `action` is the code for the audit log: ``mail.retried``, ``task.cancelled``.
         """

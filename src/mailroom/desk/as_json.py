@@ -1,6 +1,6 @@
-"""What the desk tells machines: the shell's `--json` and the API say the same. Codes, and times in ISO 8601.
+"""The desk's data as JSON, the same in the shell's `--json` and the API: codes, and times in ISO 8601.
 
-`seen` shows a text that may hold mail addresses: whole, or cut for those who may not see them.
+`seen` returns a text that may hold mail addresses as the reader may see it: whole, or with addresses masked.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -140,7 +140,7 @@ def sign_up_json(one: SignUp, seen: Seen = str) -> Json:
 
 
 def invitation_json(one: InvitationView, seen: Seen = str) -> Json:
-    """Return an invitation with where its mail is."""
+    """Return an invitation with the state of its mail."""
     return {
         "id": str(one.id),
         "email": seen(one.email),

@@ -1,4 +1,4 @@
-"""What waits: counted up to 10,000, and the oldest. Indexes answer, however many mails there are."""
+"""Waiting mails: their number, counted up to 10,000, and the oldest. Only indexes are read for it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ MOST = 10_000
 LOOKED_AT = 500
 
 # A mail that a person queued again was put long ago; it waits since `changed_at`. Bulk mails may wait for hours,
-# and their rows are not published; where many of them wait, the transactional ones are found by `nudge_at`, which
+# and their rows are not published; if many of them wait, the transactional ones are found by `nudge_at`, which
 # the sweep moves on.
 COUNTS = """
 select
@@ -38,7 +38,7 @@ select stream, min(changed_at) from (
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """How many mails wait, `MOST` + 1 where there are more; and since when the oldest of each stream."""
+    """How many mails wait (at most `MOST` + 1), and since when the oldest of each stream has waited."""
 
     queued: int
     retrying: int
@@ -46,7 +46,7 @@ class Backlog:
     sending: int
     held: int
     oldest: datetime | None = None
-    """Since when the oldest transactional mail waits that could be sent at once."""
+    """Since when the oldest transactional mail that could be sent at once has waited."""
     oldest_bulk: datetime | None = None
 
     @property

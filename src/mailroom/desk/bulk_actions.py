@@ -2,7 +2,7 @@
 
 Each chunk locks its mails in the order of their ids, changes those whose state allows it, and commits together
 with its counts and the id it reached. So the counts are exact wherever the task is stopped, no mail is changed
-twice, and a task that begins again goes on where it was.
+twice, and a task that begins again continues where it stopped.
 """
 
 from collections.abc import Callable
@@ -35,10 +35,10 @@ CHUNK = 500
 COUNT_SECONDS = 5.0
 """Seconds that counting may take before a person confirms."""
 COUNT_SECONDS_OF_TASK = 15.0
-"""Seconds that the task may take to count. Where they are not enough, its page shows no total."""
+"""Seconds that the task may take to count. If they are not enough, its page shows no total."""
 
 Progress = Callable[[int, int | None], None]
-"""Told how many of how many mails (None: nobody knows) are done; it may raise `Cancelled`."""
+"""Gets the number of mails done and the total (None: unknown); it may raise `Cancelled`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class BulkActions:
         self._audit_log = audit_log
 
     async def count(self, search: MailSearch, until: datetime) -> int | None:
-        """Return how many mails a search means, exactly; None where counting takes longer than `COUNT_SECONDS`."""
+        """Return how many mails match a search, exactly; None if counting takes longer than `COUNT_SECONDS`."""
         window = _window(search.starts(until), min(search.before or until, until))
         return await self._count(search, window, COUNT_SECONDS)
 
@@ -110,7 +110,7 @@ class BulkActions:
         return ticket
 
     async def find(self, work: UnitOfWork, ticket: UUID) -> BulkActionRow | None:
-        """Return the act of a task; None where it is none."""
+        """Return the act of a task; None if the task has none."""
         return await work.session.get(BulkActionRow, ticket)
 
     async def run(self, ticket: UUID, progress: Progress) -> Counts:
@@ -134,7 +134,7 @@ class BulkActions:
         return counts
 
     async def _begin(self, ticket: UUID) -> tuple[BulkActionRow, MailSearch]:
-        """Return the row, with the total counted where that is possible, and its search."""
+        """Return the row, with the total if it can be counted, and its search."""
         async with self._database.begin() as work:
             row = await work.session.get_one(BulkActionRow, ticket)
         search = MailSearch.parse(row.query, row.until)
@@ -146,7 +146,7 @@ class BulkActions:
         return row, search
 
     async def _chunk(self, ticket: UUID, search: MailSearch) -> Counts | None:
-        """Change the next mails and return the counts so far; None where there are no more."""
+        """Change the next mails and return the counts so far; None if there are no more."""
         async with self._database.begin() as work:
             locked = select(BulkActionRow).where(BulkActionRow.id == ticket).with_for_update()
             row = (await work.session.scalars(locked)).one()

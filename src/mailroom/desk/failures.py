@@ -1,7 +1,7 @@
-"""Failures in groups: what they have in common, since when, how many, and how many got over it by themselves.
+"""Failures in groups: what they have in common, since when, how many, and how many were sent later after all.
 
-A group is made of the newest troubled mails of a time, at most `MOST` of them, so that the page costs the same
-however many there are. The page says where there are more.
+Groups are made of the newest mails in trouble within a time, at most `MOST` of each state, so that the page costs
+the same however many there are. The page says if there are more.
 """
 
 from collections import Counter
@@ -19,10 +19,10 @@ from mailroom.kit.database import Database, UnitOfWork
 from mailroom.kit.ids import first_id
 
 MOST = 3_000
-"""Mails and attempts that are grouped, at most of each."""
+"""Most mails of each state, and most attempts, that are grouped."""
 MOST_TASKS = 500
 PATIENCE = 1.0
-"""Seconds that each question may take; usually it is a twentieth of that."""
+"""Seconds that each query may take; usually it takes a twentieth of that."""
 BARS = 12
 """Parts of the time that a group's trend shows."""
 
@@ -34,7 +34,7 @@ _NEWEST = """(
     order by created_at desc limit %(most)s
 )"""
 STATES = ("failed", "expired", "uncertain", "retrying")
-# The index on state and time gives the newest of each state; they are grouped where they are.
+# The index on state and time gives the newest mails of each state; PostgreSQL groups them.
 TROUBLED = f"""
 with newest as materialized ({" union all ".join(_NEWEST.format(state=state) for state in STATES)}),
 placed as (
@@ -47,7 +47,7 @@ select state, reason, code, enhanced, domain, count(*) as count, min(at) as firs
     array[{", ".join(f"count(*) filter (where place = {bar})" for bar in range(BARS))}] as trend,
     sum(count(*)) over (partition by state) as of_state
 from placed group by state, reason, code, enhanced, domain order by count(*) desc limit 500
-"""  # noqa: S608  # of our own words
+"""  # noqa: S608  # only our own constants
 RECOVERED = """
 select reason, code, enhanced, domain, count(distinct mail_id) as count from (
     select tried.mail_id, coalesce(tried.reason, '') as reason, tried.code,
@@ -125,7 +125,7 @@ class TaskFailureGroup:
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """The groups of a time, the largest first. `complete` is false where there were more than are grouped."""
+    """The groups of a time, the largest first. `complete` is false if there were more than are grouped."""
 
     since: datetime
     groups: Sequence[FailureGroup]
@@ -141,7 +141,7 @@ class FailureReport:
         self._budget = budget
 
     async def groups(self, length: timedelta) -> Failures:
-        """Return the failures of the last `length`. A question that takes too long counts as incomplete."""
+        """Return the failures of the last `length`. If a query takes too long, the result is incomplete."""
         now = clock.now()
         since = now - length
         groups: dict[Cause, FailureGroup] = {}

@@ -15,7 +15,7 @@ LATELY = timedelta(hours=24)
 MOST = 4_000
 """Messages that are looked at for all keys of a page together: the page costs the same however much they send."""
 
-# By the indexes on (key_id, id) and message_id, for each key the newest: only what is counted is read.
+# Uses the indexes on (key_id, id) and message_id; only the newest messages of each key are read.
 COUNT = """
 select key.id, mail.state, count(*)
 from unnest(%(keys)s::uuid[]) as key (id) cross join lateral (
@@ -41,7 +41,7 @@ class KeyTraffic:
 
 
 async def key_traffic(work: PlainWork, keys: Sequence[UUID]) -> Mapping[UUID, KeyTraffic]:
-    """Return what these keys handed in within `LATELY`, of each its newest messages."""
+    """Return the traffic of these keys within `LATELY`, by the newest messages of each."""
     found: dict[UUID, KeyTraffic] = defaultdict(KeyTraffic)
     most = MOST // max(4, len(keys)) or 1
     wanted = {"keys": list(keys), "since": first_id(clock.now() - LATELY), "most": most}

@@ -70,9 +70,9 @@ class MailDesk:
         return MailDetails(shown.mail, shown.attempts, found, message, key_name)
 
     async def preview(self, work: UnitOfWork, mail: Mail) -> Preview | None:
-        """Return what a mail looks like; None where its contents are dropped.
+        """Return what a mail looks like; None if its contents are dropped.
 
-        Raises `BrokenMail`; `UnknownKind` where this process lacks the mail's app.
+        Raises `BrokenMail`; `UnknownKind` if this process lacks the mail's app.
         """
         if mail.message_id:
             raw = await self._content(work, mail.message_id)
@@ -84,7 +84,7 @@ class MailDesk:
         )
 
     def specimen(self, kind: str, recipient: str) -> Preview:
-        """Return what a mail of this kind would look like in the language of the moment; there is no such mail.
+        """Return what a mail of this kind would look like in the current language; no such mail exists.
 
         Raises `BrokenMail`.
         """
@@ -96,7 +96,7 @@ class MailDesk:
     async def send_again(self, work: UnitOfWork, mail_id: UUID) -> UUID:
         """Put a copy of another program's message, to this recipient alone; return the new mail's id.
 
-        The first mail stays as it is, so that both can be seen. Raises `UnknownMail`; `NotPossible` where the mail
+        The first mail stays as it is, so that both can be seen. Raises `UnknownMail`; `NotPossible` if the mail
         was not sent, is one of Mailroom's own (its links belong to one mail), or its contents are dropped.
         """
         mail = (await self._administration.show(work, mail_id)).mail

@@ -1,7 +1,7 @@
 """Searches for mails in SQL: pages by key, bounded counts, and never longer than the budget.
 
-A search looks at slices of time, the newest first, each several times as long as the one before it. Where the
-budget is used up, the page says how far it looked, and the next one goes on from there. So the cost of a page is
+A search looks at slices of time, the newest first, each several times as long as the one before it. When the
+budget is used up, the page says how far it looked, and the next one continues there. So the cost of a page is
 bounded whatever is asked for and however many mails there are.
 """
 
@@ -27,7 +27,7 @@ MOST_COUNTED = 10_000
 """Where a count stops."""
 SIMPLE: ColumnElement[Any] = literal_column("'simple'::regconfig")
 NOT_SENT = Mail.state != literal_column("'sent'")
-"""Written as the partial indexes have it, so that the planner knows them."""
+"""Written as in the partial indexes, so that the planner uses them."""
 ACCEPTED_BELOW = 300
 
 
@@ -41,7 +41,7 @@ class MailSearches:
     async def page(
         self, search: MailSearch, now: datetime, *, before: UUID | None = None, limit: int = 50
     ) -> Page[Mail]:
-        """Return at most `limit` mails, those with ids below `before` where given. Raises `Unavailable`."""
+        """Return at most `limit` mails, those with ids below `before` if given. Raises `Unavailable`."""
         narrow = is_narrow(search)
         return await page_of_slices(
             self._database,
@@ -56,9 +56,9 @@ class MailSearches:
     async def first_page(
         self, search: MailSearch, now: datetime, *, limit: int = 50
     ) -> tuple[Page[Mail], int | None]:
-        """Return the first page, and how many mails there are as `count` does; both within one budget.
+        """Return the first page and the number of mails as `count` returns it, both within one budget.
 
-        None where nobody knows how many. Raises `Unavailable`.
+        The number is None if it is unknown. Raises `Unavailable`.
         """
         ends_at = time.monotonic() + self._budget
         page = await self.page(search, now, limit=limit)
@@ -74,7 +74,7 @@ class MailSearches:
     ) -> int | None:
         """Return how many mails there are, at most `most` + 1.
 
-        None where that takes longer than `seconds`: the budget, unless told.
+        None if that takes longer than `seconds` (by default the budget).
         """
         ends_at = time.monotonic() + (self._budget if seconds is None else seconds)
         counted = 0
@@ -102,8 +102,8 @@ async def _number(work: UnitOfWork, query: Select[int], seconds: float) -> int |
 def page_of(search: MailSearch, window: Window, limit: int, *, narrow: bool) -> Select[Mail]:
     """Return the query for a slice, the newest first.
 
-    Where an index finds the few that match (`narrow`), they are found first. The planner takes an expression for
-    common and would go through all mails by id, in the hope to meet enough of them soon.
+    If an index finds the few that match (`narrow`), they are found first. The planner would assume that many rows
+    match an expression, and would go through all mails by id until it had found enough.
     """
     meant = conditions(search, window)
     if narrow:
@@ -125,7 +125,7 @@ def window_of(search: MailSearch, now: datetime, *, before: UUID | None = None) 
 
 
 def within(window: Window) -> list[ColumnElement[bool]]:
-    """Return the conditions of a window. Times say the same as ids, for the index on state and time."""
+    """Return the conditions of a window, both for ids and for times, which the index on state and time needs."""
     found: list[ColumnElement[bool]] = []
     if window.low > FIRST_ID:
         found.append(Mail.id >= window.low)
@@ -208,7 +208,7 @@ def messages_of(window: Window, *meant: ColumnElement[bool]) -> Select[UUID]:
 
 
 def _words(words: str, window: Window) -> ColumnElement[bool]:
-    """Return the condition that all words stand in the server's answer, or in the subject."""
+    """Return the condition that all words are in the server's answer, or in the subject."""
     asked = func.plainto_tsquery(SIMPLE, words)
     answer = func.to_tsvector(SIMPLE, Mail.answer).op("@@", is_comparison=True)(asked)
     subject = func.to_tsvector(SIMPLE, Message.subject).op("@@", is_comparison=True)(asked)

@@ -41,7 +41,7 @@ class AuditEntry(Base):
 
 
 class SavedSearch(Base):
-    """A search that an operator gave a name."""
+    """A search that an operator saved under a name."""
 
     __tablename__ = "saved_searches"
 

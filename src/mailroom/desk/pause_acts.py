@@ -21,7 +21,7 @@ def names_to_pause(kinds: Iterable[MailKind]) -> Mapping[str, frozenset[str]]:
 async def change_pause(
     database: Database, log: AuditLog, actor: Actor, what: What, name: str, *, paused: bool
 ) -> bool:
-    """Hold back what is named, or let it go again; False where nothing had to change. Raises `Unavailable`."""
+    """Hold back what is named, or let it go again; False if nothing had to change. Raises `Unavailable`."""
     async with database.begin() as work:
         if paused:
             changed = await pauses.pause(work, what, name, actor.name)

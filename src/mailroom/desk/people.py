@@ -1,4 +1,4 @@
-"""What operators do with people, on the desk, in the shell and over the API. Each act is in the audit log."""
+"""What operators do with accounts, on the desk, in the shell and over the API. Each act is in the audit log."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -16,7 +16,7 @@ from mailroom.kit.database import Database, UnitOfWork
 
 
 class People:
-    """Locks and unlocks accounts, gives roles, and sends what people wait for. Deleting is `Deletion`'s."""
+    """Locks and unlocks accounts, gives roles, and sends mails again. `Deletion` deletes accounts."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class People:
         self._audit_log = audit_log
 
     async def lock(self, account_id: UUID, actor: Actor) -> bool:
-        """Lock an account and end its sessions; False where it was locked.
+        """Lock an account and end its sessions; False if it was locked.
 
         Raises `UnknownAccount`, `LastOperator`.
         """
@@ -47,7 +47,7 @@ class People:
         return changed
 
     async def unlock(self, account_id: UUID, actor: Actor) -> bool:
-        """Unlock an account; False where it was not locked. Raises `UnknownAccount`."""
+        """Unlock an account; False if it was not locked. Raises `UnknownAccount`."""
         async with self._database.begin() as work:
             changed = await self._administration.unlock(work, account_id)
             await self._note(work, actor, "account.unlocked", account_id)
@@ -80,7 +80,7 @@ class People:
     async def resend(self, sign_up_id: UUID, actor: Actor) -> UUID:
         """Send the mail of an open sign-up again; return its id.
 
-        The limits hold that hold for its owner, too. Raises `UnknownSignUp` (also where it has ended), `TooSoon`.
+        The limits are the same as for its owner. Raises `UnknownSignUp` (also if it has ended), `TooSoon`.
         """
         async with self._database.begin() as work:
             row = await work.session.get(SignUp, sign_up_id)
@@ -109,6 +109,6 @@ class People:
 
 
 async def _check_another(work: UnitOfWork, account: Account, actor: Actor) -> None:
-    """Raise `LastOperator` for the last one. Not in the shell, which can make another at any time."""
+    """Raise `LastOperator` for the last operator, unless in the shell, which can make another at any time."""
     if actor.kind != "shell":
         await check_another(work, account)

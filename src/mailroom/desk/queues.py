@@ -1,4 +1,4 @@
-"""What stands in the queues, and what a mail server answers: for the desk's page about workers."""
+"""What waits in the queues, and how the mail server replies, for the desk's page about workers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from mailroom.statistics import names
 from mailroom.statistics.readings import Cells, Measured
 
 WINDOW = timedelta(minutes=10)
-# By the two partial indexes: there is none on the state.
+# Uses the two partial indexes: there is no index on the state.
 TASKS = """
 select state, count(*) from (
     (select state from tasks where nudge_at is not null limit %(most)s)
@@ -32,7 +32,7 @@ select stream, state, count(*) from (
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """One stream: what waits (in sum up to `MOST`), since when, and what came and went within `WINDOW`."""
+    """One stream: what waits (up to `MOST` in all), since when, and how many came and went within `WINDOW`."""
 
     stream: str
     queued: int
@@ -54,7 +54,7 @@ async def lately(work: PlainWork) -> Cells:
 
 
 async def queues(work: PlainWork, seen: Cells, waits: Backlog) -> Sequence[Queue]:
-    """Return the streams. `seen` is of `lately`, `waits` of `backlog`."""
+    """Return the streams. `seen` is the result of `lately`, `waits` that of `backlog`."""
     oldest = {"transactional": waits.oldest, "bulk": waits.oldest_bulk}
     depths: dict[tuple[str, str], int] = {}
     rows: list[Any] = await work.fetch(DEPTHS, {"most": MOST + 1})

@@ -1,4 +1,4 @@
-"""Searches that an operator gave a name: each has their own."""
+"""Searches that operators saved under a name; each operator has their own."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -38,6 +38,6 @@ class SavedSearches:
         return (await work.session.scalars(mine)).all()
 
     async def delete(self, work: UnitOfWork, account_id: UUID, search_id: UUID) -> None:
-        """Delete a search of this account; another's, and one that is gone, stay as they are."""
+        """Delete a search of this account; do nothing if it is another's, or gone."""
         gone = delete(SavedSearch).where(SavedSearch.id == search_id, SavedSearch.account_id == account_id)
         await work.session.execute(gone)

@@ -18,7 +18,7 @@ from mailroom.mail.states import Reason, State
 LONGEST = 500
 """Characters of a search."""
 USUAL = timedelta(days=7)
-"""How far back a search looks that says nothing else."""
+"""How far back a search looks by default."""
 UNITS = {"min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 NAMES = (
     "state",
@@ -55,7 +55,7 @@ class InvalidSearch(MailroomError):
 
 @dataclass(frozen=True, slots=True)
 class MailSearch:
-    """A search for mails. What is empty counts for nothing; `values` holds each fact as it was written."""
+    """A search for mails. Empty fields do not narrow it; `values` holds each fact as it was written."""
 
     states: tuple[str, ...] = ()
     to: str = ""
@@ -114,12 +114,12 @@ class MailSearch:
         return " ".join([*facts, *self.words])
 
     def with_values(self, now: datetime, **changes: str) -> Self:
-        """Return a search with some facts changed, or taken away where empty. Raises `InvalidSearch`."""
+        """Return a search with some facts changed, or removed if empty. Raises `InvalidSearch`."""
         values = {**self.values, **changes}
         return type(self).of({name: value for name, value in values.items() if value}, self.words, now)
 
     def starts(self, now: datetime) -> datetime | None:
-        """Return from when on it looks: a week ago where it says nothing; None for everything."""
+        """Return the time from which on it looks: a week ago by default; None for everything."""
         if self.since or self.everything or self.id:
             return self.since
         return now - USUAL

@@ -20,7 +20,7 @@ from mailroom.kit.ids import first_id
 FIRST_SLICE = timedelta(minutes=5)
 GROWTH = 6
 PATIENCE = 2.0
-"""Seconds that the first slice may take: each page gets further, however busy the database is."""
+"""Seconds that the first slice may take, so that each page makes progress, however busy the database is."""
 SKEW = timedelta(minutes=10)
 """How far the clocks of processes, which make ids, may be from PostgreSQL's and from each other's."""
 LAST_ID = UUID(int=2**128 - 1)
@@ -60,10 +60,10 @@ class Page(Generic[RowT]):
 
     rows: Sequence[RowT]
     next: UUID | None
-    """What to give as `before` for the next page; None where there is nothing more in the search's time, or where
-    not even the newest of it could be looked at in time."""
+    """What to give as `before` for the next page; None if the search's time holds nothing more, or if not even the
+    newest slice could be read in time."""
     looked_to: datetime | None
-    """How far back it looked where the budget ended the search; None where it looked at all of its time."""
+    """How far back it looked if the budget ended the search; None if it looked at all of its time."""
 
 
 async def page_of_slices(
@@ -78,7 +78,7 @@ async def page_of_slices(
 ) -> Page[RowT]:
     """Return at most `limit` rows of `whole`, looked for slice by slice within `budget` seconds.
 
-    `query` makes the question for a slice and a number of rows, the newest first. Raises `Unavailable`.
+    `query` makes the statement for a slice and a number of rows, the newest first. Raises `Unavailable`.
     """
     ends_at = time.monotonic() + budget
     found: list[RowT] = []
@@ -88,7 +88,7 @@ async def page_of_slices(
             is_first = window.high == whole.high
             seconds = max(left, PATIENCE) if is_first else left
             rows = await _rows(work, query(window, limit + 1 - len(found)), seconds)
-            if rows is None and is_first:  # to go on from there would be this page again
+            if rows is None and is_first:  # continuing there would give this page again
                 return Page([], None, window.until or now)
             if rows is None:  # the budget is used up: nothing is known of this slice
                 return Page(found, window.high, window.until)
@@ -99,7 +99,7 @@ async def page_of_slices(
 
 
 async def _rows(work: UnitOfWork, query: Select[RowT], seconds: float) -> Sequence[RowT] | None:
-    """Return the rows of one slice; None where that takes longer than `seconds`."""
+    """Return the rows of one slice; None if that takes longer than `seconds`."""
 
     async def ask(work: UnitOfWork) -> Sequence[RowT]:
         return (await work.session.scalars(query)).all()
@@ -128,7 +128,7 @@ def slices(window: Window, now: datetime, *, whole_at_once: bool) -> Iterator[Wi
 
 
 def _time_of(id_: UUID, now: datetime) -> datetime:
-    """Return the moment of a UUIDv7, or now where it is of none."""
+    """Return the moment in a UUIDv7, or `now` if it is no valid time."""
     try:
         return datetime.fromtimestamp((id_.int >> 80) / 1000, tz=now.tzinfo)
     except (OverflowError, ValueError, OSError):

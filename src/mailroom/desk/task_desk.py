@@ -17,7 +17,7 @@ from mailroom.kit.ids import first_id
 from mailroom.tasks.models import Task
 
 MOST = 5_000
-"""Tasks that are looked at for what is usual, the newest."""
+"""How many of the newest tasks the statistics of names cover."""
 USUAL = timedelta(days=7)
 NAMES = """
 with newest as materialized (
@@ -34,7 +34,7 @@ from newest group by name order by count(*) desc, name limit 100
 
 @dataclass(frozen=True, slots=True)
 class TaskFilter:
-    """Which tasks are meant; what is empty counts for nothing."""
+    """Which tasks are meant; empty fields do not narrow it."""
 
     name: str = ""
     state: str = ""
@@ -45,7 +45,7 @@ class TaskFilter:
 
 @dataclass(frozen=True, slots=True)
 class NameStatistics:
-    """What is usual for the tasks of a name; `p50` and `p99` are seconds, None where none is done."""
+    """What is usual for the tasks of a name; `p50` and `p99` are seconds, None if none is done."""
 
     name: str
     count: int
@@ -63,7 +63,7 @@ class TaskDesk:
         self._budget = budget
 
     async def page(self, wanted: TaskFilter, *, before: UUID | None = None, limit: int = 50) -> Page[Task]:
-        """Return at most `limit` tasks that are no parts of others unless a name is asked for.
+        """Return at most `limit` tasks. Parts of groups and chains are included only if a name is asked for.
 
         It looks at slices of time, as searches for mails do. Raises `Unavailable`.
         """
@@ -84,7 +84,7 @@ class TaskDesk:
         return (await work.session.scalars(mine)).all()
 
     async def names(self) -> dict[str, NameStatistics]:
-        """Return what is usual for each name, of the newest tasks; nothing where that takes too long."""
+        """Return what is usual for each name among the newest tasks; nothing if that takes too long."""
         words: Mapping[str, Any] = {"low": first_id(clock.now() - USUAL), "most": MOST}
 
         async def ask(work: UnitOfWork) -> list[dict[str, Any]]:

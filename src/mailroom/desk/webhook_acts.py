@@ -13,7 +13,7 @@ from mailroom.webhooks.models import WebhookEndpoint
 class WebhookActs:
     """Adds, changes and removes endpoints, and sends deliveries again, with the entry in the audit log.
 
-    Where a `key` is given, only what it may see can be changed: see `Webhooks`. All raise `UnknownWebhook`.
+    If a `key` is given, only endpoints that it may see can be changed: see `Webhooks`. All raise `UnknownWebhook`.
     """
 
     def __init__(self, database: Database, webhooks: Webhooks, audit_log: AuditLog) -> None:

@@ -26,7 +26,7 @@ async def note(
     *,
     key_id: UUID | None = None,
 ) -> None:
-    """Write that something happened; `data` holds what webhooks tell of it, nothing secret."""
+    """Write an event; `data` holds what webhooks tell of it, nothing secret."""
     arguments = {"type": kind, "subject_id": subject_id, "key_id": key_id, "data": Jsonb(dict(data))}
     await work.write(WRITE, arguments)
 

@@ -1,4 +1,4 @@
-"""What happened beside mails: rows that webhooks read."""
+"""Events of accounts, tasks and alerts, which webhooks read."""
 
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from mailroom.kit.database import Base
 
 
 class Event(Base):
-    """An event of an account or a task. Those of mails have a table of their own, written with the endings."""
+    """An event of an account, a task or an alert. Those of mails have a table of their own, `mail_events`."""
 
     __tablename__ = "events"
 
@@ -24,7 +24,7 @@ class Event(Base):
     subject_id: Mapped[UUID] = mapped_column()
     """The account, task or alert."""
     key_id: Mapped[UUID | None] = mapped_column()
-    """The API key whose it is; none: every endpoint of scope `full` hears of it."""
+    """The API key that it belongs to; none: all endpoints but those with `own_only` are told of it."""
     data: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
     at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 

@@ -69,7 +69,7 @@ def count(value: int) -> str:
 
 
 def moment(at: datetime, now: datetime) -> str:
-    """Return a time of today to the minute, else with its date."""
+    """Return a time to the minute, with its date unless it is today."""
     return clock_time(at, seconds=False) if is_today(at, now) else date_time(at)
 
 

@@ -59,7 +59,7 @@ REASONS = {
     "expired": _("Too old"),
     "cancelled": _("Cancelled"),
 }
-"""Reasons of a mail (`mail/states.py`), and none: it was sent in a later attempt."""
+"""Reasons of a mail (`mail/states.py`), and none for a mail that was accepted late."""
 EVENTS = {
     "email.sent": _("A mail was sent"),
     "email.delivery_delayed": _("A mail is tried again later"),

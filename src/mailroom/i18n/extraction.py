@@ -1,7 +1,7 @@
 """Collects marked messages and keeps the catalogues: `make messages`.
 
 python -m mailroom.i18n.extraction [LANGUAGE …] brings every catalogue up to date and compiles it; a language named
-there gets its catalogue first. Translators edit the `.po`; the `.mo` beside it is what runs.
+there that has no catalogue gets one first. Translators edit the `.po`; the `.mo` beside it is what runs.
 """
 
 import ast
@@ -39,7 +39,7 @@ def extract_shell(
 ) -> Iterator[tuple[int, str | None, Any, list[str]]]:
     """Find what is marked in a module of the shell, and the help of its commands, as Babel asks for it.
 
-    The help stands in the docstrings of commands and in `help` and `epilog`, which need no mark.
+    The help is in the docstrings of commands and in `help` and `epilog`, which need no mark.
     """
     source = file.read()
     found: Iterator[Any] = extract_python(io.BytesIO(source), keywords, comment_tags, options)
@@ -80,7 +80,7 @@ def files(folder: Path = CATALOGUES) -> Iterator[Path]:
 
 
 def begin(language: str, folder: Path = CATALOGUES) -> Path:
-    """Make an empty catalogue for a language, where there is none, and return its file."""
+    """Make an empty catalogue for a language if it has none, and return its file."""
     name = language.replace("-", "_")
     file = folder / name / "LC_MESSAGES" / f"{DOMAIN}.po"
     if not file.exists():
@@ -92,7 +92,7 @@ def begin(language: str, folder: Path = CATALOGUES) -> Path:
 def update(file: Path, messages: Catalog) -> Catalog:
     """Bring one catalogue up to date with `messages`, compile it and return it.
 
-    Messages that are no longer said go. A changed message is a new one: nothing is guessed from the old one.
+    Messages that are no longer used are removed. A changed message is a new one: its translation is not guessed.
     """
     catalogue = read(file)
     catalogue.update(messages, no_fuzzy_matching=True)
@@ -100,7 +100,7 @@ def update(file: Path, messages: Catalog) -> Catalog:
     text = _po(catalogue)
     if _without_date(text) != _without_date(file.read_bytes()):
         file.write_bytes(text)
-    file.with_suffix(".mo").write_bytes(compiled(read(file)))  # with the date of the file, not of today
+    file.with_suffix(".mo").write_bytes(compiled(read(file)))  # with the date in the file, not today's
     return catalogue
 
 

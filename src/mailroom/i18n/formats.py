@@ -18,7 +18,7 @@ from mailroom.kit.text import span as plain_span
 MANY = 10
 """Rate from which no fraction is shown."""
 MANY_SECONDS = 100
-"""Seconds from which a measured time is told in minutes."""
+"""Seconds from which a measured time is given in minutes."""
 KILOBYTE, MEGABYTE = 1024, 1024 * 1024
 UNITS = {"s": "second", "min": "minute", "h": "hour", "d": "day"}
 """Unit of `kit.text.rounded_span` → its name in CLDR."""
@@ -44,12 +44,12 @@ def in_time_zone(name: str | None) -> Iterator[None]:
 def _zone_of(name: str | None) -> tzinfo:
     try:
         return ZoneInfo(name) if name else UTC
-    except (ZoneInfoNotFoundError, ValueError):  # this machine's list of zones lacks it
+    except (ZoneInfoNotFoundError, ValueError):  # unknown on this machine
         return UTC
 
 
 def time_zone() -> str:
-    """Return the name of the zone that moments are written in; an empty text where nobody has chosen one."""
+    """Return the name of the zone that moments are written in; an empty text if nobody has chosen one."""
     zone = _zone.get()
     return zone.key if isinstance(zone, ZoneInfo) else ""
 
@@ -84,7 +84,7 @@ def short_span(seconds: float) -> str:
 
 
 def until(moment: datetime | None, now: datetime) -> str:
-    """Return when something is due: `in 3 min`, `now`, and nothing for no moment."""
+    """Return when something is due: `in 3 min`, `now`, or an empty text for None."""
     if moment is None:
         return ""
     seconds = (moment - now).total_seconds()
@@ -127,17 +127,17 @@ def size(octets: int) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share of 1 in percent, with one decimal where it has any: `12%`, `0.5%`."""
+    """Return a share of 1 in percent, with one decimal if it has any: `12%`, `0.5%`."""
     if current() == DEFAULT:
         return f"{number(round(100 * share, 1))}%"
     from babel.numbers import format_percent
 
-    pattern = format_percent(0, locale=_locale()).replace("0", "#,##0.#")  # with a space, where there is one
+    pattern = format_percent(0, locale=_locale()).replace("0", "#,##0.#")  # has a space if the language uses one
     return format_percent(share, pattern, locale=_locale())
 
 
 def number(value: float) -> str:
-    """Return a count with its thousands separated, and one decimal where it has any: `1,200`, `0.5`."""
+    """Return a count with its thousands separated, and one decimal if it has any: `1,200`, `0.5`."""
     if current() == DEFAULT:
         return f"{value:,.0f}" if float(round(value, 1)).is_integer() else f"{value:,.1f}"
     from babel.numbers import format_decimal
@@ -146,7 +146,7 @@ def number(value: float) -> str:
 
 
 def sentences(*parts: str) -> str:
-    """Return whole sentences one after the other, with a space between them where the language has one."""
+    """Return whole sentences one after the other, with a space between them if the language uses one."""
     return ("" if current().startswith("zh") else " ").join(filter(None, parts))
 
 
@@ -162,7 +162,7 @@ def counted(current: float | None, total: float | None) -> str:
 def pace(rate: float | None, eta: float | None) -> str:
     """Return how fast it goes: `12 a second, about 3 min left`, or as much of it as is known.
 
-    `rate` is a second's worth, `eta` the seconds left.
+    `rate` is the count per second, `eta` the seconds left.
     """
     speed = ""
     if rate and rate < 1:

@@ -26,7 +26,7 @@ def shipped() -> tuple[str, ...]:
 
 
 def best_of(wanted: Iterable[str]) -> str:
-    """Return the shipped language that suits somebody who wants these, the dearest first (RFC 4647 §3.4, lookup).
+    """Return the shipped language that suits somebody who prefers these, in order (RFC 4647 §3.4, lookup).
 
     A shipped language of another region or script counts too: somebody who reads `de-AT` is served `de`, and `pt`
     is served `pt-BR`. The default is the last resort.
@@ -63,7 +63,7 @@ def speaking(language: str) -> Iterator[None]:
 
 
 NAMES = {"en": "English", "de": "Deutsch", "zh-Hans": "简体中文"}
-"""What our languages call themselves; it is on every page, so it must not take Babel."""
+"""What our languages call themselves. Every page shows it, so it must not load Babel."""
 
 
 @cache

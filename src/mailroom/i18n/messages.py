@@ -17,7 +17,7 @@ _of_apps: dict[str, Path] = {}
 
 
 def add_catalogue(domain: str, folder: Path) -> None:
-    """Translate also what `folder` has for it: `<language>/LC_MESSAGES/<domain>.mo`. Mailroom's own goes first."""
+    """Also translate from `folder` (`<language>/LC_MESSAGES/<domain>.mo`), after Mailroom's own catalogue."""
     _of_apps[domain] = folder
     _catalogue.cache_clear()
 
@@ -44,12 +44,12 @@ def ngettext(singular: str, plural: str, number: int, /, **parameters: object) -
 
 
 def pgettext(context: str, message: str, /, **parameters: object) -> str:
-    """Return `message` in the current language, where `context` tells it from another with the same English."""
+    """Return `message` in the current language, by `context` if the same English has several meanings."""
     return translated_in(context, message) % parameters
 
 
 def gettext_noop(message: str) -> str:
-    """Mark `message` for the catalogues and return it as it is; who shows it calls `gettext(it)`."""
+    """Mark `message` for the catalogues and return it as it is; the code that shows it calls `gettext(it)`."""
     return message
 
 
@@ -64,7 +64,7 @@ def ngettext_noop(singular: str, plural: str) -> tuple[str, str]:
 def translated(message: str) -> str:
     """Return `message` in the current language, its parameters not yet filled in."""
     language = languages.current()
-    if language == languages.DEFAULT or not message:  # the empty message names a catalogue's head
+    if language == languages.DEFAULT or not message:  # the empty message would return the catalogue's header
         return message
     return _catalogue(language).gettext(message)
 

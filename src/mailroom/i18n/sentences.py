@@ -334,15 +334,15 @@ _of_apps: dict[str, str] = {}
 
 
 def add_sentences(sentences: Mapping[str, str]) -> None:
-    """Know these sentences, too: an app's. Their codes begin with its name, so that they are nobody else's."""
+    """Add the sentences of an app. Their codes begin with its name, so that they cannot clash with others."""
     _of_apps.update(sentences)
 
 
 def sentence(code: str, params: Mapping[str, Any] | None = None) -> str:
     """Return the sentence of a code in the current language, filled with its parameters.
 
-    A newer worker may send a code that this process does not know yet, or other parameters: then the code itself
-    is returned.
+    A newer worker may send a code that this process does not know yet, or other parameters: the code itself is
+    returned then.
     """
     try:
         return translated(SENTENCES.get(code) or _of_apps[code]) % {

@@ -19,11 +19,11 @@ PARAMETER_WIDTH = 27
 """Characters that a parameter is counted as: as many as a usual address or date has."""
 PARAMETER = re.compile(r"%\(\w+\)s")
 PAD = "\ue002"
-"""A private character of Unicode, which no sentence has."""
+"""A private-use character of Unicode, which no sentence contains."""
 
 
 def translate_templates(environment: Environment) -> None:
-    """Have the templates of `environment` speak the language that is current while they are rendered."""
+    """Have the templates of `environment` use the language that is current while they are rendered."""
     _install(environment, lambda _context, text: text)
 
 
@@ -31,8 +31,8 @@ def translate_mail_templates(environment: Environment) -> None:
     """Do the same for mails. Paragraphs of text parts are wrapped; HTML (escaped by itself) is left as it is.
 
     Chinese is not wrapped: it has no spaces where a line could break, and mail clients break it at their width.
-    They are wrapped before the parameters are filled in, so that the same lines break whatever the values are:
-    only so can a template be compiled (`mail/rendering/compiled_template.py`).
+    Paragraphs are wrapped before the parameters are filled in, so that lines break in the same places whatever the
+    values are. Compiled templates need that (`mail/rendering/compiled_template.py`).
     """
     _install(environment, _wrapped)
 

@@ -12,7 +12,7 @@ TRANSACTIONAL, BULK = "transactional", "bulk"
 QUEUES = (TRANSACTIONAL, QUEUE, BULK)
 """The queues that a worker consumes, in this order; `-Q` names others."""
 PUBLISH_TIMEOUT = 1.0
-"""Seconds a publisher waits for Redis; the sweep publishes again what gets lost by that."""
+"""Seconds a publisher waits for Redis; the sweep publishes again what is lost that way."""
 
 WORKER_SOCKET_TIMEOUT = 5.0
 """Seconds a worker waits for an answer of Redis. Without a limit a connection that a firewall dropped in silence
@@ -50,8 +50,8 @@ def create_celery(settings: Settings, *, worker: bool, current: bool = False) ->
         timezone="UTC",
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        # A server that refuses (its disk is full, or it has just lost its place as primary) is one that is away; a
-        # worker would else end by it.
+        # A server that refuses (its disk is full, or it has just ceased to be the primary) is treated as one that
+        # is away; otherwise it would end the worker.
         broker_channel_error_retry=True,
         broker_connection_timeout=patience,
         broker_pool_limit=min(4, settings.redis_connections),
@@ -61,22 +61,22 @@ def create_celery(settings: Settings, *, worker: bool, current: bool = False) ->
             "socket_timeout": WORKER_SOCKET_TIMEOUT if worker else patience,
             "socket_keepalive": True,
             "health_check_interval": 5,
-            # kombu looks for messages whose worker is gone at these intervals; its defaults take minutes.
+            # Intervals at which kombu looks for messages whose worker is gone; its defaults take minutes.
             "unacked_restore_interval": 5,
             "unacked_restore_throttle": 1,
-            "queue_order_strategy": "priority",  # in the order of QUEUES: first what somebody waits for
+            "queue_order_strategy": "priority",  # in the order of QUEUES: mails that somebody waits for come first
         },
         result_backend_transport_options={
             "visibility_timeout": settings.visibility_timeout,
             "retry_policy": {"max_retries": 3, "interval_start": 0.1, "interval_step": 0.2, "interval_max": 1},
         },
-        # A thread that finds no connection for its result would have its task called failed.
+        # If a thread finds no connection for its result, Celery takes its task for failed.
         redis_max_connections=max(settings.redis_connections, settings.worker_threads + 4 if worker else 0),
         redis_socket_connect_timeout=5.0,
         redis_socket_timeout=5.0,
         redis_socket_keepalive=True,
         redis_retry_on_timeout=False,
-        # The row's claim decides who sends; a task whose connection broke simply ends.
+        # The claim of the row decides which worker sends; a task whose connection broke runs to its end.
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_prefetch_multiplier=4,
         worker_soft_shutdown_timeout=settings.stop_seconds,

@@ -9,7 +9,7 @@ from mailroom.apps.places import thing_of
 def register(app: Celery, apps: Apps) -> None:
     """Give the app the tasks of `apps`, imported. Raises `SettingsError`.
 
-    What stands at a task's place may also be a task of Celery's own (`shared_task`), of the same name.
+    The object at a task's place may also be a Celery task (`shared_task`) of the same name.
     """
     for installed, kind in apps.task_kinds.values():
         function = thing_of(kind.place, installed.who)

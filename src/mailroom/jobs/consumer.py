@@ -1,12 +1,12 @@
-"""Celery's consumer, with what it lacks where the broker was away, and where there are several brokers.
+"""Celery's consumer, with what it lacks for a broker that was away, and for several brokers.
 
 What is overridden, and why:
 
 - `ensure_connected`: Celery waits longer for each try to reach the broker, up to 30 seconds; mails would leave 30
   seconds after Redis is back. Here the waits end at `LONGEST_PAUSE`.
 - After a failover Celery stays with the second broker for good, while new processes publish to the first. Here a
-  worker looks every `LOOK_EVERY` seconds whether the first one answers again, takes over what still lies in the
-  others, and goes back: it ends its own connection, and Celery makes a new one, which begins with the first.
+  worker looks every `LOOK_EVERY` seconds whether the first one answers again, moves the messages that are still in
+  the others, and goes back: it ends its own connection, and Celery makes a new one, which begins with the first.
 
 Check at an upgrade of Celery: `Consumer.ensure_connected` calls `ensure_connection` of the connection, and a lost
 connection that is raised in the hub restarts the consumer (`tests/journeys/test_brokers.py`).

@@ -15,7 +15,7 @@ def register(app: Celery) -> None:
 
     @app.task(name=NAME, bind=True, cancellable=True)
     async def change_mails(self: Any) -> int:
-        """Do the act that stands in the task's row of `bulk_actions`; return how many mails it changed."""
+        """Do the act in the task's row of `bulk_actions`; return how many mails it changed."""
 
         def progress(done: int, total: int | None) -> None:
             report(current=done, total=total)

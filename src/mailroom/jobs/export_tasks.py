@@ -13,7 +13,7 @@ from mailroom.progress.sentence import Sentence
 
 
 def register(app: Celery, apps: Apps) -> None:
-    """Give the app this task. Raises `SettingsError` where a table of `apps` cannot be imported."""
+    """Give the app this task. Raises `SettingsError` if a table of `apps` cannot be imported."""
     app_tables = [
         AppTable(table.name, table.columns, thing_of(table.place, installed.who))
         for installed in apps

@@ -4,8 +4,8 @@ Server-assisted client-side caching (`CLIENT TRACKING`, Redis 6 and Valkey): the
 connection read, and names each key that changes, once, on another connection, as a message of a channel.
 
 redis-py offers this only for one connection that reads and listens at once (RESP 3). Here a pool reads and one
-more connection listens. It buys most of the poller's commands: at 10,000 watched tasks the usual way runs many
-times as many (`make bench-live`, decision 16).
+more connection listens. This saves most of the poller's commands: without it, 10,000 watched tasks take many times
+as many (`make bench-live`, decision 16).
 
 Check at an upgrade of redis-py: the pool's `redis_connect_func` and `make_connection`; that a connection's
 `on_connect`, `send_command` and `read_response(timeout=…)` may be called by hand.
@@ -20,11 +20,11 @@ from redis.exceptions import ResponseError
 
 CHANNEL = "__redis__:invalidate"
 QUIET = 10.0
-"""Seconds of silence until a PING tries the connection, and seconds that its answer may take."""
+"""Seconds of silence after which a PING checks the connection, and seconds that its reply may take."""
 
 
 class Invalidations:
-    """The keys that a pool's connections read, when they change."""
+    """Tells which of the keys that a pool's connections read have changed."""
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
@@ -32,17 +32,17 @@ class Invalidations:
         pool.connection_kwargs["redis_connect_func"] = self._on_connect
 
     async def __aiter__(self) -> AsyncIterator[Sequence[bytes]]:
-        """Yield keys that changed since they were read. The first, empty one says that the server follows now.
+        """Yield keys that changed since they were read. The first, empty list: the server tracks them now.
 
-        Raises redis-py's errors: where the connection is lost, and where the server cannot or may not tell.
+        Raises redis-py's errors if the connection is lost, or if the server cannot or may not track keys.
         """
         connection: Any = self._pool.make_connection()
         try:
             await connection.connect()
-            await _ask(connection, "CLIENT", "TRACKING", "OFF")  # raises where that is not allowed
+            await _ask(connection, "CLIENT", "TRACKING", "OFF")  # raises if that is not allowed
             self._listener = await _ask(connection, "CLIENT", "ID")
             await _ask(connection, "SUBSCRIBE", CHANNEL)
-            await self._pool.disconnect()  # the connections made from now on are followed
+            await self._pool.disconnect()  # the connections made from now on are tracked
             yield ()
             while True:
                 yield await _next(connection)
@@ -51,7 +51,7 @@ class Invalidations:
             await connection.disconnect()
 
     async def _on_connect(self, connection: Any) -> None:
-        """Greet the server on a new connection of the pool, and have the keys that it reads followed."""
+        """Greet the server on a new connection of the pool, and have the keys that it reads tracked."""
         await connection.on_connect()
         if self._listener is not None:
             try:
@@ -73,4 +73,4 @@ async def _next(connection: Any) -> Sequence[bytes]:
         if message is None:
             raise ConnectionLost("the server does not answer")
     keys = message[2] if message[0] == b"message" else None
-    return keys or ()  # no keys: all are gone (FLUSHALL), which is no news of any task
+    return keys or ()  # no keys: all are gone (FLUSHALL), which says nothing about any task

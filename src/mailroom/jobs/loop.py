@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 
 
 class Lifecycle(Protocol):
-    """Something that lives in a loop: it is made, started, stopped and closed inside it."""
+    """Something that runs in a loop: it is made, started, stopped and closed inside it."""
 
     async def start(self) -> None:
         """Start the work that runs by itself."""
@@ -93,7 +93,7 @@ class WorkerLoop(Generic[RuntimeT]):
 
     def _keep(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         task = self._loop.create_task(work())
-        self._spawned.add(task)  # the loop alone holds tasks weakly
+        self._spawned.add(task)  # the loop itself has only weak references to tasks
         task.add_done_callback(self._spawned.discard)
 
     def _submit(self, coroutine: Coroutine[Any, Any, Result]) -> "Future[Result]":
@@ -126,7 +126,7 @@ class WorkerLoop(Generic[RuntimeT]):
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
-    """Return uvloop's loop, or the standard one where threads are gevent's or eventlet's: uvloop blocks those."""
+    """Return uvloop's loop, or the standard one if threads are gevent's or eventlet's: uvloop blocks those."""
     if "gevent" in sys.modules:
         from gevent import monkey
 

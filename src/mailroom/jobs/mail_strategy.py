@@ -1,11 +1,11 @@
 """Mails from the queue straight into the event loop, without a thread, a request or a result of Celery's.
 
-Celery takes most of its time for a task with things that a mail does not need: a thread to wait in, a result (the
-mail's own reports are that), a trace. Celery's consumer lets a task say what to do with its messages: the task's
+Celery spends most of its time for a task on things that a mail does not need: a thread to wait in, a result (the
+mail's reports replace it), a trace. Celery's consumer lets a task say what to do with its messages: the task's
 strategy. Prefetching limits how many mails a process has in hand. A message is acknowledged when its mail has come
 as far as it goes for now, which makes room for the next one.
 
-It buys most of a worker's throughput with single mails (decision 17; `python -m benchmarks --only singles`).
+It gives most of a worker's throughput with single mails (decision 17; `python -m benchmarks --only singles`).
 
 Check at an upgrade of Celery: `Task.start_strategy` and the arguments of the function that it returns, in
 `celery/worker/strategy.py`; that the consumer's thread runs what `Consumer.call_soon` is given.
@@ -30,7 +30,7 @@ Strategy = Callable[..., None]
 
 
 class MailStrategy(Task):  # type: ignore[misc]  # Celery ships no types
-    """Base of the task of one mail. Where the loop cannot be reached, the task runs like any other."""
+    """Base of the task of one mail. If the loop cannot be reached, the task runs like any other."""
 
     abstract = True
     loop: WorkerLoop[Runtime]
@@ -38,8 +38,8 @@ class MailStrategy(Task):  # type: ignore[misc]  # Celery ships no types
     def start_strategy(self, app: Any, consumer: Any, **options: Any) -> Strategy:
         """Return what the consumer does with a message of this task."""
         usual: Strategy = super().start_strategy(app, consumer, **options)
-        # Forked pools run their loop in another process. Greenlets have no hub that other threads may call. Who
-        # listens to Celery's events wants to hear of every task. And only Redis' messages can be acknowledged in
+        # Forked pools run their loop in another process. Greenlets have no hub that other threads may call.
+        # Listeners to Celery's events expect them for every task. And only Redis' messages can be acknowledged in
         # batches.
         if (
             consumer.hub is None
@@ -65,7 +65,7 @@ class MailStrategy(Task):  # type: ignore[misc]  # Celery ships no types
 
 
 def _sends_task_events(dispatcher: Any) -> bool:
-    """Return whether Celery sends events of tasks (-E). The worker's own events, as heartbeats, are mostly on."""
+    """Return whether Celery sends events of tasks (-E). The worker itself sends events, too: heartbeats."""
     return bool(dispatcher and dispatcher.enabled and (not dispatcher.groups or "task" in dispatcher.groups))
 
 
@@ -76,5 +76,5 @@ async def _deliver(runtime: Runtime, mail_id: UUID, acknowledge: Callable[[], ob
         pass  # the sweep publishes again once the database is back
     except Exception:
         logger.exception("mail %s stopped on its way; its lease brings it back", mail_id)
-    if not runtime.deliverer.stopping:  # else its message goes back to the queue, for another worker
+    if not runtime.deliverer.stopping:  # otherwise its message goes back to the queue, for another worker
         acknowledge()

@@ -1,4 +1,4 @@
-"""The Celery tasks that send mail: thin doors to `mail/delivery/deliverer.py`."""
+"""The Celery tasks that send mail: thin wrappers of `mail/delivery/deliverer.py`."""
 
 import logging
 from concurrent.futures import CancelledError
@@ -23,7 +23,7 @@ from mailroom.progress.snapshot import Snapshot
 STAGES_WAIT = 0.1
 """Seconds the report of a stage waits: a mail that is through by then is stored once, not four times."""
 ENDS_WAIT = 0.02
-"""Seconds an end waits for others to be stored with; one by one, storing them would stop the loop each time."""
+"""Seconds an end waits to be stored together with others; storing each alone would block the loop each time."""
 
 
 logger = logging.getLogger(__name__)
@@ -41,20 +41,20 @@ def register(app: Celery, loop: WorkerLoop[Runtime]) -> None:
     """Give the app its mail tasks."""
     base = type("DeliverTask", (MailStrategy, app.Task), {"abstract": True, "loop": loop})
 
-    # Its result is stored by `MailReports` alone. Celery would store a failure of its own where it cannot store a
-    # success (Redis is away) or loses a child of its pool, whatever the mail's row says.
+    # Only `MailReports` stores its result. Celery would store a failure of its own when it cannot store a success
+    # (Redis is away) or loses a child of its pool, whatever the mail's row says.
     @app.task(name=DELIVER, base=base, track_started=False, ignore_result=True, resultrepr_maxsize=60)
     def deliver(mail_id: str) -> dict[str, Any]:
-        """Send one mail. Its result is where the mail is; a run that does not end the mail leaves none.
+        """Send one mail. Its result is the mail's snapshot; a run that does not end the mail leaves none.
 
-        Raises `MailNotSent` where it has ended unsent.
+        Raises `MailNotSent` if it has ended unsent.
         """
         try:
             shown = loop.run(lambda runtime: runtime.deliverer.deliver(UUID(mail_id)))
         except (Unavailable, CancelledError):
             raise Ignore from None  # the sweep asks again: once the database is back, or in another worker
         except Exception:
-            # Whatever it is, it is no end of the mail: a failure stored here would be shown, and be a lie.
+            # No error here ends the mail: a failure stored as the result would be shown, and be wrong.
             logger.exception("a mail waits for the sweep")
             raise Ignore from None
         if shown is None or not shown.final:
@@ -80,7 +80,7 @@ def register(app: Celery, loop: WorkerLoop[Runtime]) -> None:
 
 
 def stored(shown: Snapshot) -> dict[str, Any]:
-    """Return a snapshot as a result holds it: what anyone may read, and its place in the order of things."""
+    """Return a snapshot as a result holds it: what anyone may read, and the attempt and step that order it."""
     return {**shown.public(), "attempt": shown.attempt, "step": shown.step}
 
 
@@ -91,7 +91,7 @@ class MailReports:
         self._put = put
 
     def show_attempt(self, attempt: RunningAttempt) -> None:
-        """Report an attempt under way; it is read when the report is stored, and is the newest then."""
+        """Report an attempt under way; its snapshot is taken only when the report is stored."""
         self._put(
             Report(
                 str(attempt.claim.id), State.SENDING, lambda: stored(attempt.read()), urgent=True, wait=STAGES_WAIT

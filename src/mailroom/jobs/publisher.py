@@ -1,4 +1,4 @@
-"""Publishing: from a row that was committed to a message in the queue, without anyone waiting for Redis."""
+"""Publishing: from a committed row to a message in the queue, without making anyone wait for Redis."""
 
 import logging
 import threading
@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID, uuid4
 
-import kombu.transport.redis  # noqa: F401  # else loaded by the publishing thread, while another loads part of it
+import kombu.transport.redis  # noqa: F401  # else two threads would load it at once
 
 from mailroom.jobs.app import BULK, QUEUE, TRANSACTIONAL, create_celery
 from mailroom.jobs.broker.encoding import TaskMessage, encode
@@ -46,7 +46,7 @@ class Publisher:
 
     def __init__(self, settings: Settings) -> None:
         self.app = create_celery(settings, worker=False)
-        """Its connections have time limits; they may be used for what else the broker is asked."""
+        """Its connections have time limits; other commands to the broker may use them, too."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="publish")
         self._waiting: list[TaskMessage] = []
         self._draining = False
@@ -59,7 +59,7 @@ class Publisher:
     def publish_mails(self, mail_ids: Sequence[UUID]) -> None:
         """Publish these mails in the background; never blocks, never raises."""
         ids = [str(mail_id) for mail_id in mail_ids]
-        if len(ids) == 1:  # the mail's id is the task's: with it one can ask Celery for the result
+        if len(ids) == 1:  # the task's id is the mail's, so that Celery can be asked for the result
             self._submit([TaskMessage(DELIVER, ids[0], ids)])
             return
         batches = (ids[start : start + MANY] for start in range(0, len(ids), MANY))
@@ -97,7 +97,7 @@ class Publisher:
 
     def _publish(self, messages: Sequence[TaskMessage]) -> None:
         try:
-            with self.app.producer_pool.acquire(block=True) as producer:  # replaced where the block raises
+            with self.app.producer_pool.acquire(block=True) as producer:  # replaced if the block raises
                 self._return_to_the_first(producer)
                 channel = producer.channel
                 for queue, some in groupby(messages, key=queue_of):

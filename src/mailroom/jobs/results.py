@@ -64,7 +64,7 @@ class ResultWriter:
             raise
 
     def _meta_of(self, report: Report) -> str | None:
-        """Return the stored form, None where JSON cannot hold it: an error would hold up all others for ever."""
+        """Return the stored form, None if JSON cannot hold it: an error would hold up all others for ever."""
         try:
             return self._encoded(_meta(report))
         except Exception as error:
@@ -118,14 +118,14 @@ class ResultReader:
         return key
 
     async def read(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
-        """Return the stored bytes of each key, None where there are none. Raises redis-py's errors."""
+        """Return the stored bytes of each key, None if there are none. Raises redis-py's errors."""
         values: Any = await self._redis.mget(keys)
         return list(values)
 
     def changes(self) -> AsyncIterator[Sequence[bytes]]:
         """Yield keys whose value changed since it was read, beginning with none; each once a reading.
 
-        Raises redis-py's errors: where the connection is lost, and where the server cannot or may not tell.
+        Raises redis-py's errors if the connection is lost, or if the server cannot or may not tell.
         """
         return aiter(self._changes)
 
@@ -135,7 +135,7 @@ class ResultReader:
         return meta
 
     async def ping(self) -> None:
-        """Raise where Redis does not answer within a second."""
+        """Raise if Redis does not answer within a second."""
         await self._redis.ping()
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The parts of a worker process that live in its event loop."""
+"""The parts of a worker process that run in its event loop."""
 
 import asyncio
 from dataclasses import dataclass
@@ -33,10 +33,10 @@ class Runtime:
     registration: Registration
     alerts: AlertWatch
     traces: Tracing | None = None
-    """None where nothing is traced."""
+    """None if nothing is traced."""
 
     async def start(self) -> None:
-        """Be known to live, begin to sweep, and connect to the mail server."""
+        """Take the lock that shows that this worker is alive, begin to sweep, and connect to the mail server."""
         await self.liveness.start()
         self.sweep.start()
         self.task_leases.start()

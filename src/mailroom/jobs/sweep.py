@@ -1,5 +1,6 @@
-"""The sweep over mails, in every worker: it publishes mails again whose message was lost. There is no beat
-process.
+"""The sweep over mails, in every worker: it publishes mails again whose message was lost.
+
+There is no `celery beat` process.
 """
 
 import asyncio
@@ -28,11 +29,11 @@ CleanUp = Callable[[], Awaitable[None]]
 
 
 class Sweep:
-    """Sweeps while the process lives.
+    """Sweeps while the process runs.
 
     `publish_mails` publishes mails in the background; `wake_bulk` has a worker claim those of the bulk stream.
-    `queue_depth` tells how many messages wait, None where
-    nobody knows; it may block. Each of the `clean_ups` deletes a bounded number of old rows.
+    `queue_depth` returns how many messages wait, None if that is unknown; it may block. Each of the `clean_ups`
+    deletes a bounded number of old rows.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The base class of every task: live progress, the services at hand, coroutines, a row that tells its end."""
+"""The base class of every task: live progress, the services, coroutines, and a row that records its end."""
 
 import inspect
 import logging
@@ -35,7 +35,7 @@ class MailroomTask(Task):  # type: ignore[misc]  # Celery ships no types
     """Base of background tasks. A task may be a function, or a coroutine function.
 
     A function runs in a thread of Celery's pool. A coroutine runs in the event loop of the process, where the
-    services live. A task with `cancellable=True` may be stopped at its reports.
+    services run. A task with `cancellable=True` may be stopped at its reports.
     """
 
     abstract = True
@@ -48,7 +48,7 @@ class MailroomTask(Task):  # type: ignore[misc]  # Celery ships no types
         return self.loop.start().services
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the task. Its reports go to its own result, its end goes to its row if it has one."""
+        """Run the task. Its reports go to its own result, its end to its row, if it has one."""
         if self.request.called_directly:  # by another task: part of that one
             return super().__call__(*args, **kwargs)
 
@@ -67,7 +67,7 @@ class MailroomTask(Task):  # type: ignore[misc]  # Celery ships no types
             with as_current_task(current):
                 result = work()
         except Ignore:
-            raise  # Celery stores nothing: the last report stands, and has to get there
+            raise  # Celery stores nothing: the last report is the result, and has to be stored
         except BaseException:
             self._leave_the_end_to_celery(current)
             raise
@@ -75,12 +75,12 @@ class MailroomTask(Task):  # type: ignore[misc]  # Celery ships no types
         return result
 
     def _leave_the_end_to_celery(self, current: CurrentTask) -> None:
-        """Store no more reports; unless Celery stores nothing, and the last report is the end (a mail's)."""
+        """Store no more reports, unless Celery stores nothing and the last report is the end (as for mails)."""
         if not self.ignore_result:
             self.loop.start().reporter.forget(current.task)
 
     def _run_with_row(self, work: Callable[[], Any]) -> Any:
-        """Run the task if its row lets us, and write its end there before Celery stores its result."""
+        """Run the task if its row allows it, and write its end there before Celery stores its result."""
         leased = self._begin()
         try:
             result = self._run(work, leased.current)
@@ -110,7 +110,7 @@ class MailroomTask(Task):  # type: ignore[misc]  # Celery ships no types
         raise Ignore  # it runs elsewhere, or has ended
 
     def _store_revoked(self) -> None:
-        """Let Celery's own clients know; our watchers have the row."""
+        """Store that the task was cancelled for Celery's own clients; our watchers have the row."""
         with suppress(Exception):
             self.backend.mark_as_revoked(self.request.id, "cancelled", request=self.request)
 
@@ -141,7 +141,7 @@ def is_cancelled(error: BaseException) -> bool:
 
 
 def _cause(error: BaseException | None) -> dict[str, Any]:
-    """Return what members read of an error: its text only where it was written for them."""
+    """Return what members read of an error: its text only if it was written for them."""
     if error is None:
         return {}
     if isinstance(error, MailroomError):

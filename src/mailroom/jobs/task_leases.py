@@ -36,10 +36,10 @@ class LeasedTask:
 
 
 class TaskLeases:
-    """Begins, holds and ends tasks; lives in the event loop of a worker process.
+    """Begins, holds and ends tasks; runs in the event loop of a worker process.
 
     `publish` publishes the tasks that a sweep or the end of a part makes due. `put` stores reports of groups and
-    chains. `queue_depth` tells how many messages wait, None where nobody knows; it may block.
+    chains. `queue_depth` returns how many messages wait, None if that is unknown; it may block.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class TaskLeases:
         self._looking = asyncio.create_task(self._look(), name="task leases")
 
     async def begin(self, task: UUID, *, cancellable: bool, again: bool) -> LeasedTask | TaskState | None:
-        """Begin a run of a task and hold its lease; or return why not, as `TaskRuns.begin`.
+        """Begin a run of a task and hold its lease; or return why not, as `TaskRuns.begin` does.
 
         Raises `Unavailable`.
         """
@@ -113,7 +113,7 @@ class TaskLeases:
                 self._follow(await self._runs.end(leased.run, outcome))
                 break
             except Unavailable:
-                await asyncio.sleep(pause)  # the lease is kept meanwhile, so that nobody takes the task for lost
+                await asyncio.sleep(pause)  # the lease is kept meanwhile, so that the task does not count as lost
                 pause = min(pause * 2, 5.0)
             except Exception:
                 logger.exception("the end of task %s is not recorded", leased.run.id)

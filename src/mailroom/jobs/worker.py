@@ -1,7 +1,7 @@
 """A worker: the Celery app with its tasks, and the loop of each of its processes.
 
-Two places go behind Celery's back. `ThreadPool.terminate_job` does nothing here: Celery calls it on SIGQUIT.
-Celery's raises an error, since threads cannot be terminated, and the worker would go on. `app.Worker` is
+Two places work around Celery. `ThreadPool.terminate_job`, which Celery calls on SIGQUIT, does nothing here:
+Celery's own raises an error, since threads cannot be terminated, and the worker would go on. `app.Worker` is
 started without Celery's command line, which costs each process 10 MB and a tenth of its start.
 
 Check at an upgrade of Celery: what it does on SIGTERM and SIGQUIT (`tests/integration/jobs/test_celery.py`), the
@@ -35,7 +35,7 @@ from mailroom.settings import Settings
 from mailroom.settings.stop_times import StopTimes
 
 MAY_NOT_START = 2
-"""Exit code where somebody has to do something first."""
+"""Exit code if somebody has to do something before a worker may start."""
 
 
 def create(
@@ -47,8 +47,8 @@ def create(
 ) -> Celery:
     """Return the worker's Celery app. Nothing connects until a worker process starts or a task runs.
 
-    Where `refusal` says why no worker may start, a worker prints that and ends with exit code 2. It runs the
-    tasks of `apps`, too. Raises `SettingsError` where one of these cannot be imported.
+    If `refusal` says why no worker may start, a worker prints that and ends with exit code 2. It runs the
+    tasks of `apps`, too. Raises `SettingsError` if one of these cannot be imported.
     """
     app = create_celery(settings, worker=True, current=True)
     times = StopTimes.of(settings.stop_seconds)
@@ -69,7 +69,7 @@ def create(
 def work(app: Celery, *, threads: int, log_level: str) -> int:
     """Work in this process until stopped; return its exit status.
 
-    As `celery worker` would, but without its command line, which costs each process 10 MB and its start a tenth.
+    As `celery worker` does, but without its command line, which costs each process 10 MB and a tenth of its start.
     """
     celery_worker = app.Worker(
         hostname=f"mailroom-{os.getpid()}@{socket.gethostname()}",
@@ -90,7 +90,7 @@ def _terminate_nothing(_pool: object, _pid: int, _signal: int | None = None) -> 
 
 
 def _freeze_garbage_collector() -> None:
-    """Let Python's garbage collector skip all objects of now: going through them stops all threads for 80 ms."""
+    """Let Python's garbage collector skip all objects made so far: scanning them stops all threads for 80 ms."""
     gc.collect()
     gc.freeze()
 

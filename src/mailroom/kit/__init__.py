@@ -1,1 +1,1 @@
-"""Kit: what has no word of the domain in it."""
+"""Kit: tools that know nothing of Mailroom's domain."""

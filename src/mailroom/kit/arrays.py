@@ -16,7 +16,7 @@ def array_of_times(values: Iterable[datetime | None]) -> str:
 
 
 def array_of_words(values: Iterable[str | None]) -> str:
-    """Return the literal of an array of texts. It is fastest where many texts are the same."""
+    """Return the literal of an array of texts. It is fastest if many texts are the same."""
     return "{" + ",".join(["NULL" if value is None else _quoted(value) for value in values]) + "}"
 
 

@@ -1,4 +1,4 @@
-"""How many octets of messages one process has in memory at a time; what is too much is told to come back."""
+"""How many octets of messages and bodies a process holds at a time; clients beyond that are told to come back."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

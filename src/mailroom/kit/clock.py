@@ -9,5 +9,5 @@ def now() -> datetime:
 
 
 def iso(moment: datetime | None) -> str | None:
-    """Return a moment in ISO 8601, None where there is none."""
+    """Return a moment in ISO 8601, or None if there is none."""
     return moment.isoformat() if moment else None

@@ -9,14 +9,14 @@ Result = TypeVar("Result")
 
 
 GATHER = 0.001
-"""Seconds that a batch waits for more items where the last batch had several: then many come together."""
+"""Seconds that a batch waits for more items if the last batch had several: then many calls come together."""
 
 
 class Coalescer(Generic[Item, Result]):
     """Joins calls that come at the same time into one. A call that comes alone does not wait.
 
-    `call` takes up to `most` items, in order, and returns a result for each. What it raises, every caller gets.
-    `gather`: seconds that a batch waits for more items, where the last batch had several.
+    `call` takes up to `most` items, in order, and returns a result for each. If it raises an error, every caller
+    gets that error. `gather`: seconds that a batch waits for more items, if the last batch had several.
     """
 
     def __init__(

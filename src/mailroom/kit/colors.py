@@ -15,7 +15,7 @@ STEPS = 200
 def hex_color(text: str) -> str:
     """Return a colour as ``#rrggbb`` in small letters; ``#fa0`` and ``ffaa00`` are understood, too.
 
-    Raises ValueError where it is none.
+    Raises ValueError if it is no colour.
     """
     found = HEX.fullmatch(text.strip())
     if found is None:
@@ -31,19 +31,19 @@ def contrast(one: str, other: str) -> float:
 
 
 def least_contrast(color: str, grounds: Sequence[str]) -> float:
-    """Return the contrast with that of `grounds` from which it stands out least."""
+    """Return the contrast of a colour with the one of `grounds` from which it stands out least."""
     return min(contrast(color, ground) for ground in grounds)
 
 
 def ink_on(color: str) -> str:
-    """Return white where it can be read on this colour, else black, which can be read then."""
+    """Return white if it can be read on this colour, else black, which then can be read."""
     return WHITE if contrast(WHITE, color) >= READABLE else BLACK
 
 
 def readable_shade(color: str, grounds: Sequence[str]) -> str:
-    """Return the colour itself where it can be read on all `grounds`, else the nearest shade that can.
+    """Return the colour itself if it can be read on all `grounds`, else the nearest shade that can.
 
-    The grounds are all light or all dark: the colour is mixed with black, or with white, no more than it takes.
+    The grounds are all light or all dark: as little black, or white, is mixed in as is needed.
     """
     far = BLACK if contrast(BLACK, grounds[0]) > contrast(WHITE, grounds[0]) else WHITE
     shades = (_mixed(color, far, step / STEPS) for step in range(STEPS + 1))

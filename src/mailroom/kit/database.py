@@ -25,11 +25,11 @@ Row = TypeVar("Row")
 STATEMENT_CONNECTIONS = 4
 """Connections kept for single hot statements, at most; a worker has three kinds of them under way at a time."""
 DIRECT_CONNECTIONS = STATEMENT_CONNECTIONS + 1
-"""Connections beside a pooler in transaction mode: for hot statements, and the one that shows a worker alive."""
+"""Connections that bypass a pooler in transaction mode: for hot statements, and one that shows a worker alive."""
 
 
 class Base(DeclarativeBase):
-    """Base of every table; constraints get predictable names, so that migrations can speak of them."""
+    """Base of every table; constraints get predictable names, so that migrations can refer to them."""
 
     metadata: ClassVar[MetaData] = MetaData(
         naming_convention={
@@ -43,7 +43,7 @@ class Base(DeclarativeBase):
 
 
 class Database:
-    """At most `connections` connections, made when first needed. `name` is what PostgreSQL shows of them.
+    """At most `connections` connections, made when first needed. `name` is what PostgreSQL calls them.
 
     With a `direct_url`, `url` may lead to a pooler that gives each transaction another connection (PgBouncer's
     transaction mode). Then up to `direct_connections` more go to `direct_url`: hot statements, which are prepared
@@ -68,7 +68,7 @@ class Database:
     async def begin(self) -> AsyncIterator[UnitOfWork]:
         """Open a unit of work: commits at the end of the block, rolls back when it raises.
 
-        Raises `Unavailable` where PostgreSQL cannot be reached or takes no writes; nothing is saved then.
+        Raises `Unavailable` if PostgreSQL cannot be reached or takes no writes; nothing is saved then.
         """
         async with self._used(), AsyncSession(self.engine, expire_on_commit=False) as session:
             work = UnitOfWork(session)
@@ -98,7 +98,7 @@ class Database:
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Raw]:
-        """Lend a connection like `connection`, whose session stays: what it locks outlives its transactions."""
+        """Lend a connection like `connection` that keeps its session: its locks may last beyond a transaction."""
         async with self._lent(self._direct) as raw:
             yield raw
 
@@ -124,7 +124,7 @@ class Database:
     ) -> list[Row]:
         """Run one hot statement in a transaction of its own and return its rows, committed.
 
-        It may run twice where its connection is lost, so it must be conditional. Raises `Unavailable`.
+        It may run twice if its connection is lost, so it must be conditional. Raises `Unavailable`.
         """
         async with self._used():
             try:
@@ -141,7 +141,7 @@ class Database:
 
     @asynccontextmanager
     async def _used(self) -> AsyncIterator[None]:
-        """Translate errors. Where this server has become a standby, leave it: connections at rest are closed."""
+        """Translate errors. If this server has become a standby, leave it: close all idle connections."""
         async with translate_errors():
             try:
                 yield
@@ -152,14 +152,14 @@ class Database:
 
 
 def _engine(url: str, name: str, connections: int, *, is_pooled: bool = False) -> AsyncEngine:
-    """Return an engine. Where a pooler in transaction mode is at `url`, nothing outlives a transaction."""
+    """Return an engine. `is_pooled`: `url` leads to a pooler in transaction mode, where no session lasts."""
     kind = PooledConnection if is_pooled else PostgresConnection
     engine = create_async_engine(
         url,
         pool_size=connections,
         max_overflow=0,
         pool_timeout=10,
-        pool_pre_ping=True,  # after a restart of PostgreSQL nobody meets a dead connection
+        pool_pre_ping=True,  # after a restart of PostgreSQL nobody gets a dead connection
         pool_use_lifo=True,
         hide_parameters=True,  # an error may reach a log; addresses and hashes must not
         connect_args={

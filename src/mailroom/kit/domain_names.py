@@ -1,4 +1,4 @@
-"""Domain names outside ASCII: the one conversion between the form people read and the form that travels.
+"""Domain names outside ASCII: the one conversion between the form that people read and the form in protocols.
 
 It is IDNA 2008 (RFC 5891). Python's own `idna` codec is IDNA 2003 and makes `strasse.example` of `straße.example`,
 which is another domain.
@@ -13,9 +13,9 @@ Address = IPv4Address | IPv6Address
 
 
 def evened_out(text: str) -> str:
-    """Return `text` without regard to case and canonical equivalence (Unicode §3.7, §3.13), and to nothing else.
+    """Return `text` without differences of case and canonical equivalence (Unicode §3.7, §3.13); keep all others.
 
-    Case folding and compatibility mappings join more: `ß` and `ss`, `ﬁ` and `fi`.
+    Case folding and compatibility mappings would remove more: `ß` and `ss`, `ﬁ` and `fi`.
     """
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
 
@@ -23,11 +23,11 @@ def evened_out(text: str) -> str:
 def to_ascii(domain: str) -> str:
     """Return a domain as DNS, SMTP, headers and links hold it: in small letters, each label in ASCII.
 
-    Nothing but case and canonical equivalence is evened out. Raises ValueError where a label is none of IDNA 2008.
+    Only differences of case and canonical equivalence are removed. Raises ValueError if IDNA 2008 forbids a label.
     """
     if domain.isascii():
         return domain.lower()
-    # Sign by sign, as RFC 5895 §2.1 has it: `lower()` of a whole word knows of final sigmas.
+    # Character by character (RFC 5895 §2.1): `lower()` of a whole word treats a final sigma differently.
     small = "".join(map(str.lower, unicodedata.normalize("NFC", domain)))
     domain = unicodedata.normalize("NFC", small)
     return domain if domain.isascii() else idna.encode(domain, strict=True).decode("ascii")

@@ -10,7 +10,7 @@ class MailroomError(Exception):
     """Something went wrong."""
 
     message_code: str | None = None
-    """A code of the catalogue (`i18n/sentences.py`) for the sentence, filled with `params`, where it has one."""
+    """The code of its sentence in the catalogue (`i18n/sentences.py`), filled with `params`; None: it has none."""
     params: Mapping[str, Any] = MappingProxyType({})
 
     def __str__(self) -> str:
@@ -32,4 +32,4 @@ class Overloaded(MailroomError):
     def __init__(self, seconds: int) -> None:
         super().__init__()
         self.seconds = seconds
-        """After which there is room again, as far as can be told."""
+        """An estimate of the time after which there is room again."""

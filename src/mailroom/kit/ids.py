@@ -1,7 +1,7 @@
-"""Ids: UUID version 7 (RFC 9562 §5.7), so that rows made together stand together in an index.
+"""Ids: UUID version 7 (RFC 9562 §5.7), so that rows made together are close together in an index.
 
-Ids of one process rise strictly: the 12 bits behind the milliseconds hold the fraction of the millisecond (§6.2,
-method 3), and two of one moment differ there.
+Ids of one process rise strictly: the 12 bits after the milliseconds hold the fraction of the millisecond (§6.2,
+method 3), and if two ids are made in the same fraction, the second one gets the next number.
 """
 
 import os
@@ -16,7 +16,7 @@ _last = 0
 
 def new_id() -> UUID:
     """Return a new UUIDv7: 48 bits of Unix milliseconds, 12 bits of their fraction, 62 random bits."""
-    global _last  # noqa: PLW0603  # the last moment given away is the process's own
+    global _last  # noqa: PLW0603  # the last moment that was used, for the whole process
     milliseconds, rest = divmod(time.time_ns(), 1_000_000)
     with _lock:
         _last = moment = max(milliseconds << 12 | rest * 4096 // 1_000_000, _last + 1)
@@ -30,7 +30,7 @@ def first_id(at: datetime) -> UUID:
 
 
 def parse_id(text: str) -> UUID | None:
-    """Return `text` as an id, or None where it is none (so that a wrong link is 'not found', not an error)."""
+    """Return `text` as an id, or None if it is no id (so that a wrong link is 'not found', not an error)."""
     try:
         return UUID(text)
     except ValueError:

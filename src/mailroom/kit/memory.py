@@ -1,4 +1,4 @@
-"""Memory: large blocks go back to the system at once; garbage is looked for only among what may become it."""
+"""Memory: large blocks go back to the system at once, and what stays for good is not searched for garbage."""
 
 import ctypes
 import gc
@@ -9,13 +9,13 @@ from contextlib import contextmanager, suppress
 M_MMAP_THRESHOLD = -3
 """The parameter's number in malloc.h."""
 LARGE = 256 * 1024
-"""Bytes of a block from which it is one of its own."""
+"""Bytes from which on a block is allocated separately."""
 
 
 def give_back_large_blocks() -> None:
     """Have the C library give a large block back to the system when it is freed (mallopt(3), M_MMAP_THRESHOLD).
 
-    glibc learns to keep blocks of up to 32 MB otherwise. A web process that takes mails of 10 MB needs 279 MB
+    Otherwise glibc learns to keep blocks of up to 32 MB. A web process that takes mails of 10 MB needs 279 MB
     at most instead of 312 MB, and `mailroom submission` 216 MB instead of 237 MB
     (`python -m benchmarks.api --only large`).
     """
@@ -26,11 +26,11 @@ def give_back_large_blocks() -> None:
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Load here what stays as long as the process does: Python looks for no garbage among it, now or later.
+    """Load in this block what stays as long as the process: Python never searches it for garbage.
 
-    It buys (`python -m benchmarks --only footprint`): a worker sends its first mail after 1.1 s instead of 1.6 s,
-    a web process answers after 1.4 s instead of 1.9 s. And nobody waits later while all that was loaded is looked
-    through, which takes 0.1 s.
+    The gain (`python -m benchmarks --only footprint`): a worker sends its first mail after 1.1 s instead of 1.6 s,
+    a web process answers after 1.4 s instead of 1.9 s. Nor does anybody wait later while Python searches all that
+    was loaded, which takes 0.1 s.
     """
     gc.disable()
     try:

@@ -1,7 +1,7 @@
 """One function decides whether an error means that a server of ours is away: PostgreSQL, Redis, or any peer.
 
-Each library has its own names for that, and event loops add theirs: a list beside each call misses one of them,
-and then an outage is answered as a fault of the program.
+Each library has its own errors for that, and event loops add theirs. A separate list at each call would miss one
+of them, and an outage would be reported as a fault of the program.
 """
 
 import sys
@@ -19,14 +19,14 @@ _ALWAYS = (
     PoolTimeout,
 )
 _CLOSED = ("the handler is closed", "'NoneType' object has no attribute '_add_writer'")
-"""Said of a connection that was reset while it lay idle: uvloop's RuntimeError (uvloop/handles/handle.pyx);
+"""Messages about a connection that was reset while it was idle: uvloop's RuntimeError (uvloop/handles/handle.pyx);
 asyncio's AttributeError in Python 3.12 (`writelines` of a transport that has lost its loop)."""
 
 
 def is_away(error: BaseException) -> bool:
-    """Tell whether `error` means that a server cannot be reached, or refuses all that it is asked.
+    """Tell whether `error` means that a server cannot be reached, or refuses every request.
 
-    False for an error that the same question would meet again on a server that is well.
+    Return False for an error that the same request would cause again on a healthy server.
     """
     if isinstance(error, _ALWAYS) or _is_redis_error(error):
         return True

@@ -1,7 +1,7 @@
-"""Pictures that an operator gives us to show: PNG and SVG, told by their content, and harmless.
+"""Pictures that an operator gives us to show: PNG and SVG, recognized by their content, and harmless.
 
 An SVG is a document that may run scripts and load files. One that does, or could, is refused, with the line where
-it does. What it may have is listed; nothing is taken out in silence.
+it does. There is a list of what an SVG may contain; nothing is removed silently.
 """
 
 import re
@@ -54,9 +54,9 @@ class Picture:
     width: float
     height: float
     opaque: bool
-    """True where nothing shines through: it has a ground of its own."""
+    """True if nothing shows through it: it has a background of its own."""
     adapts: bool
-    """True where it looks different on a dark page, by itself."""
+    """True if it looks different on a dark page, by itself."""
 
     @property
     def content_type(self) -> str:
@@ -65,16 +65,16 @@ class Picture:
 
     @property
     def needs_ground(self) -> bool:
-        """True where it may have dark lines and no background: on a dark page it needs a light one to be seen."""
+        """True if it may have dark lines and no background: on a dark page it needs a light one to be seen."""
         return not (self.opaque or self.adapts)
 
     @property
     def is_wide(self) -> bool:
-        """True for a picture more than twice as wide as high, as those are that hold a name."""
+        """True for a picture more than twice as wide as high, as logos with a name are."""
         return self.width > 2 * self.height
 
     def fitted(self, width: int, height: int) -> tuple[int, int]:
-        """Return width and height in pixels that it has in a box of this size."""
+        """Return the width and height in pixels with which it fits into a box of this size."""
         scale = min(width / self.width, height / self.height)
         return max(1, round(self.width * scale)), max(1, round(self.height * scale))
 
@@ -103,7 +103,7 @@ def _png(content: bytes) -> Picture:
 
 
 def _chunks(content: bytes) -> Iterator[bytes]:
-    """Yield the name of each chunk of a PNG (third edition, §5.3). Raises ValueError where one is damaged."""
+    """Yield the name of each chunk of a PNG (third edition, §5.3). Raises ValueError if one is damaged."""
     place = len(PNG_SIGNATURE)
     while place < len(content):
         end = place + int.from_bytes(content[place : place + 4]) + 12
@@ -202,7 +202,7 @@ class _SvgReader:
 
 
 def _size_of(attributes: dict[str, str]) -> tuple[float, float]:
-    """Return width and height: the proportions count. Raises ValueError where nothing tells them."""
+    """Return width and height, of which only the proportions count. Raises ValueError if nothing gives them."""
     box = re.split(r"[\s,]+", attributes.get("viewBox", "").strip())
     try:
         if len(box) == 4:  # noqa: PLR2004  # x, y, width, height (SVG 2 §8.6)

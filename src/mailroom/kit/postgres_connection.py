@@ -7,7 +7,7 @@ keepalives and `tcp_user_timeout` do not notice that, and psycopg waits for ever
 It costs 9 µs of 105 µs of processor time for a statement (measured on 4,000).
 
 Check at an upgrade of psycopg: `wait` takes a `timeout` and raises `_WaitTimeout` (3.3.9 and later). The tests
-`unit/test_house_internals.py` and `integration/kit/test_postgres_connection.py` fail where that has changed.
+`unit/test_house_internals.py` and `integration/kit/test_postgres_connection.py` fail if that has changed.
 """
 
 from collections.abc import Generator, Mapping
@@ -29,8 +29,7 @@ KEEP_ALIVE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
 }
-"""For libpq: a server that vanished without a word is known to be away in less than half a minute. The last is in
-milliseconds."""
+"""For libpq: it notices in less than half a minute that a server has vanished. The last is in milliseconds."""
 
 _FOLLOWED = {
     "client_encoding": "'UTF8'",
@@ -38,7 +37,7 @@ _FOLLOWED = {
     "timezone": "'UTC'",
     "standard_conforming_strings": "on",
 }
-"""Those that poolers keep for each of their clients, in every mode."""
+"""Settings that poolers keep for each of their clients, in every mode."""
 _OF_THE_SESSION = {
     "intervalstyle": "'postgres'",  # as datestyle
     "default_transaction_isolation": "'read committed'",  # statements are written for it
@@ -51,7 +50,7 @@ def _set(settings: Mapping[str, str]) -> str:
 
 
 RELIED_ON = _set({**_FOLLOWED, **_OF_THE_SESSION})
-"""Settings that a server, database or role may have otherwise."""
+"""Settings that may be different for a server, database or role."""
 
 
 class PostgresConnection(psycopg.AsyncConnection[Any]):
@@ -78,7 +77,7 @@ class PostgresConnection(psycopg.AsyncConnection[Any]):
         interval: float = 0.1,
         timeout: float | None = None,  # noqa: ASYNC109  # psycopg's signature
     ) -> Result:
-        """Wait for an answer. Where none comes in time the connection is closed: raises `OperationalError`."""
+        """Wait for an answer. If none comes in time, the connection is closed. Raises `OperationalError` then."""
         try:
             return await super().wait(gen, interval, timeout or self.answer_seconds)
         except _WaitTimeout:
@@ -87,10 +86,10 @@ class PostgresConnection(psycopg.AsyncConnection[Any]):
 
 
 class PooledConnection(PostgresConnection):
-    """A connection to a pooler in transaction mode, which has another server connection for each transaction.
+    """A connection to a pooler in transaction mode, which may give each transaction another server connection.
 
-    What only lasts on the server's side is said with each BEGIN instead. psycopg reads no intervals for us, so
-    that their style does not matter.
+    Of the settings of the session, the isolation level is sent with each BEGIN instead. The style of intervals
+    does not matter, because we read none through psycopg.
     """
 
     relied_on = _set(_FOLLOWED)

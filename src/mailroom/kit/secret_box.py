@@ -1,4 +1,4 @@
-"""Encrypts small secrets that must be read again, under SECRET_KEY: a dump alone gives none of them away."""
+"""Encrypts small secrets that must be read again, under SECRET_KEY: a dump alone does not reveal them."""
 
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 
 class CannotOpen(ValueError):
-    """What is in the box was closed with a SECRET_KEY that is no longer set, or was changed."""
+    """What is in the box was encrypted with a SECRET_KEY that is no longer set, or was changed."""
 
 
 class SecretBox:
-    """Closes with the first of `secret_keys`, and opens what any of them closed. `purpose` keeps boxes apart."""
+    """Encrypts with the first of `secret_keys`; decrypts what any of them encrypted for the same `purpose`."""
 
     def __init__(self, secret_keys: Sequence[str], purpose: str) -> None:
         self._fernet = MultiFernet([Fernet(_derived(key, purpose)) for key in secret_keys])

@@ -1,7 +1,7 @@
-"""Connections kept for hot statements: one that stands alone is its own transaction, in one round trip.
+"""Connections kept for hot statements: a single statement is its own transaction, in one round trip.
 
-A unit of work on the engine costs a look whether the connection lives, BEGIN, the statement, COMMIT and a reset. A
-statement that stands alone needs none of them, and a transaction of plain statements the middle three only.
+A unit of work on the engine takes a check of the connection, BEGIN, the statement, COMMIT and a reset. A single
+statement needs only itself, and a transaction of plain statements needs no check and no reset.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ Kept = tuple[AsyncConnection, Raw]
 
 _SETTINGS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_bitmapscan": "off"}
 PLANNED_ONCE = "; ".join(f"set {name} = {value}" for name, value in _SETTINGS.items())
-"""Hot statements go by keys, and planning one takes as long as running it. Planned once, while a table is small,
-they would go on reading all of it when it is large: by a scan of the table, or of all that one index knows of,
-where the first few in the order of another are asked for."""
+"""Hot statements find rows by keys, and planning one takes as long as running it, so each is planned only once. A
+plan that is made while a table is small could read the whole table when it is large: by a sequential scan, or by a
+bitmap scan of one index although only the first few rows in the order of another are needed."""
 
 
 class StatementPool:
@@ -41,8 +41,8 @@ class StatementPool:
     ) -> list[Row]:
         """Run one statement in a transaction of its own and return its rows, committed.
 
-        Where its connection turns out to be gone the statement runs once more on a new one, so it must be one
-        that does no harm when it runs twice (all of ours are conditional). Raises psycopg's errors.
+        If its connection turns out to be lost, the statement runs once more on a new one. So running it twice must
+        do no harm (all of ours are conditional). Raises psycopg's errors.
         """
         async with self._room:
             try:
@@ -53,9 +53,9 @@ class StatementPool:
 
     @asynccontextmanager
     async def transaction(self, first: str) -> AsyncIterator[Raw]:
-        """Lend a connection in the transaction that `first` begins; rolled back where the block does not commit.
+        """Lend a connection in the transaction that `first` begins; rolled back if the block does not commit.
 
-        A connection whose server has gone is found out by `first` and replaced. Raises psycopg's errors.
+        If the connection's server has gone, `first` fails and the connection is replaced. Raises psycopg's errors.
         """
         async with self._room:
             try:
@@ -84,7 +84,7 @@ class StatementPool:
 
     async def _end(self, kept: Kept) -> None:
         try:
-            await kept[1].rollback()  # where nothing was committed; else it does nothing
+            await kept[1].rollback()  # if nothing was committed; else this does nothing
         except BaseException:
             await _drop(kept)
             raise
@@ -94,7 +94,7 @@ class StatementPool:
         kept = self._free.pop() if self._free else await self._open()
         try:
             rows = await rows_of(kept[1], query, arguments, row, prepare=True)
-        except BaseException:  # also where it was cancelled: whatever state it is in
+        except BaseException:  # also if the task was cancelled: the connection may be in any state
             await _drop(kept)
             raise
         self._free.append(kept)
@@ -106,13 +106,13 @@ class StatementPool:
             raw = await psycopg_of(connection)
             await raw.set_autocommit(True)
             await raw.execute(PLANNED_ONCE)
-        except BaseException:  # also where who asked has gone: else the engine's pool has one connection less
+        except BaseException:  # also if the task was cancelled: the engine's pool must not lose a place
             await asyncio.shield(_give_back(connection))
             raise
         return connection, raw
 
     async def close(self) -> None:
-        """Close those that rest."""
+        """Close the idle connections."""
         while self._free:
             await _drop(self._free.pop())
 

@@ -32,8 +32,8 @@ async def rows_of(
 async def copy_in(raw: Raw, statement: str, parts: Iterable[bytes]) -> None:
     """Run a `COPY … FROM STDIN` with these bytes, which are sent part by part.
 
-    The value of a statement is written twice before it is sent, once by psycopg and once by libpq, which keeps
-    that room as long as the connection lives. Here a value is never there whole a second time.
+    The value of a statement is copied twice before it is sent, once by psycopg and once by libpq, which keeps
+    that memory as long as the connection exists. Here there is never a second whole copy of a value.
     """
     async with raw.cursor().copy(statement) as copy:
         for part in parts:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 def exit_after(seconds: float, last: Callable[[], None] = lambda: None) -> None:
-    """End this process in so many seconds, with status 0 and after `last()`, unless it has ended by then."""
+    """Call `last()` and end this process with status 0 after so many seconds, unless it has ended by then."""
 
     def end() -> None:
         try:

@@ -6,7 +6,7 @@ from pathlib import Path
 import jinja2
 
 OWN = "mailroom/"
-"""A name that begins so is Mailroom's own template, also where an app has another one in its place."""
+"""The prefix of names that mean Mailroom's own template, even if an app has another one in its place."""
 
 
 class OverridingLoader(jinja2.FileSystemLoader):

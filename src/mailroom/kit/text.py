@@ -8,7 +8,7 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 def clean(text: str) -> str:
     """Return `text` with every control character shown as an escape.
 
-    Addresses and servers' answers come from outside; none of them may command the terminal.
+    Addresses and servers' answers come from outside; none of them may control the terminal.
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 

@@ -1,6 +1,6 @@
 """Where traces begin. While nothing is installed this costs a comparison: no tracing library is loaded.
 
-`ops/observability/otel.py` installs OpenTelemetry. The rooms ask here, for the trace that a row is written in.
+`ops/observability/otel.py` installs OpenTelemetry. The rooms ask here for the trace that a row is written in.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -26,7 +26,7 @@ _installed: Tracing | None = None
 
 
 def install(tracing: Tracing | None) -> None:
-    """Have this process trace; None: no longer."""
+    """Make this process trace with `tracing`; with None, stop tracing."""
     global _installed  # noqa: PLW0603  # one for a process, as its libraries have it
     _installed = tracing
 
@@ -37,10 +37,10 @@ def installed() -> Tracing | None:
 
 
 def traceparent() -> str | None:
-    """Return what stands in a row that is written now (`mails.traceparent`); None where nothing is traced."""
+    """Return the value for a row that is written now (`mails.traceparent`); None if nothing is traced."""
     return _installed.traceparent() if _installed else None
 
 
 def span(name: str) -> AbstractContextManager[None]:
-    """Make a span of the block, where this process traces."""
+    """Make a span of the block, if this process traces."""
     return _installed.span(name) if _installed else _NOTHING

@@ -43,7 +43,7 @@ class PlainWork(ABC):
         """Run a `COPY … FROM STDIN` with these bytes: for values of megabytes."""
 
     def after_commit(self, call: Callable[[], None]) -> None:
-        """Have `call` called after the commit, and never where the transaction fails.
+        """Call `call` after the commit, but never if the transaction fails.
 
         It must not block. What it raises is logged and not passed on.
         """

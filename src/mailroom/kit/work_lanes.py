@@ -27,10 +27,10 @@ SMOOTHING = 0.1
 
 
 def _step_back() -> None:
-    """Let the event loop, which refuses what has no room, go before this thread: Linux gives threads a niceness.
+    """Give the event loop, which refuses what has no room, priority over this thread (Linux: a thread's niceness).
 
-    It buys, while 400 people sign up at once (`python -m benchmarks.overload`): /healthz at most 0.3 to 0.8 s
-    instead of 0.8 to 1.4 s, and a sign-in 0.2 s in the median instead of 0.4 s.
+    The gain while 400 people sign up at once (`python -m benchmarks.overload`): /healthz takes at most 0.3 to
+    0.8 s instead of 0.8 to 1.4 s, and a sign-in 0.2 s in the median instead of 0.4 s.
     """
     if sys.platform == "linux":
         thread = threading.get_native_id()
@@ -41,8 +41,8 @@ class WorkLanes:
     """A pool of threads, and for each lane a queue of the work that waits for one. Used in one event loop.
 
     A free thread serves the lanes in turn, so a crowd in one lane does not hold up another. Work that would wait
-    for longer than `longest_wait` is refused at once, before it costs anything. Who is cancelled while waiting
-    leaves the queue, and its work is never done.
+    for longer than `longest_wait` is refused at once, before it costs anything. A caller that is cancelled
+    while waiting leaves the queue, and its work is never done.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class WorkLanes:
         self._seconds_each = FIRST_GUESS
 
     async def run(self, lane: str, call: Callable[..., Result], *arguments: object) -> Result:
-        """Return what `call` returns in a thread. Raises `Overloaded` where its turn would not come in time."""
+        """Return what `call` returns in a thread. Raises `Overloaded` if its turn would not come in time."""
         await self._have_turn(lane)
         loop = asyncio.get_running_loop()
         began = time.monotonic()
@@ -67,14 +67,14 @@ class WorkLanes:
                 loop.call_soon_threadsafe(self._end, time.monotonic() - began)
 
         work = self._executor.submit(call, *arguments)
-        work.add_done_callback(end)  # also where nobody waits for the result any more
+        work.add_done_callback(end)  # also if nobody waits for the result any more
         return await asyncio.wrap_future(work)
 
     @contextmanager
     def place(self, lane: str) -> Iterator[None]:
-        """Count as one that waits, while what comes before the work is done. Raises `Overloaded` as `run` does.
+        """Count as waiting during the block, which prepares the work. Raises `Overloaded` as `run` does.
 
-        Many that come at once would all find the queue empty else, and prepare for work that has no room.
+        Otherwise many that come at once would all find the queue empty, and prepare work that has no room.
         """
         self._check_room(lane)
         self._announced[lane] += 1
@@ -108,7 +108,7 @@ class WorkLanes:
             raise Overloaded(ceil(self._expected_wait(lane)))
 
     def _leave(self, lane: str, turn: "asyncio.Future[None]") -> None:
-        if turn.done():  # its turn came at the same moment: it is the next one's
+        if turn.done():  # its turn came at the same moment: the next one gets it
             self._give_turn()
         else:
             self._waiting[lane].remove(turn)

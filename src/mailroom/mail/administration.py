@@ -55,7 +55,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class MailFilter:
-    """Which mails are meant; what is None counts for nothing."""
+    """Which mails are meant; a field that is None does not narrow it."""
 
     state: str | None = None
     to: str | None = None
@@ -80,7 +80,7 @@ class MailFilter:
 
 
 class MailAdministration:
-    """The operators' hand on the outbox. Each method works in the caller's transaction."""
+    """What operators do with the outbox. Each method works in the caller's transaction."""
 
     def __init__(self, kinds: Kinds, notify: Notify, counters: Counters | None = None) -> None:
         self._kinds = kinds
@@ -111,9 +111,9 @@ class MailAdministration:
         return Shown(mail, [*(await work.session.scalars(attempts)), *mail.under_way])
 
     async def retry(self, work: UnitOfWork, mail_id: UUID) -> None:
-        """Queue a mail again that ended unsent or waits; notify the workers after the commit.
+        """Queue again a mail that ended unsent or waits; notify the workers after the commit.
 
-        Raises `UnknownMail`; `NotPossible` where the mail is queued, being sent or sent, or its contents have been
+        Raises `UnknownMail`; `NotPossible` if the mail is queued, being sent or sent, or its contents have been
         dropped.
         """
         mail = await self._locked(work, mail_id)
@@ -164,7 +164,7 @@ class MailAdministration:
             .execution_options(synchronize_session=False)
         )  # fmt: skip
         rows = (await work.session.execute(changed)).all()
-        at_once = [mail_id for mail_id, stream in rows if stream != "bulk"]  # the sweep wakes the other stream
+        at_once = [mail_id for mail_id, stream in rows if stream != "bulk"]  # the sweep wakes workers for the rest
         if at_once:
             work.after_commit(lambda: self._notify(at_once))
         return len(rows)

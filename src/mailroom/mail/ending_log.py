@@ -17,7 +17,7 @@ ENDED = frozenset({State.FAILED, State.EXPIRED})
 def log_ending(
     mail_id: UUID, kind: str | None, decision: Decision, result: DeliveryResult, *, server: str | None = None
 ) -> None:
-    """Log how a mail ended, unless it was sent or is tried again; `kind` and `server` where they are known."""
+    """Log how a mail ended, unless it was sent or is tried again; `kind` and `server` if they are known."""
     held = decision.state is State.UNCERTAIN and decision.retry_in is None
     if decision.state not in ENDED and not held:
         return

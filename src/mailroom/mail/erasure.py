@@ -1,4 +1,4 @@
-"""Mails of somebody who leaves: those that wait are cancelled, and later what they say about a person goes."""
+"""Mails of a deleted account: those that wait are cancelled; later the personal data in all of them are erased."""
 
 from collections.abc import Collection
 from typing import Any
@@ -28,7 +28,7 @@ select exists (
 )
 """
 
-# An address may stand in the server's words, too: "550 <alice@example.org>: no such user".
+# The server's reply may hold an address, too: "550 <alice@example.org>: no such user".
 ERASE = """
 update mails set recipient = null, typed_recipient = null, params = null, nonce = null, answer = null
 where id = any(%(ids)s)
@@ -41,7 +41,7 @@ CLOSE_TICKETS = "update tasks set owner_id = null, session_id = null where id = 
 async def cancel_waiting(
     work: PlainWork, owner_id: UUID, counters: Counters, *, but: Collection[str] = ()
 ) -> None:
-    """Cancel the mails of an account that wait, except those of the kinds in `but`. Claimed ones go on and end."""
+    """Cancel the mails of an account that wait, except those of the kinds in `but`. Claimed ones go on."""
     rows: list[Any] = await work.fetch(CANCEL, {"owner_id": owner_id, "but": list(but)})
     if number := len(rows):
         work.after_commit(lambda: counters.add(names.ENDED, State.CANCELLED, number))

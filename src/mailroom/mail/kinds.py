@@ -9,7 +9,7 @@ from uuid import UUID
 from mailroom.progress.sentence import Sentence
 
 WITHHELD = "withheld"
-"""The parameter of a mail that goes every stage without its content being sent (`Outbox.put`)."""
+"""The parameter of a mail that goes through every stage without its content being sent (`Outbox.put`)."""
 TIME_ZONE = "time_zone"
 """The parameter that names its reader's time zone (IANA database)."""
 RESERVED = frozenset({WITHHELD, TIME_ZONE})
@@ -20,7 +20,7 @@ class Reader(NamedTuple):
     """Whom a mail is written for: in which language, and by which clock its times are."""
 
     language: str | None = None
-    """A tag (RFC 5646). None: the language spoken where the mail is put."""
+    """A tag (RFC 5646). None: the current language when the mail is put."""
     time_zone: str | None = None
     """A name of the IANA database. None: UTC."""
 
@@ -46,9 +46,9 @@ class MessageBytes(NamedTuple):
     data: bytes
     """RFC 5322 bytes, dot-stuffed, with the final dot; shared by the message's recipients."""
     utf8: bool
-    """True where a header needs SMTPUTF8 (RFC 6531)."""
+    """True if a header needs SMTPUTF8 (RFC 6531)."""
     eight_bit: bool
-    """True where it holds octets above 127."""
+    """True if it holds octets above 127."""
 
 
 def _no_variables(_row: MailRow) -> dict[str, str]:
@@ -59,11 +59,11 @@ def _no_variables(_row: MailRow) -> dict[str, str]:
 class MailKind:
     """One kind of mail. Its templates are in `mail/templates/<name>/`: subject.txt, body.txt, body.html.
 
-    Watchers read `title`: a text as it is, a `Sentence` in their language. Kinds that must look alike share one.
+    Watchers read `title`: a text as it is, a `Sentence` in their language. Kinds that must look alike share it.
     `variables` returns the variables of the templates. It runs in the worker while the mail is rendered, so that
-    links and codes are stored nowhere. `on_uncertain` says what to do where nobody knows whether the server has
+    links and codes are stored nowhere. `on_uncertain` says what to do if nobody knows whether the server has
     the mail: ``resend`` it a few times under the same Message-ID, or ``hold`` it for a person. A mail that is not
-    accepted within `expires_after` of its queueing expires. Where `shows_tag` is false, the header names the
+    accepted within `expires_after` of its queueing expires. If `shows_tag` is false, the header names the
     recipient without its tag (`+news`): a stranger may have chosen it.
     """
 

@@ -29,7 +29,7 @@ group by owner.id
 
 @dataclass(frozen=True, slots=True)
 class OwnedTask:
-    """A task or mail of an account, and where it is; `recipient` is None where it is no mail."""
+    """A task or mail of an account, and its state; `recipient` is None if it is no mail."""
 
     task: Task
     snapshot: Snapshot
@@ -52,7 +52,7 @@ async def list_owned(
 ) -> list[OwnedTask]:
     """Return at most `limit` of an account's tasks and mails, the newest first.
 
-    Where given: only those in one of `states`, begun before the task `before`, and mails only.
+    If given: only those in one of `states`, begun before the task `before`, and mails only.
     """
     query = (
         select(Task, func.coalesce(Mail.typed_recipient, Mail.recipient))

@@ -35,8 +35,8 @@ class Mail(Base):
     recipient: Mapped[str | None] = mapped_column(Text)
     """Its address; none once the account that it belongs to was deleted."""
     typed_recipient: Mapped[str | None] = mapped_column(Text)
-    """The address as a person typed it, where the mail goes to the same address in another spelling. Pages show
-    this one: the other would tell that an account has it."""
+    """The address as a person typed it, if the mail goes to another spelling of it. Pages show this one: the other
+    spelling would reveal that an account has it."""
     params: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     """What the templates need, nothing secret; dropped KEEP_BODIES_DAYS after the end."""
     nonce: Mapped[bytes | None] = mapped_column(LargeBinary)
@@ -51,8 +51,8 @@ class Mail(Base):
     crashes: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     """Attempts that ended with their worker; many of them make a poison mail."""
     on_uncertain: Mapped[str] = mapped_column(Text)
-    """What to do where nobody knows whether the server has the mail: ``resend`` or ``hold``. It is the kind's
-    policy, and ``hold`` after the reply got lost too often."""
+    """What to do if nobody knows whether the server has the mail: ``resend`` or ``hold``. It is the kind's
+    policy, or ``hold`` once the reply got lost too often."""
 
     worker: Mapped[str | None] = mapped_column(Text)
     """The worker of the attempt under way. The next four columns, too, are about that attempt. Without one, this
@@ -72,27 +72,27 @@ class Mail(Base):
     reason: Mapped[str | None] = mapped_column(Text)
     """Why the mail waits or ended: a `Reason` of `mail/states.py`."""
     reason_since: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    """Since when the mail server cannot be used, where that is the reason."""
+    """Since when the mail server cannot be used, if that is the reason."""
     code: Mapped[int | None] = mapped_column(SmallInteger)
     enhanced: Mapped[str | None] = mapped_column(Text)
     answer: Mapped[str | None] = mapped_column(Text)
     """The text of the server's reply: for confirmed owners and operators only."""
 
     message_id: Mapped[UUID | None] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"))
-    """The message it is one recipient's copy of; none for a mail that Mailroom writes itself from templates."""
+    """The message of which it is a recipient's copy; none for a mail that Mailroom makes from templates."""
     stream: Mapped[str] = mapped_column(Text, server_default="transactional")
     """The queue that it waits in: ``transactional`` or ``bulk`` (`mail/states.py`)."""
     test: Mapped[bool] = mapped_column(server_default=text("false"))
-    """True where no mail server is asked: a test key's mail, or one for a test recipient."""
+    """True if no mail server is asked: a test key's mail, or one for a test recipient."""
     number: Mapped[int | None] = mapped_column(
         BigInteger, server_default=text("nextval('mails_number_seq'::regclass)")
     )
-    """A short name for it where space is short; rows from before 0.2 have none."""
+    """A short number for it in narrow places; rows from before 0.2 have none."""
     language: Mapped[str | None] = mapped_column(Text)
     """The language it is written in, fixed when it is put; none: English."""
 
     traceparent: Mapped[str | None] = mapped_column(Text)
-    """The trace that put it (W3C Trace Context), where OpenTelemetry is on."""
+    """The trace that put it (W3C Trace Context), if OpenTelemetry is on."""
 
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     changed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
@@ -113,7 +113,7 @@ class Mail(Base):
         return [Attempt(mail_id=self.id, **{name: getattr(self, name) for name in facts})]
 
     __table_args__ = (
-        # A stream each: what is looked up every second must not read the 100,000 rows of a mailing.
+        # One index for each stream: a look-up every second must not read the 100,000 rows of a mailing.
         Index(
             "ix_mails_transactional_nudge_at",
             "nudge_at",
@@ -131,7 +131,7 @@ class Mail(Base):
             "ix_mails_bulk_nudge_at", "nudge_at", postgresql_where=text("stream = 'bulk' AND nudge_at IS NOT NULL")
         ),
         Index("ix_mails_message_id", "message_id", postgresql_where=text("message_id IS NOT NULL")),
-        # Those of the desk's searches (`desk/mail_search.py`): no claim and no acceptance writes to them.
+        # Indexes for the desk's searches (`desk/mail_search.py`): no claim and no acceptance writes to them.
         Index(
             "ix_mails_recipient",
             func.reverse(func.lower(literal_column("recipient"))).label("backwards"),
@@ -187,8 +187,8 @@ class MailEvent(Base):
     """The transaction that wrote it: readers take events in this order (`webhooks/fan_out.py`)."""
     mail_id: Mapped[UUID] = mapped_column(ForeignKey("mails.id", ondelete="CASCADE"))
     type: Mapped[str] = mapped_column(Text)
-    """``sent``, ``delivery_delayed``, ``failed``, ``scheduled``, ``suppressed`` or ``uncertain``; later what
-    happens after the 250."""
+    """``sent``, ``delivery_delayed``, ``failed``, ``scheduled``, ``suppressed`` or ``uncertain``; later also
+    what happens after the 250."""
     attempt: Mapped[int] = mapped_column(Integer, server_default="0")
     at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     source: Mapped[str | None] = mapped_column(Text)

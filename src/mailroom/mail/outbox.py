@@ -58,12 +58,12 @@ class Outbox:
         """Write a mail and its ticket in `work`; return its id, which is also its ticket and its Celery task id.
 
         `params` are what the templates need; they are stored, so they hold nothing secret. The browser session and
-        the owner given may watch the mail; they see `typed` in place of `to` where it is given. Raises
-        `UnknownKind`; ValueError where `params` have a name that is `RESERVED`.
+        the owner given may watch the mail; they see `typed` in place of `to` if it is given. Raises
+        `UnknownKind`; ValueError if `params` have a name that is `RESERVED`.
 
-        A mail that is `withheld` goes every stage, but the mail server gets no content: for limits that nobody may
-        see. With a `delay` it is scheduled for later. `reader` says who reads it; without one it is in
-        the language that is spoken here.
+        A mail that is `withheld` goes through every stage, but the mail server gets no content: for limits that
+        nobody may see. With a `delay` it is scheduled for later. `reader` says who reads it; without one it is in
+        the current language.
         """
         mail_id, mail_kind = new_id(), self.kinds[kind]
         reader = reader or Reader()

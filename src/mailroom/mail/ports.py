@@ -1,4 +1,4 @@
-"""What `mail` asks of rooms above it. `bootstrap` says who answers."""
+"""Protocols of what `mail` needs from the rooms above it. `bootstrap` supplies the implementations."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -10,7 +10,7 @@ class Suppressions(Protocol):
     """Knows which recipients want no mail."""
 
     async def suppressed(self, claims: Sequence[Claim]) -> Sequence[bool]:
-        """Return for each claimed mail whether it must not be sent; it ends `suppressed` then.
+        """Return for each claimed mail whether it must not be sent; then it ends as `suppressed`.
 
         This is asked once for each claim, so a repeat and a mail that waited are asked about again. Raises
         `Unavailable`: nothing is sent then, and the leases bring the mails back.

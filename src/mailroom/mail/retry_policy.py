@@ -24,7 +24,7 @@ SOON_OVER = frozenset(
         Reason.UNKNOWN_KIND,  # a rolling upgrade: workers that have the app come up
     }
 )
-"""Trouble that is not the mail's own: it is tried again at least each minute."""
+"""Trouble that the mail did not cause: it is tried again at least each minute."""
 UNCERTAIN_WAITS = (0, 10, 60, 600, 3600)
 """Seconds until a mail is sent again after its reply got lost for the first, second, … time. After the last one it
 waits for a person: a server that takes every mail and never replies would otherwise fill somebody's inbox."""
@@ -34,7 +34,7 @@ class DeliveryResult(NamedTuple):
     """The mail server's reply to a delivery, or the reason why there is none.
 
     `code` is the reply code (RFC 5321 §4.2), `enhanced` the enhanced status code (RFC 3463), `text` the server's
-    own text. `reason` is what they mean for the mail; it is None where the server accepted the mail.
+    own text. `reason` is what they mean for the mail; it is None if the server accepted the mail.
     """
 
     reason: Reason | None = None

@@ -47,8 +47,8 @@ class Reason(StrEnum):
     SIGN_IN = "sign-in"  # the server does not take our user and password
     DEFERRED = "deferred"  # a 4yz answer: later
     REFUSED = "refused"  # a 5yz answer that blames the recipient's address, or nobody
-    MAILBOX_REFUSED = "mailbox refused"  # one that blames the recipient's mailbox or mail system
-    SENDER_REFUSED = "sender refused"  # one that blames our address, its domain, rights or limits
+    MAILBOX_REFUSED = "mailbox refused"  # a 5yz answer that blames the recipient's mailbox or mail system
+    SENDER_REFUSED = "sender refused"  # a 5yz answer that blames our address, its domain, rights or limits
     POLICY_REFUSED = "policy refused"  # spam, or another rule of the server
     CONTENT_REFUSED = "content refused"  # too large, or of a form that the server cannot take
     PROTOCOL_REFUSED = "protocol refused"  # the server does not know our commands
@@ -126,5 +126,5 @@ MOVES: dict[State, frozenset[State]] = {
 """The state machine: the states that may follow each state. The tests check rows and live states against it.
 
 Two moves are left out. A late acceptance makes a mail `sent` from any state, since the server has it then. A
-recipient who uses its link or code makes it `sent` where it would be sent again (`mark_received`).
+recipient who uses its link or code makes it `sent` if it would be sent again otherwise (`mark_received`).
 """

@@ -50,7 +50,7 @@ def snapshot(
             "enhanced": enhanced,
             "message_code": message_code(reason, held=held),
             "since": iso(since) if reason in SERVER_TROUBLE else None,
-            # What could not be rendered says so itself: that is no answer of a server.
+            # If the mail could not be rendered, this text is our own, not a server's answer.
             "detail" if reason == Reason.BROKEN else "answer": answer,
         }
         error = {key: value for key, value in facts.items() if value is not None}
@@ -70,7 +70,7 @@ def snapshot(
 
 
 AT_ONCE = 100
-"""Rows made into snapshots without a break; more would block the event loop for too long."""
+"""Rows that become snapshots without a break; more would block the event loop for too long."""
 
 BETTER = """
 select known.id, mails.id is not null
@@ -91,7 +91,7 @@ class MailRows:
         self._database = database
 
     async def newer_than(self, known: Sequence[KnownSnapshot]) -> dict[UUID, Snapshot]:
-        """Return the snapshots of those mails and tasks that changed since what is `known`, by ticket."""
+        """Return the snapshots of those mails and tasks that are newer than the `known` ones, by ticket."""
         arguments = {
             "ids": [one.task for one in known],
             "attempts": [one.attempt for one in known],

@@ -13,9 +13,10 @@ from mailroom.settings import Settings, SettingsError
 logger = logging.getLogger(__name__)
 
 LEAST = 3
-"""Connections without which a process waits for itself: a worker's lock, its hot statements, and all else."""
+"""Connections that a process needs so that it never waits for itself: for a worker's lock, for its hot statements,
+and for all else."""
 LEAST_DIRECT = 2
-"""The same past a pooler, which all else goes through."""
+"""The same if there is a pooler: all else goes through the pooler, and these connections bypass it."""
 SPARE = 2
 """Connections left for the doctor, the shell and a migration."""
 ROOM = """
@@ -29,11 +30,11 @@ least(
 
 
 def ask_database(settings: Settings) -> Settings:
-    """Return the settings with as many connections as the server has room for, where nobody has set that. Blocks.
+    """Return the settings with as many connections as the server has room for, unless that is set. Blocks.
 
-    Processes that are started afterwards get it by their environment. Raises `SettingsError` where sessions are
-    needed and a pooler breaks them. Where PostgreSQL cannot be asked, nothing is known, and processes start: they
-    wait for it.
+    Processes that are started afterwards get the number from their environment. Raises `SettingsError` if sessions
+    are needed and a pooler breaks them. If PostgreSQL cannot be asked, the settings stay as they are, and the
+    processes that start wait for it.
     """
     try:
         found, room = asyncio.run(_ask(settings.session_database_url))
@@ -49,7 +50,7 @@ def ask_database(settings: Settings) -> Settings:
 
 
 def fitted_setting(settings: Settings) -> str:
-    """Return the setting that bounds connections to PostgreSQL itself; a pooler's own are its operator's."""
+    """Return the name of the setting that limits connections to PostgreSQL itself, not those to a pooler."""
     return "database_direct_connections" if settings.database_direct_url else "database_connections"
 
 

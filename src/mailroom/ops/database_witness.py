@@ -27,8 +27,8 @@ class RedisWitness:
         )
 
     def read(self, name: str) -> datetime | None:
-        """Return the time, None where there is none or Redis does not answer."""
-        with suppress(Exception):  # whatever it is, the database's own row must do
+        """Return the time, or None if there is none or Redis does not answer."""
+        with suppress(Exception):  # whatever the error, the database's own row has to be enough
             kept = self._redis.get(PREFIX + name)
             self._redis.connection_pool.disconnect()  # used once in a while, and small plans have few
             if isinstance(kept, bytes):

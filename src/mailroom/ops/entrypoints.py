@@ -24,9 +24,9 @@ class Entrypoints:
     tracker: Callable[[Services], AbstractAsyncContextManager[Tracker]]
     """Open a poller for one command, over the database of its services."""
     queue_depth: Callable[[Settings], int | None]
-    """How many messages wait in the queue, None where the broker does not say. Blocks."""
+    """How many messages wait in the queue, or None if the broker does not answer. Blocks."""
     workers: Callable[[Settings], Mapping[str, Sequence[str]]]
-    """The names of the workers that answer, by the broker they listen at, of those brokers that can be reached.
+    """The names of the workers that answer, by the broker they listen at; brokers that are away are left out.
 
-    Blocks for a second or two; raises where no broker can be reached.
+    Blocks for a second or two; raises an error if no broker can be reached.
     """

@@ -15,7 +15,7 @@ VALID = sa.text("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(
 
 @contextmanager
 def one_by_one() -> Iterator[None]:
-    """Run statements outside of a transaction. Each waits as long as it must; nobody waits behind it."""
+    """Run statements outside of a transaction. Each waits for locks as long as it must; no others wait for it."""
     with op.get_context().autocommit_block():
         usual = op.get_bind().scalar(sa.text("SHOW lock_timeout"))
         op.execute("SET lock_timeout = 0")

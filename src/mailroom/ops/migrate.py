@@ -19,8 +19,8 @@ FIRST = "9a99719015b5"
 def migrate(revision: str = "heads") -> None:
     """Bring the database of DATABASE_URL to `revision`: Mailroom's tables and those of all apps.
 
-    ``acme@base`` takes the tables of an app away. Prints a line for each step. Two at once do no harm: the
-    second waits. Raises `SystemExit` with a sentence where that cannot be done.
+    ``acme@base`` removes the tables of an app. Prints a line for each step. Two runs at once do no harm: the
+    second waits. Raises `SystemExit` with a sentence if the migration is impossible.
     """
     from alembic import command
 
@@ -63,7 +63,7 @@ def new_migration(app_name: str, words: str) -> Path:
 
 @contextmanager
 def _explaining() -> Iterator[None]:
-    """End the program with a sentence where alembic cannot do what is asked inside."""
+    """End the program with a sentence if alembic cannot do what the block asks of it."""
     from alembic.util import CommandError
 
     try:

@@ -1,8 +1,8 @@
 """The migrations: `alembic/` of the repository, which the wheel carries as `mailroom/migrations/`, and those of
 apps.
 
-Those of an app are a branch of their own: its first revision has no `down_revision`. All branches are noted in one
-table, `alembic_version`, a row for each.
+The migrations of an app are a separate branch: its first revision has no `down_revision`. All branches are noted
+in one table, `alembic_version`, with a row for each.
 """
 
 from pathlib import Path

@@ -30,7 +30,7 @@ class Pooling(Enum):
 
     @property
     def breaks_sessions(self) -> bool:
-        """True where the pooler changes connections within a session: prepared statements and locks are lost."""
+        """True if the pooler changes connections within a session: prepared statements and locks are lost."""
         return self in {Pooling.TRANSACTION, Pooling.STATEMENT}
 
 
@@ -42,9 +42,9 @@ async def connect(url: str, *, name: str) -> PostgresConnection:
 
 
 async def pooling(one: Connection, other: Connection) -> Pooling:
-    """Tell how a pooler in front treats connections. Needs two to one address, in autocommit.
+    """Tell how a pooler in front treats connections. Needs two connections to one address, in autocommit.
 
-    Raises psycopg's errors where a connection is lost, which leaves the question open.
+    Raises psycopg's errors if a connection is lost, which leaves the question open.
     """
     try:
         if await _moves(one, other):

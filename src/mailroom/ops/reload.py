@@ -1,4 +1,4 @@
-"""`mailroom up --reload`: what runs the code starts again when the code changes."""
+"""`mailroom up --reload`: starts the processes that run the code again when the code changes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -46,7 +46,7 @@ async def follow(
     migrate: Callable[[], Awaitable[object]],
     say: Callable[[str], None],
 ) -> None:
-    """Call `restart` after each change below `folders`, and before it `migrate` where a migration changed."""
+    """Call `restart` after each change below `folders`, and before that `migrate` if a migration changed."""
     changes = Changes(folders)
     while True:
         await asyncio.sleep(LOOK_EVERY)

@@ -16,13 +16,13 @@ from mailroom.mail.ledger.identity import (
 from mailroom.settings.urls import libpq_url
 
 PATIENCE = 3
-"""Seconds for PostgreSQL. Where it does not answer the worker starts, and looks before it sends."""
+"""Seconds for PostgreSQL. If it does not answer, the worker starts, and looks again before it sends."""
 
 
 def refusal(database_url: str, witness: Witness | None = None) -> str | None:
-    """Return why no worker may start, None where one may. Blocks for some seconds at most.
+    """Return why no worker may start, or None if one may. Blocks for some seconds at most.
 
-    Without a `witness` a restored dump is recognized, an older copy of the files is not.
+    Without a `witness`, a restored dump is recognized, but an older copy of the files is not.
     """
     for cluster in (CLUSTER, NO_CLUSTER):
         try:

@@ -21,9 +21,9 @@ BAD_SETTINGS = 2
 
 
 def settings() -> Settings:
-    """Read the settings and load the apps. Where required ones are missing, use those of a running `mailroom up`.
+    """Read the settings and load the apps. Raises `SettingsError`.
 
-    Says so then. Raises `SettingsError`.
+    If required settings are missing, use those of a running `mailroom up`, and say so.
     """
     if stack := environment.find(Path.cwd(), os.environ):
         click.echo(gettext("Using the embedded stack in %(folder)s.", folder=shown(stack.home)), err=True)
@@ -36,7 +36,7 @@ def settings() -> Settings:
 def load_or_exit() -> Settings:
     """Read the settings, and load the apps, for a program that is not ours (celery, alembic, an ASGI server).
 
-    Where they cannot be used, print a sentence for each problem and end the program with exit code 2.
+    If they cannot be used, print a sentence for each problem and end the program with exit code 2.
     """
     with exit_on_problems():
         return _load()
@@ -59,7 +59,7 @@ def exit_on_problems() -> Iterator[None]:
 
 
 def cannot_listen(settings: Settings, name: str, port: int, error: OSError) -> SettingsError:
-    """Return what to say where HOST and the port of this setting cannot be had."""
+    """Return what to say if HOST and the port of this setting cannot be used."""
     place = shown_host(settings.host, port)
     if error.errno == errno.EADDRINUSE:
         words = gettext(

@@ -10,7 +10,7 @@ class Mark(StrEnum):
     """The outcome of a check."""
 
     GOOD = "good"
-    WARNING = "warning"  # works, and yet somebody should look at it
+    WARNING = "warning"  # works, but somebody should look at it
     BROKEN = "broken"
     UNKNOWN = "unknown"  # could not be checked
 
@@ -21,11 +21,11 @@ SIGNS = {
     Mark.BROKEN: ("✗", "x", "red"),
     Mark.UNKNOWN: ("?", "?", None),
 }
-"""Each with the one for terminals that lack it (ISO 8859-1, say), and its colour."""
+"""For each mark its sign, the one for terminals that lack this sign (ISO 8859-1, say), and its colour."""
 
 
 def write_what_can_be_written() -> None:
-    """Have letters that standard output lacks written as escapes, as standard error does."""
+    """Make standard output write characters that it cannot encode as escapes, as standard error does."""
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure and (sys.stdout.encoding or "").lower().replace("-", "") != "utf8":
         reconfigure(errors="backslashreplace")

@@ -49,7 +49,7 @@ def up(
 ) -> int:
     """Run the whole of Mailroom until SIGINT, SIGTERM or SIGHUP; return the exit status.
 
-    `port` is the wanted port of the web (default: PORT, else 8000); where it is taken, the next free one is used.
+    `port` is the wanted port of the web (default: PORT, else 8000); if it is taken, the next free one is used.
     `without` names lines of the Procfile to leave out. A server that `environment` (default: ours) or `.env` names
     is used, and not embedded. With `reload` the Procfile's processes start again when code changes.
     """
@@ -155,7 +155,7 @@ class _Up:
         return environment
 
     def _notice_a_copy(self, url: str) -> None:
-        """Where this database is a copy that was put back, have workers ask for `mailroom restored`."""
+        """If this database is a copy that was put back, make workers ask for `mailroom restored`."""
         folder = self.home.path / "postgres"
         if copied.is_copy(folder):
             copied.forget_identity(url)

@@ -1,4 +1,4 @@
-"""The one table of what a state means to its reader. Pages and the shell choose their colours by it."""
+"""The table of what each state means to its reader. Pages and the shell choose their colours by it."""
 
 GOOD, BAD, UNSURE, MOVING, WAITING = "good", "bad", "unsure", "moving", "waiting"
 
@@ -13,5 +13,5 @@ MOODS = {
 
 
 def mood_of(state: str) -> str:
-    """Return the mood of a state; one that this process does not know yet is moving."""
+    """Return the mood of a state, `MOVING` for a state that this process does not know yet."""
     return MOODS.get(state, MOVING)

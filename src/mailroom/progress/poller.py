@@ -28,9 +28,9 @@ logger = logging.getLogger(__name__)
 SHORTEST_REST = 0.05
 LONGEST_REST = 1.0
 SWEEP_EVERY = 2.0
-"""Seconds between two readings of all results while the backend tells what changed: it might miss something."""
+"""Seconds between two readings of all results while the backend tells what changed: it may miss something."""
 LISTEN_AGAIN = 1.0
-"""Seconds until it is asked again to tell, after it could not."""
+"""Seconds until the backend is asked again to tell what changed, after it could not."""
 READ_SHARE = 8
 """After reading a loop rests this many times as long as it took: at most a ninth of one core."""
 COMPARE_SHARE = 30
@@ -62,9 +62,9 @@ class WatchedTask:
     """When the snapshot was last known to be true, by the monotonic clock."""
     ask_row: bool = False
     has_gap: bool = False
-    """True where something happened between two polls that the timeline should show."""
+    """True if something happened between two polls that the timeline should show."""
     has_row: bool = False
-    """True where it has a row, as a mail has: then only the row can end it, unless rows cannot be read."""
+    """True if it has a row, as a mail has: then only the row can end it, unless rows cannot be read."""
     end: Snapshot | None = None
     """The end that its result tells, until the row has been asked."""
 
@@ -103,11 +103,11 @@ class Poller:
         running = set(self._loops)
         while running:
             for task in running:
-                task.cancel()  # a library below may swallow one cancellation
+                task.cancel()  # a library may swallow one cancellation
             _, running = await asyncio.wait(running, timeout=1)
 
     def keep(self, watched: WatchedTask) -> WatchedTask:
-        """Poll this task from now on; return what is polled for its ticket already, if anything is."""
+        """Poll this task from now on; return the one that is polled for its ticket already, if there is one."""
         known = self.watched.setdefault(watched.snapshot.task, watched)
         self._by_key[known.key] = known
         return known
@@ -132,7 +132,7 @@ class Poller:
                 await meter.run(_coroutine(work))
             except Exception:
                 logger.exception("a round of the poller failed; the next one tries again")
-            period = began + (meter.spent - before) * (share + 1)  # waiting for an answer is rest, too
+            period = began + (meter.spent - before) * (share + 1)  # waiting for an answer counts as rest
             await rests(max(SHORTEST_REST, period - time.monotonic()))
 
     async def _until_changed(self, rest: float) -> None:
@@ -211,7 +211,7 @@ class Poller:
             self.ask(watched)  # the end is shown when the row knows it
         elif news is not None:
             if watched.has_row and news.attempt > max(old.attempt, 1):
-                watched.has_gap = True  # how the attempt before it ended may have fallen between two polls
+                watched.has_gap = True  # the end of the previous attempt may have fallen between two polls
                 self.ask(watched)
             await self._take(watched, news)
 
@@ -236,7 +236,7 @@ class Poller:
         await self.compare(list(islice(stale, COMPARE_BATCH)))
 
     async def compare(self, some: Sequence[WatchedTask]) -> bool:
-        """Ask the rows of these tasks whether they know better. False: the database is away."""
+        """Compare these tasks with their rows, and take newer states. False: the database is away."""
         if not some:
             return True
         for watched in some:
@@ -256,7 +256,7 @@ class Poller:
         for watched in some:
             self._confirm(watched)
             watched.has_gap = False
-            if not watched.ask_row:  # else the end came while rows were asked
+            if not watched.ask_row:  # otherwise the end came while rows were read
                 watched.end = None
             if row := better.get(watched.snapshot.task):
                 watched.has_row = True
@@ -286,7 +286,7 @@ class Poller:
             follow_up = news.follow_up or old.follow_up
             new = replace(news, timeline=merge(old.timeline, news.timeline), follow_up=follow_up)
             self._confirm(watched)
-        elif from_row:  # the row is behind, but it knows the whole timeline
+        elif from_row:  # the row is older, but has the whole timeline
             new = replace(old, timeline=merge(news.timeline, old.timeline))
         else:
             return

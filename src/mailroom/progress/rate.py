@@ -53,7 +53,7 @@ class ProgressRate:
 
     @property
     def eta(self) -> float | None:
-        """Whole seconds left; None without a total or a rate, at the end, and where it would be a guess."""
+        """Whole seconds left; None without a total or a rate, at the end, and if it would be a guess."""
         rate = self.rate
         if not rate or self._total is None or self._total <= self._current:
             return None

@@ -1,8 +1,8 @@
 """From a running task to the result backend: the last report of each task waits, and one thread stores them.
 
 The caller never waits: a Redis that is slow, frozen or gone costs the task nothing. The last report is stored as
-soon as Redis takes it. It is dropped where the task's end (`forget`) or the end of the process comes first. Where
-more than `MOST_WAITING` tasks wait for Redis, the longest waiting one is dropped. The rows know what is lost here.
+soon as Redis takes it. It is dropped if the task's end (`forget`) or the end of the process comes first. If more
+than `MOST_WAITING` tasks wait for Redis, the longest waiting one is dropped. The rows have what is lost here.
 """
 
 import logging
@@ -18,14 +18,14 @@ logger = logging.getLogger(__name__)
 SHORTEST_GAP = 0.1
 """Seconds between two writes for one task, unless a report is urgent."""
 MOST_WAITING = 10_000
-"""Tasks whose last report is kept while Redis is away; the rows know of the others."""
+"""Tasks whose last report is kept while Redis is away; the others have their rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """What is to be stored for a task, by Celery's id: a state (Celery's or ours) and a result fit for JSON.
 
-    A `result` that can be called is called when it is stored, so that it is the newest. Reports that are not
+    A `result` that is callable is called when the report is stored, so that it is the newest. Reports that are not
     `urgent` are stored ten times a second at most. Any report waits `wait` seconds for a newer one, and `company`
     seconds to be stored together with others.
     """
@@ -79,7 +79,7 @@ class Reporter:
             self._waiting.pop(task, None)  # a write that failed has put its report back
 
     def flush(self, timeout: float = 2.0) -> bool:
-        """Wait until everything is stored; False where that took longer than `timeout` seconds."""
+        """Wait until everything is stored; False if that took longer than `timeout` seconds."""
         with self._changed:
             self._waiting = {task: (0.0, report) for task, (_, report) in self._waiting.items()}
             self._changed.notify_all()
@@ -144,7 +144,7 @@ class Reporter:
 
 
 def _now(report: Report) -> Report | None:
-    """Return the report with its result; None where making it raises: another try would raise as well."""
+    """Return the report with its result; None if making it raises: another try would raise as well."""
     if not callable(report.result):
         return report
     try:

@@ -1,4 +1,4 @@
-"""`report()`: how a running task tells how far it is; on its way to the result backend."""
+"""`report()`, by which a running task tells how far it is, up to the hand-over to the reporter."""
 
 import contextlib
 import contextvars
@@ -28,7 +28,7 @@ R = TypeVar("R")
 class Cancelled(BaseException):
     """Somebody cancelled this task. `report()` raises it in tasks that declare `cancellable=True`.
 
-    It is no `Exception`, so that a task's own `except Exception` does not take it for a failure of its work.
+    It is not an `Exception`, so that a task's own `except Exception` does not catch it.
     """
 
 
@@ -65,7 +65,7 @@ class CurrentTask:
             if current is not None and "current" in last:
                 self._rate.add(now, last["current"], last.get("total"))
             if self._waits_since is not None and now - self._waits_since < PUT_AGAIN:
-                return  # the report that waits takes this along
+                return  # the report that waits will include this
             self._waits_since = now
         self._put(Report(self.task, "running", self.result))
 
@@ -163,7 +163,7 @@ def report(
         return
     try:
         task.update(current, total, message, stage)
-    except Exception as error:  # whatever it was given: the task's work is worth more than a report
+    except Exception as error:  # whatever the arguments were: a report must never fail the task
         logger.debug("a report was dropped: %s", type(error).__name__)
     if task.cancel_asked:
         raise Cancelled

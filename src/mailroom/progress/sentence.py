@@ -9,7 +9,7 @@ from typing import Any
 class Sentence:
     """A code of the catalogue (`i18n/sentences.py`) and its parameters; JSON must be able to hold these.
 
-    Where a text and a `Sentence` are both accepted, the text is somebody else's and is shown as it is. In a row
+    If a text and a `Sentence` are both accepted, the text is somebody else's and is shown as it is. In a row
     the text column holds the code, and the column of parameters beside it is not null. A parameter may be a
     sentence itself, in the form of `as_facts`.
     """

@@ -6,7 +6,7 @@ from typing import Any
 from mailroom.progress.moods import GOOD, MOODS
 
 STAGES = {"queued": 0.06, "claimed": 0.25, "connected": 0.5, "handing over": 0.75, "accepted": 1.0}
-"""How far a mail is that reached this stage."""
+"""How far a mail is that has reached this stage."""
 ALMOST = 0.96
 """The bar is full at a good end only."""
 

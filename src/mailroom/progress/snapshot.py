@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 NO_NEWS = "connecting"
-"""State of a snapshot that says nothing: neither the row nor a result could be read. What was known stays true."""
+"""State of a snapshot without news: neither the row nor a result could be read. What was known stays valid."""
 FINAL_STATES = frozenset({"sent", "done", "failed", "expired", "cancelled"})
 
 CELERY_STATES = {
@@ -27,8 +27,8 @@ CELERY_STATES = {
 class Snapshot:
     """Where one task is, as one watcher may know it.
 
-    `current`, `total` count what the task counts; `rate` is a second's worth of it, `eta` the seconds left.
-    `retry_at` (only where there is a next try to come) and the times in `timeline` are ISO 8601 in UTC.
+    `current`, `total` count what the task counts; `rate` is the count per second, `eta` the seconds left.
+    `retry_at` (only if another try is to come) and the times in `timeline` are ISO 8601 in UTC.
     `attempt` and `step` order snapshots of the same task: the higher pair is the newer, whichever way it came.
     """
 
@@ -37,7 +37,7 @@ class Snapshot:
     state: str = "queued"
     stage: str | None = None
     message: str | None = None
-    """What the task says of itself, in its own words; none where `message_code` has a code for it."""
+    """What the task says of itself, in its own words; none if `message_code` has a code for it."""
     message_code: str | None = None
     """A code of the catalogue (`i18n/sentences.py`), filled with `params` at the edge."""
     params: Mapping[str, Any] | None = None
@@ -60,15 +60,15 @@ class Snapshot:
     """What happened when: ``{"stage": …, "at": …, "attempt": n}``, oldest first."""
     follow_up: str | None = None
     cancellable: bool = False
-    """True where it runs and may be cancelled all the same."""
+    """True if it can be cancelled although it is running."""
     final: bool = False
 
     def public(self, *, owner: bool = False, operator: bool = False) -> dict[str, Any]:
         """Return the JSON of the protocol, with only the keys that apply; sentences are codes here.
 
         The edges use `in_words` of `i18n/sentences.py`, which adds the words. The mail server's own text
-        (`error.answer`) is left out unless for an `owner`, the place of an error of ours (`error.detail`) unless
-        for an `operator`.
+        (`error.answer`) is included for an `owner` only, the place of an error of ours (`error.detail`) for an
+        `operator` only.
         """
         error = dict(self.error) if self.error else None
         if error and not owner:

@@ -1,4 +1,4 @@
-"""The poller's two sources: the result backend has the news, the rows have the truth."""
+"""The poller's two sources: the result backend has the latest news, the rows decide."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ class Results(Protocol):
         """Return the stored bytes of each key, in one round trip."""
 
     def changes(self) -> AsyncIterator[Sequence[bytes]]:
-        """Yield keys whose result changed since it was read, beginning with none once that is known.
+        """Yield keys whose result changed since it was read; first an empty list, once changes are reported.
 
-        Raises where that cannot be known, or cannot be known any more.
+        Raises if changes cannot be reported, or no longer can.
         """
 
     def decode(self, raw: bytes) -> Mapping[str, Any]:

@@ -10,17 +10,17 @@ from mailroom.progress.snapshot import CELERY_STATES, FINAL_STATES, Snapshot
 
 
 def merge(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
-    """Return both timelines as one, by attempt and time; where both have the same moment, the newer one."""
+    """Return both timelines as one, by attempt and time; if both have the same moment, take it from `new`."""
     moments = {(moment["attempt"], moment["stage"]): moment for moment in (*old, *new)}
     return tuple(sorted(moments.values(), key=lambda moment: (moment["attempt"], moment["at"])))
 
 
 def from_result(task: UUID, meta: Mapping[str, Any]) -> Snapshot | None:
-    """Return what a stored Celery result says, in our words; None where it says nothing about progress.
+    """Return what a stored Celery result says, in our words; None if it says nothing about progress.
 
-    The return value of a task is its own business and is not shown. The text of an exception is shown where it is
-    a `MailroomError`; other exceptions speak to developers. Where the last argument of the exception is a mapping
-    with a `message_code`, it is the snapshot's `error`.
+    The return value of a task is not shown. The text of an exception is shown if it is a `MailroomError`; the
+    texts of others are for developers. If the last argument of the exception is a mapping with a `message_code`,
+    it is the snapshot's `error`.
     """
     status, result = meta["status"], meta.get("result")
     news = result if isinstance(result, Mapping) and "step" in result else {}

@@ -18,7 +18,7 @@ class Notice:
     message: str
     final: bool = False
 
-    def public(self, *, owner: bool = False) -> dict[str, Any]:  # noqa: ARG002  # as a snapshot's: the same for all
+    def public(self, *, owner: bool = False) -> dict[str, Any]:  # noqa: ARG002  # as a snapshot's; not used
         """Return the JSON of the protocol."""
         return {"task": self.task, "state": self.state, "message": self.message, "final": self.final}
 
@@ -47,7 +47,7 @@ class Subscription:
         self.tasks: set[UUID] = set()
 
     def push(self, news: Snapshot | Notice) -> None:
-        """Put this in place of what still waits to be taken for the same task or text."""
+        """Put this in place of news of the same task or text that still waits to be taken."""
         self._news[news.task] = news
         self._event.set()
 

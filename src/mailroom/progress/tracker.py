@@ -1,7 +1,7 @@
 """Everything watched through one web process: one poller, any number of watchers.
 
 The cost grows with the tasks that are watched, not with the watchers. A task whose result does not change is
-compared with its row: the row is the truth, and a flushed, frozen or stale Redis is found out within seconds.
+compared with its row, which is authoritative: a flushed, frozen or stale Redis is noticed within seconds.
 """
 
 import time
@@ -39,7 +39,7 @@ class Tracker:
 
     @property
     def longest_step(self) -> float:
-        """Seconds of processor time of the poller's longest step so far: so long it kept the event loop busy."""
+        """Seconds of processor time of the poller's longest step so far, in which it blocked the event loop."""
         return max(meter.longest for meter in self._poller.meters)
 
     @property
@@ -52,9 +52,9 @@ class Tracker:
         return Subscription(self)
 
     async def snapshot(self, task: UUID) -> Snapshot | None:
-        """Return where a task is now; None where nothing knows of it.
+        """Return where a task is now; None if nothing knows of it.
 
-        Raises `Unavailable` where neither its row nor its result can be read.
+        Raises `Unavailable` if neither its row nor its result can be read.
         """
         watched = self._poller.watched.get(task)
         if watched and not watched.ask_row and time.monotonic() - watched.confirmed_at < SHORTEST_REST:
@@ -66,13 +66,13 @@ class Tracker:
         return alone.snapshot if alone.snapshot.step >= 0 else None
 
     async def add(self, subscription: Subscription, tasks: Sequence[UUID]) -> None:
-        """Push snapshots of these tasks to `subscription`, beginning with where they are, or with `NO_NEWS`."""
+        """Push snapshots of these tasks to `subscription`, first their current ones, or `NO_NEWS`."""
         known = self._poller.watched
         new = {task: self._new(task) for task in tasks if task not in known}
         if new:
             await self._looked_up.run(list(new.values()))
         if subscription.closed:
-            return  # it went away meanwhile
+            return  # the watcher left meanwhile
         for task in tasks:
             watched = known.get(task) or new.get(task)
             if watched is None:  # its last watcher left just now
@@ -101,7 +101,7 @@ class Tracker:
         return WatchedTask(Snapshot(task, NO_NEWS, step=-1), self._key_of(task))
 
     async def _look_up(self, calls: Sequence[Sequence[WatchedTask]]) -> Sequence[None]:
-        """Find out where these are; calls that come together share their queries."""
+        """Look up the snapshots of these tasks; calls that come together share their queries."""
         together = [watched for some in calls for watched in some]
         for start in range(0, len(together), ASK_BATCH):
             some = together[start : start + ASK_BATCH]

@@ -1,4 +1,4 @@
-"""Settings of an app: the same environment and `.env`, the same sentences where one is wrong."""
+"""Settings of an app: the same environment and `.env`, the same sentences if one is wrong."""
 
 from pathlib import Path
 from typing import TypeVar
@@ -11,7 +11,7 @@ from mailroom.settings.errors import SettingsError
 
 
 class AppSettings(BaseSettings):
-    """Base of an app's settings: a class with fields, as pydantic has them, each with a default where it can be.
+    """Base of an app's settings: a class with fields as in pydantic, each with a default if there can be one.
 
     The field `rows` of the app `acme` is read from ACME_ROWS.
     """

@@ -17,11 +17,11 @@ PRODUCT = "Mailroom"
 LONGEST_NAME = 40
 LIGHT_GROUNDS = ("#efe9dc", "#f5f1e8", "#fffdf9", "#f4f5f3", "#ffffff")
 DARK_GROUNDS = ("#1e2226", "#1c2028", "#171a21", "#14171a", "#13161c")
-"""What text stands on in pages (`mailroom.css`) and mails (`layout.html`), that with the least contrast first."""
+"""Backgrounds of text in pages (`mailroom.css`) and mails (`layout.html`), that with the least contrast first."""
 VISIBLE = 3.0
 """Contrast of the edge of a button with what is around it (WCAG 2.2, 1.4.11)."""
 STATE_HUES = ((-30, 55), (110, 175))
-"""Red, amber and green, in degrees: these say how a mail stands."""
+"""Hues of red, amber and green, in degrees: these colours show the state of a mail."""
 GREY = 0.2
 """Saturation below which a colour is a grey, which says that a mail waits."""
 LARGEST_IN_MAIL = 32 * 1024
@@ -45,20 +45,20 @@ class Accent:
 
     @classmethod
     def of(cls, color: str) -> "Accent":
-        """Return what a colour of the operator's becomes."""
+        """Return the colours that are made from the operator's colour."""
         light, dark = readable_shade(color, LIGHT_GROUNDS), readable_shade(color, DARK_GROUNDS)
         return cls(color, ink_on(color), light, dark)
 
     @property
     def tells_states_apart(self) -> bool:
-        """True where bars of progress may wear it: nobody takes it for a state's red, amber, green or grey."""
+        """True if progress bars may have this colour: nobody takes it for a state's red, amber, green or grey."""
         hue, saturation = hue_and_saturation(self.fill)
         near = any(low <= hue <= high or low <= hue - 360 <= high for low, high in STATE_HUES)
         return self.is_own and saturation >= GREY and not near
 
     @property
     def shaded(self) -> list[tuple[str, float, str]]:
-        """``light`` and ``dark`` where the colour cannot be read there: its contrast, and the shade taken."""
+        """For ``light`` and ``dark``, if the colour cannot be read there: its contrast, and the shade used."""
         grounds = (("light", LIGHT_GROUNDS, self.light), ("dark", DARK_GROUNDS, self.dark))
         return [
             (scheme, least_contrast(self.fill, ground), shade)
@@ -72,7 +72,7 @@ BLUE = Accent("#1d4f9e", "#ffffff", "#1d4f9e", "#8fb7f7", is_own=False)
 
 @dataclass(frozen=True, slots=True)
 class Brand:
-    """What the settings say of the operator's name, or what stands in its place."""
+    """The operator's name, logo and colour as the settings have them, or the defaults for them."""
 
     name: str
     """What pages call themselves."""
@@ -96,7 +96,7 @@ class Brand:
 
 
 PLAIN = Brand(PRODUCT, PRODUCT, PRODUCT, BLUE, None, None, "", "", "")
-"""Where nothing is set."""
+"""The brand if nothing is set."""
 
 
 def brand_of(
@@ -119,7 +119,7 @@ def brand_of(
 
 
 def known_host(public_url: str) -> str:
-    """Return the host of PUBLIC_URL as people know it; empty where it is no name that they know one by."""
+    """Return the host of PUBLIC_URL as people know it; empty for an IP address and for localhost."""
     host = urlsplit(public_url).hostname or ""
     try:
         ip_address(host)
@@ -129,7 +129,7 @@ def known_host(public_url: str) -> str:
 
 
 def _for_mails(path: Path, logo: Picture) -> Picture | None:
-    """Return the PNG for mails, which is beside an SVG under the same name; None: there is none, or too large."""
+    """Return the PNG for mails, which is beside an SVG under the same name; None if it is missing or too large."""
     if logo.kind == "png":
         return logo if len(logo.content) <= LARGEST_IN_MAIL else None
     beside = path.with_suffix(".png")

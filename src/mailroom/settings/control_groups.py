@@ -27,7 +27,7 @@ def _with_parents(mounted: Path, group: str) -> Iterator[Path]:
 
 
 def numbers(*files: Path) -> list[float]:
-    """Return the numbers in these files; none where one cannot be read or holds another word ("max")."""
+    """Return the numbers in these files; an empty list if one cannot be read or has a word in it ("max")."""
     with suppress(OSError, ValueError):
         return [float(word) for file in files for word in file.read_text().split()]
     return []

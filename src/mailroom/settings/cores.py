@@ -9,14 +9,14 @@ from mailroom.settings.control_groups import MOUNTED, OWN, folders, numbers
 
 
 def usable_cores() -> int:
-    """Return the processors of the affinity mask, or those that the control groups' quota pays for, if fewer."""
+    """Return the number of processors in the affinity mask, or that the control groups' quota allows, if fewer."""
     affinity = getattr(os, "sched_getaffinity", None)  # Linux
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     return max(1, math.ceil(min(cores, quota(MOUNTED, OWN))))
 
 
 def quota(mounted: Path, own: Path) -> float:
-    """Return the least quota of CPU among our control groups and those above them; infinity where there is none.
+    """Return the least quota of CPU among our control groups and those above them; infinity if there is none.
 
     Version 2 has ``cpu.max`` ("quota period" in microseconds, or "max"); version 1 has two files, -1 for no quota.
     """

@@ -13,9 +13,9 @@ UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read(path: Path) -> dict[str, str]:
-    """Return the names (in capitals) and values of a `.env`; empty values are left out. No file has no names.
+    """Return the names (in capitals) and values of a `.env`; empty values are left out. The file may be missing.
 
-    Raises `SettingsError` where the file cannot be read, is not UTF-8, or has a line that is no ``NAME=value``.
+    Raises `SettingsError` if the file cannot be read, is not UTF-8, or has a line that is no ``NAME=value``.
     """
     try:
         content = path.read_bytes()
@@ -45,7 +45,7 @@ def unquoted(value: str) -> str:
 
 
 def given(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what is set: `environment`, and behind it the `.env` of `folder`. Empty values count as not set.
+    """Return what is set in `environment` or else in the `.env` of `folder`. Empty values count as not set.
 
     Raises `SettingsError`.
     """

@@ -40,8 +40,8 @@ def load(env_file: Path | None = None, **overrides: object) -> Settings:
     Raises `SettingsError` naming every problem, one sentence each, never a value.
     """
     path = (env_file or Path(".env")).absolute()
-    written = env_files.read(path)  # with words where it cannot be read
-    found = path if os.path.isfile(path) else None  # noqa: PTH113  # raises nothing where we may not look
+    written = env_files.read(path)  # raises a sentence if it cannot be read
+    found = path if os.path.isfile(path) else None  # noqa: PTH113  # raises nothing if we may not look
     try:
         return Settings(
             _env_file=found,

@@ -12,7 +12,7 @@ MB = 1_000_000
 OF_A_WORKER = 150 * MB
 """A worker process has 115 MB after 100,000 mails (`make bench`); large mails take more for a moment."""
 BESIDE_THEM = 100 * MB
-"""The process that starts them, and what a host puts beside it."""
+"""Left for the process that starts the workers, and for what a host runs beside it."""
 
 
 def usable_memory() -> float:
@@ -36,7 +36,7 @@ def _limits(mounted: Path, own: Path) -> Iterator[float]:
 
 
 def worker_processes() -> int:
-    """Return how many worker processes to run where nobody says: one for each core, as far as the memory goes."""
+    """Return how many worker processes to run by default: one for each core, as far as the memory is enough."""
     memory = usable_memory()
     enough = usable_cores() if math.isinf(memory) else int((memory - BESIDE_THEM) // OF_A_WORKER)
     return max(1, min(usable_cores(), enough))

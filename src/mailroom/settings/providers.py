@@ -15,7 +15,7 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @dataclass(frozen=True, slots=True)
 class ProviderSettings:
-    """One provider: an issuer of OpenID Connect, and what it knows Mailroom by."""
+    """One provider: an issuer of OpenID Connect, and Mailroom's credentials there."""
 
     name: str
     """In the addresses of our pages: ``/sign-in/with/google``."""

@@ -14,7 +14,7 @@ NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
 def public_url(url: str) -> str:
-    """Return `url` as links begin: scheme and host in small letters, the port and the path where they are given.
+    """Return `url` as the beginning of links: scheme and host in small letters, port and path if they are given.
 
     A host outside ASCII becomes what browsers ask for (IDNA), an IPv6 address its shortest form (RFC 5952).
     Raises `ValueError` with what to write instead.
@@ -43,7 +43,7 @@ def public_url(url: str) -> str:
 
 
 def _host(written: str) -> str:
-    """Return a host as browsers send it. Raises ValueError where it is neither a domain nor an IP address."""
+    """Return a host as browsers send it. Raises ValueError if it is neither a domain nor an IP address."""
     if address := ip_of(written):
         return str(address) if address.version == 4 else f"[{address}]"  # noqa: PLR2004
     try:

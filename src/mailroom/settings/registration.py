@@ -38,7 +38,7 @@ class RegistrationRule:
 
     @property
     def takes_strangers(self) -> bool:
-        """True where the form is for everyone, though perhaps not for every address."""
+        """True if the form is for everyone, though perhaps not for every address."""
         return self.mode in {"open", DOMAINS}
 
     def admits(self, email_key: str) -> bool:

@@ -22,7 +22,7 @@ class Sender:
     def parse(cls, text: str) -> Self:
         """Read ``Name <local@domain>`` or ``local@domain``. Raises ValueError with what to write instead.
 
-        The name is everything before the ``<``, quoted or not; the header quotes it where it must be.
+        The name is everything before the ``<``, quoted or not; the header quotes it if it must be.
         """
         text = text.strip()
         named = NAMED.fullmatch(text)
@@ -45,7 +45,7 @@ class Sender:
         return sender
 
     def or_named(self, name: str) -> "Sender":
-        """Return this sender, with `name` where it has no name of its own."""
+        """Return this sender, with `name` if it has no name of its own."""
         return self if self.name else Sender(name, self.address)
 
     @property

@@ -33,7 +33,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "oidc_providers": providers,
     "otel_exporter_otlp_endpoint": urls.otlp_endpoint,
 }
-"""What reads a text each time that it is needed; it has to be readable from the start."""
+"""Functions that read a setting's text each time that it is needed; the text is checked at the start."""
 
 
 class Settings(BaseSettings):
@@ -215,7 +215,7 @@ class Settings(BaseSettings):
         if info.field_name in SECRETS:
             if bare != value.strip():
                 raise ValueError("stands in quotation marks, which `docker --env-file` leaves on: leave them out")
-            return value  # space is no part of a key; the marks would have been
+            return value  # unlike space, quotation marks would have become a part of a key
         if not bare and field.is_required():
             raise ValueError(f"is not set ({field.description})")
         return bare or field.default
@@ -287,7 +287,7 @@ class Settings(BaseSettings):
             except ValueError as error:
                 problems.append(f"{name} {error}")
                 if name == "REDIS_URL":
-                    break  # the others may stand for it
+                    break  # the other two default to it
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -355,7 +355,7 @@ class Settings(BaseSettings):
 
     @property
     def from_header(self) -> str:
-        """The From of mails that come from nobody else, with its name."""
+        """The From header of mails that Mailroom itself sends, with the name."""
         return str(self.sender.header)
 
     @property
@@ -370,7 +370,7 @@ class Settings(BaseSettings):
 
     @property
     def site_path(self) -> str:
-        """The path of PUBLIC_URL below which Mailroom lives ("/mail"); empty where it has the host to itself."""
+        """The path of PUBLIC_URL below which Mailroom is served ("/mail"); empty if it has the host to itself."""
         return urlsplit(self.public_url).path
 
     @property
@@ -395,5 +395,5 @@ class Settings(BaseSettings):
 
     @property
     def https(self) -> bool:
-        """True where people reach Mailroom by https, so that cookies can be Secure."""
+        """True if people reach Mailroom by https, so that cookies can be Secure."""
         return self.public_url.startswith("https://")

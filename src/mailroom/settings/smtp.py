@@ -29,8 +29,8 @@ class SMTPServer:
     def parse(cls, url: str) -> Self:
         """Read ``smtp://user:password@host:587?starttls=required`` or ``smtps://…``.
 
-        STARTTLS is required where credentials are given (they must not cross a network in the clear), else used
-        when offered. Raises `ValueError` with what to write instead.
+        If credentials are given, STARTTLS is required (they must not cross a network in the clear); else it is
+        used when offered. Raises `ValueError` with what to write instead.
         """
         parts = UrlParts.parse(url, schemes=SMTP_SCHEMES, example=EXAMPLE)
         if parts.path:

@@ -1,6 +1,6 @@
 """One strict parser for the addresses of servers, so that every part of Mailroom reads the same.
 
-Libraries disagree where a password holds ``/``, ``#``, ``?``, ``@`` or ``%``: one takes the password's beginning
+Libraries disagree if a password holds ``/``, ``#``, ``?``, ``@`` or ``%``: one takes the password's beginning
 for the host, another refuses. This parser (RFC 3986) takes only what has a single reading. No message quotes the
 address: any piece of it may be a piece of the password.
 """
@@ -34,7 +34,7 @@ class UrlParts:
     username: str
     password: str
     hosts: tuple[Host, ...]
-    """Each with its port; None where none is given. Only PostgreSQL takes several, or none (a local socket)."""
+    """Each with its port, or None if none is given. Only PostgreSQL takes several, or none (a local socket)."""
     path: str
     """What follows the slash after the host, without that slash."""
     options: Mapping[str, str]
@@ -68,20 +68,20 @@ class UrlParts:
 
     @property
     def host(self) -> str:
-        """The host; the first one where there are several; empty for a local socket."""
+        """The host; the first one if there are several; empty for a local socket."""
         return self.hosts[0][0] if self.hosts else ""
 
     @property
     def port(self) -> int | None:
-        """The port of the host; of the first one where there are several."""
+        """The port of the host; of the first one if there are several."""
         return self.hosts[0][1] if self.hosts else None
 
 
 def decode(text: str) -> str:
-    """Return `text` percent-decoded. Raises `ValueError` where that is not UTF-8."""
+    """Return `text` percent-decoded. Raises `ValueError` if that is not UTF-8."""
     try:
         return unquote(text, errors="strict")
-    except UnicodeDecodeError:  # its words quote the text
+    except UnicodeDecodeError:  # its message quotes the text
         raise ValueError(ENCODE) from None
 
 
@@ -110,7 +110,7 @@ def _host(text: str) -> Host:
 def host_name(name: str) -> str:
     """Return a host's name in ASCII and small letters; ``bücher.example`` is ``xn--bcher-kva.example`` (IDNA).
 
-    Raises `ValueError` where it is none.
+    Raises `ValueError` if it is no such name.
     """
     try:
         ascii_name = to_ascii(name)

@@ -27,7 +27,7 @@ REDIS_VERIFY = {
 def database_url(url: str) -> str:
     """Return `url` as SQLAlchemy takes it, with its driver; `libpq_url` makes of it what psycopg takes.
 
-    Without ``target_session_attrs`` it asks for ``read-write``: of several hosts the primary, and no standby.
+    Without ``target_session_attrs`` it asks for ``read-write``: the primary of several hosts, and no standby.
     """
     parts = UrlParts.parse(url, schemes=POSTGRESQL_SCHEMES, example=POSTGRESQL, many_hosts=True)
     _refuse_twice(parts)
@@ -75,7 +75,7 @@ def database_place(url: str) -> str:
 
 
 def _refuse_twice(parts: UrlParts) -> None:
-    """Refuse what stands before the question mark and after it: libraries disagree which of the two counts."""
+    """Refuse what is given both before and after the question mark: libraries disagree which of the two counts."""
     before = {
         "user": parts.username, "password": parts.password, "host": parts.host, "port": parts.host,
         "dbname": parts.path,
@@ -86,7 +86,7 @@ def _refuse_twice(parts: UrlParts) -> None:
 
 
 def _check_options(options: Mapping[str, str]) -> None:
-    """Ask libpq whether it knows these options; its words may quote a value, so ours take their place."""
+    """Ask libpq whether it knows these options; its message may quote a value, so it is replaced by ours."""
     try:
         conninfo_to_dict("postgresql://?" + urlencode(options, quote_via=quote, safe=""))
     except ProgrammingError:
@@ -99,7 +99,7 @@ def _check_options(options: Mapping[str, str]) -> None:
 def redis_url(url: str, *, verify_tls: bool) -> str:
     """Return `url` in the one form that kombu, Celery's backend and redis-py all take.
 
-    ``rediss://`` needs ``ssl_cert_reqs`` for Celery: where the address does not say it, ``required`` unless
+    ``rediss://`` needs ``ssl_cert_reqs`` for Celery: if the address does not say it, ``required`` unless
     `verify_tls` is false. The database number is the path or ``?db=``, 0 when left out.
     """
     parts = UrlParts.parse(url, schemes=REDIS_SCHEMES, example=REDIS)

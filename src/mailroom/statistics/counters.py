@@ -1,6 +1,6 @@
 """What a process counts and measures. Counting costs about a microsecond; the rows are written once a second.
 
-A process owns its rows: it writes the whole number of the minute each time, so that a write may be repeated, and
+Each process has its own rows: it writes the total of the minute each time, so that a write may be repeated, and
 two processes never wait for each other. A process that is killed loses the counts of its last second.
 """
 
@@ -39,7 +39,7 @@ returning clock_timestamp()
 
 @dataclass(slots=True)
 class Cell:
-    """One number of one minute, with its histogram where it is a time."""
+    """One number of one minute, with a histogram if it measures times."""
 
     count: int = 0
     total: float = 0.0
@@ -58,7 +58,7 @@ class Counters:
         self._cells: dict[Key, Cell] = {}
         self._changed: set[Key] = set()
         self._late = timedelta()
-        """What PostgreSQL's clock is ahead of ours: the minutes are PostgreSQL's."""
+        """How far PostgreSQL's clock is ahead of ours: the minutes are PostgreSQL's."""
 
     def add(self, name: str, label: str = "", number: int = 1) -> None:
         """Count `number` things."""
@@ -73,7 +73,7 @@ class Counters:
         cell.buckets[bucket] = cell.buckets.get(bucket, 0) + 1
 
     def look(self, name: str, number: float, label: str = "") -> None:
-        """Note how many there are at this moment: the average of a time is `total` / `count`."""
+        """Note how many there are at this moment; their average over a period is `total` / `count`."""
         cell = self._cell(name, label)
         cell.count += 1
         cell.total += number
@@ -92,7 +92,7 @@ class Counters:
 
     @property
     def changed(self) -> bool:
-        """True where something is not written yet."""
+        """True if something is not written yet."""
         return bool(self._changed)
 
     async def write(self, database: Database, process: str) -> None:
@@ -134,7 +134,7 @@ def _row(key: Key, cell: Cell) -> dict[str, Any]:
 
 
 class CounterWriter:
-    """Writes the counters of this process once a second, while it lives."""
+    """Writes the counters of this process once a second, while it runs."""
 
     def __init__(self, counters: Counters, database: Database, process: str) -> None:
         self._counters = counters
@@ -163,6 +163,6 @@ class CounterWriter:
             try:
                 await self._counters.write(self._database, self._process)
             except Unavailable:
-                continue  # the sweep says so
+                continue  # the sweep logs that
             except Exception:
                 logger.exception("counters could not be written")

@@ -1,4 +1,4 @@
-"""The names that are counted and measured. Labels stand beside each."""
+"""The names that are counted and measured, each with its labels."""
 
 ATTEMPTS = "attempts"
 """Attempts that ended; label: outcome (a state, or `HELD`)."""
@@ -17,7 +17,7 @@ REPLIES = "replies"
 TASKS = "tasks"
 """Tasks that ended; label: state."""
 WAITING = "waiting"
-"""Mails that wait: how many in sum (`total`) at how many looks (`count`)."""
+"""Mails that wait: the sum (`total`) of what was seen at a number of looks (`count`)."""
 HTTP = "http"
 """Time to answer an HTTP request; label: ``2xx`` and so on."""
 

@@ -13,7 +13,7 @@ from mailroom.statistics.names import ATTEMPTS, CREATED, ENDED, HELD, QUEUE_WAIT
 FAILURES = frozenset({"failed", "expired", HELD})
 """The labels of `ENDED` that count as failures."""
 
-# Minutes stand for what is not in hours yet. `statistics_rolled` and the sums change in one transaction.
+# Rows of minutes give what is not in hours yet. `statistics_rolled` and the sums change in one transaction.
 READ = """
 with rolled as (
     select coalesce((select until from statistics_rolled where span = 'hour'), '-infinity') as until
@@ -24,7 +24,7 @@ union all
 select at, name, label, count, total, buckets, counts from statistics, rolled
 where %(hours)s and span = 'hour' and at >= %(since)s and at < rolled.until and name = any(%(names)s)
 """
-# Each time is in one span only, so that the sum never falls.
+# Each moment is read from one span only, so that the sum never falls.
 EVER = """
 with hours as (
     select coalesce((select until from statistics_rolled where span = 'hour'), '-infinity') as until
@@ -73,7 +73,7 @@ Cells = Mapping[tuple[str, str], Measured]
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A time that is charted: its length, and that of one point."""
+    """A period that is charted: its length, and the length of one point."""
 
     name: str
     length: timedelta
@@ -97,16 +97,16 @@ class Point:
     failed: int = 0
     attempts: int = 0
     p50: float | None = None
-    """Seconds from the commit to the acceptance, as the next two."""
+    """Seconds, like the next two; from the commit to the acceptance."""
     p99: float | None = None
     wait_p99: float | None = None
     waiting: float | None = None
-    """Mails that waited, on average; none where nobody looked."""
+    """Mails that waited, on average; none if nobody looked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A period, oldest point first, and the same for all of it."""
+    """The points of a period, the oldest first, and one point for the whole period."""
 
     period: Period
     points: Sequence[Point]
@@ -148,7 +148,7 @@ def _point(at: datetime, cells: Cells) -> Point:
     accepted, waited = Measured(), Measured()
     looks = cells.get((WAITING, ""), Measured())
     for (kind, label), cell in cells.items():
-        if kind in {TO_ACCEPTED, QUEUE_WAIT} and label != "bulk":  # nobody waits for those
+        if kind in {TO_ACCEPTED, QUEUE_WAIT} and label != "bulk":  # nobody waits for bulk mails
             kept = accepted if kind == TO_ACCEPTED else waited
             kept.merge(cell.count, cell.total, list(cell.buckets), list(cell.buckets.values()))
     return Point(

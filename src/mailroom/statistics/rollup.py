@@ -10,7 +10,7 @@ LOCK = 0x73746174  # "stat"
 LATE = timedelta(hours=2)
 """How far back a sum is made again: a process may write its minutes late, after PostgreSQL was away."""
 KEPT = {"minute": timedelta(hours=26), "hour": timedelta(days=40)}
-"""How long the rows of a span are kept. Days are kept for ever: 20 rows each."""
+"""How long the rows of a span are kept. Rows of days, 20 for each, are kept for ever."""
 
 UNTIL = """
 select coalesce((select until from statistics_rolled where span = %(span)s),
@@ -51,7 +51,7 @@ class Rollup:
         self._database = database
 
     async def run(self) -> None:
-        """Sum up what is complete; done twice, it changes nothing. Raises `Unavailable`."""
+        """Sum up what is complete; a second run changes nothing. Raises `Unavailable`."""
         async with self._database.connection() as connection:
             got = await (await connection.execute("select pg_try_advisory_xact_lock(%s)", (LOCK,))).fetchone()
             if not got or not got[0]:
@@ -65,7 +65,7 @@ class Rollup:
                     await connection.execute(FORGET, {"span": span, "kept": KEPT[span], "until": until})
 
     async def _sum(self, connection: Raw, span: str, of: str, end: str, **values: datetime) -> datetime | None:
-        """Sum spans up whose end lies before `end` (SQL); return until when all is summed up, None: nothing is."""
+        """Sum up the spans that end before `end` (SQL); return until when all is summed up, None if nothing is."""
         rolled: datetime | None = await _one(connection, UNTIL, {"span": span, "of": of})
         if rolled is None:
             return None

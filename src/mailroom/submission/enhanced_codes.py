@@ -1,6 +1,6 @@
 """Enhanced status codes (RFC 3463) for the replies that have none of their own, as ENHANCEDSTATUSCODES asks for.
 
-RFC 2034 §4: each 2yz, 4yz and 5yz reply but the greeting and those to HELO and EHLO begins with one.
+RFC 2034 §4: each 2yz, 4yz and 5yz reply begins with one, except the greeting and the replies to HELO and EHLO.
 """
 
 import re
@@ -34,7 +34,7 @@ CODES = {
 
 
 def with_code(reply: bytes) -> bytes:
-    """Return a reply line with an enhanced code, where it should have one and has none."""
+    """Return a reply line, with an enhanced code added if it should have one and has none."""
     enhanced = CODES.get(reply[:3])
     if enhanced is None or HAS_ONE.match(reply):
         return reply

@@ -1,4 +1,4 @@
-"""What a client may submit: with which key, From whom, to whom; a message is stored before its 250."""
+"""Checks the key, sender and recipients of what a client submits; a message is stored before its 250."""
 
 import asyncio
 import logging
@@ -38,7 +38,7 @@ class SubmissionHandler:
         hostname: str,
         domain: str,
     ) -> None:
-        """`hostname` stands in Received, `domain` in a Message-ID of ours; both are in ASCII."""
+        """`hostname` is for the Received field, `domain` for a Message-ID of ours; both are in ASCII."""
         self._keys = keys
         self._acceptance = acceptance
         self._refusals = refusals
@@ -69,7 +69,7 @@ class SubmissionHandler:
         return await self._sign_in(server, given)
 
     async def _given(self, server: Any, args: list[str], challenge: str) -> bytes | None:
-        """Return what the client says to a challenge, or said at once; None where that was refused already."""
+        """Return the client's response, to a challenge or given with AUTH; None if it was refused already."""
         if len(args) > 1:
             try:
                 return b64decode(args[1].encode(), validate=True)
@@ -122,7 +122,7 @@ class SubmissionHandler:
         return "250 2.1.5 OK"
 
     async def handle_DATA(self, server: Any, session: Session, envelope: Envelope) -> str:
-        """Store the message; the reply names its id. Nothing was stored where the reply is no 250."""
+        """Store the message; the reply names its id. If the reply is no 250, nothing was stored."""
         with tracing.span("SMTP DATA"):
             return await self._store(session, envelope)
 
@@ -136,7 +136,7 @@ class SubmissionHandler:
             else:
                 draft, content = self._read(raw, envelope, session)
             del raw
-            envelope.content = None  # what is stored is another copy
+            envelope.content = None  # another copy of it is stored
             self._keys.check_sender(key, draft.sender.address)
             message_id = await self._acceptance.accept_raw(key, draft, content, source="smtp")
         except InvalidKey as error:
@@ -153,7 +153,7 @@ class SubmissionHandler:
         return f"250 2.0.0 Stored as {message_id}"
 
     async def _refuse(self, session: Session, command: str, reply: str, field: str | None = None) -> str:
-        """Keep for the key's owner what is refused; return the reply."""
+        """Record the refusal for the key's owner; return the reply."""
         code, enhanced, _ = reply.split(" ", 2)
         await self._refusals.note(_key_of(session).id, Refused("smtp", command, int(code), enhanced, field))
         return reply
@@ -170,7 +170,7 @@ class SubmissionHandler:
         )
 
     async def _standing(self, key: Key) -> Key:
-        """Return the key if it still stands: a connection may outlive it. Raises `InvalidKey`, `Unavailable`."""
+        """Return the key if it is still valid: a connection may outlive it. Raises `InvalidKey`, `Unavailable`."""
         if not await self._keys.stands(key.id):
             raise InvalidKey
         return key

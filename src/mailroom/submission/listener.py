@@ -20,18 +20,18 @@ from mailroom.submission.protocol import SubmissionProtocol
 logger = logging.getLogger(__name__)
 
 MOST_PER_ADDRESS = 50
-"""Connections of one address at a time; loopback has as many as there are in all."""
+"""Connections of one address at a time; a loopback address may use all that there are."""
 LARGEST = 40 * 1000 * 1000
 """Octets of a message, as over HTTP."""
 BUDGET = 60_000_000
-"""Octets of messages that a process holds while they come in. Large ones are stored one after the other: only that
-one is there up to four times (as read, as stored, as a parameter of its INSERT, and on its way to PostgreSQL)."""
+"""Octets of messages that a process holds while they come in. Large ones are stored one at a time: only that one
+is in memory up to four times (as read, as stored, as a parameter of its INSERT, and on its way to PostgreSQL)."""
 RELOAD_EVERY = 10.0
 """Seconds between two looks at the certificate's file."""
 
 
 class LimitedProtocol(SubmissionProtocol):
-    """A connection that is counted; what is too much is told 421 and closed."""
+    """A connection that is counted; one too many is answered with 421 and closed."""
 
     listener: "Listener"
 
@@ -49,18 +49,18 @@ class LimitedProtocol(SubmissionProtocol):
         super().connection_made(transport)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Count it no more."""
+        """Stop counting the connection."""
         self.listener.let_out(self)
         if not self._turned_away:
             super().connection_lost(error)
 
     def data_received(self, data: bytes) -> None:
-        """Hear what the client says, unless it was turned away."""
+        """Take input from the client, unless it was turned away."""
         if not self._turned_away:
             super().data_received(data)
 
     def eof_received(self) -> bool | None:
-        """Hear that the client says no more."""
+        """Note that the client has closed its side."""
         return None if self._turned_away else super().eof_received()
 
     _turned_away = False
@@ -80,7 +80,7 @@ class Listener:
         self._certificate = Certificate(settings.submission_certificate, settings.submission_key)
 
     def let_in(self, connection: LimitedProtocol, address: str) -> bool:
-        """Count a connection; False where there are too many."""
+        """Count a connection; False if there are too many."""
         most = self._settings.submission_connections
         of_address = most if address in {"127.0.0.1", "::1"} else MOST_PER_ADDRESS
         if len(self.open) >= most or self._addresses[address] >= of_address:
@@ -90,7 +90,7 @@ class Listener:
         return True
 
     def let_out(self, connection: LimitedProtocol) -> None:
-        """Count a connection no more."""
+        """Stop counting a connection."""
         address = self.open.pop(connection, None)
         if address is not None:
             self._addresses[address] -= 1
@@ -156,7 +156,7 @@ class Certificate:
         self.context, self._read_at = context, read_at
 
     async def watch(self) -> None:
-        """Read the certificate again whenever its file changes; one that cannot be read leaves the old one."""
+        """Read the certificate again whenever its file changes; if it cannot be read, the old one stays."""
         while True:
             await asyncio.sleep(RELOAD_EVERY)
             try:

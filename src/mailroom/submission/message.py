@@ -45,7 +45,7 @@ class Header:
             position = found.end()
 
     def value(self, name: bytes) -> str:
-        """Return the decoded value of the first field of this name, "" where there is none."""
+        """Return the decoded value of the first field of this name, "" if there is none."""
         raw = next((value for known, value, _ in self._fields if known == name), b"")
         text = raw.decode("utf-8", "replace").replace("\r\n", "").strip()
         if "=?" not in text:
@@ -53,7 +53,7 @@ class Header:
         return str(HEADERS(name.decode(), text)) if name == b"subject" else text
 
     def addresses(self, name: bytes) -> list[Mailbox]:
-        """Return the addresses of all fields of this name; what is no address is left out."""
+        """Return the addresses of all fields of this name; invalid ones are left out."""
         values = [
             value.decode("utf-8", "replace").replace("\r\n", "")
             for known, value, _ in self._fields
@@ -72,7 +72,7 @@ class Header:
         return sum(known == name for known, _, _ in self._fields)
 
     def kept(self) -> bytes:
-        """Return the header without what must not leave."""
+        """Return the header without the fields that must not be sent."""
         return b"".join(line for name, _, line in self._fields if name not in DROPPED)
 
 
@@ -82,7 +82,7 @@ def read_message(
     """Return what is known of a message, and the bytes to store. Raises `InvalidMessage`.
 
     `recipients` are the envelope's. `received` is the value of our Received field; `message_id` (in angle
-    brackets) is used where the message has none.
+    brackets) is used if the message has none.
     """
     if not raw.count(b"\r") == raw.count(b"\n") == (lines := raw.count(b"\r\n")):
         raise InvalidMessage("content", "Lines must end with CRLF (RFC 5321 section 2.3.8).")
@@ -90,7 +90,7 @@ def read_message(
     if first_line > LONGEST_LINE or LONG_LINE.search(raw):
         raise InvalidMessage("content", f"A line has more than {LONGEST_LINE} octets (RFC 5322 section 2.1.1).")
     end = 0 if raw.startswith(b"\r\n") else raw.find(b"\r\n\r\n") + 2
-    header = Header(raw[:end] if end != 1 else raw)  # 1: nothing but a header
+    header = Header(raw[:end] if end != 1 else raw)  # 1: there is only a header
     body = memoryview(raw)[end + 2 if end != 1 else len(raw) :]  # a large one is not copied
     senders = header.addresses(b"from")
     if header.count(b"from") != 1 or len(senders) != 1:

@@ -5,7 +5,7 @@ What is overridden here, and why; tests/unit/submission/test_protocol.py names e
 - `push`: every reply gets an enhanced status code (RFC 2034), which aiosmtpd gives to a few only.
 - `smtp_EHLO`, `smtp_HELO`: their replies are those that have no enhanced code.
 - `_getaddr`: aiosmtpd reads an address of MAIL and RCPT with the parser of the standard library, and makes a class
-  each time: a tenth of what a mail costs. What most clients send is read here.
+  each time: a tenth of what a mail costs. What most clients send is parsed here.
 - `smtp_DATA`, and the reader's `_buffer`: aiosmtpd reads line by line, at about a millisecond for a mail of 3 KB;
   here the reader looks for the final dot itself. Octets are counted against the process' budget as they come.
 - `connection_made`: AUTH without TLS is for loopback only, which differs by connection.
@@ -30,7 +30,7 @@ END = b"\r\n.\r\n"
 USUAL_PATH = re.compile(r"<([A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9.-]+)>(?= |$)")
 LONGEST_PATH = 254
 LARGE = 2_000_000
-"""Octets from which messages are stored one after the other, so that one of them only is there several times."""
+"""Octets from which messages are stored one after the other, so that only one is in memory several times."""
 TIMEOUT = 60.0
 """Seconds a client may be silent between two commands; RFC 5321 §4.5.3.2.7 asks for 300 of relays."""
 DATA_SECONDS = 600.0
@@ -52,7 +52,7 @@ class SubmissionProtocol(SMTP):
         hostname: str,
         tls: ssl.SSLContext | None,
     ) -> None:
-        """`limit` is the most octets of a message, also told as SIZE (RFC 1870). One at a time holds `large`."""
+        """`limit` is the most octets of a message, told as SIZE (RFC 1870), too. `large` is for large ones."""
         super().__init__(
             handler,
             data_size_limit=limit,
@@ -129,7 +129,7 @@ class SubmissionProtocol(SMTP):
     async def _take_message(self, envelope: Envelope, share: Share) -> str:
         """Read a message to its final dot, hand it to the handler, and return the reply."""
         buffer: bytearray = self._reader._buffer  # type: ignore[attr-defined]
-        buffer[:0] = b"\r\n"  # the CRLF of DATA itself: the dot of an empty message stands behind it
+        buffer[:0] = b"\r\n"  # the CRLF of DATA itself, which the dot of an empty message follows
         pieces: list[bytes] = []
         refusal, ended = "", False
         while not ended:
@@ -145,7 +145,7 @@ class SubmissionProtocol(SMTP):
                 refusal = refusal or "451 4.3.1 The server has too much in hand. Please try again in a minute"
             if share.taken > self._limit + len(END):
                 refusal = f"552 5.3.4 A message has at most {self._limit} octets"
-            if refusal:  # what is refused is read to its end, and not kept
+            if refusal:  # a refused message is read to its end, and not kept
                 pieces.clear()
                 share.give_back()
             else:

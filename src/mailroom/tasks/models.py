@@ -1,4 +1,4 @@
-"""The table of tasks: who may watch what; and where each task is that is no mail."""
+"""The table of tasks: who may watch each task, and the states of tasks that are no mails."""
 
 from datetime import datetime
 from typing import Any
@@ -17,21 +17,21 @@ GROUP, CHAIN = "group", "chain"
 class Task(Base):
     """One task that may be watched; its id is the ticket, the Celery task id and, for a mail, the mail's id.
 
-    A mail's row in `mails` is the truth about it, and the columns from `name` on stay empty here. For other
-    tasks this row is the truth: `tasks/states.py` has the words.
+    The state of a mail is in its row in `mails`, and the columns from `name` on stay empty here. The state of any
+    other task is in this row; `tasks/states.py` has the words.
     """
 
     __tablename__ = "tasks"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     title: Mapped[str] = mapped_column(Text)
-    """Its name for people; the same whatever comes of it, so that a watcher learns nothing from it."""
+    """Its name for people; the same whatever its outcome, so that a watcher learns nothing from it."""
     title_params: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
-    """Where not null, `title` is a code of the catalogue (`progress/sentence.py`), and these fill its sentence."""
+    """If not null, `title` is a code of the catalogue (`progress/sentence.py`), and these fill its sentence."""
     session_id: Mapped[UUID | None] = mapped_column()
     """The browser session that may watch it; null once a newer sign-up took its place."""
     owner_id: Mapped[UUID | None] = mapped_column()
-    """The account it belongs to, once that is known to be its owner's."""
+    """The account it belongs to, once its watcher has proved to own that account."""
     follow_up: Mapped[str | None] = mapped_column("afterword", Text)
     """What happened after its end, for those who still watch: ``confirmed``, ``replaced``."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
@@ -41,7 +41,7 @@ class Task(Base):
     arguments: Mapped[list[Any] | None] = mapped_column(JSONB, deferred=True)
     """Its positional arguments, to start it again; nothing secret."""
     part_of: Mapped[UUID | None] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
-    """The group or chain it counts in, and at which place."""
+    """The group or chain that it is a part of; `place` is its position there."""
     place: Mapped[int | None] = mapped_column(Integer)
 
     state: Mapped[str | None] = mapped_column(Text)
@@ -50,7 +50,7 @@ class Task(Base):
     step: Mapped[int] = mapped_column(Integer, server_default="0")
     """Rises with each change within an attempt: (attempt, step) orders what reports and rows say."""
     cancellable: Mapped[bool] = mapped_column(server_default=text("false"))
-    """True where it may be stopped while it runs; its worker says so when it begins."""
+    """True if it may be stopped while it runs; its worker says so when it begins."""
     cancel_asked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
     lease_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
@@ -66,7 +66,7 @@ class Task(Base):
     total: Mapped[float | None] = mapped_column(Double)
     """Its last report, to be read after its Celery result has expired; `message_params` as `title_params`."""
     reason: Mapped[str | None] = mapped_column(Text)
-    """Why it failed, where Mailroom itself knows: ``worker lost``, ``never begun``."""
+    """Why it failed, as a code of `tasks/states.py`: ``worker lost``, ``never begun`` or ``broken``."""
     error: Mapped[str | None] = mapped_column(Text)
     """The text of the exception, or a code; `error_params` as `title_params`."""
     error_params: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
@@ -80,7 +80,7 @@ class Task(Base):
         Index(None, "owner_id", "id"),
         Index("ix_tasks_part_of", "part_of", "place", postgresql_where=text("part_of IS NOT NULL")),
         Index("ix_tasks_nudge_at", "nudge_at", postgresql_where=text("nudge_at IS NOT NULL")),
-        # Those of the desk. A mail's ticket is in none of them.
+        # Indexes for the desk. A mail's ticket is in none of them.
         Index("ix_tasks_background", "id", postgresql_where=text("name IS NOT NULL")),
         Index("ix_tasks_name", "name", "id", postgresql_where=text("name IS NOT NULL")),
         Index("ix_tasks_whole", "id", postgresql_where=text("name IS NOT NULL AND part_of IS NULL")),

@@ -46,7 +46,7 @@ class ParentReport:
 
 
 async def count_more(connection: Connection, parent: UUID, name: str, ended: int) -> ParentReport:
-    """Count this many more parts that have ended; all parts are counted only where none is left."""
+    """Add `ended` parts to those that have ended; count all parts anew only if none is left."""
     row: Any = await (await connection.execute(COUNT_MORE, {"id": parent, "ended": ended})).fetchone()
     if row is None:
         return await update_parent(connection, parent, name)
@@ -57,7 +57,7 @@ async def count_more(connection: Connection, parent: UUID, name: str, ended: int
 
 
 async def update_parent(connection: Connection, parent: UUID, name: str) -> ParentReport:
-    """Bring the row of a group or chain to what its parts say. `name` is the row's."""
+    """Update the row of a group or chain from the rows of its parts. `name` is the row's."""
     parts: list[Any] = await (await connection.execute(COUNT_PARTS, [parent])).fetchall()
     errors = [error for state, _, error in parts if state == TaskState.FAILED and error]
     progress = parent_progress(
@@ -87,7 +87,7 @@ async def queue_next(connection: Connection, chain: UUID, place: int) -> Sequenc
 
 
 async def cancel_rest(connection: Connection, chain: UUID) -> int:
-    """Cancel all parts of a chain that wait, since one was not done; return how many."""
+    """Cancel all parts of a chain that wait, since an earlier one ended without being done; return how many."""
     return (await connection.execute(CANCEL_REST, [chain])).rowcount
 
 

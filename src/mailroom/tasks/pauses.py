@@ -16,9 +16,9 @@ BATCH = 2_000
 
 
 async def release_tasks(database: Database, *, batch: int = BATCH) -> None:
-    """Have every task published that waits: by the next sweep, within seconds. Call it once the pause is over.
+    """Have the next sweep, within seconds, publish every task that waits. Call this once the pause is over.
 
-    Tasks that others lock are left to the sweep, and so is the rest where PostgreSQL goes away meanwhile: it
+    Tasks that others lock are left to the sweep, and so is the rest if PostgreSQL goes away meanwhile: the sweep
     publishes them within six minutes.
     """
     last = new_id()

@@ -1,7 +1,7 @@
 """The statements that workers use for rows of tasks. Each is conditional, so that it may run twice.
 
-They are plain psycopg's, at a fifth of the cost of SQLAlchemy's engine. Who locks a group or chain and its parts
-locks the group or chain first.
+They are plain psycopg, at a fifth of the cost of SQLAlchemy's engine. A transaction that locks a group or chain
+and its parts locks the group or chain first.
 """
 
 _BEGIN = """
@@ -17,18 +17,18 @@ BEGIN = _BEGIN + "returning id, attempt, part_of"
 BEGIN_ALONE = f"""{_BEGIN}
     and coalesce((select parent.state from tasks parent where parent.id = tasks.part_of), 'none') <> 'queued'
 returning id, attempt, part_of
-"""  # noqa: S608  # of our own two
-"""Begins a task whose group or chain, if it has one, runs already: then nothing else changes.
+"""  # noqa: S608  # only our own constants
+"""Begins a task whose group or chain, if it has one, runs already, so that no other row changes.
 
-The state of the group is a subquery of its own. As `not exists` it was joined, and in large groups PostgreSQL
-chose a merge join that read all parts that had ended, for each part that began.
+The state of the group is read in a subquery. Written as `not exists`, it became a join, and in large groups
+PostgreSQL chose a merge join that read all ended parts for each part that began.
 """
 BEGIN_PARENT = """
 update tasks set state = 'running', attempt = greatest(attempt, 1), step = step + 1,
     began_at = coalesce(began_at, now())
 where id = (select part_of from tasks where id = %(id)s) and state = 'queued'
 """
-"""A group or chain runs once its first part does."""
+"""Starts a group or chain when its first part begins."""
 STATE = "select state from tasks where id = %s"
 # The end of a task that is no part of another is an event, which webhooks tell.
 TOLD = """
@@ -48,7 +48,7 @@ returning place, (select state from tasks old where old.id = %(id)s) as was, id,
     part_of is null and %(ended)s as tells
 ), told as ({TOLD})
 select place, was from done
-"""  # noqa: S608  # of our own two
+"""  # noqa: S608  # only our own constants
 FAIL_LOST = f"""
 with done as (
 update tasks set state = 'failed', step = step + %(leap)s, lease_until = null, nudge_at = null, ended_at = now(),
@@ -58,7 +58,7 @@ returning place, (select state from tasks old where old.id = %(id)s) as was, id,
     part_of is null as tells
 ), told as ({TOLD})
 select place, was from done
-"""  # noqa: S608  # of our own two
+"""  # noqa: S608  # only our own constants
 RENEW = """
 update tasks set lease_until = now() + %(lease)s
 from unnest(%(ids)s::uuid[], %(attempts)s::int[]) as held (id, attempt)
@@ -94,7 +94,7 @@ update tasks set state = 'queued', nudge_at = now() + %(first)s, nudges = 0, ste
 where id = %(id)s
     and ((state = 'failed' and reason = 'worker lost') or (state = 'running' and lease_until < now()))
 """
-"""Queues a task whose lost worker's message came back during a pause: no broker sends that message again."""
+"""Queues a task whose worker was lost and whose message came back during a pause: no broker sends it again."""
 RESUME = """
 with held as materialized (
     select id from tasks where state = %(state)s and name is not null and id > %(after)s and id <= %(last)s
@@ -107,7 +107,7 @@ update tasks set nudge_at = clock_timestamp() - %(grace)s, nudges = 0, step = st
 from held where tasks.id = held.id
 returning tasks.id
 """
-"""The next sweep publishes them: within five seconds, however full the queue is. It waits for no lock."""
+"""Lets the next sweep publish them: within five seconds, however full the queue is. It waits for no lock."""
 LOCK_PARENT = "select name, state from tasks where id = %s for update"
 COUNT_PARTS = """
 select state, count(*),
@@ -131,7 +131,7 @@ returning attempt, step, extract(epoch from now() - began_at) as seconds, id, na
     part_of is null and %(ended)s and (select ended_at from tasks old where old.id = %(id)s) is null as tells
 ), told as ({TOLD})
 select attempt, step, seconds from done
-"""  # noqa: S608  # of our own two
+"""  # noqa: S608  # only our own constants
 QUEUE_NEXT = """
 update tasks set nudge_at = now() + %(first)s
 where part_of = %(parent)s and state = 'queued' and place = %(place)s returning id, name, arguments

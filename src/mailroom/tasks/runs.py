@@ -1,7 +1,7 @@
 """What workers write of tasks: who runs which, that it still runs, and how it ended.
 
 One conditional UPDATE begins a run, so that a message that is delivered twice runs once. It sets a lease that the
-worker's process renews. Every later write names the attempt and holds only where the row is still in that attempt.
+worker's process renews. Every later write names the attempt and counts only if the row is still in that attempt.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,15 +48,15 @@ from mailroom.tasks.queries import (
 from mailroom.tasks.states import ENDED, LOST, NEVER_BEGUN, NO_WORKER_TOOK_IT, WORKER_LOST, Outcome, TaskState
 
 LEASE = timedelta(seconds=60)
-"""Time without a renewal after which a task's worker is taken for lost: longer than one is ever just busy."""
+"""Time without a renewal after which a task's worker is taken for lost: no live worker is busy for so long."""
 BUSY_GRACE = timedelta(seconds=50)
 """Time on top of `REPUBLISH_AFTER` while messages wait in the queue: most likely the task's is among them."""
 SWEEP_LIMIT = 1_000
 """Rows one sweep takes at most."""
 MAX_NUDGES = 580
-"""Times a task is published without a worker that begins it: two days of five minutes."""
+"""Times a task is published before it fails because no worker began it: two days, at five minutes each."""
 STEP_LEAP = 1_000_000
-"""Steps a row goes ahead where nobody knows how many its lost worker reported: the end comes after them."""
+"""Steps that a row goes ahead if its worker was lost, so that the end comes after any steps it reported."""
 SWEEP_LOCK = 0x7461736B  # "task"
 
 
@@ -101,7 +101,7 @@ class TaskRuns:
         self._ends: Coalescer[_End, Effects | Exception] = Coalescer(self._end_all)
 
     async def begin(self, task: UUID, *, cancellable: bool, again: bool) -> Run | TaskState | None:
-        """Begin a run; or return the state in which the task may not begin, None where there is no such task.
+        """Begin a run; or return the state in which the task may not begin, None if there is no such task.
 
         `again`: the task may run once more after its worker was lost. Raises `Unavailable`.
         """
@@ -116,12 +116,12 @@ class TaskRuns:
                 run = await cursor.fetchone()
             if run is None:
                 row = await (await connection.execute(STATE, [task])).fetchone()
-                await connection.rollback()  # its group or chain does not run by this
+                await connection.rollback()  # its group or chain must not run because of this
                 said = await connection.execute(SAY_PAUSED, values)
                 if again and not said.rowcount and await self._wait_again(connection, task):
                     return TaskState.QUEUED
                 return TaskState(str(row[0])) if row else None
-            if parent:  # a part that had failed has not ended any more
+            if parent:  # a part that had failed no longer counts as ended
                 await update_parent(connection, *parent)
         return run
 
@@ -160,10 +160,10 @@ class TaskRuns:
         return {row[0] for row in rows}
 
     async def sweep(self, *, queue_empty: bool) -> Effects:
-        """Fail tasks whose worker was lost, and find those whose message was. Raises `Unavailable`.
+        """Fail tasks whose worker was lost, and find those whose message was lost. Raises `Unavailable`.
 
-        `queue_empty`: no message waits, so a queued task without a worker has lost its own. Finds nothing while
-        another process sweeps.
+        `queue_empty`: no message waits, so a queued task that no worker has taken has lost its message. Does
+        nothing while another process sweeps.
         """
         async with self._database.connection() as connection:
             got = await (
@@ -211,7 +211,7 @@ class TaskRuns:
             except Unavailable as error:
                 found = [error if place in places else effects for place, effects in enumerate(found)]
             except Exception:
-                for place in places:  # each by itself: one that PostgreSQL cannot take holds up no other
+                for place in places:  # each on its own: one that PostgreSQL rejects holds up no other
                     try:
                         found[place] = await self._end_parts(parent, [ends[place]])
                     except Exception as error:
@@ -232,7 +232,7 @@ class TaskRuns:
             self._counters.add(names.TASKS, state)
 
     async def _wait_again(self, connection: Connection, task: UUID) -> bool:
-        """Queue a task that may run once more, and did not begin because of a pause; tell whether it was one."""
+        """Queue a task again that a pause kept from running once more; tell whether this was such a task."""
         parent = await self._lock_parent_of(connection, task)
         done = await connection.execute(WAIT_AGAIN, {"id": task, "first": REPUBLISH_AFTER})
         if done.rowcount and parent:

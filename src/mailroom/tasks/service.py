@@ -1,4 +1,4 @@
-"""Background tasks are started, cancelled and retried: rows in the caller's transaction, messages after it."""
+"""Starts, cancels and retries background tasks: rows in the caller's transaction, messages after it."""
 
 import json
 from collections.abc import Sequence
@@ -51,9 +51,9 @@ class PublishTask(Protocol):
 
 
 class TaskService:
-    """Starts tasks other than mails. A task that was committed runs, or its end is shown: the sweep sees to it.
+    """Starts tasks other than mails. The sweep makes sure that a committed task runs, or that its end is shown.
 
-    Titles are what watchers read: a text is shown as it is, a `Sentence` in the reader's language. Arguments are
+    Watchers read titles: a text is shown as it is, a `Sentence` in the reader's language. Arguments are
     JSON, at most some KB each, and hold nothing secret.
     """
 
@@ -92,7 +92,7 @@ class TaskService:
     ) -> UUID:
         """Start several tasks at once under one ticket, which counts those that have ended; return it.
 
-        The group fails where a part did, once all have ended. Raises ValueError without parts.
+        The group fails if a part failed, once all have ended. Raises ValueError without parts.
         """
         return await self._start_parent(work, GROUP, parts, title=title, session_id=session_id, owner_id=owner_id)
 
@@ -107,7 +107,7 @@ class TaskService:
     ) -> UUID:
         """Start several tasks one after the other under one ticket; as `start_group`.
 
-        A part begins when the one before it is done; where one fails, the rest is cancelled. Results are not
+        A part begins when the one before it is done; if one fails, the rest is cancelled. Results are not
         handed on: what the next part needs is in the database, or in its arguments.
         """
         return await self._start_parent(work, CHAIN, parts, title=title, session_id=session_id, owner_id=owner_id)
@@ -148,7 +148,7 @@ class TaskService:
     async def cancel(self, work: UnitOfWork, task_id: UUID) -> None:
         """Cancel a task: at once while it waits, at its next report while it runs and allows it.
 
-        Raises `UnknownTask`, and `CannotCancel` where it has ended or does not allow it.
+        Raises `UnknownTask`, and `CannotCancel` if it has ended or does not allow it.
         """
         task, parent = await self._locked(work, task_id)
         if task.name in {GROUP, CHAIN} and task.state in {*WAITING, TaskState.RUNNING}:
@@ -190,7 +190,7 @@ class TaskService:
     async def retry(self, work: UnitOfWork, task_id: UUID) -> None:
         """Start a task again that failed or was cancelled, under the same ticket.
 
-        Of a group or chain, only such parts are started again.
+        Of a group or chain, only the parts that failed or were cancelled are started again.
 
         Raises `UnknownTask`, `CannotRetry`.
         """

@@ -37,7 +37,7 @@ LOST = "worker lost"
 NEVER_BEGUN = "never begun"
 """The reason of a failed task that no worker ever took."""
 BROKEN = "broken"
-"""The reason of a task that raised an error whose text is for developers, as a KeyError's `'name'`."""
+"""The reason of a task that raised an error whose text is for developers, such as a KeyError's `'name'`."""
 WORKER_LOST = Sentence("task.worker_lost")
 WORKER_STOPPED = Sentence("task.worker_stopped")
 NO_WORKER_TOOK_IT = Sentence("task.never_begun")

@@ -83,7 +83,7 @@ class Tickets:
             await work.write(DROP_WATCHERS, {"ids": ids, "but": but, "afterword": follow_up})
 
     async def move_to(self, work: UnitOfWork, ids: Sequence[UUID], session_id: UUID) -> None:
-        """Let this browser session watch these, instead of the one that did."""
+        """Let this browser session watch these tasks in place of the previous one."""
         await work.session.execute(update(Task).where(Task.id.in_(ids)).values(session_id=session_id))
 
     async def give_to(

@@ -1,4 +1,4 @@
-"""The web application: its rooms, and what holds for all of them."""
+"""The web application: its blueprints, and what applies to all of them."""
 
 from pathlib import Path
 from typing import Any
@@ -76,13 +76,13 @@ ANY_NAME = "localhost"
 
 
 class _Application(Quart):
-    """Quart, without a thread for each page, and without the Host header in the choice of a route."""
+    """Quart, but it starts no thread for each page and does not choose a route by the Host header."""
 
     def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
-        """Return what finds the route of a request. All routes are the same under every name.
+        """Return the adapter that finds the route of a request. The routes are the same under every host name.
 
-        Werkzeug raises for a Host that cannot be one, and Quart answers that with 500: `security.guard` has the
-        right answer, but comes later.
+        Werkzeug raises for an invalid Host, and Quart answers that with 500. `security.guard` has the right
+        answer, but runs later.
         """
         if request is None:
             return super().create_url_adapter(None)
@@ -91,9 +91,9 @@ class _Application(Quart):
         return self.url_map.bind(ANY_NAME, *place)
 
     def register_blueprint(self, blueprint: Blueprint, **options: Any) -> None:
-        """Add a blueprint, without Flask's context processor: it is no coroutine, so Quart gives it a thread.
+        """Add a blueprint without Flask's context processor: it is no coroutine, so Quart would start a thread.
 
-        Quart has one of its own for the whole application.
+        Quart has its own context processor for the whole application.
         """
         super().register_blueprint(blueprint, **options)
         processors = self.template_context_processors[blueprint.name]
@@ -103,8 +103,8 @@ class _Application(Quart):
 def create_app(services: Services) -> Quart:
     """Return the web application over `services`, which the caller opens and closes.
 
-    Its own connection to Redis, for the rate limits, it opens when needed and closes after serving. Raises
-    `SettingsError` where the pages of an app cannot be had.
+    It opens its own connection to Redis, for the rate limits, when needed and closes it after serving. Raises
+    `SettingsError` where the pages of an app cannot be loaded.
     """
     settings = services.settings
     app = _Application("mailroom.web", root_path=str(Path(__file__).parent), static_folder=None)
@@ -184,7 +184,7 @@ def create_app(services: Services) -> Quart:
         app.register_blueprint(room.blueprint)
     add_apps(app, services)
     if settings.mailroom_inbox is not None:
-        from mailroom.web.pages import inbox  # the embedded stack's; nothing of it is loaded elsewhere
+        from mailroom.web.pages import inbox  # for the embedded stack; other processes load nothing of it
 
         app.register_blueprint(inbox.make_blueprint(settings.mailroom_inbox))
     if settings.site_path:
@@ -194,7 +194,7 @@ def create_app(services: Services) -> Quart:
 
 
 async def stay_on_this_site(response: Response) -> Response:
-    """Have a redirect of the router lead to a path: the browser knows which scheme and host it sees."""
+    """Reduce a redirect of the router to its path: the browser knows the scheme and host that it uses."""
     where = urlsplit(response.headers.get("Location", ""))
     if where.netloc == ANY_NAME:
         query = f"?{where.query}" if where.query else ""

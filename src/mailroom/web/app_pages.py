@@ -19,7 +19,7 @@ from mailroom.web.security import SAFE_METHODS
 
 
 def add_apps(app: Quart, services: Services) -> None:
-    """Give `app` the pages of all apps. Raises `SettingsError`: a blueprint cannot be had, or breaks a rule."""
+    """Give `app` the pages of all apps. Raises `SettingsError` where a blueprint is missing or breaks a rule."""
     provide(app, ResultBlocks, ResultBlocks())
     if not services.apps:
         return
@@ -53,7 +53,7 @@ def _add_blueprint(app: Quart, installed: InstalledApp, blueprint: Any) -> None:
         if rule.rule in before:
             words = gettext("%(who)s: the address %(path)s is taken already.", who=installed.who, path=rule.rule)
             raise SettingsError([words])
-        if rule.websocket:  # nothing would check where its handshake comes from
+        if rule.websocket:  # nothing would check the origin of its handshake
             words = gettext(
                 "%(who)s: %(path)s is a websocket, which apps cannot have.", who=installed.who, path=rule.rule
             )

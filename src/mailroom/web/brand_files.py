@@ -1,6 +1,6 @@
 """The files that an operator's name, logo and colour change: a style sheet, the logo, the icons of the tab.
 
-They are made once, when the web starts, and served from memory in front of those below static/.
+They are made once, when the web starts, and served from memory. They take precedence over those below static/.
 """
 
 import re
@@ -19,9 +19,9 @@ MOODS = ("bad", "good", "moving", "unsure", "waiting")
 SVG = "image/svg+xml"
 CSS = "text/css; charset=utf-8"
 PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
-"""What the operator's own picture may do where somebody opens it alone: be seen."""
+"""The content policy of the operator's picture when it is opened alone: it may only be shown."""
 EMBED_BLUE = "#2563eb"
-"""The bar of progress in `embed.js`."""
+"""The colour of the progress bar in `embed.js`."""
 BADGE = re.compile(r'<circle cx="25" cy="24".*(?=</svg>)')
 """The mark at the corner of an icon of the tab, in `favicon-<mood>.svg`."""
 
@@ -90,7 +90,7 @@ def _recoloured(accent: Accent) -> Mapping[str, StaticFile]:
 
 
 def _icons(logo: Picture) -> Mapping[str, StaticFile]:
-    """Return the icons of the tab: the logo alone, and with each mark that says how a mail stands."""
+    """Return the tab icons: the logo alone, and the logo with the mark of each state of a mail."""
     width, height = logo.fitted(32, 32)
     data = f"data:{logo.content_type};base64,{b64encode(logo.content).decode()}"
     place = f'x="{(32 - width) / 2:g}" y="{(32 - height) / 2:g}" width="{width}" height="{height}"'

@@ -16,7 +16,7 @@ from mailroom.web.cookies import name_of, put, take_away
 from mailroom.web.parts import current
 
 OF_WHO_LEAVES = ("/account/delete", "/keep-account/", "/not-me/", "/sign-out")
-"""The pages of an account that is to be deleted."""
+"""The only pages that an account that is to be deleted may use."""
 CLEARED = '"cache", "storage"'
 """What a browser forgets with its session. Not all cookies: other programs at the same host name may have some."""
 
@@ -55,7 +55,7 @@ def origin() -> Origin:
 async def current_session() -> Session | None:
     """Return the session of this request; the first call looks it up.
 
-    Raises `Leaving` where its account is to be deleted, on all pages but those that such an account may use.
+    Raises `Leaving` where its account is to be deleted, except on the pages that such an account may use.
     """
     if "mailroom_session" not in g:
         secret = session_secret(request.cookies, services().settings)
@@ -77,7 +77,7 @@ def speak_for(account: AccountView) -> None:
 
 
 async def current_or_new_session() -> Session:
-    """Return the session of this request; a browser without one gets an anonymous one, and its cookie."""
+    """Return the session of this request. A browser without one gets an anonymous session and its cookie."""
     session = await current_session()
     if session is None:
         started = await services().sessions.start(user_agent())
@@ -102,7 +102,7 @@ def forget() -> None:
 
 
 async def write_cookie(response: Response) -> Response:
-    """Put on the answer what `begin` or `forget` asked for, and the new end of a session that lives on."""
+    """Write the cookie that `begin` or `forget` asked for, or the new expiry of a session that was extended."""
     settings = services().settings
     if g.get("mailroom_forgotten"):
         take_away(response, settings)

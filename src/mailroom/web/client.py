@@ -1,4 +1,4 @@
-"""The client of a request, and the address of ours that it used. Only this module reads X-Forwarded headers."""
+"""The client of a request, and the scheme and host that it used. Only this module reads X-Forwarded headers."""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
@@ -48,10 +48,10 @@ class Client:
 
 
 def limited_as(address: str) -> str:
-    """Return what an address counts as in limits: an IPv4 address, or the /64 that an IPv6 user holds at least.
+    """Return what limits count an address by: an IPv4 address, or the /64 that an IPv6 user has at least.
 
-    An address that has an IPv4 address in it counts as that one: else its owner would have as many /64s, or as
-    many addresses, as they like to make up.
+    An IPv6 address that contains an IPv4 address counts as that one. Otherwise its owner could make up as many
+    /64s or addresses as they like.
     """
     try:
         found = ip_address(address.partition("%")[0])
@@ -78,7 +78,7 @@ def client_of(request: RequestLike, hops: int) -> Client:
     """Return the client of a request that came through `hops` trusted proxies (TRUSTED_PROXIES).
 
     Each proxy appends to X-Forwarded-For what it saw, so only the right-most `hops` entries are true: the
-    left-most of those is the client. Entries to the left of it are claims of the client. Without trusted proxies
+    left-most of those is the client. Entries further left are what the client claims. Without trusted proxies
     the headers are not read at all.
     """
     headers = request.headers
@@ -97,7 +97,7 @@ def address_of(headers: Headers, peer: str | None, hops: int) -> str:
 
 
 def _without_port(entry: str) -> str | None:
-    """Return the address of an entry, which some proxies write with a port; None where it holds no address."""
+    """Return the address of an entry, which some proxies write with a port; None if it holds no address."""
     text = entry.strip('"')
     if text.startswith("["):
         text = text[1:].partition("]")[0]

@@ -1,4 +1,4 @@
-"""Our cookies: their names, and for which addresses of the host they are."""
+"""Our cookies: their names, and which paths of the host they are sent to."""
 
 from quart import Response
 from werkzeug.wrappers import Response as WerkzeugResponse
@@ -32,7 +32,7 @@ def put(response: Answer, settings: Settings, value: str, *, what: str = "", max
 
 
 def take_away(response: Answer, settings: Settings, *, what: str = "") -> None:
-    """Take a cookie away."""
+    """Delete a cookie."""
     response.delete_cookie(
         name_of(settings, what),
         secure=settings.https,

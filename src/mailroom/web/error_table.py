@@ -18,7 +18,7 @@ from mailroom.webhooks.endpoints import UnknownWebhook
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One error as a person meets it: what, what to do (the error's own sentence where empty), the way on.
+    """One error as a person sees it: a title, advice (if empty, the error's own sentence), and a link to go on.
 
     The texts are marked and not yet translated.
     """
@@ -30,7 +30,7 @@ class Answer:
 
 
 class NotShown(NotFound):
-    """A mail or task that does not exist, or that is not this browser's: the two must look alike."""
+    """A mail or task that does not exist, or that belongs to somebody else: the answers must not differ."""
 
 
 SIGN_IN, SIGN_UP, CODE = (

@@ -31,7 +31,7 @@ SOON = 10
 
 
 def answer_for(error: Exception) -> Answer:
-    """Return the table's entry for `error`: of its class or the nearest above it, else of its status."""
+    """Return the table's entry for `error`: that of its class or nearest base class, else that of its status."""
     for kind in type(error).__mro__:
         if kind in TABLE:
             return TABLE[kind]
@@ -40,7 +40,7 @@ def answer_for(error: Exception) -> Answer:
 
 
 def wait_of(error: Exception) -> float | None:
-    """Return the seconds after which to try again, where the error tells."""
+    """Return the seconds after which to try again, if the error tells."""
     if isinstance(error, TooFast):
         return error.seconds
     if isinstance(error, (Overloaded, accounts.TooSoon, accounts.SignInDelayed, accounts.TooManyStepCodes)):
@@ -68,7 +68,7 @@ def advice_for(error: Exception) -> str:
 
 
 def wants_json() -> bool:
-    """Tell whether this request is a program's: by path, by what it sends, by what it accepts."""
+    """Tell whether this request comes from a program, by its path, its body's type and its Accept header."""
     if "/api/" in f"{request.path}/" or request.mimetype == "application/json":
         return True
     accepts = request.accept_mimetypes
@@ -87,7 +87,7 @@ async def respond(error: Exception) -> Response:
         fields = getattr(error, "messages", None)
         response = await problem(status, translated(entry.title), advice_for(error), fields=fields)
     else:
-        await _look_up(status)  # first of all: a member may have chosen a language
+        await _look_up(status)  # before the texts: a member may have chosen a language
         advice = advice_for(error)
         if isinstance(error, NotShown) and not _is_member():
             entry, advice = OFFERED, translated(OFFERED.advice)
@@ -102,7 +102,7 @@ async def respond(error: Exception) -> Response:
             again=await sent_form(status),
             wait=ceil(wait or 0),
         )
-    if request.method not in SAFE_METHODS:  # Back shows the answer to a form only where the browser may keep it
+    if request.method not in SAFE_METHODS:  # Back shows the answer to a form only if the browser may keep it
         response.headers["Cache-Control"] = "private, no-cache"
     if isinstance(error, HTTPException):
         for name, value in error.get_headers():

@@ -20,7 +20,7 @@ blueprint = Blueprint("health", __name__)
 @blueprint.get("/up")  # where Kamal and Rails hosts look
 @hide
 async def healthz() -> Response:
-    """Say that this process is alive; asks no one else."""
+    """Say that this process is alive, without asking any other server."""
     return _json({"alive": True}, 200)
 
 
@@ -29,8 +29,8 @@ async def healthz() -> Response:
 async def readyz() -> Response:
     """Say whether PostgreSQL takes writes and Redis answers: 200, or 503 with what is wrong.
 
-    With `?deep` an alert that fires counts, too; its rule is named. That is for monitoring: no host should take a
-    web process out of service because no worker runs.
+    With `?deep` the answer is also 503 while an alert fires, and names its rule. That is for monitoring: no host
+    should take a web process out of service because no worker runs.
     """
     asked = current(Readiness).of_database(), current(LimitStore).ping(PATIENCE)
     database, redis = await asyncio.gather(*asked)
@@ -46,14 +46,14 @@ async def readyz() -> Response:
 @blueprint.get("/metrics")
 @hide
 async def metrics() -> Response:
-    """Give Prometheus its page for `Authorization: Bearer <METRICS_TOKEN>`; else there is no such page."""
+    """Return the metrics for Prometheus to `Authorization: Bearer <METRICS_TOKEN>`; 404 to everyone else."""
     token = services().settings.metrics_token.get_secret_value()
     given = request.headers.get("Authorization", "").removeprefix("Bearer ")
     if not token or not hmac.compare_digest(given.encode(), token.encode()):
         abort(404)
     body: bytes = await import_module("mailroom.ops.observability.metrics").render(
         services()
-    )  # loaded where it is used only
+    )  # imported only when it is used
     return Response(body, content_type="text/plain; version=0.0.4; charset=utf-8")
 
 

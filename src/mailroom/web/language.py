@@ -1,4 +1,4 @@
-"""Which language a request is answered in: a member's, else that chosen at the foot of a page, else the browser's.
+"""The language of an answer: the member's, else the one chosen at the foot of a page, else the browser's.
 
 A member's language is spoken once the session is looked up (`speak_for` in `web/browser.py`).
 """
@@ -13,20 +13,20 @@ from mailroom.web import cookies
 from mailroom.web.browser import services
 
 EMBEDDED = ("/embed", "/api/v1/watch/")
-"""What other programs' pages ask for: no cookie counts there, but the language that the page names (`?lang=`)."""
+"""Paths that other programs' pages use. There the language that the page names (`?lang=`) counts, no cookie."""
 LANGUAGE = "language"
 """The cookie's name."""
 KEPT_SECONDS = 365 * 24 * 3600
 
 
 async def choose_language() -> None:
-    """Speak the language that suits the browser in this request, or on this websocket."""
+    """Use the language that best fits the browser for this request or websocket."""
     asked: BaseRequestWebsocket = websocket if has_websocket_context() else request
     languages.speak(languages.best_of(_wanted(asked)))
 
 
 def _wanted(asked: BaseRequestWebsocket) -> Iterator[str]:
-    """Yield the tags that a browser wants, the dearest first (RFC 9110 §12.5.4)."""
+    """Yield the language tags that a browser wants, the preferred one first (RFC 9110 §12.5.4)."""
     if asked.path.startswith(EMBEDDED):
         yield asked.args.get("lang", "")
     elif (chosen := asked.cookies.get(cookies.name_of(services().settings, LANGUAGE))) in languages.shipped():
@@ -35,9 +35,9 @@ def _wanted(asked: BaseRequestWebsocket) -> Iterator[str]:
 
 
 def keep_language(language: str) -> None:
-    """Have this browser's pages be in `language` from now on, also where nobody is signed in.
+    """Show this browser's pages in `language` from now on, also when nobody is signed in.
 
-    An empty text, and the language that it asks for anyway, need no cookie.
+    No cookie is needed for an empty text, or for the language that the browser asks for anyway.
     """
     own = languages.best_of(request.accept_languages.values())
     g.mailroom_language = "" if language == own else language

@@ -1,4 +1,4 @@
-"""Addresses that a mail program made longer: it took the full stop behind a link for a part of it."""
+"""Repairs links to which a mail program added characters: it took the full stop behind a link as part of it."""
 
 import re
 from urllib.parse import quote
@@ -13,7 +13,7 @@ ADDED = re.compile(r"[^A-Za-z0-9_-]+\Z")
 
 
 def shorten_links(app: Quart) -> None:
-    """Send a browser that asks for a page that is not there on to the one without these characters, if that is."""
+    """Redirect a request for an unknown page to the same address without these characters, if that one exists."""
     app.before_request(_shorten)
 
 

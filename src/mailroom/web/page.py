@@ -1,4 +1,4 @@
-"""How a page is made: the layout's own values, and the template's."""
+"""Makes pages: fills a template with its values and with those of the layout."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ async def page_without_lookup(template: str, status: int, **values: Any) -> Resp
 
 
 async def visitor_page(template: str, **values: Any) -> Response:
-    """Return a page as somebody sees it who is not signed in."""
+    """Return a page as somebody who is not signed in sees it."""
     return _render(template, 200, viewer=None, **values)
 
 
@@ -40,11 +40,11 @@ def _render(template: str, status: int, **values: Any) -> Response:
 
 
 def redirect(address: str) -> Response:
-    """Send the browser on to `address` with a GET (303)."""
+    """Redirect the browser to `address` with a GET (303)."""
     return Response("", 303, headers={"Location": address})
 
 
 def keep_private(response: Response) -> Response:
-    """Return the answer of a page with a token in its address: the token is sent nowhere else."""
+    """Return `response`, whose page has a token in its address, such that the token is sent nowhere else."""
     asked = client()
     return hide_address(response, secure=is_trustworthy(asked.scheme, asked.host))

@@ -1,6 +1,6 @@
 """The parts of one web application, looked up by their type: services, rate limits, open sockets.
 
-Quart keeps `extensions` under strings without types; this file alone knows the string.
+Quart keeps `extensions` by untyped string keys; only this file knows the key.
 """
 
 from typing import TypeVar
@@ -18,7 +18,7 @@ def provide(app: Quart, kind: type[Part], part: Part) -> None:
 
 
 def part_of(app: Quart, kind: type[Part]) -> Part:
-    """Return the application's part of this type. Raises KeyError where it has none."""
+    """Return the application's part of this type. Raises `KeyError` where it has none."""
     part: Part = app.extensions[_KEY][kind]
     return part
 

@@ -1,6 +1,6 @@
 """Answers to programs, in Resend's form: JSON always, errors as `{"statusCode", "name", "message"}`.
 
-SDKs that speak to Resend take no other form; RFC 9457 goes only to those whose Accept asks for it.
+SDKs for Resend accept no other form. Problem documents (RFC 9457) go only to clients whose Accept asks for them.
 """
 
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ from mailroom.webhooks import endpoints as webhooks
 from mailroom.webhooks.targets import ForbiddenTarget, InvalidUrl
 
 FOR_PROGRAMS, FOR_PAGES = "/api/v1", "/api/v1/tasks"
-"""Where the API answers in this form, also where there is nothing; `/api/v1/tasks` keeps problem details."""
+"""Paths where the API answers in this form, unknown ones included; `/api/v1/tasks` keeps problem documents."""
 VALIDATION = "validation_error"
 
 
 class ApiError(Exception):
-    """An error whose answer is known where it is found: status, Resend's name for it, and what to do."""
+    """An error raised together with its answer: status, Resend's name for it, and a message."""
 
     def __init__(self, status: int, name: str, message: str, *, field: str | None = None) -> None:
         super().__init__(message)
@@ -35,12 +35,12 @@ class ApiError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """How an error is told."""
+    """The answer to an error."""
 
     status: int
     name: str
     message: str = ""
-    """None given: the error's own sentence."""
+    """If empty, the error's own sentence is used."""
 
 
 REFUSALS: Mapping[type[Exception] | int, Refusal] = {
@@ -101,7 +101,7 @@ def answer(body: Mapping[str, Any] | list[Any], status: int = 200) -> Response:
 
 
 async def refuse(error: Exception) -> Response:
-    """Return the answer for an error. What is refused to a key is kept for its owner."""
+    """Return the answer for an error. Refusals to a key are recorded for its owner."""
     refusal = _refusal(error)
     field = getattr(error, "field", None)
     await _note(error, refusal, field)
@@ -124,7 +124,7 @@ async def refuse(error: Exception) -> Response:
 
 
 def _wants_problem() -> bool:
-    """Tell whether Accept names problem details, and likes plain JSON no better (RFC 9110 §12.5.1)."""
+    """Tell whether Accept names problem details and does not prefer plain JSON (RFC 9110 §12.5.1)."""
     accepts = request.accept_mimetypes
     named = "application/problem+json" in accepts.values()
     return named and accepts["application/problem+json"] >= accepts["application/json"]

@@ -9,13 +9,13 @@ from mailroom.kit.errors import Unavailable
 PATIENCE = 2.0
 """Seconds a server of ours may take to answer before it counts as away."""
 WRITE_EVERY = 10.0
-"""Seconds between two looks at whether PostgreSQL could write, which cost it some milliseconds each."""
+"""Seconds between two checks that PostgreSQL can write. Each costs it some milliseconds."""
 
 OK, AWAY, READ_ONLY, FULL = "ok", "does not answer", "takes no writes", "has no room left on its disk"
 
 ANSWERS = "select pg_is_in_recovery() or current_setting('transaction_read_only')::bool"
-# Nothing is stored: a sort that does not fit into 64 KB goes through a file beside the data. No statement asks
-# PostgreSQL for the room on its disk.
+# No statement asks PostgreSQL for the free space of its disk. So it sorts more than fits into 64 KB: that writes
+# a temporary file beside the data and stores nothing.
 WRITES = (
     "set local work_mem = '64kB'",
     "select count(*) from (select n from generate_series(1, 20000) n order by n desc offset 1) as sorted",

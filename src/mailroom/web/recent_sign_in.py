@@ -1,8 +1,8 @@
-"""Asking once more who it is, before anything that changes the security of an account.
+"""Asks members to confirm who they are, before anything that changes the security of an account.
 
-Such a handler begins with `session, account = await recent_member()`. Where the owner was not there a short while
-ago, the answer is the way to `/account/confirm`, which comes back: a GET to its page, a POST to a page with what
-was sent, to press once more. A program gets a problem document.
+Such a handler begins with `session, account = await recent_member()`. If the owner did not show who it is a short
+while ago, the answer is a redirect to `/account/confirm`. From there a GET goes back to its page, and a POST to a
+page that shows what was sent, with a button that sends it again. A program gets a problem document.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -22,7 +22,7 @@ from mailroom.web.page import redirect
 
 PAGE = "/account/confirm"
 LASTS = 3600
-"""Seconds for which a sent form may be pressed again."""
+"""Seconds for which a form that was sent can be sent again."""
 LONGEST = 3_000
 """Characters of an address that every browser and proxy takes."""
 SECURITY = "/account/security"
@@ -30,7 +30,7 @@ SECURITY = "/account/security"
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What somebody wanted before being asked who it is: a page, or a form with what was sent. Never a secret."""
+    """What somebody wanted before the question: a page, or a form with what was sent. It never holds a secret."""
 
     path: str
     method: str = "GET"
@@ -38,7 +38,7 @@ class Intent:
 
 
 class AskAgain(Exception):
-    """The owner of `session` was not there a short while ago. The answer is the way to the page that asks."""
+    """The owner of `session` has not shown who it is lately. The answer is a redirect to the page that asks."""
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class AskAgain(Exception):
 
 
 async def recent_member() -> tuple[Session, AccountView]:
-    """Return the session of this request and its account, where the owner was there a short while ago.
+    """Return the session of this request and its account, if the owner showed who it is a short while ago.
 
     Raises `SignInFirst`, `AskAgain`.
     """
@@ -72,7 +72,7 @@ def handle(app: Quart) -> None:
 
 
 def way_to_confirm(session: Session, path: str) -> str:
-    """Return the address of the page that asks, which comes back to `path`."""
+    """Return the address of the page that asks, which then goes back to `path`."""
     return f"{PAGE}?intent={_signed(session, Intent(path))}"
 
 
@@ -82,7 +82,7 @@ async def _intent() -> Intent:
         return Intent(path)
     sent = (await request.form).to_dict()
     if any(SECRET.search(name) for name in sent):
-        return Intent(page_above(request.path))  # its form is to be filled in anew: no secret is kept
+        return Intent(page_above(request.path))  # the form must be filled in again: no secret is kept
     return Intent(path, "POST", sent)
 
 
@@ -97,7 +97,7 @@ def _text(session: Session, intent: Intent) -> str:
 
 
 def read_intent(session: Session, text: object) -> Intent:
-    """Return what this session's owner wanted; the page about security where nobody can tell."""
+    """Return what this session's owner wanted; the page about security if that cannot be read."""
     try:
         intent = Intent(**_serializer(session).loads(str(text or ""), max_age=LASTS))
     except (BadSignature, TypeError):

@@ -1,7 +1,7 @@
 """A form that was refused, shown again with what was typed.
 
 A browser is sent on to the form's page (POST, redirect, GET), so that Back and Reload never ask whether to send
-the form again. What the page needs travels in a signed cookie that lasts for that one look. A program gets the
+the form again. A signed cookie holds what the page needs, until it is shown once. A program gets the
 page, or the problem document, in the answer to its POST.
 """
 
@@ -25,7 +25,7 @@ from mailroom.web.page import redirect
 FORM = "form"
 """The cookie's name."""
 SECONDS = 120
-"""How long the cookie lasts where the browser does not follow the redirect."""
+"""Seconds that the cookie lasts if the browser does not follow the redirect."""
 LONGEST = 3_500
 """Characters of the cookie; browsers keep 4,096 bytes with its name and attributes."""
 LONGEST_VALUE = 400
@@ -45,9 +45,9 @@ FIELD_OF: dict[type[MailroomError], str] = {
     errors.UnknownLanguage: "language",
     errors.UnknownTimeZone: "time_zone",
 }
-"""Beside which field of a form an error, and those derived from it, stand."""
+"""Error, with its subclasses → the field of a form that it is shown beside."""
 FORM_ERRORS: tuple[type[Exception], ...] = (Invalid, *FIELD_OF)
-"""What a form is shown again for: `except FORM_ERRORS as error: return await refuse(error, show)`."""
+"""Errors after which a form is shown again: `except FORM_ERRORS as error: return await refuse(error, show)`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,9 @@ def typed(values: Mapping[str, Any], *names: str) -> dict[str, str]:
 async def refuse(
     error: Exception, show: Show, values: dict[str, str] | None = None, *, at: str | None = None
 ) -> Response:
-    """Answer a form that one of `FORM_ERRORS` refused: with the form again, or to a program with a problem.
+    """Answer a form refused by one of `FORM_ERRORS`: with the form again, or for a program with a problem.
 
-    `at` is the form's page where that is another address than this one.
+    `at` is the address of the form's page, if it is not this one.
     """
     messages = messages_of(error)
     if wants_json():
@@ -93,7 +93,7 @@ async def refuse(
 
 
 async def show_again(refused: Refused, show: Show, *, at: str | None = None) -> Response:
-    """Answer a refused POST with `show(refused)`: at once, or after a redirect to the page `at` (this address)."""
+    """Answer a refused POST with `show(refused)`: at once, or after a redirect to `at` (default: this address)."""
     if request.headers.get("Sec-Fetch-Mode") == "navigate":
         place = at or request.path
         text = _serializer(place).dumps(asdict(refused))
@@ -109,7 +109,7 @@ async def show_again(refused: Refused, show: Show, *, at: str | None = None) -> 
 
 
 def take() -> Refused:
-    """Return what this page's form was refused for, or a form that nobody has filled in yet."""
+    """Return why this page's form was refused, or an empty `Refused` if it was not."""
     text = request.cookies.get(cookies.name_of(services().settings, FORM))
     if not text:
         return Refused()
@@ -117,7 +117,7 @@ def take() -> Refused:
         found: dict[str, Any] = _serializer(request.path).loads(text, max_age=SECONDS)
         refused = Refused(**found)
     except (BadSignature, TypeError):
-        return Refused()  # another page's, or nothing of ours
+        return Refused()  # of another page, or not ours
     g.mailroom_refused = True
     return Refused(refused.values, refused.messages, 200, refused.wait)
 
@@ -130,5 +130,5 @@ async def drop_cookie(response: Response) -> Response:
 
 
 def _serializer(path: str) -> URLSafeTimedSerializer:
-    # Bound to the page: what one form was refused for is not shown by another.
+    # Bound to the page, so that no other form shows it.
     return URLSafeTimedSerializer(list(reversed(services().settings.secret_keys)), salt=f"mailroom/form {path}")

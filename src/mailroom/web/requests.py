@@ -1,8 +1,8 @@
-"""A request as our handlers meet it: what cannot be read is refused before they see it.
+"""Requests as our handlers get them: what cannot be read is refused before.
 
-Quart decodes a body where it is used and lets the errors of that pass, so each handler would answer 500 to bytes
-of a stranger's choice. Here each of them is an `Unreadable` (400), and a body that is too large a `BodyTooLarge`
-(413), with a sentence that says what is wrong.
+Quart decodes a body when a handler uses it and does not catch the errors, so bytes of a stranger's choice would
+cause a 500. Here such an error becomes an `Unreadable` (400), and a body that is too large a `BodyTooLarge` (413),
+with a sentence that says what is wrong.
 """
 
 import asyncio
@@ -33,19 +33,19 @@ from mailroom.web.parts import current, provide
 View = TypeVar("View", bound=Callable[..., Any])
 
 LARGEST_BODY = 64 * 1024
-"""Bytes the body of a request may have where its route says nothing else; the largest form is a few hundred."""
+"""Bytes the body of a request may have unless its route sets a limit; the largest form has a few hundred."""
 LARGEST_OF_ALL = 64 * 1024 * 1024
-"""Bytes that no route takes more than. It holds until the route is known; parts of the body may come before."""
+"""The most bytes that any route takes. It applies until the route is known; parts of the body may come before."""
 BODY_SECONDS = 20.0
-"""Seconds the body of a request may take where its route says nothing else."""
+"""Seconds the body of a request may take unless its route sets a limit."""
 DISCARD_SECONDS = 5.0
-"""Seconds a client may go on sending what is too large, so that it gets to read the answer."""
+"""Seconds a client may go on sending a body that is too large, so that it can read the answer."""
 BUDGET = 60_000_000
-"""Bytes that bodies of large routes may take together in a process; who comes then is told to come back (503)."""
+"""Bytes that bodies of routes above `LARGEST_BODY` may take together in a process; others are refused (503)."""
 UNREAD = 256 * 1024
 """Bytes of a streamed body that may wait to be read."""
 MOST_STREAMED = 64
-"""Streamed bodies that a process takes at a time; who comes then is told to come back (503)."""
+"""Streamed bodies that a process takes at a time; further ones are refused (503)."""
 _LIMITS = "mailroom_body"
 """The attribute of a view that holds the limits of its body."""
 
@@ -67,9 +67,9 @@ def takes_body(most: int, seconds: float = BODY_SECONDS, *, streamed: bool = Fal
     """Mark a route that takes a body of up to `most` bytes within `seconds`; others take `LARGEST_BODY`.
 
     A `streamed` body is read while it comes (`await request.files` puts files on disk, `async for part in
-    request.body`). Its client waits where that is slow: at most `UNREAD` bytes are in memory, and none count
-    against the `BUDGET`. A client that has its reader wait for more than `seconds` in all is told 408, and
-    `MOST_STREAMED` are taken at a time. Raises ValueError where `most` is more than `LARGEST_OF_ALL`.
+    request.body`). If the reader is slow, the client waits: at most `UNREAD` bytes are in memory, and none count
+    against the `BUDGET`. If the reader waits for the client for more than `seconds` in all, the answer is 408.
+    `MOST_STREAMED` bodies are taken at a time. Raises ValueError where `most` is more than `LARGEST_OF_ALL`.
     """
     if most > LARGEST_OF_ALL:
         raise ValueError(f"{most} bytes are more than LARGEST_OF_ALL")
@@ -105,10 +105,10 @@ class Body(QuartBody):
     def limit(
         self, most: int, share: Share | None = None, *, seconds: float = BODY_SECONDS, streamed: bool = False
     ) -> None:
-        """Take at most `most` bytes; whoever reads them in parts waits `seconds` for them in all.
+        """Take at most `most` bytes; a reader of parts waits for them for at most `seconds` in all.
 
-        The `share` counts the bytes, or of a streamed body, which is read while it comes, that it is there. Called
-        when the route is known, which is before anybody reads.
+        The `share` counts the bytes, or a streamed body as one. This is called when the route is known, which is
+        before anybody reads.
         """
         self._most, self._share, self._is_streamed = most, share, streamed
         self._patience = seconds
@@ -121,7 +121,7 @@ class Body(QuartBody):
             await self._was_read.wait()
 
     def give_up(self) -> None:
-        """Keep nothing any more, of what came and of what may come still."""
+        """Drop what has come, and what may still come."""
         self._is_refused = True
         self._drop()
         if self._share:
@@ -138,16 +138,16 @@ class Body(QuartBody):
 
     @property
     def is_too_large(self) -> bool:
-        """True where more was announced, or came, than may come."""
+        """True if more was announced, or has come, than is allowed."""
         return max(self._received, self._expected) > self._most
 
     @property
     def is_refused(self) -> bool:
-        """True where there was no room for it."""
+        """True if there was no room for it."""
         return self._is_refused
 
     async def discard(self) -> None:
-        """Let the client finish sending, for some seconds: one that is cut off in mid-sending reads no answer."""
+        """Let the client finish sending, for some seconds: if it is cut off while sending, it reads no answer."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._ended.wait(), DISCARD_SECONDS)
 
@@ -167,7 +167,7 @@ class Body(QuartBody):
             super().set_result(data)
 
     def _takes(self, data: bytes) -> bool:
-        """Count a part and tell whether there is room for it. Where there is none, nothing is kept."""
+        """Count a part and tell whether there is room for it. If there is none, drop everything."""
         self._received += len(data)
         if not self.is_too_large and not self._is_refused:
             if not self._is_streamed:
@@ -182,7 +182,7 @@ class Body(QuartBody):
             parts.get_nowait()
         self.clear()
         self._was_read.set()
-        super().set_complete()  # whoever waits for the body need not wait longer
+        super().set_complete()  # so that nobody waits for the body any longer
 
     def set_complete(self) -> None:
         """Take the end from the server."""
@@ -192,7 +192,7 @@ class Body(QuartBody):
     async def __anext__(self) -> bytes:
         """Return the next part. Raises `BodyTooLarge`, `RequestTimeout`.
 
-        Only the time that the client takes counts, not that of the code that reads.
+        Only the time that the client takes counts, not the time of the code that reads.
         """
         self._check()
         began = time.monotonic()
@@ -214,7 +214,7 @@ class Body(QuartBody):
         return whole
 
     async def take(self) -> bytearray:
-        """Return the whole body, and hold it no more: without a copy up to Quart 0.22. Raises `BodyTooLarge`."""
+        """Return the whole body and drop it here; up to Quart 0.22 without a copy. Raises `BodyTooLarge`."""
         if not hasattr(QuartBody, "append"):
             return bytearray(await self)
         self._check()
@@ -233,7 +233,7 @@ class Body(QuartBody):
 class Request(quart.Request):
     """A request whose body is read as UTF-8, or refused."""
 
-    body_class = Body  # type: ignore[assignment]  # Quart names its own class, not a kind of it
+    body_class = Body  # type: ignore[assignment]  # Quart's type is its own class, not a subclass
 
     async def get_data(self, *arguments: Any, **options: Any) -> Any:
         """Return the body. Raises `Unreadable` where text is asked for and the body is not UTF-8."""
@@ -244,7 +244,7 @@ class Request(quart.Request):
             raise Unreadable(gettext("The body is not UTF-8.")) from None
 
     async def take_data(self) -> bytearray:
-        """Return the body, which is held nowhere else: who has made something of it may clear it.
+        """Return the body, which is held nowhere else: the caller may clear it once it is parsed.
 
         Raises `BodyTooLarge`, `RequestTimeout`, `UnsupportedMediaType`.
         """
@@ -268,12 +268,12 @@ class Request(quart.Request):
 
     @property
     async def form(self) -> MultiDict[str, str]:
-        """The fields of a form. Raises `Unreadable` where they hold what no text has."""
+        """The fields of a form. Raises `Unreadable` where they hold what cannot be text."""
         self._check_encoding()
         fields: MultiDict[str, str] = await super().form
         parts = [part for field in fields.items(multi=True) for part in field]
         check_text(parts)
-        if any("\ufffd" in part for part in parts):  # what is left of bytes that could not be read
+        if any("\ufffd" in part for part in parts):  # the replacement for bytes that could not be decoded
             raise Unreadable(gettext("The form is not UTF-8."))
         return fields
 
@@ -320,7 +320,7 @@ class Connection(ASGIHTTPConnection):
     """One request and its answer. The next part of a streamed body is asked for when there is room for it."""
 
     async def handle_messages(self, request: quart.Request, receive: ASGIReceiveCallable) -> None:
-        """Hand the messages of the server to the request; Quart's own takes them as fast as they come."""
+        """Hand the messages of the server to the request as it has room; Quart takes them as fast as they come."""
         body = request.body
         assert isinstance(body, Body)
 
@@ -342,7 +342,7 @@ async def check_request() -> None:
     budget = current(StreamedBodies) if streamed else current(Budget) if most > LARGEST_BODY else None
     g.mailroom_body = body
     body.limit(most, Share(budget) if budget else None, seconds=seconds, streamed=streamed)
-    request.body_timeout = seconds  # type: ignore[assignment]  # an int for Quart, which gives it to wait_for
+    request.body_timeout = seconds  # type: ignore[assignment]  # typed int by Quart, which passes it to wait_for
     if body.is_too_large:
         await body.discard()
         raise BodyTooLarge(most)
@@ -358,7 +358,7 @@ async def take_body() -> bytearray:
 
 
 async def give_up_body(_error: BaseException | None) -> None:
-    """Take the body of this request off the budget."""
+    """Give the body's share of the budget back."""
     body: Body | None = g.pop("mailroom_body", None)
     if body is not None:
         body.give_up()

@@ -1,4 +1,4 @@
-"""Which requests are let in, and the headers every answer leaves with."""
+"""Which requests are let in, and the headers of every answer."""
 
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -37,7 +37,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=(), browsing-topics=()",
-    "Cache-Control": "no-store",  # every page is someone's own; static files say otherwise themselves
+    "Cache-Control": "no-store",  # every page is personal; static files set their own
 }
 HSTS = "max-age=31536000"
 
@@ -73,15 +73,15 @@ def is_same_origin(headers: Headers | Mapping[str, str], scheme: str, host: str,
     """Tell whether a request or websocket handshake comes from a page of our own.
 
     `scheme` and `host` are those of `client_of`. Host must be ours (`is_known_host`), and `Origin` must be
-    that scheme and host. Where PUBLIC_URL is https and a proxy ends the TLS unknown to us, PUBLIC_URL itself
-    counts as well. What the browser says in `Sec-Fetch-Site` (W3C Fetch Metadata) must agree.
+    that scheme and host. PUBLIC_URL itself counts as well, for a proxy that ends the TLS without telling us. What
+    the browser says in `Sec-Fetch-Site` (W3C Fetch Metadata) must agree.
 
     `Origin: null` is what browsers send from a page under `Referrer-Policy: no-referrer` (Fetch §3.2.6), as
-    our confirmation page is, but also from a sandboxed frame: it counts only where `Sec-Fetch-Site`, which
-    no page can forge, says same-origin.
+    our confirmation page is, but also from a sandboxed frame. It counts only if `Sec-Fetch-Site`, which no page
+    can forge, says same-origin.
 
-    Neither header: not a browser (all that still work send one of them with each POST and each handshake), so
-    there is no one whose cookies could be misused; SameSite=Lax covers what is older. That counts as ours,
+    A request with neither header does not come from a browser (current ones send one of them with each POST and
+    each handshake), so nobody's cookies could be misused; SameSite=Lax covers older browsers. It counts as ours,
     unless a `Referer` says that it comes from a page elsewhere.
     """
     if not is_known_host(host, settings):
@@ -136,9 +136,9 @@ async def guard() -> None:
 def page_policy(settings: Settings) -> dict[str, str]:
     """Return the content policy of our pages (W3C CSP level 3).
 
-    Under a path of a host `'self'` would be the host's other sites, too, with what strangers put there. So it is
-    PUBLIC_URL's path instead, and all below it. CSP has no IPv6 addresses, and the embedded stack answers to
-    several names: there it stays `'self'`.
+    If we are served under a path of a host, `'self'` would include the host's other sites, and what strangers put
+    there. So PUBLIC_URL's path, with all below it, takes its place. CSP has no IPv6 addresses, and the embedded
+    stack answers to several names: there it stays `'self'`.
     """
     public = urlsplit(settings.public_url)
     if not settings.site_path or settings.mailroom_embedded or ":" in (public.hostname or ""):
@@ -160,7 +160,7 @@ def protect(app: Quart, settings: Settings) -> None:
 
     async def add_headers(response: Response) -> Response:
         ancestors = g.get("mailroom_frame_ancestors")
-        if ancestors:  # a page that is meant for frames; CSP says whose, which X-Frame-Options cannot
+        if ancestors:  # a page for frames: CSP can name the pages around it, X-Frame-Options cannot
             framed = {**policy, "frame-ancestors": ancestors}
             response.headers["Content-Security-Policy"] = _in_words(framed)
         for name, value in headers.items():
@@ -176,9 +176,9 @@ def protect(app: Quart, settings: Settings) -> None:
 def hide_address(response: Response, *, secure: bool) -> Response:
     """Keep a page's own address, which holds a token, from being sent anywhere as a referrer.
 
-    Under `secure` (https, or http on loopback) that is no-referrer. There the browser's own Sec-Fetch-Site
-    tells our form from a stranger's; on plain http it says nothing, and no-referrer would leave nothing to
-    check the form by, so there it is same-origin, which no other origin gets to see either.
+    If `secure` (https, or http on loopback), the policy is no-referrer: the browser's Sec-Fetch-Site tells our
+    form from a stranger's. Plain http has no Sec-Fetch-Site, and with no-referrer nothing would be left to check
+    the form by. So there the policy is same-origin, which hides the address from other origins, too.
     """
     response.headers["Referrer-Policy"] = "no-referrer" if secure else "same-origin"
     return response

@@ -1,8 +1,8 @@
 """Mailroom under a path of a host that has other sites, too: PUBLIC_URL=https://example.org/mail.
 
-Inside, every address begins at the root, as in the templates. Here the path comes off what is asked for, and goes
-in front of what is told: addresses in pages, and `Location`. Scripts know it from their own address. A proxy may
-pass the path on or take it off, so both are answered.
+Inside the application every address begins at the root, as in the templates. Here the path is removed from
+requests and put in front of addresses in answers: those in pages, and `Location`. Scripts take it from their own
+address. A proxy may pass the path on or remove it, so both are answered.
 """
 
 import re
@@ -16,11 +16,11 @@ from mailroom.settings import SettingsError
 
 Scope = dict[str, Any]
 ADDRESS = r'(\s(?:href|src|action|formaction|data-options|data-suggestions)=")(?=/(?!/))'
-"""What stands in front of an address in a page. Text of others has no such quotation mark: it is escaped."""
+"""What precedes an address in a page. Text of others cannot match, since its quotation marks are escaped."""
 
 
 def inside(path: str, site_path: str) -> str:
-    """Return a path of the outside as the application knows it."""
+    """Return the path of a request without the site's path, as the application uses it."""
     if path == site_path:
         return "/"
     return path[len(site_path) :] if site_path and path.startswith(f"{site_path}/") else path
@@ -37,14 +37,14 @@ def _addresses() -> re.Pattern[str]:
 
 
 def check_path(site_path: str, routes: Map) -> None:
-    """Raise `SettingsError` where the site's path is also a page's: nobody could tell which of them is meant."""
+    """Raise `SettingsError` where a page's path begins like the site's: nobody could tell which is meant."""
     first = site_path.split("/")[1] if site_path else ""
     if first and first in {rule.rule.split("/")[1] for rule in routes.iter_rules()}:
         raise SettingsError([f"PUBLIC_URL must have another path: Mailroom has pages of its own below /{first}."])
 
 
 class SitePath:
-    """An ASGI application that lives under a path."""
+    """An ASGI application that serves another one under a path."""
 
     def __init__(self, app: Any, site_path: str) -> None:
         self._app = app

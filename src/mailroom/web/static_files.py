@@ -25,9 +25,9 @@ class StaticFile:
     content: bytes
     content_type: str
     fingerprint: str
-    """A short hash, by which the file's address changes with its content."""
+    """A short hash of the content. It is part of the file's address, which so changes with the content."""
     policy: str = ""
-    """The Content-Security-Policy that it is sent with, where it is not that of all pages."""
+    """The Content-Security-Policy that it is sent with, if that is not the policy of all pages."""
 
     @classmethod
     def of(cls, content: bytes, content_type: str, policy: str = "") -> "StaticFile":
@@ -36,7 +36,7 @@ class StaticFile:
 
 
 class StaticFiles:
-    """All files of one application: those below static/, and in front of them `own` ones, by path."""
+    """All files of one application, by path: those below static/, which the `own` ones override."""
 
     def __init__(self, own: Mapping[str, StaticFile] | None = None) -> None:
         self._files = {**static_files(), **(own or {})}
@@ -46,11 +46,11 @@ class StaticFiles:
         return self._files[name]
 
     def url(self, name: str) -> str:
-        """Return the address of a file, good to be kept for ever. Raises `KeyError` where there is none."""
+        """Return the address of a file, which may be cached for ever. Raises `KeyError` where there is none."""
         return f"/static/{name}?v={self._files[name].fingerprint}"
 
     async def answer(self, filename: str) -> Response:
-        """Answer with a file. Under its fingerprint it may be kept for ever."""
+        """Answer with a file. If the address has its fingerprint, it may be cached for ever."""
         found = self._files.get(filename)
         if found is None:
             abort(404)

@@ -1,4 +1,4 @@
-"""A span for each request, where this process traces (`ops/observability/otel.py`)."""
+"""A span for each request, if this process traces (`ops/observability/otel.py`)."""
 
 import time
 
@@ -10,12 +10,14 @@ from mailroom.web.api.keys import current_key
 from mailroom.web.program_answers import is_program_path
 
 LEFT_OUT = ("/static/", "/healthz", "/up", "/readyz", "/metrics")
-"""What is asked every few seconds and puts no mail. Websockets have no span: they live for hours."""
+"""Paths that are asked for often and put no mail. Websockets have no span, either: they last for hours."""
 
 
 def trace_requests(app: Quart, tracing: OpenTelemetry) -> None:
-    """Make a span of each request. A `traceparent` is taken from programs whose key stands: whoever chooses traces
-    chooses what is recorded, too, and in whose trace it is.
+    """Make a span for each request.
+
+    A `traceparent` is accepted only from programs with a valid key: its sender chooses what is recorded, and in
+    which trace.
     """
 
     async def arrive() -> None:
@@ -36,7 +38,7 @@ def trace_requests(app: Quart, tracing: OpenTelemetry) -> None:
 
     app.before_request_funcs.setdefault(None, []).insert(0, arrive)
     app.before_request(begin)  # after the rate limits: it may look for a key
-    app.after_request_funcs.setdefault(None, []).insert(0, end)  # called in reverse order: the last
+    app.after_request_funcs.setdefault(None, []).insert(0, end)  # called in reverse order: this one last
 
 
 def _begin(tracing: OpenTelemetry, told: str | None) -> None:
@@ -45,12 +47,12 @@ def _begin(tracing: OpenTelemetry, told: str | None) -> None:
 
 
 async def _told() -> str | None:
-    """Return the `traceparent` that counts."""
+    """Return the `traceparent` of a program with a valid key, else None."""
     told = request.headers.get("traceparent")
     if not told or not is_program_path(request.path):
         return None
     try:
         await current_key()
-    except MailroomError:  # the view says so
+    except MailroomError:  # the view answers that
         return None
     return told

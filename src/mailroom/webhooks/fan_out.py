@@ -122,7 +122,8 @@ def _deliveries(name: str, row: Row, endpoints: Sequence[Row]) -> list[tuple[int
     payload: Jsonb | None = None
     found = []
     for endpoint in endpoints:
-        if kind in endpoint["events"] and (not endpoint["own_only"] or endpoint["key_id"] == row["key_id"]):
+        own = endpoint["key_id"] is not None and endpoint["key_id"] == row["key_id"]
+        if kind in endpoint["events"] and (own or not endpoint["own_only"]):
             payload = payload or Jsonb(of_mail(row) if of_a_mail else of_event(row))
             found.append((row["id"], new_id(), endpoint["id"], subject, kind, payload))
     return found

@@ -1,4 +1,4 @@
-"""Mail addresses: checked, normalised, and the key that makes two ways to write one address the same."""
+"""Mail addresses: checking and normalising them, and the key that is the same for all spellings of an address."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ LONGEST = 254
 
 
 def key_of(email: str) -> str:
-    """Return the key of an address that was read before: what is stored needs no second opinion."""
+    """Return the key of an address that was parsed before; a stored address is not checked again."""
     local, _, domain = email.rpartition("@")
     return f"{evened_out(local)}@{to_ascii(domain)}"
 
@@ -31,7 +31,8 @@ class Address:
         """Read what a person typed. Nobody is asked over the network. Raises `InvalidAddress` with its reason.
 
         RFC 5321 §2.4 tells local parts apart by case, but no mail provider does. So the key ignores case and
-        canonical equivalence, and nothing else. Joining more (`ß` and `ss`) would give an account to a stranger.
+        canonical equivalence, and nothing else. If it ignored more (`ß` and `ss`), a
+        stranger could get the account.
         The key holds an international domain in its ASCII form (RFC 5890).
         """
         text = text.strip()
@@ -41,9 +42,9 @@ class Address:
             raise InvalidAddress(Sentence("address.too_long", {"most": LONGEST}))
         text = unicodedata.normalize(
             "NFC", text
-        )  # what is the same to the key is checked as the same: ≮ holds a <
+        )  # check the form that the key is made from: ≮ decomposes into < and a combining mark
         try:
-            # test_environment: names under .test lead nowhere, and are what people try Mailroom with.
+            # test_environment: names under .test do not exist, but people try Mailroom with them.
             found = validate_email(text, check_deliverability=False, test_environment=True, strict=True)
         except EmailNotValidError as error:
             raise InvalidAddress(str(error)) from None

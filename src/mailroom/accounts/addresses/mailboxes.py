@@ -1,7 +1,8 @@
 """Which addresses lead to one mailbox: for counting mails only, never for finding an account.
 
-Counting may join too much: then a mail too few is sent. An account found so would be a stranger's.
-Look-alikes (fullwidth letters, long s) are other people's mailboxes: one must not use up another's mails.
+If counting joins too many addresses, one mail too few is sent. If finding an account did so, it could find a
+stranger's. Look-alike addresses (fullwidth letters, long s) belong to other people: mails to one of them must not
+count against another.
 """
 
 from mailroom.accounts.addresses.characters import visible

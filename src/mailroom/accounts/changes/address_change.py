@@ -1,7 +1,8 @@
-"""Changing the address of an account: asked for with the password, confirmed by the new side, told to the old one.
+"""Changing the address of an account: asked for with the password, confirmed by mail, and told to the old address.
 
-A typing error in the new address gives nothing away: its mail confirms only in a browser that is signed in to the
-account. For a week the old address can take the change back, by the link of its notice (`takeover.py`).
+A typing error in the new address does no harm: the link in its mail works only in a browser that is signed in to
+the account. For a week the owner of the old address can undo the change, by the link of its notice
+(`takeover.py`).
 """
 
 from datetime import timedelta
@@ -36,7 +37,7 @@ CONFIRM_NEW = "new_address"
 IN_USE = "address_in_use"
 """The kinds of mail to the new address: with a link, or to another account that has it. They look alike."""
 LINK_LASTS = timedelta(hours=24)
-"""From the acceptance of the mail."""
+"""Counted from the acceptance of the mail."""
 
 
 LINK = LinkPurpose(NEW_ADDRESS, CONFIRM_NEW, AddressChange, wrong=WrongAddressLink, old=OldAddressLink)
@@ -63,10 +64,10 @@ class AddressChanges:
         self._log = log
 
     async def ask(self, session: Session, *, email: str, password: str, origin: Origin) -> UUID:
-        """Promise a mail to the new address, and tell the old one; return the ticket of the former.
+        """Promise a mail to the new address, and tell the old one; return the ticket of the first mail.
 
-        It takes the place of an earlier change that nobody confirmed. The steps are the same where another account
-        has the address. `password` is as in `PasswordChange.shown`. Raises `InvalidAddress`, `SameAddress`,
+        The change replaces an earlier one that nobody confirmed. The steps are the same if another account has the
+        address. `password` is as in `PasswordChange.shown`. Raises `InvalidAddress`, `SameAddress`,
         `WrongCurrentPassword`, `RecentSignInNeeded`.
         """
         address = Address.parse(email)
@@ -161,7 +162,7 @@ class AddressChanges:
 
 
 async def end_waiting_changes(work: UnitOfWork, account_id: UUID) -> None:
-    """End the changes of an account's address that nobody has confirmed: their links work no longer."""
+    """End the changes of an account's address that nobody has confirmed: their links stop working."""
     waits = (
         AddressChange.account_id == account_id,
         AddressChange.confirmed_at.is_(None),

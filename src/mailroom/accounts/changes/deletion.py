@@ -1,6 +1,6 @@
 """Leaving: an account is deleted a week after its owner, or an operator, asked for that.
 
-Until then its address stays taken, and all that the account can do is to stay. `accounts/erasure.py` deletes it.
+Until then its address stays taken, and the account can only cancel the deletion. `erasure.py` deletes it.
 """
 
 from collections.abc import Awaitable
@@ -34,18 +34,18 @@ from mailroom.mail.outbox import Outbox
 from mailroom.statistics.counters import Counters
 
 DELETION = "account_deletion"
-"""The kind of mail that tells of it, with the link that undoes it."""
+"""The kind of mail that tells of the deletion, with the link that undoes it."""
 TIME_TO_UNDO = timedelta(days=7)
 NOBODY = Origin("")
 
 
 class Audit(Protocol):
-    """Writes an entry of the audit log in `work`; `actor` is its own kind of value (`desk/audit_log.py`)."""
+    """Writes an entry of the audit log in `work`; the type of `actor` belongs to `desk/audit_log.py`."""
 
     def __call__(
         self, work: UnitOfWork, actor: Any, action: str, *, target: str, target_id: UUID
     ) -> Awaitable[None]:
-        """Write it."""
+        """Write the entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +82,14 @@ class Deletion:
         """Begin the deletion of the account that is signed in; return when it is deleted.
 
         Every other session ends, waiting mails are cancelled, and a mail tells the owner. The caller has made sure
-        that the owner was there just now. Raises `LastOperator` where nobody else could operate this Mailroom.
+        that the sign-in is recent. Raises `LastOperator` if nobody else could operate this Mailroom.
         """
         async with self._database.begin() as work:
             account = await account_of(work, session)
             return await self._begin(work, account, EventKind.DELETION_ASKED, origin, session)
 
     async def delete(self, account_id: UUID, actor: Any) -> datetime:
-        """Begin the deletion of an account at an operator's word; `actor` goes into the audit log.
+        """Begin the deletion of an account on an operator's order; `actor` goes into the audit log.
 
         Raises `UnknownAccount`, `LastOperator`.
         """
@@ -100,7 +100,7 @@ class Deletion:
             return due
 
     async def undo(self, account_id: UUID, actor: Any) -> None:
-        """Keep an account at an operator's word. Raises `UnknownAccount`."""
+        """Undo a deletion on an operator's order. Raises `UnknownAccount`."""
         async with self._database.begin() as work:
             account = await lock_account(work, Account.id == account_id)
             if account.deletes_at is not None:
@@ -127,7 +127,7 @@ class Deletion:
     async def undo_by_link(self, token: str, *, origin: Origin) -> None:
         """Keep the account that the link names.
 
-        Whoever can read its mails need not be signed in. Raises as `preview` does.
+        Somebody who can read the account's mails need not be signed in. Raises as `preview` does.
         """
         async with self._database.begin() as work:
             await lock_account(work, Account.id == (await self._by_link(work, token)).id)
@@ -150,7 +150,7 @@ class Deletion:
         if account.deletes_at is not None:
             return account.deletes_at
         await check_another(work, account)
-        # Notices of what happened before go out: a thief must not be able to hold them back this way.
+        # Notices of earlier events are still sent: a thief must not be able to stop them this way.
         await cancel_waiting(work, account.id, self._counters, but=[NOTICE])
         await end_waiting_changes(work, account.id)
         if session is None:
@@ -191,7 +191,7 @@ class Deletion:
             raise WrongDeletionLink
         mail, account = row
         if mail.nonce is None:
-            raise OldDeletionLink  # its account is deleted, or the clean-up dropped what the link is made from
+            raise OldDeletionLink  # its account is deleted, or the nonce that the link is made from
         if not self._tokens.fits(token, mail.id, mail.nonce, KEEP_ACCOUNT):
             raise WrongDeletionLink
         if account is None:
@@ -201,6 +201,6 @@ class Deletion:
 
 
 async def keep(work: UnitOfWork, account_id: UUID) -> None:
-    """Undo the deletion of an account, in `work`, where there is one."""
+    """Undo the deletion of an account in `work`, if it is to be deleted."""
     stays = update(Account).where(Account.id == account_id).values(deletes_at=None, deletion_mail_id=None)
     await work.session.execute(stays)

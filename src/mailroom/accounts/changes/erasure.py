@@ -1,4 +1,4 @@
-"""Deletes the accounts whose time to stay is over, and what tells of them anywhere else.
+"""Deletes the accounts whose week is over (`deletion.py`), and all that is stored about them anywhere else.
 
 `docs/rooms/accounts.md` lists what stays. A test searches every table for the address of a deleted account.
 """
@@ -38,11 +38,11 @@ AT_ONCE = 50
 """Accounts that one clean-up deletes at most."""
 
 Forget = Callable[[UnitOfWork, UUID], Awaitable[None]]
-"""Deletes what a room above has of an account, in `work`."""
+"""Deletes in `work` what a room above stores about an account."""
 
 
 class Erasure:
-    """Deletes accounts. `also` is what the rooms above this one have to forget."""
+    """Deletes accounts. `also` deletes what the rooms above this one store about them."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Erasure:
             await self._delete(account_id)
 
     async def deleted_at(self, work: UnitOfWork, email_key: str) -> datetime | None:
-        """Return when an account of this address was deleted last; None where none was."""
+        """Return when an account with this address was last deleted, or None if none was."""
         hashes = [_hashed(key, email_key) for key in self._secret_keys]
         found = select(func.max(DeletedAddress.deleted_at)).where(DeletedAddress.address_hmac.in_(hashes))
         return await work.session.scalar(found)
@@ -124,7 +124,7 @@ async def _mail_ids(work: UnitOfWork, account: Account) -> set[UUID]:
 
 
 async def _forget_address(work: UnitOfWork, email_key: str, mail_ids: Collection[UUID]) -> None:
-    """Delete what forms noted about an address. What refers to the account goes with its row."""
+    """Delete what forms noted about an address. Rows that refer to the account are deleted with its row."""
     await work.session.execute(delete(HeldAddress).where(HeldAddress.mail_id.in_(mail_ids)))
     for noted in (SignUpMail, PasswordMail, Invitation):
         theirs = or_(noted.email_key == email_key, noted.mail_id.in_(mail_ids))

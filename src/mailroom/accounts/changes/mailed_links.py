@@ -1,4 +1,4 @@
-"""The links of mails to an account: each with its mail, what that was sent for, and the account."""
+"""The links in mails to an account: for each its mail, the purpose of the mail, and the account."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,7 @@ Asked = TypeVar("Asked", PasswordMail, AddressChange, AccountEvent)
 
 @dataclass(frozen=True, slots=True)
 class MailedLink(Generic[Asked]):
-    """A link that is ours, at one moment of PostgreSQL's clock. It may have been used, or be too old."""
+    """A link that we made, as it is at one moment of PostgreSQL's clock. It may have been used, or be too old."""
 
     asked: Asked
     mail: Mail
@@ -40,9 +40,9 @@ class LinkPurpose(Generic[Asked]):
     """Other kinds of mail that hold such a link."""
 
     async def find(self, work: UnitOfWork, tokens: Tokens, token: str) -> MailedLink[Asked]:
-        """Return what belongs to the link of this token. Raises `wrong` where there is none, and `old`.
+        """Return what belongs to the link of this token. Raises `wrong` if there is no such link, and `old`.
 
-        Reads rows again that the session already has: another transaction may have used the link meanwhile.
+        Rows that the session has already are read again: another transaction may have used the link meanwhile.
         """
         mail_id = mail_id_of(token)
         if mail_id is None:
@@ -59,7 +59,7 @@ class LinkPurpose(Generic[Asked]):
         if found is None or found.mail.kind not in {self.mail_kind, *self.also}:
             raise self.wrong
         if found.mail.nonce is None:
-            raise self.old  # so long ago that the clean-up dropped what the link is made from
+            raise self.old  # so long ago that the clean-up deleted the nonce that the link is made from
         if not tokens.fits(token, found.mail.id, found.mail.nonce, self.name):
             raise self.wrong
         return found

@@ -1,7 +1,7 @@
-"""Changing the password while signed in. The present one is asked: a stolen cookie must not be enough.
+"""Changing the password while signed in. The present one has to be typed: a stolen cookie must not be enough.
 
-A passkey that was shown a short while ago stands for it, where it is older than the session and a day old: nobody
-adds one for that with a stolen cookie. Where there is no password, any recent sign-in will do.
+A passkey that was used a short while ago replaces it if the passkey is older than the session and than a day, so
+that a thief with a stolen cookie cannot add one for this. If there is no password, any recent sign-in is enough.
 """
 
 from uuid import UUID
@@ -35,9 +35,9 @@ class PasswordChange:
         self._site = site
 
     async def check(self, account_id: UUID, password: str) -> Account:
-        """Return the account as it was compared, where this is its password.
+        """Return the account as it was at the comparison, if this is its password.
 
-        Raises `WrongCurrentPassword`, and `UnknownAccount` where the account is gone.
+        Raises `WrongCurrentPassword`, and `UnknownAccount` if the account is gone.
         """
         with self._passwords.place(KNOWN):
             async with self._database.begin() as work:
@@ -52,7 +52,7 @@ class PasswordChange:
     async def asks_password(self, session: Session) -> bool:
         """Tell whether the present password must be typed: not if there is none, and not after an old passkey.
 
-        If it need not be, the sign-in must be a recent one.
+        If the password need not be typed, the sign-in must be a recent one.
         """
         async with self._database.begin() as work:
             account = await account_of(work, session)
@@ -60,9 +60,9 @@ class PasswordChange:
         return ways.has_password and not (ways.passkeys and showed_passkey(session))
 
     async def shown(self, session: Session, current: str) -> Account:
-        """Return the account, once its owner has shown who they are.
+        """Return the account, once its owner has proved who they are.
 
-        `current` is the present password, or empty where `asks_password` says that it need not be typed. Raises
+        `current` is the present password, or empty if `asks_password` says that it need not be typed. Raises
         `WrongCurrentPassword`, `RecentSignInNeeded`, `UnknownAccount`.
         """
         if session.account is None:
@@ -80,8 +80,8 @@ class PasswordChange:
         """Change the password of the account that is signed in, and tell its owner by mail.
 
         With `end_others` every other session of the account ends. Links to a new password that were sent before
-        end in any case. `current` is as in `shown`. Raises what that does, `WeakPassword`, `TooLong`; nothing has
-        changed then.
+        stop working in any case. `current` is as in `shown`. Raises what `shown` raises, `WeakPassword`, and
+        `TooLong`; nothing has changed then.
         """
         compared = await self.shown(session, current)
         context = [*Address(compared.email, compared.email_key).words, *self._site]

@@ -1,7 +1,7 @@
 """Choosing a new password: by the link of a mail, which only the owner of the address can read.
 
-Whoever asks learns nothing: every address gets a mail, under one title, and the one for an address without an
-account says so to its owner only.
+Whoever asks learns nothing: every address gets a mail, and all these mails have the same title. Only the owner of
+an address without an account reads in the mail that there is none.
 """
 
 from datetime import timedelta
@@ -33,7 +33,7 @@ LINK = "new_password"
 NO_ACCOUNT = "no_account"
 KINDS = frozenset({LINK, NO_ACCOUNT})
 LINK_LASTS = timedelta(minutes=10)
-"""From the acceptance of its mail. It is short, as everybody who has the link gets in."""
+"""Counted from the acceptance of its mail. It is short, because everybody who has the link gets in."""
 
 RENEW = """
 update password_mails set renewed_at = now()
@@ -76,10 +76,10 @@ class PasswordReset:
         self._site = site
 
     async def ask(self, *, email: str, session: Session) -> UUID:
-        """Promise a mail with a link; return its ticket. The same for every address, known or not.
+        """Promise a mail with a link; return its ticket. The steps are the same for every address, known or not.
 
-        The link goes to the address of the account, however `email` spells it. Over the limit of the mailbox the
-        mail is withheld, and the newest link that was sent is good for its time again. Raises `InvalidAddress`.
+        The link goes to the address as the account spells it. If the mailbox is over its limit, the mail is
+        withheld, and the newest link that was sent gets its full time again. Raises `InvalidAddress`.
         """
         address = Address.parse(email)
         delay = await self._queue.delay()
@@ -118,8 +118,8 @@ class PasswordReset:
     async def send_link(self, work: UnitOfWork, account: Account, session: Session | None) -> UUID:
         """Promise a link for an account in `work`, whatever the limit of its mailbox; return the mail's ticket.
 
-        For what the owner asked for by a link of ours, which no stranger has, and for operators. Without a
-        `session` (a program, the shell) no browser may watch the mail.
+        It is for operators, and for owners who asked by a link of ours, which no stranger has. Without a `session`
+        (a program, the shell) no browser may watch the mail.
         """
         params = {"browser": described(session.user_agent if session else "")}
         watcher = session.id if session else None
@@ -148,14 +148,14 @@ class PasswordReset:
     ) -> SignedIn:
         """Change the password by link, end every session of the account, and sign this browser in.
 
-        A link shows whose mailbox it is, which is one step: where signing in takes two, the second is asked for.
+        A link proves who has the mailbox, which is one step. If signing in takes two, the second is asked for.
         Raises as `preview` does, and `WeakPassword` or `TooLong`; nothing has changed then.
         """
         with self._passwords.place(NEW):
             async with self._database.begin() as work:
                 account = (await self._by_link(work, token)).account
         owned = Address(account.email, account.email_key)
-        # With the salt the account has: a sign-up that waits for its address has it too (see `signing_up`).
+        # With the account's salt, which sign-ups that wait for its address have, too (`sign_ups.salted_hash`).
         context = [*owned.words, *self._site]
         password_hash = await self._passwords.hash(password, context=context, like=account.password_hash)
         async with self._database.begin() as work:
@@ -175,7 +175,7 @@ class PasswordReset:
             await mark_received(work, found.mail.id)
             await self._sessions.revoke_all(work, account.id)
             origin = Origin(user_agent, address)
-            sites = await named_in_mails(work, account.id)  # a reset leaves them: the owner may know of none
+            sites = await named_in_mails(work, account.id)  # a reset keeps them: the owner may not know of any
             await self._log.notify(work, account, EventKind.PASSWORD_RESET, origin, sites=sites)
             if session and session.account and session.account.id == account.id:
                 session = None  # it has just ended
@@ -186,7 +186,7 @@ class PasswordReset:
         if found.account.locked_at:
             raise WrongPasswordLink  # the answer does not tell that it is locked
         if key_of(found.mail.recipient or "") != found.account.email_key:
-            raise WrongPasswordLink  # it went to somebody else's address: an earlier version took the two for one
+            raise WrongPasswordLink  # it went to another address, which an earlier version took for the same
         if found.asked.used_at:
             raise UsedPasswordLink
         if sign_ups.is_too_old(found.mail, LINK_LASTS, found.now, found.asked.renewed_at):

@@ -23,7 +23,7 @@ from mailroom.accounts.views import Origin, Session
 from mailroom.kit.database import Database, UnitOfWork
 
 LINK_LASTS = timedelta(days=7)
-"""From the acceptance of the notice: people read their mail after a holiday, too."""
+"""Counted from the acceptance of the notice: people also read their mail after a holiday."""
 
 
 LINK = LinkPurpose(NOT_ME, NOTICE, AccountEvent, wrong=WrongNoticeLink, old=OldNoticeLink, also=(DELETION,))
@@ -62,9 +62,9 @@ class Takeover:
     async def disown(self, token: str, *, session: Session, origin: Origin) -> UUID:
         """End every session, make the password useless, and send a link to a new one; return that mail's ticket.
 
-        Second factors that were added since the notice are gone, too; older ones stay. Links with accounts of
-        other sites are gone. After that only the mailbox opens the account, together with those factors. Raises as
-        `preview` does.
+        Second factors that were added since the notice are removed, too; older ones stay. Links with accounts of
+        other sites are removed. After that, signing in takes the mailbox, together with the factors that stayed.
+        Raises as `preview` does.
         """
         async with self._database.begin() as work:
             found = await self._by_link(work, token)
@@ -82,9 +82,9 @@ class Takeover:
             return await self._password_reset.send_link(work, account, session)
 
     async def _restored(self, work: UnitOfWork, found: MailedLink[AccountEvent], origin: Origin) -> Account:
-        """Return the account, with the address of the notice again where it has another one since.
+        """Return the account. If its address has changed since the notice, give it back the old one.
 
-        Changes of address that wait end in any case, and a deletion is undone.
+        Waiting changes of address end in any case, and a deletion is undone.
         """
         await keep(work, found.account.id)
         account, address = found.account, found.mail.recipient or ""

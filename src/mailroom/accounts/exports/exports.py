@@ -1,4 +1,4 @@
-"""Giving people their data: asked for once, made by a background task, kept for a day for its owner alone."""
+"""Exports of people's data: a background task makes them, and they are kept for a day, for the owner alone."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -39,12 +39,12 @@ NAME = "mailroom.export_account"
 TITLE = Sentence("title.export")
 KEPT = timedelta(hours=24)
 AT_ONCE = 500
-"""Rows read at a time: the worker's loop has others to serve."""
+"""Rows read at a time: the worker's event loop has other work, too."""
 AT_ONCE_GONE = 100
 
 Query = Select[*tuple[Any, ...]]
 Progress = Callable[[int, int, str], None]
-"""Told how many rows of how many are written, and what they are."""
+"""Called with the number of rows written so far, the number of all rows, and what is written."""
 
 ACCOUNT = (
     "id",
@@ -77,7 +77,7 @@ EVENTS = ("id", "kind", "device", "address", "created_at")
 CHANGES = ("id", "old_email", "new_email", "created_at", "confirmed_at", "ended_at")
 IDENTITIES = ("id", "issuer", "subject", "email", "created_at", "used_at")
 INVITATIONS = ("id", "email", "bound", "created_at", "expires_at", "used_at", "revoked_at")
-"""Those that the account sent, and the one that it came from."""
+"""Columns of the invitations that the account sent, and of the one that it came from."""
 APPS = ("id", "created_at", "proven_at")
 PASSKEYS = ("id", "name", "transports", "is_synced", "created_at", "used_at")
 CODES = ("id", "created_at", "proven_at", "used_at")
@@ -126,7 +126,7 @@ class Exports:
         Raises `UnknownAccount`.
         """
         async with self._database.begin() as work:
-            # The account's row is the lock: two presses at once begin one export.
+            # The account's row serves as the lock: two clicks at once begin only one export.
             mine = select(Account).where(Account.id == account_id).with_for_update()
             account = await work.session.scalar(mine)
             if account is None:
@@ -198,15 +198,15 @@ class Exports:
         return row
 
     async def expires_at(self, work: UnitOfWork, ticket: UUID) -> Any:
-        """Return until when an export is kept; None where it is gone."""
+        """Return until when an export is kept, or None if it is gone."""
         return await work.session.scalar(
             select(Export.expires_at).where(Export.id == ticket, Export.expires_at > func.now())
         )
 
     async def content(self, ticket: UUID, account_id: UUID) -> bytes | None:
-        """Return the file of this account's export; None where there is none of its own of this ticket.
+        """Return the file of the export with this ticket, or None if this account has none with it.
 
-        Raises `ExportGone` where it has been deleted or replaced.
+        Raises `ExportGone` if it has been deleted or replaced.
         """
         kept = select(Export).where(Export.id == ticket, Export.account_id == account_id)
         own = select(Task.id).where(Task.id == ticket, Task.owner_id == account_id, Task.name == NAME)
@@ -285,7 +285,7 @@ def _invitations(account_id: UUID) -> Query:
 
 
 def _answer() -> ColumnElement[str | None]:
-    """Return the server's text; where a mail could not be rendered the column has what operators need instead."""
+    """Return the server's text. It is none if a mail could not be rendered: the column is for operators then."""
     return case((Mail.reason == Reason.BROKEN, None), else_=Mail.answer)
 
 

@@ -13,7 +13,7 @@ from mailroom.i18n.formats import date_time
 from mailroom.i18n.messages import gettext_noop, translated
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""How a cell begins that a spreadsheet would compute."""
+"""First characters of cells that a spreadsheet would take for a formula."""
 README = (
     gettext_noop("This is what is stored about your account, as of %(at)s."),
     gettext_noop(
@@ -24,7 +24,7 @@ README = (
     ),
     gettext_noop("Passwords and links are not in here: none is kept that could be read."),
 )
-"""What the file says of itself, in the language of the account."""
+"""The export's README, in the language of the account."""
 
 
 class ExportFiles:
@@ -36,7 +36,7 @@ class ExportFiles:
         self._csv: dict[str, io.StringIO] = {}
 
     def add(self, table: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-        """Add rows to a table, which is there from the first call on, even without any."""
+        """Add rows to a table. The first call creates it, even if there are no rows."""
         if table not in self._json:
             self._json[table], self._csv[table] = io.StringIO(), io.StringIO(newline="")
             csv.writer(self._csv[table]).writerow(columns)
@@ -67,7 +67,7 @@ def as_json(value: Any) -> Any:
 
 
 def as_cell(value: Any) -> Any:
-    """Return a value as a cell that no spreadsheet computes (OWASP, CSV Injection)."""
+    """Return a value as a cell that no spreadsheet takes for a formula (OWASP, CSV Injection)."""
     if value is None:
         return ""
     if isinstance(value, bool):

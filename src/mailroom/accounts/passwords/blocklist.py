@@ -1,7 +1,7 @@
 """PASSWORD_BLOCKLIST: a local file of leaked passwords, sorted. It is searched on disk and never loaded.
 
-Either one password a line, sorted by bytes (`LC_ALL=C sort -u`), or SHA-1 in hexadecimals, sorted, with or without
-a count behind a colon: as Have I Been Pwned offers its list for download.
+The file has either one password a line, sorted by bytes (`LC_ALL=C sort -u`), or sorted hexadecimal SHA-1 digests,
+with or without a count after a colon: the format in which Have I Been Pwned offers its list for download.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """How many guesses a password takes: zxcvbn's estimate, after the shortcuts that attackers' programs know.
 
 zxcvbn (Wheeler, USENIX Security 2016) knows words, names, dates, keyboard walks and repeats. Three things are
-added: the 100,000 most used passwords, numbers that count up, and two words typed by turns (`q1w2e3`).
+added: the 100,000 most used passwords, numbers that count up, and two words that alternate (`q1w2e3`).
 
 All of this takes CPU; call it off the event loop.
 """
@@ -29,7 +29,7 @@ PHRASES = (
     "31415926535897932384626433832795",
     "27182818284590452353602874713526",
 )
-"""Texts that everybody knows: zxcvbn would take each word of them for a choice. A part of one counts as well."""
+"""Texts that everybody knows: zxcvbn would count each word as a free choice. A part of one counts as well."""
 
 SHORTEST_PHRASE = 10
 """Characters of a part of such a text."""
@@ -38,13 +38,13 @@ REASONS = {"spatial": "keys", "repeat": "repeat", "sequence": "sequence", "regex
 """Pattern of zxcvbn → the reason."""
 NAMES = frozenset({"surnames", "male_names", "female_names"})
 BOUND = 32
-"""Characters zxcvbn looks at, from either end: its time grows with the square, and faster."""
+"""Characters that zxcvbn looks at, from either end: its time grows with the square of the length, or faster."""
 CUT_WORD = 10**8
-"""Guesses that a word cut in two counts for too much, at most: its piece looks like letters drawn by chance."""
+"""The factor by which a word cut in two is overestimated at most: its piece looks like random letters."""
 LOOKALIKES = str.maketrans("@({[<!|$+%", "acccciistx")
 MOST_LOOKALIKES = 3
-"""Kinds of signs standing for letters (@ for a) that zxcvbn gets to see: a text full of them took it a second.
-Digits stay as they are: they are words of their own, such as `12345678`."""
+"""How many kinds of look-alike signs (@ for a) zxcvbn gets to see: a text full of them took it a second. Digits
+stay as they are: they form words of their own, such as `12345678`."""
 UNSHIFTED = str.maketrans("!@#$%^&*()", "1234567890")
 """A keyboard walk with Shift held down for a part of it is the same walk."""
 FEWEST_TERMS = 3
@@ -60,7 +60,7 @@ class Estimate:
     guesses: float
     reason: str = "guessable"
     from_context: bool = False
-    """True where words of the context are a part of it."""
+    """True if words of the context are a part of the password."""
 
 
 def load_lists() -> None:
@@ -101,7 +101,7 @@ def _forms(password: str) -> list[str]:
 
 
 def _without_words(form: str, words: Collection[str]) -> str:
-    """Return the form without these words, also where their own signs were taken out."""
+    """Return the form without these words, even if they are written there without their punctuation."""
     folded = form.casefold()
     if len(folded) != len(form):
         form = folded
@@ -114,7 +114,7 @@ def _without_words(form: str, words: Collection[str]) -> str:
 
 
 def _without_separator(password: str) -> str:
-    """Return the password without its most frequent sign, where that separates words: `a.b.c` is `abc`."""
+    """Return the password without its most frequent sign, if that separates words: `a.b.c` is `abc`."""
     signs = [c for c in password if not c.isalnum()]
     separator = max(signs, key=signs.count, default="")
     rest = password.replace(separator, "") if signs.count(separator) > 1 else password
@@ -122,7 +122,7 @@ def _without_separator(password: str) -> str:
 
 
 def _without_repeats(text: str) -> str:
-    """Return the shortest beginning that, said again and again, gives the whole text (its last time cut short)."""
+    """Return the shortest prefix whose repetition gives the whole text (the last one may be cut short)."""
     # The longest proper border, as in Knuth, Morris and Pratt: linear, whatever the text.
     folded, borders = text.casefold(), [0]
     for place in range(1, len(folded)):
@@ -157,7 +157,7 @@ def _counted(run: str) -> str:
 
 
 def _by_turns(text: str) -> bool:
-    """Tell whether letters and other signs take turns, as in `a1b2c3d4`."""
+    """Tell whether letters and other signs alternate, as in `a1b2c3d4`."""
     even, odd = text[::2], text[1::2]
     return bool(odd) and (
         (even.isalpha() and not any(c.isalpha() for c in odd))
@@ -166,7 +166,7 @@ def _by_turns(text: str) -> bool:
 
 
 def _estimate(form: str, enough: float) -> Estimate:
-    """Return the estimate of one form. Its worse end does not spoil its better one."""
+    """Return the estimate of one form. One strong end is enough, however weak the other end is."""
     if not form:
         return Estimate(1)
     folded = form.casefold()
@@ -196,7 +196,7 @@ def _reason(sequence: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _guesses(part: str, form: str) -> float:
-    """Return how many guesses this end of `form` takes at least, whatever word was cut in two."""
+    """Return how many guesses this end of `form` takes at least, even if a word was cut in two."""
     found = _judged(part, {"all": _ranks()})
     sequence, guesses = found["sequence"], float(found["guesses"])
     if part is form or len(sequence) == 1:
@@ -206,9 +206,10 @@ def _guesses(part: str, form: str) -> float:
 
 
 def _judged(part: str, lists: Mapping[str, Any]) -> dict[str, Any]:
-    """Return zxcvbn's `guesses` for `part`, and the `sequence` of guessing it that takes so few.
+    """Return zxcvbn's `guesses` for `part`, and the `sequence` of matches that gives this number.
 
-    Its own door, `zxcvbn()`, keeps the context in a global: it would judge one person's password by another's.
+    The public function `zxcvbn()` keeps the context in a global variable: it would judge one person's password by
+    another's context.
     """
     from zxcvbn import matching, scoring
 
@@ -219,7 +220,7 @@ def _judged(part: str, lists: Mapping[str, Any]) -> dict[str, Any]:
 
 @cache
 def _ranks() -> dict[str, int]:
-    """Return the words of all lists with their best rank: as good for counting guesses, in a third of the time."""
+    """Return the words of all lists with their best rank. It counts guesses as well, in a third of the time."""
     from zxcvbn import matching
 
     packed = resources.files(__package__).joinpath(COMMON).read_bytes()
@@ -232,9 +233,9 @@ def _ranks() -> dict[str, int]:
 
 
 class _Passwords:
-    """The used passwords, for zxcvbn: what has a better rank in all lists together than in any other one.
+    """The most used passwords, for zxcvbn: the words of `_ranks` that rank better there than in any other list.
 
-    A list of their own would be there a second time: 10 MB.
+    A separate list of them would be a second copy: 10 MB.
     """
 
     def __init__(self, others: Iterable[Ranks]) -> None:
@@ -249,7 +250,7 @@ class _Passwords:
 
 
 def _dictionaries() -> dict[str, Any]:
-    """Return zxcvbn's lists by name, the list of passwords with ours."""
+    """Return zxcvbn's lists by name, with our passwords in the list of passwords."""
     from zxcvbn import matching
 
     theirs: dict[str, Ranks] = dict(matching.RANKED_DICTIONARIES)

@@ -1,7 +1,7 @@
 """Passwords at rest: Argon2id, off the event loop, on no more threads than there are cores.
 
-New passwords and known ones wait in lanes of their own: many sign-ups at once keep nobody from signing in.
-Raises `Overloaded` where a computation would have to wait for longer than two seconds.
+New passwords and known ones wait in separate lanes, so many sign-ups at once keep nobody from signing in. Raises
+`Overloaded` if a computation would have to wait for longer than two seconds.
 """
 
 import base64
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 SALT_BYTES = 16
 NO_PASSWORD = bytes(15)
-"""How a digest begins that stands for no password; one of a password does by a chance of 2 to the 120th."""
+"""How the digest begins if there is no password. A password's digest begins so with a probability of 2**-120."""
 NEW, KNOWN = "new", "known"
 """The lanes: passwords that are chosen, and passwords that are compared."""
 
@@ -33,7 +33,7 @@ NEW, KNOWN = "new", "known"
 class Passwords:
     """Checks, hashes and compares passwords.
 
-    The defaults are OWASP's: 19 MiB, 2 passes, 1 lane. `threads` is both the speed and the memory in use. No new
+    The defaults are OWASP's: 19 MiB, 2 passes, 1 lane. `threads` decides both speed and memory use. No new
     password may be in the `blocklist`.
     """
 
@@ -58,9 +58,9 @@ class Passwords:
 
         A new password has a `context`: words that it must not be made of. It is checked first; raises
         `WeakPassword` or `TooLong` with the reason in words.
-        With the salt of the hash `like` (of the same address), so that one computation compares a password
-        with both; two equal passwords then have equal hashes, for that one address. Also where `like` is
-        outdated: once its owner has signed in, both have today's parameters.
+        The hash gets the salt of the hash `like` (of the same address), so that one computation compares a
+        password with both; two equal passwords of that one address then have equal hashes. This holds even if
+        `like` is outdated: once its owner has signed in, both have today's parameters.
         """
         salt = _salt(like) if like else b""
         if len(salt) != SALT_BYTES:
@@ -73,11 +73,11 @@ class Passwords:
         await self._lanes.run(NEW, self._check, password, context)
 
     async def match(self, password: str, hashes: Sequence[str | None]) -> list[bool]:
-        """Tell for each hash whether the password is its own; None is nobody's.
+        """Tell for each hash whether it is of this password; None never is.
 
-        Takes one computation of Argon2 for hashes of one salt and the same parameters, and one where there is no
-        hash at all: how long it takes does not tell whether there is an account. An outdated hash is computed
-        with the parameters it was made with, in the time those take.
+        This takes one computation of Argon2 for hashes of one salt and the same parameters, and one if there is no
+        hash at all, so the time does not show whether there is an account. An outdated hash is computed with the
+        parameters it was made with, in the time those take.
         """
         by_start = {_start(known): known for known in hashes if known} or {_start(self._nobodys): self._nobodys}
         made = {start: await self._run(KNOWN, _computed, password, known) for start, known in by_start.items()}
@@ -90,7 +90,7 @@ class Passwords:
     def useless(self, like: str | None = None) -> str:
         """Return a hash that no password has: it keeps an account shut until a new password is chosen.
 
-        `is_useless` knows it. With the salt of the hash `like`, as `hash` has it.
+        `is_useless` recognises it. It gets the salt of the hash `like`, as in `hash`.
         """
         return self._made_up(salt=_salt(like) if like else b"", begin=NO_PASSWORD)
 
@@ -120,7 +120,7 @@ class Passwords:
     def place(self, lane: str) -> AbstractContextManager[None]:
         """Keep a place in a lane (`NEW`, `KNOWN`) while the database is asked for what `hash` or `match` need.
 
-        Raises `Overloaded` where they would.
+        Raises `Overloaded` if they would raise it.
         """
         return self._lanes.place(lane)
 

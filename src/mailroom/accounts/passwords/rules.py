@@ -12,27 +12,28 @@ from mailroom.accounts.passwords.guesses import estimate
 from mailroom.progress.sentence import Sentence
 
 SHORTEST = 15
-"""Characters, where the password is the only factor (NIST SP 800-63B-4)."""
+"""Characters of a password that is the only factor (NIST SP 800-63B-4)."""
 LONGEST = 256
 """Characters. NIST asks for 64 at least; this is far above any password manager's and still cheap."""
 LONGEST_TYPED = LONGEST * 4
 """Code points: canonical decomposition writes one character with four at most."""
 
 GUESSES = 10**13
-"""Fewer are refused. A thief of the database tries 10,000 passwords a second against these hashes: zxcvbn's figure
-for a slow hash, and the work of 300 cores at 30 ms each. 10**13 guesses take 32 years of that. zxcvbn counts
-10**12 for any four pieces, however common they are: the threshold has to be higher."""
+"""A password that takes fewer is refused. A thief of the database tries 10,000 passwords a second against these
+hashes: that is zxcvbn's figure for a slow hash, and the work of 300 cores at 30 ms each. At that rate 10**13
+guesses take 32 years. zxcvbn counts 10**12 for any four pieces, however common they are, so the threshold has to
+be higher."""
 
 CONTEXT = ("mailroom", "password", "account", "confirm", "signup", "signin", "newpassword")
 """Words of our pages."""
 SHORTEST_WORD = 3
-"""Characters of a word that counts as context: "me" is in many a good password."""
+"""Characters of a word that counts as context: "me" is in many good passwords."""
 
 
 def normalized(password: str) -> str:
     """Return the password as it is hashed: NFKC, so that every keyboard writes the same one.
 
-    At most `LONGEST` + 1 characters are used: a longer text stays a wrong one and costs no more.
+    At most `LONGEST` + 1 characters are used: a longer text is still wrong then, and costs no more.
     """
     return unicodedata.normalize("NFKC", _typed(password)[: LONGEST + 1])
 

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 
 SECONDS = 5.0
-"""For each step of a request."""
+"""The time limit of each step of a request."""
 ALTOGETHER = 10.0
-"""For a whole request."""
+"""Seconds: the time limit of a whole request."""
 LARGEST = 512 * 1024
 """Bytes of an answer."""
 OK = 200
@@ -19,12 +19,12 @@ Document = Mapping[str, Any]
 
 
 class NoDocument(Exception):
-    """There was no JSON object to be had. The message says why, without anything that was sent or received."""
+    """No JSON object could be read. The message says why, without anything that was sent or received."""
 
     def __init__(self, why: str, *, code: str = "") -> None:
         super().__init__(why)
         self.code = code
-        """The error code of OAuth (RFC 6749 §5.2) where the provider refused with one."""
+        """The error code of OAuth (RFC 6749 §5.2), if the provider refused with one."""
 
 
 class Documents:

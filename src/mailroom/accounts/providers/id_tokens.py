@@ -13,7 +13,7 @@ from joserfc.errors import JoseError
 from mailroom.kit import clock
 
 ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"})
-"""Signatures with a key pair only. With HS256 a provider's public key would be a key to forge with."""
+"""Only signatures with a key pair. If HS256 were taken, a provider's public key could be used to forge tokens."""
 KEY_TYPES = {"RS": "RSA", "PS": "RSA", "ES": "EC"}
 USED_TYPES = ("RSA", "EC")
 CLOCKS_DIFFER = 60
@@ -30,7 +30,7 @@ Key = jwk.RSAKey | jwk.ECKey
 
 
 class WrongToken(Exception):
-    """A token is not to be believed. The message says why, without a word of the token."""
+    """A token cannot be trusted. The message says why, without a word of the token."""
 
 
 class UnknownKey(WrongToken):
@@ -65,7 +65,7 @@ def read_keys(document: Mapping[str, Any]) -> list[Key]:
 
 
 def checked(token: str, keys: Sequence[Key], expected: Expected) -> Mapping[str, Any]:
-    """Return the claims of a token. Raises `WrongToken`, and `UnknownKey` where none of `keys` signed it."""
+    """Return the claims of a token. Raises `WrongToken`, and `UnknownKey` if none of `keys` signed it."""
     claims = _verified(token, keys, expected.algorithms)
     if claims.get("iss") != expected.issuer:
         raise WrongToken("another issuer")
@@ -95,7 +95,7 @@ def _verified(token: str, keys: Sequence[Key], algorithms: Collection[str]) -> M
         try:
             return jwt.decode(token, key, algorithms=[algorithm]).claims
         except (JoseError, ValueError, TypeError, json.JSONDecodeError):
-            continue  # another one may have the same name, or no name
+            continue  # another key may have the same `kid`, or none
     raise UnknownKey("no key of the provider signed it")
 
 

@@ -1,6 +1,7 @@
 """Which accounts of other sites sign in to an account here: linking, unlinking, listing.
 
-An account is linked by its owner, who is signed in and was there a short while ago, and never by an address.
+Only the owner links an account, who is signed in and has proved so a short while ago. It is never linked because
+of an address.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -38,9 +39,9 @@ class IdentityView:
 
     id: UUID
     label: str
-    """What the provider is called; its issuer where it is no longer in use."""
+    """What the provider is called, or its issuer if it is no longer in use."""
     is_usable: bool
-    """False where the provider is no longer in use."""
+    """False if the provider is no longer in use."""
     email: str | None
     created_at: datetime
     used_at: datetime | None
@@ -95,7 +96,7 @@ class Identities:
     async def unlink(self, session: Session, identity_id: UUID, origin: Origin) -> None:
         """Forget a link of the account that is signed in, and tell its owner by mail.
 
-        Raises `UnknownIdentity`, and `LastWayIn` where nothing else would open the account.
+        Raises `UnknownIdentity`, and `LastWayIn` if the owner could not sign in by any other means then.
         """
         async with self._database.begin() as work:
             account = await account_of(work, session)
@@ -110,7 +111,7 @@ class Identities:
 
 
 async def find(work: UnitOfWork, issuer: str, subject: str) -> AccountIdentity | None:
-    """Return the link of a person at an issuer. An address is nothing to find one by."""
+    """Return the link of a person at an issuer. A link is never found by an address."""
     wanted = select(AccountIdentity).where(AccountIdentity.issuer == issuer, AccountIdentity.subject == subject)
     return await work.session.scalar(wanted)
 
@@ -136,7 +137,7 @@ async def named_in_mails(work: UnitOfWork, account_id: UUID) -> str:
 def _named(site: str, email: str | None) -> str:
     try:
         return f"{site} ({Address.parse(email or '').email})"
-    except InvalidAddress:  # another site's word: nothing else gets into a mail of ours
+    except InvalidAddress:  # the other site chose this text: only a valid address gets into our mails
         return site
 
 

@@ -10,7 +10,7 @@ from mailroom.kit.database import Base
 
 
 class AuthenticationRequest(Base):
-    """What a browser was sent to a provider with (OpenID Connect Core §3.1.2.1). Its answer is taken once."""
+    """The request that a browser took to a provider (OpenID Connect Core §3.1.2.1). Its answer is taken once."""
 
     __tablename__ = "authentication_requests"
 
@@ -24,7 +24,7 @@ class AuthenticationRequest(Base):
     account_id: Mapped[UUID | None] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
     """Who was signed in then; the answer counts for nobody else."""
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
-    """Nonce and PKCE verifier, and what to go on with; encrypted under SECRET_KEY (`kit/secret_box.py`)."""
+    """Nonce, PKCE verifier and `Request.on`; encrypted under SECRET_KEY (`kit/secret_box.py`)."""
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 

@@ -21,13 +21,13 @@ class Person:
     subject: str
     email: str | None = field(default=None, repr=False)
     is_verified: bool = False
-    """True where the provider has made sure that the address is this person's."""
+    """True if the provider has made sure that the address is this person's."""
     authenticated_at: float | None = None
-    """When the person showed there who it is (seconds since 1970), where the provider tells."""
+    """When the person proved there who they are (seconds since 1970), if the provider says so."""
 
 
 class SignInProvider(Protocol):
-    """A provider, as `providers/provider.py` is one; without its HTTP client, which few processes need."""
+    """The interface of `providers/provider.py`, without its HTTP client, which few processes need."""
 
     name: str
     label: str
@@ -43,7 +43,7 @@ class SignInProvider(Protocol):
         """Give the code to the provider, and return who signed in."""
 
     async def trouble(self) -> str | None:
-        """Return why nobody could sign in by it now, in words for operators."""
+        """Return why nobody could sign in with it now, in words for operators."""
 
     async def close(self) -> None:
         """Close the connections."""

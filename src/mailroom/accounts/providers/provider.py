@@ -1,4 +1,4 @@
-"""One provider of OpenID Connect: what it publishes of itself, and from a code to a person (Core §3.1)."""
+"""One provider of OpenID Connect: what it publishes of itself, and exchanging a code for a person (Core §3.1)."""
 
 import base64
 import hashlib
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 WELL_KNOWN = "/.well-known/openid-configuration"
 SCOPE = "openid email"
 KEPT = 3600.0
-"""Seconds for which metadata and keys are believed to be the newest."""
+"""Seconds for which metadata and keys are taken to be current."""
 PAUSE = 5.0
 """Seconds between two looks for new keys."""
 WRONG_CLIENT = ("invalid_client", "unauthorized_client")
@@ -39,11 +39,11 @@ class Metadata:
     userinfo_endpoint: str | None
     algorithms: Collection[str]
     takes_basic: bool
-    """True where it takes the client's secret in the Authorization header (RFC 6749 §2.3.1)."""
+    """True if it takes the client's secret in the Authorization header (RFC 6749 §2.3.1)."""
     prompts: Collection[str] | None
     """Values of `prompt` that it takes (Initiating User Registration §4.1); None: it does not say."""
     names_itself: bool
-    """True where its answers always say `iss` (RFC 9207)."""
+    """True if its answers always contain `iss` (RFC 9207)."""
 
 
 @dataclass(slots=True)
@@ -78,8 +78,8 @@ class Provider:
     async def address(self, *, state: str, nonce: str, verifier: str, prompt: Prompt | None = None) -> str:
         """Return where a browser is sent to sign in there. Raises `ProviderAway`.
 
-        `verifier` is kept here; only its SHA-256 goes along (PKCE, RFC 7636 §4.2). `prompt` says
-        what the provider is to ask even where it knows who it is.
+        `verifier` is kept here; only its SHA-256 goes along (PKCE, RFC 7636 §4.2). `prompt` says what the provider
+        is to ask even if it knows who uses the browser.
         """
         metadata = await self._known()
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
@@ -94,7 +94,7 @@ class Provider:
             "code_challenge_method": "S256",
         }
         if prompt is Prompt.LOGIN:
-            asked["max_age"] = "0"  # it has to tell when it asked, then (Core §2, `auth_time`)
+            asked["max_age"] = "0"  # then it has to say when the person signed in (Core §2, `auth_time`)
         if prompt is not None and (metadata.prompts is None or prompt in metadata.prompts):
             asked["prompt"] = prompt
         there = metadata.authorization_endpoint
@@ -137,9 +137,9 @@ class Provider:
         )
 
     async def trouble(self) -> str | None:
-        """Return why nobody could sign in by it now, in words for operators; None: nothing that can be seen.
+        """Return why nobody could sign in with it now, in words for operators; None: no reason was found.
 
-        It asks for the tokens of a code that is none: the provider refuses the code, or the client before that.
+        It asks for the tokens of an invalid code: the provider refuses the code, or before that the client.
         """
         try:
             metadata = self._read(await self._documents.get(self.issuer.rstrip("/") + WELL_KNOWN))
@@ -171,7 +171,7 @@ class Provider:
         return found
 
     def _read(self, document: Document) -> Metadata:
-        """Return the metadata. What is not the issuer's own is not believed (Discovery §4.3)."""
+        """Return the metadata; refuse those of another issuer (Discovery §4.3)."""
         if document.get("issuer") != self.issuer:
             raise NoDocument("it says that it is another issuer than OIDC_PROVIDERS names")
         needed = {name: document.get(name) for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")}
@@ -216,7 +216,7 @@ class Provider:
         return await self._documents.post(metadata.token_endpoint, form, basic=basic)
 
     async def _checked(self, metadata: Metadata, token: str, expected: Expected) -> Mapping[str, Any]:
-        """Return the claims of a token; where no key fits, look for new keys once."""
+        """Return the claims of a token; if no key fits, look for new keys once."""
         try:
             return id_tokens.checked(token, await self._known_keys(metadata, KEPT), expected)
         except UnknownKey:
@@ -233,7 +233,7 @@ class Provider:
         return keys
 
     async def _user_info(self, endpoint: str, answer: Document, subject: str) -> Mapping[str, Any]:
-        """Return address and whose it is, where the ID token says neither; only of this subject (Core §5.3.2)."""
+        """Return `email` and `email_verified`, which the ID token lacks, of this subject only (Core §5.3.2)."""
         token = answer.get("access_token")
         if not isinstance(token, str) or not token.isascii() or not token.isprintable():
             return {}

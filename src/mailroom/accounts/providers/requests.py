@@ -1,4 +1,4 @@
-"""Authentication requests: a browser is sent to a provider, and what it comes back with is taken once.
+"""Authentication requests: a browser is sent to a provider, and the answer that it brings back is taken once.
 
 The `state` that goes along has 256 random bits. Only its hash is stored, with the browser that was sent, who was
 signed in there, and which provider it was. So no answer counts twice, in another browser, for another member, or
@@ -21,7 +21,7 @@ from mailroom.kit.secret_box import CannotOpen, SecretBox
 BYTES = 32
 LAST = timedelta(minutes=10)
 MOST = 10
-"""Requests of one browser that are under way at a time: of more, the oldest ends."""
+"""Requests of one browser that may be under way at a time: one more ends the oldest."""
 LONGEST_STATE = 100
 
 PUT = """
@@ -34,7 +34,7 @@ with over as (
 insert into authentication_requests (state_hash, session_id, provider, purpose, account_id, sealed, expires_at)
 values (%(state_hash)s, %(session_id)s, %(provider)s, %(purpose)s, %(account_id)s, %(sealed)s, now() + %(lasts)s)
 """
-# Another browser's state is left alone: who has only heard of it cannot end the sign-in.
+# Another browser's state is not deleted: somebody who only knows it cannot end the sign-in.
 TAKE = """
 delete from authentication_requests where state_hash = %(state_hash)s and session_id = %(session_id)s
 returning provider, purpose, account_id, sealed, expires_at > now()
@@ -63,7 +63,7 @@ class Request:
     nonce: str
     verifier: str
     on: dict[str, str]
-    """What the caller wants to go on with."""
+    """What the caller needs to go on after the answer."""
 
     def __repr__(self) -> str:
         """Leave the secrets out: this may reach a log."""
@@ -71,7 +71,7 @@ class Request:
 
 
 def new(provider: str, purpose: Purpose, on: dict[str, str]) -> tuple[str, Request]:
-    """Return a new `state`, and the request that it stands for."""
+    """Return a new `state`, and the request that belongs to it."""
     state, nonce, verifier = (secrets.token_urlsafe(BYTES) for _ in range(3))
     return state, Request(provider, purpose, nonce, verifier, on)
 

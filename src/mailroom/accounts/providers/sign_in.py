@@ -1,7 +1,7 @@
 """Signing in, signing up and linking by way of another site (OpenID Connect, code with PKCE).
 
 A provider says who somebody is there, and nothing else is taken from it: no account is found by the address that
-it tells. Whoever is not linked yet signs up like everybody, by the same rules and with the same mail.
+it names. Whoever is not linked yet signs up like everybody, by the same rules and with the same mail.
 """
 
 import logging
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 CLOCKS_DIFFER = 60.0
 PROMPTS = {Purpose.RECENT: Prompt.LOGIN, Purpose.LINK: Prompt.SELECT_ACCOUNT}
-"""A browser that somebody else left signed in there links nothing, and shows nobody, without being asked."""
+"""For these purposes the provider has to ask: somebody else may have left the browser signed in there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +62,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an answer: `started` or `ticket`; neither after linking, or where the owner was there."""
+    """What came of an answer: `started` or `ticket`; neither after linking, or after noting a recent sign-in."""
 
     purpose: Purpose
     on: Mapping[str, str]
-    """What `begin` was given to go on with."""
+    """The `on` that was given to `begin`."""
     started: SignedIn | None = None
-    """Signed in, or at the second step."""
+    """After a sign-in: the session, or the second step that it needs."""
     ticket: UUID | None = None
-    """Signed up: of the mail that confirms."""
+    """After a sign-up: the ticket of the mail that confirms it."""
 
 
 class ProviderSignIns:
@@ -106,8 +106,8 @@ class ProviderSignIns:
     async def begin(self, name: str, session: Session, purpose: Purpose, on: Mapping[str, str]) -> str:
         """Return where to send this browser. `on` comes back with the outcome.
 
-        Raises `UnknownAnswer` where there is no such provider, or where it is to show who the owner is and is not
-        linked; and `ProviderAway`.
+        Raises `UnknownAnswer` if there is no such provider, or if it is to prove who the owner is but is not
+        linked with the account; and `ProviderAway`.
         """
         provider = self._provider(name)
         if purpose is Purpose.RECENT and name not in [one.name for one in await self.of_account(session)]:
@@ -122,7 +122,7 @@ class ProviderSignIns:
         return address
 
     async def take(self, name: str, answer: Answer, session: Session | None, origin: Origin) -> Outcome:
-        """Take an answer: sign in, sign up, link, or note that the owner was there, as the browser was sent for.
+        """Take an answer: sign in, sign up, link, or note a recent sign-in, whichever the request was for.
 
         Raises `UnknownAnswer`, `ProviderRefused`, `ProviderDeclined`, `ProviderAway`, `UnverifiedAddress`,
         `IdentityTaken`, `TooManyIdentities`, and what `Registration.check_rule` does. The state is used up then.
@@ -162,7 +162,7 @@ class ProviderSignIns:
     async def _sign_in(
         self, provider: SignInProvider, person: Person, request: Request, session: Session, origin: Origin
     ) -> Outcome:
-        """Let the owner of a linked account in, or on to the second step; or take a sign-up."""
+        """Let the owner of a linked account in, or ask for the second step; if none is linked, sign up."""
         async with self._database.begin() as work:
             identity = await identities.find(work, provider.issuer, person.subject)
             if identity is not None:
@@ -171,7 +171,7 @@ class ProviderSignIns:
                 kept = bool(request.on.get("keep"))
                 try:
                     started = await self._steps.finish(work, account, session, origin, kept=kept)
-                except WrongCredentials:  # locked by an operator, which no door tells
+                except WrongCredentials:  # locked by an operator, which no answer shows
                     raise ProviderRefused(provider.label) from None
                 return Outcome(request.purpose, request.on, started=started)
         if not (person.email and person.is_verified):
@@ -187,9 +187,9 @@ class ProviderSignIns:
     async def _note_recent(
         self, provider: SignInProvider, person: Person, request: Request, session: Session
     ) -> None:
-        """Note a recent sign-in, where the provider tells that it asked for one since then.
+        """Note a recent sign-in, if the provider says that the person signed in there after the request began.
 
-        One that does not tell counts for an account that has nothing else to show: no password and no passkey.
+        A provider that does not say when counts only for an account without a password and without a passkey.
         """
         since = person.authenticated_at
         if since is not None and since < float(request.on["began"]) - CLOCKS_DIFFER:

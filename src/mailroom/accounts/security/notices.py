@@ -114,7 +114,7 @@ NAMING = {
         "step stays, if you have one."
     ),
 }
-"""Event → the sentence where the mail names accounts of other sites."""
+"""Event → the sentence to use if the mail names accounts of other sites."""
 UNKNOWN = (_("Something changed in your account"), _("Please look at the security history of your account."))
 """For events of a newer version."""
 

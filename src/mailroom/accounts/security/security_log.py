@@ -78,12 +78,12 @@ class EventKind(StrEnum):
 CHOSEN = frozenset({EventKind.SIGNED_IN, EventKind.SESSION_ENDED, EventKind.SESSIONS_ENDED, EventKind.EXPORTED})
 """Events whose mails are for the owner to choose. All others always cause one."""
 USUAL = CHOSEN - {EventKind.SIGNED_IN}
-"""Those of an owner who has chosen nothing."""
+"""Events of `CHOSEN` that cause a mail if the owner has chosen nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class SecurityEvent:
-    """An event as its owner may see it: `device` in words, `address` the client's IP address where it is known."""
+    """An event as its owner may see it: `device` in words, `address` the client's IP address if it is known."""
 
     kind: str
     device: str
@@ -117,7 +117,7 @@ class SecurityLog:
         """Write an event, and promise a mail that tells of it; return the mail's id.
 
         The mail goes to the address of the account, or `to` an earlier one. `sites` are accounts of other sites
-        that the mail is to name. None where it is an event of `CHOSEN` that the owner wants no mail of.
+        that the mail is to name. Returns None for an event of `CHOSEN` that the owner wants no mail of.
         """
         if kind in CHOSEN and kind not in (USUAL if account.notices is None else account.notices):
             await self.record(work, account.id, kind, origin)
@@ -127,9 +127,9 @@ class SecurityLog:
         return mail_id
 
     async def sign_in(self, work: UnitOfWork, account: Account, origin: Origin) -> None:
-        """Write a sign-in, and tell the owner where the device is a new one.
+        """Record a sign-in. If the device is new, tell the owner by mail.
 
-        A device is new where the account has events, and none of them is of a browser that is called the same.
+        A device is new if the account has events, and none of them is from a browser with the same name.
         """
         row = _row(account.id, EventKind.SIGNED_IN, origin, None)
         added: list[Any] = await work.fetch(ADD_SIGN_IN, row)

@@ -1,7 +1,8 @@
 """Failed sign-ins in a row make the next try wait, longer and longer: by address and client.
 
-The limits of the web count tries (`web/rate_limits/limits.py`); these count failures, and last. What one client
-does never makes another one wait, so nobody can lock an owner out. No success but a client's own ends its delays.
+The limits of the web count tries (`web/rate_limits/limits.py`); these count failures, and are kept in PostgreSQL.
+What one client does never makes another one wait, so nobody can lock an owner out. Only a client's own success
+ends its delays.
 The steps are the same whether or not an account has the address.
 """
 
@@ -21,10 +22,10 @@ LONGEST = timedelta(minutes=15)
 MOST = 100
 """Failures in a row after which a client has to wait until they are forgotten (NIST SP 800-63B-4 §3.2.2)."""
 FORGOTTEN = timedelta(days=1)
-"""After the last of them."""
+"""How long after the last failure they are forgotten."""
 AT_ONCE = 5000
 
-# The try is counted before the password is compared: of many at once, each counts.
+# A try is counted before the password is compared, so each of many simultaneous tries counts.
 COUNTED = "case when known.failed_at < now() - %(forgotten)s then 1 else known.failures + 1 end"
 TAKE = f"""
 insert into sign_in_failures as known (key, failures, next_at) values (%(key)s, 1, now())
@@ -53,7 +54,7 @@ class SignInDelays:
         self._secret_key = secret_keys[0].encode()
 
     async def take(self, email: str, client: str) -> None:
-        """Count a try of this client with this address as failed. Raises `SignInDelayed` where it has to wait.
+        """Count a try of this client with this address as failed. Raises `SignInDelayed` if it has to wait.
 
         `client` is what limits count a client by: an IPv4 address, or the /64 of an IPv6 address.
         """

@@ -1,7 +1,7 @@
 """Confirming an address: by the link of a mail, or by its code typed into the browser that signed up.
 
-A link or a code shows that somebody reads the mails to an address. It does not show whose password is to be the
-account's: several browsers may have signed up with the address. A browser confirms its own sign-up; elsewhere the
+A link or a code proves that somebody reads the mails to an address. It does not prove whose password the account
+is to have: several browsers may have signed up with the address. A browser confirms its own sign-up; elsewhere the
 password of a sign-up is asked for. So an attacker who signs up with somebody's address gains nothing from its
 owner's click, and cannot keep the owner from confirming either.
 """
@@ -44,7 +44,7 @@ from mailroom.tasks.tickets import Tickets
 
 MOST_TRIES = 5
 CODE_LASTS = timedelta(hours=1)
-"""From the acceptance of its mail: a code is short, and typed at once. The link of that mail lasts longer."""
+"""Counted from the acceptance of its mail. A code is short, and typed at once; the mail's link lasts longer."""
 
 
 class Confirmation:
@@ -89,11 +89,11 @@ class Confirmation:
     async def confirm(
         self, token: str, *, session: Session | None, password: str | None, user_agent: str
     ) -> NewSession:
-        """Confirm by link: the account comes into being, and this browser is signed in to it.
+        """Confirm by link: create the account, and sign this browser in to it.
 
-        The link shows whose mailbox it is. Which sign-up of that address becomes the account is shown by the
-        browser, or by `password`: the mail may be one that somebody else's sign-up caused. Raises as `preview`
-        does, and `WrongPassword` where no sign-up that waits has it; nothing has changed then.
+        The link proves who has the mailbox. The browser, or `password`, decides which sign-up of that address
+        becomes the account: somebody else's sign-up may have caused the mail. Raises as `preview` does, and
+        `WrongPassword` if no sign-up that waits has this password; nothing has changed then.
         """
         with self._passwords.place(KNOWN):
             async with self._database.begin() as work:
@@ -140,7 +140,7 @@ class Confirmation:
         if mail.nonce is not None and not self._tokens.fits(token, mail.id, mail.nonce):
             raise WrongToken
         if found is None or mail.nonce is None:
-            raise ExpiredToken  # so long ago that the clean-up has been there
+            raise ExpiredToken  # so long ago that the clean-up deleted the sign-up or the nonce
         if found.sign_up.account_id:
             raise UsedToken(found.sign_up.account_id)
         if found.sign_up.replaced_at:
@@ -164,7 +164,7 @@ class Confirmation:
             return TooManyTries()
         code = typed_code(text)
         if code is None:
-            return MalformedCode(MOST_TRIES - sign_up.tries)  # a slip of the finger guesses nothing
+            return MalformedCode(MOST_TRIES - sign_up.tries)  # a typing error is no guess
         mail, renewed_at = await self._mail_with(work, sign_up, code)
         # A decoy's code is in no mail, so nobody has it; should somebody guess it, it is as wrong as any other.
         if await sign_ups.account_of(work, sign_up.email_key) or mail is None:
@@ -188,8 +188,8 @@ class Confirmation:
     ) -> tuple[Mail, datetime | None] | tuple[None, None]:
         """Return the mail that holds this code, of those sent to the address lately, and when it was renewed.
 
-        It may be the mail of another browser's sign-up: who can read it has the mailbox, and the password is
-        that of this browser.
+        It may be the mail of another browser's sign-up: whoever can read it has the mailbox, and the account gets
+        the password of this browser.
         """
         for mail, renewed_at in await sign_ups.mails_sent_to(work, sign_up.email_key):
             if mail.nonce is not None and self._tokens.code_fits(code, mail.id, mail.nonce):
@@ -199,9 +199,9 @@ class Confirmation:
     async def _welcome(
         self, work: UnitOfWork, sign_up: SignUp, mail: Mail, session: Session | None, user_agent: str
     ) -> NewSession:
-        """Make the account by what `mail` said, give it the sign-up's mails, and sign the browser in.
+        """Make the account that `mail` has confirmed, give it the sign-up's mails, and sign the browser in.
 
-        Other browsers that have shown this sign-up's password are told, too: theirs have the same hash.
+        Other browsers that know this sign-up's password are told, too: their sign-ups have the same hash.
         """
         await mark_received(work, mail.id)
         row = {

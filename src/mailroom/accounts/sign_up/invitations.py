@@ -1,4 +1,4 @@
-"""Invitations to sign up: made by operators, sent by mail, used up by the account that comes of one.
+"""Invitations to sign up: operators make them, a mail takes them, and the sign-up of an account uses them up.
 
 Opening the link does not use it up: mail scanners open links.
 """
@@ -33,7 +33,7 @@ INVITE = "invitation"
 
 @dataclass(frozen=True, slots=True)
 class InvitationView:
-    """An invitation; `state` is ``open``, ``used``, ``expired`` or ``revoked``, `mail_state` where its mail is."""
+    """An invitation; `state` is ``open``, ``used``, ``expired`` or ``revoked``; `mail_state` is its mail's."""
 
     id: UUID
     email: str
@@ -56,9 +56,9 @@ class Invitations:
     async def create(
         self, work: UnitOfWork, email: str, *, bound: bool = True, inviter_id: UUID | None = None
     ) -> InvitationView:
-        """Invite somebody by mail; the inviter may watch that mail. `bound`: only with this address.
+        """Invite somebody by mail; the inviter may watch that mail. `bound`: only this address may sign up.
 
-        Raises `InvalidAddress`, and `AlreadyMember` where an account has the address.
+        Raises `InvalidAddress`, and `AlreadyMember` if an account has the address.
         """
         address = Address.parse(email)
         if await sign_ups.account_of(work, address.key):
@@ -113,7 +113,7 @@ class Invitations:
             raise WrongInvitation
         invitation, nonce, now = row
         if nonce is None:
-            raise OldInvitation  # so long ago that the clean-up dropped what the link is made from
+            raise OldInvitation  # so long ago that the clean-up deleted the nonce that the link is made from
         if not self._tokens.fits(token, mail_id, nonce, INVITATION):
             raise WrongInvitation
         found: Invitation = invitation
@@ -121,7 +121,7 @@ class Invitations:
         return found
 
     async def use(self, work: UnitOfWork, invitation_id: UUID, account_id: UUID) -> None:
-        """Use an invitation up for the account that came of it.
+        """Use up an invitation for the account that came of it.
 
         One that has expired since the sign-up still counts. Raises `UsedInvitation`, `WithdrawnInvitation`.
         """

@@ -1,7 +1,7 @@
 """Signing up, and asking for the mail again.
 
-The steps are the same whether an address is new, waits for its confirmation or is somebody's: there is no
-branch but which mail goes out, so there is nothing to tell them apart by.
+The steps are the same whether an address is new, waits for its confirmation or belongs to an account. Only the
+choice of the mail differs, so nobody can tell the three cases apart.
 """
 
 from dataclasses import dataclass
@@ -81,7 +81,7 @@ class Registration:
             address = Address.parse(email)
             invitation_id = await self.check_rule(address, invitation)
             salted = await sign_ups.salted_hash(self._database, address.key)
-        # The salt that others of this address have: signing in then compares with all at the cost of one.
+        # With the salt of the other hashes of this address, one computation compares a password with all of them.
         context = [*address.words, *self._site]
         password_hash = await self._passwords.hash(password, context=context, like=salted)
         return await self._take(address, password_hash, session, invitation_id)
@@ -136,7 +136,7 @@ class Registration:
     async def join(self, work: UnitOfWork, waiting: SignUp, session: Session) -> UUID:
         """Give a browser that knows the password of a sign-up a sign-up of its own; return the ticket of its mail.
 
-        The browser that signed up keeps its own. The lock of the address is held by the caller.
+        The browser that signed up keeps its own. The caller holds the lock of the address.
         """
         mine = sign_ups.of_browser(await sign_ups.open_of(work, waiting.email_key), session)
         if mine is not None:
@@ -162,7 +162,7 @@ class Registration:
         return mail_id
 
     async def check_rule(self, address: Address, invitation: str | None) -> UUID | None:
-        """Check whether this address may sign up; return the id of its invitation. Asks nothing of accounts.
+        """Check whether this address may sign up; return the id of its invitation. No account is looked up.
 
         Raises `SignUpClosed`, `InvitationNeeded`, `WrongDomain`, `NotTheInvited`, and what the link of an
         invitation raises (`Invitations.of_token`).
@@ -180,9 +180,9 @@ class Registration:
         return None
 
     async def refusals(self, *, email: str | None, password: str | None) -> list[AccountError]:
-        """Return everything that `sign_up` would refuse of these two, each checked by itself; stores nothing.
+        """Return everything that `sign_up` would refuse of these two, each checked by itself; store nothing.
 
-        None stands for a field that need not be checked.
+        A field that is None is not checked.
         """
         found: list[AccountError] = []
         words: list[str] = []
@@ -201,7 +201,7 @@ class Registration:
     async def resend(self, *, ticket: UUID, session: Session) -> UUID:
         """Promise another mail for the sign-up of this ticket; return the new ticket. Codes may be tried anew.
 
-        Raises `UnknownSignUp` (also where it has ended), `AlreadyConfirmed` (by somebody who knows its
+        Raises `UnknownSignUp` (also if it has ended), `AlreadyConfirmed` (by somebody who knows its
         password), and `TooSoon` with the seconds to wait.
         """
         delay = await self._queue.delay()
@@ -225,7 +225,7 @@ class Registration:
         return mail_id
 
     async def can_resend_in(self, ticket: UUID, session: Session) -> float | None:
-        """Return the seconds until `resend` may be asked for; None where it has nothing to send."""
+        """Return the seconds until `resend` may be asked for; None if it has nothing to send."""
         async with self._database.begin() as work:
             try:
                 found = _of_this_browser(await sign_ups.of_mail(work, ticket), session)
@@ -236,7 +236,7 @@ class Registration:
     async def _promise(self, work: PlainWork, mail: "_MailOfForm", session: Session) -> UUID:
         """Put the mail that fits the address into the outbox; its watchers cannot tell which it is.
 
-        Where an account has the address, the mail goes to it as the account spells it.
+        If an account has the address, the mail goes to it as the account spells it.
         """
         return await self._outbox.put(
             work,
@@ -253,7 +253,7 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class _MailOfForm:
-    """A mail about to be promised: for which sign-up, and what decides about it."""
+    """A mail that is about to be promised: its sign-up, and what decides on its kind and time."""
 
     sign_up_id: UUID
     address: Address
@@ -274,7 +274,7 @@ class _MailOfForm:
 
 
 def _of_this_browser(found: MailedSignUp | None, session: Session) -> MailedSignUp:
-    """Return `found` where it waits in this browser. A foreign, unknown and ended sign-up look alike."""
+    """Return `found` if it is this browser's and has not ended. Otherwise, the error is always the same."""
     if found is None or found.sign_up.session_id != session.id or found.sign_up.replaced_at:
         raise UnknownSignUp
     return found

@@ -26,11 +26,11 @@ WAITING = frozenset({State.QUEUED, State.RETRYING, State.SCHEDULED})
 AT_ONCE = 1000
 """Rows one clean-up deletes at most."""
 MOST_OPEN = 20
-"""Sign-ups that wait for one address, at most: of more, the oldest without a mail that was sent ends."""
+"""How many sign-ups whose mails were all withheld may wait for one address: the oldest ones beyond that end."""
 CODES_TRIED = 10
 """A typed code may be that of any of an address's newest mails: people read the one they find."""
 
-# The statements of each sign-up, in plain psycopg: with Argon2 beside them they decide how many a core takes.
+# The statements of each sign-up, in plain psycopg: they and Argon2 decide how many sign-ups one core can take.
 ADD = """
 insert into sign_ups (
     id, email, email_key, password_hash, session_id, mail_id, invitation_id, issuer, subject
@@ -127,9 +127,9 @@ class MailedSignUp:
 def is_too_old(mail: Mail, lasts: timedelta, now: datetime, renewed_at: datetime | None = None) -> bool:
     """Tell whether a link or code is too old: `lasts` after the mail server accepted its mail, or it was renewed.
 
-    While a mail waits its time does not run, however often the server asked to be tried again (greylisting). A
-    mail that is being sent is good, too: a click may be faster than the record. Where nobody knows whether it was
-    sent, its time runs from the handing over.
+    While a mail waits, its time does not run, however often the server asked to be tried again (greylisting). The
+    links of a mail that is being sent work, too: a click may be faster than the record. If it is unknown whether
+    the mail was sent, its time runs from the handing over.
     """
     if mail.state in WAITING:
         return False
@@ -139,7 +139,7 @@ def is_too_old(mail: Mail, lasts: timedelta, now: datetime, renewed_at: datetime
 
 
 async def lock(work: UnitOfWork, email_key: str) -> None:
-    """Wait for the lock of this address's mailbox until the end of `work`: its forms go one by one."""
+    """Wait for the lock of this address's mailbox until the end of `work`: forms for it run one by one."""
     await work.write("select pg_advisory_xact_lock(%(key)s::bigint)", {"key": lock_key(email_key)})
 
 
@@ -185,7 +185,7 @@ async def of_mail(work: UnitOfWork, mail_id: UUID) -> MailedSignUp | None:
 
 
 async def newest_of_browser(work: UnitOfWork, session_id: UUID) -> UUID | None:
-    """Return the newest mail of the sign-up a browser speaks of: one that waits, or else one it confirmed."""
+    """Return the newest mail of a browser's sign-up: one that waits, or else one that the browser confirmed."""
     rows = (
         select(SignUp.mail_id)
         .where(SignUp.session_id == session_id, SignUp.replaced_at.is_(None))
@@ -221,7 +221,7 @@ async def salted_hash(database: Database, email_key: str) -> str | None:
 
 
 async def look(work: PlainWork, email_key: str, session_id: UUID) -> AddressStatus:
-    """Return what there is of an address. Ends what waits for it beyond `MOST_OPEN`."""
+    """Return what is known of an address. Sign-ups that wait for it beyond `MOST_OPEN` are ended."""
     wanted = {
         "email_key": email_key,
         "mailbox_key": mailbox_of(email_key),
@@ -240,13 +240,13 @@ async def sent_to(work: PlainWork, email_key: str) -> Sent:
 
 
 async def write(work: PlainWork, sign_up: Mapping[str, Any], *, is_new: bool, withheld: bool) -> None:
-    """Write a sign-up (its columns by name), or change it, and that its mail belongs to it."""
+    """Insert a sign-up (its columns by name), or change it, and note that its mail belongs to it."""
     await work.write(ADD if is_new else CHANGE, sign_up)
     await add_mail(work, sign_up["id"], sign_up["email_key"], sign_up["mail_id"], withheld=withheld)
 
 
 async def add_mail(work: PlainWork, sign_up_id: UUID, email_key: str, mail_id: UUID, *, withheld: bool) -> None:
-    """Note that a mail belongs to a sign-up. Where it is withheld, the newest one that was sent is renewed."""
+    """Note that a mail belongs to a sign-up. If it is withheld, the newest one that was sent is renewed."""
     mail = {
         "mail_id": mail_id,
         "id": sign_up_id,

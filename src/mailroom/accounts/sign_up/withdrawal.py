@@ -1,7 +1,7 @@
-"""The link "this was not me" of a sign-up: it ends, and its mailbox gets no more of such mails for a while.
+"""The link "this was not me" of a sign-up: it ends, and its mailbox gets no such mails for a while.
 
 Nobody else learns of it: forms answer as before, and their mails are withheld (`accounts/mail_limits.py`). The
-link takes it back as well, for a person who wants to sign up after all.
+same link also undoes this, for a person who wants to sign up after all.
 """
 
 from dataclasses import dataclass

@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 TRANSPORTS = frozenset(one.value for one in AuthenticatorTransport)
 NOT_VERIFIED = (WebAuthnException, ValueError, TypeError, KeyError)
-"""What the library raises for what a stranger sends."""
+"""What the library may raise for input that a stranger sends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Enrolled:
 
 
 class Ceremonies:
-    """What browsers are asked for, and whether they did it. `name` is what devices call the site."""
+    """Makes the requests to browsers, and verifies their answers. `name` is what devices call the site."""
 
     def __init__(self, site: PasskeySite, name: str) -> None:
         self._site = site
@@ -76,7 +76,7 @@ class Ceremonies:
         return _plain(options)
 
     def enrolled(self, challenge: bytes, credential: Mapping[str, Any]) -> Enrolled:
-        """Return a new passkey. Raises `WrongPasskey` where it was not made for this challenge and site."""
+        """Return a new passkey. Raises `WrongPasskey` if it was not made for this challenge and site."""
         try:
             made = verify_registration_response(
                 credential=dict(credential),
@@ -123,7 +123,7 @@ class Ceremonies:
 
     @staticmethod
     def credential_id_of(credential: Mapping[str, Any]) -> bytes | None:
-        """Return which passkey a browser says it used; None where it is no id."""
+        """Return which passkey a browser says it used; None if it is no id."""
         try:
             return base64url_to_bytes(str(credential.get("rawId") or credential.get("id") or ""))
         except ValueError:
@@ -131,7 +131,7 @@ class Ceremonies:
 
     @staticmethod
     def user_handle_of(credential: Mapping[str, Any]) -> bytes | None:
-        """Return the account that a browser says the passkey is of; None where it does not say."""
+        """Return the account that a browser says the passkey belongs to; None if it does not say."""
         response = credential.get("response")
         handle = response.get("userHandle") if isinstance(response, Mapping) else None
         try:

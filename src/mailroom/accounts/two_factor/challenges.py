@@ -1,6 +1,6 @@
 """Challenges for passkeys: 256 random bits, for one browser and one purpose, good once and for five minutes.
 
-One for signing in is worth nothing as a second step, nor in another browser (WebAuthn level 3 §13.4.3).
+A challenge for signing in is invalid as a second step, and in another browser (WebAuthn level 3 §13.4.3).
 """
 
 import secrets
@@ -40,7 +40,7 @@ class Purpose(StrEnum):
 
 
 async def put(work: PlainWork, session_id: UUID, purpose: Purpose) -> bytes:
-    """Return a new challenge; an earlier one of this browser for the same purpose is worth nothing any more."""
+    """Return a new challenge; an earlier one of this browser for the same purpose becomes invalid."""
     challenge = secrets.token_bytes(BYTES)
     wanted = {"session_id": session_id, "purpose": str(purpose), "challenge": challenge, "lasts": LAST}
     await work.write(PUT, wanted)
@@ -48,6 +48,6 @@ async def put(work: PlainWork, session_id: UUID, purpose: Purpose) -> bytes:
 
 
 async def take(work: PlainWork, session_id: UUID, purpose: Purpose) -> bytes | None:
-    """Use up the challenge of this browser for this purpose, and return it; None: there is none, or it is old."""
+    """Use up the challenge of this browser for this purpose, and return it; None if it is missing or too old."""
     rows: list[Any] = await work.fetch(TAKE, {"session_id": session_id, "purpose": str(purpose)})
     return bytes(rows[0][0]) if rows and rows[0][1] else None

@@ -24,7 +24,7 @@ GIVE_BACK = "update accounts set codes_due_at = codes_due_at - %(each)s where id
 
 
 async def take(work: PlainWork, account_id: UUID) -> float:
-    """Take one try of an account; return 0, or the seconds to wait where there is none."""
+    """Take one try of an account; return 0, or the seconds to wait if none is left."""
     wanted = {"id": account_id, "each": EACH, "ahead": EACH * (BURST - 1)}
     if await work.fetch(TAKE, wanted):
         return 0

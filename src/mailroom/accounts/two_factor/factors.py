@@ -1,8 +1,8 @@
 """The second factors of an account: setting up, replacing and removing them.
 
-Two steps are on once the account has a factor **and** its owner has shown to have a copy of the recovery codes: a
-lost phone must not lose the account. Every change tells the owner by mail. The pages ask for a recent sign-in
-first, which takes a factor itself where two steps are on.
+Two steps are on once the account has a factor **and** its owner has proved that they have a copy of the recovery
+codes: a lost phone must not mean a lost account. The owner is told of every change by mail. The pages ask for a
+recent sign-in first, which takes a factor itself if two steps are on.
 """
 
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ class FactorsView:
 
     @property
     def has_factor(self) -> bool:
-        """True where there is something that a second step could ask for."""
+        """True if there is a factor that a second step could ask for."""
         return bool(self.app_since or self.passkeys)
 
 
@@ -108,7 +108,7 @@ class Factors:
             return account.two_step_at is not None
 
     async def remove_app(self, session: Session, origin: Origin) -> None:
-        """Forget the app. Raises `NoFactor` where there is none."""
+        """Forget the app. Raises `NoFactor` if there is none."""
         async with self._database.begin() as work:
             account = await account_of(work, session)
             if not await self._totp.remove(work, account.id):
@@ -137,7 +137,7 @@ class Factors:
             return account.two_step_at is not None
 
     async def remove_passkey(self, session: Session, passkey_id: UUID, origin: Origin) -> None:
-        """Forget a passkey. Raises `UnknownPasskey`, and `LastWayIn` where nothing else would open the account."""
+        """Forget a passkey. Raises `UnknownPasskey`, and `LastWayIn` if the owner had no other way to sign in."""
         async with self._database.begin() as work:
             account = await account_of(work, session)
             await self._passkeys.remove(work, account.id, passkey_id)
@@ -149,7 +149,7 @@ class Factors:
     # -- recovery codes, and two steps as a whole
 
     async def make_codes(self, session: Session) -> list[str]:
-        """Return new recovery codes, to be shown once. They count once one is typed. Raises `NoFactor`."""
+        """Return new recovery codes, to be shown once. They are valid once one is typed. Raises `NoFactor`."""
         async with self._database.begin() as work:
             account = await account_of(work, session)
             if not await self._has_factor(work, account.id):
@@ -207,9 +207,9 @@ class Factors:
         return AccountView.of(account)
 
     async def take_back(self, work: UnitOfWork, account: Account, since: datetime) -> None:
-        """Remove the factors that were added `since` then: somebody else's, says the owner.
+        """Remove the factors added at `since` or later: the owner says that they are somebody else's.
 
-        Older ones stay: whoever reads the owner's mails does not get past them.
+        Older ones stay: they stop somebody who only reads the owner's mails.
         """
         app = await self._totp.in_use(work, account.id)
         if app and app.proven_at and app.proven_at >= since:

@@ -33,7 +33,7 @@ class TotpSecret(Base):
 
 
 class RecoveryCode(Base):
-    """One of the codes for a day without the other factors. Each opens once."""
+    """One of the codes for signing in without the other factors. Each is valid once."""
 
     __tablename__ = "recovery_codes"
 
@@ -42,7 +42,7 @@ class RecoveryCode(Base):
     code_hash: Mapped[bytes] = mapped_column(LargeBinary)
     """HMAC-SHA256 under a key of SECRET_KEY: a dump alone gives no code away."""
     proven_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    """When the owner has shown to have a copy of its set. Until then the set before it counts."""
+    """When the owner proved that they have a copy of the set. Until then the set before it is valid."""
     used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
@@ -60,7 +60,7 @@ class Passkey(Base):
     public_key: Mapped[bytes] = mapped_column(LargeBinary)
     """In COSE form (RFC 9052)."""
     sign_count: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    """0 for good where the passkey is synchronised between devices."""
+    """Always 0 if the passkey is synchronised between devices."""
     name: Mapped[str] = mapped_column(Text)
     """What its owner calls it."""
     transports: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
@@ -92,7 +92,7 @@ class PendingSignIn(Base):
     password_mark: Mapped[bytes] = mapped_column(LargeBinary)
     """SHA-256 of the account's hash at the first step: with another password the sign-in begins anew."""
     kept: Mapped[bool] = mapped_column()
-    """True where the browser is to stay signed in."""
+    """True if the browser is to stay signed in."""
     tries: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     """Wrong codes typed."""
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))

@@ -43,7 +43,7 @@ class PasskeyView:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A passkey that signed what it was asked to: whose it is, and when it was added."""
+    """A passkey that signed its challenge: whose it is, and when it was added."""
 
     account_id: UUID
     since: datetime
@@ -86,7 +86,7 @@ class Passkeys:
         *,
         name: str,
     ) -> None:
-        """Keep a new passkey. Raises `WrongPasskey` where it was not made for this challenge and site."""
+        """Keep a new passkey. Raises `WrongPasskey` if it was not made for this challenge and site."""
         self._check_site()
         if challenge is None:
             raise WrongPasskey
@@ -145,7 +145,7 @@ class Passkeys:
             .returning(Passkey.account_id)
         )
         owner = await work.session.scalar(used)
-        if owner is None:  # a copy of the passkey was faster
+        if owner is None:  # a copy of the passkey was used at the same time
             raise WrongPasskey
         return Shown(owner, row.created_at)
 

@@ -1,7 +1,7 @@
-"""Recovery codes: ten, each good once, for a day without the app, the phone or the passkey.
+"""Recovery codes: ten, each valid once, for signing in without the app, the phone or the passkey.
 
-A new set counts once its owner has typed one of it: before that nobody knows that there is a copy. That code
-is used up then.
+A new set is valid once its owner has typed one of its codes: before that nobody knows that there is a copy. That
+code is used up then.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ GROUP = 4
 
 
 class RecoveryCodes:
-    """Makes and takes recovery codes, hashed under the first of `secret_keys`; known are those under any."""
+    """Makes codes, hashed under the first of `secret_keys`, and takes codes that are hashed under any of them."""
 
     def __init__(self, secret_keys: Sequence[str]) -> None:
         self._keys = [
@@ -32,7 +32,7 @@ class RecoveryCodes:
         ]
 
     async def make(self, work: UnitOfWork, account_id: UUID) -> list[str]:
-        """Return a new set, as it is shown: the only time that anybody sees it. The set before it still counts."""
+        """Return a new set as it is shown, which happens only this once. The set before it is still valid."""
         await work.session.execute(
             delete(RecoveryCode).where(RecoveryCode.account_id == account_id, RecoveryCode.proven_at.is_(None))
         )
@@ -45,7 +45,7 @@ class RecoveryCodes:
         return ["-".join(code[at : at + GROUP] for at in range(0, LENGTH, GROUP)) for code in codes]
 
     async def prove(self, work: UnitOfWork, account_id: UUID, code: str) -> bool:
-        """Put the new set in place of the old one, where this is a code of it. The code is used up."""
+        """Put the new set in place of the old one, if this is a code of the new set. The code is used up."""
         new = (RecoveryCode.account_id == account_id, RecoveryCode.proven_at.is_(None))
         used = (
             update(RecoveryCode)
@@ -85,7 +85,7 @@ class RecoveryCodes:
         return int(await work.session.scalar(found) or 0)
 
     async def is_new(self, work: UnitOfWork, account_id: UUID) -> bool:
-        """Tell whether a set waits for its owner to type one of it."""
+        """Tell whether a set waits for its owner to type one of its codes."""
         found = select(RecoveryCode.id).where(
             RecoveryCode.account_id == account_id, RecoveryCode.proven_at.is_(None)
         )

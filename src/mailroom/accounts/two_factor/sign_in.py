@@ -1,6 +1,7 @@
-"""The last part of every sign-in: straight in, or by way of the second step.
+"""The last part of every sign-in: directly, or after the second step.
 
-Every first step ends here: a password, a link to a new password, another provider. So none can skip the second.
+Every first step ends here: a password, a link to a new password, another provider. So none of them can skip the
+second step.
 """
 
 import hashlib
@@ -84,11 +85,11 @@ class SignInSteps:
         kept: bool = True,
         is_noted: bool = False,
     ) -> SignedIn:
-        """Let the owner in, whose first step is done in `work`, or have the browser wait for the second.
+        """Let the owner in, or have the browser wait for the second step. The first one is done in `work`.
 
-        The caller has locked the account, and has made sure that it is still as it was compared. `is_noted` says
-        that the history has a line of it already. Raises `WrongCredentials` for a locked account, before any
-        second step is asked for.
+        The caller has locked the account row, and has made sure that it has not changed since the comparison.
+        `is_noted` says that the history records the sign-in already. Raises `WrongCredentials` for an account that
+        an operator locked, before any second step is asked for.
         """
         if account.locked_at:
             raise WrongCredentials
@@ -154,7 +155,7 @@ class SignInSteps:
     async def sign_in_by_passkey(
         self, session: Session | None, credential: Mapping[str, Any], origin: Origin, *, kept: bool
     ) -> NewSession:
-        """Sign in with a passkey alone: it verified its user, so that it is both steps. Raises `WrongPasskey`."""
+        """Sign in with a passkey alone: it verified its user, so it is both steps. Raises `WrongPasskey`."""
         challenge = await self._challenge(session, Purpose.SIGN_IN)
         async with self._database.begin() as work:
             shown = await self._passkeys.check(work, challenge, credential)

@@ -13,7 +13,7 @@ Options = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class PasskeySite:
-    """`rp_id` is the host that passkeys are bound to, `origin` what a browser says where it asks for one."""
+    """`rp_id` is the host that passkeys are bound to, `origin` the origin of the pages that ask for one."""
 
     rp_id: str
     origin: str

@@ -52,7 +52,7 @@ class Totp:
     async def new_secret(
         self, work: UnitOfWork, account_id: UUID, session_id: UUID, *, account_name: str
     ) -> NewSecret | None:
-        """Return the secret that this browser sets up; None where there is none, or it has waited too long."""
+        """Return the secret that this browser sets up; None if there is none, or it has waited too long."""
         row = await self._new(work, account_id, session_id)
         if row is None:
             return None
@@ -60,7 +60,7 @@ class Totp:
         return NewSecret(text, pyotp.TOTP(text).provisioning_uri(name=account_name, issuer_name=self._issuer))
 
     async def prove(self, work: UnitOfWork, account_id: UUID, session_id: UUID, code: str) -> bool:
-        """Put the new secret in place of the old one, where this is a code of it."""
+        """Put the new secret in place of the old one, if this is a code of the new secret."""
         row = await self._new(work, account_id, session_id)
         step = self._step_of(row, code) if row else None
         if row is None or step is None:
@@ -73,7 +73,7 @@ class Totp:
         return True
 
     async def use(self, work: UnitOfWork, account_id: UUID, code: str) -> bool:
-        """Tell whether this is a code of the account's app. No code is taken twice, and none after a newer one."""
+        """Tell whether this is a code of the account's app. No code is taken twice, or after a newer one."""
         row = await self.in_use(work, account_id)
         step = self._step_of(row, code) if row else None
         if row is None or step is None:
@@ -87,7 +87,7 @@ class Totp:
         return await work.session.scalar(claimed) is not None
 
     async def in_use(self, work: UnitOfWork, account_id: UUID) -> TotpSecret | None:
-        """Return the secret that counts, or None."""
+        """Return the secret that is in use, or None."""
         found = select(TotpSecret).where(TotpSecret.account_id == account_id, TotpSecret.proven_at.is_not(None))
         return await work.session.scalar(found)
 
@@ -105,10 +105,10 @@ class Totp:
         return await work.session.scalar(found)
 
     def _step_of(self, row: TotpSecret, code: str) -> int | None:
-        """Return the time step of the code, or None where the code fits no step near the present one."""
+        """Return the time step of the code, or None if the code fits no step near the present one."""
         try:
             totp = pyotp.TOTP(self._box.open(row.sealed).decode())
-        except CannotOpen:  # closed under a SECRET_KEY that is no longer set: the other factors still open
+        except CannotOpen:  # encrypted under a SECRET_KEY that is no longer set: the other factors still work
             return None
         present = int(clock.now().timestamp()) // STEP
         steps = range(present - DRIFT, present + DRIFT + 1)

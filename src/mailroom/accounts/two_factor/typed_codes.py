@@ -39,7 +39,7 @@ class TypedCodes:
             await code_budget.give_back(work, account_id)
             return CodeKind.APP
         if len(code) != LENGTH or not set(code) <= set(ALPHABET):
-            return MalformedStepCode()  # a slip of the finger guesses nothing
+            return MalformedStepCode()  # a typing error is no guess
         used = await self._recovery_codes.use(work, account_id, code)
         return CodeKind.RECOVERY if used else WrongStepCode()
 

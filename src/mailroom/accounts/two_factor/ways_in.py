@@ -1,4 +1,4 @@
-"""The ways into an account: nobody takes away the last one that is the owner's own."""
+"""The ways to sign in to an account: the last one that is the owner's own cannot be removed."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ class WaysIn:
 
 
 async def ways_into(work: UnitOfWork, account: Account, issuers: tuple[str, ...] | None = None) -> WaysIn:
-    """Return the ways into an account. `issuers`: of other sites, only these count (None: all)."""
+    """Return the ways into an account. `issuers`: only links with these other sites count (None: all)."""
     keys = select(func.count()).select_from(Passkey).where(Passkey.account_id == account.id)
     others = select(func.count()).select_from(AccountIdentity).where(AccountIdentity.account_id == account.id)
     if issuers is not None:

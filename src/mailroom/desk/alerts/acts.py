@@ -1,4 +1,4 @@
-"""What operators do with alerts, on the desk, in the shell and over the API: it is noted in the audit log."""
+"""What operators do with alerts, on the desk, in the shell and over the API. Each act is in the audit log."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ LONGEST_SILENCE = 24 * 30
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """Whom a test alert went to, and what went wrong; None where the mail server has it."""
+    """The addresses of a test alert, and what went wrong; None if the mail server took it."""
 
     to: Sequence[str]
     problem: str | None
 
 
 async def change_silence(database: Database, log: AuditLog, actor: Actor, rule: str, hours: int) -> None:
-    """Tell nobody of a rule's alerts for some hours, or with none tell of them again. Raises `Unavailable`.
+    """Silence a rule's alerts for some hours; 0 ends its silence. Raises `Unavailable`.
 
     `rule` is one of `RULES`, or `ALL`.
     """
@@ -36,7 +36,7 @@ async def change_silence(database: Database, log: AuditLog, actor: Actor, rule: 
 
 
 async def send_test(database: Database, log: AuditLog, actor: Actor, teller: Teller) -> Tested:
-    """Mail a test alert now, the way that alerts go. Raises `Unavailable`."""
+    """Mail a test alert now, in the way that alerts are mailed. Raises `Unavailable`."""
     to = await teller.addresses()
     problem = await teller.test(to) if to else "nobody to tell"
     async with database.begin() as work:

@@ -17,7 +17,7 @@ from mailroom.kit.ids import new_id
 ALL = "*"
 """The silence of every rule."""
 TELLING = timedelta(seconds=60)
-"""How long a process has the task to tell of an alert; then another one may."""
+"""How long a process has to tell of an alert; after that another process may."""
 
 COLUMNS = """
     id, rule, subject, facts, began_at, fired_at, good_since, ended_at, told_at, reached,
@@ -31,7 +31,7 @@ on conflict (rule, subject) where ended_at is null do update set facts = exclude
 """
 FIRE = "update alerts set fired_at = now() where id = %(id)s and fired_at is null"
 PASSES = "update alerts set good_since = now() where id = %(id)s and good_since is null"
-# Whoever heard of its beginning is to hear of its end.
+# Those who were told of an alert's beginning are told of its end.
 END = """
 update alerts set ended_at = now(), reached = '{}',
     told_at = case when reached <> '{}' then coalesce(told_at, now()) else told_at end
@@ -58,7 +58,7 @@ update alerts set telling_until = null, reached = '{}', told_at = coalesce(told_
     told_end_at = case when %(ended)s then now() end
 where id = %(id)s
 """
-# `telling_until` stays: the rest is tried again once it is over.
+# `telling_until` stays: the other addresses are tried again after that time.
 REACHED = "update alerts set reached = %(reached)s where id = %(id)s"
 SILENCE = """
 insert into alert_silences (rule, until, by_name) values (%(rule)s, now() + %(time)s, %(by_name)s)
@@ -83,12 +83,12 @@ class AlertView:
     ended_at: datetime | None
     told_at: datetime | None
     reached: Sequence[str]
-    """Whom a mail about its beginning, or else its end, has reached, while others are still to be told."""
+    """The addresses that a mail about its beginning (or its end) reached, while others are still to be told."""
     silenced_until: datetime | None
 
     @classmethod
     def of_test(cls, now: datetime) -> "AlertView":
-        """Return an alert that means nothing: to see whether alerts arrive."""
+        """Return an alert that only tests whether alerts arrive."""
         return cls(new_id(), "test", "", {}, now, now, None, None, None, (), None)
 
     @property
@@ -98,13 +98,13 @@ class AlertView:
 
     @property
     def noticed_at(self) -> datetime:
-        """When it was first seen: its id has the time."""
+        """When it was first seen: the time in its id."""
         return datetime.fromtimestamp((self.id.int >> 80) / 1000, UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class SilenceView:
-    """A rule of which nobody is told, until when, and by whom; `ALL` stands for every rule."""
+    """A rule (or `ALL` rules) whose alerts are mailed to nobody, until when, and who silenced it."""
 
     rule: str
     until: datetime
@@ -122,7 +122,7 @@ async def past_alerts(work: PlainWork, since: timedelta = timedelta(days=7)) -> 
 
 
 async def note_conditions(work: PlainWork, now: datetime, found: Sequence[Condition]) -> None:
-    """Write down what is wrong now: alerts begin, fire, pass and end by it, and events tell of it."""
+    """Write down what is wrong now: begin, fire, pass and end alerts accordingly, and write their events."""
     for condition in found:
         await work.write(
             HOLDS,
@@ -172,7 +172,7 @@ def event_of(alert: AlertView) -> dict[str, Any]:
 
 
 async def take_to_tell(work: PlainWork) -> list[AlertView]:
-    """Return the alerts that fired or ended and of which nobody was told; the caller has `TELLING` to do it."""
+    """Return the alerts that fired or ended and are still to be told; the caller has the time `TELLING` for it."""
     return await work.fetch(TO_TELL, {"telling": TELLING}, class_row(AlertView))
 
 
@@ -187,17 +187,17 @@ async def reached(work: PlainWork, alert: AlertView, addresses: Sequence[str]) -
 
 
 async def silence(work: PlainWork, rule: str, time: timedelta, by_name: str) -> None:
-    """Tell nobody of this rule's alerts for a time; `ALL`: of any. They are still shown."""
+    """Mail no alerts of this rule for a time; `ALL`: of any rule. They are still shown."""
     await work.write(SILENCE, {"rule": rule, "time": time, "by_name": by_name})
 
 
 async def end_silence(work: PlainWork, rule: str) -> None:
-    """Tell of them again."""
+    """Mail this rule's alerts again."""
     await work.write(UNSILENCE, {"rule": rule})
 
 
 async def silences(work: PlainWork) -> list[SilenceView]:
-    """Return the silences of now, by rule."""
+    """Return the current silences, by rule."""
     return await work.fetch(SILENCES, {}, class_row(SilenceView))
 
 

@@ -1,4 +1,4 @@
-"""Why mails fail, for the alert that says that many do: what most of the newest ones have in common."""
+"""Why mails fail, for the alert about failures: what most of the newest failed mails have in common."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from mailroom.kit.database import PlainWork
 from mailroom.mail.states import message_code
 
 LOOKED_AT = 500
-# By the index on state and time.
+# Uses the index on state and time.
 MAIN = """
 with newest as materialized (
     select reason, code, coalesce(enhanced, '') as enhanced from mails

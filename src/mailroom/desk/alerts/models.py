@@ -1,4 +1,4 @@
-"""What is or was wrong, and what operators want to hear nothing of."""
+"""Alerts, current and past, and the rules that operators silenced."""
 
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from mailroom.kit.database import Base
 
 
 class Alert(Base):
-    """One time that a rule's condition held: from its begin to its end."""
+    """One period in which a rule's condition held, from its beginning to its end."""
 
     __tablename__ = "alerts"
 
@@ -20,7 +20,7 @@ class Alert(Base):
     rule: Mapped[str] = mapped_column(Text)
     """A code of `desk/alerts/rules.py`."""
     subject: Mapped[str] = mapped_column(Text, server_default="")
-    """Which one, where a rule watches several: a host, a certificate's name."""
+    """What the alert is about, if the rule watches several things: a host, a certificate's name."""
     facts: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
     """Parameters of its sentence, of the last evaluation in which the condition held."""
     began_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
@@ -32,7 +32,7 @@ class Alert(Base):
     ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """When it had been good for long enough."""
     telling_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    """Until when a process has the task to tell of it."""
+    """Until when one process has to tell of it."""
     reached: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     """The addresses that were told, while others could not be; empty again once it counts as told."""
     told_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

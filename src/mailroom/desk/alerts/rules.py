@@ -22,7 +22,7 @@ class Rule:
     fires_after: timedelta
     clears_after: timedelta
     from_notice: bool = False
-    """True where the first counts from the moment somebody noticed: after a restart the worker needs a moment."""
+    """True if `fires_after` counts from when the condition was noticed: after a restart a worker needs time."""
 
 
 RULES: Mapping[str, Rule] = {
@@ -51,14 +51,14 @@ class View:
     failed: int
     """Those of them that failed, expired or are held."""
     cause: Mapping[str, Any] = field(default_factory=dict)
-    """Why most of them failed (`causes.py`); empty where that was not asked."""
+    """Why most of them failed (`causes.py`); empty if that was not looked up."""
     paused: bool = False
-    """True where an operator holds all mails, or all of the transactional stream, back."""
+    """True if an operator holds back all mails, or all of the transactional stream."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Something is wrong: by which rule, with what, since when if that is known; and the sentence's parameters."""
+    """Something that is wrong: the rule, the subject, since when if known, and the sentence's parameters."""
 
     rule: str
     subject: str = ""
@@ -79,14 +79,14 @@ def _no_worker(view: View, _before: Open) -> Iterator[Condition]:
     workers = [one for one in view.processes if one.role == "worker"]
     if any(one.state == "alive" for one in workers):
         return
-    if any(one.state == "unknown" for one in workers):  # the database was away, say: unknown is not down
+    if any(one.state == "unknown" for one in workers):  # perhaps only the database was away
         return
     since = view.last_worker or min((one.started_at for one in view.processes), default=None)
     yield Condition("no_worker", since=since, facts=_waiting_facts(view))
 
 
 def _waiting(view: View, before: Open) -> Iterator[Condition]:
-    """Mails wait for a minute: it fires once the oldest waits for two, and ends below one."""
+    """Yield it once the oldest mail has waited for a minute; it fires after two, and ends below 30 seconds."""
     oldest = view.backlog.oldest
     least = timedelta(seconds=30) if ("waiting", "") in before else timedelta(minutes=1)
     if oldest and view.now - oldest >= least and not view.paused:
@@ -119,7 +119,7 @@ def _circuit(view: View, _before: Open) -> Iterator[Condition]:
         servers.setdefault(str(one.facts.get("server", "")), []).append(one.facts.get("circuit"))
     for server, circuits in servers.items():
         shut = [circuit for circuit in circuits if circuit]
-        if shut and len(shut) == len(circuits):  # one that reaches the server sends for all
+        if shut and len(shut) == len(circuits):  # one worker that reaches the server sends all mails
             since = min(datetime.fromisoformat(circuit["since"]) for circuit in shut)
             facts = {"server": server, "reason": shut[0]["reason"], **_waiting_facts(view)}
             yield Condition("circuit", server, since, facts)

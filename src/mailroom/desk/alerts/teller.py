@@ -61,7 +61,7 @@ class Teller:
         return list(await self.readers())
 
     async def readers(self) -> dict[str, Reader]:
-        """Return the same with how each reads mails; English where nobody knows. Raises `Unavailable`."""
+        """Return these addresses with each reader's language and time zone, if known. Raises `Unavailable`."""
         named = self._settings.alert_addresses
         rows: list[Any] = await self._database.fetch(READERS, {"named": list(named)})
         known = {email: Reader(*chosen) for email, _, *chosen in rows}
@@ -69,7 +69,7 @@ class Teller:
         return {address: known.get(address, Reader()) for address in to}
 
     async def tell(self, alerts: Sequence[AlertView], *, but: Collection[str] = ()) -> Told:
-        """Send one mail about these, in each language that somebody reads; `but` were told of them before.
+        """Send one mail about these alerts, in each reader's language; those in `but` have been told already.
 
         Raises `Unavailable`.
         """
@@ -83,32 +83,32 @@ class Teller:
                 words = self._words(alerts)
             sendings.append(self._send([address for address, one in left.items() if one == reader], words))
         reached = set(but)
-        for some, problem in await asyncio.gather(*sendings):  # one limit of time for all: see TELLING
+        for some, problem in await asyncio.gather(*sendings):  # at the same time, to be done within TELLING
             reached |= some
             if problem:
                 logger.error("the alert could not be mailed over %s: %s", self._settings.alert_server, problem)
-        # Where there is nobody to tell, the log and the desk have it.
+        # If there is nobody to tell, the alert is in the log and on the desk.
         return Told(sorted(reached & readers.keys()), readers.keys() <= reached)
 
     async def test(self, to: Sequence[str]) -> str | None:
-        """Mail a test alert now; return what went wrong, None where the mail server has it."""
+        """Mail a test alert now; return what went wrong, None if the mail server took it."""
         now = clock.now()
         return await self.send(to, self._words([AlertView.of_test(now)]))
 
     async def send(self, to: Sequence[str], words: Words) -> str | None:
-        """Send a mail now; return what went wrong, None where the mail server has it for one of them at least."""
+        """Send a mail now; return what went wrong, None if the mail server took it for one of them at least."""
         reached, problem = await self._send(to, words)
         return None if reached else problem
 
     async def _send(self, to: Sequence[str], words: Words) -> tuple[set[str], str]:
-        """Return for whom the mail server has it, and what went wrong with the others."""
+        """Return the addresses for which the mail server took it, and what went wrong with the others."""
         message = EmailMessage()
         message["From"] = self._settings.from_header
         message["To"] = ", ".join(to)
         message["Subject"] = words.subject
         message["Date"] = format_datetime(datetime.now(UTC))
         message["Message-ID"] = make_msgid(domain=self._settings.sender.address.rpartition("@")[2])
-        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday notice should answer
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no automatic replies
         message.set_content(words.text)
         try:
             async with asyncio.timeout(PATIENCE):

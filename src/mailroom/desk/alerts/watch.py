@@ -1,4 +1,4 @@
-"""Watches for one process. Web and worker processes all do: workers cannot say that no worker lives.
+"""Evaluates the alert rules. Web and worker processes both do: workers cannot report that no worker runs.
 
 One process at a time evaluates, under an advisory lock. Telling is a step of its own, after the commit: a mail
 server that hangs holds up no evaluation.
@@ -35,11 +35,11 @@ logger = logging.getLogger(__name__)
 
 LOCK = 0x616C7274  # "alrt"
 EVERY = 5.0
-"""Seconds between two evaluations, by all processes together, about."""
+"""Seconds between two evaluations by any of the processes, on average."""
 LONGEST_PAUSE = 15.0
 """Seconds between two evaluations of one process, at most."""
 TRIED_FOR = timedelta(hours=1)
-"""How long an alert is tried with those it did not reach, once it has reached somebody."""
+"""How long telling the remaining people is tried, once an alert has reached somebody."""
 TRY_LOCK = "select pg_try_advisory_xact_lock(%(lock)s), now()"
 
 
@@ -61,12 +61,12 @@ async def view(work: PlainWork, now: datetime) -> View:
 
 
 def _is_late(alert: AlertView, now: datetime) -> bool:
-    """Tell whether those who could not be told for `TRIED_FOR` are given up; somebody has heard of it."""
+    """Tell whether an alert is older than `TRIED_FOR`: then those who could not be told are given up."""
     return now - (alert.ended_at or alert.fired_at or now) > TRIED_FOR
 
 
 class AlertWatch:
-    """Evaluates the rules and tells of what they find, while the process lives."""
+    """Evaluates the rules and tells of what they find, while the process runs."""
 
     def __init__(self, database: Database, teller: Teller, counters: Counters | None = None) -> None:
         self._database = database
@@ -86,7 +86,7 @@ class AlertWatch:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def evaluate(self) -> bool:
-        """Evaluate the rules once; False where another process does. Raises `Unavailable`."""
+        """Evaluate the rules once; False if another process does. Raises `Unavailable`."""
         async with self._database.begin_plain() as work:
             rows: list[Any] = await work.fetch(TRY_LOCK, {"lock": LOCK})
             mine, now = rows[0]
@@ -100,7 +100,7 @@ class AlertWatch:
         return True
 
     async def tell(self) -> None:
-        """Tell of what fired or ended. Whom it did not reach is tried again later. Raises `Unavailable`."""
+        """Tell of alerts that fired or ended; those whom it did not reach are told later. Raises `Unavailable`."""
         async with self._database.begin_plain() as work:
             alerts = await take_to_tell(work)
         together: dict[frozenset[str], list[AlertView]] = {}
@@ -123,6 +123,6 @@ class AlertWatch:
                 if await self.evaluate():
                     await self.tell()
             except Unavailable:
-                continue  # readiness and the sweep say so
+                continue  # readiness and the sweep report that
             except Exception:
                 logger.exception("the alerts could not be evaluated; the next evaluation tries again")

@@ -1,4 +1,4 @@
-"""The processes of Mailroom: which there are, and which there were."""
+"""The processes of Mailroom, running and past."""
 
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,7 @@ class Process(Base):
     __tablename__ = "processes"
 
     name: Mapped[str] = mapped_column(Text, primary_key=True)
-    """``host:pid#random``; a worker holds the advisory lock of this name while it lives."""
+    """``host:pid#random``; a worker holds the advisory lock of this name while it runs."""
     role: Mapped[str] = mapped_column(Text)
     """``worker``, ``web`` or ``submission``."""
     host: Mapped[str] = mapped_column(Text)

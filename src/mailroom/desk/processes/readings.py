@@ -1,4 +1,4 @@
-"""Reads the register: who lives, since when, and when deploys and starts were."""
+"""Reads the register: which processes run, since when, and when there were starts and deploys."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from mailroom.statistics.names import ATTEMPTS
 State = Literal["alive", "unknown", "gone", "ended"]
 
 SEEN_WITHIN = timedelta(seconds=20)
-"""A process without a lock that has reported within this time lives."""
+"""A web or submission process that has reported within this time counts as alive."""
 GONE_AFTER = timedelta(minutes=2)
-"""A process that nobody has seen for so long is gone; before that, nobody knows."""
+"""A process that has not reported for so long counts as gone; until then its state is unknown."""
 SHOWN_FOR = timedelta(hours=1)
-"""How long a process that is gone or ended is listed."""
+"""How long a process that is gone or ended is listed. A worker that vanished is listed for nine days."""
 
-# A worker lives while its advisory lock is held (decision 10). The others are known by their reports.
+# A worker is alive while its advisory lock is held (decision 10). The other processes are known by their reports.
 LIST = """
 select p.*, now() as now, exists (
     select from pg_locks
@@ -69,7 +69,7 @@ class ProcessRow:
 
     @property
     def state(self) -> State:
-        """``unknown``: it holds no lock or has not reported, but it may live: the database was away, say."""
+        """``unknown``: it holds no lock or has not reported, but may be alive (the database was away, say)."""
         if self.ended_at is not None:
             return "ended"
         age = self.now - self.seen_at
@@ -80,7 +80,7 @@ class ProcessRow:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A mark on a chart: a worker or web process began; a deploy where it was the first of its version."""
+    """The start of a worker or web process, for charts; `deploy` if the process was the first of its version."""
 
     started_at: datetime
     role: str
@@ -91,7 +91,7 @@ class Start:
 
 
 async def processes(work: PlainWork) -> list[ProcessRow]:
-    """Return the processes there are, and those that ended within the last hour."""
+    """Return the processes there are, and those that `SHOWN_FOR` still lists."""
     return await work.fetch(LIST, {"shown": SHOWN_FOR, "attempts": ATTEMPTS}, class_row(ProcessRow))
 
 
@@ -101,12 +101,12 @@ async def starts(work: PlainWork, since: datetime) -> Sequence[Start]:
 
 
 async def last_worker_seen(work: PlainWork) -> datetime | None:
-    """Return when a worker was seen last; None where there never was one."""
+    """Return when a worker was seen last; None if there never was one."""
     rows: list[Any] = await work.fetch(LAST_WORKER, {})
     seen: datetime | None = rows[0][0]
     return seen
 
 
 async def ask(work: PlainWork, name: str, wish: str | None) -> bool:
-    """Ask a worker to ``drain`` or ``stop``, or with None to go on; False where there is none of this name."""
+    """Ask a worker to ``drain`` or ``stop``, or with None to go on; False if there is none of this name."""
     return bool(await work.fetch(WISH, {"name": name, "wish": wish}))

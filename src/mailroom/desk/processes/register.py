@@ -35,7 +35,7 @@ FORGET = "delete from processes where seen_at < now() - %(kept)s"
 class Registration:
     """Keeps the row of this process. `name` is ``host:pid#random``, as `new_name` makes it.
 
-    `facts` returns what the process says of itself, beside its `surroundings`. `on_wish` is called with what an
+    `facts` returns what the process says of itself, besides its `surroundings`. `on_wish` is called with what an
     operator asks of it, each time that changes.
     """
 
@@ -92,10 +92,10 @@ class Registration:
             try:
                 await self.report()
             except Unavailable:
-                pass  # the sweep says so
+                pass  # the sweep logs that
             except Exception:
                 logger.exception("this process could not be registered; the next report tries again")
-            if self._closed:  # redis-py takes a cancellation for a timeout at times
+            if self._closed:  # redis-py sometimes takes a cancellation for a timeout
                 return
             await asyncio.sleep(EVERY)
 

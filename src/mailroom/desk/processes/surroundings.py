@@ -26,7 +26,7 @@ EXPIRED = 10
 
 
 class Surroundings:
-    """Looks around for one process."""
+    """Collects these facts for one process."""
 
     def __init__(self, settings: Settings, *, public: bool = False) -> None:
         """`public`: also look at the certificate under which people reach Mailroom."""
@@ -38,7 +38,7 @@ class Surroundings:
         self._certificates_at = time.monotonic() + 30  # not while the process starts
 
     async def look(self) -> dict[str, Any]:
-        """Return the facts, fit for JSON. Takes `PATIENCE` at most, and never raises."""
+        """Return the facts, fit for JSON. Takes twice `PATIENCE` at most, and never raises."""
         return {
             "memory": memory(),
             "disk": self._disk(),
@@ -51,7 +51,7 @@ class Surroundings:
         if self._redis:
             await self._redis.connection_pool.disconnect(
                 inuse_connections=True
-            )  # also one cut off in mid-question
+            )  # also one whose command was interrupted
             await self._redis.aclose()
 
     def _disk(self) -> float | None:
@@ -73,7 +73,7 @@ class Surroundings:
         try:
             async with asyncio.timeout(PATIENCE):
                 info: Mapping[str, Any] = await self._redis.info("memory")
-            await self._redis.connection_pool.disconnect()  # small plans have 20 connections for all processes
+            await self._redis.connection_pool.disconnect()  # small hosted plans allow 20 connections in all
         except (RedisError, OSError, TimeoutError):
             return {"redis": False, "redis_memory": None}
         used, limit = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
@@ -94,7 +94,7 @@ class Surroundings:
 
 
 def memory() -> int | None:
-    """Return the bytes of memory that this process uses (Linux); None where nobody can say."""
+    """Return the bytes of memory that this process uses (Linux); None if nobody can say."""
     try:
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmRSS:"):
@@ -105,8 +105,8 @@ def memory() -> int | None:
 
 
 def end_of_file(path: Path) -> datetime | None:
-    """Return when the first certificate of a PEM file ends; None where it cannot be read."""
-    from cryptography import x509  # only where a certificate is set
+    """Return when the first certificate of a PEM file ends; None if it cannot be read."""
+    from cryptography import x509  # only if a certificate is set
 
     try:
         return x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
@@ -115,7 +115,7 @@ def end_of_file(path: Path) -> datetime | None:
 
 
 async def end_of_host(host: str, port: int) -> datetime | None:
-    """Return when the certificate of a host ends; None where it cannot be reached."""
+    """Return when the certificate of a host ends; None if it cannot be reached."""
     try:
         async with asyncio.timeout(PATIENCE):
             _, writer = await asyncio.open_connection(host, port, ssl=ssl.create_default_context())

@@ -1,7 +1,7 @@
 """Messages acknowledged together, in one command to Redis.
 
-kombu acknowledges one message at a time, in a transaction, in the consumer's thread. What that buys, with
-`channel.py`, stands there.
+kombu acknowledges one message at a time, in a transaction, in the consumer's thread. `channel.py` says what both
+files gain.
 
 Check at an upgrade: `QoS.pipe_or_acquire` and the two keys of kombu's QoS; `initial_prefetch_count`, `call_soon`
 and `connection_errors` of Celery's consumer (`tests/integration/jobs/test_mail_strategy.py`).
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 GATHER = 0.05
 """Seconds a message waits for others to be acknowledged with."""
 SHARE = 4
-"""Once a fourth of what the consumer may have in hand waits, nothing waits longer: new messages need the room."""
+"""Once a fourth of what the consumer may have in hand waits, all are acknowledged, which makes room for others."""
 
 
 class BatchAcknowledger:
@@ -49,15 +49,15 @@ class BatchAcknowledger:
     def _acknowledge_all(self, messages: Sequence[Any]) -> None:
         """Forget the messages in Redis, then in the count of those in hand; in the consumer's thread.
 
-        They leave the count also where Redis fails: else they would take the room of others for ever. Redis gives
-        them out once more after the visibility timeout, when nobody can claim their mails any more.
+        They leave the count even if Redis fails: otherwise they would take the room of others for ever. Redis then
+        delivers them again after the visibility timeout, when nobody can claim their mails any more.
         """
         qos = messages[-1].channel.qos
         tags = [message.delivery_tag for message in messages]
         try:
             with qos.pipe_or_acquire() as pipe:
                 pipe.zrem(qos.unacked_index_key, *tags).hdel(qos.unacked_key, *tags).execute()
-        except (*self._consumer.connection_errors, RedisError) as error:  # gone, or there and refusing
+        except (*self._consumer.connection_errors, RedisError) as error:  # Redis is away, or refuses
             logger.warning("%d messages will come once more: %s", len(messages), type(error).__name__)
         finally:
             for message in messages:

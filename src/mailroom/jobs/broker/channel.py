@@ -52,8 +52,8 @@ if most > 0 then
 end
 return taken
 """
-"""Notes a message that was popped, then others of its list before they are popped, and returns these. It leaves a
-message that cannot be read: once it is popped, kombu handles it as it does."""
+"""Notes a message that was popped, then others of its list before it pops them, and returns these. It leaves a
+message that cannot be read in the list: once that is popped, kombu handles it in its own way."""
 
 Raw = dict[str, Any]
 """A message as it lies in Redis."""
@@ -71,7 +71,7 @@ class QoS(redis.QoS):
             args=[time(), tag, dumps([first, way["exchange"], way["routing_key"]]), room, SHARE],
         )
         taken = [first, *map(loads, more)]
-        for message in taken:  # in hand from here on: where one of them fails, the others are restored
+        for message in taken:  # in hand from here on: if one of them fails, the others are restored
             virtual.QoS.append(self, None, message["properties"]["delivery_tag"])
         return taken
 
@@ -83,7 +83,7 @@ class QoS(redis.QoS):
             super().append(message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
-        """Forget this message in Redis and in hand. Raises where Redis fails; in hand it is forgotten anyway."""
+        """Forget this message in Redis and in hand. Raises if Redis fails; in hand it is forgotten anyway."""
         try:
             super().ack(delivery_tag)
         finally:
@@ -104,7 +104,7 @@ class Channel(redis.Channel):
         """Consume from this queue, as kombu does."""
         super().basic_consume(queue, no_ack, *args, **options)
         if not no_ack and queue not in self._fanout_queues:
-            callbacks = self.connection._callbacks  # noqa: SLF001  # known by queue nowhere else
+            callbacks = self.connection._callbacks  # noqa: SLF001  # the only place that has them by queue
             callbacks[queue] = self._with_those_behind(queue, callbacks[queue])
 
     def _with_those_behind(self, queue: str, deliver: Callable[[Raw], None]) -> Callable[[Raw], None]:

@@ -1,6 +1,6 @@
-"""Back to the first of several brokers: whether it answers, and what still lies in the others.
+"""The return to the first of several brokers: whether it answers, and which messages are still in the others.
 
-Messages that a failover left in the other brokers are moved, so that nothing piles up where nobody listens.
+Messages that a failover left in the other brokers are moved, so that none stay in a broker without consumers.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from mailroom.jobs.app import QUEUES
 
 PORT = 6379
 LOOK_EVERY = 5.0
-"""Seconds between two looks whether the first of several brokers answers again."""
+"""Seconds between two checks whether the first of several brokers answers again."""
 PATIENCE = 2.0
 """Seconds for a broker to answer."""
 AT_ONCE = 100
@@ -37,9 +37,9 @@ def answers(url: str) -> bool:
 
 
 def take_over(first: str, others: list[str]) -> int:
-    """Move what waits in the other brokers to the first, as far as they answer; return how many messages.
+    """Move the messages in those of the other brokers that answer to the first; return how many messages.
 
-    A message is in the first before it leaves the other: one that is moved while this process ends comes twice,
+    A message is in the first before it leaves the other: if this process ends in between, it is delivered twice,
     which a claim makes harmless.
     """
     moved = 0

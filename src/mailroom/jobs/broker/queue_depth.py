@@ -10,7 +10,7 @@ logger = logging.getLogger(__name__)
 
 
 def queue_depth(app: Celery) -> int | None:
-    """Return how many messages wait, None where the broker does not answer. Blocks: run it in a thread.
+    """Return how many messages wait, None if the broker does not answer. Blocks: run it in a thread.
 
     `app` is a publisher's: its connections have time limits.
     """

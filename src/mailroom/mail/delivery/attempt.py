@@ -25,7 +25,7 @@ class ProgressSink(Protocol):
 
 
 class EndedAttempts(Protocol):
-    """Told of attempts whose ending is recorded. Its method must not block; where it raises, that is logged."""
+    """Told of attempts whose ending is recorded. Its method must not block; if it raises, that is logged."""
 
     def attempt_ended(self, attempt: "RunningAttempt", recorded: RecordedState) -> None:
         """Take notice of it."""
@@ -44,17 +44,17 @@ class RunningAttempt:
     connected_at: datetime | None = None
     handing_over_at: datetime | None = None
     outage_since: datetime | None = None
-    """Since when the mail server cannot be used, where that ended the attempt."""
+    """Since when the mail server cannot be used, if that ended the attempt."""
     ending: AttemptEnding | None = None
     recording: "asyncio.Future[RecordedState | None] | None" = None
-    """Set together with `ending`: where the mail is once the ending is recorded, None where the fence held."""
+    """Set together with `ending`: the mail's state once the ending is recorded; None if the fence refused it."""
     unread: bool = False
     """True while nobody has read what was shown last: then it need not be shown again."""
     began: float = field(default_factory=time.monotonic)
 
     @property
     def now(self) -> datetime:
-        """The time by PostgreSQL's clock: that of the claim, and the seconds since."""
+        """The time by PostgreSQL's clock: the time of the claim plus the seconds since then."""
         return self.claim.claimed_at + timedelta(seconds=time.monotonic() - self.began)
 
     def moments(self) -> Iterator[Moment]:

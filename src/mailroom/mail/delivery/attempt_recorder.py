@@ -29,7 +29,7 @@ from mailroom.progress.snapshot import Snapshot
 logger = logging.getLogger(__name__)
 
 GATHER = 0.003
-"""Seconds that a statement waits for further attempts, where the last one had several."""
+"""Seconds that a statement waits for further attempts, if the last one had several."""
 ENDS_AN_ATTEMPT = (BrokenMail, UnknownKind, CircuitOpen, Undelivered, asyncio.CancelledError)
 """The errors that `AttemptRecorder.result_of` turns into a result."""
 
@@ -84,7 +84,7 @@ class AttemptRecorder:
     async def may_hand_over(self, attempt: RunningAttempt) -> bool:
         """Commit that the mail is about to be handed over: the line between safe and uncertain.
 
-        Returns False where the mail is no longer ours, or PostgreSQL cannot say. Then nothing may be sent.
+        Returns False if the mail is no longer ours, or PostgreSQL cannot say. Then nothing may be sent.
         """
         assert attempt.connected_at is not None
         claim = attempt.claim
@@ -99,7 +99,7 @@ class AttemptRecorder:
     def result_of(self, attempt: RunningAttempt, error: BaseException) -> DeliveryResult:
         """Return the result of an attempt that ended with one of `ENDS_AN_ATTEMPT`.
 
-        Raises `error` where it is a cancellation and this process is not stopping.
+        Raises `error` if it is a cancellation and this process is not stopping.
         """
         match error:
             case BrokenMail():
@@ -131,8 +131,8 @@ class AttemptRecorder:
     def record(self, attempt: RunningAttempt, result: DeliveryResult) -> "asyncio.Future[RecordedState | None]":
         """Decide what follows the attempt and begin to record it.
 
-        Returns a future of the state that is recorded; None where the row belonged to another attempt. It waits
-        for PostgreSQL as long as this process lives: an ending must not be forgotten.
+        Returns a future of the state that is recorded; None if the row belonged to another attempt. The future
+        waits for PostgreSQL as long as this process runs: an ending must not be forgotten.
         """
         claim, now = attempt.claim, attempt.now
         decision = decide(
@@ -144,7 +144,7 @@ class AttemptRecorder:
             uncertain=claim.uncertain,
             on_uncertain=claim.on_uncertain,
         )
-        if decision.state is State.SENT:  # the row has the rest since the handing over
+        if decision.state is State.SENT:  # the handing over has written the rest to the row
             attempt.ending = AttemptEnding(claim.id, claim.attempt, decision, result)
         else:
             since = attempt.outage_since or now
@@ -156,7 +156,7 @@ class AttemptRecorder:
         return recording
 
     def show_end(self, attempt: RunningAttempt, recorded: RecordedState | None) -> Snapshot | None:
-        """Show and return where the mail is after the recording; None where another attempt decides that."""
+        """Show and return the mail's state after the recording; None if another attempt decides it."""
         if recorded is None:
             return None
         self._tally.attempt_ended(attempt, recorded)
@@ -178,7 +178,7 @@ class AttemptRecorder:
         return shown
 
     def _trace(self, attempt: RunningAttempt, recorded: RecordedState) -> None:
-        """Have the spans of an attempt made. A fault there is no fault of the mail: it is logged."""
+        """Have the spans of an attempt made. An error there does not affect the mail; it is logged."""
         if self._spans is None:
             return
         try:
@@ -199,7 +199,7 @@ class AttemptRecorder:
             self._progress.show_attempt(attempt)
 
     async def _write(self, writes: Sequence[Write]) -> list[Written]:
-        """Write these in one transaction where possible. Endings wait for PostgreSQL; hand-overs alone do not."""
+        """Write these in one transaction if possible. Endings wait for PostgreSQL; hand-overs alone do not."""
         endings = [write for write in writes if isinstance(write, AttemptEnding)]
         wishes = [write for write in writes if isinstance(write, HandingOver)]
         pause = 0.1

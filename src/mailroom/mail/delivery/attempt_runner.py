@@ -1,4 +1,4 @@
-"""A mail of its own: one attempt, over the first connection that is free."""
+"""A single mail: one attempt, over the first connection that is free."""
 
 from mailroom.mail.delivery.attempt import RunningAttempt
 from mailroom.mail.delivery.attempt_recorder import ENDS_AN_ATTEMPT, AttemptRecorder
@@ -23,7 +23,7 @@ class AttemptRunner:
     async def run(self, claim: Claim) -> Snapshot | None:
         """Send the mail and record how the attempt ended.
 
-        Returns where the mail is then, None where another attempt decides that.
+        Returns the mail's state after that, None if another attempt decides it.
         """
         recorder = self._recorder
         attempt = recorder.begin(claim)

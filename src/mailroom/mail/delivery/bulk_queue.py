@@ -1,4 +1,4 @@
-"""Claimed mails of large messages, waiting for a bulk sender in the order they came."""
+"""Claimed mails that came many at a time, waiting for a bulk sender in the order they came."""
 
 import asyncio
 from collections import deque
@@ -35,7 +35,7 @@ class BulkQueue:
     """First come, first served; mails that were put back come before all others."""
 
     def __init__(self, *, most_waiting: int) -> None:
-        """`most_waiting`: there is room for another message while no more mails than this wait."""
+        """`most_waiting`: there is room for another message while at most so many mails wait."""
         self._most_waiting = most_waiting
         self._waiting: deque[QueuedMail] = deque()
         self._put_back: deque[QueuedMail] = deque()
@@ -50,7 +50,7 @@ class BulkQueue:
         return len(self._waiting) + len(self._put_back)
 
     async def room(self) -> None:
-        """Wait until there is room for another message: senders are busy, and few mails wait, claimed."""
+        """Wait until there is room for another message: at most `most_waiting` claimed mails wait."""
         await self._room.wait()
 
     def put(self, claims: Sequence[Claim]) -> BulkMessage:
@@ -68,11 +68,11 @@ class BulkQueue:
         return mail
 
     def next(self) -> QueuedMail | None:
-        """Take the next mail; None where none waits."""
+        """Take the next mail; None if none waits."""
         return self._put_back.popleft() if self._put_back else self.next_new()
 
     def next_new(self) -> QueuedMail | None:
-        """Take the next mail that was not put back; None where none waits."""
+        """Take the next mail that was not put back; None if none waits."""
         if not self._waiting:
             return None
         mail = self._waiting.popleft()
@@ -80,12 +80,12 @@ class BulkQueue:
         return mail
 
     def put_back(self, mail: QueuedMail) -> None:
-        """Return a mail that was taken and not begun, for the sender that is free first."""
+        """Put back a mail that was taken but not begun, for the first sender that is free."""
         self._put_back.append(mail)
         self._changed()
 
     def take_back(self, mail: QueuedMail) -> bool:
-        """Take this mail, which was put back; False where another sender has it."""
+        """Take this mail, which was put back; False if another sender has it."""
         if mail not in self._put_back:
             return False
         self._put_back.remove(mail)

@@ -26,7 +26,7 @@ PATIENCE = 1.0
 
 MOST_UNRECORDED = 64
 """Endings of all senders that may wait to be recorded; with more, a sender waits for its own. When a worker is
-killed, so many of its mails become uncertain, and those that its connections were handing over."""
+killed, so many of its mails become uncertain, in addition to those that its connections were handing over."""
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class PipelinedMail:
     mail: QueuedMail
     timer: asyncio.TimerHandle
     envelope: Envelope | None = None
-    """None where the mail cannot be rendered or has to be loaded first; then nothing of it was sent."""
+    """None if the mail cannot be rendered or has to be loaded first; then nothing of it was sent."""
     shared: bool = False
     """True once any other sender may have it, too."""
 
@@ -44,7 +44,7 @@ class PipelinedMail:
 class BulkSender:
     """Takes mails from the queue and sends them, in a task of its own.
 
-    It keeps its connection from mail to mail as long as nobody else waits for one. Where the server allows
+    It keeps its connection from mail to mail as long as nobody else waits for one. If the server allows
     pipelining (RFC 2920), MAIL and RCPT of the next mail follow right behind the content of the one before.
     """
 
@@ -56,7 +56,7 @@ class BulkSender:
         self._connection: SmtpConnection | None = None
         self._following: PipelinedMail | None = None
         self._pipelined: Envelope | None = None
-        """The envelope of the current mail, where its MAIL and RCPT were sent behind the mail before."""
+        """The envelope of the current mail, if its MAIL and RCPT were sent behind the mail before."""
 
     async def run(self) -> None:
         """Send what waits, and wait for more, until cancelled."""
@@ -133,7 +133,7 @@ class BulkSender:
     def _recorded(
         self, attempt: RunningAttempt, mail: QueuedMail, recording: "asyncio.Future[RecordedState | None]"
     ) -> None:
-        """End the attempt: its ending is recorded, or never will be."""
+        """End the attempt once its ending is recorded, or can no longer be recorded."""
         self._queue.unrecorded -= 1
         self._recorder.end(attempt)
         mail.message.end_one()
@@ -149,7 +149,7 @@ class BulkSender:
     # -- the connection
 
     async def _connected(self, *, stay: bool) -> SmtpConnection:
-        """Return the connection to send over; `stay` on it where the mail's MAIL and RCPT were sent there."""
+        """Return the connection to send over; `stay` on it if the mail's MAIL and RCPT were sent there."""
         kept = self._connection
         if kept and not (kept.usable if stay else self._pool.spares(kept)):
             self._give_back_connection()
@@ -165,7 +165,7 @@ class BulkSender:
     # -- the mail that follows
 
     def _choose_following(self) -> Envelope | None:
-        """Choose the mail that goes next over this connection; return its envelope, None where there is none."""
+        """Choose the mail that goes next over this connection; return its envelope, None if there is none."""
         assert self._connection
         if not self._pool.spares(self._connection):
             return None
@@ -174,12 +174,12 @@ class BulkSender:
             return None
         timer = asyncio.get_running_loop().call_later(PATIENCE, self._share_following)
         following = self._following = PipelinedMail(chosen, timer)
-        with contextlib.suppress(BrokenMail, UnknownKind):  # its own attempt renders it again, and ends so
+        with contextlib.suppress(BrokenMail, UnknownKind):  # its own attempt meets that error again
             following.envelope = self._envelopes.at_once(chosen.claim)
         return following.envelope
 
     def _share_following(self) -> None:
-        """Let any sender have the mail that follows: the one before takes long."""
+        """Let any sender have the mail that follows, since the one before takes long."""
         if self._following and not self._following.shared:
             self._following.shared = True
             self._queue.put_back(self._following.mail)

@@ -28,7 +28,7 @@ class Deferral:
         self._together: Coalescer[UUID, RecordedState | None] = Coalescer(self._defer_all)
 
     async def defer(self, mail_id: UUID) -> Snapshot | None:
-        """Put the mail off and return its snapshot; None where its state was another, or the server is back.
+        """Put the mail off and return its snapshot; None if it was in another state, or if the server is back.
 
         Raises `Unavailable` while PostgreSQL is away.
         """
@@ -53,7 +53,7 @@ class Deferral:
         return shown
 
     async def defer_paused(self, ids: Sequence[UUID]) -> None:
-        """Let those of the mails wait that an operator holds back, and show that. Raises `Unavailable`."""
+        """Put off those of the mails that an operator holds back, and show that. Raises `Unavailable`."""
         if not ids:
             return
         for row in await self._ledger.defer_paused(ids):
@@ -70,7 +70,7 @@ class Deferral:
         return [recorded.get(mail_id) for mail_id in ids]
 
     async def release(self) -> None:
-        """Make every mail that waits for the mail server due now."""
+        """Make every mail due now that waits for the mail server."""
         try:
             await self._ledger.release(sorted(SERVER_TROUBLE))
         except Unavailable:

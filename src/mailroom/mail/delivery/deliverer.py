@@ -1,7 +1,7 @@
 """Which mails a worker process sends, and how it stops.
 
-A mail of its own:   `deliver` → `Ledger.claim` → `AttemptRunner.run` → `SmtpConnection.deliver`.
-The bulk stream:     `begin_bulk` → `Ledger.claim_bulk` → `BulkQueue` → as mails in bulk.
+A single mail:       `deliver` → `Ledger.claim` → `AttemptRunner.run` → `SmtpConnection.deliver`.
+The bulk stream:     `begin_bulk` → `Ledger.claim_bulk` → `BulkQueue` → as for mails in bulk.
 Mails in bulk:       `deliver_many` → `Ledger.claim` → `BulkQueue` → `BulkSender.run` → `SmtpConnection.deliver`.
 Both ways record through `AttemptRecorder` → `Ledger.record_and_hand_over`.
 """
@@ -32,15 +32,15 @@ from mailroom.statistics.counters import Counters
 logger = logging.getLogger(__name__)
 
 AHEAD = 4
-"""Mails for each bulk sender that may wait, claimed, before the next message's mails are claimed."""
+"""Claimed mails that may wait for each bulk sender before the next message's mails are claimed."""
 CLAIM_WAITING = 100
 """Mails that an idle process claims at a time: enough to be cheap, few enough to end together."""
 
 
 class PoisonCandidate:
-    """Stands for a mail that may be what ended its workers: sent only while no other candidate is sent here.
+    """Returned for a mail that may have ended its workers: it is sent only while no other candidate is sent here.
 
-    When a worker ends, every mail that it was sending counts one more crash; so candidates must not be together.
+    When a worker ends, every mail that it was sending counts one more crash; so candidates are sent one at a time.
     """
 
 
@@ -75,7 +75,7 @@ class Deliverer:
         self._bulk: asyncio.Task[None] | None = None
         self._bulk_woken = False
         self.draining = False
-        """True where an operator wants this process to claim nothing by itself. Messages that come are done."""
+        """True if an operator wants this process to claim nothing by itself. It still handles messages."""
         pool.on_stall = self._replace_stalled_senders
 
     def warm(self) -> None:
@@ -88,7 +88,7 @@ class Deliverer:
         return self._recorder.stopping
 
     async def release_deferred(self) -> None:
-        """Make every mail due that waits for the mail server; the pool calls this when the server is back."""
+        """Make due every mail that waits for the mail server; the pool calls this when the server is back."""
         await self._deferral.release()
 
     @property
@@ -96,12 +96,12 @@ class Deliverer:
         """How many mails this process has claimed and not ended."""
         return len(self._recorder.running) + len(self._bulk_queue)
 
-    # -- a mail of its own
+    # -- a single mail
 
     async def deliver(self, mail_id: UUID) -> Snapshot | None:
-        """Send the mail; return where it is then.
+        """Send the mail; return its state after that.
 
-        Returns None where there was nothing to do: another process has the mail, it is not due, it has ended, or
+        Returns None if there was nothing to do: another process has the mail, it is not due, it has ended, or
         this worker is stopping. Raises `Unavailable` while PostgreSQL is away; the sweep publishes the mail again.
         """
         if self.stopping:
@@ -155,7 +155,7 @@ class Deliverer:
         await self._deliver_waiting()
 
     async def _deliver_waiting(self) -> None:
-        """Claim and send what waits in the table, while this process is idle: another may hold many messages."""
+        """While this process is idle, claim and send mails that wait: another process may hold their messages."""
         if self._claims_waiting or self._bulk_queue:
             return
         self._claims_waiting = True
@@ -181,7 +181,7 @@ class Deliverer:
     # -- the bulk stream
 
     async def begin_bulk(self) -> None:
-        """Begin to claim and send mails of the bulk stream, unless this process does; returns at once."""
+        """Begin to claim and send mails of the bulk stream, unless that has begun already; return at once."""
         self._bulk_woken = True
         if self._bulk is None or self._bulk.done():
             self._bulk = asyncio.create_task(self._deliver_bulk(), name="bulk stream")
@@ -212,7 +212,7 @@ class Deliverer:
     async def stop(self) -> None:
         """Claim no more; in time give back what is not being handed over; then leave the rest uncertain."""
         self._recorder.stopping = True
-        self._start_bulk_sender()  # gives back at once what waits in the queue, though all others are busy
+        self._start_bulk_sender()  # gives back at once what waits in the queue, even if all others are busy
         began, times = time.monotonic(), self._stop_times
         # The last round is for endings that cannot be recorded: PostgreSQL is away, and the leases run out.
         rounds = (

@@ -10,7 +10,7 @@ from mailroom.mail.rendering.renderer import Envelope, Renderer
 
 
 class Envelopes:
-    """The one place where delivery gets what it sends."""
+    """The only source of the envelopes that delivery sends."""
 
     def __init__(self, renderer: Renderer, contents: Contents, suppressions: Suppressions) -> None:
         self._renderer = renderer
@@ -18,7 +18,7 @@ class Envelopes:
         self._suppressions = suppressions
 
     async def load(self, claims: Sequence[Claim]) -> list[Claim]:
-        """Return the claims: with their content where it is small, and marked where nothing may be sent.
+        """Return the claims: with their content if it is small, and marked if nothing may be sent.
 
         Raises `Unavailable`.
         """
@@ -32,7 +32,7 @@ class Envelopes:
 
     @asynccontextmanager
     async def open(self, claim: Claim) -> AsyncIterator[Envelope]:
-        """Lend a mail's envelope. A large message is loaded for it, when few others are in memory.
+        """Lend a mail's envelope. A large message is loaded for it once few others are in memory.
 
         Raises `BrokenMail`, `UnknownKind`, `Unavailable`.
         """

@@ -1,4 +1,4 @@
-"""Test mails: the whole way, with every stage and a row for each attempt, but no mail server."""
+"""Test mails: they go through every stage and get a row for each attempt, but reach no mail server."""
 
 from mailroom.mail.delivery.attempt import RunningAttempt
 from mailroom.mail.delivery.attempt_recorder import AttemptRecorder

@@ -2,7 +2,7 @@
 
 Every write is fenced: it changes a row only while the row is in the attempt that the writer claimed. Times are
 PostgreSQL's. Every method raises `Unavailable` while PostgreSQL is away. The statements are plain psycopg, which
-costs a fifth of the engine.
+costs a fifth of SQLAlchemy's engine.
 """
 
 from collections.abc import Sequence
@@ -58,20 +58,20 @@ class Claim(NamedTuple):
     message_id: UUID | None = None
     """The message of another program that it is a copy of; its content is the message's."""
     test: bool = False
-    """True where no mail server is asked."""
+    """True if it is a test mail, which goes to no mail server."""
     stream: str = "transactional"
     due_at: datetime | None = None
     """When it could first be claimed: queued, scheduled for, or due again."""
     wanted_at: datetime | None = None
     """When it was put, or the time it was scheduled for."""
     traceparent: str | None = None
-    """The trace that put it, where there is one (W3C Trace Context)."""
+    """The trace that put it, if there is one (W3C Trace Context)."""
     content: MessageBytes | None = None
-    """The message's content, where it has been loaded (`mail/messages/contents.py`)."""
+    """The message's content, if it has been loaded (`mail/messages/contents.py`)."""
     language: str | None = None
-    """The language that one of Mailroom's own is written in."""
+    """The language of a mail that Mailroom writes itself."""
     suppressed: bool = False
-    """True where its recipient wants no mail (`mail/ports.py`)."""
+    """True if its recipient wants no mail (`mail/ports.py`)."""
 
     @property
     def row(self) -> MailRow:
@@ -90,7 +90,7 @@ class HandingOver(NamedTuple):
 
 
 class AttemptEnding(NamedTuple):
-    """How an attempt ended, and what was decided. `since`: the mail server cannot be used since then."""
+    """How an attempt ended, and what was decided. `since`: since when the mail server cannot be used."""
 
     id: UUID
     attempt: int
@@ -103,7 +103,7 @@ class AttemptEnding(NamedTuple):
 
 
 class RecordedState(NamedTuple):
-    """Where a mail is after an ending was recorded."""
+    """A mail's state after an ending was recorded."""
 
     id: UUID
     attempt: int
@@ -123,7 +123,7 @@ class Ledger:
         self._claiming = {"lease": timedelta(seconds=LEASE), "worker": worker, "poison_from": POISON_FROM}
 
     async def claim(self, ids: Sequence[UUID], *, poison_candidates: bool = False) -> list[Claim]:
-        """Claim those of the mails that are due and that nobody else has; lease them for `LEASE` seconds.
+        """Claim those of the mails that are due and not claimed by others; lease them for `LEASE` seconds.
 
         Mails that may be what ended their workers are left out, unless `poison_candidates` is true.
         """
@@ -138,12 +138,12 @@ class Ledger:
         return await self._database.fetch(CLAIM_WAITING, arguments, class_row(Claim))
 
     async def _check(self) -> None:
-        """Raise `Unavailable` where the database was restored: its mails may have gone out."""
+        """Raise `Unavailable` if the database was restored: its mails may have gone out."""
         if self._guard:
             await self._guard.check()
 
     async def claim_bulk(self, most: int) -> list[Claim]:
-        """Claim up to `most` mails of the bulk stream that are due, those first that are due longest."""
+        """Claim up to `most` mails of the bulk stream that are due, the longest due first."""
         await self._check()
         arguments = {**self._claiming, "most": most}
         return await self._database.fetch(CLAIM_BULK, arguments, class_row(Claim))
@@ -155,9 +155,9 @@ class Ledger:
         return {row[0] for row in rows}
 
     async def hand_over(self, wishes: Sequence[HandingOver]) -> list[datetime | None]:
-        """Record that these are about to be handed over.
+        """Record that these mails are about to be handed over.
 
-        Returns the time for each, in order; None where the mail is no longer ours.
+        Returns the time for each, in order; None if the mail is no longer ours.
         """
         moved: dict[int, datetime] = dict(await self._database.fetch(HANDED, _wanted(wishes)))
         return [moved.get(place) for place in range(1, len(wishes) + 1)]
@@ -165,7 +165,7 @@ class Ledger:
     async def record(self, endings: Sequence[AttemptEnding]) -> list[RecordedState | None]:
         """Record how attempts ended.
 
-        Returns for each, in order, where its mail is now; None where the fence held.
+        Returns the state of each mail, in order; None if the fence refused the ending.
         """
         ended, _ = await self.record_and_hand_over(endings, ())
         return ended
@@ -173,7 +173,7 @@ class Ledger:
     async def record_and_hand_over(
         self, endings: Sequence[AttemptEnding], wishes: Sequence[HandingOver]
     ) -> tuple[list[RecordedState | None], list[datetime | None]]:
-        """Do both, in one commit where possible. Raises `Unavailable` only where no ending was recorded."""
+        """Do both, in one commit if possible. Raises `Unavailable` only if no ending was recorded."""
         if not endings:
             return [], await self.hand_over(wishes)
         accepted = {ending.id for ending in endings if ending.decision.state is State.SENT}
@@ -202,9 +202,9 @@ class Ledger:
     async def defer(
         self, ids: Sequence[UUID], result: DeliveryResult, since: datetime, wait: float
     ) -> list[RecordedState]:
-        """Let these wait `wait` seconds without an attempt: the mail server cannot be used `since` then.
+        """Let these mails wait `wait` seconds without an attempt: the mail server cannot be used `since` then.
 
-        Returns where those are that could be put off.
+        Returns the states of those that could be put off.
         """
         arguments = {
             "ids": list(ids),
@@ -218,11 +218,11 @@ class Ledger:
         return await self._database.fetch(DEFER, arguments, class_row(RecordedState))
 
     async def defer_paused(self, ids: Sequence[UUID]) -> list[RecordedState]:
-        """Let those of the mails wait that an operator holds back; return where they are."""
+        """Put off those of the mails that an operator holds back; return their states."""
         return await self._database.fetch(DEFER_PAUSED, {"ids": array(ids)}, class_row(RecordedState))
 
     async def release(self, reasons: Sequence[str]) -> None:
-        """Make the mails due that wait for one of these reasons; the sweep publishes them."""
+        """Make due the mails that wait for one of these reasons; the sweep publishes them."""
         await self._database.fetch(RELEASE, {"reasons": list(reasons)})
 
 
@@ -267,6 +267,6 @@ def _ended(endings: Sequence[AttemptEnding]) -> dict[str, Any]:
 
 
 def _in_order(endings: Sequence[AttemptEnding], rows: Sequence[Any]) -> list[RecordedState | None]:
-    """Return for each ending where its mail is. Of two endings of one mail, the statement may return one place."""
+    """Return each ending's state. For two endings of one mail, the statement may return only one row."""
     moved = {endings[row[0] - 1].id: row[1:] for row in rows}
     return [RecordedState(ending.id, *moved[ending.id]) if ending.id in moved else None for ending in endings]

@@ -1,11 +1,11 @@
 """Whether this database is the one that workers wrote to last, or was restored from a copy of it.
 
-A restored database says that mails wait which have gone out since. A row tells them apart, and a time that is kept
-beside the database:
+In a restored database, mails wait that have gone out since the backup. Two things tell it apart: a row in it, and
+a time that is kept outside of it:
 
 - The row holds the cluster's system identifier, the database's OID, and the number of the transaction that wrote
   it, which PostgreSQL keeps in the row's column `xmin`, too. A dump that is loaded has another `xmin`, however it
-  is loaded; a database made of a template has another OID. A standby has the same: a failover is no restore.
+  is loaded; a database made of a template has another OID. A standby has both the same: a failover is no restore.
 - A copy of the files (pg_basebackup, point-in-time recovery, a snapshot of the disk) has the same row. So the row
   also has the time of the workers' last heartbeat, which is kept in Redis, too: a database that is minutes behind
   it is an older one. A standby that was promoted is behind by its lag, which is seconds.
@@ -31,7 +31,7 @@ from mailroom.kit.errors import Unavailable
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY = 5.0
-"""Seconds for which a look is good enough."""
+"""Seconds for which the result of a look is used."""
 BEAT_EVERY = timedelta(seconds=10)
 BEHIND = timedelta(minutes=2)
 """How far a database may be behind the heartbeat that Redis has: by far less than this after a failover."""
@@ -47,7 +47,7 @@ select exists (select from database_identity where id = 1) as known,
     (select heartbeat_at from database_identity where id = 1) as heartbeat_at,
     exists (select from mails where nudge_at is not null) as in_flight,
     {{cluster}} || '/' || (select oid from pg_database where datname = current_database()) as name
-"""  # noqa: S608  # of our own two
+"""  # noqa: S608  # only our own constants
 STAMP = """
 insert into database_identity as known (id, system_identifier, database_oid, written_by, heartbeat_at)
 values (1, {cluster}, (select oid::bigint from pg_database where datname = current_database()),
@@ -62,7 +62,7 @@ where id = 1 and heartbeat_at < clock_timestamp() - interval '{BEAT_EVERY.total_
 returning heartbeat_at
 """  # noqa: S608
 NO_CLUSTER = "''"
-"""Where the database's user may not ask for the system identifier."""
+"""Used if the database's user may not ask for the system identifier."""
 
 
 def statement(text: str, cluster: str = CLUSTER) -> str:
@@ -78,13 +78,13 @@ class DatabaseRestored(Unavailable):
 
 
 class Witness(Protocol):
-    """Keeps a time beside the database, by the database's name. Blocks shortly; never raises."""
+    """Keeps a time outside the database, by the database's name. Blocks shortly; never raises."""
 
     def read(self, name: str) -> datetime | None:
-        """Return the time, None where there is none or nobody answers."""
+        """Return the time, None if there is none or nobody answers."""
 
     def write(self, name: str, at: datetime) -> None:
-        """Keep the time, as far as that can be."""
+        """Keep the time, if possible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Look:
     name: str
 
     def restored(self, witnessed: datetime | None) -> bool:
-        """Return whether it was restored while mails were in flight; `witnessed`: the heartbeat kept beside it."""
+        """Return whether it was restored while mails were in flight; `witnessed`: the heartbeat kept outside."""
         if not self.known or not self.in_flight:  # nothing in it can go out twice
             return False
         behind = bool(witnessed and self.heartbeat_at and witnessed - self.heartbeat_at > BEHIND)
@@ -106,7 +106,7 @@ class Look:
 
 
 class RestoreGuard:
-    """Keeps a worker process from sending mails of a restored database; `end_worker` is called where it is one."""
+    """Keeps a worker process from sending mails of a restored database; `end_worker` is called for one."""
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class RestoreGuard:
         self._one_look = asyncio.Lock()
 
     async def check(self) -> None:
-        """Return where mails may be sent. Raises `DatabaseRestored`, which ends the worker, or `Unavailable`."""
+        """Return if mails may be sent. Raises `DatabaseRestored` (and ends the worker), or `Unavailable`."""
         if time.monotonic() < self._good_until:
             return
         async with self._one_look:
@@ -135,13 +135,13 @@ class RestoreGuard:
     async def _look(self) -> None:
         look = Look(*(await self._run(LOOK))[0])
         witnessed = await asyncio.to_thread(self._witness.read, look.name) if self._witness else None
-        if look.restored(witnessed):  # unless another worker's heartbeat came between the two
+        if look.restored(witnessed):  # look again: another worker's heartbeat may have come in between
             look = Look(*(await self._run(LOOK))[0])
         if look.restored(witnessed):
             if not self._restored:
                 self._restored = True
                 logger.error("%s", " ".join(str(DatabaseRestored()).split()))
-                self._end_worker()  # started again, it says so and ends
+                self._end_worker()  # when it is started again, it says so and ends
             raise DatabaseRestored
         behind = bool(witnessed and look.heartbeat_at and witnessed - look.heartbeat_at > BEHIND)
         beats = await self._run(BEAT if look.same and not behind else STAMP)

@@ -1,6 +1,6 @@
 """How PostgreSQL knows that a worker is alive: an advisory lock on a connection of the worker's own.
 
-When the process is killed, its connection ends and the lock is free; the sweep need not wait for the leases. Where
+When the process is killed, its connection ends and the lock is free; the sweep need not wait for the leases. If
 the connection outlives the process (its machine lost power, or it is frozen), the leases decide.
 """
 
@@ -29,7 +29,7 @@ def new_name() -> str:
 
 
 class Liveness:
-    """Holds the advisory lock of `worker` while the process lives. It uses one connection of `database`."""
+    """Holds the advisory lock of `worker` while the process runs. It uses one connection of `database`."""
 
     def __init__(self, database: Database, worker: str) -> None:
         self._database = database
@@ -64,7 +64,7 @@ class Liveness:
         """Take the lock, and hold it until the connection breaks. Raises `Unavailable`."""
         async with self._database.session() as connection:
             while True:
-                if not self._held.is_set():  # a broken connection may still hold it: that is as good
+                if not self._held.is_set():  # the broken connection may still hold the lock, which does as well
                     row = await (await connection.execute(TAKE, (self._worker,))).fetchone()
                     if row and row[0]:
                         self._held.set()

@@ -21,7 +21,7 @@ insert into pauses (what, name, by_name) values (%(what)s, %(name)s, %(by_name)s
 returning what
 """
 RESUME = "delete from pauses where what = %(what)s and name = %(name)s returning what"
-# Those that were put off for another pause are put off again when they are claimed.
+# Mails that another pause holds back are put off again when they are claimed.
 RELEASE = """
 with held as materialized (
     select id from mails where state = 'retrying' and reason = %(reason)s order by id for update skip locked
@@ -51,15 +51,15 @@ async def pauses(work: PlainWork) -> Sequence[Pause]:
 
 
 async def pause(work: PlainWork, what: What, name: str, by_name: str) -> bool:
-    """Hold back what is named; False where it is held back already. What is under way goes on."""
+    """Hold back what is named; False if it is held back already. What is under way goes on."""
     rows: list[Any] = await work.fetch(PAUSE, {"what": what, "name": name, "by_name": by_name})
     return bool(rows)
 
 
 async def resume(work: PlainWork, what: What, name: str) -> bool:
-    """Let what is named go again; False where it was not held back. The sweep publishes it within seconds.
+    """Let what is named go again; False if it was not held back. The sweep publishes it within seconds.
 
-    The end of a pause of tasks is committed first, and `release_tasks` called then.
+    After the end of a pause of tasks is committed, call `release_tasks`.
     """
     rows: list[Any] = await work.fetch(RESUME, {"what": what, "name": name})
     if rows and what != "tasks":

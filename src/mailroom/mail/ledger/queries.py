@@ -1,8 +1,8 @@
 """The ledger's statements. Times are PostgreSQL's (`clock_timestamp()`), never a worker's.
 
 Each statement locks its rows in the order of their ids, so that two processes cannot wait for each other.
-ACCEPT_AND_HAND_OVER locks twice: where two of them deadlock, PostgreSQL ends one, and it is run again. The facts
-of an attempt under way stand in the mail's row; its row in `attempts` is written once, when it ends.
+ACCEPT_AND_HAND_OVER locks twice: if two of them deadlock, PostgreSQL ends one, and it is run again. The facts
+of an attempt under way are in the mail's row; its row in `attempts` is written once, when it ends.
 
 psycopg parses a statement of more than 4,096 characters again at each call. Hot statements are shorter: `_tight`
 takes out the white space that is there for people.
@@ -17,12 +17,12 @@ UNCERTAIN_BEFORE = """
     case when attempt > 1 then
         (select count(*) from attempts where mail_id = mails.id and uncertain_at is not null) else 0 end
 """
-# When a mail was due, and from when its way is measured: from the commit, or the time it was scheduled for.
+# When a mail was due, and from when its delivery time counts: from the commit, or the time it was scheduled for.
 WAITED = """
     coalesce(next_attempt_at, changed_at) as due_at,
     case when state = 'scheduled' then coalesce(next_attempt_at, created_at) else created_at end as wanted_at
 """
-# Nothing is read of `pauses` for each row: the array is made once for a statement.
+# `pauses` is not read for each row: the array is made once for each statement.
 NOT_PAUSED = """
     not (array['all:', 'stream:' || stream, 'kind:' || kind] && array(select what || ':' || name from pauses))
 """
@@ -38,8 +38,8 @@ from mine where mails.id = mine.id
 returning mails.id, kind, recipient, coalesce(params, '{{}}') as params, coalesce(nonce, '') as nonce,
     created_at, expires_at, claimed_at, attempt, crashes, on_uncertain, {UNCERTAIN_BEFORE} as uncertain,
     message_id, mails.test, stream, language, mine.due_at, mine.wanted_at, traceparent
-"""  # noqa: S608  # of our own two
-# All mails of the bulk stream are of one kind. So this is no condition on rows: where it is false, none is read.
+"""  # noqa: S608  # only our own constants
+# All mails of the bulk stream are of one kind. So this condition is not about rows: if it is false, none is read.
 BULK_GOES = """
     not exists (select from pauses
         where what = 'all' or (what, name) in (('stream', 'bulk'), ('kind', 'message')))
@@ -259,7 +259,7 @@ from held where mails.id = held.id
 returning mails.id, mails.attempt, mails.step, mails.state, next_attempt_at, reason_since, changed_at
 """
 
-# Mails that were to be claimed and are held back. An hour is long: their end releases them.
+# Mails that were to be claimed and are held back. They wait an hour, unless the end of the pause releases them.
 DEFER_PAUSED = f"""
 with held as materialized (
     select id from mails

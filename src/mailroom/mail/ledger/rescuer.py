@@ -32,7 +32,7 @@ LOCK = 0x6D61696C  # "mail"
 FROZEN_AFTER = 5000
 """Milliseconds that a sweep may be idle in its transaction before PostgreSQL ends it."""
 IN_THE_ORDER_OF_AN_INDEX = "set local enable_bitmapscan = off; set local enable_seqscan = off"
-"""Each statement takes the first few of many. Before PostgreSQL knows how many there are it would read all."""
+"""Each statement takes the first few of many. Without statistics, PostgreSQL would read all of them."""
 BROKEN_AFTER = timedelta(seconds=5)
 """A longer pause between two sweeps means that PostgreSQL or this process was away."""
 GRACE = timedelta(seconds=4)
@@ -54,7 +54,7 @@ where not exists (
 )
 """
 
-# The last condition: where this statement was held up (PostgreSQL was frozen, say), so were the renewals.
+# The last condition: if this statement was held up (PostgreSQL was frozen, say), so were the renewals.
 ABANDONED = f"""
 select id, attempt, stage, crashes, on_uncertain, {UNCERTAIN_BEFORE} as uncertain,
     now() - created_at as age, expires_at - now() as expires_in
@@ -62,10 +62,10 @@ from mails
 where state = 'sending' and (lease_until <= clock_timestamp() or worker = any(%(gone)s))
     and clock_timestamp() < %(began)s + interval '2 s'
 order by id limit %(most)s for update skip locked
-"""  # noqa: S608  # of our own two
+"""  # noqa: S608  # only our own constants
 
 # `now()` is the beginning of the sweep: one value, which an index can look up. `clock_timestamp()` is not.
-# `is true` keeps PostgreSQL from the index on `state`: by that it would read all of a new mailing.
+# `is true` keeps PostgreSQL from using the index on `state`, with which it would read all of a new mailing.
 EXPIRE = """
 with old as materialized (
     select id from mails
@@ -89,7 +89,7 @@ def _backoff(nudges: str) -> str:
     return f"make_interval(secs => least(10 * power(2, least({nudges}, 6)), 300))"
 
 
-# A row was last published one backoff before its `nudge_at`. Where the queue is empty, its message is not waiting
+# A row was last published one backoff before its `nudge_at`. If the queue is empty, its message is not waiting
 # there, and three seconds are enough. Otherwise the backoff keeps sweeps from filling a full queue further.
 # The condition on `created_at` lets an index leave out the many mails that were put just now.
 PUBLISH = f"""
@@ -115,9 +115,9 @@ select exists (
     where stream = 'bulk' and nudge_at <= now() and state in ('queued', 'retrying', 'uncertain', 'scheduled')
         and {BULK_GOES}
 )
-"""  # noqa: S608  # of our own
+"""  # noqa: S608  # only our own constants
 
-# Mails of any reason: nothing can be sent now, and each sweep would read again what stays due.
+# Whatever the mails' reasons: nothing can be sent now, and each sweep would read again the mails that stay due.
 WAIT_ON = """
 with due as materialized (
     select id from mails
@@ -187,7 +187,7 @@ class Rescuer:
 
         `queue_empty`: no message waits in the queue. `put_off` is positive in a process that knows the mail server
         to be away: due mails are put off by so many seconds, and nothing is returned. Nothing is returned, either,
-        where another process sweeps at this moment. Raises `Unavailable`, also where the database was restored.
+        if another process sweeps at this moment. Raises `Unavailable`, also if the database was restored.
         """
         if self._guard:
             await self._guard.check()
@@ -219,12 +219,12 @@ class Rescuer:
             log_ending(mail_id, kind, Decision(State.EXPIRED, reason), DeliveryResult(reason, code, enhanced))
 
     async def bulk_is_due(self) -> bool:
-        """Tell whether a mail of the bulk stream is due: its rows are not published, a worker claims them."""
+        """Tell whether a mail of the bulk stream is due: such mails are not published, a worker claims them."""
         rows: list[Any] = await self._database.fetch(BULK_IS_DUE, {})
         return bool(rows[0][0])
 
     async def _gone(self, connection: SweepConnection, now: datetime) -> list[str] | None:
-        """Return the workers that have been absent for `ABSENT_FOR`; None where it is too early to say.
+        """Return the workers that have been absent for `ABSENT_FOR`; None if it is too early to say.
 
         A pause between sweeps means that PostgreSQL or this process was away. The workers may have been cut off as
         well; they get time to renew their leases and to take their advisory locks again.

@@ -25,10 +25,10 @@ WORKERS = """
 select count(*) from pg_stat_activity
 where datname = current_database() and application_name = 'mailroom worker' and pid <> pg_backend_pid()
 """
-# The last heartbeat tells how new the data are: where `--from` is earlier than that, it is wrong.
+# The last heartbeat tells how new the data are: if `--from` is earlier than that, it is wrong.
 NEWEST = "select greatest(%(since)s, (select heartbeat_at from database_identity where id = 1))"
-# A mail that waited in the backup may have had one more attempt since. It gets that attempt here, as one that was
-# handing over, so that its uncertain end has a row of its own and a second copy shows.
+# A mail that waited in the backup may have had one more attempt since. That attempt is added here, as one that was
+# handing over, so that its uncertain end has a row of its own and a second copy can be explained.
 TAKE = f"""
 with chosen as materialized (
     select id from mails
@@ -47,7 +47,7 @@ update mails set attempt = attempt + case when state = 'sending' then 0 else 1 e
 from chosen where mails.id = chosen.id
 returning mails.id, kind, attempt, on_uncertain, {UNCERTAIN_BEFORE} as uncertain,
     clock_timestamp() - created_at as age, expires_at - clock_timestamp() as expires_in
-"""  # noqa: S608  # of our own two
+"""  # noqa: S608  # only our own constants
 
 
 class WorkersRunning(MailroomError):
@@ -68,7 +68,7 @@ class Taken(NamedTuple):
     expires_in: timedelta
 
     def ending(self) -> AttemptEnding:
-        """Return what becomes of it: sent again, marked, or left to a person, as its kind wants it."""
+        """Return what becomes of it by its kind's policy: sent again, marked, or left to a person."""
         result = DeliveryResult(Reason.RESTORED)
         decision = decide(
             Stage.HANDING_OVER,
@@ -107,7 +107,7 @@ async def mark_restored(database: Database, since: datetime) -> Marked:
 
 
 async def adopt(database: Database) -> None:
-    """Take this database as the one to work with and mark nothing. Raises `WorkersRunning`, `Unavailable`."""
+    """Accept this database as it is and mark nothing. Raises `WorkersRunning`, `Unavailable`."""
     async with database.connection() as connection:
         await _refuse_workers(connection)
         await stamp(connection)
@@ -118,7 +118,7 @@ async def stamp(connection: AsyncConnection[Any]) -> None:
     allowed = await _rows(connection, "select has_function_privilege('pg_control_system()', 'execute')", {})
     try:
         await connection.execute(statement(STAMP, CLUSTER if allowed[0][0] else NO_CLUSTER))
-    except InsufficientPrivilege as error:  # pragma: no cover  # it was asked a moment ago
+    except InsufficientPrivilege as error:  # pragma: no cover  # the same was allowed a moment ago
         raise MailroomError("The database's user may not write the table database_identity.") from error
 
 

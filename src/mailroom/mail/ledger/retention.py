@@ -10,7 +10,7 @@ MOST = 5000
 """Rows that one clean-up changes at most; the next one continues."""
 
 # The age is checked twice, since a person may queue the mail again at this moment. A mail that is held as
-# uncertain has ended, too: the person it waits for may never come.
+# uncertain counts as ended, too: the person it waits for may never come.
 DROP_BODIES = """
 with old as materialized (
     select id from mails where params is not null and ended_at < now() - %(age)s limit %(most)s

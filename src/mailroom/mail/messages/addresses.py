@@ -16,7 +16,7 @@ LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 USUAL = re.compile(
     rf"(?:(?P<name>[A-Za-z0-9][A-Za-z0-9 ]*) )?(?P<open><)?(?P<address>{LOCAL}@{LABEL}(?:\.{LABEL})+)(?(open)>)"
 )
-"""Most addresses: judged here, at a fiftieth of what the library costs."""
+"""Matches most addresses, at a fiftieth of what the library costs."""
 LONGEST_LOCAL = 64
 LOCALHOST = re.compile(r"(?P<before>.+)@localhost(?P<after>>?)", re.IGNORECASE)
 
@@ -26,9 +26,9 @@ class NotAnAddress(ValueError):
 
 
 def read_mailbox(text: str, *, localhost: bool = False) -> Mailbox:
-    """Return what this text names. Nobody is asked over the network. Raises `NotAnAddress` with its reason.
+    """Return the mailbox in this text, without asking the network. Raises `NotAnAddress` with its reason.
 
-    `localhost`: the domain may be `localhost`, as in the MAIL_FROM of `mailroom up`. That is for senders.
+    `localhost`: the domain may be `localhost`, as in the MAIL_FROM of `mailroom up`; for senders only.
     """
     text = text.strip()
     if localhost and (here := LOCALHOST.fullmatch(text)):

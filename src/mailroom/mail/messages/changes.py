@@ -1,4 +1,4 @@
-"""What programs change of a message that waits: its time, or that it goes out at all."""
+"""What programs change of a message that waits: they send it at another time, or cancel it."""
 
 from datetime import datetime
 from typing import Any
@@ -45,7 +45,7 @@ async def reschedule(work: PlainWork, message_id: UUID, due: datetime) -> None:
 
 
 async def cancel(work: PlainWork, message_id: UUID, counters: Counters) -> int:
-    """Give up this message's waiting mails; return how many. Raises `NothingWaits`."""
+    """Cancel this message's waiting mails; return how many. Raises `NothingWaits`."""
     cancelled: list[Any] = await work.fetch(CANCEL, {"id": message_id})
     if not cancelled:
         raise NothingWaits

@@ -2,7 +2,7 @@
 
 Most messages are plain: ASCII headers that fit on a line, a text, an HTML part, no files. Their bytes are put
 together here, at a fraction of what `EmailMessage` costs (`python -m benchmarks.api --only composition`). All
-others go through the standard library, which a property test also holds the short way to.
+others go through the standard library; a property test compares the short way with it.
 """
 
 import base64
@@ -28,9 +28,9 @@ PLAIN_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
 LINE = 76
 """Octets of a header line that is not folded (RFC 5322 §2.1.1 recommends 78 with its CRLF)."""
 LARGE = 256 * 1024
-"""Octets of a file from which it is put into the finished message: the standard library holds it six times."""
+"""Octets from which a file is put into the finished message: the standard library would hold it six times."""
 PLACEHOLDER = 33
-"""Random octets that stand for such a file meanwhile; in base64 they fit on a line, and have no padding."""
+"""Random octets in place of such a file meanwhile; in base64 they fit on a line, and have no padding."""
 ENCODED_AT_ONCE = 57 * 1000
 """Octets; a line holds 57 of them."""
 LONGEST_HTML = 2_000_000
@@ -45,7 +45,7 @@ def compose(draft: Draft, *, message_id: str, date: datetime) -> bytes:
 
 
 def compose_the_long_way(draft: Draft, *, message_id: str, date: datetime) -> bytes:
-    """Like `compose`, by the standard library alone: the measure for the short way."""
+    """Like `compose`, by the standard library alone: tests compare the short way with it."""
     text = draft.text if draft.text is not None else text_of(draft.html or "")
     return _long_way(draft, text, message_id, date)
 
@@ -56,10 +56,10 @@ def message_id_of(message_id: UUID, domain: str) -> str:
 
 
 def text_of(html: str) -> str:
-    """Return the text of an HTML mail that has none."""
+    """Return a text part for an HTML mail that has none."""
     if len(html) > LONGEST_HTML:
         return "This message is HTML only.\n"
-    from inscriptis import get_text  # 6 MB in every process, and few mails need it
+    from inscriptis import get_text  # it takes 6 MB in a process, and few mails need it
 
     return get_text(html).strip() + "\n" if html.strip() else "\n"
 
@@ -71,7 +71,7 @@ def needs_utf8(draft: Draft) -> bool:
 
 
 def _plain(draft: Draft, text: str, message_id: str, date: datetime) -> bytes | None:
-    """Return the bytes of a plain message; None where it is not plain."""
+    """Return the bytes of a plain message; None if it is not plain."""
     if draft.attachments:
         return None
     fields = [
@@ -94,7 +94,7 @@ def _plain(draft: Draft, text: str, message_id: str, date: datetime) -> bytes | 
     head = "".join(lines).encode("ascii") + b"MIME-Version: 1.0\r\n"
     if draft.html is None:
         return head + _part("plain", text)
-    boundary = secrets.token_hex(16).encode()  # 128 random bits: in no part
+    boundary = secrets.token_hex(16).encode()  # 128 random bits, which occur in no part
     parts = (_part("plain", text), _part("html", draft.html))
     return b"".join(
         (

@@ -15,7 +15,7 @@ from mailroom.mail.messages.rows import KIND
 from mailroom.mail.rendering.renderer import BrokenMail, Envelope, deliverable, dot_stuffed
 
 LARGE = 256 * 1024
-"""Octets from which a content is loaded only when its mail's turn has come."""
+"""Octets from which a content is loaded only when its mail is about to be sent."""
 MOST_LARGE = 4
 """Large contents in memory at a time: of 40 MB each, at most."""
 
@@ -46,7 +46,7 @@ class Contents:
     async def open(self, claim: Claim) -> AsyncIterator[MessageBytes]:
         """Lend the content of a claimed message; a large one once fewer than `MOST_LARGE` are in memory.
 
-        Raises `BrokenMail` where it has been dropped, `Unavailable`.
+        Raises `BrokenMail` if it has been dropped, `Unavailable`.
         """
         assert claim.message_id is not None
         if claim.content:
@@ -67,7 +67,7 @@ def _one(found: dict[UUID, MessageBytes]) -> MessageBytes:
 
 
 def envelope_of(recipient: str, content: MessageBytes) -> Envelope:
-    """Return one recipient's copy as the server takes it. Raises `BrokenMail` where the address can be none."""
+    """Return one recipient's copy as the server takes it. Raises `BrokenMail` if that cannot be an address."""
     try:
         address, utf8 = deliverable(recipient)
     except ValueError as error:

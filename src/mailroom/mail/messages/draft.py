@@ -100,7 +100,7 @@ class Draft:
     scheduled_at: datetime | None = None
     stream: Stream = "transactional"
     envelope: Sequence[str] | None = None
-    """The addresses it goes to, where a client named them itself (SMTP); the fields only say what it shows."""
+    """The addresses it goes to, if a client named them itself (SMTP): the headers only say what it shows."""
 
     @property
     def recipients(self) -> list[str]:
@@ -126,7 +126,7 @@ class Draft:
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
-    """Raise `InvalidMessage` where a header is malformed, too long, or not a program's to set."""
+    """Raise `InvalidMessage` if a header is malformed, too long, or reserved."""
     if len(headers) > MOST_HEADERS:
         raise InvalidMessage("headers", f"Give at most {MOST_HEADERS} headers.")
     for name, value in headers.items():
@@ -141,7 +141,7 @@ def check_headers(headers: Mapping[str, str]) -> None:
 
 
 def check_tags(tags: Mapping[str, str]) -> None:
-    """Raise `InvalidMessage` where a tag has characters that Resend does not allow either."""
+    """Raise `InvalidMessage` if a tag has characters that Resend does not allow."""
     if len(tags) > MOST_TAGS:
         raise InvalidMessage("tags", f"Give at most {MOST_TAGS} tags.")
     for name, value in tags.items():
@@ -152,7 +152,7 @@ def check_tags(tags: Mapping[str, str]) -> None:
 
 
 def check_attachment(attachment: Attachment) -> None:
-    """Raise `InvalidMessage` where a name or a type cannot stand in a header."""
+    """Raise `InvalidMessage` if a name or a type cannot be written in a header."""
     if (
         not attachment.filename
         or len(attachment.filename) > LONGEST_FILENAME

@@ -23,7 +23,7 @@ class Message(Base):
     to_addresses: Mapped[list[str]] = mapped_column(ARRAY(Text))
     cc_addresses: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     bcc_addresses: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
-    """Recipients that no header names; they are in no content."""
+    """Recipients that no header names; they are not in the content."""
     reply_to: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     subject: Mapped[str] = mapped_column(Text, server_default="")
     stream: Mapped[str] = mapped_column(Text, server_default="transactional")
@@ -31,9 +31,9 @@ class Message(Base):
     """Name to value."""
     scheduled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     test: Mapped[bool] = mapped_column(server_default=text("false"))
-    """True where nothing is sent: the message came with a test key."""
+    """True if nothing is sent: the message came with a test key."""
     source: Mapped[str] = mapped_column(Text, server_default="http")
-    """The door it came in by, ``http`` or ``smtp``."""
+    """How it came in: ``http`` or ``smtp``."""
     size: Mapped[int] = mapped_column(Integer)
     """Octets of its content."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
@@ -46,7 +46,7 @@ class Message(Base):
 
 
 class MessageContent(Base):
-    """The content of a message: RFC 5322 bytes without Bcc, shared by its recipients; dropped in time."""
+    """The content of a message: RFC 5322 bytes without Bcc, shared by its recipients; dropped after a time."""
 
     __tablename__ = "message_contents"
 

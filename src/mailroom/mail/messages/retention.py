@@ -9,7 +9,7 @@ from mailroom.kit.ids import first_id
 MOST = 1000
 """Messages that one clean-up drops at most."""
 
-# Ids tell the time: the primary key finds what is old enough to be asked about.
+# Ids contain the time: the primary key finds what is old enough to be checked.
 DROP_CONTENTS = """
 with old as materialized (
     select message_id from message_contents

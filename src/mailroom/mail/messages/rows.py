@@ -2,10 +2,10 @@
 
 All values are arrays, so the statement is planned once for one message and for thousands. Contents travel as
 bytes (`%(…)b`): psycopg would write a list of them as text, at 80 µs for 3 KB. The statement does nothing for ids
-that are there already: it may run twice where its answer got lost.
+that are there already: it may run again if its answer got lost.
 
 Large contents are left out of it and follow in the same transaction, by COPY (`COPIED`). COPY fails for ids
-that are there: whoever repeats that transaction asks first (`THERE`).
+that are there: a repeat of that transaction asks first (`THERE`).
 """
 
 import struct
@@ -25,7 +25,7 @@ KIND, BULK = "message", "bulk"
 """The kind of every mail of a message."""
 EXPIRES_AFTER = timedelta(hours=48)
 COPIED = 256 * 1024
-"""Octets of a content from which it is copied: a value of the statement is in memory three times."""
+"""Octets from which a content is copied: a value of the statement is in memory three times."""
 
 PUT = """
 with message as (
@@ -98,17 +98,17 @@ class MessageRows:
 
     @property
     def is_copied(self) -> bool:
-        """True where its content is too large for `PUT` and is copied."""
+        """True if its content is too large for `PUT` and is copied."""
         return self.size >= COPIED
 
     @property
     def at_once(self) -> list[UUID]:
-        """The mails that workers are told of: none where a moment is to come first."""
+        """The mails that workers are told of at once: none if they are to be sent later."""
         return [mail[0] for mail in self.mails if mail[5] is None]
 
     @property
     def is_bulk(self) -> bool:
-        """True where its mails go behind all others."""
+        """True if its mails go behind all others."""
         return bool(self.message[8] == BULK)
 
 
@@ -151,7 +151,7 @@ def rows_of(
 
 
 def values_of(rows: Sequence[MessageRows]) -> dict[str, Any]:
-    """Return what `PUT` writes these with."""
+    """Return the parameters of `PUT` for these messages."""
     messages = zip(*(one.message for one in rows), strict=True)
     mails = zip(*(mail for one in rows for mail in one.mails), strict=True)
     return {
@@ -163,7 +163,7 @@ def values_of(rows: Sequence[MessageRows]) -> dict[str, Any]:
 
 
 def copied(rows: Sequence[MessageRows]) -> Iterator[bytes]:
-    """Yield what `COPY` is given: the contents of those that `PUT` wrote without."""
+    """Yield the input of `COPY`: the contents of the messages that `PUT` wrote without content."""
     yield COPY_BEGINS
     for one in rows:
         if one.is_copied:
@@ -178,7 +178,7 @@ def is_test_recipient(address: str) -> bool:
 
 
 def _array(texts: Sequence[str]) -> str:
-    """Return texts as PostgreSQL writes an array: in a column of arrays they may differ in length."""
+    """Return texts as PostgreSQL writes an array, since the arrays of a column may differ in length."""
     if not texts:
         return "{}"
     return '{"' + '","'.join([text.replace("\\", "\\\\").replace('"', '\\"') for text in texts]) + '"}'

@@ -41,10 +41,10 @@ LATEST = timedelta(days=30)
 LARGEST = 40_000_000
 """Octets of a message's content, encoded: 40 MB, as the request's limit."""
 ALONE = 256 * 1024
-"""Octets from which what is put has a statement of its own: it would keep the others waiting."""
+"""Octets from which a request has a statement of its own: it would keep the others waiting."""
 
 TELL_EVERY = 0.025
-"""Seconds between two messages to workers where many mails come; a mail that comes alone does not wait."""
+"""Seconds between two messages to workers while many mails come; a mail that comes alone does not wait."""
 
 
 class MessageStore:
@@ -59,7 +59,7 @@ class MessageStore:
         wake_bulk: Callable[[], None] = lambda: None,
         counters: Counters | None = None,
     ) -> None:
-        """`domain` (ASCII) stands in each Message-ID; `wake_bulk` has a worker claim mails of the bulk stream."""
+        """`domain` (ASCII) is used in each Message-ID; `wake_bulk` has a worker claim mails of the bulk stream."""
         self._database = database
         self._notify = notify
         self._wake_bulk = wake_bulk
@@ -80,7 +80,7 @@ class MessageStore:
     ) -> list[MessageRows]:
         """Make these messages, in order; nothing is written yet.
 
-        `turns` holds for each the moment a sending limit lets it go (none: at once). Raises `InvalidMessage`.
+        `turns` holds for each the time when a sending limit lets it go (None: at once). Raises `InvalidMessage`.
         """
         now = clock.now()
         made: list[MessageRows] = []
@@ -136,7 +136,7 @@ class MessageStore:
     async def commit(self, rows: Sequence[MessageRows]) -> None:
         """Write these messages, all or none, and commit: together with others that come at the same time.
 
-        Raises `Unavailable`; whether they were written nobody knows then.
+        Raises `Unavailable`; then nobody knows whether they were written.
         """
         if any(one.is_copied for one in rows):
             try:
@@ -152,7 +152,7 @@ class MessageStore:
             raise error
 
     async def _commit_copied(self, rows: Sequence[MessageRows], *, again: bool = False) -> None:
-        """Commit messages with large contents; `again` looks first whether they are there."""
+        """Commit messages with large contents; with `again`, first check whether they are there."""
         try:
             async with self._database.begin_plain() as work:
                 if again and await work.fetch(THERE, {"ids": [one.id for one in rows]}):
@@ -165,9 +165,9 @@ class MessageStore:
             self._tell(rows)  # the first try was committed meanwhile
 
     async def _commit(self, requests: Sequence[Sequence[MessageRows]]) -> list[Exception | None]:
-        """Commit several requests in one statement. Where one of them breaks it, each gets one of its own.
+        """Commit several requests in one statement. If one of them breaks it, each gets a statement of its own.
 
-        Workers are told of many mails at once: that costs them a third of what a message for each would.
+        Workers are told of many mails at once, which costs them a third of what a message for each would.
         """
         rows = [one for request in requests for one in request]
         try:

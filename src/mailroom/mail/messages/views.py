@@ -39,7 +39,7 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class FoundMessage:
-    """A message with its recipients, and its content where that is still kept and was asked for."""
+    """A message with its recipients, and its content if that is still kept and was asked for."""
 
     message: Message
     recipients: Sequence[Recipient]
@@ -52,7 +52,7 @@ class FoundMessage:
 
 
 def last_event(states: Iterable[str]) -> str:
-    """Return the worst of these states in Resend's words; `queued` where there are none."""
+    """Return the worst of these states in Resend's words; `queued` if there are none."""
     worst = min(states, key=ORDER.index, default=str(State.QUEUED))
     return LAST_EVENT[worst]
 
@@ -116,7 +116,7 @@ async def list_messages(work: UnitOfWork, wanted: Filter, *, limit: int) -> tupl
 async def find_message(
     work: UnitOfWork, message_id: UUID, *, key_id: UUID | None = None, content: bool = True
 ) -> FoundMessage | None:
-    """Return a message with all that is known of it; None where it is unknown, or not this key's."""
+    """Return a message with all that is known of it; None if it is unknown, or not this key's."""
     message = await work.session.get(Message, message_id)
     if message is None or (key_id is not None and message.key_id != key_id):
         return None

@@ -1,8 +1,8 @@
 """Templates compiled once for each kind of mail: for each recipient only the values are encoded and filled in.
 
 The templates are rendered once with placeholders for the values. Everything between the placeholders is encoded
-then, and never again. Templates can be compiled where they print their values and do nothing else with them.
-Values can be filled in where they are one printable line. Everything else goes the long way, through the standard
+then, and never again. Templates can be compiled if they print their values and do nothing else with them.
+Values can be filled in if they are one printable line. Everything else goes the long way, through the standard
 library.
 """
 
@@ -32,8 +32,9 @@ class NotPlain(Exception):
 
 
 class Placeholder:
-    """Stands for a value while a template is compiled. It can be printed, escaped or not; all else raises
-    `NotPlain`.
+    """Takes the place of a value while a template is compiled.
+
+    It can be printed, escaped or not; all else raises `NotPlain`.
     """
 
     def __init__(self, number: int) -> None:
@@ -55,7 +56,7 @@ class Placeholder:
 
 @dataclass(frozen=True, slots=True)
 class TextTemplate:
-    """A text with values in it: a format string, and for each `%s` the number of the value and whether as HTML."""
+    """A text with values in it: a format string, and for each `%s` the value's number and whether to escape it."""
 
     form: str
     values: tuple[tuple[int, bool], ...]
@@ -69,9 +70,9 @@ class CompiledTemplate:
     """The subject and the two bodies of one kind of mail, for values of these names."""
 
     def __init__(self, names: tuple[str, ...], write: Write, picture: InlinePicture | None = None) -> None:
-        """Compile the templates that `write` renders; `picture` goes along with HTML that shows it.
+        """Compile the templates that `write` renders; `picture` is added to HTML that shows it.
 
-        Raises `NotPlain` where the result could differ from theirs.
+        Raises `NotPlain` if the result could differ from theirs.
         """
         self._names = names
         slots = {name: Placeholder(number) for number, name in enumerate(names)}
@@ -93,8 +94,8 @@ class CompiledTemplate:
         used = list(dict.fromkeys(piece[0] for piece in pieces if isinstance(piece, tuple)))
         self._places = [(n, 2 * place, 2 * place + 1) for place, n in enumerate(used)]
         self._order = [2 * used.index(piece[0]) + piece[1] for piece in pieces if isinstance(piece, tuple)]
-        self._last = [("", b"")] * (2 * len(used))  # most values are those of the mail before
-        self._content = [b""]  # fixed bytes, and between each two of them a value
+        self._last = [("", b"")] * (2 * len(used))  # most values are the same as in the previous mail
+        self._content = [b""]  # fixed bytes and values, alternately
         for piece in pieces:
             if isinstance(piece, tuple):
                 self._content += [b"", b""]
@@ -102,7 +103,7 @@ class CompiledTemplate:
                 self._content[-1] += piece
 
     def filled(self, words: Mapping[str, Any]) -> tuple[str, list[bytes]] | None:
-        """Return subject and content with these values; None where one of them has to go the long way.
+        """Return subject and content with these values; None if one of them has to go the long way.
 
         The content is a list of dot-stuffed pieces, without the final dot.
         """
@@ -133,8 +134,9 @@ def _check(names: tuple[str, ...], compiled: tuple[str, ...], write: Write) -> N
 
 
 def _form(text: str) -> TextTemplate:
-    """Return the template of a text with placeholders. Raises `NotPlain` where a placeholder was cut or
-    changed.
+    """Return the template of a text with placeholders.
+
+    Raises `NotPlain` if a placeholder was cut or changed.
     """
     values = tuple((int(number), kind == "h") for kind, number in MARK.findall(text))
     form = MARK.sub("%s", text.replace("%", "%%"))
@@ -144,9 +146,9 @@ def _form(text: str) -> TextTemplate:
 
 
 def _part(boundary: str, subtype: str, body: str) -> Iterator[bytes | tuple[int, bool]]:
-    """Yield a body part: fixed encoded bytes, and between them numbers of values with whether as HTML.
+    """Yield a body part: fixed encoded bytes, and between them each value's number and whether to escape it.
 
-    Each value stands on an encoded line of its own, between soft line breaks (RFC 2045 §6.7). So its length never
+    Each value is on an encoded line of its own, between soft line breaks (RFC 2045 §6.7). So its length never
     changes how the text around it is broken into lines.
     """
     yield (

@@ -38,7 +38,7 @@ def _template_of(error: Exception, environment: jinja2.Environment) -> tuple[str
 
 
 def _variables_of(error: Exception, environment: jinja2.Environment, name: str, known: Iterable[str]) -> list[str]:
-    """Return the names that the error is about, if they stand in the template: others may be values."""
+    """Return the names that the error is about, if they are in the template: other names may be values."""
     if not isinstance(error, jinja2.UndefinedError) or environment.loader is None:
         return []
     source, _, _ = environment.loader.get_source(environment, name)

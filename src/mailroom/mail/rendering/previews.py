@@ -15,7 +15,7 @@ from mailroom.settings.brand import PLAIN, Brand
 
 MASK = "••••••••"
 _SECRET_LINK = re.compile(r"^(https?://[^/]+/[^/]+/).+$")
-"""A link with more than a page's name: what follows is a token."""
+"""A link with more than a page's name: the rest is a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Preview:
 
 
 class Previews:
-    """Makes previews. A row gives the mail that its worker sends, but for what is masked."""
+    """Makes previews. The preview of a row is the mail that a worker would send, except for what is masked."""
 
     def __init__(
         self,

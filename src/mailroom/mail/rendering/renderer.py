@@ -48,19 +48,19 @@ class Envelope(NamedTuple):
     recipient: str
     data: bytes
     utf8: bool = False
-    """True where an address or a header needs SMTPUTF8 (RFC 6531)."""
+    """True if an address or a header needs SMTPUTF8 (RFC 6531)."""
     eight_bit: bool = False
-    """True where the content holds octets above 127, which needs 8BITMIME (RFC 6152)."""
+    """True if the content holds octets above 127, which needs 8BITMIME (RFC 6152)."""
     withheld: bool = False
-    """True where the server is told the recipient, but not given the content."""
+    """True if the server is told the recipient, but not given the content."""
 
 
 class Renderer:
     """Renders mails. The same row gives the same Message-ID, link and code in every attempt.
 
-    The templates of a kind are compiled with its first mail, where they do nothing but print their variables
+    The templates of a kind are compiled with its first mail, if they do nothing but print their variables
     (`compiled_template.py`). All other mails go the long way, through Jinja and the standard library. A property
-    test compares the two ways. Templates in the folders `overrides` go before those in `templates`.
+    test compares the two ways. Templates in the folders `overrides` take precedence over those in `templates`.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Renderer:
         return f"<{row.id}@{self._domain}>"
 
     def render(self, row: MailRow) -> Envelope:
-        """Return the mail, ready for the server. Raises `BrokenMail`; `UnknownKind` where its app is missing."""
+        """Return the mail, ready for the server. Raises `BrokenMail`; `UnknownKind` if its app is missing."""
         return self._made(row, self._short_way)
 
     def render_the_long_way(self, row: MailRow) -> Envelope:
@@ -122,7 +122,7 @@ class Renderer:
         self, row: MailRow, short: Callable[[MailRow, MailKind, dict[str, Any]], Envelope | None]
     ) -> Envelope:
         words: dict[str, Any] = {}
-        kind = self._kinds[row.kind]  # outside the try: another worker may have the app that it belongs to
+        kind = self._kinds[row.kind]  # outside the try: another worker may have the kind's app
         try:
             params = {name: value for name, value in row.params.items() if name not in RESERVED}
             words = {**self._product, **params, **kind.variables(row)}
@@ -164,7 +164,7 @@ class Renderer:
         if key not in self._prepared:
             try:
                 self._prepared[key] = CompiledTemplate(names, partial(self._write, kind), self._picture)
-            except Exception:  # its templates need more than placeholders: such mails go the long way
+            except Exception:  # its templates need real values: such mails go the long way
                 self._prepared[key] = None
         return self._prepared[key]
 
@@ -202,7 +202,7 @@ def shown_in_header(kind: MailKind, address: str) -> str:
 def deliverable(address: str) -> tuple[str, bool]:
     """Return the address for the envelope, its domain in ASCII (IDNA), and whether it needs SMTPUTF8.
 
-    Raises ValueError where it cannot be an address.
+    Raises ValueError if it cannot be an address.
     """
     if CONTROL.search(address):
         raise ValueError("an address with control characters")

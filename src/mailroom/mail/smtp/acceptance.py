@@ -1,4 +1,4 @@
-"""How long the mail server takes to accept a mail. A withheld mail takes as long: so nobody sees which it is."""
+"""How long the mail server takes to accept a mail. A withheld mail takes as long, to look the same."""
 
 import random
 from collections import deque
@@ -6,7 +6,7 @@ from collections import deque
 REMEMBERED = 32
 """Acceptances a process remembers."""
 AT_FIRST = 0.05
-"""Seconds, before there was one."""
+"""Seconds that are assumed before the first acceptance."""
 
 
 class AcceptanceTimes:
@@ -20,5 +20,5 @@ class AcceptanceTimes:
         self._seconds.append(seconds)
 
     def draw(self) -> float:
-        """Return one of them, by chance."""
+        """Return one of them at random."""
         return random.choice(self._seconds) if self._seconds else AT_FIRST  # noqa: S311  # a delay, no secret

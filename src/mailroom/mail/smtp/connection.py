@@ -45,7 +45,7 @@ class Timeouts:
 class Undelivered(Exception):
     """An attempt ended without a clear acceptance; `result` says how.
 
-    `handed_over` is true where the server may have the mail all the same. `usable` is false where the connection
+    `handed_over` is true if the server may have the mail all the same. `usable` is false if the connection
     must not be used again.
     """
 
@@ -61,7 +61,7 @@ class NotStarted(Exception):
 
 
 class _NegativeReply(Exception):
-    """The server refused a command of a mail: its reply is not the one that goes on."""
+    """The server refused a command of a mail: its reply is not the one needed to continue."""
 
     def __init__(self, command: Command, reply: Reply) -> None:
         super().__init__(reply.code)
@@ -70,7 +70,7 @@ class _NegativeReply(Exception):
 
 
 class SmtpConnection:
-    """An open connection, signed in where the server wants it. It sends one mail at a time."""
+    """An open connection, signed in if the server requires it. It sends one mail at a time."""
 
     def __init__(
         self,
@@ -94,9 +94,9 @@ class SmtpConnection:
         """True once commands went out in a group: then replies may come out of step."""
         self._tls = tls
         self.tls_version = tls_version
-        """``TLSv1.3``; none where the connection is in the clear."""
+        """``TLSv1.3``; none if the connection is not encrypted."""
         self.certificate_ends = certificate_ends
-        """When the server's certificate ends, as `ssl` writes it; none where it was not checked."""
+        """When the server's certificate ends, as `ssl` writes it; none if it was not checked."""
         self._timeouts = timeouts
         self._introduced: tuple[Envelope, PendingReplies] | None = None
         self.mails = 0
@@ -136,7 +136,7 @@ class SmtpConnection:
 
     @property
     def silent_for(self) -> float:
-        """Seconds for which a reply has been waited for; 0 where none is missing."""
+        """Seconds that a reply has been awaited; 0 if none is missing."""
         return self._talk.silent_for
 
     @property
@@ -152,10 +152,10 @@ class SmtpConnection:
     ) -> DeliveryResult:
         """Send the mail and return the server's acceptance. Raises `Undelivered` or `NotStarted`.
 
-        `may_hand_over` is awaited just before DATA. Where it returns false, nothing of the content is sent and the
+        `may_hand_over` is awaited just before DATA. If it returns false, nothing of the content is sent and the
         connection closes. A cancellation closes the connection, too: its replies would be out of step.
 
-        Where the server takes commands in groups (PIPELINING, RFC 2920 §3.1), `following` is called for the mail
+        If the server takes commands in groups (PIPELINING, RFC 2920 §3.1), `following` is called for the mail
         that goes next over this connection. Its MAIL and RCPT are sent right behind the content of this mail, and
         its own `deliver` continues with their replies.
         """
@@ -181,12 +181,12 @@ class SmtpConnection:
         """Return how the attempt ended with a negative reply before its content was sent."""
         command, reply = negative.command, negative.reply
         result = classify(command, reply.code, reply.text, tls=self._tls)
-        out_of_step = reply.code not in REFUSALS  # neither a refusal nor the code that goes on
+        out_of_step = reply.code not in REFUSALS  # neither a refusal nor the code needed to continue
         if self._grouped and (out_of_step or reply.code == BAD_SEQUENCE):
             # Mailroom's commands are in order, so the server has mixed up those of a group (RFC 2920 §3.2).
             self._suspend_pipelining()
             self.close()
-            if command in {Command.MAIL, Command.RCPT}:  # at once, over a connection without groups
+            if command in {Command.MAIL, Command.RCPT}:  # sent again at once, without groups
                 return NotStarted()
             return Undelivered(result._replace(reason=Reason.DISCONNECTED))
         if out_of_step:
@@ -200,7 +200,7 @@ class SmtpConnection:
             self._pipelining.suspend()
 
     def _lacks(self, envelope: Envelope) -> DeliveryResult | None:
-        """Return the refusal of a mail that needs what the server does not offer; None where it lacks nothing."""
+        """Return the refusal of a mail that needs what the server does not offer; None if it needs no more."""
         if envelope.utf8 and not self._utf8:
             text = "the server does not take addresses or headers outside ASCII (no SMTPUTF8)"
             in_address = not envelope.recipient.isascii()
@@ -260,7 +260,7 @@ class SmtpConnection:
             replies = await self._named(envelope)
         if replies[0].code != OK:
             raise _NegativeReply(Command.MAIL, replies[0])
-        if replies[1].code not in COMPLETED:  # 252 is a yes, too (RFC 5321 §4.2.1)
+        if replies[1].code not in COMPLETED:  # 252 accepts, too (RFC 5321 §4.2.1)
             raise _NegativeReply(Command.RCPT, replies[1])
 
     async def _named(self, envelope: Envelope) -> list[Reply]:

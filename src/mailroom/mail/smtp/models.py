@@ -1,4 +1,4 @@
-"""What is kept of the mail server: refused sign-ins."""
+"""What is stored about the mail server: refused sign-ins."""
 
 from datetime import datetime
 
@@ -16,11 +16,11 @@ class SmtpSignIn(Base):
     key: Mapped[str] = mapped_column(Text, primary_key=True)
     """An HMAC of the settings."""
     accepted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    """Since when the server takes user and password; none while it is not known to."""
+    """Since when the server accepts user and password; none while that is not known."""
     refusals: Mapped[int] = mapped_column(Integer, server_default="0")
     next_try_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     trying_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    """Until when a process has the try; none where nobody tries."""
+    """Until when the process that tries has time to do so; none if none tries."""
     code: Mapped[int | None] = mapped_column(SmallInteger)
     enhanced: Mapped[str | None] = mapped_column(Text)
     answer: Mapped[str | None] = mapped_column(Text)

@@ -18,7 +18,7 @@ MECHANISM_CODES = frozenset({504, 534})
 """The mechanism is unknown or too weak: another one may do (RFC 4954 §4, §6)."""
 
 KEEPALIVE = {"TCP_KEEPIDLE": 20, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 60_000}
-"""A peer that vanished without a word is known to be away after a minute, not after the ten of an acceptance."""
+"""A peer that vanished silently is known to be away after a minute, not after the ten minutes of an acceptance."""
 
 
 class ServerTrouble(Exception):
@@ -73,7 +73,7 @@ class _Opening:
             self._command = Command.STARTTLS
             await self._smtp.starttls()
             self._encrypted = True
-            await self._greet()  # RFC 3207 §4.2: what was said before counts no more
+            await self._greet()  # RFC 3207 §4.2: what the server said before no longer counts
         if self._server.username:
             self._command = Command.AUTH
             await self._sign_in(self._server.username, self._server.password or "")
@@ -95,7 +95,7 @@ class _Opening:
         if not self._smtp.supports_extension("auth"):
             raise aiosmtplib.SMTPException("The server offers no sign-in (AUTH) on this connection.")
         offered = [name for name in self._smtp.supported_auth_methods if name in {"cram-md5", "plain", "login"}]
-        if self._encrypted:  # servers that keep hashes offer CRAM-MD5 at times and cannot do it
+        if self._encrypted:  # servers that store hashes sometimes offer CRAM-MD5 and cannot do it
             offered.sort(key="cram-md5".__eq__)
         methods = {
             "cram-md5": self._smtp.auth_crammd5,
@@ -119,16 +119,16 @@ class _Opening:
             return DeliveryResult(Reason.TLS, text=readable(secured.reason or secured))
         if isinstance(error, aiosmtplib.SMTPResponseException):
             result = classify(self._command, error.code, error.message, tls=self._encrypted)
-            return result if result.reason else result._replace(reason=Reason.UNREACHABLE)  # a yes out of place
+            return result if result.reason else result._replace(reason=Reason.UNREACHABLE)  # an unexpected yes
         text = readable(getattr(error, "message", error) or type(error).__name__)
-        if type(error) is aiosmtplib.SMTPException:  # the server does not offer it, which has no class of its own
+        if type(error) is aiosmtplib.SMTPException:  # not offered: that has no class of its own
             reason = Reason.TLS if self._command is Command.STARTTLS else Reason.SIGN_IN
             return DeliveryResult(reason, text=text)
         return DeliveryResult(Reason.UNREACHABLE, text=text)
 
 
 def _watch_for_silence(smtp: aiosmtplib.SMTP) -> None:
-    """Have the system notice a peer that is gone, also while nothing is being sent."""
+    """Have the operating system notice a peer that is gone, even while nothing is being sent."""
     peer: socket.socket | None = smtp.get_transport_info("socket")
     if peer is None or peer.family not in {socket.AF_INET, socket.AF_INET6}:
         return

@@ -6,7 +6,7 @@ import time
 logger = logging.getLogger(__name__)
 
 SUSPEND_FOR = 3600.0
-"""Seconds for which a server that offers PIPELINING and cannot do it is sent one command at a time."""
+"""Seconds for which commands go one at a time to a server that offers PIPELINING but cannot do it."""
 
 
 class Pipelining:

@@ -24,7 +24,7 @@ PROBE_EVERY = 2.0
 """Seconds between two probes of the mail server while the circuit is open."""
 
 CROWDED_FOR = 10.0
-"""Seconds without a try at a further connection, after the server refused one while others were open."""
+"""Seconds without a further connection being tried, after the server refused one while others were open."""
 
 
 STALLED_AFTER = 10.0
@@ -54,8 +54,8 @@ class Pool:
 
     A connection sends at most `mails_each` mails, and is closed after `idle` seconds without one (some servers
     close after 10). A lent connection whose server has said nothing for `STALLED_AFTER` seconds keeps its mail, as
-    RFC 5321 §4.5.3.2 asks, but another one may be made in its place, up to `limit` of them: where a network drops
-    connections without a word, mails go on over new ones.
+    RFC 5321 §4.5.3.2 asks, but another one may be made in its place, up to `limit` of them: if a network drops
+    connections silently, mails go on over new ones.
 
     When no connection can be made and none is open, the circuit opens: each waiting borrower gets
     `CircuitOpen` at once, a probe tries every `PROBE_EVERY` seconds, and `on_recovery` is called when it succeeds.
@@ -84,7 +84,7 @@ class Pool:
         self._idle_seconds = idle
         self.on_recovery = on_recovery
         self.on_stall: Callable[[], None] | None = None
-        """Called while lent connections are stalled: whoever has one may be replaced."""
+        """Called while lent connections are stalled: their borrowers may be replaced."""
         self._open: set[SmtpConnection] = set()
         self._opening: dict[object, float] = {}
         self._watching = False
@@ -97,7 +97,7 @@ class Pool:
         self._closed = False
         self.tls_version: str | None = None
         self.certificate_ends: str | None = None
-        """Of the newest connection; see `SmtpConnection`."""
+        """As in the newest `SmtpConnection`."""
 
     @property
     def open_connections(self) -> int:
@@ -148,7 +148,7 @@ class Pool:
 
     @property
     def stalled(self) -> int:
-        """How many lent connections wait long for their server, `limit` at most."""
+        """How many lent connections have waited long for their server, `limit` at most."""
         began_before = time.monotonic() - STALLED_AFTER
         silent = sum(connection.silent_for > STALLED_AFTER for connection in self._open)
         return min(self.limit, silent + sum(began < began_before for began in self._opening.values()))
@@ -175,7 +175,7 @@ class Pool:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self._end_turn()  # this borrower had got a turn and does not use it
+                self._end_turn()  # this borrower got a turn and does not use it
             raise
 
     def _end_turn(self) -> None:
@@ -250,7 +250,7 @@ class Pool:
         self._lent -= 1
         if self.outage is None:
             self.outage = Outage(result)
-            # A refused sign-in has its line from the process that tried it.
+            # The process that tried to sign in has logged a refusal already.
             level = logging.INFO if result.reason is Reason.SIGN_IN and self._sign_ins else logging.WARNING
             logger.log(level, "mail server %s cannot be used: %s (%s)", self.server, result.reason, result.text)
             self._start(self._probe())

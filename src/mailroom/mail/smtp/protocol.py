@@ -1,4 +1,4 @@
-"""Commands and replies on an open connection to a mail server (RFC 5321 §4.2), pipelined where it allows that.
+"""Commands and replies on an open connection to a mail server (RFC 5321 §4.2), pipelined if it allows that.
 
 aiosmtplib connects, greets, starts TLS and signs in. After that each mail is four commands. aiosmtplib's work for
 each command (a timeout task, a lock, a parser for every case) would cost more than everything else about a mail.
@@ -23,7 +23,7 @@ MORE = re.compile(rb"\d{3}-")
 REFUSALS = range(400, 600)
 """The negative replies."""
 NO_REPLY = -1
-"""Stands for the code of input that is no SMTP reply."""
+"""Used as the code of input that is no SMTP reply."""
 
 
 class Reply(NamedTuple):
@@ -50,7 +50,7 @@ class PendingReplies:
         return self._future.__await__()
 
     def take(self, reply: Reply) -> bool:
-        """Add a reply; return True where it was the last one."""
+        """Add a reply; return True if it was the last one."""
         self._replies.append(reply)
         if len(self._replies) < self._count:
             return False
@@ -71,7 +71,7 @@ class PendingReplies:
             self._future.set_result(self._replies)
             return
         self._future.set_exception(error)
-        self._future.exception()  # perhaps nobody awaits it; asyncio must not log that
+        self._future.exception()  # nobody may await it; asyncio must not log that
 
 
 class SmtpProtocol(asyncio.Protocol):
@@ -86,7 +86,7 @@ class SmtpProtocol(asyncio.Protocol):
         self._alarm: asyncio.TimerHandle | None = None
         self._open = not transport.is_closing()
         self.unasked = False
-        """True once the server said what nobody asked for, other than that it closes: replies are out of step."""
+        """True once the server sent a reply to no command, other than that it closes: replies are out of step."""
         transport.set_protocol(self)
 
     @property
@@ -96,7 +96,7 @@ class SmtpProtocol(asyncio.Protocol):
 
     @property
     def silent_for(self) -> float:
-        """Seconds for which a reply has been waited for; 0 where none is missing."""
+        """Seconds that a reply has been awaited; 0 if none is missing."""
         return self._loop.time() - self._waits_since if self._asked else 0.0
 
     async def ask(self, line: bytes, seconds: float) -> Reply:
@@ -160,7 +160,7 @@ class SmtpProtocol(asyncio.Protocol):
         self.close()
 
     def _check(self, rest: bytes) -> None:
-        """Fail the questions where this input cannot become a reply."""
+        """Fail the questions if this input cannot become a reply."""
         lines = rest.split(b"\n")
         if len(rest) > MOST:
             self._fail(SMTPResponseException(NO_REPLY, "Response too long"))
@@ -180,7 +180,7 @@ class SmtpProtocol(asyncio.Protocol):
         error.__cause__ = exc
         self._fail(error)
 
-    # -- time limits: one timer for all questions, set again where it fires too early; one for each costs more
+    # -- time limits: one timer for all questions, set again if it fires too early; one for each would cost more
 
     def _wait(self, question: PendingReplies) -> None:
         self._waits_since = self._loop.time()

@@ -100,10 +100,10 @@ BY_COMMAND: dict[Command, Reason] = {
     Command.DATA: Reason.POLICY_REFUSED,
     Command.CONTENT: Reason.POLICY_REFUSED,  # Amazon SES: "554 Message rejected: Email address is not verified"
 }
-"""The most common meaning of a refusal without an enhanced code: postmasters refuse what was just named."""
+"""The most common meaning of a refusal without an enhanced code: it is about what the command just named."""
 
 SYNTAX = frozenset({500, 501, 502, BAD_SEQUENCE, 504, 555})
-"""The server does not take the command itself (RFC 5321 §4.2.2)."""
+"""The server rejects the command itself (RFC 5321 §4.2.2)."""
 
 
 def classify(command: Command, code: int, text: str, *, tls: bool = True) -> DeliveryResult:

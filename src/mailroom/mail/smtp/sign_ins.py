@@ -1,9 +1,9 @@
-"""Refused sign-ins, shared by all workers: each waits longer than the one before, and one log line says so.
+"""Refused sign-ins, shared by all workers: the wait grows with each refusal, and one log line tells of it.
 
 A mail server that counts refused passwords (fail2ban, or the provider itself) bans addresses that go on trying. So
-a row in PostgreSQL holds what is known of these settings: whether they were accepted last, and else when the next
-try is due and whether somebody makes it now. The row's key is an HMAC of the settings: other settings are another
-row, and are tried at once.
+a row in PostgreSQL holds what is known of these settings: whether they were accepted last; if not, when the next
+try is due, and whether a process is making it now. The row's key is an HMAC of the settings: other settings have
+another row, and are tried at once.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 WAITS = (60.0, 300.0, 600.0, 1200.0, 1800.0)
 """Seconds until the next try after the first, second, ... refusal. fail2ban bans after five within ten minutes."""
 LEASE = 120.0
-"""Seconds after which another process makes the try that one process has begun."""
+"""Seconds after which another process may try in place of one that has begun to."""
 LOOK_EVERY = 0.2
 """Seconds between two looks at how another process' try ended."""
 
@@ -96,7 +96,7 @@ class SignIns:
 
     @asynccontextmanager
     async def trying(self) -> AsyncIterator[None]:
-        """Open a connection in this block. Raises `ServerTrouble` where it is too early for another try.
+        """Open a connection in this block. Raises `ServerTrouble` if it is too early for another try.
 
         While another process makes the first try, or one after a refusal, this one waits for its end.
         """
@@ -134,7 +134,7 @@ class SignIns:
             await asyncio.sleep(LOOK_EVERY)
 
     async def accepted(self) -> None:
-        """Note that the server took user and password: whoever waits may try at once."""
+        """Note that the server accepted user and password: processes that wait may try at once."""
         self._refused = None
         await self._write(ACCEPTED)
 
@@ -164,4 +164,4 @@ class SignIns:
         try:
             return await self._database.fetch(statement, {"key": self._key, **facts})
         except Unavailable:
-            return []  # this process remembers it; the others find out by themselves
+            return []  # this process remembers it; the others find out on their own

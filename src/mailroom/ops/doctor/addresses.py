@@ -34,7 +34,7 @@ COMMAND = 'python -c "import secrets; print(secrets.token_urlsafe(%s))"'
 
 
 async def check(settings: Settings) -> list[Finding]:
-    """Check what can be told from the settings alone; nobody is asked."""
+    """Check what can be seen in the settings alone; no server is asked."""
     found = [_from(settings), _public_url(settings), *_proxies(settings), _key(settings), *_metrics(settings)]
     return [finding for finding in found if finding]
 

@@ -13,7 +13,7 @@ from mailroom.settings import Settings
 
 CHECK = gettext_noop("alerts")
 WARNINGS = frozenset({"certificate", "uncertain", "redis_full", "disk_full"})
-"""Rules that tell of what may become worse; the others tell of what does not work now."""
+"""Rules for what may become worse; the other rules are for what does not work now."""
 
 
 async def check(settings: Settings) -> list[Finding]:
@@ -23,7 +23,7 @@ async def check(settings: Settings) -> list[Finding]:
         async with database.begin_plain() as work:
             alerts = await current_alerts(work)
     except (UndefinedTable, Unavailable):
-        return []  # for the check of the database to say
+        return []  # the check of the database reports it
     finally:
         await database.close()
     firing = [alert for alert in alerts if alert.firing]

@@ -20,7 +20,7 @@ SHADED = {
 
 
 async def check(settings: Settings) -> list[Finding]:
-    """Tell what was made of the settings, where any of them is set. What is wrong with them, the start refuses."""
+    """Tell what was made of the settings, if any of them is set. The start refuses settings that are wrong."""
     brand = settings.brand
     given = [settings.product_name, str(settings.logo.name) if settings.logo else "", settings.accent_color]
     said = ", ".join(filter(None, given))

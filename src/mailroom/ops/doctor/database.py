@@ -68,7 +68,7 @@ def plain(url: str) -> str:
 
 
 async def check(settings: Settings) -> list[Finding]:
-    """Check DATABASE_URL, and what hangs on it."""
+    """Check DATABASE_URL, and what depends on it."""
     try:
         connection, other = await asyncio.gather(_connect(settings), _connect(settings))
     except psycopg.Error as error:
@@ -150,7 +150,7 @@ async def _migrations(connection: "psycopg.AsyncConnection[Any]", server: Server
 
 
 def _revisions(apps: Apps) -> tuple[set[str], set[str]]:
-    """Return the newest migrations and all there are; none where their folder is not installed."""
+    """Return the newest migrations and all migrations; none if their folder is not installed."""
     if not SCRIPTS.is_dir():
         return set(), set()
     scripts = migrations.script_directory(apps)

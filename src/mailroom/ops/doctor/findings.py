@@ -21,22 +21,22 @@ class Finding:
 
 
 def good(check: str, words: str) -> Finding:
-    """It is as it should be."""
+    """Return a finding: all is as it should be."""
     return Finding(check, Mark.GOOD, words)
 
 
 def warning(check: str, words: str, advice: str = "") -> Finding:
-    """It works, and yet somebody should look at it."""
+    """Return a finding: it works, but somebody should look at it."""
     return Finding(check, Mark.WARNING, words, advice)
 
 
 def broken(check: str, words: str, advice: str = "") -> Finding:
-    """Mailroom does not work like this."""
+    """Return a finding: Mailroom does not work like this."""
     return Finding(check, Mark.BROKEN, words, advice)
 
 
 def unknown(check: str, words: str) -> Finding:
-    """It could not be checked."""
+    """Return a finding: it could not be checked."""
     return Finding(check, Mark.UNKNOWN, words)
 
 
@@ -66,7 +66,7 @@ def _secrets(settings: Settings) -> set[str]:
 def budget(check: str, settings: Settings, variable: str, *, available: int, each: int | None = None) -> Finding:
     """Compare the connections all processes may hold with those the server has for them.
 
-    A process may hold `each`; where that is not given, as many as the setting `variable` says.
+    A process may hold `each`; if that is not given, as many as the setting `variable` says.
     """
     web, workers = settings.web_concurrency, settings.worker_processes
     each = each or int(getattr(settings, variable.lower()))

@@ -54,13 +54,13 @@ async def _end_waiting(settings: Settings) -> None:
     try:
         await SignIns(database, settings.smtp, settings.secret_keys[0]).accepted()
     except ProgrammingError:
-        pass  # the tables are not there yet, which is for the check of the database to say
+        pass  # the tables are not there yet: the check of the database reports it
     finally:
         await database.close()
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine by name."""
+    """Tell whether a host is this machine by name."""
     return host in {"localhost", "::1"} or host.startswith("127.") or host.endswith(".localhost")
 
 

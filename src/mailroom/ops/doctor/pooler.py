@@ -1,4 +1,4 @@
-"""What stands in front of PostgreSQL, and whether what needs a session leads past it."""
+"""Which pooler is in front of PostgreSQL, and whether connections that need a session bypass it."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ Connection = psycopg.AsyncConnection[Any]
 
 
 async def check(settings: Settings, one: Connection, other: Connection) -> list[Finding]:
-    """Tell what stands in front, given two connections to DATABASE_URL in autocommit."""
+    """Tell which pooler is in front, given two connections to DATABASE_URL in autocommit."""
     try:
         found = await pooling(one, other)
     except psycopg.Error as error:

@@ -12,7 +12,7 @@ async def check(settings: Settings) -> list[Finding]:
     """Return a finding for each provider of OIDC_PROVIDERS."""
     found = []
     for one in settings.sign_in_providers:
-        from mailroom.accounts.providers.provider import Provider  # its HTTP client: only where it is used
+        from mailroom.accounts.providers.provider import Provider  # loads an HTTP client: only if it is used
 
         provider: SignInProvider = Provider(one, redirect_uri=settings.answer_address(one.name))
         try:

@@ -33,8 +33,8 @@ from mailroom.settings.urls import redis_place
 PATIENCE = 3.0
 NEARLY_FULL = 0.9
 TWO_SLOTS = ("mailroom-doctor:1", "mailroom-doctor:2")
-"""Two keys that a cluster keeps in different slots, and so refuses to read at once. The first is written to see
-whether the server takes writes; it is gone after a millisecond."""
+"""Two keys that a cluster keeps in different slots, so that it refuses to read both at once. The first one is
+written to see whether the server takes writes; it expires after a millisecond."""
 UNREACHABLE = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
 CLUSTER = (ClusterError, ClusterDownError, ClusterCrossSlotError, MovedError, AskError)
 REFUSES_WRITES: Mapping[type[RedisError] | str, str] = {

@@ -22,7 +22,7 @@ GOOD, WARNING, BROKEN = 0, 1, 2
 
 
 def run(entrypoints: Entrypoints, *, as_json: bool, only_wrong: bool = False) -> int:
-    """Examine and print; return the exit code: 2 where something is broken, 1 with warnings, else 0.
+    """Examine and print; return the exit code: 2 if something is broken, 1 if there are warnings, else 0.
 
     `only_wrong`: print a line for each thing that is wrong and nothing else, as monitoring wants it.
     """

@@ -13,7 +13,7 @@ CHECK = gettext_noop("restore")
 
 
 async def check(settings: Settings) -> list[Finding]:
-    """Return a finding only where there is something to do."""
+    """Return a finding only if there is something to do."""
     with closing(RedisWitness(settings)) as witness:
         refused = await asyncio.to_thread(refusal, settings.session_database_url, witness)
     if refused is None:

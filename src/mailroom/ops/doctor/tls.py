@@ -16,7 +16,7 @@ def own_issuer() -> str:
 
 
 def certificate_problem(error: BaseException | None) -> str | None:
-    """Return what OpenSSL says is wrong with a certificate ("certificate has expired"); None where it is good.
+    """Return what OpenSSL says is wrong with a certificate ("certificate has expired"); None if it is good.
 
     Looks through the errors that led to this one.
     """

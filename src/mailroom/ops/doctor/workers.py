@@ -14,7 +14,7 @@ from mailroom.settings import Settings
 
 CHECK = gettext_noop("workers")
 LONG = 60
-"""Seconds a mail may be overdue: a worker's sweep looks at it far sooner."""
+"""Seconds that a mail may be overdue: if a worker runs, its sweep looks at the mail far sooner."""
 START = gettext_noop("Start one: `mailroom worker`. One that was just started answers within some seconds.")
 LOGS = gettext_noop("See the workers' logs: they may not reach the database, or are very busy.")
 RESTART = gettext_noop(
@@ -62,7 +62,7 @@ def check(entrypoints: Entrypoints) -> Callable[[Settings], Awaitable[list[Findi
 def judge(answers: Mapping[str, Sequence[str]], signs: Signs, depth: int | None = None) -> list[Finding]:
     """Return what to say, given the workers that answered through each broker that could be asked.
 
-    `depth` is the number of messages in the queue, where it is known.
+    `depth` is the number of messages in the queue, if it is known.
     """
     answering = len({name for names in answers.values() for name in names})
     more = []

@@ -1,9 +1,9 @@
 """Whether the database of `mailroom up` is a copy of its folder that was put back.
 
-Such a folder holds the Redis of the copy, too, so the heartbeat shows nothing (`mail/ledger/identity.py`). But the
+Such a folder holds the copy's Redis, too, so the heartbeat does not reveal it (`mail/ledger/identity.py`). But the
 files were made when the folder was put back. The time at which a file was made (its birth time) cannot be set, and
-no copy keeps it. So the birth of a file that PostgreSQL writes only once is noted beside it. Where the two differ,
-the database gets to know that it was restored, and workers ask for `mailroom restored`.
+no copy keeps it. So the birth time of a file that PostgreSQL writes only once is noted beside it. If the two
+differ, the database is marked as restored, and workers ask for `mailroom restored`.
 
 A folder that was only moved stays the same. What is put back below the file system (a snapshot of a disk or of a
 virtual machine) has the same files, and is not recognized.
@@ -40,12 +40,12 @@ def is_copy(folder: Path) -> bool:
 
 
 def note(folder: Path) -> None:
-    """Take the database in this folder as the one to know."""
+    """Note the database in this folder as the original."""
     write_private(folder / NOTE, f"{birth(folder / FILE)}\n")
 
 
 def forget_identity(url: str) -> None:
-    """Have workers take this database for a restored one. Blocks. Before the migrations there is nothing to do."""
+    """Mark this database as restored, for the workers. Blocks. Before the migrations there is nothing to do."""
     with psycopg.connect(url) as connection:
         try:
             connection.execute(FORGET)
@@ -54,7 +54,7 @@ def forget_identity(url: str) -> None:
 
 
 def birth(path: Path) -> str:
-    """Return when a file was made, in nanoseconds; its inode where the system keeps no such time."""
+    """Return when a file was made, in nanoseconds; its inode if the system keeps no such time."""
     found = path.stat()
     made = getattr(found, "st_birthtime", None) or _birth_on_linux(path)
     return f"born {made}" if made else f"inode {found.st_ino}"

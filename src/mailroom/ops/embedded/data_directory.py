@@ -25,7 +25,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def secret(path: Path) -> str:
-    """Return the secret kept in `path`, made (256 bits, fit for a URL) when first asked for."""
+    """Return the secret kept in `path`. The first call makes it (256 bits, fit for a URL)."""
     try:
         return path.read_text().strip()
     except FileNotFoundError:
@@ -45,9 +45,9 @@ class DataDirectory:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Make the folder where there is none (mode 0700) and lock it.
+        """Make the folder if there is none (mode 0700), and lock it.
 
-        Raises `HomeInUse` naming the process that holds it, `Refused` where the folder is somebody else's.
+        Raises `HomeInUse` naming the process that holds it, `Refused` if the folder is somebody else's.
         """
         path = path.resolve()
         try:
@@ -101,8 +101,9 @@ class DataDirectory:
     def end_leftovers(self) -> list[str]:
         """End the processes that a killed `up` left running; return their names.
 
-        A process is ended only where its number and start time are those in the records; so are the processes of
-        its session. While a session has processes, the kernel gives the number of its leader to no other process.
+        A process is ended only if its number and start time are those in the records, and with it the processes of
+        its session. If it has ended already, those of its session that have our MAILROOM_HOME are ended. While a
+        session has processes, the kernel gives the number of its leader to no other process.
         """
         ended = []
         for pid, noted in self._read().items():

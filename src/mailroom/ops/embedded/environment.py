@@ -25,18 +25,18 @@ class Stack:
 
 
 def given(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the settings that are set: those of `environment`, behind them those of `.env` in `folder`.
+    """Return the settings that are set in `environment` or else in the `.env` of `folder`.
 
-    Raises `SettingsError` where `.env` cannot be read.
+    Raises `SettingsError` if `.env` cannot be read.
     """
     capitals = {name.upper(): value for name, value in environment.items()}
     return {name: value for name, value in env_file.given(folder, capitals).items() if name in NAMES}
 
 
 def find(folder: Path, environment: Mapping[str, str]) -> Stack | None:
-    """Return the stack to use from `folder`; None where all that is required is set, or none runs that fits.
+    """Return the stack to use from `folder`; None if all that is required is set, or if no stack that fits runs.
 
-    A server that is set by hand must be the one the stack uses as well: settings of two places never mix.
+    If a server is set by hand, the stack must use the same one: settings of two places are never mixed.
     """
     known = given(folder, environment)
     if known.keys() >= REQUIRED:

@@ -73,7 +73,7 @@ class InboxStore:
         return [message for message in found if wanted in map(str.casefold, message.recipients)]
 
     def get(self, message_id: str) -> Message | None:
-        """Return one message, or None where there is none, or no longer."""
+        """Return one message, or None if there is none, or no longer."""
         if message_id in self._parsed:
             return self._parsed[message_id] if self._path(message_id).exists() else None
         parts = self._read(message_id)

@@ -28,9 +28,9 @@ ORDER BY 1
 
 
 def refuse_foreign(url: str, apps: Apps) -> None:
-    """Raise `ForeignDatabase` where the database at `url` holds tables that are not Mailroom's, nor of `apps`.
+    """Raise `ForeignDatabase` if the database at `url` holds tables that are not Mailroom's, nor of `apps`.
 
-    Ours are those of our models, in a database whose migrations are ours. Only reads.
+    A table is Mailroom's if it is one of our models' and the database's migrations are ours. Nothing is written.
     """
     try:
         plain = libpq_url(database_url(url))

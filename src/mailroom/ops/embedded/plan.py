@@ -24,7 +24,7 @@ PORT, SUBMISSION_PORT = 8000, 2587
 LONGEST_STOP = 3600
 PROCFILE = "Procfile"
 OF_HOSTS = {"postdeploy"}
-"""Lines that are `release` by another name, for hosts that know only that one."""
+"""Names of lines that mean the same as `release`, for hosts that know only these names."""
 RELEASE, WEB, SUBMISSION = "release", "web", "submission"
 PLAIN = {name.upper() for name in Settings.model_fields} - {name.upper() for name in SECRETS}
 """Settings in which quotation marks around the value mean nothing."""
@@ -33,7 +33,7 @@ SOURCE = Path(mailroom.__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class Plan:
-    """All of it; `given` is the environment with `.env` behind it, empty values left out."""
+    """What to run, and how; `given` is what is set in the environment or else in `.env`, without empty values."""
 
     root: Path
     home: Path
@@ -51,17 +51,17 @@ class Plan:
 
     @property
     def local_url(self) -> str:
-        """Where the web answers on this machine: by name, since browsers refuse passkeys under an address."""
+        """The address of the web on this machine: with a name, since browsers refuse passkeys at an IP address."""
         return f"http://localhost:{self.port}"
 
     @property
     def public_url(self) -> str:
-        """Where the links in mails lead: what was set by hand, else the local address."""
+        """The address that links in mails begin with: the one that is set, else the local one."""
         return self.given.get("PUBLIC_URL", self.local_url)
 
     @property
     def seconds_for_programs(self) -> float:
-        """How long all programs have to end; the rest of the stop is for `mailroom up` itself."""
+        """The seconds in which all programs have to end; the rest of the stop is for `mailroom up` itself."""
         return 0.9 * self.stop_seconds
 
     @property
@@ -89,7 +89,7 @@ class Plan:
         environment = {
             name: value
             for name, value in self.given.items()
-            if not (self.embed_postgres and name.startswith("PG"))  # libpq would let PGSSLMODE and others rule
+            if not (self.embed_postgres and name.startswith("PG"))  # libpq would obey PGSSLMODE and others
         }
         results, brokers = self.given.get("RESULT_BACKEND_URL"), self.given.get("BROKER_URL")
         redis = results or (brokers or "").split(";")[0]
@@ -156,7 +156,7 @@ def _procfile(root: Path) -> Path:
 
 
 def _given(root: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment with `.env` behind it, as `settings` reads them: quotation marks are left out."""
+    """Return what is set in the environment or else in `.env`, read as `settings` does (no quotation marks)."""
     try:
         found = env_file.given(root, environment)
     except SettingsError as error:

@@ -6,13 +6,13 @@ import socket
 LOOPBACK = "127.0.0.1"
 HIGHEST = 65535
 QUIET = range(20_000, 32_000)
-"""Ports below those that Linux lends to outgoing connections: nobody takes one between the asking and its use."""
+"""Ports below those that Linux gives to outgoing connections: none is taken between the check and its use."""
 
 
 def free_port(wanted: int | None = None) -> int:
-    """Return the first free port from `wanted` on; without it, any free port of the quiet ones.
+    """Return the first free port from `wanted` on; without it, any free port of `QUIET`.
 
-    Raises OSError where there is none.
+    Raises OSError if there is none.
     """
     ports = range(wanted, HIGHEST + 1) if wanted is not None else random.sample(QUIET, len(QUIET))
     for port in ports:

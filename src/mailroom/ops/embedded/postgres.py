@@ -58,7 +58,7 @@ def programs() -> Path:
 
 
 def server_user(data: Path) -> User | None:
-    """Return whom PostgreSQL runs as: whoever starts it, but never root (it would not)."""
+    """Return the user that PostgreSQL runs as: the one who starts it, but never root, which it refuses."""
     if os.geteuid() != 0:
         return None
     if data.exists() and data.stat().st_uid != 0:
@@ -93,7 +93,7 @@ class Postgres(Server):
         return f"postgresql://{ROLE}:{self.password}@{LOOPBACK}:{self.port}/{DATABASE}"
 
     def prepare(self) -> None:
-        """Make the cluster where there is none (about a second), and write the configuration."""
+        """Make the cluster if there is none (about a second), and write the configuration."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self.data.exists():
             self._make_cluster()
@@ -117,7 +117,7 @@ class Postgres(Server):
         )
 
     def is_ready(self) -> bool:
-        """Whether it lets us in; makes the database where it is missing."""
+        """Tell whether it accepts our connections; make the database if it is missing."""
         try:
             with psycopg.connect(self._conninfo(DATABASE)):
                 return True
@@ -141,7 +141,7 @@ class Postgres(Server):
         )
 
     def _make_cluster(self) -> None:
-        """Make it under another name first: what a killed start leaves half made is never taken for whole."""
+        """Make the cluster, under another name first: one that a killed start left incomplete is never used."""
         new = self.folder / "data.new"
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
@@ -149,7 +149,7 @@ class Postgres(Server):
             os.chown(new, user.uid, user.gid)
         encoding = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         self._run(["initdb", "-D", str(new), "-U", "postgres", "--auth=reject", *encoding])
-        # In single-user mode, so that no way in for the superuser ever has to be opened.
+        # In single-user mode, so that the superuser never has to be able to sign in.
         role = f"CREATE ROLE {ROLE} LOGIN CREATEDB PASSWORD '{self.password}';\n"
         self._run(["postgres", "--single", "-D", str(new), "postgres"], role)
         new.rename(self.data)
@@ -182,10 +182,10 @@ class Postgres(Server):
             os.chown(path, user.uid, user.gid)
 
     def _drop_stale_lock(self) -> None:
-        """Remove postmaster.pid where its process is not a postgres of this folder.
+        """Remove postmaster.pid if its process is not a postgres of this folder.
 
-        PostgreSQL itself asks only whether a process of that number lives: after a restart of a container or
-        machine somebody else often has it.
+        PostgreSQL itself only checks whether a process with that number runs: after a restart of a container or
+        machine, another program often has the number.
         """
         lock = self.data / "postmaster.pid"
         try:
@@ -198,7 +198,7 @@ class Postgres(Server):
 
 
 def _environment() -> dict[str, str]:
-    """Nothing of ours: no PG* variable of the user's may change what the server does."""
+    """Return an environment without the user's variables: no PG* variable may change what the server does."""
     return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 

@@ -12,7 +12,7 @@ def read_procfile(path: Path) -> dict[str, str]:
 
 
 def shell_command(line: str) -> list[str]:
-    """Return the command of a Procfile's line: the program itself, or a shell where the line needs one.
+    """Return the command of a Procfile's line: the program itself, or a shell if the line needs one.
 
     A shell in between would get the signals that are meant for the program.
     """

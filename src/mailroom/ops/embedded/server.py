@@ -34,7 +34,7 @@ class Server(ABC):
 
     @abstractmethod
     def prepare(self) -> None:
-        """Make `folder` ready for `program`; cheap where it is ready already."""
+        """Make `folder` ready for `program`; cheap if it is ready already."""
 
     @property
     @abstractmethod
@@ -43,7 +43,7 @@ class Server(ABC):
 
     @abstractmethod
     def is_ready(self) -> bool:
-        """Whether it answers as the server we started (its password fits)."""
+        """Tell whether it answers as the server we started (its password fits)."""
 
     @property
     def log(self) -> Path:
@@ -51,7 +51,7 @@ class Server(ABC):
         return self.folder / f"{self.name}.log"
 
     def trim_log(self) -> None:
-        """Start a new log where the old one has grown large; the old one is kept beside it."""
+        """Start a new log if the old one has grown large; the old one is kept beside it."""
         if self.log.exists() and self.log.stat().st_size > LARGEST_LOG:
             self.log.replace(self.log.with_suffix(".log.1"))
 
@@ -78,7 +78,7 @@ class Server(ABC):
         return self
 
     def stop(self) -> None:
-        """Stop it in good order, by force after some seconds; nothing happens where it does not run."""
+        """Stop it cleanly, by force after some seconds; do nothing if it does not run."""
         if self._process is not None:
             processes.end(self._process, self.program.stop_signal, STOP_SECONDS)
 

@@ -64,7 +64,7 @@ class Valkey(Server):
         return f"redis://:{self.password}@{LOOPBACK}:{self.port}/0"
 
     def prepare(self) -> None:
-        """Write the configuration: it holds the password, which so never stands on a command line."""
+        """Write the configuration. It holds the password, so that no command line has to."""
         data = self.folder / "data"
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         quoted = '"' + str(data).replace("\\", "\\\\").replace('"', '\\"') + '"'
@@ -73,7 +73,7 @@ class Valkey(Server):
 
     @property
     def program(self) -> Program:
-        """`valkey-server` in the foreground; what it has answered is in the file, so it may be killed."""
+        """`valkey-server` in the foreground; it may be killed, because what it has acknowledged is in its file."""
         return Program(
             name=self.name,
             command=[str(server_binary()), str(self.folder / "valkey.conf")],
@@ -85,7 +85,7 @@ class Valkey(Server):
         )
 
     def is_ready(self) -> bool:
-        """Whether it takes the password and answers PING (it does not while it loads its file)."""
+        """Tell whether it takes the password and answers PING (it does not while it loads its file)."""
         with suppress(OSError), socket.create_connection((LOOPBACK, self.port), timeout=1) as connection:
             connection.sendall(f"AUTH {self.password}\r\nPING\r\n".encode())
             answer = b""

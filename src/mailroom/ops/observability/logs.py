@@ -15,10 +15,10 @@ LINKS = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 TOKEN = re.compile(r"[A-Za-z0-9_-]{40,}")
-"""What may be a token wherever it stands: ours have 48 characters or more; an id has 36."""
+"""What may be a token, anywhere in a path: ours have 48 characters or more; an id has 36."""
 QUIET = ("aiosmtplib", "asyncio", "celery.utils.functional", "kombu", "mail", "redis", "sqlalchemy.engine")
-"""Loggers of libraries that tell of every statement, some with addresses. `mail` is aiosmtpd's: at info level it
-logs addresses, at debug level all that clients say: contents, too."""
+"""Loggers of libraries that log every statement, some with addresses. `mail` is aiosmtpd's: at info level it logs
+addresses, at debug level all that clients send, contents included."""
 
 
 class Line(logging.Formatter):

@@ -1,6 +1,6 @@
 """Metrics for Prometheus (text format 0.0.4). Each scrape asks the database, where the counters are.
 
-The counters are of all processes together, and of all time: any web process may be scraped. No mail is read.
+The counters are for all processes together, and for all time, so any web process may be scraped. No mail is read.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from mailroom.statistics.readings import Cells, Measured, ever
 PATIENCE = 3.0
 """Seconds that the database has for all questions of a scrape."""
 BOUNDS = tuple(range(0, LAST + 1, 8))
-"""Of our buckets each eighth is a bound for Prometheus: 1 ms, 2.1 ms, 4.6 ms and so on, up to two days."""
+"""Every eighth bound of our buckets is one for Prometheus: 1 ms, 2.1 ms, 4.6 ms and so on, up to two days."""
 TASK_STATES = ("queued", "running", "retrying")
 
 
@@ -45,7 +45,7 @@ class Numbers(Collector):
     poller: tuple[float, float] = (0.0, 0.0)
     database: bool = False
     redis: bool | None = None
-    """Whether Redis answers the processes that live; none where nobody has said yet."""
+    """Whether Redis answers the running processes; None if no process has said so yet."""
     backlog: Backlog = field(default_factory=lambda: Backlog(0, 0, 0, 0, 0))
     queues: Sequence[Queue] = ()
     tasks: Mapping[str, int] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Numbers(Collector):
     cells: Cells = field(default_factory=dict)
 
     def collect(self) -> Iterable[Metric]:
-        """Return the metrics; those of the database only where it answered."""
+        """Return the metrics; those of the database only if it answered."""
         yield _gauge("mailroom_database_up", "Whether the database answered this scrape.", float(self.database))
         if self.watched is not None:
             yield _gauge("mailroom_watched_tasks", "Tasks that browsers watch through this process.", self.watched)

@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 FLUSH = 2.0
 """Seconds that the end of a process waits for its last spans."""
 METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
-"""Those that spans name; a stranger may make up any other (OpenTelemetry's conventions for HTTP spans)."""
+"""Methods that spans name; a stranger may invent any other (OpenTelemetry's conventions for HTTP spans)."""
 TROUBLE = frozenset({State.FAILED, State.EXPIRED, State.UNCERTAIN})
 
 
@@ -88,7 +88,7 @@ class OpenTelemetry:
 
     @contextmanager
     def span(self, name: str) -> Iterator[None]:
-        """Make a span of the block. Of an error it tells the type: its words may hold an address."""
+        """Make a span of the block. Of an error it holds only the type: the message may hold an address."""
         with self._tracer.start_as_current_span(
             name, kind=SpanKind.SERVER, record_exception=False, set_status_on_exception=False
         ) as span:
@@ -103,9 +103,9 @@ class OpenTelemetry:
     def request_began(
         self, method: str, route: str | None, traceparent: str | None, arrived: int
     ) -> tuple[Span, object]:
-        """Begin the span of a request that `arrived` then (nanoseconds since 1970); `traceparent` is the caller's.
+        """Begin the span of a request, at the time `arrived` (nanoseconds since 1970).
 
-        Give what is returned to `request_ended`.
+        `traceparent` is the caller's. Give what is returned to `request_ended`.
         """
         known = method in METHODS
         attributes = {
@@ -180,7 +180,7 @@ class OpenTelemetry:
         span.end(max(start, _nanoseconds(ended)))
 
     def _parent(self, traceparent: str | None) -> Context:
-        """Return the context of a traceparent; an empty one where there is none, or it makes no sense."""
+        """Return the context of a traceparent; an empty one if there is none, or it makes no sense."""
         return self._propagator.extract({"traceparent": traceparent} if traceparent else {}, Context())
 
 

@@ -1,4 +1,4 @@
-"""Starts OpenTelemetry where OTEL_EXPORTER_OTLP_ENDPOINT is set; nothing of it is loaded elsewhere."""
+"""Starts OpenTelemetry if OTEL_EXPORTER_OTLP_ENDPOINT is set; otherwise nothing of it is loaded."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def start_tracing(settings: Settings, role: str) -> "OpenTelemetry | None":
-    """Have this process trace as ``mailroom <role>``; return None where it is off. The caller closes it."""
+    """Have this process trace as ``mailroom <role>``; return None if tracing is off. The caller closes it."""
     if not settings.otel_exporter_otlp_endpoint:
         return None
     from mailroom.ops.observability.otel import OpenTelemetry, exporting_to

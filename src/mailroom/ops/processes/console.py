@@ -1,4 +1,4 @@
-"""The output of `mailroom up`: the lines of all programs, each behind the name of its program."""
+"""The output of `mailroom up`: the lines of all programs, each after the name of its program."""
 
 import os
 import queue
@@ -12,8 +12,8 @@ DIM, BOLD, PLAIN = "\033[2m", "\033[1m", "\033[0m"
 class Console:
     """Writes lines to a file descriptor in a thread of its own.
 
-    A terminal that was closed, or that nobody reads, must not hold up the programs. Lines
-    without room are dropped.
+    A terminal that was closed, or that nobody reads, must not hold up the programs: lines for which there is no
+    room are dropped.
     """
 
     def __init__(self, names: Sequence[str], environment: Mapping[str, str], descriptor: int = 1) -> None:
@@ -38,7 +38,7 @@ class Console:
         self._put(f"{padded} {text}")
 
     def styled(self, style: str, text: str) -> str:
-        """Return `text` in a style (BOLD, DIM) where colours are shown, else as it is."""
+        """Return `text` in a style (BOLD, DIM) if colours are shown, else as it is."""
         return f"{style}{text}{PLAIN}" if self.coloured else text
 
     def close(self, seconds: float = 1.0) -> None:

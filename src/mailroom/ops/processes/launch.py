@@ -1,4 +1,4 @@
-"""Run one program so that it dies with its parent and, where asked, under another user.
+"""Run one program so that it ends when its parent does and, if asked, under another user.
 
 A script of its own (``python -I -S launch.py …``), not a `preexec_fn`: forking with threads is unsafe, and
 this way the pid stays the program's own. Imports nothing of Mailroom.
@@ -33,9 +33,9 @@ def main(arguments: list[str]) -> None:
 def become(uid: int, gid: int, program: str) -> None:
     """Change to another user who can still enter folders that only root may enter (0700), and nothing more.
 
-    Of root's powers one stays: CAP_DAC_READ_SEARCH; or CAP_DAC_OVERRIDE where a container has only that, or
-    where `program` was installed for root's eyes only (umask 077). Without it, every folder above would have
-    to be opened up to the world.
+    The user keeps one capability of root's: CAP_DAC_READ_SEARCH; or CAP_DAC_OVERRIDE if a container has only that,
+    or if only root may run `program` (installed with umask 077). Without it, every folder above would have to be
+    opened to everybody.
     """
     capability = _capability(program) if sys.platform == "linux" else None
     if capability is not None:
@@ -67,7 +67,7 @@ def _keep_only(capability: int) -> None:
 
 
 def prctl(option: int, *arguments: int) -> None:
-    """Set a property of this process, as Linux's manual says under prctl; OSError where it fails."""
+    """Set a property of this process, as Linux's manual says under prctl. Raises OSError if that fails."""
     libc = ctypes.CDLL(None, use_errno=True)
     padded = [ctypes.c_ulong(value) for value in (*arguments, 0, 0, 0, 0)[:4]]
     if libc.prctl(ctypes.c_int(option), *padded) != 0:

@@ -7,7 +7,7 @@ BACKLOG = 1024
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket. Raises OSError where the port is taken or may not be used."""
+    """Return a listening socket. Raises OSError if the port is taken or may not be used."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:

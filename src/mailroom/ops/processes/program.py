@@ -15,7 +15,7 @@ LAUNCH = Path(__file__).with_name("launch.py")
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """The user that a program runs as, where that is not the user who starts it."""
+    """The user that a program runs as, if that is not the user who starts it."""
 
     uid: int
     gid: int
@@ -64,7 +64,7 @@ def spawn(program: Program, log: Path) -> subprocess.Popen[bytes]:
 def started_at(pid: int) -> str | None:
     """Return when process `pid` was started, so that a later process with the same number differs.
 
-    None where there is no such process; a zombie counts as none.
+    None if there is no such process; a zombie counts as none.
     """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -114,7 +114,7 @@ def end(process: subprocess.Popen[bytes], stop_signal: int, seconds: float) -> N
 
 
 def wait_gone(pids: Sequence[int], seconds: float) -> bool:
-    """Wait until none of `pids` is left; False where one is after `seconds`."""
+    """Wait until none of `pids` is left; return False if one still is after `seconds`."""
     until = time.monotonic() + seconds
     while any(started_at(pid) for pid in pids):
         if time.monotonic() > until:

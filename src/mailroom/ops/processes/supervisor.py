@@ -22,7 +22,7 @@ from mailroom.settings.stop_times import DEFAULT
 
 FIRST_BACKOFF, LONGEST_BACKOFF, RAN_WELL = 1.0, 30.0, 60.0
 SECONDS_FOR_LAST_LAYERS = 2.5
-"""At most; servers need less once nobody uses them."""
+"""The most that a stop keeps for them; servers need less once nobody uses them."""
 RESTART_SECONDS = 9.0
 GIVE_UP_STARTING = 3
 POLL = 0.05
@@ -50,7 +50,7 @@ class _Kept:
     task: asyncio.Task[None] | None = None
     ends: int = 0
     again: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set where it is to be started again at once."""
+    """Set if the program is to be started again at once."""
 
 
 @dataclass
@@ -77,7 +77,7 @@ class Supervisor:
                 asyncio.get_running_loop().add_signal_handler(number, handle)
 
     async def start(self, *programs: Program, seconds: float = 60.0, join: bool = False) -> None:
-        """Start programs together and wait until all are ready; a new layer, or with `join` the last one.
+        """Start programs together and wait until all are ready. They are a new layer, or with `join` in the last.
 
         Raises `NotReady`.
         """
@@ -145,7 +145,7 @@ class Supervisor:
             backoff = min(backoff * 2, LONGEST_BACKOFF)
 
     async def _pause(self, kept: _Kept, seconds: float) -> None:
-        """Wait, but not once everything stops, nor where the program is to be started again at once."""
+        """Wait; return early if everything stops, or if the program is to be started again at once."""
         waits = {asyncio.create_task(event.wait()) for event in (self.stopping, kept.again)}
         await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:

@@ -43,7 +43,7 @@ class KeyBody(BaseModel):
 
 
 class MadeKey(BaseModel):
-    """A key, told this once."""
+    """A new key. Its token is shown only this once."""
 
     id: str
     token: str
@@ -64,7 +64,7 @@ class ListedKey(BaseModel):
 
 
 class ListedKeys(BaseModel):
-    """All keys that stand."""
+    """The keys that are not revoked."""
 
     object: str = "list"
     has_more: bool
@@ -72,7 +72,7 @@ class ListedKeys(BaseModel):
 
 
 class RevokedKey(BaseModel):
-    """The key that stands no more."""
+    """The key that was revoked."""
 
     object: str = "api_key"
     id: str
@@ -88,7 +88,7 @@ class RevokedKey(BaseModel):
 @refusals
 @needs_key(ADMINISTERS)
 async def create() -> Response:
-    """Make a key. Its token is told this once."""
+    """Make a key. Its token is shown only in this answer."""
     key = await current_key()
     wanted = _request(await request.get_json())
     _check_not_wider(key, wanted)
@@ -109,7 +109,7 @@ async def create() -> Response:
 @refusals
 @needs_key(ADMINISTERS)
 async def list_all() -> Response:
-    """List the keys that stand, the newest first."""
+    """List the keys that are not revoked, the newest first."""
     key = await current_key()
     async with services().database.begin() as work:
         rows = await services().api_keys.list(work)
@@ -173,9 +173,9 @@ def _check_not_wider(key: Key, wanted: KeyRequest) -> None:
 
 
 def _is_within(row: ApiKey, key: Key) -> bool:
-    """Tell whether a key may see and revoke another.
+    """Tell whether `key` may see and revoke the key of `row`.
 
-    One that is bound to domains may only those bound to the same, and a test key only test keys.
+    A key that is bound to domains may do so only for keys bound to some of these, a test key only for test keys.
     """
     if key.test and not row.test:
         return False

@@ -25,15 +25,15 @@ ALLOWED = {
     LOOKS_AT_ALL: frozenset({"read", "full"}),
     ACTS_ON_ALL: frozenset({"full"}),
 }
-"""What a route does → scopes that may. A key of scope `sending` reads its own mails only."""
+"""What a route does → the scopes that allow it. A key of scope `sending` reads its own mails only."""
 OF_ALL = frozenset({LOOKS_AT_ALL, ACTS_ON_ALL})
-"""The operators' desk: what is everybody's, and so for no key that sees only its own."""
+"""What the desk does. It concerns everybody's mails, so keys that see only their own mails are refused."""
 
 
 def needs_key(what: str) -> Callable[[View], View]:
     """Mark a route that only programs with a key may use. Raises `MissingKey`, `InvalidKey`, `RestrictedKey`.
 
-    What it is asked is read after that: see `queries.py`.
+    The query is checked after the key: see `queries.py`.
     """
 
     def mark(view: View) -> View:

@@ -1,4 +1,4 @@
-"""`/api/v1/mails/actions`: all mails of a search sent again or cancelled. For keys of scope `full`."""
+"""`/api/v1/mails/actions`: send again or cancel all mails of a search. For keys of scope `full`."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -73,8 +73,8 @@ class ActionShown(BaseModel):
 async def start() -> Response:
     """Send all mails of a search again, or cancel them, in the background.
 
-    It takes a key that is bound to no domain and is no test key. Mails that come later are not meant. What is
-    done at once is counted exactly.
+    It takes a key that is bound to no domain and is no test key. Mails that come later are left out. The counts
+    of what is done are always exact.
     """
     key, now, have = await _key(), clock.now(), services()
     async with payload_of("/mails/actions") as payload:
@@ -86,7 +86,7 @@ async def start() -> Response:
         counts = body.action == "cancel" or body.expected is not None
         count = await have.bulk_actions.count(search, now) if counts else None
         async with have.database.begin() as work:
-            if repeated := await _begun_before(work, key, payload):  # meanwhile
+            if repeated := await _begun_before(work, key, payload):  # it began while the mails were counted
                 return answer(repeated, 202)
             if counts:
                 _check_expected(count, body.expected)
@@ -133,7 +133,7 @@ async def cancel(action_id: str) -> Response:
 
 
 async def _begun_before(work: UnitOfWork, key: Key, payload: Payload) -> dict[str, Any] | None:
-    """Return the act that this request began before; None where it is new. Raises what `answered_before` does."""
+    """Return the act that this request began before; None if it is new. Raises what `answered_before` does."""
     if not payload.idempotency_key:
         return None
     before = await answered_before(work, key.id, payload.idempotency_key, payload.fingerprint)
@@ -170,7 +170,7 @@ def _search(text: str, now: datetime) -> MailSearch:
 
 
 def _check_expected(count: int | None, expected: int | None) -> None:
-    """Raise `ApiError` where another number of mails is meant than the program expects."""
+    """Raise `ApiError` where the number of mails differs from what the program expects."""
     if count is None:
         raise ApiError(
             422, VALIDATION, "Too many mails match to be counted in time. Narrow the search.", field="expected"

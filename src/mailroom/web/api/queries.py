@@ -1,6 +1,6 @@
-"""What stands behind the question mark of a program's request, checked by the model that documents it.
+"""The query string of a program's request, checked by the model that documents it.
 
-A name that the route does not have is refused. A filter with a typing error would else list everything.
+Unknown names are refused. Otherwise a filter with a typing error would list everything.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ class HasId(Protocol):
 
     @property
     def id(self) -> UUID:
-        """Newer rows have larger ones."""
+        """The row's id; newer rows have larger ids."""
         ...
 
 
@@ -29,7 +29,7 @@ Asked = TypeVar("Asked", bound="Query")
 Row = TypeVar("Row", bound=HasId)
 MOST_LISTED = 100
 LARGEST_NUMBER = 2**63 - 1
-"""What a row's number may be: PostgreSQL's bigint."""
+"""The largest number of a row: PostgreSQL's bigint."""
 LONGEST_NAME = 40
 """Characters of an unknown name that the answer repeats."""
 
@@ -48,7 +48,7 @@ class Page(Query):
 
     @property
     def before_id(self) -> UUID | None:
-        """The id that the page begins below. Raises `InvalidMessage` where it is none."""
+        """The page has only ids below this one. Raises `InvalidMessage` where it is no id."""
         return id_in("before", self.before)
 
 
@@ -60,7 +60,7 @@ class Cut(Query):
     before: str | None = Field(None, description="only those newer than this id")
 
     def of(self, rows: Sequence[Row]) -> tuple[Sequence[Row], bool]:
-        """Return the wanted of `rows`, which are the newest first; and whether there are more.
+        """Return the wanted part of `rows`, which are newest first, and whether there are more.
 
         Raises `InvalidMessage`.
         """
@@ -74,7 +74,7 @@ class Cut(Query):
 
 
 def id_in(name: str, text: str | None) -> UUID | None:
-    """Return the id that a parameter holds, None where it is not given. Raises `InvalidMessage`."""
+    """Return the id that a parameter holds, None if it is not given. Raises `InvalidMessage`."""
     found = parse_id(text) if text is not None else None
     if text is not None and found is None:
         raise InvalidMessage(name, "Give an id of this list.")
@@ -90,9 +90,9 @@ def query_of(kind: type[Asked]) -> Asked:
 
 
 def check_names() -> None:
-    """Raise `InvalidMessage` where this request's query has a name that the document does not give its route.
+    """Raise `InvalidMessage` where this request's query has a name that is not documented for its route.
 
-    So it does where a name comes twice: of two filters one would be lost.
+    A name that comes twice is refused, too: one of the two filters would be lost.
     """
     if not request.args:
         return
@@ -100,7 +100,7 @@ def check_names() -> None:
     kind: type[BaseModel] | None = getattr(view, QUART_SCHEMA_QUERYSTRING_ATTRIBUTE, None)
     known = list(kind.model_fields) if kind else []
     for name, values in request.args.lists():
-        if name and name not in known:  # "?=" has none, and nobody reads it
+        if name and name not in known:  # "?=" has an empty name, which nobody reads
             takes = f"It takes {', '.join(known)}." if known else "It takes none."
             raise InvalidMessage("query", f"There is no parameter {name[:LONGEST_NAME]!r} here. {takes}")
         if name and len(values) > 1:

@@ -123,7 +123,7 @@ class Which(Form):
 @document_querystring(Which)
 @document_response(TasksBody, 200)
 async def tasks() -> Response:
-    """List the mails and tasks of the account that is signed in, newest first; else 401."""
+    """List the mails and tasks of the account that is signed in, newest first; 401 if nobody is."""
     session = await current_session()
     if session is None or session.account is None:
         abort(401)
@@ -151,10 +151,10 @@ async def tasks() -> Response:
 @document_querystring(Wait)
 @document_response(TaskBody, 200)
 async def task(ticket: str) -> Response:
-    """Tell where the task of this ticket is, if this browser or its account may know; else 404.
+    """Tell where the task of this ticket is. Answers 404 if neither this browser nor its account may know.
 
-    Answers 304 to an `If-None-Match` with the ETag of an answer that still holds; with `wait`, only once that
-    many seconds went by without news. Answers 404 at once where the right to watch the task ends meanwhile.
+    Answers 304 to an `If-None-Match` with the ETag of an answer that still holds; with `wait`, only after that
+    many seconds without news. Answers 404 at once if the right to watch the task ends meanwhile.
     """
     seen = await see(ticket)
     if seen is None:
@@ -168,7 +168,7 @@ async def task(ticket: str) -> Response:
 
 
 async def _later(seen: Seen, seconds: float) -> Response | None:
-    """Return the next answer that is another one; None after so many seconds without."""
+    """Return the next answer that differs; None if so many seconds pass without one."""
     session, tracker = await current_session(), services().tracker
     waits = current(Waits)
     if session is None or tracker is None:

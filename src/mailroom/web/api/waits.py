@@ -13,7 +13,7 @@ from mailroom.tasks.tickets import TicketOwner
 from mailroom.web.views.watching import watcher_of
 
 LONGEST = 30.0
-"""Seconds a request waits at most: proxies end idle ones from a minute on."""
+"""Seconds a request waits at most: proxies end requests that are idle for a minute."""
 MOST = 8
 """Requests of one session that may wait in one process; a browser opens six connections to a server."""
 
@@ -25,9 +25,9 @@ class LongPoll:
         self.session_id, self.standing, self.watcher = session.id, session.standing, watcher_of(session)
         self.tasks = {ticket: holder}
         self.ended = asyncio.Event()
-        """Set where the request is to be answered now, without news."""
+        """Set if the request is to be answered now, without news."""
         self.forbidden = False
-        """True where it may not watch the task any more."""
+        """True if it may not watch the task any more."""
 
     def close(self, _code: int = 0, _reason: str = "") -> None:
         """End it: its session ended or changed."""
@@ -59,9 +59,9 @@ class Waits:
     async def news(
         self, tracker: Tracker, wait: LongPoll, *, seconds: float, is_news: Callable[[Snapshot], bool]
     ) -> Snapshot | None:
-        """Return the first snapshot that is news; None after so many seconds, and where `wait` is ended.
+        """Return the first snapshot that is news; None after so many seconds, or once `wait` is ended.
 
-        It asks Redis nothing: it is one more watcher of the poller's.
+        It does not ask Redis: it is one more watcher of the poller.
         """
         subscription = tracker.subscribe()
 
@@ -79,7 +79,7 @@ class Waits:
         if self._ending:
             wait.ended.set()
         try:
-            await subscription.watch(wait.tasks)  # the poller's own question: not to be cancelled half-way
+            await subscription.watch(wait.tasks)  # shared with the poller: not to be cancelled half-way
             done, _ = await asyncio.wait(parts, timeout=min(seconds, LONGEST), return_when=asyncio.FIRST_COMPLETED)
         finally:
             self.waiting.discard(wait)

@@ -1,4 +1,4 @@
-"""`/api/v1/webhooks`, as Resend has them; and their deliveries. For keys of scope `full`."""
+"""`/api/v1/webhooks`, in Resend's form, and their deliveries. For keys of scope `full`."""
 
 from typing import Annotated, Any, TypeVar
 from uuid import UUID

@@ -19,9 +19,9 @@ def protect(app: Quart) -> None:
 
 
 async def only_for_staff() -> Response | None:
-    """Answer 404 under `/desk` to those without a role, and to what a viewer sends.
+    """Answer 404 under `/desk` to everyone without a role, and to viewers who try to change something.
 
-    Whoever must set up two steps first (TWO_STEP_FOR_OPERATORS) is sent to do that.
+    Somebody who must set up two steps first (TWO_STEP_FOR_OPERATORS) is redirected to the page for that.
     """
     if request.path != "/desk" and not request.path.startswith("/desk/"):
         return None

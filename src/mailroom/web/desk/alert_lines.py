@@ -1,4 +1,4 @@
-"""Alerts as pages show them: in words, with where to mend what is wrong."""
+"""Alerts as pages show them: in words, with links to the pages that help to mend the cause."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class AlertLine:
     words: AlertWords
     mood: str
     ways: Sequence[tuple[str, str]]
-    """(address, words) of where to mend it."""
+    """(address, words) of the links that help to mend it."""
 
 
 def alert_lines(alerts: Sequence[AlertView], now: datetime) -> list[AlertLine]:
@@ -56,6 +56,6 @@ def alert_lines(alerts: Sequence[AlertView], now: datetime) -> list[AlertLine]:
 
 
 def in_frame(alerts: Sequence[AlertView], now: datetime) -> list[tuple[str, str, str | None]]:
-    """Return (mood, sentence, address) of what every page of the desk shows: what fires and is not silenced."""
+    """Return (mood, sentence, address) of the alerts on every page of the desk: those firing and not silenced."""
     lines = alert_lines([alert for alert in alerts if alert.firing and not alert.silenced_until], now)
     return [(line.mood, line.words.sentence, line.ways[0][0] if line.ways else None) for line in lines]

@@ -1,4 +1,4 @@
-"""Alerts: what is and was wrong, whom they go to, a test, and silences."""
+"""Alerts: what is wrong and what was, who is told, a test alert, and silences."""
 
 from quart import Blueprint, Response, abort, request
 
@@ -23,7 +23,7 @@ HOURS = (1, 8, 24, 72)
 
 @blueprint.get("/alerts")
 async def alerts() -> Response:
-    """Show what is wrong and what was, and for operators how to silence and to test."""
+    """Show what is wrong and what was; operators also get the forms that silence a rule and send a test."""
     account = await staff()
     async with services().database.begin_plain() as work:
         now, past, quiet = await current_alerts(work), await past_alerts(work), await silences(work)
@@ -49,7 +49,7 @@ def _title(rule: str) -> str:
 @blueprint.post("/alerts/silence")
 @limits.limited(limits.CHANGE)
 async def silence_rule() -> Response:
-    """Tell nobody of a rule for some hours; none: tell again."""
+    """Silence a rule for some hours; 0 hours end the silence."""
     account, values = await operator(), await sent_values()
     rule, text = str(values.get("rule", "")), str(values.get("hours", ""))
     if (rule != ALL and rule not in RULES) or text not in {"0", *map(str, HOURS)}:
@@ -62,7 +62,7 @@ async def silence_rule() -> Response:
 @blueprint.post("/alerts/test")
 @limits.limited(limits.RESEND)
 async def test() -> Response:
-    """Mail a test alert now, the way that alerts go; say whether the mail server took it."""
+    """Mail a test alert now, in the same way as other alerts, and say whether the mail server accepted it."""
     account, have = await operator(), services()
     tested = await send_test(have.database, have.audit_log, actor_of(account), have.teller)
     return redirect(f"/desk/alerts?tested={'no' if tested.problem else 'yes'}")

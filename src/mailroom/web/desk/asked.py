@@ -25,7 +25,7 @@ class Asked:
 
     @property
     def values(self) -> dict[str, Any]:
-        """What stands in the controls of the form."""
+        """The values of the form's controls."""
         return dict(self.search.values) if self.search else {}
 
 
@@ -43,13 +43,13 @@ def asked_search(account: AccountView, text: str | None = None) -> Asked:
 
 
 def check_viewer(search: MailSearch) -> None:
-    """Raise `InvalidSearch` where a viewer would learn of one address by what is found."""
+    """Raise `InvalidSearch` where the result would tell a viewer about a single address."""
     if (search.to and not search.to.startswith("@")) or any("@" in word for word in search.words):
         raise InvalidSearch("search.error.viewer")
 
 
 def text_of_form() -> str | None:
-    """Return the search of a form that was sent part by part; None where the text alone was sent."""
+    """Return the search of a form that was sent in parts; None if only the text was sent."""
     changed = {name: request.args[name].strip()[:200] for name in NAMES if name in request.args}
     if not changed:
         return None

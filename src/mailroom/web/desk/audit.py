@@ -1,4 +1,4 @@
-"""The audit log, newest first, by page; of one actor or one target where asked for."""
+"""The audit log, newest first, in pages; on request only the entries of one actor or one target."""
 
 from dataclasses import dataclass
 from datetime import datetime

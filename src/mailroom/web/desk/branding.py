@@ -1,4 +1,4 @@
-"""The operator's name, logo and colours: what is set, what became of it, and how a page and a mail look."""
+"""The operator's name, logo and colours: what is set, notes about it, and how a page and a mail look."""
 
 from quart import Blueprint, Response, abort, g, request
 

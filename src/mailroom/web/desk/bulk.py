@@ -24,7 +24,7 @@ blueprint = Blueprint("desk_bulk", __name__, url_prefix="/desk/mails")
 
 TITLES = {"retry": gettext_noop("Send all of them again"), "cancel": gettext_noop("Cancel all of them")}
 UNCOUNTED = "all"
-"""What is typed where the mails were too many to count."""
+"""What is typed in place of a number if there are too many mails to count."""
 
 
 @blueprint.get("/all")
@@ -84,7 +84,7 @@ async def start() -> Response:
 
 
 async def _typed_wrong(asked: Asked, until: datetime, typed: str) -> str:
-    """Return what is wrong with the count that was typed; nothing where it is right."""
+    """Return what is wrong with the count that was typed; empty if it is right."""
     assert asked.search
     count = await services().bulk_actions.count(asked.search, until)
     wanted = UNCOUNTED if count is None else str(count)
@@ -96,7 +96,7 @@ async def _typed_wrong(asked: Asked, until: datetime, typed: str) -> str:
 
 
 def _moment(text: str) -> datetime:
-    """Return the moment of a form's page, now where it is none or lies ahead."""
+    """Return the moment when the form's page was made; now, if `text` is no such moment or lies in the future."""
     now = clock.now()
     try:
         moment = datetime.fromisoformat(text)

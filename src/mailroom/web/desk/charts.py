@@ -1,4 +1,4 @@
-"""Charts as the template draws them: geometry in units of an SVG, `WIDTH` by `HEIGHT`, and the same as a table."""
+"""Charts as the template draws them: coordinates in an SVG of `WIDTH` by `HEIGHT`, and a table of the data."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ LEFT, RIGHT, TOP, BOTTOM = 46, 8, 14, 22
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One thing that a chart shows: its name, its CSS class, and its value at each point (none: not known)."""
+    """One curve of a chart: its name, its CSS class, and its value at each point (None: not known)."""
 
     name: str
     css: str
@@ -25,7 +25,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A bar with its words for the pointer."""
+    """A bar, and the text shown when the pointer is over it."""
 
     x: float
     y: float
@@ -59,9 +59,9 @@ class Chart:
     """Points that have no neighbour, which a line would not show."""
     marks: Sequence[Mark] = ()
     heights: Sequence[tuple[float, str]] = ()
-    """Labels of the vertical axis: where, and what."""
+    """Labels of the vertical axis: position and text."""
     times: Sequence[tuple[float, str, str]] = ()
-    """Labels of the horizontal axis: where, what, and how they are anchored."""
+    """Labels of the horizontal axis: position, text and anchor."""
     rows: Sequence[tuple[str, Sequence[str]]] = field(default=())
     """The table: a time, and a value of each curve."""
 
@@ -158,7 +158,7 @@ def _with_marks(chart: Chart, marks: Sequence[Mark]) -> Chart:
 
 
 def _marks(series: Series, starts: Sequence[Start]) -> list[Mark]:
-    """Return the marks, of starts at one place only one; a deploy counts more than a start."""
+    """Return the marks, one for all starts at the same place; a deploy takes precedence over a start."""
     first = series.points[0].at
     places: dict[int, list[Start]] = {}
     for start in starts:

@@ -1,4 +1,4 @@
-"""Failures in groups, with advice that fits, and the way to mend a whole group at once."""
+"""Failures in groups, each with advice, and with links that retry or cancel the whole group."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -35,7 +35,7 @@ class GroupLine:
 
     title: str
     reason: str
-    """As a search names it; nothing where there is none."""
+    """As a search names it; empty if there is none."""
     codes: str
     domain: str
     group: FailureGroup
@@ -54,7 +54,7 @@ class GroupLine:
 
 @blueprint.get("/failures")
 async def failures() -> Response:
-    """Show what failed in the last days, grouped."""
+    """Show what failed within the chosen time, in groups."""
     account = await staff()
     chosen = request.args.get("since", "24h")
     chosen = chosen if chosen in TIMES else "24h"

@@ -27,15 +27,15 @@ NAVIGATION = (
     ("/desk/branding", gettext_noop("Branding")),
     ("/desk/test-mail", gettext_noop("Test mail")),
 )
-"""The rooms of the desk in order. A room without a route is left out."""
+"""The sections of the desk, in order. A section without a route is left out."""
 FOR_OPERATORS = frozenset({"/desk/test-mail"})
 
 
 async def desk_page(template: str, status: int = 200, **values: Any) -> Response:
     """Return a page of the desk; 404 for those without a role.
 
-    Its template extends `desk/layout.html` and gets `acts`: True where the reader may change something. Every page
-    shows what is wrong now; one that does so itself says `in_frame=False`.
+    Its template extends `desk/layout.html` and gets `acts`: True if the reader may change something. Every page
+    shows the current alerts; a page that shows them itself passes `in_frame=False`.
     """
     account = await staff()
     values.setdefault("acts", account.is_operator)
@@ -46,7 +46,7 @@ async def desk_page(template: str, status: int = 200, **values: Any) -> Response
 
 
 def _rooms(*, operator: bool) -> list[tuple[str, str, str | None]]:
-    """Return address, label and `aria-current` of each room that the reader may enter."""
+    """Return address, label and `aria-current` of each section that the reader may open."""
     there = {rule.rule for rule in current_app.url_map.iter_rules()}
     return [
         (path, translated(label), _current(path))

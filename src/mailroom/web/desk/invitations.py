@@ -1,4 +1,4 @@
-"""Invitations: whom operators invited to sign up, where each mail is, and a form that invites somebody."""
+"""Invitations: whom operators invited to sign up, the state of each mail, and a form that invites somebody."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ LOOKS = {"open": "busy", "used": "good", "expired": "unsure", "revoked": "bad"}
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An invitation in the list; `mail` is where its mail is, in a word."""
+    """An invitation in the list; `mail` is the word for the state of its mail."""
 
     invitation: InvitationView
     email: str

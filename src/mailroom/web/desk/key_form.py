@@ -1,4 +1,4 @@
-"""The form that makes an API key, checked: everything that is wrong at once."""
+"""Checks the form that makes an API key, and reports everything that is wrong at once."""
 
 import re
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ MESSAGES = {
     **dict.fromkeys(LIMITS, _LIMIT),
 }
 ANY = KeyRequest("-")
-"""A request with nothing wrong in it: each field is checked by itself."""
+"""A valid request, in which one field at a time is replaced to check it."""
 
 
 def key_request(values: Mapping[str, Any]) -> KeyRequest:
@@ -69,7 +69,7 @@ def _list(values: Mapping[str, Any], name: str) -> list[str]:
 
 
 def _number(values: Mapping[str, Any], name: str) -> int | None:
-    """Return a number; None where nothing was typed, 0 (which no limit may be) where it is none."""
+    """Return a number; None if nothing was typed, and 0, which every limit refuses, if it is no number."""
     text = _text(values, name)
     if not text:
         return None

@@ -37,9 +37,9 @@ class Line:
     limits: str
     traffic: str
     newest: int | None = None
-    """How many messages those are, where there are more."""
+    """How many messages were counted, if there are more; else None."""
     refusal: KeyRefusal | None = None
-    """The newest request of it that was refused."""
+    """The key's newest request that was refused."""
 
     @classmethod
     def of(cls, key: ApiKey, counts: Mapping[UUID, KeyTraffic], refusal: KeyRefusal | None = None) -> Self:
@@ -50,7 +50,7 @@ class Line:
 
 
 def _limits(key: ApiKey) -> str:
-    """Return how much a key may send: `10 a minute, 500 a day`; nothing where it has no limit."""
+    """Return how much a key may send: `10 a minute, 500 a day`; empty if it has no limit."""
     said: list[str] = []
     if key.per_minute:
         said.append(gettext("%(number)s a minute", number=number(key.per_minute)))

@@ -1,4 +1,4 @@
-"""Kinds of mail in words: ours by their own, those of apps by the title that their `MailKind` names."""
+"""Names for kinds of mail: our own, and for kinds of apps the title in their `MailKind`."""
 
 from mailroom.i18n.code_words import KINDS, STREAMS, with_code, word_of
 from mailroom.i18n.sentences import message_of
@@ -9,7 +9,7 @@ from mailroom.web.browser import services
 
 
 def kind_word(name: str) -> str:
-    """Return what a kind of mail is called; one that this process does not know has its name only."""
+    """Return what a kind of mail is called; its bare name if this process does not know it."""
     if name in KINDS:
         return word_of(name, KINDS)
     return next((_title(kind) for kind in services().mail_kinds if kind.name == name), name)
@@ -20,7 +20,7 @@ def _title(kind: MailKind) -> str:
 
 
 def kind_choices() -> list[tuple[str, str]]:
-    """Return name and words of each kind, by their words; two kinds may be called alike, so the name is there."""
+    """Return name and words of each kind, sorted by words, which contain the name: two kinds may share a title."""
     choices = [(kind.name, with_code(kind_word(kind.name), kind.name)) for kind in services().mail_kinds]
     return sorted(choices, key=lambda choice: choice[1].lower())
 

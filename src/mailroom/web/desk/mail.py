@@ -1,4 +1,4 @@
-"""One mail: where it is, each attempt with the server's words, its contents, what is like it, and what to do."""
+"""One mail: its state, each attempt with the server's words, its contents, similar mails, and what can be done."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -43,7 +43,7 @@ RELATED = 5
 CONTENT_POLICY = (
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; frame-ancestors 'self'"
 )
-"""What a mail's HTML may do in its frame: look as it likes, load nothing, run nothing, open nothing."""
+"""What a mail's HTML may do in its frame: use its own styles, but load, run and open nothing."""
 
 
 @blueprint.get("/<mail_id>")
@@ -193,7 +193,7 @@ async def content(mail_id: str) -> Response:
 @blueprint.post("/<mail_id>/retry")
 @limits.limited(limits.CHANGE)
 async def retry(mail_id: str) -> Response:
-    """Queue a mail again that ended unsent or waits."""
+    """Retry a mail that ended unsent or still waits: queue it again."""
     return await _act(mail_id, "mail.retried", services().mail_administration.retry)
 
 

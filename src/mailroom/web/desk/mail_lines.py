@@ -26,7 +26,7 @@ class MailLine:
     id: UUID
     recipient: str
     subject: str
-    """Of another program's message; else what the kind is called."""
+    """The subject of another program's message; else the name of the kind."""
     state: str
     word: str
     mood: str
@@ -76,5 +76,5 @@ def why(mail: Mail, *, whole: bool) -> str:
 
 
 def without_code(said: str, enhanced: str | None) -> str:
-    """Return a server's words without the enhanced status code before them, which is shown beside."""
+    """Return a server's words without the leading enhanced status code, which is shown separately."""
     return said.removeprefix(enhanced).lstrip() if enhanced else said

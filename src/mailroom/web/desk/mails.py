@@ -32,7 +32,7 @@ blueprint = Blueprint("desk_mails", __name__, url_prefix="/desk")
 
 SHOWN = 50
 BELOW = "below"
-"""The parameter of later pages: the id that all of their mails are below. `before` is a fact of a search."""
+"""The parameter of later pages: all ids on the page are below it. (`before` is a term of a search already.)"""
 QUICK = (
     ("state:failed", gettext_noop("Failed")),
     ("state:retrying,queued,scheduled", gettext_noop("Waiting")),
@@ -52,7 +52,7 @@ MOST_SUGGESTIONS = 12
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """How many mails a search finds; `more` where counting stopped."""
+    """How many mails a search finds; `more` if there are more than were counted."""
 
     number: int
     more: bool
@@ -127,7 +127,7 @@ async def suggestions() -> Response:
 
 
 async def _values(name: str) -> list[str]:
-    """Return the values that a fact may have, where they can be listed."""
+    """Return the values that a fact may have, if they can be listed."""
     if name == "key":
         async with services().database.begin() as work:
             return list(await work.session.scalars(select(ApiKey.name).order_by(ApiKey.name).limit(200)))

@@ -31,7 +31,7 @@ from mailroom.web.parts import current
 blueprint = Blueprint("desk_overview", __name__, url_prefix="/desk")
 
 FRESH = 4.0
-"""Seconds for which one reading serves everybody who looks: many open desks cost what one costs."""
+"""Seconds for which one reading serves all viewers, so that many open desks cost no more than one."""
 LABELS = {
     "hour": gettext_noop("Last hour"),
     "day": gettext_noop("Last day"),
@@ -51,11 +51,11 @@ class Reading:
     series: dict[str, Series]
     starts: Sequence[Start]
     drawn: dict[Hashable, bytes] = field(default_factory=dict, compare=False)
-    """What changes of the overview, as it was drawn from this reading, by period and by who may look at it."""
+    """The live part of the overview, drawn from this reading, by period, role, language and time zone."""
 
 
 class Readings:
-    """Reads for one web process, once in `FRESH` seconds at most. The week is read once a minute."""
+    """Reads for one web process, at most once in `FRESH` seconds; the day and the week once a minute."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -64,14 +64,14 @@ class Readings:
         self._long: dict[str, tuple[float, Series]] = {}
 
     async def get(self) -> Reading:
-        """Return a reading that is `FRESH`. Raises `Unavailable`."""
+        """Return a reading at most `FRESH` seconds old. Raises `Unavailable`."""
         async with self._lock:
             if self._last is None or time.monotonic() - self._last[0] > FRESH:
                 self._last = (time.monotonic(), await self._read())
             return self._last[1]
 
     async def standing(self) -> str:
-        """Return what changes with anything that the overview shows, but for the time. Raises `Unavailable`."""
+        """Return a hash that changes with what the overview shows, except with the time. Raises `Unavailable`."""
         reading = await self.get()
         facts = (
             reading.alerts,
@@ -112,7 +112,7 @@ async def overview() -> Response:
     if request.args.get("part") != "live":
         answer = await _draw("desk/overview.html", reading, chosen, account)
     else:
-        # Ten desks that are open fetch this every few seconds: it is drawn once for all who see the same.
+        # Every open desk fetches this every few seconds, so it is drawn once for all who see the same.
         alike = (chosen, account.is_operator, languages.current(), account.time_zone)
         if alike not in reading.drawn:
             answer = await _draw("desk/overview_live.html", reading, chosen, account)
@@ -147,7 +147,7 @@ async def _draw(template: str, reading: Reading, chosen: str, account: AccountVi
 
 
 def _well(reading: Reading) -> str:
-    """Return the sentence for a Mailroom in which nothing is wrong."""
+    """Return the sentence that is shown if nothing is wrong."""
     workers = sum(one.role == "worker" and one.state == "alive" for one in reading.processes)
     return ngettext("Nothing is wrong. %(num)s worker runs.", "Nothing is wrong. %(num)s workers run.", workers)
 

@@ -1,4 +1,4 @@
-"""The states of a mail, drawn: where it is, and where it has been. The server makes the picture."""
+"""A picture of the states of a mail: which it is in, and which it has been in. The server draws it."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ DRAWN = (
     (State.UNCERTAIN, State.SENT),
     (State.RETRYING, State.SENDING),
 )
-"""The arrows that are drawn: those that tell the way. Each is one of `MOVES`."""
+"""The arrows that are drawn, a selection of `MOVES`: the usual moves of a mail."""
 assert all(after in MOVES[before] for before, after in DRAWN)
 
 
@@ -75,7 +75,7 @@ class Picture:
 
 
 def picture(state: str, passed: Collection[str]) -> Picture:
-    """Return the picture of a mail in `state` that has been in those `passed`, in order."""
+    """Return the picture of a mail in `state` that has been in the states `passed`, in order."""
     words = {known: translated(STATES[known].word) for known in State}
     boxes = [
         Box(x - BOX[0] // 2, y - BOX[1] // 2, words[known], mood_of(known), known == state, known in passed)

@@ -48,7 +48,7 @@ class TaskLine:
     progress: str
     took: str
     unusual: bool
-    """True where it takes, or took, longer than 99 of 100 of its name."""
+    """True if it takes, or took, longer than 99 of 100 tasks of the same name."""
     at: datetime
     error: str
 
@@ -81,7 +81,7 @@ def _seconds(task: Task) -> float | None:
 
 @blueprint.get("")
 async def tasks() -> Response:
-    """List the tasks of a name and state, and what is usual for each name."""
+    """List the tasks by name and state, and tell what is usual for each name."""
     account = await staff()
     name, state, words = (request.args.get(key, "").strip()[:LONGEST] for key in ("name", "state", "words"))
     words = words if account.is_operator else ""  # arguments may name people
@@ -105,7 +105,7 @@ async def tasks() -> Response:
 
 
 def short(seconds: float | None) -> str:
-    """Return a length of time, a dash where there is none."""
+    """Return a length of time in words; a dash if there is none."""
     return "-" if seconds is None else short_span(float(seconds))
 
 
@@ -145,7 +145,7 @@ async def _page(task_id: str, refused: Refused) -> Response:
 @blueprint.post("/<task_id>/retry")
 @limits.limited(limits.CHANGE)
 async def retry(task_id: str) -> Response:
-    """Begin a task again that failed or was cancelled."""
+    """Retry a task that failed or was cancelled."""
     return await _act(task_id, "task.retried", services().task_service.retry)
 
 

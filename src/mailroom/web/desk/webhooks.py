@@ -1,6 +1,6 @@
 """Webhooks: endpoints, and the deliveries of each, live.
 
-Operators add an endpoint, switch it, remove it, and send a delivery again.
+Operators can add, enable, disable and remove an endpoint, and send a delivery again.
 """
 
 from contextlib import suppress
@@ -30,7 +30,7 @@ from mailroom.webhooks.targets import ForbiddenTarget, InvalidUrl
 blueprint = Blueprint("desk_webhooks", __name__, url_prefix="/desk/webhooks")
 
 OFFERED = sorted(TYPES - RESERVED)
-"""Events that an endpoint can be told of; the reserved ones are only for SDKs that ask for all."""
+"""The events that the form offers. Reserved ones exist only for SDKs that ask for all events."""
 SHOWN = 50
 """Deliveries on a page."""
 MOODS = {"waiting": "unsure", "delivered": "good", "failed": "bad"}
@@ -101,7 +101,7 @@ async def create() -> Response:
         return await refuse(Invalid(messages), _page, kept)
     try:
         row, secret = await services().webhook_acts.create(actor_of(account), url, events)
-    except InvalidWebhook:  # the only thing left to be wrong
+    except InvalidWebhook:  # the rest is checked above, so there are too many
         full = gettext("There are %(count)s webhooks already. Please remove one first.", count=MOST)
         return await refuse(Invalid({"endpoint": full}), _page, kept)
     made = await desk_page("desk/made_webhook.html", 201, endpoint=row, secret=secret)
@@ -168,7 +168,7 @@ async def switch(webhook_id: str) -> Response:
 @blueprint.post("/<webhook_id>/remove")
 @limits.limited(limits.CHANGE)
 async def remove(webhook_id: str) -> Response:
-    """Remove an endpoint with its deliveries, where the box says that this is meant."""
+    """Remove an endpoint with its deliveries, if the box that confirms it is checked."""
     account, values = await operator(), await sent_values()
     endpoint = await _endpoint(webhook_id)
     if not values.get("sure"):
@@ -183,7 +183,7 @@ async def _endpoint(webhook_id: str) -> WebhookEndpoint:
 
 
 async def _get(work: UnitOfWork, webhook_id: str) -> WebhookEndpoint:
-    """Return the endpoint; 404 where there is none."""
+    """Return the endpoint; 404 if there is none."""
     found = parse_id(webhook_id)
     if found is None:
         abort(404)

@@ -1,4 +1,4 @@
-"""Workers and queues: who lives and what it has in hand, what waits, what is held back; the mail server."""
+"""Workers and queues: which processes run and what they work on, what waits, what is paused; the mail server."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -194,7 +194,7 @@ def _stages(seen: Cells) -> list[tuple[str, str, str]]:
 @blueprint.post("/workers")
 @limits.limited(limits.CHANGE)
 async def wish() -> Response:
-    """Ask a worker to drain, to stop, or to go on."""
+    """Ask a worker to drain, to stop, or to resume."""
     account, values = await operator(), await sent_values()
     name, wanted = str(values.get("name", ""))[:200], str(values.get("wish", ""))
     if wanted not in {"drain", "stop", ""}:
@@ -207,7 +207,7 @@ async def wish() -> Response:
 @blueprint.post("/pauses")
 @limits.limited(limits.CHANGE)
 async def hold_back() -> Response:
-    """Hold back all mails, those of a stream or a kind, or background tasks; or let them go."""
+    """Pause or resume all mails, the mails of a stream or kind, or background tasks."""
     account, values = await operator(), await sent_values()
     what, name = str(values.get("what", "")), str(values.get("name", ""))
     have = services()

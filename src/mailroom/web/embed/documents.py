@@ -8,7 +8,7 @@ from mailroom.web.api.queries import Query
 
 
 class WatchedDocument(BaseModel):
-    """Where it is; only the keys that apply are there."""
+    """Where a message, mail or task is; only the keys that apply are present."""
 
     object: str = Field(description="message, mail or task")
     state: str

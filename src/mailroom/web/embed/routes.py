@@ -41,7 +41,7 @@ LONGEST_WAIT = 30.0
 LONGEST_STREAM = 300.0
 """Seconds of one stream of server-sent events; browsers come back by themselves."""
 PING_EVERY = 15.0
-"""Seconds between two comments in a stream: proxies end what is silent."""
+"""Seconds between two comments in a stream: proxies end silent connections."""
 KEPT = "public, max-age=3600"
 OPENS_NOTHING = "This token opens nothing."
 
@@ -55,7 +55,7 @@ OPENS_NOTHING = "This token opens nothing."
 @may_be_unchanged
 @refusals
 async def watch(token: str) -> Response:
-    """Tell where it is. With `wait` (seconds) and If-None-Match, only once there is news; or as a stream."""
+    """Tell where it is, at once or as a stream. With `wait` (seconds) and If-None-Match, waits for news."""
     opened = await _open(token)
     check_names()
     tracker = services().tracker
@@ -137,7 +137,7 @@ async def _open(token: str) -> Opened:
 
 
 async def _changes(tracker: Tracker, opened: Opened, seconds: float, keys: ApiKeys) -> AsyncGenerator[str, None]:
-    """Yield where it is now, as JSON, and each change, for so many seconds at most.
+    """Yield the current progress and each change, as JSON, for at most so many seconds.
 
     Raises `WrongWatchToken` where the key is revoked or expires meanwhile.
     """
@@ -170,7 +170,7 @@ async def _changes(tracker: Tracker, opened: Opened, seconds: float, keys: ApiKe
 
 
 async def _close_with_key(subscription: Subscription, opened: Opened, keys: ApiKeys) -> None:
-    """End a subscription once the key of its token stands no more."""
+    """End a subscription once the key of its token is revoked or has expired."""
     while True:
         await asyncio.sleep(STANDS_EVERY)
         try:
@@ -183,7 +183,7 @@ async def _close_with_key(subscription: Subscription, opened: Opened, keys: ApiK
 
 def _stream(tracker: Tracker, opened: Opened) -> Response:
     """Return a stream of server-sent events (WHATWG HTML §9.2), one for each change."""
-    # Asked for now: a stream goes on without the request's context.
+    # Read now: the stream goes on without the request's context.
     address, keys = client().limited_as, services().api_keys
     registry = current(SocketRegistry)
 

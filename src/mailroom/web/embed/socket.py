@@ -32,7 +32,7 @@ FIRST_WITHIN = 5.0
 """Seconds until the first message."""
 MOST_TOKENS = 100
 STANDS_EVERY = 2.0
-"""Seconds between two looks whether the keys still stand."""
+"""Seconds between two checks that the keys are still valid."""
 
 
 async def embed_live() -> Response | None:
@@ -117,7 +117,7 @@ class EmbedSocket:
             while self._end is None:
                 await self._hear(await websocket.receive())
             while True:
-                await websocket.receive()  # and forget it: the queue behind this has no end
+                await websocket.receive()  # and drop it: the queue behind this is unbounded
         except Unavailable:
             self.close(TRY_AGAIN_LATER, "database away")
         except Exception:

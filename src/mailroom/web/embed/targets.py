@@ -13,8 +13,8 @@ from mailroom.mail.messages.views import ORDER, last_event
 from mailroom.progress.snapshot import NO_NEWS, Snapshot
 from mailroom.services import Services
 
-# Everything that is checked for a token, in one statement: the key stands, its origins, and the tasks of Celery
-# behind the token (of a message: its mails).
+# Everything that is checked for a token, in one statement: whether the key is valid, its origins, and the Celery
+# tasks behind the token (for a message, its mails).
 LOOK_UP = """
 select k.origins, case %(kind)s
     when 'message' then array(select id::text from mails where message_id = %(id)s order by id)
@@ -27,7 +27,7 @@ where k.id = %(key_id)s and k.revoked_at is null and (k.expires_at is null or k.
 
 
 class ForbiddenOrigin(Exception):
-    """The page that asks is none of those that the key allows."""
+    """The page that asks has an origin that the key does not allow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Opened:
     origins: Sequence[str]
 
     def public(self, snapshots: Mapping[UUID, Snapshot]) -> dict[str, Any]:
-        """Return what is told: where a mail or task is; of a message, how many mails are in each state.
+        """Return what watchers are told: where a mail or task is; for a message, how many mails are in each state.
 
         It has no address and no words of a mail server.
         """
@@ -84,7 +84,7 @@ async def open_token(have: Services, token: str, origin: str | None) -> Opened:
 
 
 def may_show(origin: str | None, origins: Sequence[str], public_url: str) -> bool:
-    """Tell whether a page of this origin may show what a key's tokens open: the key's own, or our iframe page."""
+    """Tell whether a page of this origin may show what a key's tokens open: an origin of the key, or our own."""
     if origin is None:
         return True
     ours = urlsplit(public_url)

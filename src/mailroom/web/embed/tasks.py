@@ -26,7 +26,7 @@ class TaskBody(BaseModel):
 
 
 class WatchBody(BaseModel):
-    """What opens where the task is."""
+    """The token, and the address of a page, that show where the task is."""
 
     watch_token: str
     watch_url: str

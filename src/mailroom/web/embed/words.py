@@ -1,4 +1,4 @@
-"""The words of `<mailroom-progress>`, in each language that there is a catalogue of."""
+"""The words of `<mailroom-progress>`, in each language that has a catalogue."""
 
 from mailroom.i18n.messages import gettext_noop as _
 from mailroom.i18n.messages import translated
@@ -24,7 +24,7 @@ WORDS = {
     "of": _("{sent} of {total} sent"),
     "progress": _("Progress"),
 }
-"""State or place in the element → its words. `static/embed.js` has the English ones, until these come."""
+"""State or part of the element → its words. `static/embed.js` shows its own English words until it has these."""
 
 
 def words() -> dict[str, str]:

@@ -1,1 +1,1 @@
-"""Forms: what was sent, checked; what was wrong, shown again."""
+"""Forms: what was sent is checked, and shown again if something is wrong."""

@@ -1,4 +1,4 @@
-"""Forms: what a page sends, checked, with messages that say what to do. HTML forms and JSON alike."""
+"""Checks what a page sends, as an HTML form or JSON, with messages that say what to do."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
@@ -17,7 +17,7 @@ LONGEST_NAME = 40
 
 
 class Form(BaseModel):
-    """A form; `messages` says for each field what to do when it is missing or cannot be right."""
+    """The base of all forms. `MISSING` and `TOO_LONG` say for each field what to do when it is wrong."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
@@ -51,7 +51,7 @@ class NewPasswordForm(Form):
 
 
 class OtherPasswordForm(Form):
-    """A new password, whether to sign out everywhere else, and the present one where it is typed."""
+    """A new password, whether to sign out everywhere else, and the present password if it is typed."""
 
     password: PasswordText
     end_others: str = ""
@@ -65,7 +65,7 @@ class ChangePasswordForm(OtherPasswordForm):
 
 
 class OtherAddressForm(Form):
-    """A new address, and the present password where it is typed."""
+    """A new address, and the present password if it is typed."""
 
     email: ShortText
     current: str = ""
@@ -78,7 +78,7 @@ class ChangeAddressForm(OtherAddressForm):
 
 
 class RecentForm(Form):
-    """The present password once more, with two steps also a code, and what was wanted."""
+    """The present password once more, and with two steps also a code."""
 
     current: PasswordText
     step_code: Annotated[str, StringConstraints(strip_whitespace=True, max_length=40)] = ""
@@ -124,7 +124,7 @@ TOO_LONG = {
 Checked = TypeVar("Checked", bound=Form)
 
 
-class Invalid(Exception):  # named for what it says
+class Invalid(Exception):  # without the suffix Error: named for what it says
     """A form cannot be used as it is; `messages` says why, by field."""
 
     def __init__(self, messages: Mapping[str, str]) -> None:
@@ -133,7 +133,7 @@ class Invalid(Exception):  # named for what it says
 
 
 class InvalidQuery(Invalid):
-    """What stands behind the question mark of an address cannot be meant."""
+    """The query string of an address is invalid."""
 
 
 def is_json() -> bool:

@@ -1,4 +1,4 @@
-"""What the next page says once: "Your password is changed". A reload, or Back, does not say it again."""
+"""Notices that the next page shows once: "Your password is changed". Reload and Back do not show it again."""
 
 from quart import Response, after_this_request, request
 from werkzeug.wrappers import Response as WerkzeugResponse
@@ -21,7 +21,7 @@ def redirect_with_notice(address: str, notice: str) -> Response:
 
 
 def take_notice() -> str:
-    """Return the word of the notice that waits for this browser, or "", and have the answer take it away."""
+    """Return the word of the notice that waits for this browser, or "", and delete its cookie with the answer."""
     notice = request.cookies.get(cookies.name_of(services().settings, NOTICE), "")
     if notice:
         after_this_request(_forget)

@@ -28,7 +28,7 @@ async def member() -> tuple[Session, AccountView]:
 
 
 def ask_to_sign_in(path: str | None = None) -> Response:
-    """Send the browser to the sign-in, and from there back to `path` (this page, or for a POST the page above)."""
+    """Send the browser to the sign-in, and then back to `path` (default: this page, for a POST `/account`)."""
     return redirect(
         sign_in_address(path or (request.full_path.rstrip("?") if request.method == "GET" else DEFAULT))
     )
@@ -40,16 +40,16 @@ def sign_in_address(path: str) -> str:
 
 
 def second_step_address(path: str) -> str:
-    """Return the address of the second step of a sign-in that goes on to `path`, if it is to."""
+    """Return the address of a sign-in's second step, which then goes on to `path` if that is not empty."""
     return f"/sign-in/second-step?next={quote(path, safe='/')}" if path else "/sign-in/second-step"
 
 
 def safe_path(asked: object) -> str:
-    """Return where to go after signing in: `asked` if that is a page of ours, else nothing.
+    """Return where to go after signing in: `asked` if that is a page of ours, else an empty text.
 
     A browser reads a backslash as a slash, drops tabs and line ends, takes two slashes for another host, and
-    ``%2e%2e`` for the folder above, which is another's where we live under a path (WHATWG URL). Behind the first
-    slash may stand no scheme: whoever resolves the rest by itself would go there. None of these is let through.
+    ``%2e%2e`` for the folder above, which belongs to another site if we are served under a path (WHATWG URL). A
+    scheme after the first slash is refused, too: code that resolves only the rest would go there.
     """
     text = str(asked or "")
     if not text.startswith("/") or len(text) > LONGEST or not text.isprintable() or "\\" in text:

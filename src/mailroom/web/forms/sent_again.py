@@ -1,4 +1,4 @@
-"""A form that could not be taken just now comes back as it was sent, so that one press sends it again.
+"""Shows a form that cannot be accepted just now as it was sent, so that one press sends it again.
 
 Passwords and codes are not written into a page: their fields come back empty.
 """
@@ -37,7 +37,7 @@ class SentForm:
 
 
 async def sent_form(status: int) -> SentForm | None:
-    """Return the form of this request, where it was refused for a reason that passes; else None."""
+    """Return the form of this request if it was refused for a passing reason, else None."""
     is_form = request.mimetype in {"application/x-www-form-urlencoded", "multipart/form-data"}
     if status not in PASSING or request.method != "POST" or not is_form:
         return None

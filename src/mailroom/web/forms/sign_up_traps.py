@@ -1,7 +1,7 @@
 """What keeps simple robots from signing up: a field that people leave empty, and the time that a form takes.
 
-Neither needs JavaScript or is in anybody's way for good: who is stopped reads why, and the next try passes.
-Programs that send no form are not stopped by the time. The limits of mails hold for them as for everyone.
+Neither needs JavaScript. Nobody is locked out: whoever is stopped is told why, and the next try passes.
+The time does not stop programs that never had the form, but the limits of mails apply to them as to everyone.
 """
 
 from collections.abc import Mapping
@@ -19,12 +19,12 @@ BAIT, BEGUN = "website", "begun"
 
 
 def stamp() -> str:
-    """Return what says that the form is shown now; only we can write one."""
+    """Return a signed time that says that the form is shown now."""
     return str(_serializer().dumps(round(clock.now().timestamp() * 1000)))
 
 
 def messages_for(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return what is to be said, by field, of a form that looks like a robot's; mostly nothing."""
+    """Return messages by field for a form that looks like a robot's; empty for all others."""
     if str(values.get(BAIT, "")).strip():
         return {BAIT: gettext("Please leave this field empty. It is there for robots.")}
     if _was_too_fast(str(values.get(BEGUN, ""))):

@@ -1,8 +1,8 @@
 """`/live`: one websocket a page, for as many tickets as it shows.
 
 A watcher gets a snapshot, then changes, then the end; a reconnect is just a new snapshot. The handshake is
-answered only after the checks: Origin, the limits, and a session of ours. Our own pages ask for `?view=1`: each
-snapshot then also has what to write into the page (`web/views/view_data.py`).
+answered only after the checks: Origin, the limits, and a session of ours. Our own pages ask for `?view=1`: then
+each snapshot also has what the page shows (`web/views/view_data.py`).
 """
 
 import asyncio

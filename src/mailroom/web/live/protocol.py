@@ -1,4 +1,4 @@
-"""What clients of `/live` may say, and how often."""
+"""The messages that clients of `/live` may send, and how often."""
 
 import json
 import time
@@ -10,14 +10,14 @@ EACH_SECOND = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A client's message: tickets to watch, and to watch no more."""
+    """A client's message: tickets to watch, and tickets to stop watching."""
 
     watch: list[str]
     unwatch: list[str]
 
 
 def parse(message: str | bytes) -> Asked | None:
-    """Return what a message asks for; None where it makes no sense."""
+    """Return what a message asks for; None if it is invalid."""
     try:
         asked = json.loads(message)
     except (ValueError, RecursionError):
@@ -32,14 +32,14 @@ def parse(message: str | bytes) -> Asked | None:
 
 
 class Allowance:
-    """How many messages one socket may still send: `MOST_AT_ONCE`, growing again by `EACH_SECOND`."""
+    """How many messages one socket may still send: at most `MOST_AT_ONCE`, refilled by `EACH_SECOND` a second."""
 
     def __init__(self) -> None:
         self._left = float(MOST_AT_ONCE)
         self._at = time.monotonic()
 
     def take(self) -> bool:
-        """Count one message; False where it is one too many."""
+        """Count one message; return False if it is one too many."""
         now = time.monotonic()
         self._left = min(MOST_AT_ONCE, self._left + (now - self._at) * EACH_SECOND)
         self._at = now

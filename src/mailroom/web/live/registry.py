@@ -11,7 +11,7 @@ from mailroom.web.live.socket import RESTARTING, LiveSocket
 Key = TypeVar("Key")
 
 FILES_FOR_PAGES = 256
-"""Open files kept for requests and servers, where websockets would take all that the system allows."""
+"""Open files kept free for requests and servers: websockets may not take all that the system allows."""
 
 
 class Closable(Protocol):
@@ -27,11 +27,11 @@ class Full(Exception):
     def __init__(self, message: str, *, everywhere: bool = False) -> None:
         super().__init__(message)
         self.everywhere = everywhere
-        """True where it is not this client's doing."""
+        """True if the process is full or ends, False if only this client has too many."""
 
 
 class SocketRegistry:
-    """All sockets. The limits hold for this process; with several, each counts its own."""
+    """All sockets of this process. If there are several processes, each counts its own."""
 
     def __init__(self, *, per_session: int, per_address: int) -> None:
         self.sockets: set[LiveSocket] = set()
@@ -57,7 +57,7 @@ class SocketRegistry:
 
     @contextmanager
     def counted(self, socket: LiveSocket) -> Iterator[None]:
-        """Count a socket in, and out. Raises `Full` where its session has too many."""
+        """Count a socket while the block runs. Raises `Full` where its session has too many."""
         if self._sessions[socket.session_id] >= self._per_session:
             raise Full("Too many websockets of this browser.")
         with _counted(self._sessions, socket.session_id):
@@ -69,7 +69,7 @@ class SocketRegistry:
 
     @contextmanager
     def embedded(self, socket: Closable) -> Iterator[None]:
-        """Keep a socket of another program's page, so that it is closed with the others."""
+        """Register a socket of another program's page during the block, so that it is closed with the others."""
         self._embedded.add(socket)
         try:
             yield

@@ -1,8 +1,8 @@
-"""Ends the watching of those whose session ended or changed, and of tickets that are someone else's by now.
+"""Stops clients whose session ended or changed, and the watching of tickets that now belong to someone else.
 
-What this process does to a session ends its sockets and long polls at once. Signing out, ending a session,
-claiming a ticket, beginning a task: each may also happen in another process, or in the shell. So each process asks
-the database, all its sockets in one question, every few seconds.
+If this process ends or changes a session, its sockets and long polls end at once. But signing out, ending a
+session, claiming a ticket or beginning a task may also happen in another process, or in the shell. So each process
+asks the database every few seconds, for all its sockets in one query.
 """
 
 import asyncio
@@ -28,13 +28,13 @@ logger = logging.getLogger(__name__)
 EVERY = 1.0
 """Seconds between two looks at the sessions: 5,000 of them take 20 ms of this process."""
 LISTS_EVERY, TICKETS_EVERY = 2, 4
-"""The same for lists, with the desk's overview, and for tickets, in looks at the sessions."""
+"""Checks of the sessions per check of the lists and the desk's overview, and per check of the tickets."""
 AT_ONCE = 10
-"""Sockets looked at before the loop gets to do something else; each may watch a hundred tasks."""
+"""Clients checked before the event loop gets to do something else; each may watch a hundred tasks."""
 
 
 class Client(Protocol):
-    """Somebody who watches: a socket, or a long poll. The rights are those of its handshake or request."""
+    """A socket or long poll that watches. It has the rights of its handshake or request."""
 
     session_id: UUID
     standing: Standing
@@ -49,7 +49,7 @@ class Client(Protocol):
 
 
 class Revalidation:
-    """The loop that asks, over the sockets of `hub` and the long polls of `waits`."""
+    """The loop that checks the sockets of `hub` and the long polls of `waits`."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Revalidation:
         waits: Waits,
         desk: Callable[[], Awaitable[str]],
     ) -> None:
-        """`desk` returns where the desk's overview is; it changes with what is shown there."""
+        """`desk` returns a text that changes with what the desk's overview shows."""
         self._hub, self._services, self._holders, self._waits = hub, have, holders, waits
         self._desk = desk
         self._task: asyncio.Task[None] | None = None
@@ -98,7 +98,7 @@ class Revalidation:
         try:
             await look
         except Unavailable:
-            pass  # nothing can be known now; nothing can be changed either
+            pass  # the database is away: nothing can be checked, but nothing can be changed either
         except Exception:
             logger.exception("open sockets were not looked at; the next round tries again")
 
@@ -121,7 +121,7 @@ class Revalidation:
                 socket.tell_desk(standing)
 
     async def _sessions(self, clients: list[Client]) -> None:
-        """End those whose session ended, has another secret, or stands for someone else or for another role."""
+        """End clients whose session ended, or now has another secret, account or role."""
         standing: dict[UUID, Standing] = {}
         for some in in_batches({client.session_id for client in clients}):
             standing |= await self._services.sessions.standing(some)
@@ -138,7 +138,7 @@ class Revalidation:
         async for client in _breathing(clients):
             for ticket in list(client.tasks):
                 if ticket not in asked:
-                    continue  # watched since
+                    continue  # watched only since the query
                 holder = holders.get(ticket)
                 if holder and holder.admits(client.watcher):
                     client.tasks[ticket] = holder

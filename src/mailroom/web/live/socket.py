@@ -25,7 +25,7 @@ from mailroom.web.views.watching import may_read_answers, watcher_of
 logger = logging.getLogger(__name__)
 
 LIST = "tasks"
-"""Watched like a ticket: the list of what the account owns. What is told is that it has changed."""
+"""Watched like a ticket: the list of what the account owns. The client is told only that it has changed."""
 DESK = "desk"
 """The same for the desk's overview, for those who have a role."""
 MOST_TICKETS = 100
@@ -34,7 +34,7 @@ MOST_UNKNOWN = 200
 """Unknown tickets one socket may ask for in its life: more are guesses."""
 LONGEST_TICKET = 64
 SEND_WITHIN = 10.0
-"""Seconds a client may take to receive one message; a slower one is let go and may come back."""
+"""Seconds a client may take to receive one message; a slower client is closed and may reconnect."""
 
 # Close codes: RFC 6455 §7.4.1 and its registry; 44xx are ours, and final for the client.
 RESTARTING = 1012
@@ -46,9 +46,9 @@ TOO_MUCH = 4429
 
 
 class LiveSocket:
-    """Reads always and at once; what it was asked for and what it has to tell are both bounded.
+    """Always reads without delay; both the tickets asked for and the messages to send are bounded.
 
-    Its rights are those of its handshake: it gains none when the session signs in, and ends with the standing.
+    It keeps the rights of its handshake: it gains none when the session signs in, and ends when that changes.
     """
 
     def __init__(
@@ -57,9 +57,9 @@ class LiveSocket:
         self.session_id, self.standing = session.id, session.standing
         self.watcher = watcher_of(session)
         self.tasks: dict[UUID, TicketOwner] = {}
-        """What it watches, by ticket, and whose that is."""
+        """The owner of each ticket that it watches."""
         self.listing: str | None = None
-        """Where the list is that it watches, as it was told; empty at first, None where it watches none."""
+        """The state of the list as it was last told; empty at first, None if the client does not watch it."""
         self.desk: str | None = None
         """The same for the desk's overview."""
         self._has_role = session.account is not None and session.account.role is not None
@@ -84,20 +84,20 @@ class LiveSocket:
                 self._patience.reschedule(asyncio.get_running_loop().time())
 
     def lose(self, ticket: UUID) -> None:
-        """Watch a ticket no more that is this browser's no more."""
+        """Stop watching a ticket that this browser may not watch any more."""
         self._drop(ticket)
         self._lost.add(ticket)
-        with languages.speaking(self._language):  # whoever calls this speaks its own
+        with languages.speaking(self._language):  # the caller may use another language
             self._subscription.push(_unknown(str(ticket)))
 
     def tell_list(self, standing: str) -> None:
-        """Tell it where its list is, unless it knows."""
+        """Tell the client the state of its list, unless it knows that."""
         if self.listing not in {None, standing}:
             self.listing = standing
             self._subscription.push(Notice(LIST, state="listed", message=standing))
 
     def tell_desk(self, standing: str) -> None:
-        """Tell it where the desk's overview is, unless it knows."""
+        """Tell the client the state of the desk's overview, unless it knows that."""
         if self.desk not in {None, standing}:
             self.desk = standing
             self._subscription.push(Notice(DESK, state="listed", message=standing))
@@ -145,7 +145,7 @@ class LiveSocket:
             while self._end is None:
                 self._hear(await websocket.receive())
             while True:
-                await websocket.receive()  # and forget it: the queue behind this has no end
+                await websocket.receive()  # and drop it: the queue behind this is unbounded
         except Exception:
             logger.exception("a socket ended by a fault of ours")
             self.close(FAULT, "a fault of ours")
@@ -181,7 +181,7 @@ class LiveSocket:
         elif task_id is None:
             self._refuse(ticket)
         elif task_id in self.tasks:
-            self._subscription.push_again(task_id)  # whoever doubts that the line is alive is answered
+            self._subscription.push_again(task_id)  # answers a client that checks whether the connection is alive
         else:
             self._wanted.add(task_id)
             self._lost.discard(task_id)
@@ -224,8 +224,8 @@ class LiveSocket:
             self.close(FAULT, "a fault of ours")
 
     def _forget(self, gone: set[UUID]) -> None:
-        """Watch those no more that were unwatched or lost while they were looked for; the latter are unknown."""
-        self._subscription.unwatch(gone)  # with all that waits to be told of them
+        """Stop watching tickets unwatched or lost while they were looked up; report the lost ones as unknown."""
+        self._subscription.unwatch(gone)  # this also drops what waits to be sent about them
         for ticket in gone & self._lost:
             self._subscription.push(_unknown(str(ticket)))
 
@@ -236,12 +236,12 @@ def _unknown(ticket: str) -> Notice:
 
 
 _encoded: OrderedDict[tuple[int, bool, bool | None, str], tuple[Snapshot | Notice, str]] = OrderedDict()
-"""The newest messages, each with its snapshot, whose identity it goes by: many watchers, one encoding."""
+"""The newest messages, by identity of their snapshot, so that many watchers share one encoding."""
 _MOST_ENCODED = 256
 
 
 def _encode(snapshot: Snapshot | Notice, *, owner: bool, view_of: TicketOwner | None) -> str:
-    """Return the message; with what a page writes of it, where that is asked for (`view_of` is whose it is)."""
+    """Return the message, with the view for our own pages if `view_of`, the ticket's owner, is given."""
     is_mail = view_of.is_mail if view_of else None
     key = (id(snapshot), owner, is_mail, languages.current())
     known = _encoded.get(key)

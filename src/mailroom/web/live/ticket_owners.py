@@ -1,4 +1,4 @@
-"""Whose tickets are: asked for many sockets in one question."""
+"""The owners of tickets, looked up for many sockets in one query."""
 
 from collections.abc import Iterator, Sequence
 from uuid import UUID
@@ -19,7 +19,7 @@ class TicketOwners:
         self._together: Coalescer[Sequence[UUID], dict[UUID, TicketOwner]] = Coalescer(self._ask, most=100)
 
     async def __call__(self, ids: Sequence[UUID]) -> dict[UUID, TicketOwner]:
-        """Return whose these tickets are; unknown ones are left out. Raises `Unavailable`."""
+        """Return the owners of these tickets; unknown ones are left out. Raises `Unavailable`."""
         return await self._together.run(ids)
 
     async def _ask(self, calls: Sequence[Sequence[UUID]]) -> Sequence[dict[UUID, TicketOwner]]:
@@ -31,6 +31,6 @@ class TicketOwners:
 
 
 def in_batches(ids: set[UUID]) -> Iterator[list[UUID]]:
-    """Return the ids, so many at a time."""
+    """Return the ids in lists of at most `MOST`."""
     found = list(ids)
     return (found[start : start + MOST] for start in range(0, len(found), MOST))

@@ -72,7 +72,7 @@ REFUSALS = {
     "429": "Too many requests. `Retry-After` says when to try again.",
     "503": "Mailroom is busy, or PostgreSQL cannot be reached. `Retry-After` says when to try again.",
 }
-"""What any route may answer, where it documents no refusals of its own."""
+"""What a route may answer if it documents no refusals of its own."""
 REFUSED = {
     "400": "The request, or its Idempotency-Key, cannot be read.",
     "401": "There is no API key, or its scope does not allow it.",
@@ -122,7 +122,7 @@ class ApiDocument(OpenAPIProvider):
         answer = _refusal if is_program_path(rule.rule) else _problem
         for operations in paths.values():
             for method, operation in operations.items():
-                if "requestBody" in operation:  # quart-schema leaves it out, and then a body may be left out, too
+                if "requestBody" in operation:  # quart-schema leaves out `required`: a body would be optional
                     operation["requestBody"]["required"] = True
                 answers = operation["responses"] = {str(code): one for code, one in operation["responses"].items()}
                 if not any(code.startswith(("4", "5")) for code in answers):
@@ -138,7 +138,7 @@ class ApiDocument(OpenAPIProvider):
 
 
 def _refusal(description: str) -> dict[str, Any]:
-    """Return how a refusal is told to programs: in Resend's form, or as a problem where they ask for it."""
+    """Return a refusal as programs get it: in Resend's form, or as a problem document if they ask for one."""
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}
     return {"description": description, "content": {**content, **_problem(description)["content"]}}
 

@@ -56,7 +56,7 @@ class Subject:
 
     @property
     def anchor(self) -> str:
-        """What the address of this part of the page ends with."""
+        """The fragment at the end of the address of this part of the page."""
         return self.name.replace(" ", "-")
 
 
@@ -90,7 +90,7 @@ def _operation(document: Schema, path: str, method: str, operation: Schema) -> O
 
 
 def _content(part: Schema) -> Schema:
-    """Return the schema of a body in JSON; an empty one where there is none."""
+    """Return the schema of a body in JSON; an empty one if there is none."""
     schema: Schema = part.get("content", {}).get("application/json", {}).get("schema", {})
     return schema
 

@@ -6,7 +6,7 @@ ERROR = '{"statusCode": 422, "name": "validation_error", "message": "`to`: …"}
 
 
 def request(base: str, sender: str) -> str:
-    """Return a first request for a shell; its mail goes the whole way, but to no mail server."""
+    """Return a first request for a shell. Its mail passes every step, but goes to no mail server."""
     return (
         f"curl {base}/emails \\\n"
         '  -H "Authorization: Bearer $MAILROOM_KEY" -H "Content-Type: application/json" \\\n'

@@ -34,7 +34,7 @@ class InvitedView:
 
 @blueprint.get("/sign-up")
 async def sign_up_form() -> Response:
-    """Show the form; who is signed in has an account already."""
+    """Show the form. Somebody who is signed in has an account already and is redirected to it."""
     session = await current_session()
     return redirect("/account") if session and session.account else await _sign_up_page(take())
 
@@ -66,7 +66,7 @@ async def sign_up() -> Response:
 
 @blueprint.get("/invited/<token>")
 async def invited(token: str) -> Response:
-    """Show the form to somebody who was invited. That uses the invitation up as little as a mail scanner does."""
+    """Show the form to somebody who was invited. This does not use it up: mail scanners open links, too."""
     return keep_private(await _invited_page(token, take()))
 
 
@@ -153,7 +153,7 @@ async def _sign_in_page(refused: Refused) -> Response:
 @blueprint.post("/sign-in")
 @limits.limited(limits.SIGN_IN, also=limits.by_address)
 async def sign_in() -> Response:
-    """Sign in, or say what was wrong beside the form; an address not confirmed yet gets a way to its mail."""
+    """Sign in, or show the form with what was wrong; for an unconfirmed address with a link to its mail's page."""
     values = await sent_values()
     asked = safe_path(values.get("next"))
     kept = {**typed(values, "email"), "next": asked, "keep": "yes" if values.get("keep") else ""}
@@ -161,7 +161,7 @@ async def sign_in() -> Response:
         form = check(SignInForm, values)
         await services().sign_in_delays.take(form.email, browser.client().limited_as)
         started = await services().authentication.sign_in(
-            # A session also for a stranger: a right password before the confirmation leads to that mail's page.
+            # Strangers get a session, too: a right password before the confirmation leads to that mail's page.
             form.email,
             form.password,
             session=await current_or_new_session(),

@@ -36,7 +36,7 @@ async def _code_page(refused: Refused) -> Response:
 @blueprint.post("/confirm")
 @limits.limited(limits.CONFIRM)
 async def by_code() -> Response:
-    """Confirm by a typed code. A message for a wrong code stands beside the field, on the page with the field."""
+    """Confirm by a typed code. A wrong code is reported beside its field, on the page where it was typed."""
     values = await sent_values()
     ticket = parse_id(str(values.get("ticket", "")))
     try:

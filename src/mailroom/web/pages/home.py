@@ -1,4 +1,4 @@
-"""The front door."""
+"""The start page."""
 
 from quart import Blueprint, Response
 

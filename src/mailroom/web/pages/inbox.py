@@ -17,9 +17,9 @@ MAIL_POLICY = (
     "sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox; "
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; frame-ancestors 'self'"
 )
-"""What a mail's own HTML may do: look as it likes, load nothing, run nothing; its links open in a new tab.
+"""What a mail's own HTML may do: use its own styles, but load and run nothing; its links open in a new tab.
 
-The page around it may measure it (`allow-same-origin`, without `allow-scripts`): the frame is as high as the mail.
+The page around it may measure it (`allow-same-origin`, without `allow-scripts`) to set the height of the frame.
 """
 _TARGET = '<base target="_blank">'
 _HEAD = re.compile(r"<head\b[^>]*>", re.IGNORECASE)

@@ -20,7 +20,7 @@ blueprint = Blueprint("leaving", __name__)
 
 @blueprint.get("/account/delete")
 async def form() -> Response:
-    """Show what a deletion does; or, where it is asked for, how to undo it."""
+    """Show what a deletion does or, if one is under way, how to undo it."""
     _, account = await member()
     if account.deletes_at:
         return await page("leaving.html", account=account)
@@ -35,7 +35,7 @@ async def form() -> Response:
 @blueprint.post("/account/delete")
 @limits.limited(limits.SIGN_IN)
 async def ask() -> Response:
-    """Begin the deletion, where the owner was there a short while ago."""
+    """Begin the deletion, if the owner showed who it is a short while ago."""
     session, _ = await recent_member()
     await services().deletion.ask(session, origin=browser.origin())
     return redirect("/account/delete")
@@ -63,7 +63,7 @@ async def link(token: str) -> Response:
 @blueprint.post("/keep-account/<token>")
 @limits.limited(limits.CONFIRM)
 async def keep(token: str) -> Response:
-    """Keep the account; nobody is signed in by that."""
+    """Keep the account. This signs nobody in."""
     try:
         await services().deletion.undo_by_link(token, origin=browser.origin())
     except errors.AccountError as error:

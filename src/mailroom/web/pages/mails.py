@@ -22,7 +22,7 @@ blueprint = Blueprint("mails", __name__)
 
 @blueprint.get("/mails/<ticket>")
 async def mail(ticket: str) -> Response:
-    """Show where the mail is; complete without JavaScript."""
+    """Show where the mail is. The page is complete without JavaScript."""
     return await mail_page(ticket, take()) or _not_shown()
 
 
@@ -49,7 +49,7 @@ async def _mail_page_again(ticket: str, refused: Refused) -> Response:
 
 
 async def mail_page(ticket: str, refused: Refused) -> Response | None:
-    """Return the page of a mail; None where the ticket is unknown or someone else's."""
+    """Return the page of a mail; None if the ticket is unknown or belongs to someone else."""
     seen, session = await see(ticket), await current_session()
     if seen is None or session is None:
         return None

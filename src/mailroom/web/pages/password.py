@@ -22,7 +22,7 @@ blueprint = Blueprint("password", __name__)
 
 @blueprint.get("/new-password")
 async def ask_form() -> Response:
-    """Show the form; who is signed in finds the account's address in it."""
+    """Show the form. For somebody who is signed in, it holds the address of the account."""
     session, refused = await current_session(), take()
     if not refused.values and session and session.account:
         refused = Refused({"email": session.account.email})
@@ -55,7 +55,7 @@ async def link(token: str) -> Response:
 @blueprint.post("/new-password/<token>")
 @limits.limited(limits.CONFIRM)
 async def choose(token: str) -> Response:
-    """Change the password; every browser is signed out but this one, which is signed in."""
+    """Change the password, sign out every other browser, and sign this one in."""
     try:
         form = check(NewPasswordForm, await sent_values())
         started = await services().password_reset.reset(

@@ -13,7 +13,7 @@ from mailroom.web.refused import Refused
 async def who_changes() -> tuple[Session, bool]:
     """Return the session of a member, and whether the present password has to be typed to change something.
 
-    Where it has not, the sign-in has to be a recent one: raises `AskAgain`.
+    Where it need not be typed, the sign-in has to be recent. Raises `SignInFirst`, and `AskAgain` where it is not.
     """
     session, _ = await member()
     asks_password = await services().password_change.asks_password(session)
@@ -25,7 +25,7 @@ async def who_changes() -> tuple[Session, bool]:
 async def form_of_change(
     template: str, path: str, session: Session, refused: Refused, asks_password: bool
 ) -> Response:
-    """Return the page at `path`, whose form changes something, as it was refused."""
+    """Return the page at `path`, whose form changes something, with what `refused` says."""
     return await page(
         template,
         refused.status,

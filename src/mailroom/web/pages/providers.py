@@ -1,7 +1,7 @@
 """Signing in, signing up and linking by way of another site (OpenID Connect).
 
-A form of ours leads to a page that goes on by itself: a browser does not let a form lead to another site
-(`form-action` of our content policy holds for redirects, too), and no script is needed.
+A form of ours leads to a page that goes on to the other site by itself, without a script. The form cannot lead
+there directly: `form-action` of our content policy applies to redirects, too.
 """
 
 from quart import Blueprint, Response, request
@@ -25,7 +25,7 @@ from mailroom.web.refused import FORM_ERRORS, refuse
 blueprint = Blueprint("providers", __name__)
 
 LONGEST = 8_000
-"""Characters of anything that a provider sends along."""
+"""Characters of a parameter that a provider sends; longer ones are ignored."""
 
 
 @blueprint.post("/sign-in/with/<name>")
@@ -48,9 +48,9 @@ async def sign_in(name: str) -> Response:
 @blueprint.post("/account/confirm/with/<name>")
 @limits.limited(limits.SIGN_IN, also=limits.by_member)
 async def confirm(name: str) -> Response:
-    """Send a member to a provider, to show once more who it is; with two steps a code is taken before.
+    """Send a member to a provider to confirm who it is; with two steps, check a code before that.
 
-    The provider comes first: a code is tried only where it is linked and answers.
+    The code is checked only if the provider is linked and answers.
     """
     session, account = await member()
     values = await sent_values()
@@ -88,7 +88,7 @@ async def unlink(identity_id: str) -> Response:
 @blueprint.get("/sign-in/with/<name>/callback")
 @limits.limited_reads(limits.SIGN_IN)
 async def answer(name: str) -> Response:
-    """Take what a browser brings back from a provider. It counts once, and in the browser that was sent there."""
+    """Take a provider's answer from a browser. It counts once, and only in the browser that was sent there."""
     sent = {key: value for key, value in request.args.items() if len(value) <= LONGEST}
     brought = Answer(sent.get("state", ""), sent.get("code", ""), sent.get("iss"), sent.get("error"))
     session = await current_session()

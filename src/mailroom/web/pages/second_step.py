@@ -70,7 +70,7 @@ async def step_options() -> Response:
 @blueprint.post(f"{PAGE}/passkey")
 @limits.limited(limits.SIGN_IN)
 async def by_passkey() -> Response:
-    """Take a passkey as the second step, and say where to go on."""
+    """Check a passkey as the second step, and return the address to go on to."""
     values = await sent_values()
     started = await services().sign_in_steps.by_passkey(
         await current_session(), _credential(values), browser.origin()
@@ -89,7 +89,7 @@ async def sign_in_options() -> Response:
 @blueprint.post("/sign-in/passkey")
 @limits.limited(limits.SIGN_IN)
 async def sign_in() -> Response:
-    """Sign in with a passkey alone, and say where to go on."""
+    """Sign in with a passkey alone, and return the address to go on to."""
     values = await sent_values()
     started = await services().sign_in_steps.sign_in_by_passkey(
         await current_session(), _credential(values), browser.origin(), kept=bool(values.get("keep"))

@@ -124,7 +124,7 @@ async def change_password() -> Response:
 
 @blueprint.get("/not-mine/<token>")
 async def not_mine_form(token: str) -> Response:
-    """Show which sign-up the link ends, and the button that does it; or the one that lets mails through again."""
+    """Show which sign-up the link ends, with a button that ends it, or one that lets its mails through again."""
     try:
         found = await services().withdrawal.preview(token)
     except errors.AccountError as error:
@@ -135,7 +135,7 @@ async def not_mine_form(token: str) -> Response:
 @blueprint.post("/not-mine/<token>")
 @limits.limited(limits.CONFIRM)
 async def not_mine(token: str) -> Response:
-    """End the sign-up and hold back further mails, or let them through again; then say so."""
+    """End the sign-up and hold back further mails, or let mails through again, and go back to the page."""
     values = await sent_values()
     try:
         if values.get("again"):

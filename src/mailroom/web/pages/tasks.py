@@ -1,4 +1,4 @@
-"""One's own tasks and mails in a list, live; the page of a task; cancelling it and beginning it again."""
+"""The live list of one's own tasks and mails, the page of a task, and cancelling and retrying it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ async def tasks() -> Response:
     _, account = await member()
     state, before = request.args.get("state", ""), parse_id(request.args.get("before", ""))
     owner = account.id
-    standing = (await list_fingerprints(services().database, [owner]))[owner]  # first: what comes after it is told
+    standing = (await list_fingerprints(services().database, [owner]))[owner]  # first: later changes are told live
     async with services().database.begin() as work:
         found = await list_owned(work, owner, states=asked_states(state), before=before, limit=SHOWN + 1)
     return await page(
@@ -93,7 +93,7 @@ async def tasks() -> Response:
 
 @blueprint.get("/tasks/<ticket>")
 async def task(ticket: str) -> Response:
-    """Show where a task is; complete without JavaScript."""
+    """Show where a task is. The page is complete without JavaScript."""
     return await _task_page(ticket, take())
 
 
@@ -130,14 +130,14 @@ async def _traceback(shown: Task) -> str | None:
 @blueprint.post("/tasks/<ticket>/cancel")
 @limits.limited(limits.CHANGE)
 async def cancel(ticket: str) -> Response:
-    """Cancel one's own task: at once while it waits, at its next report while it runs and allows it."""
+    """Cancel one's own task: at once while it waits; while it runs, at its next report, if it allows that."""
     return await _act(ticket, services().task_service.cancel)
 
 
 @blueprint.post("/tasks/<ticket>/retry")
 @limits.limited(limits.CHANGE)
 async def retry(ticket: str) -> Response:
-    """Begin one's own task again that failed or was cancelled."""
+    """Retry one's own task that failed or was cancelled."""
     return await _act(ticket, services().task_service.retry)
 
 

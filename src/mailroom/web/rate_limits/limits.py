@@ -1,6 +1,6 @@
 """Rate limits: how often one client may do what. Every state-changing route has one (a house test sees to it).
 
-Signing in has another: how often anyone may try it with one address.
+Signing in has a second limit: how often all clients together may try one address.
 """
 
 import hashlib
@@ -34,16 +34,16 @@ SIGN_UP = ((10, _MINUTE), (60, _HOUR))
 CONFIRM = ((20, _MINUTE),)
 SIGN_IN = ((10, _MINUTE), (100, _HOUR))
 SIGN_IN_OF_ADDRESS = (10, timedelta(minutes=5))
-"""For all clients together. Mallory may use it up in Alice's place, so it is no lock: half a minute later one more
-try passes, and a new password, by mail, goes past it."""
+"""For all clients together. An attacker may use it up, but that locks nobody out: half a minute later one more
+try passes, and choosing a new password by mail does not count against it."""
 RESEND = ((6, _MINUTE), (30, _HOUR))
 EXPORT = ((3, _MINUTE), (20, _HOUR))
 CHANGE = ((60, _MINUTE),)
-"""Signing out, ending a session: cheap, and only one's own."""
+"""Changes that cost little: signing out, ending a session, most acts of operators."""
 API = ((60_000, _MINUTE),)
-"""Programs with a key: what they may send is limited by their key, this only stops a loop gone wild."""
+"""Programs with a key. The key limits what they may send; this only stops a runaway loop."""
 ACTS = ((10, _MINUTE),)
-"""Acts on many mails over the API: each may count for seconds in the database."""
+"""Requests of programs that may take seconds or send a mail: acts on many mails, failures, test alerts."""
 READ = ((600, _MINUTE),)
 """The API: generous, as one office may share one address. (For websockets see `web/live/registry.py`.)"""
 
@@ -55,7 +55,7 @@ Also = Callable[[], Awaitable[list[Rate]]]
 def limited(limits: Sequence[tuple[int, timedelta]], *, also: Also | None = None) -> Callable[[View], View]:
     """Mark a route with its limits; a route for GET and POST counts the state-changing requests only.
 
-    What `also` returns is counted in the same step: who is refused is told the longest wait at once.
+    What `also` returns is counted in the same step, so that a refusal tells the longest wait at once.
     """
     return _marked(limits, safe_methods_count=False, also=also)
 
@@ -153,7 +153,7 @@ def limit(app: Quart, store: LimitStore) -> None:
 async def by_address() -> list[Rate]:
     """Return the rate of sign-ins with the address of this request, as typed.
 
-    The same for every address, known or not. Redis gets to see an HMAC of it.
+    It is the same for known and unknown addresses. Redis sees only an HMAC of the address.
     """
     email = (await sent_values()).get("email")
     if not isinstance(email, str) or not email.strip():
@@ -163,7 +163,7 @@ async def by_address() -> list[Rate]:
 
 
 async def by_member() -> list[Rate]:
-    """Return the rate of passwords typed for the account that is signed in: the same as at its sign-in."""
+    """Return the rate of passwords typed for the account that is signed in; its sign-ins count against it, too."""
     session = await current_session()
     if session is None or session.account is None:
         return []
@@ -176,6 +176,6 @@ def _hidden(email: str, settings: Settings) -> str:
     try:
         key = Address.parse(email).key
     except InvalidAddress:
-        key = f" {email.strip()}"  # nobody's: no key has a space in it
+        key = f" {email.strip()}"  # no account's key, since those have no space
     said = b"mailroom/limits/" + key.encode(errors="surrogatepass")
     return hmac.new(settings.secret_keys[0].encode(), said, hashlib.sha256).hexdigest()

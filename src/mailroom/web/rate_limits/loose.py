@@ -1,7 +1,7 @@
-"""Limits that are so high that they only stop a loop gone wild: counted here, and told to Redis a little later.
+"""Limits so high that they only stop a runaway loop: counted in this process, and added to Redis a little later.
 
-Asking Redis for each request would cost as much as storing a mail does. So processes know of each other's requests
-a tenth of a second late, in which a client may have some more than its limit.
+Asking Redis for each request would cost as much as storing a mail. So processes learn of each other's requests a
+tenth of a second late, and meanwhile a client may exceed its limit a little.
 """
 
 import asyncio
@@ -12,12 +12,12 @@ from mailroom.kit.outages import is_away
 from mailroom.web.rate_limits.memory import MemoryLimits, Rate, Verdict
 
 LOOSE = 500.0
-"""Requests a second from which a limit is one of these."""
+"""From so many requests a second on, a limit is counted loosely."""
 TELL_EVERY = 0.1
-"""Seconds."""
+"""Seconds between two reports to Redis."""
 
-# Adds what one process has counted of each key, by Redis's clock. ARGV: for each key its period and the seconds of
-# it that were taken.
+# Adds what one process has counted for each key, by Redis's clock. ARGV: for each key the seconds of its period
+# that were taken.
 SCRIPT = """
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
@@ -49,7 +49,7 @@ class LooseLimits:
         self._telling: asyncio.Task[None] | None = None
 
     def take(self, rates: Sequence[Rate]) -> Verdict:
-        """Count one request against all `rates`, or against none where one of them is used up."""
+        """Count one request against all `rates`, or against none if one of them is used up."""
         verdict = self._memory.take(rates)
         if verdict.wait <= 0:
             self._untold.update(rates)
@@ -68,12 +68,12 @@ class LooseLimits:
         except Exception as error:
             if not is_away(error):
                 raise
-            self._untold.update(told)  # the next request tells it
+            self._untold.update(told)  # the next request reports it again
         finally:
             self._telling = None
 
     async def aclose(self) -> None:
-        """Give up what is not told."""
+        """Drop what was not reported to Redis."""
         if task := self._telling:
             task.cancel()
             await asyncio.wait([task])

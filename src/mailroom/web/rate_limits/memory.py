@@ -1,4 +1,4 @@
-"""Rates counted in this process, in bounded memory: what it knows of each key, for when Redis cannot be asked."""
+"""Rates counted in this process, in bounded memory: what it knows of each key in case Redis cannot be asked."""
 
 import time
 from collections import OrderedDict
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 MOST_KEYS = 20_000
-"""Keys held at most; the ones longest unused go first."""
+"""Keys held at most; those unused for longest are dropped first."""
 NEVER = float("-inf")
 ROUNDING = 0.001
-"""Seconds by which two clocks may see the same moment."""
+"""Seconds by which two clocks may differ about the same moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`wait` is 0 where the request may pass, else the seconds until it may.
+    """`wait` is 0 if the request may pass, else the seconds until it may.
 
     `used` are the seconds of each rate's period that are taken, in the order given.
     """
@@ -49,7 +49,7 @@ class MemoryLimits:
         return len(self._arrivals)
 
     def take(self, rates: Sequence[Rate]) -> Verdict:
-        """Count one request against all `rates`, or against none where one of them is used up."""
+        """Count one request against all `rates`, or against none if one of them is used up."""
         used = [self.used(rate.key) for rate in rates]
         wait = max((have - rate.period + rate.each for have, rate in zip(used, rates, strict=True)), default=0.0)
         if wait > 0:
@@ -60,16 +60,16 @@ class MemoryLimits:
         return Verdict(0.0, tuple(used))
 
     def used(self, key: str) -> float:
-        """Return the seconds of its period that are taken, as far as this process knows."""
+        """Return the seconds of the key's period that are taken, as far as this process knows."""
         now = time.monotonic()
         return max(self._arrivals.get(key, (now, NEVER))[0] - now, 0.0)
 
     def untold(self, key: str, since: float) -> float:
-        """Return the same where Redis may not know: counted here, or not told by Redis after `since`. Else 0."""
+        """Return `used` if Redis may not know it: counted here, or not told by Redis after `since`. Else 0."""
         return self.used(key) if self._arrivals.get(key, (0.0, since + 1))[1] <= since else 0.0
 
     def learn(self, key: str, used: float) -> None:
-        """Note what Redis says is taken. An answer that came late does not know what was counted here since."""
+        """Store what Redis says is taken, but not a late answer that lacks what was counted here since."""
         told_at = self._arrivals.get(key, (0.0, 0.0))[1]
         if told_at != NEVER or used + ROUNDING >= self.used(key):
             self._put(key, used, time.monotonic())

@@ -1,7 +1,7 @@
 """Where rate limits are counted: in Redis for all processes together, in this process while Redis is away.
 
-While Redis answers it decides. This process keeps what Redis told it, goes on from that while Redis is slow or
-away, and tells Redis afterwards. So an outage opens no fresh budget, even where Redis comes back empty.
+While Redis answers, it decides. This process remembers what Redis told it, counts on from that while Redis is slow
+or away, and tells Redis afterwards. So an outage gives nobody a fresh budget, even if Redis comes back empty.
 """
 
 import asyncio
@@ -26,11 +26,11 @@ logger = logging.getLogger(__name__)
 PATIENCE = 0.25
 """Seconds a request may wait for Redis."""
 GIVEN_UP = 2.0
-"""Seconds until a question to Redis is given up. Nobody waits that long, but a late answer is still news."""
+"""Seconds until a query to Redis is given up. No request waits that long, but a late answer is still used."""
 AWAY = 5.0
-"""Seconds this process counts by itself after Redis failed, before one request tries it again."""
+"""Seconds this process counts by itself after Redis failed, until one request tries Redis again."""
 SILENCE = 60.0
-"""Seconds between two lines in the log about it."""
+"""Seconds between two log lines about an outage."""
 PREFIX = "mailroom:limit:"
 
 # Each key holds the theoretical arrival time of its next request (GCRA). All requests that wait are counted one
@@ -72,7 +72,7 @@ class LimitStore:
     def __init__(self, url: str, *, patience: float = PATIENCE, away: float = AWAY) -> None:
         self._redis = Redis.from_url(
             url,
-            max_connections=4,  # one for the counting, and some for those who ask whether it is there
+            max_connections=4,  # one for counting, and some for readiness checks
             socket_timeout=max(GIVEN_UP, patience),
             socket_connect_timeout=max(GIVEN_UP, patience),
             retry=Retry(NoBackoff(), 0),
@@ -88,7 +88,7 @@ class LimitStore:
         self._failed_at = 0.0
 
     async def take(self, rates: Sequence[Rate]) -> Verdict:
-        """Count one request against all `rates`, or against none where one of them is used up."""
+        """Count one request against all `rates`, or against none if one of them is used up."""
         if not rates:
             return Verdict(0.0, ())
         if loose_limits.is_loose(rates):
@@ -135,7 +135,7 @@ class LimitStore:
         return added
 
     async def _answered(self, asked: "asyncio.Future[Verdict]") -> bool:
-        """Wait for the answer; where this process itself was too busy to see it in time, once more."""
+        """Wait for the answer, and once more if this process itself was too busy to see it in time."""
         for _ in range(2):
             began = time.monotonic()
             await asyncio.wait([asked], timeout=self._patience)
@@ -159,7 +159,7 @@ class LimitStore:
                 raise
             if isinstance(error, ReadOnlyError):  # a replica now: a new connection may lead to the primary
                 await self._redis.connection_pool.disconnect()
-            answers = await self._script(keys=keys, args=arguments)  # a connection that was cut while it lay idle
+            answers = await self._script(keys=keys, args=arguments)  # an idle connection may have been cut
         self._try_again_at = 0.0
         return self._read(requests, [float(seconds) for seconds in answers])
 
@@ -181,6 +181,6 @@ class LimitStore:
 
 
 def _retrieve(asked: "asyncio.Future[Verdict]") -> None:
-    """Look at the error of an answer that came too late for anybody, so that nothing complains of it."""
+    """Retrieve the error of an answer that came too late, so that asyncio does not log it as unretrieved."""
     if not asked.cancelled():
         asked.exception()

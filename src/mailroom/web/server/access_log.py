@@ -19,7 +19,7 @@ access = logging.getLogger("mailroom.access")
 
 
 class AccessLog(Logger):
-    """Hypercorn's logger with a line of our own: who asked, by the address that rate limits count by too."""
+    """Hypercorn's logger with our own line. It names the client by the address that rate limits use, too."""
 
     def __init__(
         self, config: Config, hops: int = 0, counters: Counters | None = None, site_path: str = ""
@@ -31,7 +31,7 @@ class AccessLog(Logger):
         self._hops = hops
 
     async def access(self, request: WWWScope, response: ResponseSummary | None, request_time: float) -> None:
-        """Log and count an answered request; those of platforms that only look whether we live are left out."""
+        """Log and count an answered request, except for health checks, metrics and static files."""
         path = inside(request["path"], self._site_path)
         if path in self._quiet or path.startswith("/static/"):
             return

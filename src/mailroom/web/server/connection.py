@@ -1,11 +1,12 @@
-"""One connection from accept to end, under limits that no peer can hold up.
+"""One connection from accept to end, with limits that end it even if the peer stalls.
 
-What is overridden (Hypercorn 0.18, `TCPServer`), why, and what it buys:
+What is overridden (Hypercorn 0.18, `TCPServer`), and why:
 
-- `run`: builds our `HTTP1` without the wrapper that only adds HTTP/2, and breaks the ring of references between
-  connection and protocol: else what has ended waits for a full garbage collection (0.6 s with 3,000 sockets).
+- `run`: builds our `HTTP1` without the wrapper that only adds HTTP/2, and breaks the reference cycle between
+  connection and protocol. Otherwise an ended connection waits for a full garbage collection (0.6 s with 3,000
+  sockets).
 - `protocol_send`: counts what is written, so that `tend` sees whether the peer takes any of it. Hypercorn waits
-  without end for a peer that does not.
+  forever for a peer that takes nothing.
 
 Check at an upgrade: the arguments of `TCPServer` and `H11Protocol`; that all bytes go through `protocol_send`; the
 names `idle_task`, `_idle_timeout`, `_read_data`, `_close`. `tests/integration/web/test_connections.py` and
@@ -28,13 +29,13 @@ from mailroom.web.server.websocket_stream import Stream
 logger = logging.getLogger(__name__)
 
 STALLED_FOR = 20.0
-"""Seconds in which a peer takes no byte of what waits for it, until it counts as gone."""
+"""A peer that takes no byte of what waits for it for so many seconds counts as gone."""
 LINGER = 3.0
 """The same once the connection is closing."""
 LONGEST_CLOSE = 60.0
 """Seconds a connection that is closing has at most, however steadily the peer takes what is left."""
 BUFFER = 16 * 1024
-"""Bytes that may wait in this process for a websocket's peer; what comes later is the newest state only."""
+"""Bytes that may wait in this process for a websocket's peer; beyond that, only the newest state is kept."""
 
 
 class Connection(TCPServer):
@@ -45,7 +46,7 @@ class Connection(TCPServer):
     _moved_at = _closing_since = 0.0
 
     async def run(self) -> None:
-        """Serve it."""
+        """Serve the connection."""
         peer = self.writer.get_extra_info("socket")
         self._moved_at = time.monotonic()
         try:
@@ -83,11 +84,11 @@ class Connection(TCPServer):
 
     @property
     def is_websocket(self) -> bool:
-        """True while it is a websocket's."""
+        """True while the connection is a websocket's."""
         return isinstance(self.http.stream if self.http else None, Stream)
 
     def tend(self, now: float) -> None:
-        """End a connection whose peer takes nothing; ping a websocket's when it is time to."""
+        """End the connection if its peer takes nothing; ping the peer of a websocket when that is due."""
         if self._is_stalled(now):
             self.abort()
             return
@@ -114,7 +115,7 @@ class Connection(TCPServer):
         if not transport.is_closing():
             return now - self._moved_at > STALLED_FOR
         self._closing_since = self._closing_since or now
-        # With nothing left to send, closing takes no time: then the moment it began counts.
+        # With nothing left to send, the time counts from the moment when closing began.
         moved_at = self._moved_at if taken < self._written else self._closing_since
         return now - max(moved_at, self._closing_since) > LINGER or now - self._closing_since > LONGEST_CLOSE
 
@@ -127,4 +128,4 @@ def _is_peers(error: BaseException) -> bool:
 
 
 async def _nowhere(_event: object) -> None:
-    """Where a connection that is over sends."""
+    """Drop what a connection that has ended sends."""

@@ -1,4 +1,4 @@
-"""The connections of one web process: so many of one address and in all, tended together, ended together."""
+"""The connections of one web process: limited by address and in all, checked and ended together."""
 
 import asyncio
 import socket
@@ -16,18 +16,18 @@ from mailroom.web.client import limited_as
 from mailroom.web.server.connection import LINGER, Connection
 
 TEND_EVERY = 2.0
-"""Seconds between two looks at every connection."""
+"""Seconds between two checks of every connection."""
 FILES_FOR_SERVERS = 96
-"""Open files kept for PostgreSQL, Redis and logs, where connections would take all that the system allows."""
+"""Open files kept free for PostgreSQL, Redis and logs: connections may not take all that the system allows."""
 TOO_MANY = (
     b"HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nContent-Length: 0\r\nRetry-After: 10\r\n\r\n",
     b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\nRetry-After: 10\r\n\r\n",
 )
-"""What a connection too many gets: of one address, in all."""
+"""The answers to a connection beyond the limit of its address, and beyond the limit in all."""
 
 
 class Connections:
-    """All of them. `per_address` bounds those of one client; None where a proxy stands before all clients."""
+    """All connections. `per_address` bounds those of one client; None if all clients come through a proxy."""
 
     def __init__(
         self, app: Framework, config: Config, *, per_address: int | None = None, most: int | None = None
@@ -76,10 +76,10 @@ class Connections:
                 connection.tend(now)
 
     async def close(self, *, sockets: float, requests: float, cut: float) -> bool:
-        """Accept no more, and end all; False where some were cut.
+        """Accept no more, and end all connections; return False if some were cut.
 
-        Seconds from now: after `sockets` websockets are cut that have not gone, after `requests` all others are,
-        and `cut` is when to stop waiting for what that ends.
+        Times are seconds from now. At `sockets` the remaining websockets are cut, at `requests` all other
+        connections. At `cut` this stops waiting for them to end.
         """
         began = time.monotonic()
         await self._context.terminated.set()
@@ -101,7 +101,7 @@ class Connections:
         return not (forced or left)
 
     async def _until(self, moment: float) -> None:
-        """Wait until all are over, or for a moment of the monotonic clock."""
+        """Wait until all have ended, or until `moment` of the monotonic clock."""
         if self._open:
             await asyncio.wait(list(self._open), timeout=max(0.0, moment - time.monotonic()))
 

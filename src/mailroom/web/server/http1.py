@@ -2,17 +2,17 @@
 
 What is overridden (Hypercorn 0.18), why, and what to check when Hypercorn changes:
 
-- `handle`: where the peer has gone, a connection that waits to read its next request stops waiting. Hypercorn
-  waits for the end of the request before, which never comes when its answer could not be sent.
-- `_check_protocol`: h2c is not offered. Its websockets would not be ours. HTTP/2 ends at the proxy in front of us.
+- `handle`: once the peer has gone, a connection that waits to read its next request stops waiting. Hypercorn
+  waits for the previous request to end, which never happens if its answer could not be sent.
+- `_check_protocol`: h2c is not offered, as its websockets would not use our `Stream`. HTTP/2 ends at the proxy.
 - `_create_stream`: a target or handshake that nothing behind us can read is refused with 400. Hypercorn passes
   every target on; Quart answers `GET ?x` with 500, and Hypercorn's own reading of the handshake fails on bytes
   that are not ASCII and takes the connection down with a traceback. Websockets get our `Stream`.
-- `_send_error_response`: 400 in place of h11's 501 for an unknown transfer coding (RFC 9112 §6.3: where chunked is
-  not the final coding the answer is 400).
+- `_send_error_response`: 400 in place of h11's 501 for an unknown transfer coding (RFC 9112 §6.3: 400 if chunked
+  is not the final coding).
 
 Check at an upgrade: the signature of `_create_stream` and the arguments of `WSStream`; that `_handle_events` ends
-where there is no stream. `tests/integration/web/test_hostile_requests.py` fails where this does not hold.
+if there is no stream. `tests/integration/web/test_hostile_requests.py` fails where this does not hold.
 """
 
 import re
@@ -31,7 +31,7 @@ KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")
 
 
 class Ended:
-    """What stands in for h11's connection once the peer has gone: nothing comes, and nothing goes."""
+    """Replaces h11's connection once the peer has gone: it receives nothing and sends nothing."""
 
     our_state = None
     their_state = h11.ERROR
@@ -53,13 +53,13 @@ class Ended:
 
 
 class HTTP1(H11Protocol):
-    """HTTP/1.1, with websockets of our own making."""
+    """HTTP/1.1, with our own websocket class."""
 
     async def handle(self, event: Event) -> None:
         """Take what came from the peer."""
         await super().handle(event)
         if isinstance(event, Closed):
-            self.connection = Ended()  # type: ignore[assignment]  # by its methods it is one
+            self.connection = Ended()  # type: ignore[assignment]  # it has the methods that are used
             await self.can_read.set()
 
     async def _check_protocol(self, event: h11.Request) -> None:
@@ -107,9 +107,9 @@ class HTTP1(H11Protocol):
 
 
 def with_origin_form(request: h11.Request) -> h11.Request | None:
-    """Return the request with its target as a path and query (RFC 9112 §3.2.1); None where it has another form.
+    """Return the request with its target as a path and query (RFC 9112 §3.2.1); None if it has another form.
 
-    An absolute target names the host too, and that host counts (§3.2.2). `*` is for OPTIONS only.
+    An absolute target also names the host, which replaces the Host header (§3.2.2). `*` is for OPTIONS only.
     """
     if request.target.startswith(b"/"):
         return request

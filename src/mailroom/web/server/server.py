@@ -1,8 +1,8 @@
-"""`mailroom web`: Hypercorn's protocols under a start and an end of our own.
+"""`mailroom web`: Hypercorn's protocols, with our own start and stop.
 
-Hypercorn's own start does not end while a websocket is open (Python ≥ 3.12) and its API serves one process.
-Here the sockets are closed first, with a code that tells clients to come back, and several processes share
-one listening socket: whichever is free accepts.
+Hypercorn's own server does not stop while a websocket is open (Python ≥ 3.12), and its API serves one process.
+Here the websockets are closed first, with a code that tells clients to reconnect, and several processes share
+one listening socket: a free process accepts.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 MOST_FILES = 65_536
 FULL_COLLECTION_AFTER = 1_000
-"""Collections of the middle generation, each of some 7,000 objects that stayed, until a full one; usually 10."""
+"""Collections of the middle generation, each after some 7,000 objects that stay, until a full one; usually 10."""
 
 
 def run(
@@ -45,9 +45,9 @@ def run(
 ) -> None:
     """Serve `app` on an open socket until SIGTERM or SIGINT.
 
-    `hops` proxies in front of it are trusted. One address may have `per_address` connections; where there is a
-    proxy, that is the proxy's to limit. `site_path` is the path of the host that it lives under.
-    It ends within `stop_seconds` of the signal.
+    `hops` proxies in front of it are trusted. One address may have `per_address` connections; if there is a proxy,
+    the proxy has to limit that. `site_path` is the path of the host that the site is served under.
+    Serving ends within `stop_seconds` of the signal.
     """
     _raise_file_limit()
     config, times = _config(hops, counters, site_path), StopTimes.of(stop_seconds)
@@ -95,9 +95,9 @@ def _config(hops: int, counters: Counters | None, site_path: str) -> Config:
 
 
 def _spare_full_collections() -> None:
-    """Have Python look through everything for garbage hardly ever: it stops the loop, 0.6 s with 3,000 sockets.
+    """Make full garbage collections rare: each stops the event loop, for 0.6 s with 3,000 sockets.
 
-    What is young is looked through as always. A connection that ends leaves nothing that only this would find.
+    Young objects are collected as usual. A connection that ends leaves no garbage for a full collection.
     """
     gc.collect()
     gc.freeze()  # what is here now stays
@@ -106,7 +106,7 @@ def _spare_full_collections() -> None:
 
 
 def _raise_file_limit() -> None:
-    """Have as many sockets as the system lets us: the usual soft limit of 1,024 is for `select`."""
+    """Allow as many sockets as the system does: the usual soft limit of 1,024 is meant for `select`."""
     try:
         import resource
     except ImportError:  # not on Windows

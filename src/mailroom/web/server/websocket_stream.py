@@ -1,14 +1,14 @@
-"""A websocket as Hypercorn speaks it, and what it leaves to its user: ends, silence, compression.
+"""Hypercorn's websocket, and what Hypercorn leaves to its users: closing, silent peers, compression.
 
-- A message that is too long, not text or no UTF-8 ends the socket with the code that RFC 6455 §7.4.1 has for
-  it, and the application is told at once.
+- A message that is too long, not text or not UTF-8 ends the socket with the code of RFC 6455 §7.4.1 for that,
+  and the application is told at once.
 - After a close was sent the peer gets some seconds to read it and answer; what it still sends is not looked at.
-- It is known when the peer was last heard, so that whoever answers no ping can be let go.
-- permessage-deflate (RFC 7692) is not offered: it costs more memory a socket than all the rest together, to
-  save some bytes of messages that are short.
+- The time of the peer's last data is kept, so that a peer that answers no ping can be disconnected.
+- permessage-deflate (RFC 7692) is not offered: it takes more memory per socket than all the rest together,
+  and saves only some bytes of short messages.
 
 Check at an upgrade of Hypercorn: `WSStream` and its `handshake`, `buffer`, `state` and `app_put`; the names of
-`ASGIWebsocketState`. `tests/integration/web/test_connections.py` fails where a promise does not hold.
+`ASGIWebsocketState`. `tests/integration/web/test_connections.py` fails if one of these does not hold.
 """
 
 import time
@@ -52,7 +52,7 @@ class Stream(WSStream):
         await super().handle(event)
 
     async def app_send(self, message: ASGISendEvent | None) -> None:
-        """Send what the application wants sent; None when it is through."""
+        """Send what the application wants sent; `message` is None when the application has ended."""
         if message is None:
             self.app_put = None  # nobody takes from that queue any more
         accepted = self.state in {ASGIWebsocketState.CONNECTED, ASGIWebsocketState.CLOSED}
@@ -68,7 +68,7 @@ class Stream(WSStream):
         await super()._send_wsproto_event(event)  # type: ignore[arg-type]
 
     async def _close(self, code: int, reason: str) -> None:
-        """End the socket from below, and tell the application."""
+        """Close the socket with this code, and tell the application."""
         first = not self._close_sent
         await self._send_wsproto_event(CloseConnection(code=code, reason=reason))
         if first and self.app_put is not None:
@@ -106,7 +106,7 @@ class Stream(WSStream):
             self.buffer.clear()
 
     def tend(self, now: float) -> bytes | None:
-        """Return what is to be sent now, if anything: a ping. None where the connection is to be aborted."""
+        """Return the ping to send now, or empty bytes; None if the connection is to be aborted."""
         if self.state not in {ASGIWebsocketState.CONNECTED, ASGIWebsocketState.CLOSED}:
             return b""
         if self._close_sent:

@@ -20,7 +20,7 @@ _COUNTED = frozenset({"running", "done"})
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of the way. `status`: done, now, problem, unsure or todo; `standing` says it to a screen reader."""
+    """A step of a mail. `status`: done, now, problem, unsure or todo; `standing`: the same for screen readers."""
 
     stage: str
     label: str
@@ -56,7 +56,7 @@ class ProgressView:
     code: str
     answer: str
     blames_address: bool
-    """True where the mail server refused the recipient's address or mailbox."""
+    """True if the mail server refused the recipient's address or mailbox."""
     cause: str
     """Where a mail could not be rendered, for operators."""
     afterword: str | None
@@ -64,7 +64,7 @@ class ProgressView:
 
     @property
     def shows(self) -> list[str]:
-        """Return the states whose blocks the page shows: that of what followed the mail, else the mail's.
+        """Return the states whose blocks the page shows: the afterword if there is one, else the mail's state.
 
         What a person can do about a mail that failed depends on whether its address is to blame.
         """
@@ -112,7 +112,7 @@ def view_of(public: Mapping[str, Any]) -> ProgressView:
 
 
 def _explained(public: Mapping[str, Any], error: Mapping[str, Any]) -> str | None:
-    """Return why the mail waits or ended, or how far it is; None where the state says it all."""
+    """Return why the mail waits or ended, or how far it is; None if the state alone says it."""
     state = public["state"]
     ended_or_waits = state in {"queued", "retrying", "failed"} or (state == "uncertain" and public["final"])
     if ended_or_waits and error.get("message"):
@@ -162,12 +162,12 @@ def history_of(timeline: Sequence[Mapping[str, Any]], attempt: int) -> list[Even
 
 
 def attempt_words(attempt: int) -> str:
-    """Return which attempt an event belongs to, in words; nothing for what came before the first."""
+    """Return which attempt an event belongs to, in words; empty for events before the first attempt."""
     return gettext("attempt %(number)s", number=attempt) if attempt else ""
 
 
 def without_code(answer: str, enhanced: str | None) -> str:
-    """Return a server's answer without the enhanced status code before each line: the page shows it beside."""
+    """Return a server's answer without the enhanced status code before each line: the page shows that itself."""
     if not enhanced:
         return answer
     return "\n".join(line.removeprefix(enhanced).lstrip() for line in answer.splitlines())

@@ -12,7 +12,7 @@ from mailroom.web.views import words
 
 @dataclass(frozen=True, slots=True)
 class TaskView:
-    """Everything a page shows of a task. `share` is None where nobody knows of how much."""
+    """Everything a page shows of a task. `share` is None if the total is unknown."""
 
     task: str
     state: str
@@ -29,7 +29,7 @@ class TaskView:
 
     @property
     def tab(self) -> str:
-        """Return what the tab says: how far the task is, while that is known."""
+        """Return the title of the browser tab: how far the task is, if that is known, else its state."""
         share = self.share if self.state == "running" and self.counted else None
         return self.word if share is None else f"{share * 100:.0f} %"
 

@@ -13,8 +13,8 @@ from mailroom.web.views.task_view import TaskView, task_view
 def view_data(public: Mapping[str, Any], *, is_mail: bool) -> dict[str, Any]:
     """Return what a page writes for a snapshot in its public form (`in_words`), in the current language.
 
-    ``texts`` belong to the parts of these names; ``shows`` are states that blocks of the page are for. Times are
-    ISO 8601; ``share`` is 0 to 1, or null where nobody knows of how much.
+    ``texts`` are by the names of the page's parts; ``shows`` are the states whose blocks the page shows. Times are
+    ISO 8601; ``share`` is 0 to 1, or null if the total is unknown.
     """
     return _mail_data(view_of(public)) if is_mail else _task_data(task_view(public))
 

@@ -1,4 +1,4 @@
-"""What the one who asks may know of a ticket."""
+"""What a session may see of a ticket."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,7 +21,7 @@ class Seen:
 
 
 def watcher_of(session: Session | None) -> Watcher:
-    """Return the watcher that a session stands for."""
+    """Return the watcher with the rights of a session."""
     if session is None:
         return Watcher()
     account = session.account
@@ -29,7 +29,7 @@ def watcher_of(session: Session | None) -> Watcher:
 
 
 def may_read_answers(task: Task | TicketOwner, watcher: Watcher) -> bool:
-    """Tell whether this watcher may read the server's own words: a confirmed owner's and the operators' only."""
+    """Tell whether this watcher may read the server's own words: only the owner's account and operators may."""
     return watcher.operator or (watcher.account_id is not None and task.owner_id == watcher.account_id)
 
 
@@ -43,7 +43,7 @@ def may_act(task: Task, watcher: Watcher) -> bool:
 
 
 async def see(ticket: str) -> Seen | None:
-    """Return the task of `ticket`; None where it is unknown or someone else's, which look alike."""
+    """Return the task of `ticket`; None both if it is unknown and if it belongs to someone else."""
     task_id, watcher = parse_id(ticket), watcher_of(await current_session())
     if task_id is None or watcher.session_id is None:
         return None
@@ -54,7 +54,7 @@ async def see(ticket: str) -> Seen | None:
     tracker = services().tracker
     snapshot = await tracker.snapshot(task_id) if tracker else None
     if snapshot is None:
-        snapshot = Snapshot(task_id)  # begun and not heard of yet
+        snapshot = Snapshot(task_id)  # begun, and nothing is reported yet
     if task.follow_up and not snapshot.follow_up:
         snapshot = replace(snapshot, follow_up=task.follow_up)
     return Seen(task, in_words(snapshot.public(owner=may_read_answers(task, watcher), operator=watcher.operator)))

@@ -16,7 +16,7 @@ STEPS = {
     "handing over": _("Handing over"),
     "accepted": _("Accepted by the mail server"),
 }
-"""The way of a mail, in order: stage → the name of that step."""
+"""The steps of a mail, in order: stage → the name of the step."""
 
 STEP_STATUSES = {
     "done": _("Done:"),
@@ -25,12 +25,12 @@ STEP_STATUSES = {
     "unsure": _("No answer:"),
     "todo": _("Not yet:"),
 }
-"""How a step stands, for those who cannot see its colour."""
+"""The status of a step in words, for people who cannot see its colour."""
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """The words for one state, and where to go on from there, if anywhere."""
+    """The words for one state, and a link to go on from there, if there is one."""
 
     word: str
     headline: str
@@ -195,7 +195,7 @@ def said(what: Said) -> Said:
 
 
 def page_words() -> dict[str, Any]:
-    """Return what only the page itself can know: its line or its session is gone. In the current language."""
+    """Return the words, in the current language, for a lost connection or session: only the page notices these."""
     return _page_words(languages.current())
 
 

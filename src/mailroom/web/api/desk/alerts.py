@@ -1,4 +1,4 @@
-"""Alerts for programs: what is wrong and was, silences, and a test."""
+"""Alerts, for programs: what is wrong and what was, silences, and a test alert."""
 
 from dataclasses import asdict
 from typing import Any
@@ -41,7 +41,7 @@ class AlertShown(BaseModel):
 
 
 class SilenceShown(BaseModel):
-    """A rule of which nobody is told."""
+    """A silenced rule: nobody is told of its alerts."""
 
     rule: str = Field(description="`*` for every rule")
     until: str
@@ -60,7 +60,7 @@ class AlertsShown(BaseModel):
 
 
 class SilenceBody(Body):
-    """Of which rule nobody is told, and for how long."""
+    """Which rule to silence, and for how long."""
 
     rule: str = Field(description="`*` for every rule")
     hours: int = Field(ge=0, le=LONGEST_SILENCE, description="0: tell of it again")
@@ -120,7 +120,7 @@ def _shown(alert: AlertView) -> dict[str, Any]:
 @refusals
 @needs_key(ACTS_ON_ALL)
 async def silence() -> Response:
-    """Tell nobody of a rule's alerts for some hours; with none, tell of them again. They are still shown."""
+    """Silence a rule's alerts for some hours; 0 hours end the silence. The alerts are still shown."""
     body, have = await body_of(SilenceBody), services()
     if body.rule != ALL and body.rule not in RULES:
         wrong("rule", f"Give {ALL} or one of {', '.join(RULES)}.")
@@ -136,7 +136,7 @@ async def silence() -> Response:
 @refusals
 @needs_key(ACTS_ON_ALL)
 async def test() -> Response:
-    """Mail a test alert now, the way that alerts go, and tell whether the mail server took it."""
+    """Mail a test alert now, in the same way as other alerts, and tell whether the mail server accepted it."""
     have = services()
     tested = await send_test(have.database, have.audit_log, await actor(), have.teller)
     return answer({"object": "test", "to": list(tested.to), "problem": tested.problem})

@@ -33,12 +33,12 @@ class Reader:
 
     @property
     def whole(self) -> bool:
-        """True where it sees contents and full addresses."""
+        """True if the key sees contents and full addresses."""
         return self.key.scope == "full"
 
     @property
     def seen(self) -> Callable[[str], str]:
-        """Return what shows a text that may hold addresses."""
+        """Return a function that gives a text as the key may see it: with mail addresses masked unless `whole`."""
         return str if self.whole else masked
 
 

@@ -70,7 +70,7 @@ class FailuresShown(BaseModel):
 @refusals
 @needs_key(LOOKS_AT_ALL)
 async def failures() -> Response:
-    """List what failed or waits in trouble, in groups. Ten requests a minute: each may take seconds."""
+    """List failures and troubled mails in groups. Ten requests a minute are allowed: each may take seconds."""
     seen, since = (await reader()).seen, query_of(FailuresQuery).since
     found = await services().failure_report.groups(TIMES[since])
     return answer({"object": "list", **failures_json(found, seen)})

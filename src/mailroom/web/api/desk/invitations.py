@@ -63,7 +63,7 @@ class InvitationRevoked(BaseModel):
 @refusals
 @needs_key(LOOKS_AT_ALL)
 async def list_all() -> Response:
-    """List the newest invitations, with where each of their mails is."""
+    """List the newest invitations, each with the state of its mail."""
     seen = (await reader()).seen
     async with services().database.begin() as work:
         found = await services().invitations.list(work)

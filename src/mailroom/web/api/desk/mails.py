@@ -1,4 +1,4 @@
-"""One mail of any sender for programs: its attempts and events; sent again, cancelled. The search is `/mails`."""
+"""One mail of any sender, for programs: show it, send it again, cancel it. The search is `/mails`."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -53,7 +53,7 @@ class EventShown(BaseModel):
 
 
 class DeskMailShown(BaseModel):
-    """One recipient's mail with all that is known of it, but its contents."""
+    """One recipient's mail, with all that is known of it except its contents."""
 
     object: str = "mail"
     id: str
@@ -76,7 +76,7 @@ class DeskMailShown(BaseModel):
 
 
 class ContentShown(BaseModel):
-    """What a mail looks like. Links and codes that let somebody in are masked in Mailroom's own mails."""
+    """What a mail looks like. In Mailroom's own mails, links and codes that give access are masked."""
 
     object: str = "mail_content"
     id: str
@@ -86,7 +86,7 @@ class ContentShown(BaseModel):
 
 
 class MailActed(BaseModel):
-    """The mail that something was done with."""
+    """The mail that was changed or sent again."""
 
     object: str = "mail"
     id: str
@@ -194,7 +194,7 @@ def _attempt(one: Any, looks: Reader) -> dict[str, Any]:
 @refusals
 @needs_key(ACTS_ON_ALL)
 async def retry(mail_id: str) -> Response:
-    """Queue a mail again that ended unsent or waits."""
+    """Retry a mail that ended unsent or still waits: queue it again."""
     return await _act(mail_id, "mail.retried", services().mail_administration.retry)
 
 
@@ -218,7 +218,7 @@ async def cancel(mail_id: str) -> Response:
 @refusals
 @needs_key(ACTS_ON_ALL)
 async def again(mail_id: str) -> Response:
-    """Send a copy of a mail of another program that was sent."""
+    """Send a copy of a mail that was sent for another program."""
     return await _act(mail_id, "mail.sent_again", services().mail_desk.send_again)
 
 

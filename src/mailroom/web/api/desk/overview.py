@@ -43,7 +43,7 @@ class PeriodShown(BaseModel):
 
 
 class OverviewShown(BaseModel):
-    """How it stands, read at most four seconds ago."""
+    """The state of this Mailroom, read at most four seconds ago."""
 
     object: str = "overview"
     at: str

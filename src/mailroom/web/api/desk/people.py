@@ -1,4 +1,4 @@
-"""Accounts and open sign-ups for programs: found, shown, locked, helped, deleted."""
+"""Accounts and open sign-ups, for programs: find, show, lock, help and delete them."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
@@ -49,7 +49,7 @@ class AccountShown(BaseModel):
 
 
 class AccountList(BaseModel):
-    """Accounts, the newest first; those of a search by address."""
+    """Accounts, the newest first; the results of a search are in the order of their addresses."""
 
     object: str = "list"
     has_more: bool
@@ -67,7 +67,7 @@ class SessionShown(BaseModel):
 
 
 class WholeAccountShown(AccountShown):
-    """An account with where it is signed in."""
+    """An account, with the browsers that are signed in to it."""
 
     confirmed_at: str
     sessions: list[SessionShown]
@@ -103,13 +103,13 @@ class RoleBody(Body):
 
 
 class DeleteBody(Body):
-    """The address of the account, to say that it is meant."""
+    """The address of the account, as a confirmation."""
 
     email: str = Field(max_length=1000)
 
 
 class MailSent(BaseModel):
-    """The mail that was put."""
+    """The mail that was queued."""
 
     object: str = "mail"
     id: str
@@ -124,7 +124,7 @@ class MailSent(BaseModel):
 @refusals
 @needs_key(LOOKS_AT_ALL)
 async def list_accounts() -> Response:
-    """List the newest accounts, or those of an address."""
+    """List the newest accounts, or those whose address matches the search."""
     looks, asked = await reader(), query_of(PeopleQuery)
     text = _search(asked.search, whole=looks.whole)
     async with services().database.begin() as work:
@@ -143,7 +143,7 @@ async def list_accounts() -> Response:
 
 
 def _search(text: str, *, whole: bool) -> str:
-    """Return what is searched for. What is found would tell whether an address is there, so it takes `full`."""
+    """Return the text of the search. It takes scope `full`: its result tells whether an address has an account."""
     if text.strip() and not whole:
         wrong("search", "A key of scope `read` sees no full address and may not search for one.")
     return text.strip()
@@ -191,7 +191,7 @@ async def _account(found: UUID) -> dict[str, Any]:
 @refusals
 @needs_key(ACTS_ON_ALL)
 async def lock(account_id: str) -> Response:
-    """Lock an account: its sessions end, and nobody signs in to it. Not that of the key's owner."""
+    """Lock an account: its sessions end, and nobody can sign in to it. The key owner's account is refused."""
     await _check_foreign(account_id)
     return await _act(account_id, services().people.lock)
 
@@ -217,7 +217,7 @@ async def unlock(account_id: str) -> Response:
 @refusals
 @needs_key(ACTS_ON_ALL)
 async def role(account_id: str) -> Response:
-    """Give an account a role, or take it away. Not that of the key's owner."""
+    """Give an account a role, or take it away. The key owner's account is refused."""
     wanted = (await body_of(RoleBody)).role
     await _check_foreign(account_id)
     return await _act(account_id, lambda found, who: services().people.set_role(found, wanted, who))
@@ -278,7 +278,7 @@ async def new_password(account_id: str) -> Response:
 @refusals
 @needs_key(LOOKS_AT_ALL)
 async def sign_ups() -> Response:
-    """List the newest 50 sign-ups that wait for their confirmation, or those of an address."""
+    """List the newest 50 sign-ups that wait for confirmation, or those whose address matches the search."""
     looks, asked = await reader(), query_of(SignUpQuery)
     text = _search(asked.search, whole=looks.whole)
     async with services().database.begin() as work:
@@ -307,13 +307,13 @@ async def resend(sign_up_id: str) -> Response:
 
 
 async def _check_foreign(account_id: str) -> None:
-    """Raise `ApiError` where the account is that of the key's owner, as on the desk."""
+    """Raise `ApiError` where the account belongs to the key's owner, as on the desk."""
     if id_of(account_id, UNKNOWN) == (await current_key()).owner_id:
         raise ApiError(422, VALIDATION, "This is the account of the key's owner. Another operator can do it.")
 
 
 async def _act(account_id: str, act: Callable[[UUID, Actor], Awaitable[Any]]) -> Response:
-    """Do it, and return the account as it is then."""
+    """Call `act` on the account, and return the account as it is afterwards."""
     found = id_of(account_id, UNKNOWN)
     try:
         await act(found, await actor())

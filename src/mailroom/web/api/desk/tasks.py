@@ -1,4 +1,4 @@
-"""Background tasks for programs: by name and state, one with its parts, begun again and cancelled."""
+"""Background tasks, for programs: list them by name and state, show one with its parts, retry and cancel it."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
@@ -57,7 +57,7 @@ class TaskShown(BaseModel):
 
 
 class UsualShown(BaseModel):
-    """What is usual for the tasks of a name, of the newest 5,000 of seven days; times are seconds."""
+    """What is usual for tasks of one name, among the newest 5,000 tasks of seven days. Times are seconds."""
 
     name: str
     count: int
@@ -95,7 +95,7 @@ class WholeTaskShown(TaskShown):
 @refusals
 @needs_key(LOOKS_AT_ALL)
 async def list_tasks() -> Response:
-    """List the tasks of the last seven days, of a name and state, and what is usual for each name."""
+    """List the tasks of the last seven days by name and state, and tell what is usual for each name."""
     looks, asked, desk = await reader(), query_of(TasksQuery), services().task_desk
     if asked.words and not looks.whole:
         wrong("words", "Arguments may name people: this takes the scope `full`.")
@@ -133,7 +133,7 @@ async def look_up(task_id: str) -> Response:
 @refusals
 @needs_key(ACTS_ON_ALL)
 async def retry(task_id: str) -> Response:
-    """Begin a task again that failed or was cancelled."""
+    """Retry a task that failed or was cancelled."""
     return await _act(task_id, "task.retried", services().task_service.retry)
 
 
@@ -151,7 +151,7 @@ async def cancel(task_id: str) -> Response:
 
 async def _act(task_id: str, action: str, act: Callable[[UnitOfWork, UUID], Awaitable[None]]) -> Response:
     found = id_of(task_id, UNKNOWN)
-    await _task(found)  # a mail's ticket is no background task
+    await _task(found)  # 404 for the ticket of a mail, which is no background task
     try:
         await services().acts.act_on(await actor(), action, act, found)
     except UnknownTask:

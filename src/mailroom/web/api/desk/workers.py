@@ -1,4 +1,4 @@
-"""Workers, queues and pauses for programs: who lives, what waits, what is held back."""
+"""Workers, queues and pauses, for programs: which processes run, what waits, what is held back."""
 
 from typing import Any, Literal
 
@@ -23,7 +23,7 @@ blueprint = Blueprint("desk_api_workers", __name__, url_prefix="/api/v1/desk")
 
 
 class ProcessShown(BaseModel):
-    """A process of Mailroom that lives, or ended within the hour."""
+    """A process of Mailroom that runs, or that ended within the last hour."""
 
     name: str
     role: str = Field(description="worker, web or submission")
@@ -94,7 +94,7 @@ class WishShown(BaseModel):
 
 
 class PauseBody(Body):
-    """What to hold back, or to let go."""
+    """What to pause or resume."""
 
     act: Literal["pause", "resume"]
     what: Literal["all", "stream", "kind", "tasks"]
@@ -102,7 +102,7 @@ class PauseBody(Body):
 
 
 class PauseChanged(BaseModel):
-    """What is held back now, or goes on."""
+    """What was paused or resumed."""
 
     object: str = "pause"
     what: str
@@ -119,7 +119,7 @@ class PauseChanged(BaseModel):
 @refusals
 @needs_key(LOOKS_AT_ALL)
 async def list_workers() -> Response:
-    """List the processes there are, and those that ended within the hour."""
+    """List the processes, including those that ended within the last hour."""
     async with services().database.begin_plain() as work:
         rows = await processes(work)
     return answer({"object": "list", "data": [process_json(row) for row in rows]})
@@ -134,7 +134,7 @@ async def list_workers() -> Response:
 @refusals
 @needs_key(ACTS_ON_ALL)
 async def ask_worker() -> Response:
-    """Ask a worker to drain, to stop, or to go on."""
+    """Ask a worker to drain, to stop, or to resume."""
     body = await body_of(WishBody)
     wish = None if body.wish == "resume" else body.wish
     if not await services().acts.ask_worker(await actor(), body.name, wish):
@@ -175,7 +175,7 @@ async def list_queues() -> Response:
 @refusals
 @needs_key(ACTS_ON_ALL)
 async def hold_back() -> Response:
-    """Hold back all mails, those of a stream or a kind, or background tasks; or let them go."""
+    """Pause or resume all mails, the mails of a stream or kind, or background tasks."""
     body, have = await body_of(PauseBody), services()
     known = names_to_pause(have.mail_kinds)[body.what]
     if body.name not in known:

@@ -123,7 +123,7 @@ def _mailboxes(field: str, texts: list[str]) -> list[Mailbox]:
 
 
 def _due(text: str, now: datetime) -> datetime | None:
-    """Return the moment, None where it is past. Without an offset it is in UTC."""
+    """Return the moment, None if it is past. A time without an offset is UTC."""
     try:
         due = datetime.fromisoformat(text.strip())
         due = due.replace(tzinfo=UTC) if due.tzinfo is None else due.astimezone(UTC)

@@ -12,7 +12,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 class IdempotencyHeader(BaseModel):
-    """What a program may send along."""
+    """Headers that a program may send."""
 
     idempotency_key: str | None = Field(
         None, min_length=1, max_length=256, description="for 24 hours a repeat gets the first answer again"
@@ -71,7 +71,7 @@ class BatchDocument(RootModel[list[EmailDocument]]):
 
 
 class SentDocument(BaseModel):
-    """A message that is stored: it is sent, or its end is shown."""
+    """A message that is stored. Either it is sent, or its failure is shown."""
 
     id: str
     watch_token: str = Field(description="opens where this message is, for an hour")

@@ -1,4 +1,4 @@
-"""The JSON of a request, of up to 40 MB: parsed in a thread, held once, and large ones one after the other."""
+"""The JSON of a request, up to 40 MB. A large one is parsed in a thread, held once, and handled alone."""
 
 import asyncio
 import json
@@ -17,9 +17,9 @@ from mailroom.web.requests import take_body
 Made = TypeVar("Made")
 
 IN_THREAD = 256 * 1024
-"""Bytes of JSON from which it is parsed, and its messages are made, in a thread: the loop has other work."""
+"""From so many bytes on, JSON is parsed and its messages are made in a thread, which keeps the loop free."""
 ALONE = 2_000_000
-"""Bytes from which one request at a time is worked on: a message is there several times until it is stored."""
+"""From so many bytes on, requests are handled one at a time: each takes several times its size in memory."""
 
 
 class LargeTurn(asyncio.Lock):
@@ -27,22 +27,22 @@ class LargeTurn(asyncio.Lock):
 
 
 class Payload:
-    """What a request says."""
+    """The JSON body of a request."""
 
     def __init__(self, size: int, value: Any, idempotency_key: str | None, fingerprint: bytes) -> None:
         self.size = size
         self._value = value
         self.idempotency_key = idempotency_key
         self.fingerprint = fingerprint
-        """What tells this payload from another; empty without an Idempotency-Key."""
+        """Identifies this payload; empty without an Idempotency-Key."""
 
     def take(self) -> Any:
-        """Return the value, and hold it no more."""
+        """Return the value, and drop it here."""
         value, self._value = self._value, None
         return value
 
     async def make(self, work: Callable[[], Made]) -> Made:
-        """Return what `work` makes of it, in a thread where it is large."""
+        """Return the result of `work`, which runs in a thread if the payload is large."""
         return await asyncio.to_thread(work) if self.size >= IN_THREAD else work()
 
 
@@ -61,7 +61,7 @@ async def payload_of(route: str) -> AsyncIterator[Payload]:
         fingerprint = fingerprint_of(route, received) if key else b""
         try:
             text = received.decode(json.detect_encoding(received), "surrogatepass")
-            received.clear()  # it is not in memory beside what is made of it
+            received.clear()  # so that memory does not hold it beside the parsed value
             return Payload(size, json.loads(text), key, fingerprint)
         except (ValueError, RecursionError):
             raise BadRequest("The body is not JSON that can be read.") from None

@@ -1,4 +1,4 @@
-"""`/api/v1/emails`: send, send many, list, look up, put off, cancel."""
+"""`/api/v1/emails`: send, send a batch, list, look up, reschedule, cancel."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -81,7 +81,7 @@ async def send() -> Response:
 @documents.refusals
 @needs_key(SENDS)
 async def send_batch() -> Response:
-    """Send 1 to 100 messages; with `x-batch-validation: permissive` those that are right, and errors."""
+    """Send 1 to 100 messages. With `x-batch-validation: permissive`, valid ones are sent and errors are listed."""
     key = await current_key()
     mode = request.headers.get("x-batch-validation", STRICT).lower()
     if mode not in {STRICT, PERMISSIVE}:
@@ -180,7 +180,7 @@ async def put_off(email_id: str) -> Response:
 @documents.refusals
 @needs_key(SENDS)
 async def cancel_one(email_id: str) -> Response:
-    """Give up the mails of a message that still wait."""
+    """Cancel those mails of a message that still wait."""
     key = await current_key()
     found = await _find(email_id, key, content=False)
     async with services().database.begin_plain() as work:
@@ -207,7 +207,7 @@ async def _put(key: Key, payload: Payload, drafts: list[Draft]) -> list[UUID]:
 
 
 async def _find(email_id: str, key: Key, *, content: bool = True) -> FoundMessage:
-    """Return the message; an unknown one and another key's look alike."""
+    """Return the message. Another key's message is answered like an unknown one."""
     message_id = parse_id(email_id)
     found = None
     if message_id is not None:
@@ -241,7 +241,7 @@ def _change(value: Any) -> ChangeBody:
 
 
 def _filter(asked: documents.ListQuery, key: Key) -> Filter:
-    """Return what a list is asked for. Raises `InvalidMessage` with the parameter's name."""
+    """Return the filter that the query asks for. Raises `InvalidMessage` with the parameter's name."""
     if asked.state is not None and asked.state not in LAST_EVENT:
         raise InvalidMessage("state", f"Give one of {', '.join(LAST_EVENT)}.")
     name, colon, value = (asked.tag or "").partition(":")
@@ -259,7 +259,7 @@ def _filter(asked: documents.ListQuery, key: Key) -> Filter:
 
 
 def _since(text: str | None) -> datetime | None:
-    """Return the moment. Without an offset it is in UTC."""
+    """Return the moment. A time without an offset is UTC."""
     try:
         since = datetime.fromisoformat(text.strip()) if text is not None else None
     except ValueError:

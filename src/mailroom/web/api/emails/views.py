@@ -1,4 +1,4 @@
-"""Messages as the API shows them: Resend's fields, and `recipients` of ours."""
+"""Messages as the API shows them: Resend's fields, and our own field `recipients`."""
 
 import email
 import email.policy

@@ -25,7 +25,7 @@ async def form() -> Response:
 
 
 async def show(session: Session, intent: str, refused: Refused) -> Response:
-    """Return the form, as it was refused."""
+    """Return the page with the form and what `refused` says."""
     assert session.account
     return await page(
         "settings/confirm.html",
@@ -54,7 +54,7 @@ async def confirm() -> Response:
 
 
 def way_on(session: Session, intent: str) -> str:
-    """Return where to go on, once the owner has shown who it is."""
+    """Return the address to go on to, once the owner has shown who it is."""
     wanted = read_intent(session, intent)
     return wanted.path if wanted.method == "GET" else f"{AGAIN}?intent={intent}"
 
@@ -80,7 +80,7 @@ async def passkey_options() -> Response:
 @blueprint.post(f"{PAGE}/passkey")
 @limits.limited(limits.CONFIRM)
 async def passkey() -> Response:
-    """Take a passkey, and say where to go on."""
+    """Check a passkey, and return the address to go on to."""
     session, _ = await member()
     values = await sent_values()
     credential = values.get("credential")

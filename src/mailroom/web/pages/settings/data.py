@@ -34,7 +34,7 @@ async def export() -> Response:
 @blueprint.get("/account/export/<ticket>")
 @limits.limited_reads(limits.READ)
 async def download(ticket: str) -> Response:
-    """Send an account its own export. A foreign ticket and an unknown one look alike."""
+    """Send an account its own export. Another account's ticket is answered like an unknown one."""
     session, export_id = await current_session(), parse_id(ticket)
     if session is None or session.account is None or export_id is None:
         abort(404)

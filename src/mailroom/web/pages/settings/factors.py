@@ -50,7 +50,7 @@ async def _app_form(session: Session, refused: Refused) -> Response:
 @blueprint.post(f"{APP}/prove")
 @limits.limited(limits.CONFIRM)
 async def prove_app() -> Response:
-    """Take the app's first code. The recovery codes come next, where two steps are not on yet."""
+    """Check the app's first code. If two steps are not on yet, the recovery codes come next."""
     session, _ = await recent_member()
     try:
         sent = check(StepCodeForm, await sent_values())
@@ -109,7 +109,7 @@ async def make_codes() -> Response:
 @blueprint.post(f"{CODES}/prove")
 @limits.limited(limits.CONFIRM)
 async def prove_codes() -> Response:
-    """Take one of the new codes: they count from now on, and two steps are on."""
+    """Check one of the new codes. From then on the new codes are valid, and two steps are on."""
     session, _ = await recent_member()
     try:
         sent = check(StepCodeForm, await sent_values())
@@ -122,7 +122,7 @@ async def prove_codes() -> Response:
 @blueprint.post("/account/two-steps/off")
 @limits.limited(limits.CHANGE)
 async def turn_off() -> Response:
-    """Let one step be enough."""
+    """Turn two steps off."""
     session, _ = await recent_member()
     await services().factors.turn_off(session, browser.origin())
     return redirect(SECURITY)

@@ -35,7 +35,7 @@ async def options() -> Response:
 @blueprint.post(PAGE)
 @limits.limited(limits.CONFIRM)
 async def add() -> Response:
-    """Keep a new passkey, and say where to go on."""
+    """Save a new passkey, and return the address to go on to."""
     session, _ = await recent_member()
     values = await sent_values()
     credential = values.get("credential")

@@ -25,7 +25,7 @@ CHOICES = (
     (EventKind.SESSIONS_ENDED, gettext_noop("Every other browser is signed out")),
     (EventKind.EXPORTED, gettext_noop("An export of your data is asked for")),
 )
-"""The mails that are for the owner to choose."""
+"""The mails that the owner can turn on and off."""
 
 
 @blueprint.get(PROFILE)
@@ -83,7 +83,7 @@ async def notifications_form() -> Response:
 @blueprint.post(NOTIFICATIONS)
 @limits.limited(limits.CHANGE)
 async def save_notifications() -> Response:
-    """Keep which mails the account gets; who it is is asked first, since a thief would want fewer."""
+    """Save which mails the account gets. It takes a recent sign-in: a thief would want fewer mails."""
     session, _ = await recent_member()
     values = await sent_values()
     await services().profiles.choose_notices(session, [str(kind) for kind, _ in CHOICES if values.get(kind)])

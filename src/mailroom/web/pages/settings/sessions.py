@@ -23,7 +23,7 @@ PAGE = "/account/sessions"
 
 @dataclass(frozen=True, slots=True)
 class Browser:
-    """A browser that is signed in; `current` is the one that asks, `address` from where it was used last."""
+    """A browser that is signed in; `current`: it is the one that asks; `address`: where it was last used from."""
 
     id: UUID
     device: str
