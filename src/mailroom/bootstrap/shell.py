@@ -51,7 +51,6 @@ def run_web(settings: Settings, fd: int | None = None) -> int:
         settings = ask_database(settings)
     if fd is None and settings.web_concurrency > 1:
         return _share(listening, "web", settings.web_concurrency, settings)
-    give_back_large_blocks()
     with loading():  # the parent of several processes serves nothing itself
         from mailroom.bootstrap.web import create_web
         from mailroom.web.parts import part_of

@@ -5,6 +5,7 @@ import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 
 M_MMAP_THRESHOLD = -3
 """The parameter's number in malloc.h."""
@@ -12,12 +13,14 @@ LARGE = 256 * 1024
 """Bytes from which on a block is allocated separately."""
 
 
+@cache
 def give_back_large_blocks() -> None:
     """Have the C library give a large block back to the system when it is freed (mallopt(3), M_MMAP_THRESHOLD).
 
-    Otherwise glibc learns to keep blocks of up to 32 MB. A web process that takes mails of 10 MB needs 279 MB
-    at most instead of 312 MB, and `mailroom submission` 216 MB instead of 237 MB
-    (`python -m benchmarks.api --only large`).
+    Otherwise glibc learns to keep blocks of up to 32 MB. A web process that takes mails of 10 MB needs 215 MB at
+    most instead of 258 MB (`python -m benchmarks.api --only large --large 100`). It has a price: Argon2 gets its
+    19 MB from the system for each password, which takes half as much CPU again. So a process does this once it
+    takes large messages, and not before.
     """
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # a C library other than glibc

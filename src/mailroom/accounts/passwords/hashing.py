@@ -28,6 +28,8 @@ NO_PASSWORD = bytes(15)
 """How the digest begins if there is no password. A password's digest begins so with a probability of 2**-120."""
 NEW, KNOWN = "new", "known"
 """The lanes: passwords that are chosen, and passwords that are compared."""
+MEMORY_KIB = 19_456
+"""KiB that Argon2 fills for each password."""
 
 
 class Passwords:
@@ -40,7 +42,7 @@ class Passwords:
     def __init__(
         self,
         *,
-        memory_kib: int = 19456,
+        memory_kib: int = MEMORY_KIB,
         passes: int = 2,
         lanes: int = 1,
         threads: int = 0,

@@ -10,6 +10,7 @@ from quart import request
 from werkzeug.exceptions import BadRequest
 
 from mailroom.api_keys.idempotency import LONGEST, fingerprint_of
+from mailroom.kit.memory import give_back_large_blocks
 from mailroom.web.parts import current
 from mailroom.web.program_answers import ApiError
 from mailroom.web.requests import take_body
@@ -54,6 +55,8 @@ async def payload_of(route: str) -> AsyncIterator[Payload]:
     key = request.headers.get("Idempotency-Key")
     if key is not None and not 1 <= len(key) <= LONGEST:
         raise ApiError(400, "invalid_idempotency_key", f"An Idempotency-Key has 1 to {LONGEST} characters.")
+    if (request.content_length or 0) >= ALONE:
+        give_back_large_blocks()
     received = await take_body()
     size = len(received)
 
