@@ -10,17 +10,20 @@ from mailroom.mail.kinds import MailKind
 from mailroom.settings.app_settings import AppSettings
 
 NAME = re.compile(r"[a-z][a-z0-9_]{2,29}")
+TABLE = re.compile(r"[a-z][a-z0-9_]*")
 PLACE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 """A module and a name in it."""
 RESERVED = frozenset(
     {
         "account",
         "accounts",
+        "address",
         "api",
         "api_keys",
         "apps",
         "attempts",
         "audit",
+        "authenticator",
         "bulk",
         "cli",
         "desk",
@@ -30,6 +33,8 @@ RESERVED = frozenset(
         "export",
         "exports",
         "i18n",
+        "identities",
+        "invitations",
         "key",
         "kit",
         "mail",
@@ -39,8 +44,11 @@ RESERVED = frozenset(
         "messages",
         "metrics",
         "ops",
+        "passkeys",
         "processes",
         "progress",
+        "recovery",
+        "security",
         "session",
         "sessions",
         "settings",
@@ -156,8 +164,10 @@ class App:
             if not one.startswith(f"{self.name}."):
                 raise ValueError(f"{one!r} must begin with {self.name + '.'!r}")
         for table in self.exports:
-            if not table.name.startswith(f"{self.name}_"):
-                raise ValueError(f"{table.name!r} must begin with {self.name + '_'!r}")
+            if not (table.name.startswith(f"{self.name}_") and TABLE.fullmatch(table.name)):
+                raise ValueError(
+                    f"{table.name!r} must begin with {self.name + '_'!r}, and have letters, digits and _ only"
+                )
         places = [
             *(one.place for one in self.tasks),
             *(one.place for one in self.exports),

@@ -299,8 +299,11 @@ def check_text(texts: Iterable[str]) -> None:
 
 
 def check_json(value: Any) -> None:
-    """Raise `Unreadable` for a JSON value with a text that PostgreSQL cannot store."""
-    check_text(_texts(value))
+    """Raise `Unreadable` for a JSON value with a text that PostgreSQL cannot store, or nested too deep."""
+    try:
+        check_text(_texts(value))
+    except RecursionError:
+        raise Unreadable(gettext("The body is JSON that cannot be read.")) from None
 
 
 def _texts(value: Any) -> Iterable[str]:

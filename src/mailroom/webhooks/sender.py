@@ -38,8 +38,8 @@ WAITS = (5, 300, 1800, 7200, 18_000, 36_000, 36_000)
 DISABLE_AFTER = timedelta(days=5)
 """How long an endpoint may fail without one success."""
 LEASE = timedelta(seconds=30)
-AT_ONCE, AT_ONCE_EACH = 60, 10
-"""Deliveries under way in a process, and of one endpoint."""
+AT_ONCE, AT_ONCE_EACH, AT_ONCE_FAILING = 60, 10, 2
+"""Deliveries under way in a process; those of one endpoint; those of one that fails."""
 REST, IDLE = 0.2, 1.0
 """Seconds between two rounds: after one with deliveries, and after one without."""
 GONE = 410
@@ -48,17 +48,20 @@ GONE = 410
 # many as it has room for. So a dead one does not hold up the others, however many of its deliveries wait.
 CLAIM = """
 with due as (
-    select due.id, due.place from webhook_endpoints w
+    select due.id, due.place + coalesce(busy.count, 0) as place from webhook_endpoints w
     left join unnest(%(busy)s::uuid[], %(counts)s::int[]) as busy (id, count) on busy.id = w.id
     cross join lateral (
-        select id, row_number() over (order by next_at) as place from webhook_deliveries d
+        select id, row_number() over (order by next_at rows unbounded preceding) as place from webhook_deliveries d
         where d.endpoint_id = w.id and next_at <= now() and not exists (
             select from webhook_deliveries e
             where e.endpoint_id = d.endpoint_id and e.subject_id = d.subject_id and e.number < d.number
                 and e.next_at is not null
         )
-        order by next_at limit %(each)s - coalesce(busy.count, 0)
+        order by next_at limit greatest(0, case
+            when w.failing_since is null then %(each)s else %(failing)s
+        end - coalesce(busy.count, 0))
     ) as due
+    where w.disabled_at is null
 ), mine as materialized (
     select id from webhook_deliveries
     where id in (select id from due order by place limit %(most)s) and next_at <= now()
@@ -68,11 +71,16 @@ update webhook_deliveries d set next_at = now() + %(lease)s, attempts = attempts
 from mine, webhook_endpoints w where d.id = mine.id and w.id = d.endpoint_id
 returning d.id, d.endpoint_id, d.payload, d.attempts, w.url, w.secret
 """
+# What waits behind a delivery is put off with it, so that a claim does not look at it again and again.
 DELIVERED = """
 with ended as (
     update webhook_deliveries set state = 'delivered', next_at = null, status = %(status)s, error = null,
         ended_at = now()
-    where id = %(id)s and attempts = %(attempts)s returning endpoint_id
+    where id = %(id)s and attempts = %(attempts)s returning endpoint_id, subject_id, number
+), next_ones as (
+    update webhook_deliveries d set next_at = now() from ended
+    where d.endpoint_id = ended.endpoint_id and d.subject_id = ended.subject_id and d.number > ended.number
+        and d.next_at > now() + %(lease)s
 )
 update webhook_endpoints set failing_since = null
 where id in (select endpoint_id from ended) and failing_since is not null
@@ -83,7 +91,12 @@ with noted as (
         state = case when %(wait)s::interval is null then 'failed' else 'waiting' end,
         next_at = now() + %(wait)s::interval,
         ended_at = case when %(wait)s::interval is null then now() end
-    where id = %(id)s and attempts = %(attempts)s returning endpoint_id
+    where id = %(id)s and attempts = %(attempts)s and next_at is not null
+    returning endpoint_id, subject_id, number, next_at
+), next_ones as (
+    update webhook_deliveries d set next_at = greatest(d.next_at, noted.next_at) from noted
+    where d.endpoint_id = noted.endpoint_id and d.subject_id = noted.subject_id and d.number > noted.number
+        and d.next_at is not null and noted.next_at is not null
 )
 update webhook_endpoints set failing_since = coalesce(failing_since, now()),
     disabled_at = case
@@ -181,6 +194,7 @@ class WebhookSender:
             "busy": list(busy),
             "counts": list(busy.values()),
             "each": AT_ONCE_EACH,
+            "failing": AT_ONCE_FAILING,
             "most": room,
             "lease": LEASE,
         }
@@ -232,7 +246,7 @@ class WebhookSender:
     async def _record(self, delivery: Claimed, answer: Answer) -> None:
         facts = {"id": delivery.id, "attempts": delivery.attempts, "status": answer.status}
         if answer.good:
-            await self._database.fetch(DELIVERED, facts)
+            await self._database.fetch(DELIVERED, {**facts, "lease": LEASE})
             return
         gone = answer.status == GONE
         wait = None if gone or delivery.attempts > len(WAITS) else timedelta(seconds=WAITS[delivery.attempts - 1])

@@ -25,8 +25,9 @@ from mailroom.services import Services
 from mailroom.settings import Settings
 from mailroom.tasks.runs import TaskRuns
 from mailroom.tasks.states import Outcome, TaskState
+from mailroom.webhooks import sender
 from mailroom.webhooks.fan_out import FanOut
-from mailroom.webhooks.sender import AT_ONCE_EACH, WebhookSender
+from mailroom.webhooks.sender import AT_ONCE_EACH, AT_ONCE_FAILING, WebhookSender
 
 SHOP = Mailbox("", "shop@mailroom.example")
 ALL = [
@@ -268,28 +269,80 @@ async def test_a_dead_endpoint_keeps_no_other_from_its_own(office: Office, recei
     assert failed == [("unreachable", 1)]
 
 
-async def test_a_silent_endpoint_with_thousands_of_deliveries_keeps_no_other_from_its_own(
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """An address that takes connections and answers nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/"
+
+
+async def have_waiting(office: Office, endpoint: Any, count: int) -> None:
+    await office.sql(
+        "insert into webhook_deliveries (id, endpoint_id, subject_id, type, payload)"
+        f" select gen_random_uuid(), '{endpoint.id}', gen_random_uuid(), 'email.sent', '{{}}'"
+        f" from generate_series(1, {count})"
+    )
+
+
+@pytest.mark.parametrize(("endpoints", "fails"), [(1, False), (12, True)])
+async def test_silent_endpoints_with_thousands_of_deliveries_keep_no_other_from_its_own(
+    office: Office, receiver: Receiver, silent: str, endpoints: int, fails: bool
+) -> None:
+    key = await office.key()
+    dead = [(await office.endpoint(silent, key))[0] for _ in range(endpoints)]
+    await office.endpoint(receiver.url, key)
+    for one in dead:
+        await have_waiting(office, one, 3000 // endpoints)
+    if fails:
+        await office.sql(f"update webhook_endpoints set failing_since = now() where url = '{silent}'")
+    await office.put(key)
+    await office.happened("sent")
+    for number in range(10):
+        await office.fan_out.run()
+        for _ in range(3):  # more rounds come while the silent ones' attempts last
+            await office.sender.send_due()
+            await asyncio.sleep(0.05)
+        assert len(receiver.got) == number + 1, "it is told at once"
+        await office.happened("sent")
+    most = AT_ONCE_FAILING if fails else AT_ONCE_EACH
+    assert [office.sender.under_way(one.id) for one in dead] == [most] * endpoints
+
+
+async def test_what_is_under_way_when_an_endpoint_is_disabled_does_not_wait_again(
+    office: Office, silent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender, "SECONDS", 0.3)
+    key = await office.key()
+    dead, _ = await office.endpoint(silent, key)
+    await have_waiting(office, dead, 5)
+    assert await office.sender.send_due()
+    async with office.services.database.begin() as work:
+        endpoint = await office.services.webhooks.get(work, dead.id, key)
+        await office.services.webhooks.change(work, endpoint, enabled=False)
+    await office.sender.drain()
+    assert await office.sql("select distinct state, error, next_at from webhook_deliveries") == [
+        ("failed", "disabled", None)
+    ]
+    await have_waiting(office, dead, 1)  # written while it was being disabled
+    assert not await office.sender.send_due()
+
+
+async def test_what_waits_behind_a_failed_delivery_is_put_off_with_it_and_goes_at_once_after_it(
     office: Office, receiver: Receiver
 ) -> None:
     key = await office.key()
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # connections are made, and nothing is answered
-        dead, _ = await office.endpoint(f"http://127.0.0.1:{silent.getsockname()[1]}/", key)
-        await office.endpoint(receiver.url, key)
-        await office.sql(
-            "insert into webhook_deliveries (id, endpoint_id, subject_id, type, payload)"
-            f" select gen_random_uuid(), '{dead.id}', gen_random_uuid(), 'email.sent', '{{}}'"
-            " from generate_series(1, 3000)"
-        )
-        await office.put(key)
-        await office.happened("sent")
-        for number in range(10):
-            await office.fan_out.run()
-            for _ in range(3):  # as long as the silent one's attempts last, more rounds come
-                await office.sender.send_due()
-                await asyncio.sleep(0.05)
-            assert len(receiver.got) == number + 1, "it is told at once"
-            await office.happened("sent")
-        assert office.sender.under_way(dead.id) == AT_ONCE_EACH
+    await office.endpoint(receiver.url, key, ["email.scheduled", "email.sent", "email.failed"])
+    await office.put(key)
+    await office.happened("scheduled", "sent")
+    receiver.statuses = [500]
+    await office.round()
+    await office.sql("update webhook_deliveries set attempts = 2 where attempts = 1")
+    first, second = await office.sql("select next_at from webhook_deliveries order by number")
+    assert first == second and len(receiver.got) == 1
+    await office.sql("update webhook_deliveries set next_at = now() + interval '2 h'")
+    await office.sql("update webhook_deliveries set next_at = now() where attempts > 0")
+    await office.round()
+    assert receiver.types == ["email.scheduled", "email.scheduled", "email.sent"]
 
 
 async def test_a_delivery_can_be_sent_again_by_hand(office: Office, receiver: Receiver) -> None:

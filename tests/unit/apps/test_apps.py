@@ -1,20 +1,23 @@
 """Apps: what one may declare, and what a mistake in one is told like."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import jinja2
 import pytest
 from babel.messages.catalog import Catalog
+from celery import Celery
 
 from mailroom.api import App, ExportedTable, MailKind, TaskKind
-from mailroom.apps.installed import Apps
+from mailroom.apps.installed import Apps, InstalledApp
 from mailroom.apps.loader import load
 from mailroom.i18n import languages
 from mailroom.i18n.extraction import compiled
 from mailroom.i18n.messages import gettext
 from mailroom.i18n.sentences import sentence
+from mailroom.jobs import export_tasks
 from mailroom.kit.template_loader import OverridingLoader
 from mailroom.settings import SettingsError
 
@@ -144,12 +147,32 @@ def test_a_template_of_an_app_takes_the_place_of_ours_and_can_still_extend_it(tm
         {"sentences": {"mail.hello": "Hello"}},
         {"clean_ups": [print]},
         {"exports": [ExportedTable(name="lists", columns=["id"], place="acme.exports:lists")]},
+        {"exports": [ExportedTable(name="acme_../lists", columns=["id"], place="acme.exports:lists")]},
         {"exports": [ExportedTable(name="acme_lists", columns=["id"], place="acme.exports")]},
     ],
 )
 def test_an_app_cannot_declare_what_is_not_its_own(parts: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"must b"):
         App("acme", **parts)
+
+
+def exported(name: str, place: str) -> InstalledApp:
+    return InstalledApp(App("acme", exports=[ExportedTable(name=name, columns=["id"], place=place)]), Path())
+
+
+async def rows(_account_id: UUID) -> AsyncIterator[dict[str, Any]]:
+    """Yield none."""
+    for row in ():
+        yield row
+
+
+def test_tables_of_an_export_that_cannot_be_written_are_refused_when_the_worker_starts() -> None:
+    good = exported("acme_lists", f"{__name__}:rows")
+    export_tasks.register(Celery(), Apps([good]))
+    with pytest.raises(SettingsError, match="Two apps export a table acme_lists"):
+        export_tasks.register(Celery(), Apps([good, good]))
+    with pytest.raises(SettingsError, match=r"app acme exports .*, which is no asynchronous generator"):
+        export_tasks.register(Celery(), Apps([exported("acme_lists", f"{__name__}:exported")]))
 
 
 def test_without_apps_there_are_none() -> None:

@@ -1,7 +1,8 @@
 """Exports of people's data: a background task makes them, and they are kept for a day, for the owner alone."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -104,7 +105,10 @@ class AppTable:
 
     name: str
     columns: Sequence[str]
-    rows: Callable[[UUID], AsyncIterator[Mapping[str, Any]]]
+    rows: Callable[[UUID], "Rows"]
+
+
+Rows = AsyncGenerator[Mapping[str, Any], None]
 
 
 TextOf = Callable[[str, Mapping[str, Any] | None], str]
@@ -178,10 +182,15 @@ class Exports:
                 progress(written, max(total, written), name)
         for table in app_tables:
             files.add(table.name, table.columns, [])
-            async for part in _in_parts(table.rows(account_id)):
-                await asyncio.to_thread(files.add, table.name, table.columns, part)
-                written += len(part)
-                progress(written, max(total, written), "apps")
+            try:
+                async with aclosing(_in_parts(table.rows(account_id))) as parts:
+                    async for part in parts:
+                        await asyncio.to_thread(files.add, table.name, table.columns, part)
+                        written += len(part)
+                        progress(written, max(total, written), "apps")
+            except Exception as error:
+                error.add_note(f"It was the table {table.name} of an app.")
+                raise
         return files
 
     async def _page(self, query: Query, key: Any, after: UUID | None) -> Sequence[dict[str, Any]]:
@@ -317,14 +326,15 @@ def _tasks(account_id: UUID) -> Query:
     ).where(Task.owner_id == account_id, Task.name.is_not(None))
 
 
-async def _in_parts(rows: AsyncIterator[Mapping[str, Any]]) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
+async def _in_parts(rows: Rows) -> AsyncGenerator[Sequence[Mapping[str, Any]], None]:
     """Yield the rows of an app, some at a time."""
     part = list[Mapping[str, Any]]()
-    async for row in rows:
-        part.append(row)
-        if len(part) == AT_ONCE:
-            yield part
-            part = []
+    async with aclosing(rows):
+        async for row in rows:
+            part.append(row)
+            if len(part) == AT_ONCE:
+                yield part
+                part = []
     if part:
         yield part
 

@@ -10,7 +10,7 @@ from quart_schema import security_scheme
 from mailroom.api_keys.errors import InvalidKey, MissingKey, RestrictedKey
 from mailroom.api_keys.keys import Key
 from mailroom.desk.audit_log import Actor
-from mailroom.web.api.queries import check_names
+from mailroom.web.api.queries import check_parameters
 from mailroom.web.browser import client_address, services
 from mailroom.web.openapi.document import KEY
 
@@ -47,7 +47,7 @@ def needs_key(what: str) -> Callable[[View], View]:
                 raise RestrictedKey(
                     "This API key is bound to a domain or is a test key. The desk shows everybody's."
                 )
-            check_names()
+            check_parameters()
             return await view(*arguments, **options)
 
         documented: View = security_scheme([{KEY: []}])(guarded)  # type: ignore[assignment]  # as mark got it

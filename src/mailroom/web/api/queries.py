@@ -89,7 +89,7 @@ def query_of(kind: type[Asked]) -> Asked:
         raise in_words(error) from None
 
 
-def check_names() -> None:
+def check_parameters() -> None:
     """Raise `InvalidMessage` where this request's query has a name that is not documented for its route.
 
     A name that comes twice is refused, too: one of the two filters would be lost.

@@ -19,7 +19,7 @@ from mailroom.progress.snapshot import NO_NEWS, Snapshot
 from mailroom.progress.subscription import Subscription
 from mailroom.progress.tracker import Tracker
 from mailroom.web.api.emails.documents import refusals
-from mailroom.web.api.queries import check_names
+from mailroom.web.api.queries import check_parameters
 from mailroom.web.browser import client, services
 from mailroom.web.embed.documents import WatchedDocument, WatchQuery
 from mailroom.web.embed.socket import STANDS_EVERY, embed_live, reason_of
@@ -57,7 +57,7 @@ OPENS_NOTHING = "This token opens nothing."
 async def watch(token: str) -> Response:
     """Tell where it is, at once or as a stream. With `wait` (seconds) and If-None-Match, waits for news."""
     opened = await _open(token)
-    check_names()
+    check_parameters()
     tracker = services().tracker
     assert tracker is not None
     if "text/event-stream" in request.accept_mimetypes.values():

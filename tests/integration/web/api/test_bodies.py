@@ -55,3 +55,19 @@ async def test_a_text_that_postgresql_cannot_hold_is_no_error_of_ours(office: Of
             assert answer.status_code < 500, (method, path, body, await answer.get_data(as_text=True))
             tried += 1
     assert tried > 50
+
+
+@pytest.mark.parametrize("depth", [500, 1500, 7000])
+async def test_deep_nesting_is_no_error_of_ours(office: Office, depth: int) -> None:
+    full, browser = await office.program(scope="full"), office.app.test_client()
+    for method, path, operation in await routes_of(office):
+        if "requestBody" not in operation:
+            continue
+        for body in ("[" * depth + "]" * depth, '{"a":' * depth + "1" + "}" * depth):
+            answer = await browser.open(
+                f"/api/v1{path}",
+                method=method,
+                data=body,
+                headers={"Authorization": f"Bearer {full.secret}", "Content-Type": "application/json"},
+            )
+            assert 400 <= answer.status_code < 500, (method, path, await answer.get_data(as_text=True))

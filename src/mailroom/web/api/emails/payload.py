@@ -59,6 +59,8 @@ async def payload_of(route: str) -> AsyncIterator[Payload]:
         give_back_large_blocks()
     received = await take_body()
     size = len(received)
+    if size >= ALONE:  # it came without its length
+        give_back_large_blocks()
 
     def read() -> Payload:
         fingerprint = fingerprint_of(route, received) if key else b""
