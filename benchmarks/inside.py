@@ -8,7 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from mailroom.bootstrap.web import create_web
+from mailroom.services import Services
 from mailroom.settings import Settings, load
+from mailroom.web.parts import part_of, provide
 from mailroom.web.server import server as serving
 
 
@@ -38,10 +40,9 @@ class SendingRegistration:
 def main() -> None:
     settings = load()
     app = create_web(settings)
-    services = app.extensions["mailroom"]
-    app.extensions["mailroom"] = replace(
-        services, registration=SendingRegistration(services.registration, settings)
-    )
+    services = part_of(app, Services)
+    registration: Any = SendingRegistration(services.registration, settings)
+    provide(app, Services, replace(services, registration=registration))
     serving.run(app, serving.listen(settings))
 
 
