@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from mailroom.bootstrap.web import create_web
+from mailroom.ops.processes.listening import listen
 from mailroom.services import Services
 from mailroom.settings import Settings, load
 from mailroom.web.parts import part_of, provide
@@ -43,7 +44,8 @@ def main() -> None:
     services = part_of(app, Services)
     registration: Any = SendingRegistration(services.registration, settings)
     provide(app, Services, replace(services, registration=registration))
-    serving.run(app, serving.listen(settings))
+    listening = listen(settings.host, settings.port)
+    serving.run(app, listening, hops=settings.trusted_proxies, counters=services.counters)
 
 
 if __name__ == "__main__":
