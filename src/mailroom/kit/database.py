@@ -18,7 +18,7 @@ from mailroom.kit.statement_pool import StatementPool
 from mailroom.kit.statements import Raw, psycopg_of
 from mailroom.kit.unit_of_work import BatchedWork, PlainWork, UnitOfWork
 
-__all__ = ["Base", "Database", "PlainWork", "UnitOfWork", "translate_errors"]
+__all__ = ["LARGEST_BIGINT", "Base", "Database", "PlainWork", "UnitOfWork", "translate_errors"]
 
 Row = TypeVar("Row")
 
@@ -26,6 +26,8 @@ STATEMENT_CONNECTIONS = 4
 """Connections kept for single hot statements, at most; a worker has three kinds of them under way at a time."""
 DIRECT_CONNECTIONS = STATEMENT_CONNECTIONS + 1
 """Connections that bypass a pooler in transaction mode: for hot statements, and one that shows a worker alive."""
+LARGEST_BIGINT = 2**63 - 1
+"""The largest number of a row: PostgreSQL's bigint."""
 
 
 class Base(DeclarativeBase):

@@ -71,7 +71,7 @@ update webhook_deliveries d set next_at = now() + %(lease)s, attempts = attempts
 from mine, webhook_endpoints w where d.id = mine.id and w.id = d.endpoint_id
 returning d.id, d.endpoint_id, d.payload, d.attempts, w.url, w.secret
 """
-# What waits behind a delivery is put off with it, so that a claim does not look at it again and again.
+# What waits behind a delivery goes at once when that one has arrived.
 DELIVERED = """
 with ended as (
     update webhook_deliveries set state = 'delivered', next_at = null, status = %(status)s, error = null,
@@ -85,6 +85,7 @@ with ended as (
 update webhook_endpoints set failing_since = null
 where id in (select endpoint_id from ended) and failing_since is not null
 """
+# What waits behind a delivery is put off with it, so that a claim does not look at it again and again.
 FAILED = """
 with noted as (
     update webhook_deliveries set status = %(status)s, error = %(error)s,

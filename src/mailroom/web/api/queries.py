@@ -14,6 +14,7 @@ from quart_schema.validation import QUART_SCHEMA_QUERYSTRING_ATTRIBUTE
 from mailroom.kit.ids import parse_id
 from mailroom.mail.messages.draft import InvalidMessage
 from mailroom.web.api.validation import in_words
+from mailroom.web.forms.fields import LONGEST_NAME
 
 
 class HasId(Protocol):
@@ -28,10 +29,6 @@ class HasId(Protocol):
 Asked = TypeVar("Asked", bound="Query")
 Row = TypeVar("Row", bound=HasId)
 MOST_LISTED = 100
-LARGEST_NUMBER = 2**63 - 1
-"""The largest number of a row: PostgreSQL's bigint."""
-LONGEST_NAME = 40
-"""Characters of an unknown name that the answer repeats."""
 
 
 class Query(BaseModel):

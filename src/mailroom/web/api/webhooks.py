@@ -8,11 +8,11 @@ from quart import Blueprint, Response, request
 from quart_schema import document_querystring, document_request, document_response, operation_id, tag
 
 from mailroom.desk.as_json import delivery_json
-from mailroom.kit.database import UnitOfWork
+from mailroom.kit.database import LARGEST_BIGINT, UnitOfWork
 from mailroom.kit.ids import parse_id
 from mailroom.web.api.emails.documents import refusals
 from mailroom.web.api.keys import ADMINISTERS, actor_of, current_key, needs_key
-from mailroom.web.api.queries import LARGEST_NUMBER, Cut, Query, query_of
+from mailroom.web.api.queries import Cut, Query, query_of
 from mailroom.web.api.validation import in_words
 from mailroom.web.browser import services
 from mailroom.web.program_answers import answer
@@ -108,7 +108,7 @@ class DeliveryList(BaseModel):
 class DeliveryQuery(Query):
     """Which deliveries to list."""
 
-    before: int | None = Field(None, ge=0, le=LARGEST_NUMBER, description="only those before this number")
+    before: int | None = Field(None, ge=0, le=LARGEST_BIGINT, description="only those before this number")
 
 
 @blueprint.post("")

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from quart import Blueprint, Response, request
 
 from mailroom.desk.models import AuditEntry
+from mailroom.kit.database import LARGEST_BIGINT
 from mailroom.kit.ids import parse_id
 from mailroom.web.browser import services
 from mailroom.web.desk.access import masked, staff
@@ -16,7 +17,6 @@ blueprint = Blueprint("desk_audit", __name__, url_prefix="/desk")
 
 SHOWN = 50
 """Entries on a page."""
-MOST = 2**63 - 1
 LONGEST = 100
 """Characters of a target's id."""
 
@@ -78,4 +78,4 @@ async def audit() -> Response:
 
 
 def _number(text: str) -> int | None:
-    return min(int(text), MOST) if text.isascii() and text.isdigit() and len(text) < LONGEST else None
+    return min(int(text), LARGEST_BIGINT) if text.isascii() and text.isdigit() and len(text) < LONGEST else None

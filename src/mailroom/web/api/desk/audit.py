@@ -7,13 +7,14 @@ from quart import Blueprint, Response
 from quart_schema import document_querystring, document_response, operation_id, tag
 
 from mailroom.desk.as_json import entry_json
+from mailroom.kit.database import LARGEST_BIGINT
 from mailroom.kit.ids import parse_id
 from mailroom.web.api.desk.asked import reader, wrong
 from mailroom.web.api.emails.documents import refusals
 from mailroom.web.api.keys import LOOKS_AT_ALL, needs_key
 from mailroom.web.api.queries import MOST_LISTED, Query, query_of
 from mailroom.web.browser import services
-from mailroom.web.desk.audit import LONGEST, MOST
+from mailroom.web.desk.audit import LONGEST
 from mailroom.web.program_answers import answer
 from mailroom.web.rate_limits.limits import READ, limited_reads
 
@@ -26,7 +27,7 @@ class AuditQuery(Query):
     actor: str | None = Field(None, description="the id of an account or key")
     target: str | None = Field(None, max_length=LONGEST, description="what it was done to")
     action: str | None = Field(None, max_length=LONGEST, description="account.locked, say")
-    before: int | None = Field(None, ge=1, le=MOST, description="`next` of the page before")
+    before: int | None = Field(None, ge=1, le=LARGEST_BIGINT, description="`next` of the page before")
     limit: int = Field(50, ge=1, le=MOST_LISTED)
 
 
